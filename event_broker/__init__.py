@@ -1,0 +1,1 @@
+"""Postgres -> RabbitMQ -> whoever listens."""

@@ -1,0 +1,1 @@
+"""A GraphQL federation gateway for any graph: compose, plan, execute, serve."""

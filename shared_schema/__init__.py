@@ -1,0 +1,1 @@
+"""The one truth about rows and messages."""

@@ -1,0 +1,1 @@
+"""Three services that meet only in the supergraph."""

@@ -1,0 +1,1 @@
+"""Celery runs ML workflows."""
