@@ -1,0 +1,107 @@
+# Sourced by ./start and ./test with $root set: leaves $root/.venv ready, or ends with a message that says what to do.
+# shellcheck shell=sh
+#
+# uv is taken from PATH or installed into .uv/; the packages are those of requirements.lock (hashes only).
+# When nothing changed since the last time, this costs a stamp comparison and nothing else.
+
+say() { printf '%s\n' "botberi: $*" >&2; }
+die() {
+    say "$*"
+    exit 1
+}
+
+# What .venv must match: the lock, the project's metadata, and where it stands (scripts carry absolute paths).
+wanted_stamp() {
+    cat requirements.lock pyproject.toml infra/bootstrap.sh | cksum
+    pwd
+}
+
+is_ready() {
+    [ -x .venv/bin/botberi ] && [ -x .venv/bin/python ] && [ -f .venv/.botberi-stamp ] &&
+        [ "$(cat .venv/.botberi-stamp)" = "$(wanted_stamp)" ]
+}
+
+supported_python() {
+    for candidate in "${BOTBERI_PYTHON:-}" python3 python3.13 python3.12 python3.11 python; do
+        [ -n "$candidate" ] || continue
+        path=$(command -v "$candidate" 2>/dev/null) || continue
+        # pyenv's shims exist for versions that are not active, so only an answer counts.
+        "$path" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || continue
+        printf '%s' "$path"
+        return 0
+    done
+    return 1
+}
+
+find_uv() {
+    for uv in "${BOTBERI_UV:-}" "$(command -v uv 2>/dev/null || true)" "$root/.uv/bin/uv" "$root/.uv/lib/bin/uv"; do
+        if [ -n "$uv" ] && "$uv" --version >/dev/null 2>&1; then return 0; fi
+    done
+    return 1
+}
+
+install_uv() {
+    say "installing uv into .uv (once)"
+    rm -rf .uv
+    # Debian parts venv and pip from python3, so three ways are tried before giving up.
+    if "$python" -c 'import ensurepip, venv' 2>/dev/null && "$python" -m venv .uv >/dev/null 2>&1; then
+        .uv/bin/python -m pip install -q --disable-pip-version-check 'uv>=0.9,<1' && find_uv && return 0
+    elif "$python" -m pip --version >/dev/null 2>&1; then
+        "$python" -m pip install -q --disable-pip-version-check --target .uv/lib 'uv>=0.9,<1' && find_uv && return 0
+    elif "$python" -m virtualenv --version >/dev/null 2>&1; then
+        "$python" -m virtualenv -q .uv && .uv/bin/python -m pip install -q 'uv>=0.9,<1' && find_uv && return 0
+    else
+        die "$python has neither venv nor pip, so uv can't be installed. Install one of: uv (any way),
+         or on Debian and Ubuntu: apt-get install python3-venv. Then run this again."
+    fi
+    die "installing uv failed (see above); is the Python package index reachable? Run this again to retry."
+}
+
+# One bootstrap at a time: a second one waits for the first and then finds everything ready.
+lock() {
+    waited=0
+    until mkdir .bootstrap-lock 2>/dev/null; do
+        holder=$(cat .bootstrap-lock/pid 2>/dev/null || true)
+        if [ -n "$holder" ] && ! kill -0 "$holder" 2>/dev/null; then
+            rm -rf .bootstrap-lock
+            continue
+        fi
+        [ "$waited" -gt 0 ] || say "waiting for another bootstrap of this folder to end"
+        waited=$((waited + 1))
+        [ "$waited" -lt 600 ] || die "another bootstrap holds $root/.bootstrap-lock; remove that folder if none runs"
+        sleep 1
+    done
+    printf '%s' "$$" >.bootstrap-lock/pid
+    trap 'rm -rf "$root/.bootstrap-lock"' EXIT
+    trap 'exit 130' INT TERM HUP
+}
+
+make_environment() {
+    python=$(supported_python) || die "Python 3.11, 3.12 or 3.13 is needed and none was found on PATH. Install one
+         (Debian 12: apt-get install python3 python3-venv) or name it in BOTBERI_PYTHON."
+    find_uv || install_uv
+    export UV_PYTHON_DOWNLOADS=never
+    # Hard links into a cache on another file system fail with a warning a line; copying just works.
+    export UV_LINK_MODE="${UV_LINK_MODE:-copy}"
+    rm -f .venv/.botberi-stamp
+    if ! .venv/bin/python -c '' 2>/dev/null; then
+        say "making .venv with $("$python" -V)"
+        rm -rf .venv
+        "$uv" venv -q --no-project --python "$python" .venv || die "making .venv failed (see above)"
+    fi
+    say "installing the locked packages into .venv"
+    # `managed = false` belongs to `uv run`; pip commands are told their environment outright.
+    "$uv" pip sync -q --python .venv/bin/python --require-hashes requirements.lock ||
+        die "installing the locked packages failed (see above); run this again to retry"
+    "$uv" pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e . ||
+        die "installing the project into .venv failed (see above)"
+    wanted_stamp >.venv/.botberi-stamp
+}
+
+bootstrap() {
+    is_ready && return 0
+    lock
+    is_ready || make_environment
+    rm -rf .bootstrap-lock
+    trap - EXIT INT TERM HUP
+}
