@@ -1,0 +1,5 @@
+"""Text -> validated, normalised operation."""
+
+from gateway.operation.model import Operation
+
+__all__ = ["Operation"]

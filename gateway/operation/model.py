@@ -1,0 +1,41 @@
+"""The operation as planner and executor see it: validated against the API schema, fragments at hand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableDefinitionNode,
+)
+
+from gateway.plan import OperationKind
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a document, valid against `schema` (the API schema). AST nodes are never changed."""
+
+    schema: GraphQLSchema
+    document: DocumentNode
+    definition: OperationDefinitionNode
+    fragments: Mapping[str, FragmentDefinitionNode]
+
+    @property
+    def kind(self) -> OperationKind:
+        return self.definition.operation.value
+
+    @property
+    def name(self) -> str | None:
+        return self.definition.name.value if self.definition.name else None
+
+    @property
+    def selection_set(self) -> SelectionSetNode:
+        return self.definition.selection_set
+
+    @property
+    def variable_definitions(self) -> tuple[VariableDefinitionNode, ...]:
+        return tuple(self.definition.variable_definitions or ())

@@ -1,0 +1,170 @@
+"""A query plan as plain data: what planner and executor meet in.
+
+The shapes follow Apollo's query plans (`QueryPlan`, `Sequence`, `Parallel`, `Fetch`, `Flatten`, `Condition`, `Defer`, `Subscription`) with
+one change: `Flatten` is not a node of its own. An entity fetch says in `Entities` where its objects live, so that one request can serve
+several paths and several `_entities` fields (Hive calls that a batch fetch). The printers still show `Flatten`.
+
+Response keys in a plan are keys of *subgraph answers*. They equal the client's response keys but where the planner had to rename (a
+conflict of aliases or types in one subgraph selection); such a rename is undone by `Fetch.renames` before anybody reads the answer.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+OperationKind: TypeAlias = Literal["query", "mutation", "subscription"]
+
+
+@dataclass(frozen=True, slots=True)
+class ListItems:
+    """Path element: every item of the list here (of nested lists: one element for each level)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypeCondition:
+    """Path element: only objects whose `__typename` is one of these concrete types of the supergraph."""
+
+    types: frozenset[str]
+
+
+PathElement: TypeAlias = str | ListItems | TypeCondition
+#: From the root of the answer: response keys, list levels, type conditions.
+Path: TypeAlias = tuple[PathElement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyField:
+    """A field of a representation: `name` as the subgraph wants it, read from `source` (a response key of the data so far)."""
+
+    name: str
+    source: str
+    selections: tuple["KeySelection", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFragment:
+    """Fields of a representation for objects whose `__typename` is in `types` (concrete types; nested fragments may use them too)."""
+
+    types: frozenset[str]
+    selections: tuple["KeySelection", ...]
+
+
+KeySelection: TypeAlias = KeyField | KeyFragment
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """How objects of some concrete types become representations: `{"__typename": typename, **selections}`.
+
+    `typename` is what is sent: the object's own type, or the interface's name where the subgraph has it as `@interfaceObject` or as an
+    entity interface. Where `typename` is None the object's own `__typename` is sent. A field that is null is sent as
+    null; an object in which a selected field is absent (not merely null) gives no representation and is left out of the fetch.
+    """
+
+    types: frozenset[str]
+    typename: str | None
+    selections: tuple[KeySelection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entities:
+    """One `_entities` field of a fetch: where the objects live (`paths`), and how they become representations (the first that fits)."""
+
+    paths: tuple[Path, ...]
+    representations: tuple[Representation, ...]
+    response_key: str = "_entities"
+    variable: str = "representations"
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """In a fetch's answer, below `path` (relative to the operation root, or to each entity), the key `source` becomes `target`."""
+
+    path: Path
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One request to one subgraph.
+
+    `operation` is a complete GraphQL document. `variables` are the client's variables that it uses, by the same names; `$representations` is
+    the executor's. With `entities` empty its answer is merged at the root of the data; else each entity's answer at the objects it was made from.
+    `reasons` says for people why the fetch exists (fields, keys, `@requires`).
+    """
+
+    id: int
+    subgraph: str
+    operation: str
+    kind: OperationKind = "query"
+    operation_name: str | None = None
+    variables: tuple[str, ...] = ()
+    entities: tuple[Entities, ...] = ()
+    renames: tuple[Rename, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """One after another: a later node may need an earlier node's data."""
+
+    nodes: tuple["PlanNode", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """All at once: none needs another's data."""
+
+    nodes: tuple["PlanNode", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`if_true` where the Boolean variable is true, else `if_false` (from `@include` and `@skip`)."""
+
+    variable: str
+    if_true: "PlanNode | None" = None
+    if_false: "PlanNode | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventTrigger:
+    """The root of a subscription that an event source feeds (`@eventSource`, see docs/architecture/contracts.md).
+
+    Each event gives `{response_key: {"__typename": type_name, **key}}`; `rest` of the subscription plans everything else as entity fetches.
+    `arguments` are `(name, GraphQL value text)`, such as `("id", "$id")`. `version_key` and `until_key` are response keys in the entity's data
+    that the planner selects for the executor alone; projection leaves them out.
+    """
+
+    response_key: str
+    type_name: str
+    key_fields: tuple[str, ...]
+    topics: tuple[str, ...]
+    where: tuple[str, ...] = ()
+    arguments: tuple[tuple[str, str], ...] = ()
+    snapshot: bool = False
+    version_key: str | None = None
+    until_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """`primary` gives events: a subscription operation of one subgraph, or an event source. `rest` runs once for each event."""
+
+    primary: Fetch | EventTrigger
+    rest: "PlanNode | None" = None
+
+
+PlanNode: TypeAlias = Fetch | Sequence | Parallel | Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to fetch, from where, in which order. `node` is None where introspection alone answers the operation."""
+
+    kind: OperationKind
+    node: PlanNode | Subscription | None
+    #: Counts over the whole plan, as the conformance data counts them.
+    fetch_count: int = 0
+    depth: int = 0
+    notes: tuple[str, ...] = field(default=())

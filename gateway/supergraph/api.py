@@ -1,0 +1,185 @@
+"""Supergraph -> the GraphQL schemas made from it: everything, and what clients see."""
+
+from typing import Any
+
+from graphql import (
+    ConstDirectiveNode,
+    DefinitionNode,
+    DirectiveDefinitionNode,
+    DocumentNode,
+    EnumTypeDefinitionNode,
+    EnumValueDefinitionNode,
+    FieldDefinitionNode,
+    GraphQLSchema,
+    InputObjectTypeDefinitionNode,
+    InputValueDefinitionNode,
+    InterfaceTypeDefinitionNode,
+    NamedTypeNode,
+    NameNode,
+    ObjectTypeDefinitionNode,
+    OperationType,
+    OperationTypeDefinitionNode,
+    ScalarTypeDefinitionNode,
+    SchemaDefinitionNode,
+    StringValueNode,
+    UnionTypeDefinitionNode,
+    build_ast_schema,
+)
+
+from gateway.supergraph.model import Supergraph, SupergraphType
+
+#: Directives of GraphQL itself that stay visible in the API schema.
+_KEPT = frozenset({"deprecated", "specifiedBy", "oneOf"})
+
+
+def full_schema(supergraph: Supergraph) -> GraphQLSchema:
+    """Everything, `@inaccessible` elements included."""
+    return _build(supergraph, hide=False)
+
+
+def api_schema(supergraph: Supergraph) -> GraphQLSchema:
+    """Only what clients may see (federation specification, `@inaccessible`)."""
+    return _build(supergraph, hide=True)
+
+
+def _build(supergraph: Supergraph, *, hide: bool) -> GraphQLSchema:
+    builder = _Builder(supergraph, hide)
+    return build_ast_schema(DocumentNode(definitions=tuple(builder.definitions())), assume_valid=True)
+
+
+def _inaccessible(directives: tuple[ConstDirectiveNode, ...] | None) -> bool:
+    return any(d.name.value == "inaccessible" for d in directives or ())
+
+
+def _name(value: str) -> NameNode:
+    return NameNode(value=value)
+
+
+def _named_type(value: str) -> NamedTypeNode:
+    return NamedTypeNode(name=_name(value))
+
+
+def _description(text: str | None) -> StringValueNode | None:
+    return None if text is None else StringValueNode(value=text, block=True)
+
+
+class _Builder:
+    def __init__(self, supergraph: Supergraph, hide: bool) -> None:
+        self.supergraph = supergraph
+        self.hide = hide
+        self.hidden = {t.name for t in supergraph.types.values() if hide and _inaccessible(t.directives)}
+
+    def definitions(self) -> list[DefinitionNode]:
+        graph = self.supergraph
+        roots = [("query", graph.query), ("mutation", graph.mutation), ("subscription", graph.subscription)]
+        nodes: list[DefinitionNode] = [
+            SchemaDefinitionNode(
+                description=_description(graph.description),
+                operation_types=tuple(
+                    OperationTypeDefinitionNode(operation=OperationType(kind), type=_named_type(name))
+                    for kind, name in roots
+                    if name and name not in self.hidden
+                ),
+                directives=(),
+            )
+        ]
+        nodes += [self.directive(d) for d in graph.directive_definitions if self.is_client_directive(d)]
+        nodes += [self.type(t) for t in graph.types.values() if t.name not in self.hidden]
+        return nodes
+
+    def is_client_directive(self, node: DirectiveDefinitionNode) -> bool:
+        """Executable directives are part of the API; those of the type system are the composer's."""
+        return node.name.value not in ("defer", "stream") and any(
+            location.value in _EXECUTABLE_LOCATIONS for location in node.locations
+        )
+
+    def directive(self, node: DirectiveDefinitionNode) -> DirectiveDefinitionNode:
+        return DirectiveDefinitionNode(
+            name=node.name,
+            description=node.description,
+            arguments=tuple(a for a in map(self.argument, node.arguments or ()) if a is not None),
+            repeatable=node.repeatable,
+            locations=tuple(
+                location for location in node.locations if location.value in _EXECUTABLE_LOCATIONS or not self.hide
+            ),
+        )
+
+    def argument(self, node: InputValueDefinitionNode) -> InputValueDefinitionNode | None:
+        if self.hide and (_inaccessible(node.directives) or _base_name(node.type) in self.hidden):
+            return None
+        return InputValueDefinitionNode(
+            name=node.name,
+            description=node.description,
+            type=node.type,
+            default_value=node.default_value,
+            directives=self.kept(node.directives),
+        )
+
+    def kept(self, directives: tuple[ConstDirectiveNode, ...] | None) -> tuple[ConstDirectiveNode, ...]:
+        return tuple(d for d in directives or () if d.name.value in _KEPT)
+
+    def type(self, node: SupergraphType) -> DefinitionNode:
+        common: dict[str, Any] = {
+            "name": _name(node.name),
+            "description": _description(node.description),
+            "directives": self.kept(node.directives),
+        }
+        match node.kind:
+            case "SCALAR":
+                return ScalarTypeDefinitionNode(**common)
+            case "UNION":
+                members = tuple(_named_type(m) for m in node.members if m not in self.hidden)
+                return UnionTypeDefinitionNode(types=members, **common)
+            case "ENUM":
+                return EnumTypeDefinitionNode(
+                    values=tuple(
+                        EnumValueDefinitionNode(
+                            name=_name(v.name),
+                            description=_description(v.description),
+                            directives=self.kept(v.directives),
+                        )
+                        for v in node.values.values()
+                        if not (self.hide and _inaccessible(v.directives))
+                    ),
+                    **common,
+                )
+            case "INPUT_OBJECT":
+                arguments = (self.argument(f.node) for f in node.input_fields.values())
+                return InputObjectTypeDefinitionNode(fields=tuple(a for a in arguments if a is not None), **common)
+        interfaces = tuple(_named_type(i) for i in node.interfaces if i not in self.hidden)
+        cls = ObjectTypeDefinitionNode if node.kind == "OBJECT" else InterfaceTypeDefinitionNode
+        return cls(
+            fields=tuple(
+                FieldDefinitionNode(
+                    name=_name(f.name),
+                    description=_description(f.description),
+                    type=f.type,
+                    arguments=tuple(a for a in map(self.argument, f.arguments) if a is not None),
+                    directives=self.kept(f.directives),
+                )
+                for f in node.fields.values()
+                if not (self.hide and (_inaccessible(f.directives) or _base_name(f.type) in self.hidden))
+            ),
+            interfaces=interfaces,
+            **common,
+        )
+
+
+_EXECUTABLE_LOCATIONS = frozenset(
+    {
+        "QUERY",
+        "MUTATION",
+        "SUBSCRIPTION",
+        "FIELD",
+        "FRAGMENT_DEFINITION",
+        "FRAGMENT_SPREAD",
+        "INLINE_FRAGMENT",
+        "VARIABLE_DEFINITION",
+    }
+)
+
+
+def _base_name(node: Any) -> str:
+    while not isinstance(node, NamedTypeNode):
+        node = node.type
+    return node.name.value

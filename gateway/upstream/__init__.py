@@ -1,0 +1,1 @@
+"""The subgraph's side: requests to subgraphs behind one protocol, and event sources."""

@@ -1,0 +1,47 @@
+"""What every way to a subgraph gives: `SubgraphRequest` -> `SubgraphResponse`."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gateway.plan import OperationKind
+
+
+@dataclass(frozen=True, slots=True)
+class SubgraphRequest:
+    """One GraphQL request to one subgraph, as the GraphQL-over-HTTP specification has it."""
+
+    operation: str
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    operation_name: str | None = None
+    kind: OperationKind = "query"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    #: Seconds until the answer is given up; None: the client's own default.
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubgraphResponse:
+    """A well-formed GraphQL response: `data` is an object or None, `errors` a list of objects. Parsed values are never changed afterwards."""
+
+    data: Mapping[str, Any] | None
+    errors: Sequence[Mapping[str, Any]] = ()
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+    #: Response headers as (lower-case name, value), repeated names kept (`set-cookie`).
+    headers: Sequence[tuple[str, str]] = ()
+
+
+class SubgraphClient(Protocol):
+    """A subgraph, however it is reached. Implementations bound time, size and concurrency."""
+
+    async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
+        """The answer. Raises `gateway.errors.SubgraphError` (timeout, connection, status, not a GraphQL response)."""
+        ...
+
+    def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
+        """Answers until the subgraph completes. Raises `SubgraphError`. Closing the iterator ends the subscription upstream."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close pools and tasks."""
+        ...
