@@ -1,0 +1,5 @@
+"""What a person is told, without a traceback, when the platform can't start or go on."""
+
+
+class StartError(Exception):
+    """The message says what is wrong and what to do about it."""

@@ -1,0 +1,106 @@
+"""Log records of every part -> one stream of lines, each saying which part it is."""
+
+import contextlib
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Final, TextIO
+
+_current: ContextVar[str | None] = ContextVar("botberi_part", default=None)
+
+#: Whose line it is, by the longest logger name that fits; others belong to the part whose task logs them.
+_OWNERS: Final = {
+    "subgraphs.identity": "identity",
+    "subgraphs.catalog": "catalog",
+    "subgraphs.instance": "instance",
+    "event_broker": "broker",
+    "workers.dispatch": "dispatcher",
+    "workers.reaper": "reaper",
+    "gateway": "gateway",
+    "uvicorn": "gateway",
+    "botberi.postgres": "postgres",
+}
+#: Chatty below the level that says something to whoever runs the platform.
+_QUIET: Final = {
+    "uvicorn.access": logging.WARNING,
+    "uvicorn.error": logging.WARNING,
+    "aiormq": logging.WARNING,
+    "aio_pika": logging.WARNING,
+    "alembic": logging.WARNING,
+    "httpx": logging.WARNING,
+}
+
+
+@contextlib.contextmanager
+def speaking_as(part: str) -> Iterator[None]:
+    """Log lines of this task, and of the tasks it makes, are `part`'s."""
+    token = _current.set(part)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def part_of(record: logging.LogRecord) -> str:
+    """The part a record belongs to."""
+    given = getattr(record, "part", None)
+    if isinstance(given, str):
+        return given
+    name = record.name
+    if name == "uvicorn" or name.startswith("uvicorn."):
+        # A subgraph as a service of its own is served by uvicorn as well.
+        return _current.get() or "gateway"
+    while name:
+        if name in _OWNERS:
+            return _OWNERS[name]
+        name = name.rpartition(".")[0]
+    return _current.get() or "botberi"
+
+
+def _one_line(text: str) -> str:
+    """Whoever writes into a message can't start a line that looks like another record."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
+
+
+class TextFormatter(logging.Formatter):
+    """`12:00:01.123 info    gateway    message`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
+        line = f"{at} {record.levelname.lower():<8} {part_of(record):<10} {_one_line(record.getMessage())}"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line, for machines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "part": part_of(record),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def configure(log_format: str, level: str, stream: TextIO | None = None) -> None:
+    """Install the one handler; what was configured before is replaced."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name, quiet in _QUIET.items():
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(max(quiet, root.level))

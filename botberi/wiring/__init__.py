@@ -1,0 +1,1 @@
+"""Where the gateway meets the platform: who calls, which events, which subgraphs."""

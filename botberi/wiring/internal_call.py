@@ -1,0 +1,127 @@
+"""A JSON request to a service's own endpoint, in this process or over HTTP -> status and JSON."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import aiohttp
+from starlette.types import ASGIApp, Message
+
+_TIMEOUT: Final = 5.0
+_LARGEST_ANSWER: Final = 64 * 1024
+
+
+class InternalCallError(Exception):
+    """The service gave no usable answer."""
+
+
+class InternalCall(Protocol):
+    """POST to one service, however it is reached."""
+
+    async def post(self, path: str, body: object, headers: Mapping[str, str]) -> tuple[int, Any]:
+        """Status and parsed JSON (None when there is none). Raises `InternalCallError`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCall:
+    """To an ASGI app in this process."""
+
+    app: ASGIApp
+
+    async def post(self, path: str, body: object, headers: Mapping[str, str]) -> tuple[int, Any]:
+        """See `InternalCall`."""
+        sent = [{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}]
+        status, chunks = 0, bytearray()
+
+        async def receive() -> Message:
+            if sent:
+                return sent.pop()
+            # The caller stays until it has its answer; a disconnect is never told.
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                chunks.extend(message.get("body", b""))
+
+        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(b"host", b"internal"), (b"content-type", b"application/json"), *raw],
+            "client": ("127.0.0.1", 0),
+            "server": ("internal", 80),
+            "state": {},
+        }
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                await self.app(scope, receive, send)
+        except TimeoutError:
+            raise InternalCallError(f"{path} did not answer within {_TIMEOUT:.0f} s") from None
+        return status, _parsed(path, bytes(chunks))
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+class HttpCall:
+    """To a service of its own, over one keep-alive pool."""
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, path: str, body: object, headers: Mapping[str, str]) -> tuple[int, Any]:
+        """See `InternalCall`."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=_TIMEOUT, connect=1.0),
+                connector=aiohttp.TCPConnector(limit=32),
+            )
+        try:
+            async with self._session.post(
+                self._base_url + path, json=body, headers=headers, allow_redirects=False
+            ) as response:
+                return response.status, _parsed(path, await _bounded(response))
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise InternalCallError(f"{path}: {type(error).__name__} {error}") from error
+
+    async def aclose(self) -> None:
+        """Close the pool."""
+        if self._session is not None:
+            await self._session.close()
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    text = bytearray()
+    async for chunk in response.content.iter_any():
+        text.extend(chunk)
+        if len(text) > _LARGEST_ANSWER:
+            raise InternalCallError(f"the answer is larger than {_LARGEST_ANSWER} bytes")
+    return bytes(text)
+
+
+def _parsed(path: str, text: bytes) -> Any:
+    if not text:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise InternalCallError(f"{path} answered something that is not JSON") from None

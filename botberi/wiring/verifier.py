@@ -1,0 +1,97 @@
+"""A credential -> who it belongs to, asked of identity at most once a second."""
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+from botberi.wiring.assertion import GATEWAY, HEADER, AssertionSigner, Caller
+from botberi.wiring.internal_call import InternalCall, InternalCallError
+
+Kind = Literal["cookie", "bearer"]
+
+#: A revoked session or key may work this much longer, and no more.
+_BELIEVED_FOR: Final = 1.0
+_MOST_CACHED: Final = 10_000
+#: No session token or API key is near this long; longer ones aren't worth a question.
+_LONGEST_CREDENTIAL: Final = 4096
+
+
+class VerifierUnavailableError(Exception):
+    """Identity can't be asked, so nobody is known."""
+
+
+class Verifier:
+    """Asks identity whose a credential is; equal questions at one time are asked once."""
+
+    def __init__(
+        self, identity: InternalCall, signer: AssertionSigner, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._identity = identity
+        self._signer = signer
+        self._clock = clock
+        self._known: OrderedDict[bytes, tuple[float, Caller | None]] = OrderedDict()
+        self._asking: dict[bytes, asyncio.Task[Caller | None]] = {}
+
+    async def verify(self, credential: str, kind: Kind) -> Caller | None:
+        """Who calls; None when the credential is unknown, ended or revoked. Raises `VerifierUnavailableError`."""
+        if not credential or len(credential) > _LONGEST_CREDENTIAL:
+            return None
+        # Hashed, so that a memory dump of the cache holds no usable credential.
+        name = hashlib.sha256(f"{kind}:{credential}".encode("utf-8", "surrogatepass")).digest()
+        known = self._known.get(name)
+        if known is not None and self._clock() < known[0]:
+            return known[1]
+        task = self._asking.get(name)
+        if task is None:
+            task = asyncio.create_task(self._ask(name, credential, kind))
+            self._asking[name] = task
+            task.add_done_callback(lambda _: self._asking.pop(name, None))
+        # One caller's leaving must not fail the others who wait for the same answer.
+        return await asyncio.shield(task)
+
+    def forget(self) -> None:
+        """Ask anew about everyone."""
+        self._known.clear()
+
+    async def aclose(self) -> None:
+        """Close the way to identity."""
+        for task in list(self._asking.values()):
+            task.cancel()
+        await self._identity.aclose()
+
+    async def _ask(self, name: bytes, credential: str, kind: Kind) -> Caller | None:
+        # The answer is as old as the question: what is revoked while identity answers is not believed longer.
+        asked = self._clock()
+        headers = {HEADER: self._signer.sign(GATEWAY, "identity")}
+        body = {"credential": credential, "kind": kind}
+        try:
+            status, answer = await self._identity.post("/internal/verify", body, headers)
+        except InternalCallError as error:
+            raise VerifierUnavailableError(f"identity can't be asked: {error}") from error
+        if status == 200:
+            caller = _caller(answer)
+        elif status == 404:
+            caller = None
+        else:
+            raise VerifierUnavailableError(f"identity answered {status} to the question who calls")
+        self._known[name] = (asked + _BELIEVED_FOR, caller)
+        self._known.move_to_end(name)
+        if len(self._known) > _MOST_CACHED:
+            self._known.popitem(last=False)
+        return caller
+
+
+def _caller(answer: Any) -> Caller:
+    try:
+        session = answer["session_id"]
+        return Caller(
+            subject=str(answer["account_id"]),
+            role=str(answer["role"]),
+            session_id=None if session is None else str(session),
+            scopes=tuple(str(scope) for scope in answer["scopes"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise VerifierUnavailableError("identity's answer to who calls lacks fields") from error
