@@ -1,0 +1,30 @@
+"""A dispatched run -> what the Celery task carries and what the workflow's attempt receives."""
+
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TASK_NAME: Final = "agents.run"
+
+
+class RunTask(BaseModel):
+    """The Celery message: ids only. The row is the truth, the message a bell."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    instance_id: UUID
+
+
+class RunInput(BaseModel):
+    """One attempt at a run, as claimed from the row; `attempt` is the fencing token of its lease."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    instance_id: UUID
+    owner_id: UUID
+    agent_id: UUID
+    workflow: Annotated[str, Field(min_length=1, max_length=128)]
+    workflow_version: Annotated[str, Field(min_length=1, max_length=64)]
+    attempt: Annotated[int, Field(ge=1)]
+    parameters: dict[str, Any]

@@ -1,0 +1,28 @@
+"""A presented credential -> who it belongs to: the body and the answer of identity's /internal/verify."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared_schema.states import Role
+
+
+class CredentialCheck(BaseModel):
+    """What the gateway asks identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    credential: Annotated[str, Field(min_length=1, max_length=512, repr=False)]
+    kind: Literal["cookie", "bearer"]
+
+
+class VerifiedCaller(BaseModel):
+    """What identity answers when the credential is good (404 otherwise)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    account_id: UUID
+    role: Role
+    scopes: list[str] = []
+    session_id: UUID

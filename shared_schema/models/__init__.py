@@ -1,0 +1,20 @@
+"""The rows of both databases, as SQLAlchemy models."""
+
+from shared_schema.models.base import SharedBase, UserBase
+from shared_schema.models.shared import Agent, Instance, SharedOutbox, Template
+from shared_schema.models.user import Account, AccountSession, ApiKey, AuditEntry, SignInThrottle, UserOutbox
+
+__all__ = [
+    "Account",
+    "AccountSession",
+    "Agent",
+    "ApiKey",
+    "AuditEntry",
+    "Instance",
+    "SharedBase",
+    "SharedOutbox",
+    "SignInThrottle",
+    "Template",
+    "UserBase",
+    "UserOutbox",
+]

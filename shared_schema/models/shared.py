@@ -1,0 +1,167 @@
+"""The tables of `shared_psql`: the catalog's agents and templates, and the instances that run them."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Computed, Double, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
+from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
+
+from shared_schema.models.base import SharedBase, Versioned, one_of, status_type
+from shared_schema.models.outbox import OutboxColumns
+from shared_schema.states import InstanceStatus, PublicationStatus
+
+# Words that people put in addresses: lower case, digits, single hyphens.
+_SLUG = "slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'"
+_SEARCH = (
+    "to_tsvector('english'::regconfig, name || ' ' || replace(slug, '-', ' ') || ' ' || summary || ' ' || description)"
+)
+
+
+class Agent(Versioned, SharedBase):
+    """An ML workflow that people can run, as the catalog offers it."""
+
+    __tablename__ = "agents"
+
+    slug: Mapped[str] = mapped_column(String(80))
+    name: Mapped[str] = mapped_column(String(120))
+    summary: Mapped[str] = mapped_column(String(300), server_default="")
+    description: Mapped[str] = mapped_column(Text, server_default="")
+    # The slug in `workers.registry.WORKFLOWS`, and the version of that code.
+    workflow: Mapped[str] = mapped_column(String(128))
+    workflow_version: Mapped[str] = mapped_column(String(64), server_default="1")
+    status: Mapped[PublicationStatus] = mapped_column(
+        status_type(PublicationStatus), server_default=PublicationStatus.DRAFT.value
+    )
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text()), server_default=text("'{}'"))
+    parameters_schema: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    # An account of `user_psql`.
+    publisher_id: Mapped[UUID]
+    published_at: Mapped[datetime | None]
+    retired_at: Mapped[datetime | None]
+    search: Mapped[Any] = deferred(mapped_column(TSVECTOR, Computed(_SEARCH, persisted=True)))
+
+    templates: Mapped[list["Template"]] = relationship(back_populates="agent", passive_deletes="all")
+
+    __table_args__ = (
+        CheckConstraint(one_of("status", PublicationStatus), name="status"),
+        CheckConstraint(_SLUG, name="slug"),
+        CheckConstraint("btrim(name) <> ''", name="name"),
+        CheckConstraint("version >= 1", name="version"),
+        CheckConstraint("jsonb_typeof(parameters_schema) = 'object'", name="parameters_schema"),
+        CheckConstraint("array_position(tags, NULL) IS NULL", name="tags"),
+        Index("uq_agents_slug", "slug", unique=True),
+        Index("ix_agents_created_at_id", "created_at", "id"),
+        Index("ix_agents_name_id", "name", "id"),
+        Index("ix_agents_status_created_at_id", "status", "created_at", "id"),
+        Index("ix_agents_publisher_id_created_at_id", "publisher_id", "created_at", "id"),
+        Index("ix_agents_tags", "tags", postgresql_using="gin"),
+        Index("ix_agents_search", "search", postgresql_using="gin"),
+    )
+
+
+class Template(Versioned, SharedBase):
+    """An agent with parameters filled in, to start from."""
+
+    __tablename__ = "templates"
+
+    slug: Mapped[str] = mapped_column(String(80))
+    name: Mapped[str] = mapped_column(String(120))
+    summary: Mapped[str] = mapped_column(String(300), server_default="")
+    description: Mapped[str] = mapped_column(Text, server_default="")
+    agent_id: Mapped[UUID] = mapped_column(ForeignKey("agents.id", ondelete="RESTRICT"))
+    parameters: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    status: Mapped[PublicationStatus] = mapped_column(
+        status_type(PublicationStatus), server_default=PublicationStatus.DRAFT.value
+    )
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text()), server_default=text("'{}'"))
+    publisher_id: Mapped[UUID]
+    published_at: Mapped[datetime | None]
+    retired_at: Mapped[datetime | None]
+    search: Mapped[Any] = deferred(mapped_column(TSVECTOR, Computed(_SEARCH, persisted=True)))
+
+    agent: Mapped[Agent] = relationship(back_populates="templates")
+
+    __table_args__ = (
+        CheckConstraint(one_of("status", PublicationStatus), name="status"),
+        CheckConstraint(_SLUG, name="slug"),
+        CheckConstraint("btrim(name) <> ''", name="name"),
+        CheckConstraint("version >= 1", name="version"),
+        CheckConstraint("jsonb_typeof(parameters) = 'object'", name="parameters"),
+        CheckConstraint("array_position(tags, NULL) IS NULL", name="tags"),
+        Index("uq_templates_slug", "slug", unique=True),
+        Index("ix_templates_created_at_id", "created_at", "id"),
+        Index("ix_templates_name_id", "name", "id"),
+        Index("ix_templates_status_created_at_id", "status", "created_at", "id"),
+        Index("ix_templates_agent_id_created_at_id", "agent_id", "created_at", "id"),
+        Index("ix_templates_publisher_id_created_at_id", "publisher_id", "created_at", "id"),
+        Index("ix_templates_tags", "tags", postgresql_using="gin"),
+        Index("ix_templates_search", "search", postgresql_using="gin"),
+    )
+
+
+class Instance(Versioned, SharedBase):
+    """One run of an agent for its owner. Triggers keep its version, its transitions and its events."""
+
+    __tablename__ = "instances"
+
+    # An account of `user_psql`.
+    owner_id: Mapped[UUID]
+    agent_id: Mapped[UUID] = mapped_column(ForeignKey("agents.id", ondelete="RESTRICT"))
+    template_id: Mapped[UUID | None] = mapped_column(ForeignKey("templates.id", ondelete="RESTRICT"))
+    name: Mapped[str] = mapped_column(String(120))
+    parameters: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    status: Mapped[InstanceStatus] = mapped_column(
+        status_type(InstanceStatus), server_default=InstanceStatus.PENDING.value
+    )
+    progress: Mapped[float] = mapped_column(Double, server_default=text("0"))
+    progress_message: Mapped[str | None] = mapped_column(String(500))
+    result: Mapped[dict[str, Any] | None]
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    error_message: Mapped[str | None] = mapped_column(String(2000))
+    # Counts claims; the holder of the newest attempt is the only one that may write.
+    attempt: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    lease_owner: Mapped[str | None] = mapped_column(String(200))
+    lease_expires_at: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]
+    celery_task_id: Mapped[str | None] = mapped_column(String(200))
+    # Unique per owner: the same request sent twice makes one instance.
+    idempotency_key: Mapped[str | None] = mapped_column(String(120))
+    queued_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+
+    agent: Mapped[Agent] = relationship()
+    template: Mapped[Template | None] = relationship()
+
+    __table_args__ = (
+        CheckConstraint(one_of("status", InstanceStatus), name="status"),
+        CheckConstraint("progress >= 0 AND progress <= 1", name="progress"),
+        CheckConstraint("attempt >= 0", name="attempt"),
+        CheckConstraint("version >= 1", name="version"),
+        CheckConstraint("btrim(name) <> ''", name="name"),
+        CheckConstraint("jsonb_typeof(parameters) = 'object'", name="parameters"),
+        CheckConstraint("(lease_owner IS NULL) = (lease_expires_at IS NULL)", name="lease"),
+        CheckConstraint("error_code IS NOT NULL OR error_message IS NULL", name="error"),
+        Index("ix_instances_owner_id_created_at_id", "owner_id", "created_at", "id"),
+        Index("ix_instances_owner_id_status_created_at_id", "owner_id", "status", "created_at", "id"),
+        Index("ix_instances_agent_id_created_at_id", "agent_id", "created_at", "id"),
+        Index("ix_instances_template_id", "template_id"),
+        Index("ix_instances_created_at_id", "created_at", "id"),
+        Index(
+            "uq_instances_owner_id_idempotency_key",
+            "owner_id",
+            "idempotency_key",
+            unique=True,
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+        # What the reaper looks for: leases that ran out, and runs that nobody took.
+        Index("ix_instances_lease_expires_at", "lease_expires_at", postgresql_where=text("status = 'RUNNING'")),
+        Index("ix_instances_waiting", "updated_at", postgresql_where=text("status IN ('PENDING', 'QUEUED')")),
+    )
+
+
+class SharedOutbox(OutboxColumns, SharedBase):
+    """Events of `shared_psql`."""

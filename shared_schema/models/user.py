@@ -1,0 +1,151 @@
+"""The tables of `user_psql`: accounts, what they sign in with, and the audit log."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, INET
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from shared_schema.ids import new_id
+from shared_schema.models.base import Identified, UserBase, Versioned, one_of, status_type
+from shared_schema.models.outbox import OutboxColumns
+from shared_schema.states import Role
+
+
+class Account(Versioned, UserBase):
+    """A person (or an organisation) who signs in, owns instances and publishes agents."""
+
+    __tablename__ = "accounts"
+
+    email: Mapped[str] = mapped_column(String(320))
+    display_name: Mapped[str] = mapped_column(String(120))
+    role: Mapped[Role] = mapped_column(status_type(Role), server_default=Role.USER.value)
+    # The PHC string of argon2id ($argon2id$v=19$…); the password itself is nowhere.
+    password_hash: Mapped[str] = mapped_column(String(255))
+    email_verified_at: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+
+    sessions: Mapped[list["AccountSession"]] = relationship(back_populates="account", passive_deletes=True)
+    api_keys: Mapped[list["ApiKey"]] = relationship(back_populates="account", passive_deletes=True)
+
+    __table_args__ = (
+        CheckConstraint(one_of("role", Role), name="role"),
+        CheckConstraint("version >= 1", name="version"),
+        CheckConstraint("email = btrim(email) AND position('@' in email) > 1", name="email"),
+        CheckConstraint("btrim(display_name) <> ''", name="display_name"),
+        CheckConstraint("starts_with(password_hash, '$argon2id$')", name="password_hash"),
+        # One living account per address, however it is capitalised.
+        Index("uq_accounts_email", func.lower(text("email")), unique=True, postgresql_where=text("deleted_at IS NULL")),
+        Index("ix_accounts_created_at_id", "created_at", "id"),
+    )
+
+
+class AccountSession(Identified, UserBase):
+    """A sign-in. The token is 256 random bits that only the client has; here lies its SHA-256."""
+
+    __tablename__ = "sessions"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    user_agent: Mapped[str | None] = mapped_column(String(400))
+    ip_address: Mapped[str | None] = mapped_column(INET)
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+    account: Mapped[Account] = relationship(back_populates="sessions")
+
+    __table_args__ = (
+        CheckConstraint("octet_length(token_hash) = 32", name="token_hash"),
+        CheckConstraint("expires_at > created_at", name="expires_at"),
+        Index("uq_sessions_token_hash", "token_hash", unique=True),
+        Index("ix_sessions_account_id_created_at_id", "account_id", "created_at", "id"),
+        Index("ix_sessions_expires_at", "expires_at"),
+    )
+
+
+class ApiKey(Identified, UserBase):
+    """A key for programs. The secret is shown once; here lie its SHA-256 and the few letters that name it."""
+
+    __tablename__ = "api_keys"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(120))
+    # How the key begins, so that its owner recognises it in a list; far too little to guess the rest.
+    prefix: Mapped[str] = mapped_column(String(16))
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text()), server_default=text("'{}'"))
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+    account: Mapped[Account] = relationship(back_populates="api_keys")
+
+    __table_args__ = (
+        CheckConstraint("octet_length(secret_hash) = 32", name="secret_hash"),
+        CheckConstraint("btrim(name) <> ''", name="name"),
+        CheckConstraint("expires_at > created_at", name="expires_at"),
+        CheckConstraint("array_position(scopes, NULL) IS NULL", name="scopes"),
+        Index("uq_api_keys_secret_hash", "secret_hash", unique=True),
+        Index("ix_api_keys_account_id_created_at_id", "account_id", "created_at", "id"),
+    )
+
+
+class SignInThrottle(UserBase):
+    """Failed sign-ins by what they have in common (an address, an IP), so that every process counts together."""
+
+    __tablename__ = "sign_in_throttles"
+
+    # SHA-256 of "email:…" or "ip:…": the table is no list of who tried.
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    failures: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    blocked_until: Mapped[datetime | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (
+        CheckConstraint("octet_length(key_hash) = 32", name="key_hash"),
+        CheckConstraint("failures >= 0", name="failures"),
+        Index("ix_sign_in_throttles_updated_at", "updated_at"),
+    )
+
+
+class AuditEntry(UserBase):
+    """Who did what to what, and whether it was allowed. A trigger refuses to change or delete a row."""
+
+    __tablename__ = "audit_log"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    occurred_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=text("clock_timestamp()"))
+    # No foreign key: the entry outlives the account.
+    actor_id: Mapped[UUID | None]
+    session_id: Mapped[UUID | None]
+    action: Mapped[str] = mapped_column(String(120))
+    object_type: Mapped[str | None] = mapped_column(String(64))
+    object_id: Mapped[UUID | None]
+    outcome: Mapped[str] = mapped_column(String(16))
+    ip_address: Mapped[str | None] = mapped_column(INET)
+    detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+
+    __table_args__ = (
+        CheckConstraint("outcome IN ('SUCCESS', 'FAILURE', 'DENIED')", name="outcome"),
+        Index("ix_audit_log_occurred_at_id", "occurred_at", "id"),
+        Index("ix_audit_log_actor_id_occurred_at_id", "actor_id", "occurred_at", "id"),
+    )
+
+
+class UserOutbox(OutboxColumns, UserBase):
+    """Events of `user_psql`."""

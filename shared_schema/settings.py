@@ -1,0 +1,86 @@
+"""Environment -> typed settings that several parts share; a part's own settings subclass `Settings`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """A setting that a part cannot do without is missing or wrong."""
+
+    code = "SETTINGS"
+
+
+def _postgres_url(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if scheme not in ("postgresql", "postgres") or not separator or not rest:
+        # The value is not repeated: it may hold a password.
+        raise ValueError("must look like postgresql://user:password@host:5432/database")
+    return f"postgresql://{rest}"
+
+
+def _amqp_url(url: str) -> str:
+    if not url.startswith(("amqp://", "amqps://")):
+        raise ValueError("must look like amqp://user:password@host:5672/vhost")
+    return url
+
+
+PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
+AmqpUrl = Annotated[str, AfterValidator(_amqp_url)]
+
+
+class Settings(BaseSettings):
+    """The base: names from `BOTBERI_…`, empty means unset, unknown names are other parts' business."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="BOTBERI_",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+
+class LogSettings(Settings):
+    """How every part logs."""
+
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class StateSettings(Settings):
+    """Where embedded parts keep data, credentials and keys."""
+
+    state_dir: Path = Path(".botberi")
+
+
+class DatabaseSettings(Settings):
+    """The two databases. Unset means the embedded Postgres, whose URLs `botberi up` puts here."""
+
+    user_database_url: PostgresUrl | None = Field(default=None, repr=False)
+    shared_database_url: PostgresUrl | None = Field(default=None, repr=False)
+    database_pool_size: Annotated[int, Field(ge=1, le=200)] = 5
+    database_max_overflow: Annotated[int, Field(ge=0, le=200)] = 10
+    database_statement_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 15.0
+
+    def require_user_database_url(self) -> str:
+        """Return the URL of `user_psql`, or say how to set it."""
+        return _required(self.user_database_url, "BOTBERI_USER_DATABASE_URL")
+
+    def require_shared_database_url(self) -> str:
+        """Return the URL of `shared_psql`, or say how to set it."""
+        return _required(self.shared_database_url, "BOTBERI_SHARED_DATABASE_URL")
+
+
+class AmqpSettings(Settings):
+    """RabbitMQ. Unset means the in-process bus."""
+
+    amqp_url: AmqpUrl | None = Field(default=None, repr=False)
+
+
+def _required(value: str | None, name: str) -> str:
+    if value is None:
+        raise SettingsError(f"{name} is not set: set it, or start the part with `botberi up`")
+    return value

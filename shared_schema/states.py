@@ -1,0 +1,55 @@
+"""The states of rows and the steps between them, as data (the database's triggers hold the same)."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Role(StrEnum):
+    """What an account may do at large."""
+
+    USER = "user"
+    ADMIN = "admin"
+
+
+class PublicationStatus(StrEnum):
+    """Where an agent or a template stands in the catalog."""
+
+    DRAFT = "DRAFT"
+    PUBLISHED = "PUBLISHED"
+    RETIRED = "RETIRED"
+
+
+class InstanceStatus(StrEnum):
+    """Where a run stands."""
+
+    PENDING = "PENDING"
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    TIMED_OUT = "TIMED_OUT"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing follows this status."""
+        return self in TERMINAL
+
+
+TERMINAL: Final = frozenset(
+    {InstanceStatus.SUCCEEDED, InstanceStatus.FAILED, InstanceStatus.CANCELLED, InstanceStatus.TIMED_OUT}
+)
+
+_FAILED_EARLY: Final = frozenset({InstanceStatus.FAILED, InstanceStatus.CANCELLED, InstanceStatus.TIMED_OUT})
+
+# PENDING -> RUNNING: a quick worker claims a run before its dispatcher has marked it QUEUED.
+# RUNNING -> QUEUED: the lease of a lost worker expired and the run is tried again.
+TRANSITIONS: Final[dict[InstanceStatus, frozenset[InstanceStatus]]] = {
+    InstanceStatus.PENDING: _FAILED_EARLY | {InstanceStatus.QUEUED, InstanceStatus.RUNNING},
+    InstanceStatus.QUEUED: _FAILED_EARLY | {InstanceStatus.RUNNING},
+    InstanceStatus.RUNNING: TERMINAL | {InstanceStatus.QUEUED},
+    InstanceStatus.SUCCEEDED: frozenset(),
+    InstanceStatus.FAILED: frozenset(),
+    InstanceStatus.CANCELLED: frozenset(),
+    InstanceStatus.TIMED_OUT: frozenset(),
+}
