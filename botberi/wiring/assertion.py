@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from botberi.wiring.keys import KeyRing, b64url
+from shared_schema.contracts import assertion as contract
 
-HEADER: Final = "Botberi-Assertion"
-ISSUER: Final = "botberi-gateway"
-#: How long an assertion is believed, and how long one is handed out again: what is left covers a slow request.
-_LIFETIME: Final = 30
+#: How long one assertion is handed out again: what is left of its 30 s covers a slow request.
 _REUSED_FOR: Final = 10.0
 _MOST_CACHED: Final = 10_000
 
@@ -28,9 +26,9 @@ class Caller:
     scopes: tuple[str, ...] = ()
 
 
-ANONYMOUS: Final = Caller(subject="anonymous", role="anonymous")
+ANONYMOUS: Final = Caller(subject=contract.ANONYMOUS, role="anonymous")
 #: The gateway itself, when it asks identity whose credential this is.
-GATEWAY: Final = Caller(subject="gateway", role="anonymous")
+GATEWAY: Final = Caller(subject=contract.GATEWAY, role="anonymous")
 
 
 class AssertionSigner:
@@ -56,18 +54,18 @@ class AssertionSigner:
 
     def _make(self, caller: Caller, audience: str, now: int) -> str:
         claims = {
-            "iss": ISSUER,
+            "iss": contract.ISSUER,
             "aud": audience,
             "sub": caller.subject,
             "role": caller.role,
             "sid": caller.session_id,
             "scopes": list(caller.scopes),
             "iat": now,
-            "exp": now + _LIFETIME,
+            "exp": now + contract.LIFETIME_SECONDS,
             "jti": secrets.token_urlsafe(16),
         }
         key = self._ring.signing
-        header = {"alg": "EdDSA", "kid": key.kid, "typ": "JWT"}
+        header = {"alg": contract.ALGORITHM, "kid": key.kid, "typ": "JWT"}
         signed = f"{_segment(header)}.{_segment(claims)}"
         return f"{signed}.{b64url(key.private.sign(signed.encode('ascii')))}"
 

@@ -7,8 +7,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
-from botberi.wiring.assertion import GATEWAY, HEADER, AssertionSigner, Caller
+from botberi.wiring.assertion import GATEWAY, AssertionSigner, Caller
 from botberi.wiring.internal_call import InternalCall, InternalCallError
+from shared_schema.contracts.assertion import HEADER
+from shared_schema.contracts.verification import CredentialCheck, VerifiedCaller
 
 Kind = Literal["cookie", "bearer"]
 
@@ -16,7 +18,7 @@ Kind = Literal["cookie", "bearer"]
 _BELIEVED_FOR: Final = 1.0
 _MOST_CACHED: Final = 10_000
 #: No session token or API key is near this long; longer ones aren't worth a question.
-_LONGEST_CREDENTIAL: Final = 4096
+_LONGEST_CREDENTIAL: Final = 512
 
 
 class VerifierUnavailableError(Exception):
@@ -66,7 +68,7 @@ class Verifier:
         # The answer is as old as the question: what is revoked while identity answers is not believed longer.
         asked = self._clock()
         headers = {HEADER: self._signer.sign(GATEWAY, "identity")}
-        body = {"credential": credential, "kind": kind}
+        body = CredentialCheck(credential=credential, kind=kind).model_dump()
         try:
             status, answer = await self._identity.post("/internal/verify", body, headers)
         except InternalCallError as error:
@@ -86,12 +88,12 @@ class Verifier:
 
 def _caller(answer: Any) -> Caller:
     try:
-        session = answer["session_id"]
-        return Caller(
-            subject=str(answer["account_id"]),
-            role=str(answer["role"]),
-            session_id=None if session is None else str(session),
-            scopes=tuple(str(scope) for scope in answer["scopes"]),
-        )
-    except (KeyError, TypeError) as error:
-        raise VerifierUnavailableError("identity's answer to who calls lacks fields") from error
+        verified = VerifiedCaller.model_validate(answer)
+    except ValueError as error:
+        raise VerifierUnavailableError("identity's answer to who calls can't be read") from error
+    return Caller(
+        subject=str(verified.account_id),
+        role=verified.role.value,
+        session_id=str(verified.session_id),
+        scopes=tuple(verified.scopes),
+    )
