@@ -1,0 +1,51 @@
+"""The state folder -> the development accounts' e-mail addresses and passwords, made once, readable by their owner alone."""
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from botberi.run.errors import StartError
+
+FILE_NAME: Final = "credentials.json"
+ADMIN_EMAIL: Final = "admin@botberi.dev"
+USER_EMAIL: Final = "user@botberi.dev"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One account that a developer signs in with."""
+
+    role: str
+    email: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Credential(role={self.role!r}, email={self.email!r})"
+
+
+def load_or_make(state_dir: Path) -> tuple[Credential, ...]:
+    """The admin's and the user's credential; new passwords where none are kept yet."""
+    path = state_dir / FILE_NAME
+    if path.exists():
+        return _read(path)
+    made = tuple(
+        Credential(role, email, secrets.token_urlsafe(15)) for role, email in (("admin", ADMIN_EMAIL), ("user", USER_EMAIL))
+    )
+    state_dir.mkdir(parents=True, exist_ok=True)
+    # Written aside and renamed: an interrupted start leaves no half file behind.
+    draft = path.with_suffix(".new")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump({one.role: {"email": one.email, "password": one.password} for one in made}, file, indent=2)
+    draft.replace(path)
+    return made
+
+
+def _read(path: Path) -> tuple[Credential, ...]:
+    try:
+        kept = json.loads(path.read_text())
+        return tuple(Credential(role, kept[role]["email"], kept[role]["password"]) for role in ("admin", "user"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StartError(f"{path} can't be read ({error!r}). Remove it to get new passwords at the next start.") from None

@@ -1,0 +1,60 @@
+"""A client's credentials -> the caller for the gateway, and for each subgraph the header that says so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from botberi.wiring.assertion import ANONYMOUS, AssertionSigner, Caller
+from botberi.wiring.verifier import Kind, Verifier, VerifierUnavailableError
+from gateway.errors import GatewayError
+from gateway.transport import port
+from shared_schema.contracts.assertion import HEADER
+
+SESSION_COOKIE: Final = "botberi_session"
+AUTHENTICATION_UNAVAILABLE: Final = "AUTHENTICATION_UNAVAILABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformAuthenticator:
+    """The gateway's `Authenticator`: session cookie, or bearer session token or API key, asked of identity."""
+
+    verifier: Verifier
+
+    async def authenticate(self, credentials: port.Credentials) -> Caller | None:
+        """See `gateway.transport.port.Authenticator`."""
+        header = credentials.headers.get("authorization")
+        if header is not None:
+            caller = await self._verify(_bearer(header), "bearer")
+            if caller is None:
+                raise port.Unauthenticated("The credentials are unknown, have ended or were revoked. Sign in again.")
+            return caller
+        cookie = credentials.cookies.get(SESSION_COOKIE)
+        # A browser sends an ended session's cookie to `login` as well, so it makes a stranger, not an error.
+        return await self._verify(cookie, "cookie") if cookie else None
+
+    async def _verify(self, credential: str, kind: Kind) -> Caller | None:
+        try:
+            return await self.verifier.verify(credential, kind)
+        except VerifierUnavailableError as error:
+            raise GatewayError(
+                "Who calls can't be checked just now; try again.", code=AUTHENTICATION_UNAVAILABLE
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class AssertionHeaders:
+    """The gateway's `SubgraphHeaders`: a signed assertion for each subgraph."""
+
+    signer: AssertionSigner
+
+    def headers_for(self, caller: port.Caller | None, subgraph: str) -> Mapping[str, str]:
+        """See `gateway.transport.port.SubgraphHeaders`."""
+        known = caller if isinstance(caller, Caller) else ANONYMOUS
+        return {HEADER: self.signer.sign(known, subgraph)}
+
+
+def _bearer(header: str) -> str:
+    scheme, _, credential = header.strip().partition(" ")
+    if scheme.lower() != "bearer" or not credential.strip():
+        raise port.Unauthenticated("Send `Authorization: Bearer <session token or API key>`.")
+    return credential.strip()

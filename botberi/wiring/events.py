@@ -1,0 +1,50 @@
+"""Events of the platform's bus -> the gateway's event source for subscription fields."""
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from event_broker.bus import Bus
+from gateway.upstream.events import SourceEvent
+from shared_schema.contracts.events import Event
+from shared_schema.ids import to_global_id
+
+#: The first word of an event's type -> the entity it is about, as the supergraph calls it.
+ENTITIES: Final = {"instance": "Instance", "agent": "Agent", "template": "Template", "account": "Account"}
+
+
+@dataclass(frozen=True, slots=True)
+class BusEventSource:
+    """The gateway's `EventSource`, filled with the bus."""
+
+    bus: Bus
+
+    @contextlib.asynccontextmanager
+    async def follow(self, topics: Sequence[str]) -> AsyncIterator[AsyncIterator[SourceEvent]]:
+        """See `gateway.upstream.events.EventSource`."""
+        async with self.bus.follow(topics) as events:
+            yield _translated(events)
+
+
+async def _translated(events: AsyncIterator[Event]) -> AsyncIterator[SourceEvent]:
+    async for event in events:
+        translated = source_event(event)
+        if translated is not None:
+            yield translated
+
+
+def source_event(event: Event) -> SourceEvent | None:
+    """What the gateway is told of an event; None for one that is about no entity of the supergraph."""
+    entity = ENTITIES.get(event.type.partition(".")[0])
+    if entity is None:
+        return None
+    entity_id = to_global_id(entity, event.data.id)
+    attributes: dict[str, object] = {
+        "id": entity_id,
+        "owner": None if event.data.owner_id is None else str(event.data.owner_id),
+        "status": event.data.status,
+        "version": event.data.version,
+        "terminal": event.data.terminal,
+    }
+    return SourceEvent(topic=event.type, key={"id": entity_id}, attributes=attributes)
