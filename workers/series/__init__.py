@@ -1,0 +1,1 @@
+"""A series of numbers -> its season, and ways to forecast it. Plain Python."""

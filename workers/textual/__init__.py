@@ -1,0 +1,1 @@
+"""Submitted texts -> sentences, words and candidate phrases. Plain Python."""

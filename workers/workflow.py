@@ -1,0 +1,102 @@
+"""What a workflow is: typed input -> typed output, told of progress and asked to stop through a `RunContext`.
+
+Nothing here knows Celery, a database or a network; neither may a workflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+InputT = TypeVar("InputT", bound=BaseModel)
+OutputT = TypeVar("OutputT", bound=BaseModel)
+
+
+class WorkflowInputError(Exception):
+    """The submitted input can't be worked on; `code` and `message` are for the person who submitted it."""
+
+    def __init__(self, code: str, message: str, *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.path = path
+
+
+class RunCancelled(Exception):
+    """Raised by `RunContext.check_cancelled` once the run shall end."""
+
+
+class RunContext(Protocol):
+    """How a running workflow meets whoever runs it."""
+
+    def progress(self, fraction: float, message: str) -> None:
+        """Tell how far the work is (0..1) and what is being done now. Raises `RunCancelled` like the next."""
+
+    def check_cancelled(self) -> None:
+        """Raise `RunCancelled` if the run shall stop. Cheap: call it in every loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """An example a person can start from: real parameters for one workflow. Seeds the catalog."""
+
+    slug: str
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    tags: tuple[str, ...] = ()
+
+
+class Workflow(Protocol):
+    """One unit of ML work, as the registry, the catalog's seed and the worker see it."""
+
+    @property
+    def slug(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def tags(self) -> tuple[str, ...]: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def input_model(self) -> type[BaseModel]: ...
+    @property
+    def output_model(self) -> type[BaseModel]: ...
+
+    def run(self, given: Any, context: RunContext) -> BaseModel:
+        """`given` is an instance of `input_model`; the answer is one of `output_model`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionWorkflow(Generic[InputT, OutputT]):
+    """A `Workflow` made of a plain function and the words that describe it."""
+
+    slug: str
+    name: str
+    summary: str
+    description: str
+    version: str
+    input_model: type[InputT]
+    output_model: type[OutputT]
+    function: Callable[[InputT, RunContext], OutputT] = field(repr=False)
+    tags: tuple[str, ...] = ()
+
+    def run(self, given: InputT, context: RunContext) -> OutputT:
+        return self.function(given, context)
+
+
+class SilentContext:
+    """A context for calling a workflow directly: nobody listens, nobody cancels."""
+
+    def progress(self, fraction: float, message: str) -> None:
+        return None
+
+    def check_cancelled(self) -> None:
+        return None

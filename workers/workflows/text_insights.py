@@ -1,0 +1,563 @@
+"""Submitted texts -> sentiment by sentence, key phrases, statistics and topics, each with its evidence."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from workers.textual.split import ENGLISH_FUNCTION_WORDS, english_share, phrases, sentences, words
+from workers.workflow import FunctionWorkflow, RunContext, Template, WorkflowInputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MAX_TEXTS = 500
+MAX_CHARACTERS = 500_000
+# Below this many texts a "topic" would be one text's wording.
+TEXTS_FOR_TOPICS = 8
+# Sentences listed, for one text and for all texts; a text's score is always of all its sentences.
+SHOWN_SENTENCES = 40
+SHOWN_SENTENCES_IN_ALL = 2_000
+# VADER's own thresholds (vaderSentiment README, "About the Scoring").
+POSITIVE, NEGATIVE = 0.05, -0.05
+# A text with a sentence this far on either side is of two minds rather than neutral.
+STRONG = 0.3
+# Under this share of English function words (prose has about 0.45) the English lexicon says little.
+ENGLISH_ENOUGH = 0.12
+
+SubmittedText = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+Label = Literal["positive", "negative", "neutral", "mixed"]
+
+
+class TextInsightsInput(BaseModel):
+    """What to read, and how much to tell about it."""
+
+    model_config = ConfigDict(extra="forbid", title="Text insights")
+
+    texts: list[SubmittedText] = Field(
+        title="Texts",
+        description="Reviews, messages, answers of a survey, articles: one entry a text; 500,000 characters in all.",
+        min_length=1,
+        max_length=MAX_TEXTS,
+    )
+    key_phrases: int = Field(
+        default=12, title="Key phrases", description="How many key phrases to find in all texts.", ge=1, le=50
+    )
+    max_topics: int = Field(
+        default=6,
+        title="Most topics",
+        description=f"Look for up to this many topics (from {TEXTS_FOR_TOPICS} texts on); 0 leaves them out.",
+        ge=0,
+        le=15,
+    )
+    ignore_words: list[Annotated[str, StringConstraints(min_length=1, max_length=60)]] = Field(
+        default_factory=list,
+        title="Words to ignore",
+        description="Words that say nothing here, such as the product's own name.",
+        max_length=200,
+    )
+    seed: int = Field(
+        default=7,
+        title="Seed",
+        description="The same input with the same seed gives the same result.",
+        ge=0,
+        le=2**31 - 1,
+    )
+
+    @model_validator(mode="after")
+    def _bounded(self) -> TextInsightsInput:
+        total = sum(map(len, self.texts))
+        if total > MAX_CHARACTERS:
+            raise ValueError(f"The texts have {total} characters; {MAX_CHARACTERS} in all at most")
+        return self
+
+
+class WordEvidence(BaseModel):
+    word: str
+    valence: float = Field(description="The lexicon's mean rating of the word, -4 (worst) to 4 (best).")
+
+
+class SentenceSentiment(BaseModel):
+    text: str
+    score: float = Field(description="-1 (most negative) to 1 (most positive).")
+    label: Label
+    evidence: list[WordEvidence]
+
+
+class TextStatistics(BaseModel):
+    characters: int
+    words: int
+    unique_words: int
+    sentences: int
+    words_per_sentence: float
+    reading_minutes: float = Field(description="At 230 words a minute.")
+    english_share: float = Field(description="Share of English function words; about 0.45 in English prose.")
+
+
+class TextReport(BaseModel):
+    index: int
+    label: Label
+    score: float
+    reliable: bool = Field(description="False when the text doesn't look English: the lexicon is English.")
+    sentences: list[SentenceSentiment]
+    sentences_left_out: int
+    key_phrases: list[str]
+    topic: int | None
+    statistics: TextStatistics
+
+
+class KeyPhrase(BaseModel):
+    phrase: str
+    score: float = Field(description="Weight relative to the strongest phrase (1).")
+    occurrences: int
+    texts: list[int] = Field(description="Indexes of texts that use it (20 at most).")
+    sentiment: float | None = Field(description="Mean score of the sentences that use it.")
+    example: str
+
+
+class TopicTerm(BaseModel):
+    term: str
+    weight: float
+
+
+class Topic(BaseModel):
+    topic: int
+    name: str
+    terms: list[TopicTerm]
+    share: float = Field(description="Share of the texts whose main topic this is.")
+    texts: list[int]
+    sentiment: float = Field(description="Mean sentiment of its texts.")
+    example: str
+
+
+class Overall(BaseModel):
+    label: Label
+    score: float
+    texts: int
+    positive_share: float
+    negative_share: float
+    neutral_share: float
+    mixed_share: float
+    most_positive: SentenceSentiment | None
+    most_negative: SentenceSentiment | None
+
+
+class TextInsightsOutput(BaseModel):
+    summary: str
+    overall: Overall
+    key_phrases: list[KeyPhrase]
+    topics: list[Topic]
+    topic_coherence: float | None = Field(
+        description="UMass coherence of the chosen number of topics; nearer 0 is better."
+    )
+    statistics: TextStatistics
+    texts: list[TextReport]
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One text, split once."""
+
+    text: str
+    sentences: list[str]
+    tokens: list[str]
+    candidates: list[str]
+
+
+def run(given: TextInsightsInput, context: RunContext) -> TextInsightsOutput:
+    stop_words = ENGLISH_FUNCTION_WORDS | {word.strip().lower() for word in given.ignore_words}
+    context.progress(0.05, "Splitting texts into sentences")
+    read = []
+    for text in given.texts:
+        context.check_cancelled()
+        read.append(_Read(text, sentences(text), words(text), list(phrases(text, stop_words))))
+    if not any(part.tokens for part in read):
+        raise WorkflowInputError("NO_WORDS", "There is no word in the submitted texts.", path="texts")
+
+    context.progress(0.15, "Rating the sentiment of each sentence")
+    rated = _sentiments(read, context)
+    context.progress(0.55, "Finding key phrases")
+    found = _key_phrases(read, rated, given.key_phrases)
+    context.progress(0.7, "Looking for topics")
+    topics, main_topic, coherence = _topics(read, rated, stop_words, given.max_topics, given.seed, context)
+    context.progress(0.95, "Writing the report")
+
+    shown = max(3, min(SHOWN_SENTENCES, SHOWN_SENTENCES_IN_ALL // len(read)))
+    reports = [_report(index, part, rated[index], found, main_topic[index], shown) for index, part in enumerate(read)]
+    overall = _overall(reports, rated)
+    notes = _notes(reports, topics, given)
+    return TextInsightsOutput(
+        summary=_summary(overall, found, topics),
+        overall=overall,
+        key_phrases=found,
+        topics=topics,
+        topic_coherence=coherence,
+        statistics=_statistics([token for part in read for token in part.tokens], given.texts, read),
+        texts=reports,
+        notes=notes,
+    )
+
+
+def _sentiments(read: list[_Read], context: RunContext) -> list[list[SentenceSentiment]]:
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+    analyzer = SentimentIntensityAnalyzer()
+    lexicon: dict[str, float] = analyzer.lexicon
+    rated: list[list[SentenceSentiment]] = []
+    for index, part in enumerate(read):
+        rated.append([_rate(sentence, analyzer, lexicon, context) for sentence in part.sentences])
+        if index % 10 == 9:
+            context.progress(0.15 + 0.4 * (index + 1) / len(read), f"Rated {index + 1} of {len(read)} texts")
+    return rated
+
+
+def _rate(sentence: str, analyzer: Any, lexicon: dict[str, float], context: RunContext) -> SentenceSentiment:
+    context.check_cancelled()
+    # VADER looks at each word's neighbours in a list copied per word: quadratic in the length of a "sentence".
+    compounds = [
+        float(analyzer.polarity_scores(sentence[start : start + 2_000])["compound"])
+        for start in range(0, len(sentence), 2_000)
+    ]
+    score = sum(compounds) / len(compounds)
+    known = {word: lexicon[word] for word in words(sentence) if word in lexicon}
+    strongest = sorted(known.items(), key=lambda item: (-abs(item[1]), item[0]))[:5]
+    return SentenceSentiment(
+        text=sentence[:500],
+        score=round(score, 4),
+        label="positive" if score >= POSITIVE else "negative" if score <= NEGATIVE else "neutral",
+        evidence=[WordEvidence(word=word, valence=round(valence, 2)) for word, valence in strongest],
+    )
+
+
+def _judge(rated: list[SentenceSentiment]) -> tuple[float, Label]:
+    """A text's score is the mean over its sentences, as VADER's authors advise for longer texts."""
+    if not rated:
+        return 0.0, "neutral"
+    scores = [sentence.score for sentence in rated]
+    mean = sum(scores) / len(scores)
+    if max(scores) >= STRONG and min(scores) <= -STRONG and abs(mean) < STRONG:
+        return mean, "mixed"
+    return mean, "positive" if mean >= POSITIVE else "negative" if mean <= NEGATIVE else "neutral"
+
+
+def _key_phrases(read: list[_Read], rated: list[list[SentenceSentiment]], wanted: int) -> list[KeyPhrase]:
+    """C-value (Frantzi et al. 2000) times IDF: a phrase counts as often as it stands on its own rather than
+    within a longer one, longer phrases count more, and what every text says counts less."""
+    occurrences = Counter(phrase for part in read for phrase in part.candidates)
+    if not occurrences:
+        return []
+    spread = Counter(phrase for part in read for phrase in set(part.candidates))
+    within: defaultdict[str, list[int]] = defaultdict(list)
+    for phrase, count in occurrences.items():
+        parts = phrase.split()
+        pieces = {" ".join(parts[i:j]) for i in range(len(parts)) for j in range(i + 1, len(parts) + 1)}
+        for piece in pieces - {phrase}:
+            within[piece].append(count)
+
+    def strength(phrase: str) -> float:
+        longer = within.get(phrase, [])
+        alone = occurrences[phrase] - (sum(longer) / len(longer) if longer else 0.0)
+        rarity = math.log((1 + len(read)) / (1 + spread[phrase])) + 1.0
+        return math.log2(1 + len(phrase.split())) * alone * rarity
+
+    scored = {phrase: strength(phrase) for phrase in occurrences}
+    ranked = sorted((phrase for phrase in scored if scored[phrase] > 0), key=lambda phrase: (-scored[phrase], phrase))
+    chosen = _without_parts(ranked, wanted)
+    return [
+        _evidence(phrase, scored[phrase] / scored[chosen[0]], occurrences[phrase], read, rated) for phrase in chosen
+    ]
+
+
+def _identity(candidates: list[str]) -> list[str]:
+    return candidates
+
+
+def _without_parts(ranked: list[str], wanted: int) -> list[str]:
+    chosen: list[str] = []
+    for phrase in ranked:
+        if len(chosen) < wanted and not any(_covers(phrase, taken) for taken in chosen):
+            chosen.append(phrase)
+    return chosen
+
+
+def _covers(phrase: str, taken: str) -> bool:
+    """Two phrases of which one holds the other tell one thing."""
+    return f" {phrase} " in f" {taken} " or f" {taken} " in f" {phrase} "
+
+
+def _evidence(
+    phrase: str, score: float, count: int, read: list[_Read], rated: list[list[SentenceSentiment]]
+) -> KeyPhrase:
+    texts = [index for index, part in enumerate(read) if phrase in part.candidates]
+    using = [
+        sentence
+        for index in texts
+        for sentence in rated[index]
+        if f" {phrase} " in f" {' '.join(words(sentence.text))} "
+    ]
+    return KeyPhrase(
+        phrase=phrase,
+        score=round(score, 4),
+        occurrences=count,
+        texts=texts[:20],
+        sentiment=round(sum(sentence.score for sentence in using) / len(using), 4) if using else None,
+        example=max(using, key=lambda sentence: abs(sentence.score)).text if using else read[texts[0]].text[:300],
+    )
+
+
+def _topics(
+    read: list[_Read],
+    rated: list[list[SentenceSentiment]],
+    stop_words: frozenset[str],
+    most: int,
+    seed: int,
+    context: RunContext,
+) -> tuple[list[Topic], list[int | None], float | None]:
+    """NMF of TF-IDF for each number of topics; the most coherent number wins."""
+    import numpy as np
+    from sklearn.decomposition import NMF
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    nothing: list[int | None] = [None] * len(read)
+    if most < 1 or len(read) < TEXTS_FOR_TOPICS:
+        return [], nothing, None
+    documents = [
+        [token for token in part.tokens if token not in stop_words and len(token) > 2 and not token[0].isdigit()]
+        for part in read
+    ]
+    vectorizer = TfidfVectorizer(
+        analyzer=_identity, min_df=2, max_df=0.8 if len(read) > 10 else 1.0, max_features=5_000, sublinear_tf=True
+    )
+    try:
+        weighted = vectorizer.fit_transform(documents)
+    except ValueError:  # no word occurs in two texts: there is nothing the texts share
+        return [], nothing, None
+    terms = vectorizer.get_feature_names_out()
+    present = (weighted > 0).astype(np.float64)
+    together = np.asarray((present.T @ present).todense()) if len(terms) <= 5_000 else None
+    largest = min(most, len(read) // 3, min(weighted.shape))
+    best: tuple[float, Any, Any] | None = None
+    for count in range(min(2, largest), largest + 1):
+        context.progress(0.7 + 0.2 * count / (largest + 1), f"Trying {count} topics")
+        model = NMF(n_components=count, init="nndsvda", random_state=seed, max_iter=400, tol=1e-3)
+        loads = model.fit_transform(weighted)
+        coherence = _coherence(model.components_, together)
+        if best is None or coherence > best[0]:
+            best = (coherence, loads, model.components_)
+    if best is None:
+        return [], nothing, None
+    coherence, loads, components = best
+    mains = [int(np.argmax(row)) if row.max() > 0 else None for row in loads]
+    return _describe_topics(read, rated, terms, loads, components, mains), mains, round(coherence, 4)
+
+
+def _coherence(components: NDArray[np.float64], together: NDArray[np.float64] | None) -> float:
+    """UMass coherence (Mimno et al. 2011) of the eight strongest terms, minus a share for topics that repeat."""
+    import numpy as np
+
+    assert together is not None
+    values: list[float] = []
+    tops = [np.argsort(-component)[:8] for component in components]
+    for top in tops:
+        pairs = [
+            math.log((together[later, earlier] + 1.0) / together[earlier, earlier])
+            for place, later in enumerate(top)
+            for earlier in top[:place]
+        ]
+        values.append(sum(pairs) / max(1, len(pairs)))
+    distinct = len({int(term) for top in tops for term in top}) / sum(len(top) for top in tops)
+    return float(np.mean(values)) / max(distinct, 0.1)
+
+
+def _describe_topics(
+    read: list[_Read],
+    rated: list[list[SentenceSentiment]],
+    terms: Any,
+    loads: NDArray[np.float64],
+    components: NDArray[np.float64],
+    mains: list[int | None],
+) -> list[Topic]:
+    import numpy as np
+
+    members: defaultdict[int, list[int]] = defaultdict(list)
+    for index, main in enumerate(mains):
+        if main is not None:
+            members[main].append(index)
+    topics = []
+    for number, component in enumerate(components):
+        texts = sorted(members[number], key=lambda index: -loads[index, number])
+        if not texts:
+            continue
+        order = [place for place in np.argsort(-component, kind="stable")[:8] if component[place] > 0]
+        listed = [TopicTerm(term=str(terms[place]), weight=round(float(component[place]), 4)) for place in order]
+        topics.append(
+            Topic(
+                topic=number,
+                name=", ".join(term.term for term in listed[:3]),
+                terms=listed,
+                share=round(len(texts) / len(read), 4),
+                texts=texts[:100],
+                sentiment=round(sum(_judge(rated[index])[0] for index in texts) / len(texts), 4),
+                example=read[texts[0]].text[:300],
+            )
+        )
+    return sorted(topics, key=lambda topic: (-topic.share, topic.topic))
+
+
+def _report(
+    index: int,
+    part: _Read,
+    rated: list[SentenceSentiment],
+    found: list[KeyPhrase],
+    topic: int | None,
+    shown: int,
+) -> TextReport:
+    score, label = _judge(rated)
+    shares = english_share(part.tokens)
+    own = Counter(part.candidates)
+    shared = [phrase.phrase for phrase in found if phrase.phrase in own]
+    rest = sorted(own, key=lambda phrase: (-own[phrase] * math.log2(1 + len(phrase.split())), phrase))
+    return TextReport(
+        index=index,
+        label=label,
+        score=round(score, 4),
+        # A handful of words ("Great product!") has no function words in any language.
+        reliable=len(part.tokens) < 8 or shares >= ENGLISH_ENOUGH,
+        sentences=rated[:shown],
+        sentences_left_out=max(0, len(rated) - shown),
+        key_phrases=_without_parts([*shared, *rest], 5),
+        topic=topic,
+        statistics=_statistics(part.tokens, [part.text], [part]),
+    )
+
+
+def _statistics(tokens: list[str], texts: list[str], read: list[_Read]) -> TextStatistics:
+    count = sum(len(part.sentences) for part in read)
+    return TextStatistics(
+        characters=sum(map(len, texts)),
+        words=len(tokens),
+        unique_words=len(set(tokens)),
+        sentences=count,
+        words_per_sentence=round(len(tokens) / count, 2) if count else 0.0,
+        reading_minutes=round(len(tokens) / 230, 2),
+        english_share=round(english_share(tokens), 4),
+    )
+
+
+def _overall(reports: list[TextReport], rated: list[list[SentenceSentiment]]) -> Overall:
+    labels = Counter(report.label for report in reports)
+    score = sum(report.score for report in reports) / len(reports)
+    everything = [sentence for listed in rated for sentence in listed]
+    best = max(everything, key=lambda sentence: sentence.score, default=None)
+    worst = min(everything, key=lambda sentence: sentence.score, default=None)
+    label: Label = "positive" if score >= POSITIVE else "negative" if score <= NEGATIVE else "neutral"
+    divided = min(labels["positive"], labels["negative"]) >= 0.3 * len(reports)
+    if len(reports) == 1:
+        label = reports[0].label
+    elif divided and abs(score) < STRONG:
+        label = "mixed"
+    return Overall(
+        label=label,
+        score=round(score, 4),
+        texts=len(reports),
+        positive_share=round(labels["positive"] / len(reports), 4),
+        negative_share=round(labels["negative"] / len(reports), 4),
+        neutral_share=round(labels["neutral"] / len(reports), 4),
+        mixed_share=round(labels["mixed"] / len(reports), 4),
+        most_positive=best if best is not None and best.score > 0 else None,
+        most_negative=worst if worst is not None and worst.score < 0 else None,
+    )
+
+
+def _notes(reports: list[TextReport], topics: list[Topic], given: TextInsightsInput) -> list[str]:
+    notes = []
+    foreign = [report.index for report in reports if not report.reliable]
+    if foreign:
+        listed = ", ".join(map(str, foreign[:10])) + (", …" if len(foreign) > 10 else "")
+        notes.append(f"Texts {listed} don't look English; the sentiment lexicon is English, so don't trust theirs.")
+    if given.max_topics and not topics:
+        notes.append(
+            f"No topics: they need {TEXTS_FOR_TOPICS} texts or more that share words."
+            if len(given.texts) < TEXTS_FOR_TOPICS
+            else "No topics: the texts share too few words."
+        )
+    if any(report.sentences_left_out for report in reports):
+        notes.append("Of long texts only the first sentences are listed; all of them were rated.")
+    return notes
+
+
+def _summary(overall: Overall, found: list[KeyPhrase], topics: list[Topic]) -> str:
+    about = ", ".join(phrase.phrase for phrase in found[:3])
+    text = (
+        f"{overall.texts} text{'s' if overall.texts != 1 else ''}, {overall.label} on the whole ({overall.score:+.2f})"
+    )
+    text += f"; mostly about {about}." if about else "."
+    if topics:
+        worst = min(topics, key=lambda topic: topic.sentiment)
+        text += f" {len(topics)} topics; least liked: {worst.name} ({worst.sentiment:+.2f})."
+    return text
+
+
+WORKFLOW = FunctionWorkflow(
+    slug="text-insights",
+    name="Text insights",
+    summary="Sentiment by sentence, key phrases and topics of your texts, each with its evidence.",
+    description=(
+        "Give it reviews, support messages or survey answers. Every sentence is rated with the VADER lexicon and "
+        "shows the words that decided; key phrases are found by C-value and IDF; from eight texts "
+        "on, topics are found by non-negative matrix factorisation, and their number by coherence. The sentiment "
+        "lexicon is English; statistics and key phrases work in any language that writes spaces between words."
+    ),
+    version="1.0.0",
+    input_model=TextInsightsInput,
+    output_model=TextInsightsOutput,
+    function=run,
+    tags=("text", "sentiment", "topics", "nlp"),
+)
+
+TEMPLATES = (
+    Template(
+        slug="product-reviews",
+        name="What reviews say",
+        description="A dozen reviews of a coffee machine: what people like, what they don't, and what it is about.",
+        tags=("reviews", "sentiment"),
+        parameters={
+            "texts": [
+                "The espresso is wonderful, rich crema every morning. I love this machine.",
+                "Delivery took three weeks and the parcel arrived damaged. Terrible delivery service.",
+                "Great espresso, but the milk frother broke after a month. Very disappointing.",
+                "Customer service answered within an hour and sent a new milk frother for free. Excellent!",
+                "Delivery was late again. The tracking page showed nothing, which is really annoying.",
+                "Easy to clean, looks beautiful in the kitchen, and the espresso is delicious.",
+                "The milk frother is loud and leaks. I regret the purchase.",
+                "Best espresso I have had at home. The crema is perfect.",
+                "The parcel never arrived and the delivery company was rude. Awful.",
+                "Friendly customer service, they explained how to descale the machine. Very helpful.",
+                "The water tank is small, so I refill it daily.",
+                "Customer service was kind and solved my problem with the water tank quickly.",
+            ],
+            "key_phrases": 10,
+            "max_topics": 4,
+        },
+    ),
+    Template(
+        slug="single-text-sentiment",
+        name="The tone of one text",
+        description="One message, sentence by sentence: which words carry its tone.",
+        tags=("sentiment",),
+        parameters={
+            "texts": [
+                "Thank you for the quick answer, your team was friendly and helpful. Sadly the update broke my "
+                "calendar and I lost a whole day of work. Please fix this soon! Otherwise I'm happy with the product."
+            ],
+            "key_phrases": 5,
+            "max_topics": 0,
+        },
+    ),
+)
