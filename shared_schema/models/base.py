@@ -64,12 +64,16 @@ def one_of(column: str, enum: type[StrEnum]) -> str:
 class Identified:
     """A UUID primary key, made here, and the time of the insert."""
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, sort_order=-10)
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"), sort_order=10)
 
 
 class Versioned(Identified):
     """Adds `version` and `updated_at`, both kept by a trigger: what code writes there is ignored."""
 
-    version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"), server_onupdate=FetchedValue())
-    updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"), server_onupdate=FetchedValue())
+    version: Mapped[int] = mapped_column(
+        BigInteger, server_default=text("1"), server_onupdate=FetchedValue(), sort_order=10
+    )
+    updated_at: Mapped[datetime] = mapped_column(
+        server_default=text("now()"), server_onupdate=FetchedValue(), sort_order=10
+    )

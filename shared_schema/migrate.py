@@ -1,0 +1,123 @@
+"""A database's name and URL -> its schema brought to the newest revision, by one process at a time."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from shared_schema.database import PoolOptions, create_sync_database_engine
+
+log = logging.getLogger(__name__)
+
+DatabaseName = Literal["user_psql", "shared_psql"]
+DATABASES: Final[tuple[DatabaseName, ...]] = ("user_psql", "shared_psql")
+
+# "botberi migrate": any number that nobody else locks.
+_LOCK: Final = 0x626F7462_6D696772
+_HERE: Final = Path(__file__).parent / "migrations"
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+
+
+class MigrationError(Exception):
+    """The schema is not what the code needs, and this says why."""
+
+    code: Final = "MIGRATION"
+
+
+def upgrade(database: DatabaseName, url: str, *, lock_timeout: float = 60.0) -> None:
+    """Bring the database to the newest revision; does nothing when it is there.
+
+    Processes that start at once wait for one another (an advisory lock); a migration that fails leaves
+    the schema at the one before it.
+    """
+    with _connection(url) as guard, _connection(url, statement_timeout=3600.0) as connection:
+        _lock(guard, database, lock_timeout)
+        before = _current(connection)
+        config = _config(database)
+        config.attributes["connection"] = connection
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if unknown := set(before) - known:
+            raise MigrationError(
+                f"{database} is at revision {', '.join(sorted(unknown))}, which this version does not know: "
+                "it was migrated by a newer one"
+            )
+        command.upgrade(config, "heads")
+        after = _current(connection)
+    if before != after:
+        log.info("%s migrated from %s to %s", database, _text(before), _text(after))
+
+
+def current(database: DatabaseName, url: str) -> tuple[str, ...]:
+    """Return the revision of the database; empty for a database without our schema."""
+    del database
+    with _connection(url) as connection:
+        return _current(connection)
+
+
+def heads(database: DatabaseName) -> tuple[str, ...]:
+    """Return the newest revision in the code (two would be a mistake, which a test finds)."""
+    return tuple(sorted(ScriptDirectory.from_config(_config(database)).get_heads()))
+
+
+def check(database: DatabaseName, url: str) -> None:
+    """Raise `MigrationError` unless the database is at the revision that the code needs."""
+    found, wanted = current(database, url), heads(database)
+    if found != wanted:
+        raise MigrationError(f"{database} is at {_text(found)}, the code needs {_text(wanted)}: run `botberi migrate`")
+
+
+def _config(database: DatabaseName) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_HERE / database).replace("%", "%%"))
+    return config
+
+
+@contextmanager
+def _connection(url: str, statement_timeout: float = 120.0) -> Iterator[Connection]:
+    options = PoolOptions(
+        pool_size=1,
+        max_overflow=0,
+        statement_timeout_seconds=statement_timeout,
+        # A migration waits for a table no longer than its users may wait behind it.
+        lock_timeout_seconds=10.0,
+        idle_in_transaction_timeout_seconds=600.0,
+        application_name="botberi-migrate",
+    )
+    engine = create_sync_database_engine(url, options)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _lock(connection: Connection, database: DatabaseName, timeout: float) -> None:
+    """Take the lock on a connection of its own, which holds it until it closes."""
+    connection.execution_options(isolation_level="AUTOCOMMIT")
+    milliseconds = str(int(timeout * 1000))
+    settings = text("SELECT set_config('lock_timeout', :ms, false), set_config('statement_timeout', '0', false)")
+    connection.execute(settings, {"ms": milliseconds})
+    try:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        raise MigrationError(f"another process has been migrating {database} for {timeout:.0f} s") from error
+
+
+def _current(connection: Connection) -> tuple[str, ...]:
+    found = tuple(sorted(MigrationContext.configure(connection).get_current_heads()))
+    connection.rollback()
+    return found
+
+
+def _text(revisions: tuple[str, ...]) -> str:
+    return ", ".join(revisions) or "no revision"

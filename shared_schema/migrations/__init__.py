@@ -1,0 +1,1 @@
+"""One Alembic environment per database: `user_psql` and `shared_psql`."""

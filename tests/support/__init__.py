@@ -1,0 +1,1 @@
+"""Servers and other things that many tests need."""
