@@ -1,0 +1,74 @@
+"""What HTTP, SSE and WebSocket share: one operation, prepared, observed, ended in time."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gateway.engine import Gateway
+from gateway.executor import ExecutionResult
+from gateway.transport.identity import Identity
+from gateway.transport.origin import OriginPolicy
+from gateway.transport.port import Observer
+from gateway.transport.settings import TransportSettings
+
+logger = logging.getLogger(__name__)
+
+
+class _Nobody:
+    """No observer."""
+
+    def operation(self, kind: str, outcome: str, seconds: float) -> None: ...
+
+    def subscriptions(self, change: int) -> None: ...
+
+    def sockets(self, change: int) -> None: ...
+
+
+class DrainableSocket(Protocol):
+    """An open socket, as the end of the server sees it."""
+
+    async def drain(self) -> None:
+        """End it when what can end soon has ended."""
+        ...
+
+
+@dataclass(slots=True)
+class Core:
+    """The parts that every way in needs, made once."""
+
+    gateway: Gateway
+    identity: Identity
+    origins: OriginPolicy
+    settings: TransportSettings
+    observer: Observer = field(default_factory=_Nobody)
+    #: Set when the server is about to stop: streams end, new sockets are refused.
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Open sockets.
+    sockets: set["DrainableSocket"] = field(default_factory=set)
+    #: Mutations whose client has gone; they run to their end.
+    unattended: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def ended(self, kind: str, started: float, result: ExecutionResult) -> str:
+        """Report an operation that gave a result; returns the outcome."""
+        outcome = "ok" if not result.errors else "partial"
+        self.observer.operation(kind, outcome, time.perf_counter() - started)
+        return outcome
+
+    def failed(self, kind: str, started: float, code: str) -> None:
+        """Report an operation that gave none."""
+        self.observer.operation(kind, code, time.perf_counter() - started)
+
+    async def to_the_end(self, work: Coroutine[Any, Any, ExecutionResult]) -> ExecutionResult:
+        """Await `work`; when the waiting is cancelled (the client has gone), `work` goes on: half a mutation helps nobody."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.unattended.add(task)
+        task.add_done_callback(self._over)
+        return await asyncio.shield(task)
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self.unattended.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.debug("a mutation failed", exc_info=task.exception())

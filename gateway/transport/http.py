@@ -1,0 +1,131 @@
+"""An HTTP request -> a GraphQL response, as the GraphQL-over-HTTP specification has it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from gateway import errors
+from gateway.engine import GraphQLRequest, Prepared, RequestContext
+from gateway.errors import ErrorEntry, RequestError
+from gateway.transport import negotiate
+from gateway.transport.body import ClientGone, read_body
+from gateway.transport.core import Core
+from gateway.transport.exchange import Exchange, send_bytes
+from gateway.transport.identity import decode_headers
+from gateway.transport.parameters import from_body, from_query_string
+from gateway.transport.problem import (
+    METHOD_NOT_ALLOWED,
+    NOT_ACCEPTABLE,
+    UNSUPPORTED_MEDIA_TYPE,
+    HttpProblem,
+    describe,
+)
+from gateway.transport.sse import stream_events
+from gateway.transport.watch import CallerWatch
+
+_ALLOWED: Final = ((b"allow", b"GET, POST, OPTIONS"),)
+_POST_ONLY: Final = ((b"allow", b"POST"),)
+_ACCEPT_POST: Final = ((b"accept-post", b"application/json; charset=utf-8"),)
+
+
+async def serve_http(core: Core, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
+    """Answer one request at the endpoint."""
+    headers = decode_headers(scope["headers"])
+    note = scope.get("state", {}).setdefault("graphql", {}) if "state" in scope else {}
+    exchange = Exchange(scope["method"], headers, receive, send, note)
+    exchange.extra += core.origins.cors(headers)
+    try:
+        if exchange.method == "OPTIONS":
+            await send_bytes(send, 204, b"", [*core.origins.preflight(headers), *_ALLOWED])
+            return
+        await _answer(core, exchange, scope)
+    except ClientGone:
+        exchange.note["outcome"] = "client_gone"
+    except Exception as error:
+        failure = describe(error)
+        exchange.note.setdefault("outcome", failure.code)
+        core.failed(exchange.note.get("kind", "unknown"), exchange.started, failure.code)
+        await exchange.fail(failure)
+
+
+async def _answer(core: Core, exchange: Exchange, scope: Mapping[str, Any]) -> None:
+    if exchange.method not in ("GET", "POST"):
+        raise HttpProblem(405, "GraphQL is served by GET and POST.", METHOD_NOT_ALLOWED, _ALLOWED)
+    offered = (negotiate.JSON, negotiate.GRAPHQL_JSON, *((negotiate.EVENT_STREAM,) if core.settings.sse else ()))
+    media_type = negotiate.choose(exchange.headers.get("accept"), offered)
+    if media_type is None:
+        raise HttpProblem(406, f"The gateway answers {', '.join(offered)} in UTF-8.", NOT_ACCEPTABLE)
+    if media_type != negotiate.EVENT_STREAM:
+        exchange.media_type = media_type
+    request = await _read(core, exchange, scope)
+    watch = CallerWatch(core.identity, core.identity.credentials(exchange.headers))
+    await watch.begin()
+    prepared = await core.gateway.prepare(request.query, request.operation_name)
+    kind = prepared.operation.kind
+    exchange.note.update(kind=kind, name=prepared.operation.name)
+    if kind == "mutation" and exchange.method == "GET":
+        raise HttpProblem(405, "A mutation can't be sent by GET.", METHOD_NOT_ALLOWED, _POST_ONLY)
+    context = core.identity.context(lambda: watch.caller, exchange.headers)
+    if media_type == negotiate.EVENT_STREAM:
+        await stream_events(core, exchange, prepared, request, context, watch)
+        return
+    if kind == "subscription":
+        message = "A subscription needs a WebSocket (graphql-transport-ws) or `accept: text/event-stream`."
+        raise RequestError([ErrorEntry(message, errors.BAD_REQUEST)])
+    await _execute(core, exchange, prepared, request, context)
+
+
+async def _read(core: Core, exchange: Exchange, scope: Mapping[str, Any]) -> GraphQLRequest:
+    content_type = exchange.headers.get("content-type")
+    if content_type is not None or exchange.method == "POST":
+        essence, parameters = negotiate.parse_media_type(content_type or "")
+        if essence != negotiate.JSON or not negotiate.is_utf8(parameters.get("charset")):
+            raise HttpProblem(
+                415, "Send `content-type: application/json` (UTF-8).", UNSUPPORTED_MEDIA_TYPE, _ACCEPT_POST
+            )
+    if exchange.method == "GET":
+        core.origins.check_get(exchange.headers)
+        return from_query_string(scope["query_string"])
+    body = await read_body(exchange.receive, exchange.headers, core.settings.max_body_bytes, core.settings.body_timeout)
+    return from_body(body)
+
+
+async def _execute(
+    core: Core, exchange: Exchange, prepared: Prepared, request: GraphQLRequest, context: RequestContext
+) -> None:
+    kind = prepared.operation.kind
+    if kind == "mutation":
+        # Nobody watches for a disconnect: a mutation that began runs to its end.
+        result = await core.gateway.run(prepared, request.variables, context)
+    else:
+        async with _while_connected(exchange.receive):
+            result = await core.gateway.run(prepared, request.variables, context)
+    exchange.note["outcome"] = core.ended(kind, exchange.started, result)
+    exchange.extra += core.identity.client_headers(context)
+    await exchange.respond(200, result.to_bytes())
+
+
+@asynccontextmanager
+async def _while_connected(receive: Any) -> AsyncIterator[None]:
+    """Cancel what is inside when the client disconnects, and raise `ClientGone`."""
+    task = asyncio.current_task()
+    assert task is not None
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        task.cancel()
+
+    watcher = asyncio.get_running_loop().create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if gone and task.uncancel() == 0:
+            raise ClientGone from None
+        raise
+    finally:
+        watcher.cancel()

@@ -1,0 +1,68 @@
+"""`Accept` and `Content-Type` -> media types (GraphQL over HTTP, sections 4 and 6)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+JSON: Final = "application/json"
+GRAPHQL_JSON: Final = "application/graphql-response+json"
+EVENT_STREAM: Final = "text/event-stream"
+HTML: Final = "text/html"
+
+#: In the order of our preference where the client has none: `*/*` gets plain JSON, as clients of old expect.
+_ANSWERS: Final = (JSON, GRAPHQL_JSON)
+#: Entries of one header that are looked at.
+_MOST: Final = 32
+
+
+def parse_media_type(text: str) -> tuple[str, Mapping[str, str]]:
+    """`type/subtype; name=value` -> (lower-case essence, parameters). Never fails: nonsense is an essence nobody knows."""
+    essence, *rest = text.split(";", 16)
+    parameters = {}
+    for item in rest:
+        name, _, value = item.partition("=")
+        parameters[name.strip().lower()] = value.strip().strip('"')
+    return essence.strip().lower(), parameters
+
+
+def accepted(accept: str | None) -> list[tuple[float, int, str]]:
+    """(weight, specificity, range) of each acceptable range; a charset that isn't UTF-8 makes a range unacceptable."""
+    ranges = []
+    for item in (accept or "*/*").split(",", _MOST)[:_MOST]:
+        essence, parameters = parse_media_type(item)
+        try:
+            weight = float(parameters.get("q", "1"))
+        except ValueError:
+            weight = 0.0
+        if not essence or not 0 < weight <= 1 or not is_utf8(parameters.get("charset")):
+            continue
+        specificity = 0 if essence == "*/*" else 1 if essence.endswith("/*") else 2
+        ranges.append((weight, specificity, essence))
+    return ranges
+
+
+def choose(accept: str | None, offered: Sequence[str] = _ANSWERS) -> str | None:
+    """The offered type that the client likes best, None where it accepts none of them."""
+    ranges = accepted(accept)
+    best: tuple[float, int, int] | None = None
+    answer = None
+    for place, media_type in enumerate(offered):
+        fits = [(s, w) for w, s, r in ranges if r in ("*/*", media_type, media_type.split("/")[0] + "/*")]
+        if not fits:
+            continue
+        # The most specific range decides the weight (RFC 9110, section 12.5.1).
+        specificity, weight = max(fits)
+        rank = (weight, specificity, -place)
+        if best is None or rank > best:
+            best, answer = rank, media_type
+    return answer
+
+
+def prefers_html(accept: str | None) -> bool:
+    """A browser's navigation: HTML is named, and liked better than JSON."""
+    named = any(essence == HTML for _, _, essence in accepted(accept))
+    return named and choose(accept, (HTML, *_ANSWERS)) == HTML
+
+
+def is_utf8(charset: str | None) -> bool:
+    """UTF-8, said or assumed."""
+    return charset is None or charset.lower() in ("utf-8", "utf8")

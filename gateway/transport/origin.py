@@ -1,0 +1,102 @@
+"""Which pages may make a browser call us: cross-site request forgery, CORS, and the Origin of a WebSocket."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from gateway.transport.problem import CSRF_PREVENTED, HttpProblem
+from gateway.transport.settings import TransportSettings
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class OriginPolicy:
+    """Same host, or one of `allowed`, compared exactly."""
+
+    allowed: frozenset[str]
+    csrf_headers: tuple[str, ...]
+
+    @classmethod
+    def of(cls, settings: TransportSettings) -> "OriginPolicy":
+        """The policy that these settings say."""
+        return cls(
+            frozenset(origin.rstrip("/").lower() for origin in settings.allowed_origins),
+            tuple(name.lower() for name in settings.csrf_headers),
+        )
+
+    def trusts(self, origin: str, host: str | None) -> bool:
+        """`origin` is ours (its host and port are those of `Host`) or allowed."""
+        if origin.lower() in self.allowed:
+            return True
+        return host is not None and _host_of(origin) is not None and _host_of(origin) == _host(host, origin)
+
+    def admits_socket(self, headers: Mapping[str, str]) -> bool:
+        """Browsers always send `Origin` with a WebSocket; who sends none is no browser, and has no cookies to abuse."""
+        origin = headers.get("origin")
+        return origin is None or self.trusts(origin, headers.get("host"))
+
+    def check_get(self, headers: Mapping[str, str]) -> None:
+        """Raises `HttpProblem` where a page of another site could have made the browser send this GET without a preflight.
+
+        POST needs no such check: its body must be `application/json`, which no form and no simple request can send.
+        """
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        if any(headers.get(name) for name in self.csrf_headers):
+            return
+        if origin is not None and self.trusts(origin, headers.get("host")):
+            return
+        if site is not None:
+            # Every current browser says where a request comes from; `none` is the address bar.
+            if site in ("same-origin", "none"):
+                return
+        elif origin is None and "cookie" not in headers:
+            # No browser, or one too old to say: without cookies a forged query has nobody's rights.
+            return
+        elif origin is None and headers.get("content-type"):
+            return
+        hint = f" a header `{self.csrf_headers[0]}`" if self.csrf_headers else " POST"
+        raise HttpProblem(403, f"This request could have been forged by another site. Send{hint}.", CSRF_PREVENTED)
+
+    def cors(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+        """Response headers for an allowed origin; always says that the answer depends on it."""
+        origin = headers.get("origin")
+        if not self.allowed:
+            return []
+        answer = [(b"vary", b"origin")]
+        if origin is not None and origin.lower() in self.allowed:
+            answer += [
+                (b"access-control-allow-origin", origin.encode("latin-1")),
+                (b"access-control-allow-credentials", b"true"),
+                (b"access-control-expose-headers", b"x-request-id"),
+            ]
+        return answer
+
+    def preflight(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+        """The answer to a CORS preflight, empty of permissions for an origin that isn't allowed."""
+        answer = self.cors(headers)
+        if len(answer) > 1:
+            wanted = headers.get("access-control-request-headers", "content-type")
+            answer += [
+                (b"access-control-allow-methods", b"GET, POST"),
+                (b"access-control-allow-headers", wanted.encode("latin-1")),
+                (b"access-control-max-age", b"600"),
+            ]
+        return answer
+
+
+def _host_of(origin: str) -> tuple[str, int | None] | None:
+    try:
+        parts = urlsplit(origin)
+        port = parts.port
+    except ValueError:
+        return None
+    if not parts.hostname:
+        return None
+    return parts.hostname, port if port is not None else _DEFAULT_PORTS.get(parts.scheme)
+
+
+def _host(host: str, origin: str) -> tuple[str, int | None] | None:
+    # `Host` has no scheme; behind a TLS proxy only the origin knows it, so its default port is taken for both.
+    return _host_of(f"{urlsplit(origin).scheme}://{host}")

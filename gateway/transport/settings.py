@@ -1,0 +1,47 @@
+"""How the transport behaves: limits, origins, headers, as one frozen value."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketSettings:
+    """`graphql-transport-ws`. Times are in seconds."""
+
+    enabled: bool = True
+    init_timeout: float = 3.0
+    #: Operations that may run on one socket at the same time.
+    max_operations: int = 100
+    #: Sockets of one process; the next ones are refused with 503.
+    max_sockets: int = 20_000
+    max_message_bytes: int = 100_000
+    #: Messages that wait for a slow client before its subscriptions pause.
+    send_queue: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class TransportSettings:
+    """The defaults are safe for a gateway that faces the internet."""
+
+    max_body_bytes: int = 1_000_000
+    #: Seconds that a client may take to send its body.
+    body_timeout: float = 10.0
+    #: Origins (`https://app.example`) beside the gateway's own that browsers may call from; they are answered with CORS headers.
+    allowed_origins: Sequence[str] = ()
+    #: A request with one of these headers can't come from another site's page without a CORS preflight.
+    csrf_headers: Sequence[str] = ("graphql-require-preflight", "apollo-require-preflight", "x-apollo-operation-name")
+    #: Request headers of the client that subgraphs get. Never add `cookie` or `authorization` for subgraphs that aren't yours.
+    forward_headers: Sequence[str] = ("accept-language", "traceparent", "tracestate", "x-request-id")
+    #: Subgraph -> response headers that reach the client, such as `{"identity": ["set-cookie"]}`.
+    response_headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    #: How often the credentials of an open socket or stream are checked again, and how old a check may be when an event is delivered.
+    recheck_interval: float = 5.0
+    event_recheck_age: float = 1.0
+    #: A client of a socket or stream that takes nothing for so long is cut off.
+    send_timeout: float = 10.0
+    sse: bool = True
+    #: A comment keeps proxies from closing a silent stream.
+    sse_keep_alive: float = 12.0
+    graphiql: bool = True
+    graphiql_query: str | None = None
+    websocket: WebSocketSettings = field(default_factory=WebSocketSettings)

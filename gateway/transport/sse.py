@@ -1,0 +1,134 @@
+"""An operation -> server-sent events (graphql-sse, distinct connections mode)."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from gateway.engine import GraphQLRequest, Prepared, RequestContext
+from gateway.executor import ExecutionResult
+from gateway.transport.core import Core
+from gateway.transport.exchange import Exchange
+from gateway.transport.problem import describe
+from gateway.transport.watch import CallerWatch
+
+_COMPLETE: Final = b"event: complete\ndata:\n\n"
+_KEEP_ALIVE: Final = b":\n\n"
+_HEADERS: Final = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+async def stream_events(
+    core: Core,
+    exchange: Exchange,
+    prepared: Prepared,
+    request: GraphQLRequest,
+    context: RequestContext,
+    watch: CallerWatch,
+) -> None:
+    """Any operation as a stream; a query or mutation is a stream of one result."""
+    kind = prepared.operation.kind
+    if kind != "subscription":
+        result = await core.gateway.run(prepared, request.variables, context)
+        exchange.note["outcome"] = core.ended(kind, exchange.started, result)
+        exchange.extra += core.identity.client_headers(context)
+        await _start(exchange)
+        await _send(core, exchange, _next(result.to_bytes()))
+        await _send(core, exchange, _COMPLETE, more=False)
+        return
+    results = core.gateway.stream(prepared, request.variables, context)
+    await _start(exchange)
+    core.observer.subscriptions(+1)
+    try:
+        exchange.note["outcome"] = await _Stream(core, exchange, watch).run(results)
+    finally:
+        core.observer.subscriptions(-1)
+    core.failed(kind, exchange.started, exchange.note["outcome"])
+
+
+class _Stream:
+    """Waits for the next result, the client's going, the server's stopping and the clock, all at once."""
+
+    def __init__(self, core: Core, exchange: Exchange, watch: CallerWatch) -> None:
+        self._core, self._exchange, self._watch = core, exchange, watch
+        self._next_tick = time.monotonic() + core.settings.recheck_interval
+
+    async def run(self, results: AsyncIterator[ExecutionResult]) -> str:
+        loop, core = asyncio.get_running_loop(), self._core
+        gone = loop.create_task(_disconnect(self._exchange.receive))
+        stopping = loop.create_task(core.draining.wait())
+        upcoming: asyncio.Task[Any] = loop.create_task(_pull(results))
+        try:
+            while True:
+                pause = min(core.settings.sse_keep_alive, max(0.0, self._next_tick - time.monotonic()))
+                done, _ = await asyncio.wait(
+                    {upcoming, gone, stopping}, timeout=pause, return_when=asyncio.FIRST_COMPLETED
+                )
+                if gone in done:
+                    return "client_gone"
+                if upcoming in done:
+                    result = upcoming.result()
+                    if result is None:
+                        await self._send(_COMPLETE, more=False)
+                        return "ok"
+                    await self._watch.fresh(core.settings.event_recheck_age)
+                    await self._send(_next(result.to_bytes()))
+                    upcoming = loop.create_task(_pull(results))
+                elif stopping in done:
+                    # No `complete`: the client shall come back, to another process.
+                    await self._send(b"", more=False)
+                    return "draining"
+                else:
+                    await self._tick()
+        except TimeoutError:
+            return "slow_client"
+        except Exception as error:
+            failure = describe(error)
+            await self._send(_next(failure.to_bytes()) + _COMPLETE, more=False)
+            return failure.code
+        finally:
+            for task in (gone, stopping, upcoming):
+                task.cancel()
+            await asyncio.gather(gone, stopping, upcoming, return_exceptions=True)
+            close = getattr(results, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def _tick(self) -> None:
+        if time.monotonic() >= self._next_tick:
+            self._next_tick = time.monotonic() + self._core.settings.recheck_interval
+            await self._watch.tick()
+        else:
+            await self._send(_KEEP_ALIVE)
+
+    async def _send(self, text: bytes, *, more: bool = True) -> None:
+        await _send(self._core, self._exchange, text, more=more)
+
+
+async def _pull(results: AsyncIterator[ExecutionResult]) -> ExecutionResult | None:
+    return await anext(results, None)
+
+
+async def _disconnect(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _start(exchange: Exchange) -> None:
+    headers = [*_HEADERS, *exchange.extra]
+    exchange.begun = True
+    await exchange.send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+async def _send(core: Core, exchange: Exchange, text: bytes, *, more: bool = True) -> None:
+    async with asyncio.timeout(core.settings.send_timeout):
+        await exchange.send({"type": "http.response.body", "body": text, "more_body": more})
+
+
+def _next(body: bytes) -> bytes:
+    # JSON has no raw line breaks, so one `data` line holds it.
+    return b"event: next\ndata: " + body + b"\n\n"
