@@ -32,7 +32,8 @@ def load_or_make(state_dir: Path) -> tuple[Credential, ...]:
     if path.exists():
         return _read(path)
     made = tuple(
-        Credential(role, email, secrets.token_urlsafe(15)) for role, email in (("admin", ADMIN_EMAIL), ("user", USER_EMAIL))
+        Credential(role, email, secrets.token_urlsafe(15))
+        for role, email in (("admin", ADMIN_EMAIL), ("user", USER_EMAIL))
     )
     state_dir.mkdir(parents=True, exist_ok=True)
     # Written aside and renamed: an interrupted start leaves no half file behind.
@@ -48,4 +49,6 @@ def _read(path: Path) -> tuple[Credential, ...]:
         kept = json.loads(path.read_text())
         return tuple(Credential(role, kept[role]["email"], kept[role]["password"]) for role in ("admin", "user"))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StartError(f"{path} can't be read ({error!r}). Remove it to get new passwords at the next start.") from None
+        raise StartError(
+            f"{path} can't be read ({error!r}). Remove it to get new passwords at the next start."
+        ) from None

@@ -18,7 +18,7 @@ from botberi.credentials import Credential
 from shared_schema.database import Database
 from shared_schema.models import Account, Agent, Template
 from shared_schema.states import PublicationStatus, Role
-from workers.registry import WORKFLOWS
+from workers.registry import TEMPLATES, WORKFLOWS
 from workers.workflow import Template as Example
 from workers.workflow import Workflow
 
@@ -57,9 +57,11 @@ async def seed(
         await _lock(session)
         for workflow in WORKFLOWS.values():
             agent = await _agent(session, done, workflow, publisher_id)
-            for example in examples_of(workflow):
+            for example in TEMPLATES[workflow.slug]:
                 await _template(session, done, agent, example, publisher_id)
-    logger.info("seeded: %d accounts, %d agents, %d templates are new or changed", done.accounts, done.agents, done.templates)
+    logger.info(
+        "seeded: %d accounts, %d agents, %d templates are new or changed", done.accounts, done.agents, done.templates
+    )
     return done
 
 

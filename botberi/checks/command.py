@@ -42,7 +42,7 @@ def _prepare() -> tuple[Background | None, list[Outcome]]:
     if packages and debian.can_install():
         print(f"botberi test: installing {' and '.join(packages)} with apt-get, beside the linters", flush=True)
         steps += debian.install_steps(packages, _ROOT)
-    steps.append(Step("GraphiQL", [sys.executable, "-m", "botberi.parts.graphiql"], _ROOT, 600))
+    steps.append(Step("GraphiQL", [sys.executable, "-m", "gateway.transport.graphiql.build"], _ROOT, 600))
     return Background(steps), []
 
 

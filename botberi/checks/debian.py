@@ -20,7 +20,9 @@ def chromium() -> str | None:
     named = os.environ.get("BOTBERI_TEST_CHROMIUM")
     if named:
         return shutil.which(named)
-    return next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    return next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    )
 
 
 def has(what: str) -> bool:
@@ -50,5 +52,11 @@ def install_steps(packages: list[str], cwd: Path) -> list[Step]:
     wait = ["-o", "DPkg::Lock::Timeout=300"]
     return [
         Step("apt update", ["apt-get", "-qq", *wait, "update"], cwd, 300, env),
-        Step("apt install", ["apt-get", "-qq", "-y", *wait, "install", "--no-install-recommends", *packages], cwd, 600, env),
+        Step(
+            "apt install",
+            ["apt-get", "-qq", "-y", *wait, "install", "--no-install-recommends", *packages],
+            cwd,
+            600,
+            env,
+        ),
     ]

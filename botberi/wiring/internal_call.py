@@ -37,7 +37,14 @@ class LocalCall:
 
     async def post(self, path: str, body: object, headers: Mapping[str, str]) -> tuple[int, Any]:
         """See `InternalCall`."""
-        sent = [{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}]
+        return await self._call("POST", path, json.dumps(body).encode(), headers)
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        """Status and parsed JSON of a GET."""
+        return await self._call("GET", path, b"", {})
+
+    async def _call(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, Any]:
+        sent = [{"type": "http.request", "body": body, "more_body": False}]
         status, chunks = 0, bytearray()
 
         async def receive() -> Message:
@@ -59,7 +66,7 @@ class LocalCall:
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": "1.1",
-            "method": "POST",
+            "method": method,
             "scheme": "http",
             "path": path,
             "raw_path": path.encode(),

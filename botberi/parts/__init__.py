@@ -1,0 +1,1 @@
+"""What runs: a file a part, each giving a `Part` for the supervisor."""

@@ -1,0 +1,99 @@
+"""A subgraph's name and its databases -> its ASGI app, inside the gateway's process or as a service of its own."""
+
+import asyncio
+import contextlib
+import importlib
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from botberi.run import logs, serving
+from botberi.run.supervisor import Part, Ready
+from botberi.wiring.internal_call import LocalCall
+from subgraphs.common.settings import SubgraphSettings
+
+logger = logging.getLogger(__name__)
+
+NAMES: Final = ("identity", "catalog", "instance")
+#: Where each listens as a service of its own, unless told otherwise.
+DEFAULT_PORTS: Final[Mapping[str, int]] = {"identity": 8081, "catalog": 8082, "instance": 8083}
+
+
+class LifespanApp(Protocol):
+    """A Starlette app."""
+
+    router: Any
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+def sdl_file(name: str) -> Path:
+    """The printed SDL of a subgraph, which its own tests keep true."""
+    module = importlib.import_module(f"subgraphs.{name}")
+    assert module.__file__ is not None
+    return Path(module.__file__).parent / "schema.graphql"
+
+
+def make_app(name: str, overrides: Mapping[str, Any], jwks: Callable[[], Mapping[str, Any]] | None) -> LifespanApp:
+    """A fresh app; `overrides` win over the environment. Imported late: a gateway alone loads no SQLAlchemy."""
+    settings_class = getattr(importlib.import_module(f"subgraphs.{name}.settings"), f"{name.capitalize()}Settings")
+    settings: SubgraphSettings = settings_class(**overrides)
+    app: LifespanApp = importlib.import_module(f"subgraphs.{name}.app").create_app(settings, jwks=jwks)
+    return app
+
+
+class LocalSubgraph:
+    """A subgraph in this process: an ASGI app for the gateway's client, alive while its part runs."""
+
+    def __init__(self, name: str, make: Callable[[], LifespanApp]) -> None:
+        self.name = name
+        self._make = make
+        self._app: LifespanApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, its log lines the subgraph's."""
+        if self._app is None:
+            raise ConnectionError(f"{self.name} is not running")
+        with logs.speaking_as(self.name):
+            await self._app(scope, receive, send)
+
+    def part(self) -> Part:
+        """The part that keeps it alive."""
+        return Part(self.name, self._run)
+
+    async def _run(self, ready: Ready) -> None:
+        app = self._make()
+        async with app.router.lifespan_context(app):
+            self._app = app
+            try:
+                await _until_healthy(app)
+                ready("in the gateway's process")
+                await asyncio.Event().wait()
+            finally:
+                self._app = None
+
+
+def served_part(name: str, make: Callable[[], LifespanApp], host: str, port: int) -> Part:
+    """A subgraph that listens on a port of its own."""
+
+    async def run(ready: Ready) -> None:
+        app = make()
+        async with serving.serving(app, serving.bind(host, port)) as task:
+            await _until_healthy(app)
+            ready(f"http://{host}:{port}")
+            await task
+
+    return Part(name, run)
+
+
+async def _until_healthy(app: ASGIApp) -> None:
+    """Until `/health` says so; the supervisor bounds the wait."""
+    call = LocalCall(app)
+    while True:
+        with contextlib.suppress(Exception):
+            if (await call.get("/health"))[0] == 200:
+                return
+        await asyncio.sleep(0.2)

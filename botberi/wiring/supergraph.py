@@ -1,0 +1,29 @@
+"""Where each subgraph runs -> the gateway over all of them, composed at every start from their printed SDLs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from botberi.run.errors import StartError
+from gateway.engine import CompositionError, Gateway, SubgraphSource
+from gateway.upstream.events import EventSource
+
+
+def make_gateway(sources: Mapping[str, SubgraphSource], event_source: EventSource | None) -> Gateway:
+    """The gateway; raises `StartError` that lists what doesn't fit together."""
+    try:
+        return Gateway.from_subgraphs(sources, event_source=event_source)
+    except CompositionError as error:
+        raise StartError(str(error)) from error
+
+
+def source_at(url: str, sdl: str) -> SubgraphSource:
+    """A subgraph as a service of its own; `url` is its base."""
+    return SubgraphSource(sdl, url=url.rstrip("/") + "/graphql")
+
+
+def read_sdl(path: Path) -> str:
+    """A subgraph's printed SDL; raises `StartError`."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise StartError(f"The SDL {path} can't be read: {error.strerror}.") from None
