@@ -1,0 +1,8 @@
+"""Plan -> response: runs a query plan over subgraph clients and projects the answers in the client's shape."""
+
+from gateway.executor.execute import execute
+from gateway.executor.subscribe import subscribe
+from gateway.executor.result import ExecutionResult
+from gateway.executor.runtime import Runtime
+
+__all__ = ["ExecutionResult", "Runtime", "execute", "subscribe"]

@@ -1,0 +1,51 @@
+"""Collects the errors of one response: in plan order, without repeats, bounded; knows which paths are explained already."""
+
+from collections.abc import Sequence
+
+from gateway.errors import ErrorEntry
+
+ResponsePath = tuple[str | int, ...]
+
+
+class ErrorLog:
+    """Errors carried from subgraphs have their fetch's order; those that projection finds come after them."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._entries: list[tuple[int, int, ErrorEntry]] = []
+        self._seen: set[tuple[ResponsePath | None, str, str]] = set()
+        self._at: set[ResponsePath] = set()
+        self._above: set[ResponsePath] = set()
+        self.omitted = 0
+
+    def add(self, order: int, entry: ErrorEntry) -> None:
+        path = None if entry.path is None else tuple(entry.path)
+        if path is not None:
+            self.note(path)
+        mark = (path, entry.message, entry.code)
+        if mark in self._seen:
+            return
+        if len(self._entries) >= self._limit:
+            self.omitted += 1
+            return
+        self._seen.add(mark)
+        self._entries.append((order, len(self._entries), entry))
+
+    def note(self, path: ResponsePath) -> None:
+        """An error at this path will be added, or is."""
+        if path in self._at:
+            return
+        self._at.add(path)
+        for length in range(len(path) - 1, -1, -1):
+            if path[:length] in self._above:
+                break
+            self._above.add(path[:length])
+
+    def explains(self, path: ResponsePath) -> bool:
+        """There is an error at this path, below it, or above it."""
+        if path in self._above or path in self._at:
+            return True
+        return any(path[:length] in self._at for length in range(len(path)))
+
+    def entries(self) -> Sequence[ErrorEntry]:
+        return tuple(entry for _, _, entry in sorted(self._entries, key=lambda item: item[:2]))

@@ -1,0 +1,41 @@
+"""Plan, operation, variables, runtime -> `ExecutionResult`."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gateway import errors
+from gateway.errors import ErrorEntry
+from gateway.executor.interpreter import run
+from gateway.executor.project import project
+from gateway.executor.result import ExecutionResult
+from gateway.executor.runtime import Runtime
+from gateway.executor.selection import Selections
+from gateway.executor.state import Execution
+from gateway.operation import Operation
+from gateway.plan import Plan, Subscription
+
+
+async def execute(plan: Plan, operation: Operation, variables: Mapping[str, Any], runtime: Runtime) -> ExecutionResult:
+    """Run a query or mutation. `variables` are coerced already. A subgraph's fault becomes errors and nulls, never an exception."""
+    if isinstance(plan.node, Subscription):
+        message = "A subscription can't be executed as a query; subscribe to it."
+        return ExecutionResult(None, (ErrorEntry(message, errors.BAD_REQUEST),))
+    execution = Execution(operation, variables, runtime)
+    await run(plan.node, execution)
+    return finish(execution)
+
+
+def finish(execution: Execution) -> ExecutionResult:
+    """Project what was fetched; errors' paths end where the client's own selection does."""
+    data = project(execution)
+    selections = Selections(execution.operation, execution.variables)
+    entries = []
+    for entry in execution.errors.entries():
+        if entry.path is not None:
+            known = selections.known_part(entry.path)
+            if len(known) != len(entry.path):
+                entry = replace(entry, path=known or None)
+        entries.append(entry)
+    omitted = execution.errors.omitted
+    return ExecutionResult(data, tuple(entries), {"errorsOmitted": omitted} if omitted else {})

@@ -1,0 +1,234 @@
+"""The joined view -> the response in the client's shape, by the API schema: nulls climb, every lost field has its error."""
+
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+from graphql import (
+    FieldNode,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    SelectionSetNode,
+    is_abstract_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+    is_object_type,
+)
+
+from gateway import errors
+from gateway.errors import ErrorEntry
+from gateway.executor.errorlog import ResponsePath
+from gateway.executor.failure import Gap
+from gateway.executor.introspection import introspect
+from gateway.executor.leaves import WrongLeaf, leaf
+from gateway.executor.selection import Selections
+from gateway.executor.state import Execution
+from gateway.executor.view import MISSING, ListView, ObjectView, View
+
+#: A null where the schema allows none: the parent becomes null instead.
+_CLIMBING: Final = object()
+_AFTER_ALL_FETCHES: Final = 1 << 60
+
+
+def project(execution: Execution) -> dict[str, Any] | None:
+    """The response's `data`; errors go to the execution's log."""
+    projection = _Projection(execution)
+    root = projection.root_type()
+    data = projection.object_value(execution.root, root, [execution.operation.selection_set]) if root else None
+    projection.finish()
+    return data
+
+
+class _Projection:
+    def __init__(self, execution: Execution) -> None:
+        self.execution = execution
+        self.schema = execution.operation.schema
+        self.selections = Selections(execution.operation, execution.variables)
+        #: Errors found here, with whether a null that climbs past them takes them along.
+        self.found: list[tuple[ErrorEntry, bool]] = []
+
+    def root_type(self) -> GraphQLObjectType | None:
+        return self.schema.get_root_type(self.execution.operation.definition.operation)
+
+    def finish(self) -> None:
+        for entry, _ in self.found:
+            self.execution.errors.add(_AFTER_ALL_FETCHES, entry)
+        told = {(entry.message, entry.code) for entry in self.execution.errors.entries()}
+        for order, failure, path in self.execution.failures:
+            if (failure.message, failure.code) not in told:
+                self.execution.errors.add(order, failure.at(path))
+
+    # -- values
+
+    def object_value(
+        self, view: ObjectView, runtime_type: GraphQLNamedType, sets: Sequence[SelectionSetNode]
+    ) -> dict[str, Any] | None:
+        result: dict[str, Any] = {}
+        mark = len(self.found)
+        for key, nodes in self.selections.fields(sets, runtime_type).items():
+            value = self.field(view, runtime_type, key, nodes)
+            if value is _CLIMBING:
+                self.found[mark:] = [item for item in self.found[mark:] if not item[1]]
+                return None
+            result[key] = value
+        return result
+
+    def field(self, view: ObjectView, runtime_type: GraphQLNamedType, key: str, nodes: list[FieldNode]) -> Any:
+        name = nodes[0].name.value
+        if name == "__typename":
+            return self.typename(view, runtime_type, key)
+        if name in ("__schema", "__type") and view is self.execution.root:
+            return self.introspection(key, nodes)
+        if not isinstance(runtime_type, GraphQLObjectType | GraphQLInterfaceType):
+            return None
+        definition = runtime_type.fields.get(name)
+        if definition is None:
+            return None
+        kind = definition.type
+        value = view.value(key) if _is_leaf(kind) else view.child(key)
+        if value is MISSING:
+            value = None
+            self.explain(view, key, is_non_null_type(kind))
+        sets = [node.selection_set for node in nodes if node.selection_set is not None]
+        return self.complete(kind, value, view, (key,), sets, f"{runtime_type.name}.{name}")
+
+    def complete(
+        self,
+        kind: GraphQLOutputType,
+        value: Any,
+        view: View,
+        below: ResponsePath,
+        sets: Sequence[SelectionSetNode],
+        label: str,
+    ) -> Any:
+        """`below` is the path from `view`, the nearest position that has one of its own."""
+        if is_non_null_type(kind):
+            completed = self.complete(kind.of_type, value, view, below, sets, label)
+            if completed is None:
+                path = view.path() + below
+                if not self.explained(path):
+                    self.report(f"Cannot return null for non-nullable field {label}.", path)
+                return _CLIMBING
+            return completed
+        if value is None:
+            return None
+        if is_list_type(kind):
+            return self.list_value(kind.of_type, value, view, below, sets, label)
+        if is_leaf_type(kind):
+            try:
+                return leaf(kind, value)
+            except WrongLeaf as error:
+                self.report(f"The value of {label} {error}.", view.path() + below)
+                return None
+        if not isinstance(value, ObjectView):
+            self.report(f"The value of {label} is not an object.", view.path() + below)
+            return None
+        runtime_type = self.runtime_type(cast(GraphQLNamedType, kind), value, label)
+        return None if runtime_type is None else self.object_value(value, runtime_type, sets)
+
+    def list_value(
+        self,
+        kind: GraphQLOutputType,
+        value: Any,
+        view: View,
+        below: ResponsePath,
+        sets: Sequence[SelectionSetNode],
+        label: str,
+    ) -> Any:
+        if isinstance(value, ListView):
+            view, below, items = value, (), value.items
+        elif isinstance(value, list):
+            items = value
+        else:
+            self.report(f"The value of {label} is not a list.", view.path() + below)
+            return None
+        result = []
+        mark = len(self.found)
+        for index, item in enumerate(items):
+            completed = self.complete(kind, item, view, (*below, index), sets, label)
+            if completed is _CLIMBING:
+                self.found[mark:] = [item for item in self.found[mark:] if not item[1]]
+                return None
+            result.append(completed)
+        return result
+
+    # -- types
+
+    def runtime_type(self, kind: GraphQLNamedType, view: ObjectView, label: str) -> GraphQLNamedType | None:
+        """The object type; the interface itself where no subgraph was asked for more (`@interfaceObject`); None and an error if it can't be."""
+        name = self.execution.names.of(view)
+        actual = None if name is None else self.schema.get_type(name)
+        if is_object_type(actual):
+            if actual is kind or (is_abstract_type(kind) and self.schema.is_sub_type(kind, actual)):
+                return actual
+        elif actual is None and name is not None:
+            pass  # a type that the API hides, or that nobody knows
+        elif is_object_type(kind) or isinstance(kind, GraphQLInterfaceType):
+            return kind
+        elif is_abstract_type(kind) and len(possible := self.schema.get_possible_types(kind)) == 1:
+            return possible[0]
+        self.report(f"The value of {label} is of a type that it can't have.", view.path())
+        return None
+
+    def typename(self, view: ObjectView, runtime_type: GraphQLNamedType, key: str) -> Any:
+        if is_object_type(runtime_type):
+            return runtime_type.name
+        self.report(f"The type of this {runtime_type.name} is not known.", (*view.path(), key))
+        return _CLIMBING
+
+    def introspection(self, key: str, nodes: list[FieldNode]) -> Any:
+        value, found = introspect(self.execution.operation, self.execution.variables, key, nodes)
+        self.found += [(entry, False) for entry in found]
+        return _CLIMBING if value is None and nodes[0].name.value == "__schema" else value
+
+    # -- errors
+
+    def report(self, message: str, path: ResponsePath, code: str = errors.SUBGRAPH_INVALID_RESPONSE) -> None:
+        self.add(ErrorEntry(message, code, path), droppable=False)
+
+    def add(self, entry: ErrorEntry, *, droppable: bool) -> None:
+        self.found.append((entry, droppable))
+        self.execution.errors.note(tuple(entry.path or ()))
+
+    def explained(self, path: ResponsePath) -> bool:
+        return self.execution.errors.explains(path)
+
+    def explain(self, view: ObjectView, key: str, required: bool) -> None:
+        """No subgraph gave this field: say why, unless an error there does already."""
+        gap = _gap(view, key)
+        if gap is not None and gap.failure is None:
+            return  # an entity that its subgraph doesn't know is null, and no error
+        path = (*view.path(), key)
+        if self.explained(path):
+            return
+        if gap is not None and gap.failure is not None:
+            self.add(gap.failure.at(path), droppable=gap.failure.climbed and not required)
+        else:
+            self.report(f"No subgraph gave a value for {key!r}.", path)
+
+
+def _is_leaf(kind: GraphQLOutputType) -> bool:
+    while is_non_null_type(kind) or is_list_type(kind):
+        kind = kind.of_type
+    return bool(is_leaf_type(kind))
+
+
+def _gap(view: ObjectView, key: str) -> Gap | None:
+    """The fetch that should have given the field; else the nearest that failed, since what it lacks may have kept others from being sent."""
+    nearest: Gap | None = None
+    keys = [key]
+    here: View | None = view
+    while here is not None:
+        if isinstance(here, ObjectView):
+            for gap in here.gaps:
+                if gap.covers(keys):
+                    return gap
+            # A failure says more than an unknown entity does.
+            if nearest is None and here.gaps:
+                nearest = next((gap for gap in here.gaps if gap.failure is not None), here.gaps[0])
+        if isinstance(here.key, str):
+            keys.insert(0, here.key)
+        here = here.parent
+    return nearest

@@ -1,0 +1,51 @@
+"""Undoes the planner's renames in a subgraph's answer: new objects along the renamed paths, the rest shared with what was parsed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.executor.representations import TypeNames
+from gateway.plan import ListItems, Path, Rename, TypeCondition
+
+
+def renamed(value: Any, renames: Sequence[Rename], names: TypeNames) -> Any:
+    """The answer (the operation's data, or an entity) with each `source` called `target`."""
+    for rename in renames:
+        value = _rename(value, rename.path, rename, names)
+    return value
+
+
+def _rename(value: Any, path: Path, rename: Rename, names: TypeNames) -> Any:
+    if not path:
+        if isinstance(value, list):
+            return [_rename(item, path, rename, names) for item in value]
+        if not isinstance(value, dict) or rename.source not in value:
+            return value
+        changed = {key: item for key, item in value.items() if key not in (rename.source, rename.target)}
+        changed[rename.target] = value[rename.source]
+        return changed
+    element, rest = path[0], path[1:]
+    if isinstance(element, ListItems):
+        return [_rename(item, rest, rename, names) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_rename(item, path, rename, names) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if isinstance(element, TypeCondition):
+        name = value.get("__typename")
+        fits = isinstance(name, str) and names.includes(element.types, name)
+        return _rename(value, rest, rename, names) if fits else value
+    if element not in value:
+        return value
+    return {**value, element: _rename(value[element], rest, rename, names)}
+
+
+def renamed_path(path: Sequence[str | int], renames: Sequence[Rename]) -> tuple[str | int, ...]:
+    """An error's path (below the operation, or below the entity) in terms of the renamed answer."""
+    result = list(path)
+    for rename in renames:
+        wanted = [element for element in rename.path if isinstance(element, str)]
+        keys = [(index, key) for index, key in enumerate(path) if isinstance(key, str)]
+        names = [key for _, key in keys]
+        if len(names) > len(wanted) and names[: len(wanted)] == wanted and names[len(wanted)] == rename.source:
+            result[keys[len(wanted)][0]] = rename.target
+    return tuple(result)

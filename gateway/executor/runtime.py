@@ -1,0 +1,38 @@
+"""What one request brings along for its execution: clients, headers, event source, caller, time and error limits."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from gateway.upstream.events import EventSource
+from gateway.upstream.port import SubgraphClient
+
+
+def _no_headers(subgraph: str) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(slots=True)
+class Runtime:
+    """One for each request (or subscription). `response_headers` fills while subgraphs answer; everything else is only read."""
+
+    #: By the subgraph's name as fetches have it.
+    clients: Mapping[str, SubgraphClient]
+    #: Headers for a request to this subgraph: the caller's assertion, what is forwarded.
+    headers: Callable[[str], Mapping[str, str]] = _no_headers
+    event_source: EventSource | None = None
+    #: Who calls, as `@subject` in `where` conditions of event sources; None for nobody.
+    subject: str | None = None
+    #: Seconds for the whole operation (for a subscription: for each event).
+    timeout: float = 30.0
+    #: Seconds for each request to these subgraphs; others have `subgraph_timeout`.
+    subgraph_timeouts: Mapping[str, float] = field(default_factory=dict)
+    subgraph_timeout: float = 15.0
+    #: Errors beyond it are counted in `extensions.errorsOmitted`.
+    max_errors: int = 100
+    #: Distinct entities of an event source that may wait for a slow consumer.
+    max_pending_events: int = 1000
+    #: Where given, gets (subgraph, lower-case name, value) of every answer, repeated names kept, in order of arrival.
+    response_headers: list[tuple[str, str, str]] | None = None
+
+    def timeout_for(self, subgraph: str) -> float:
+        return self.subgraph_timeouts.get(subgraph, self.subgraph_timeout)

@@ -1,0 +1,99 @@
+"""JSON bytes <-> Python values with no number changed on the way: orjson, and a slower exact path for numbers that it can't hold."""
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+#: A run of 16 digits (point included) may be a number beyond what an IEEE double or a 64-bit integer keeps.
+_LONG_RUN = b"0" * 16
+_DIGITS = bytes(0x30 if byte in b"0123456789." else byte for byte in range(256))
+
+
+class CodecError(ValueError):
+    """The bytes are not JSON, or the value can't be written as JSON."""
+
+
+def decode(body: bytes) -> Any:
+    """Parse strictly (UTF-8, no BOM, no NaN, no lone surrogates, bounded depth).
+
+    Integers of any size are kept; a fraction that no double equals becomes a `Decimal`. Raises `CodecError`.
+    """
+    try:
+        value = orjson.loads(body)
+        if _LONG_RUN in body.translate(_DIGITS):
+            return json.loads(body, parse_float=_exact_float)
+    except (ValueError, RecursionError) as error:
+        raise CodecError(str(error)) from error
+    return value
+
+
+def _exact_float(text: str) -> float | Decimal:
+    number, exact = float(text), Decimal(text)
+    return number if Decimal(repr(number)) == exact else exact
+
+
+def encode(value: Any) -> bytes:
+    """Write compact UTF-8 JSON. Big integers and `Decimal`s are written digit by digit. Raises `CodecError`."""
+    try:
+        return orjson.dumps(value, default=_default)
+    except TypeError:
+        return _encode_slowly(value)
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(str(value))
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _encode_slowly(value: Any) -> bytes:
+    """For integers beyond 64 bits and nesting beyond orjson's limit; iterative, so that depth can't exhaust the stack."""
+    parts: list[bytes] = []
+    todo: list[Any] = [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, _Raw):
+            parts.append(item.text)
+        elif isinstance(item, int) and not isinstance(item, bool):
+            parts.append(str(int(item)).encode())
+        elif isinstance(item, Mapping):
+            todo.append(_CLOSE_OBJECT)
+            for index, (key, child) in reversed(list(enumerate(item.items()))):
+                if not isinstance(key, str):
+                    raise CodecError("An object's key is not a string.")
+                todo += (child, _Raw((b"," if index else b"") + _scalar(key) + b":"))
+            parts.append(b"{")
+        elif isinstance(item, list | tuple):
+            todo.append(_CLOSE_LIST)
+            for index, child in reversed(list(enumerate(item))):
+                todo.append(child)
+                if index:
+                    todo.append(_COMMA)
+            parts.append(b"[")
+        else:
+            parts.append(_scalar(item))
+    return b"".join(parts)
+
+
+def _scalar(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, default=_default)
+    except TypeError as error:
+        raise CodecError(str(error)) from error
+
+
+class _Raw:
+    """JSON text on the encoder's stack."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+
+_CLOSE_OBJECT, _CLOSE_LIST, _COMMA = _Raw(b"}"), _Raw(b"]"), _Raw(b",")
