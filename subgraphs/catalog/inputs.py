@@ -1,0 +1,72 @@
+"""The inputs of the catalog's mutations -> the columns that they set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import strawberry
+
+from subgraphs.common.scalars import JSON
+
+SLUG = "Words of a-z and 0-9 joined by single hyphens."
+EXPECTED_VERSION = "Refuse the change if the entry has another version by now."
+
+
+@strawberry.input
+class CreateAgentInput:
+    slug: str = strawberry.field(description=SLUG)
+    name: str
+    workflow: str
+    parameters_schema: JSON = strawberry.field(
+        description='A JSON Schema (2020-12) with `"type": "object"`; references stay within it.'
+    )
+    summary: str = ""
+    description: str = ""
+    workflow_version: str = "1"
+    tags: list[str] = strawberry.field(default_factory=list)
+
+
+@strawberry.input(description="What is left out, or null, stays as it is.")
+class UpdateAgentInput:
+    slug: str | None = strawberry.field(default=None, description=SLUG)
+    name: str | None = None
+    workflow: str | None = None
+    parameters_schema: JSON | None = None
+    summary: str | None = None
+    description: str | None = None
+    workflow_version: str | None = None
+    tags: list[str] | None = None
+    expected_version: int | None = strawberry.field(default=None, description=EXPECTED_VERSION)
+
+
+@strawberry.input
+class CreateTemplateInput:
+    slug: str = strawberry.field(description=SLUG)
+    name: str
+    agent_id: strawberry.ID
+    parameters: JSON = strawberry.field(
+        description="Valid by the agent's schema; required ones may be left to whoever starts from it."
+    )
+    summary: str = ""
+    description: str = ""
+    tags: list[str] = strawberry.field(default_factory=list)
+
+
+@strawberry.input(description="What is left out, or null, stays as it is.")
+class UpdateTemplateInput:
+    slug: str | None = strawberry.field(default=None, description=SLUG)
+    name: str | None = None
+    parameters: JSON | None = None
+    summary: str | None = None
+    description: str | None = None
+    tags: list[str] | None = None
+    expected_version: int | None = strawberry.field(default=None, description=EXPECTED_VERSION)
+
+
+def columns(
+    given: CreateAgentInput | UpdateAgentInput | CreateTemplateInput | UpdateTemplateInput,
+) -> Mapping[str, Any]:
+    """What the input sets, by column; the rest of it is for the service."""
+    others = ("agent_id", "expected_version")
+    return {name: value for name, value in vars(given).items() if value is not None and name not in others}

@@ -1,0 +1,246 @@
+"""What may happen in the catalog: who sees what, and how admins change it, each in one unit of work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared_schema.models import Agent, Template
+from shared_schema.states import PublicationStatus
+from subgraphs.catalog import repository, validation
+from subgraphs.catalog.settings import CatalogSettings
+from subgraphs.common.caller import Caller, Scope
+from subgraphs.common.context import Store
+from subgraphs.common.errors import (
+    ConflictRefusal,
+    FieldProblem,
+    Forbidden,
+    NotFoundRefusal,
+    ValidationRefusal,
+)
+
+logger = logging.getLogger("subgraphs.catalog")
+
+EVERYTHING = frozenset(PublicationStatus)
+PUBLISHED = frozenset({PublicationStatus.PUBLISHED})
+# Who ran an agent may still see what it was; a draft was never anybody's to see.
+ONCE_PUBLISHED = frozenset({PublicationStatus.PUBLISHED, PublicationStatus.RETIRED})
+
+E = TypeVar("E", Agent, Template)
+
+
+def manages(caller: Caller) -> bool:
+    """Whether the caller sees and changes what is not published."""
+    return caller.administers(Scope.CATALOG_WRITE)
+
+
+def listed(caller: Caller, wanted: PublicationStatus | None) -> frozenset[PublicationStatus]:
+    """The statuses that a list shows: published ones, to admins all or the one they ask for."""
+    if manages(caller):
+        return EVERYTHING if wanted is None else frozenset({wanted})
+    if wanted not in (None, PublicationStatus.PUBLISHED):
+        raise Forbidden("Only admins may list what is not published.")
+    return PUBLISHED
+
+
+def visible(caller: Caller, row: E | None, statuses: frozenset[PublicationStatus]) -> E | None:
+    """The row, if the caller may see one of its status."""
+    if row is None or (row.status not in statuses and not manages(caller)):
+        return None
+    return row
+
+
+class CatalogService:
+    """Agents and templates; one for the process."""
+
+    def __init__(self, store: Store, settings: CatalogSettings) -> None:
+        self._store = store
+        self._settings = settings
+
+    async def create_agent(self, caller: Caller, values: Mapping[str, Any]) -> Agent:
+        """Make a draft of an agent."""
+        publisher = caller.require_admin(Scope.CATALOG_WRITE)
+        _refuse(self._agent_problems(values))
+        agent = Agent(**_cleaned(values), publisher_id=publisher)
+        return await self._insert(agent, "uq_agents_slug", caller)
+
+    async def update_agent(
+        self, caller: Caller, agent_id: UUID, values: Mapping[str, Any], expected_version: int | None
+    ) -> Agent:
+        """Change an agent; what is published of its templates has to stay valid."""
+        caller.require_admin(Scope.CATALOG_WRITE)
+        _refuse(self._agent_problems(values))
+        try:
+            async with self._store.unit_of_work() as session:
+                agent = _expected(await repository.lock_agent(session, agent_id), "agent", expected_version)
+                if "parameters_schema" in values:
+                    await self._keep_templates_valid(session, agent, values["parameters_schema"])
+                await _apply(session, agent, values)
+        except IntegrityError as problem:
+            raise _slug_conflict(problem, "uq_agents_slug") from None
+        _log(caller, "updated", agent)
+        return agent
+
+    async def publish_agent(self, caller: Caller, agent_id: UUID, expected_version: int | None) -> Agent:
+        """Let everybody find and run the agent."""
+        caller.require_admin(Scope.CATALOG_WRITE)
+        async with self._store.unit_of_work() as session:
+            agent = _expected(await repository.lock_agent(session, agent_id), "agent", expected_version)
+            await _publish(session, agent)
+        _log(caller, "published", agent)
+        return agent
+
+    async def retire_agent(self, caller: Caller, agent_id: UUID, expected_version: int | None) -> Agent:
+        """Take the agent off the lists: what runs goes on, nothing new starts."""
+        caller.require_admin(Scope.CATALOG_WRITE)
+        async with self._store.unit_of_work() as session:
+            agent = _expected(await repository.lock_agent(session, agent_id), "agent", expected_version)
+            await _retire(session, agent)
+        _log(caller, "retired", agent)
+        return agent
+
+    async def create_template(self, caller: Caller, agent_id: UUID, values: Mapping[str, Any]) -> Template:
+        """Make a draft of a template."""
+        publisher = caller.require_admin(Scope.CATALOG_WRITE)
+        async with self._store.read() as session:
+            agent = (await repository.agents_by_id(session, [agent_id])).get(agent_id)
+        if agent is None:
+            raise NotFoundRefusal("There is no such agent.")
+        _refuse(self._template_problems(values, agent))
+        template = Template(**_cleaned(values), agent_id=agent.id, publisher_id=publisher)
+        return await self._insert(template, "uq_templates_slug", caller)
+
+    async def update_template(
+        self, caller: Caller, template_id: UUID, values: Mapping[str, Any], expected_version: int | None
+    ) -> Template:
+        """Change a template."""
+        caller.require_admin(Scope.CATALOG_WRITE)
+        try:
+            async with self._store.unit_of_work() as session:
+                found = await repository.lock_template(session, template_id)
+                template = _expected(found, "template", expected_version)
+                agent = (await repository.agents_by_id(session, [template.agent_id]))[template.agent_id]
+                _refuse(self._template_problems(values, agent))
+                await _apply(session, template, values)
+        except IntegrityError as problem:
+            raise _slug_conflict(problem, "uq_templates_slug") from None
+        _log(caller, "updated", template)
+        return template
+
+    async def publish_template(self, caller: Caller, template_id: UUID, expected_version: int | None) -> Template:
+        """Let everybody find the template and start from it."""
+        caller.require_admin(Scope.CATALOG_WRITE)
+        async with self._store.unit_of_work() as session:
+            found = await repository.lock_template(session, template_id)
+            template = _expected(found, "template", expected_version)
+            agent = (await repository.agents_by_id(session, [template.agent_id]))[template.agent_id]
+            if agent.status is not PublicationStatus.PUBLISHED:
+                raise ConflictRefusal(f"The agent {agent.slug} is not published.")
+            _refuse(
+                validation.template_parameters_problems(agent.parameters_schema, template.parameters, self._settings)
+            )
+            await _publish(session, template)
+        _log(caller, "published", template)
+        return template
+
+    async def retire_template(self, caller: Caller, template_id: UUID, expected_version: int | None) -> Template:
+        """Take the template off the lists."""
+        caller.require_admin(Scope.CATALOG_WRITE)
+        async with self._store.unit_of_work() as session:
+            found = await repository.lock_template(session, template_id)
+            template = _expected(found, "template", expected_version)
+            await _retire(session, template)
+        _log(caller, "retired", template)
+        return template
+
+    async def _insert(self, row: E, slug_constraint: str, caller: Caller) -> E:
+        try:
+            async with self._store.unit_of_work() as session:
+                session.add(row)
+                await session.flush()
+        except IntegrityError as problem:
+            raise _slug_conflict(problem, slug_constraint) from None
+        _log(caller, "created", row)
+        return row
+
+    async def _keep_templates_valid(self, session: AsyncSession, agent: Agent, schema: Mapping[str, Any]) -> None:
+        broken = [
+            template.slug
+            for template in await repository.published_templates_of(session, agent.id)
+            if validation.template_parameters_problems(schema, template.parameters, self._settings)
+        ]
+        if broken:
+            raise ConflictRefusal(f"The schema would break published templates: {', '.join(broken[:10])}.")
+
+    def _agent_problems(self, values: Mapping[str, Any]) -> list[FieldProblem]:
+        problems = validation.entry_problems(values)
+        if "parameters_schema" in values:
+            problems += validation.parameters_schema_problems(values["parameters_schema"], self._settings)
+        return problems
+
+    def _template_problems(self, values: Mapping[str, Any], agent: Agent) -> list[FieldProblem]:
+        problems = validation.entry_problems(values)
+        if "parameters" in values:
+            schema = agent.parameters_schema
+            problems += validation.template_parameters_problems(schema, values["parameters"], self._settings)
+        return problems
+
+
+def _refuse(problems: list[FieldProblem]) -> None:
+    if problems:
+        raise ValidationRefusal(problems)
+
+
+def _cleaned(values: Mapping[str, Any]) -> dict[str, Any]:
+    cleaned = dict(values)
+    if "name" in cleaned:
+        cleaned["name"] = cleaned["name"].strip()
+    if "tags" in cleaned:
+        cleaned["tags"] = list(dict.fromkeys(cleaned["tags"]))
+    return cleaned
+
+
+async def _apply(session: AsyncSession, row: Agent | Template, values: Mapping[str, Any]) -> None:
+    for name, value in _cleaned(values).items():
+        setattr(row, name, value)
+    await session.flush()
+
+
+def _expected(row: E | None, kind: str, expected_version: int | None) -> E:
+    if row is None:
+        raise NotFoundRefusal(f"There is no such {kind}.")
+    if expected_version is not None and row.version != expected_version:
+        message = f"The {kind} was changed: it has version {row.version}, not {expected_version}."
+        raise ConflictRefusal(message)
+    return row
+
+
+async def _publish(session: AsyncSession, row: Agent | Template) -> None:
+    if row.status is PublicationStatus.PUBLISHED:
+        raise ConflictRefusal("It is published already.")
+    row.status = PublicationStatus.PUBLISHED
+    row.published_at, row.retired_at = await repository.database_now(session), None
+    await session.flush()
+
+
+async def _retire(session: AsyncSession, row: Agent | Template) -> None:
+    if row.status is not PublicationStatus.PUBLISHED:
+        raise ConflictRefusal("Only what is published can be retired.")
+    row.status = PublicationStatus.RETIRED
+    row.retired_at = await repository.database_now(session)
+    await session.flush()
+
+
+def _slug_conflict(problem: IntegrityError, constraint: str) -> Exception:
+    if constraint in str(problem.orig):
+        return ConflictRefusal("This slug is taken.")
+    return problem
+
+
+def _log(caller: Caller, action: str, row: Agent | Template) -> None:
+    logger.info("%s %s %s by %s", type(row).__name__, row.slug, action, caller.account_id)

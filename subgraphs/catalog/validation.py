@@ -1,0 +1,91 @@
+"""Fields of agents and templates -> every problem with its path at once."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from subgraphs.catalog.settings import CatalogSettings
+from subgraphs.common.errors import FieldProblem
+from subgraphs.common.parameters import json_size, schema_problems, value_problems
+
+SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+MAXIMUM_SLUG = 80
+MAXIMUM_NAME = 120
+MAXIMUM_SUMMARY = 300
+MAXIMUM_DESCRIPTION = 20_000
+MAXIMUM_TAGS = 16
+MAXIMUM_TAG = 40
+MAXIMUM_WORKFLOW = 128
+MAXIMUM_WORKFLOW_VERSION = 64
+
+
+def entry_problems(values: Mapping[str, Any]) -> list[FieldProblem]:
+    """What is wrong with the fields that agents and templates have in common, of those that are given."""
+    problems: list[FieldProblem] = []
+    if "slug" in values:
+        problems += _slug(values["slug"], ("slug",), MAXIMUM_SLUG)
+    if "name" in values:
+        problems += _text(values["name"], "name", MAXIMUM_NAME, required=True)
+    if "summary" in values:
+        problems += _text(values["summary"], "summary", MAXIMUM_SUMMARY)
+    if "description" in values:
+        problems += _text(values["description"], "description", MAXIMUM_DESCRIPTION, lines=True)
+    if "workflow" in values:
+        problems += _text(values["workflow"], "workflow", MAXIMUM_WORKFLOW, required=True)
+    if "workflow_version" in values:
+        problems += _text(values["workflow_version"], "workflowVersion", MAXIMUM_WORKFLOW_VERSION, required=True)
+    if "tags" in values:
+        problems += _tags(values["tags"])
+    return problems
+
+
+def parameters_schema_problems(schema: object, settings: CatalogSettings) -> list[FieldProblem]:
+    """What is wrong with an agent's schema of parameters."""
+    path = ("parametersSchema",)
+    if not isinstance(schema, dict):
+        return [FieldProblem(path, "A JSON Schema of an object is needed.")]
+    if json_size(schema) > settings.catalog_max_schema_bytes:
+        return [FieldProblem(path, f"At most {settings.catalog_max_schema_bytes} bytes are allowed.")]
+    return schema_problems(schema, path)
+
+
+def template_parameters_problems(
+    schema: Mapping[str, Any], parameters: object, settings: CatalogSettings
+) -> list[FieldProblem]:
+    """What is wrong with a template's parameters; it may leave required ones to whoever starts from it."""
+    path = ("parameters",)
+    if not isinstance(parameters, dict):
+        return [FieldProblem(path, "Parameters are an object.")]
+    if json_size(parameters) > settings.catalog_max_parameters_bytes:
+        return [FieldProblem(path, f"At most {settings.catalog_max_parameters_bytes} bytes are allowed.")]
+    lenient = {keyword: value for keyword, value in schema.items() if keyword != "required"}
+    return value_problems(lenient, parameters, path)
+
+
+def _slug(text: str, path: tuple[str, ...], maximum: int) -> list[FieldProblem]:
+    if len(text) > maximum or not SLUG.fullmatch(text):
+        message = f"Words of a-z and 0-9 joined by single hyphens, at most {maximum} characters."
+        return [FieldProblem(path, message)]
+    return []
+
+
+def _text(text: str, name: str, maximum: int, *, required: bool = False, lines: bool = False) -> list[FieldProblem]:
+    if required and not text.strip():
+        return [FieldProblem((name,), "This must not be empty.")]
+    if len(text) > maximum:
+        return [FieldProblem((name,), f"At most {maximum} characters are allowed.")]
+    allowed = "\n\r\t" if lines else ""
+    if any(unicodedata.category(each) == "Cc" and each not in allowed for each in text):
+        return [FieldProblem((name,), "Control characters are not allowed.")]
+    return []
+
+
+def _tags(tags: Sequence[str]) -> list[FieldProblem]:
+    if len(tags) > MAXIMUM_TAGS:
+        return [FieldProblem(("tags",), f"At most {MAXIMUM_TAGS} tags are allowed.")]
+    return [
+        problem for position, tag in enumerate(tags) for problem in _slug(tag, ("tags", str(position)), MAXIMUM_TAG)
+    ]

@@ -1,0 +1,1 @@
+"""What the three subgraphs share: schema -> ASGI app, the caller's context, pagination, loaders, errors."""

@@ -1,0 +1,72 @@
+"""Claims of a verified assertion -> Caller, what every rule of authorisation asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from subgraphs.common.errors import ForbiddenRefusal, UnauthenticatedRefusal
+
+
+class Role(StrEnum):
+    """What an account may do beyond its own things."""
+
+    ANONYMOUS = "anonymous"
+    USER = "user"
+    ADMIN = "admin"
+
+
+class Scope(StrEnum):
+    """What a credential may be used for; a session has all of its role's, an API key those it was made with."""
+
+    ACCOUNT_READ = "account:read"
+    ACCOUNT_WRITE = "account:write"
+    CATALOG_WRITE = "catalog:write"
+    INSTANCES_READ = "instances:read"
+    INSTANCES_WRITE = "instances:write"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, as the gateway vouches for it."""
+
+    account_id: UUID | None
+    role: Role
+    scopes: frozenset[str]
+    session_id: UUID | None
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether an account stands behind the request."""
+        return self.account_id is not None
+
+    def allows(self, scope: Scope) -> bool:
+        """Whether the credential covers `scope`."""
+        return self.account_id is not None and scope.value in self.scopes
+
+    def administers(self, scope: Scope) -> bool:
+        """Whether the caller is an admin whose credential covers `scope`."""
+        return self.role is Role.ADMIN and self.allows(scope)
+
+    def may_read(self, owner_id: UUID, scope: Scope) -> bool:
+        """Whether things of `owner_id` are the caller's to see: their own, or anybody's for an admin."""
+        return self.allows(scope) and (self.account_id == owner_id or self.role is Role.ADMIN)
+
+    def require(self, scope: Scope) -> UUID:
+        """The caller's account, or the refusal that a mutation answers."""
+        if self.account_id is None:
+            raise UnauthenticatedRefusal("Sign in first.")
+        if scope.value not in self.scopes:
+            raise ForbiddenRefusal(f"These credentials do not have the scope {scope.value}.")
+        return self.account_id
+
+    def require_admin(self, scope: Scope) -> UUID:
+        """The admin's account, or the refusal that a mutation answers."""
+        account_id = self.require(scope)
+        if self.role is not Role.ADMIN:
+            raise ForbiddenRefusal("Only admins may do this.")
+        return account_id
+
+
+ANONYMOUS = Caller(account_id=None, role=Role.ANONYMOUS, scopes=frozenset(), session_id=None)

@@ -1,0 +1,53 @@
+"""What resolvers find in `info.context`: who calls, how to read and write, what to add to the response."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from shared_schema.database import Database
+from subgraphs.common.caller import Caller
+
+
+class Store:
+    """A database as a subgraph uses it: short reads that share nothing, and units of work that commit."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        # Each read is one statement of its own, so BEGIN and COMMIT around it would be two trips for nothing.
+        autocommit = database.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._reading = async_sessionmaker(autocommit, expire_on_commit=False, autoflush=False)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A session for one read; resolvers run side by side, and a session serves one at a time."""
+        async with self._reading() as session:
+            yield session
+
+    def unit_of_work(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """One transaction, committed when the block ends."""
+        return self.database.unit_of_work()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What the HTTP request says about the client, as far as it is recorded."""
+
+    user_agent: str | None = None
+    ip_address: str | None = None
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """Base of every subgraph's context; lives for one request."""
+
+    caller: Caller
+    store: Store
+    facts: RequestFacts
+    response_headers: list[tuple[str, str]] = field(default_factory=list)
+
+    def renew_loaders(self) -> None:
+        """Forget what was loaded: a mutation may have changed it, and the next one reads anew."""

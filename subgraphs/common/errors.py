@@ -1,0 +1,87 @@
+"""What went wrong, in two kinds: refusals a mutation answers as data, and failures that become GraphQL errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+class PublicError(Exception):
+    """An error whose message and code the client may see; everything else is masked."""
+
+    code = "INTERNAL_SERVER_ERROR"
+
+    def __init__(self, message: str, *, extensions: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.extensions = dict(extensions or {})
+
+
+class BadInput(PublicError):
+    """An argument of a query that cannot be used as it is."""
+
+    code = "BAD_USER_INPUT"
+
+
+class Forbidden(PublicError):
+    """The caller is known and may not see this."""
+
+    code = "FORBIDDEN"
+
+
+class Unauthenticated(PublicError):
+    """Nobody is signed in, and the field needs somebody."""
+
+    code = "UNAUTHENTICATED"
+
+
+class Unavailable(PublicError):
+    """Something that the field needs (a database, a free thread) cannot be had now; trying again helps."""
+
+    code = "SERVICE_UNAVAILABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One input value that is refused: where it stands below `input`, and why."""
+
+    path: tuple[str, ...]
+    message: str
+
+
+class Refusal(Exception):
+    """Base of what a service refuses: rolls the unit of work back and is answered as a typed result."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class ValidationRefusal(Refusal):
+    """The input breaks rules, each named with its path."""
+
+    def __init__(self, problems: Sequence[FieldProblem], message: str = "The input is not valid.") -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+    @classmethod
+    def at(cls, path: str, message: str) -> ValidationRefusal:
+        """One problem with the input field `path` (dots part the steps)."""
+        return cls([FieldProblem(tuple(path.split(".")), message)])
+
+
+class NotFoundRefusal(Refusal):
+    """The thing is not there, or not there for this caller."""
+
+
+class ForbiddenRefusal(Refusal):
+    """The caller may not do this."""
+
+
+class ConflictRefusal(Refusal):
+    """The state of things does not allow this now."""
+
+
+class UnauthenticatedRefusal(Refusal):
+    """The caller has to sign in, or did so with wrong credentials."""

@@ -1,0 +1,76 @@
+"""Many small questions of one request -> one query each: rows by key, pages by parent, counts by parent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+from strawberry.dataloader import DataLoader
+
+from subgraphs.common.connection import Connection, connection_of
+from subgraphs.common.context import Store
+from subgraphs.common.pagination import Order, Page, PageRequest, count_by_parent, fetch_pages
+
+K = TypeVar("K")
+R = TypeVar("R")
+N = TypeVar("N")
+
+# Keys of one query; Postgres takes 32,767 parameters, and plans long lists slowly.
+MAXIMUM_BATCH = 1000
+
+
+def row_loader(
+    store: Store, fetch: Callable[[AsyncSession, Sequence[K]], Awaitable[Mapping[K, R]]]
+) -> DataLoader[K, R | None]:
+    """Rows by key; None for a key that has none."""
+
+    async def load(keys: list[K]) -> Sequence[R | None]:
+        async with store.read() as session:
+            found = await fetch(session, keys)
+        return [found.get(key) for key in keys]
+
+    return DataLoader(load_fn=load, max_batch_size=MAXIMUM_BATCH)
+
+
+class ChildLoader:
+    """Pages of children for many parents: equal pages in one query, counts in one query."""
+
+    def __init__(
+        self, store: Store, statement: Select[Any], parent: InstrumentedAttribute[UUID], order: Order[Any]
+    ) -> None:
+        self._store = store
+        self._statement = statement
+        self._parent = parent
+        self._order = order
+        self._pages: DataLoader[tuple[UUID, PageRequest], Page[Any]] = DataLoader(
+            load_fn=self._load_pages, max_batch_size=MAXIMUM_BATCH
+        )
+        self._counts: DataLoader[UUID, int] = DataLoader(load_fn=self._load_counts, max_batch_size=MAXIMUM_BATCH)
+
+    async def connection(self, parent: UUID, request: PageRequest, node: Callable[[Any], N]) -> Connection[N]:
+        """The connection of one parent's children."""
+        page = await self._pages.load((parent, request))
+        return connection_of(page, node, lambda: self._count(parent))
+
+    async def _count(self, parent: UUID) -> int:
+        return await self._counts.load(parent)
+
+    async def _load_pages(self, keys: list[tuple[UUID, PageRequest]]) -> Sequence[Page[Any]]:
+        parents: dict[PageRequest, list[UUID]] = {}
+        for parent, request in keys:
+            parents.setdefault(request, []).append(parent)
+        pages: dict[tuple[UUID, PageRequest], Page[Any]] = {}
+        async with self._store.read() as session:
+            for request, of in parents.items():
+                found = await fetch_pages(session, self._statement, self._parent, of, self._order, request)
+                pages.update({(parent, request): page for parent, page in found.items()})
+        return [pages[key] for key in keys]
+
+    async def _load_counts(self, parents: list[UUID]) -> Sequence[int]:
+        async with self._store.read() as session:
+            counts = await count_by_parent(session, self._statement, self._parent, parents)
+        return [counts.get(parent, 0) for parent in parents]

@@ -1,0 +1,64 @@
+"""GraphQL errors -> what the client may read: public ones as they are, all others an id that the log explains."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import Any
+
+from graphql import GraphQLError, GraphQLSyntaxError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from subgraphs.common.errors import BadInput, PublicError, Unavailable
+
+# Classes of SQLSTATE, and codes: connection failures, shutdown, too many connections, timeouts of locks.
+_UNAVAILABLE = ("08", "57P", "53", "55P03", "40")
+_UNSTORABLE_TEXT = ("22021", "22P05")
+
+
+def formatted(error: GraphQLError, logger: logging.Logger) -> dict[str, Any]:
+    """One entry of `errors`; what is not public is logged with an id, and the client gets the id."""
+    entry: dict[str, Any] = {"message": error.message}
+    if error.locations:
+        entry["locations"] = [{"line": at.line, "column": at.column} for at in error.locations]
+    if error.path is not None:
+        entry["path"] = error.path
+    cause = _public(error.original_error)
+    if isinstance(cause, PublicError):
+        entry["message"] = cause.message
+        entry["extensions"] = {**cause.extensions, "code": cause.code}
+        if isinstance(cause, Unavailable):
+            logger.error("%s is unavailable: %r", error.path, error.original_error)
+    elif cause is None:
+        parsing = isinstance(error, GraphQLSyntaxError)
+        code = "GRAPHQL_PARSE_FAILED" if parsing else "GRAPHQL_VALIDATION_FAILED"
+        # Only an executed field has a path: arguments or variables that cannot be coerced.
+        entry["extensions"] = {"code": "BAD_USER_INPUT" if error.path else code}
+    else:
+        incident = secrets.token_hex(8)
+        logger.error("Error %s at %s", incident, error.path, exc_info=cause)
+        entry["message"] = "Something went wrong here; the log knows more by the error's id."
+        entry["extensions"] = {"code": "INTERNAL_SERVER_ERROR", "errorId": incident}
+    return entry
+
+
+def _public(cause: BaseException | None) -> BaseException | None:
+    if isinstance(cause, GraphQLError):
+        return _public(cause.original_error)
+    if isinstance(cause, DBAPIError):
+        state = str(getattr(cause.orig, "sqlstate", None) or "")
+        if state in _UNSTORABLE_TEXT:
+            return BadInput("A text holds a character that cannot be stored (U+0000).")
+    if cause is not None and unavailable(cause):
+        return Unavailable("The database cannot be reached or is too busy; try again.")
+    return cause
+
+
+def unavailable(cause: BaseException) -> bool:
+    """Whether the database is what fails, for a while."""
+    if isinstance(cause, DBAPIError):
+        state = str(getattr(cause.orig, "sqlstate", None) or "")
+        return cause.connection_invalidated or state.startswith(_UNAVAILABLE)
+    # A refused or lost connection reaches us as OSError, a full pool or a slow peer as a timeout.
+    return isinstance(cause, OSError | PoolTimeout | TimeoutError)

@@ -1,0 +1,139 @@
+"""Strawberry types -> a federated schema whose SDL says exactly what the supergraph needs."""
+
+# mypy: disable-error-code="untyped-decorator"
+# (`strawberry.field` used as a decorator has no type of its own.)
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Final
+
+import strawberry
+from graphql import (
+    DefinitionNode,
+    DirectiveDefinitionNode,
+    DocumentNode,
+    FieldDefinitionNode,
+    InputValueDefinitionNode,
+    NameNode,
+    NullValueNode,
+    ObjectTypeDefinitionNode,
+    Visitor,
+    parse,
+    print_ast,
+    visit,
+)
+from strawberry.extensions import (
+    AddValidationRules,
+    MaxTokensLimiter,
+    ParserCache,
+    SchemaExtension,
+    ValidationCache,
+)
+from strawberry.federation.schema_directives import Key
+from strawberry.federation.types import FieldSet
+from strawberry.schema.config import StrawberryConfig
+
+from subgraphs.common.depth import depth_rule
+from subgraphs.common.event_source import DEFINITION
+from subgraphs.common.scalars import SCALARS
+
+FEDERATION_VERSION: Final = "2.9"
+# The key of an entity that this subgraph only points at.
+REFERENCE = Key(fields=FieldSet("id"), resolvable=False)
+# The gateway sends few distinct texts per subgraph (one a plan step), far fewer than this.
+CACHED_DOCUMENTS = 512
+MACHINERY = frozenset({"_Any", "_Entity", "_Service", "_entities", "_service"})
+
+
+@strawberry.type(name="_Service", description="What the gateway asks a subgraph about itself.")
+class Service:
+    sdl: str
+
+
+@strawberry.type
+class ServiceQuery:
+    """Base of each subgraph's Query: `_service` answers the same SDL that `schema.graphql` holds."""
+
+    @strawberry.field(name="_service")
+    def federation_service(self, info: strawberry.Info) -> Service:
+        return Service(sdl=info.schema.as_str())
+
+
+class SubgraphSchema(strawberry.federation.Schema):
+    """A federated schema with bounded documents and a polished SDL."""
+
+    def __init__(
+        self,
+        *,
+        query: type,
+        mutation: type,
+        subscription: type | None = None,
+        types: Iterable[type] = (),
+        maximum_depth: int = 15,
+        maximum_tokens: int = 2000,
+    ) -> None:
+        # One rule for all requests: the validation cache is keyed by it.
+        rule = depth_rule(maximum_depth)
+        extensions: list[Callable[[], SchemaExtension]] = [
+            lambda: MaxTokensLimiter(max_token_count=maximum_tokens),
+            lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
+            lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
+            lambda: AddValidationRules([rule]),
+        ]
+        super().__init__(
+            query=query,
+            mutation=mutation,
+            subscription=subscription,
+            types=types,
+            extensions=extensions,
+            federation_version=FEDERATION_VERSION,
+            config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
+        )
+
+    @cached_property
+    def sdl(self) -> str:
+        """The SDL with federation directives, as the gateway composes it."""
+        return polished(super().as_str())
+
+    def as_str(self) -> str:
+        """The SDL with federation directives, as the gateway composes it."""
+        return self.sdl
+
+
+def polished(sdl: str) -> str:
+    """Strawberry's SDL without federation's machinery, and with the directive as its specification has it.
+
+    Strawberry prints neither descriptions nor an empty list as the default of directive arguments.
+    """
+    document = parse(sdl, no_location=True)
+    kept = tuple(_polished_definition(d) for d in document.definitions if _name(d) not in MACHINERY)
+    return print_ast(visit(DocumentNode(definitions=kept), _WithoutNullDefaults())) + "\n"
+
+
+class _WithoutNullDefaults(Visitor):
+    """`first: Int = null` says what `first: Int` says."""
+
+    def enter_input_value_definition(self, node: InputValueDefinitionNode, *_: object) -> Any:
+        if isinstance(node.default_value, NullValueNode):
+            return replace(node, default_value=None)
+        return None
+
+
+def _polished_definition(definition: DefinitionNode) -> DefinitionNode:
+    if isinstance(definition, DirectiveDefinitionNode) and definition.name.value == "eventSource":
+        (specified,) = parse(DEFINITION, no_location=True).definitions
+        return specified
+    if isinstance(definition, ObjectTypeDefinitionNode) and definition.name.value == "Query":
+        fields: tuple[FieldDefinitionNode, ...] = tuple(
+            field for field in definition.fields or () if field.name.value not in MACHINERY
+        )
+        return replace(definition, fields=fields)
+    return definition
+
+
+def _name(definition: DefinitionNode) -> str | None:
+    name = getattr(definition, "name", None)
+    return name.value if isinstance(name, NameNode) else None

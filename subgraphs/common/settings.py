@@ -1,0 +1,35 @@
+"""Environment -> the settings that every subgraph has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from shared_schema.settings import DatabaseSettings, LogSettings, SettingsError
+from subgraphs.common.keys import KeySource, file_keys, url_keys
+
+
+class SubgraphSettings(DatabaseSettings, LogSettings):
+    """Base of each subgraph's settings; names in the environment begin with `BOTBERI_`."""
+
+    # What assertions are verified with: a JWKS file, or the URL where the gateway publishes it.
+    assertion_jwks_file: Path | None = None
+    assertion_jwks_url: str | None = None
+    # Limits of one request.
+    subgraph_max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
+    subgraph_max_depth: Annotated[int, Field(ge=1, le=100)] = 15
+    subgraph_max_tokens: Annotated[int, Field(ge=10, le=100_000)] = 2000
+    subgraph_request_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+
+    def key_source(self) -> KeySource:
+        """Where the gateway's public keys come from."""
+        if self.assertion_jwks_file is not None:
+            return file_keys(self.assertion_jwks_file)
+        if self.assertion_jwks_url is not None:
+            return url_keys(self.assertion_jwks_url)
+        raise SettingsError(
+            "neither BOTBERI_ASSERTION_JWKS_FILE nor BOTBERI_ASSERTION_JWKS_URL is set: "
+            "a subgraph accepts only requests that the gateway signed"
+        )

@@ -1,0 +1,1 @@
+"""The identity subgraph: accounts, and what they sign in with."""

@@ -1,0 +1,43 @@
+"""What identity's resolvers find in `info.context`, and the loaders of one request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import strawberry
+
+from shared_schema.models import AccountSession, ApiKey
+from subgraphs.common.context import RequestContext, Store
+from subgraphs.common.loaders import ChildLoader, row_loader
+from subgraphs.identity import repository
+from subgraphs.identity.service import IdentityService
+from subgraphs.identity.settings import IdentitySettings
+
+
+class Loaders:
+    """Batches what the fields of one request read."""
+
+    def __init__(self, store: Store, settings: IdentitySettings) -> None:
+        self.accounts = row_loader(store, repository.accounts_by_id)
+        self.api_keys = ChildLoader(store, repository.live_api_keys(), ApiKey.account_id, repository.API_KEYS)
+        sessions = repository.live_sessions(settings.session_idle)
+        self.sessions = ChildLoader(store, sessions, AccountSession.account_id, repository.SESSIONS)
+
+
+@dataclass(slots=True)
+class Context(RequestContext):
+    """Identity's request context."""
+
+    service: IdentityService = field(kw_only=True)
+    settings: IdentitySettings = field(kw_only=True)
+    loaders: Loaders = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.renew_loaders()
+
+    def renew_loaders(self) -> None:
+        """Forget what was loaded."""
+        self.loaders = Loaders(self.store, self.settings)
+
+
+Info = strawberry.Info[Context, None]

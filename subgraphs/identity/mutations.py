@@ -1,0 +1,132 @@
+"""The root fields of identity that change something."""
+
+# mypy: disable-error-code="untyped-decorator"
+# (`strawberry.mutation` used as a decorator has no type of its own.)
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import strawberry
+
+from subgraphs.common.ids import input_id
+from subgraphs.common.results import attempt
+from subgraphs.identity.context import Info
+from subgraphs.identity.cookie import forget_session, keep_session
+from subgraphs.identity.results import (
+    ChangePasswordResult,
+    ChangePasswordSuccess,
+    CreateApiKeyResult,
+    CreateApiKeySuccess,
+    LoginResult,
+    LoginSuccess,
+    LogoutResult,
+    LogoutSuccess,
+    RegisterResult,
+    RegisterSuccess,
+    RevokeApiKeyResult,
+    RevokeApiKeySuccess,
+    RevokeSessionResult,
+    RevokeSessionSuccess,
+    attempt_throttled,
+)
+from subgraphs.identity.types import Account, ApiKey, Session
+
+
+@strawberry.input
+class RegisterInput:
+    email: str
+    password: str = strawberry.field(description="12 to 256 characters.")
+    display_name: str = strawberry.field(description="What others see.")
+
+
+@strawberry.input
+class LoginInput:
+    email: str
+    password: str
+
+
+@strawberry.input
+class ChangePasswordInput:
+    current_password: str
+    new_password: str = strawberry.field(description="12 to 256 characters.")
+
+
+@strawberry.input
+class CreateApiKeyInput:
+    name: str
+    scopes: list[str] | None = strawberry.field(
+        default=None, description="Some of your own, e.g. `instances:read`; else all that a key may be given."
+    )
+    expires_at: datetime | None = None
+
+
+@strawberry.type
+class Mutation:
+    """What identity changes."""
+
+    @strawberry.mutation(description="Make an account. It does not sign in.")
+    async def register(self, info: Info, input: RegisterInput) -> RegisterResult:
+        async def work() -> RegisterSuccess:
+            row = await info.context.service.register(input.email, input.password, input.display_name)
+            return RegisterSuccess(account=Account.of(row))
+
+        return await attempt_throttled(info.context, work())
+
+    @strawberry.mutation(description="Sign in: sets the session cookie, and answers the same token.")
+    async def login(self, info: Info, input: LoginInput) -> LoginResult:
+        async def work() -> LoginSuccess:
+            made = await info.context.service.login(input.email, input.password, info.context.facts)
+            keep_session(info.context, made.token)
+            account = Account.of(made.account)
+            return LoginSuccess(account=account, token=made.token, expires_at=made.expires_at)
+
+        return await attempt_throttled(info.context, work())
+
+    @strawberry.mutation(description="End this session and drop its cookie.")
+    async def logout(self, info: Info) -> LogoutResult:
+        async def work() -> LogoutSuccess:
+            caller = info.context.caller
+            row = await info.context.service.logout(caller)
+            return LogoutSuccess(session=Session.of(row, caller.session_id))
+
+        # The cookie goes in any case: one that signs nobody in is of no use.
+        forget_session(info.context)
+        return await attempt(info.context, work())
+
+    @strawberry.mutation(description="Change your password; all your other sessions end.")
+    async def change_password(self, info: Info, input: ChangePasswordInput) -> ChangePasswordResult:
+        async def work() -> ChangePasswordSuccess:
+            row = await info.context.service.change_password(
+                info.context.caller, input.current_password, input.new_password
+            )
+            return ChangePasswordSuccess(account=Account.of(row))
+
+        return await attempt_throttled(info.context, work())
+
+    @strawberry.mutation(description="Make an API key. Its secret is shown once.")
+    async def create_api_key(self, info: Info, input: CreateApiKeyInput) -> CreateApiKeyResult:
+        async def work() -> CreateApiKeySuccess:
+            made = await info.context.service.create_api_key(
+                info.context.caller, input.name, input.scopes, input.expires_at
+            )
+            return CreateApiKeySuccess(api_key=ApiKey.of(made.key), secret=made.secret)
+
+        return await attempt(info.context, work())
+
+    @strawberry.mutation(description="End one of your API keys.")
+    async def revoke_api_key(self, info: Info, id: strawberry.ID) -> RevokeApiKeyResult:
+        async def work() -> RevokeApiKeySuccess:
+            row = await info.context.service.revoke_api_key(info.context.caller, input_id("ApiKey", id))
+            return RevokeApiKeySuccess(api_key=ApiKey.of(row))
+
+        return await attempt(info.context, work())
+
+    @strawberry.mutation(description="End one of your sessions.")
+    async def revoke_session(self, info: Info, id: strawberry.ID) -> RevokeSessionResult:
+        async def work() -> RevokeSessionSuccess:
+            caller = info.context.caller
+            row = await info.context.service.revoke_session(caller, input_id("Session", id))
+            return RevokeSessionSuccess(session=Session.of(row, caller.session_id))
+
+        return await attempt(info.context, work())

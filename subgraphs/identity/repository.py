@@ -1,0 +1,172 @@
+"""Every query of the identity subgraph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared_schema.models import Account, AccountSession, ApiKey, AuditEntry, SignInThrottle
+from subgraphs.common.pagination import Order, count_all
+
+API_KEYS: Order[ApiKey] = Order("created", ApiKey.created_at, ApiKey.id, descending=True)
+SESSIONS: Order[AccountSession] = Order("created", AccountSession.created_at, AccountSession.id, descending=True)
+
+LAST_USE_GRAIN = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFact:
+    """What one entry of the audit log says."""
+
+    action: str
+    outcome: str
+    actor_id: UUID | None
+    session_id: UUID | None = None
+    object_type: str | None = None
+    object_id: UUID | None = None
+    detail: Mapping[str, Any] | None = None
+
+
+async def accounts_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, Account]:
+    """The accounts with these ids, in one query."""
+    rows = await session.scalars(select(Account).where(Account.id.in_(ids)))
+    return {row.id: row for row in rows}
+
+
+async def account_by_email(session: AsyncSession, email: str) -> Account | None:
+    """The living account with this (normalised) address."""
+    found = select(Account).where(func.lower(Account.email) == email.lower(), Account.deleted_at.is_(None))
+    return (await session.scalars(found)).one_or_none()
+
+
+async def lock_account(session: AsyncSession, account_id: UUID) -> Account | None:
+    """The account, locked until the unit of work ends."""
+    return await session.get(Account, account_id, with_for_update=True)
+
+
+def live_api_keys() -> Select[ApiKey]:
+    """Keys that were not revoked (those that ran out are shown, so that their owner sees why they fail)."""
+    return select(ApiKey).where(ApiKey.revoked_at.is_(None))
+
+
+def live_sessions(idle: timedelta) -> Select[AccountSession]:
+    """Sessions that still sign somebody in: not ended, not run out, not unused for long."""
+    return select(AccountSession).where(
+        AccountSession.revoked_at.is_(None),
+        AccountSession.expires_at > func.now(),
+        AccountSession.last_seen_at > func.now() - idle,
+    )
+
+
+async def live_key_count(session: AsyncSession, account_id: UUID) -> int:
+    """How many keys of the account were not revoked."""
+    return await count_all(session, live_api_keys().where(ApiKey.account_id == account_id))
+
+
+async def lock_api_key(session: AsyncSession, key_id: UUID) -> ApiKey | None:
+    """The key, revoked or not, locked until the unit of work ends."""
+    return await session.get(ApiKey, key_id, with_for_update=True)
+
+
+async def lock_session(session: AsyncSession, session_id: UUID) -> AccountSession | None:
+    """The session, revoked or not, locked until the unit of work ends."""
+    return await session.get(AccountSession, session_id, with_for_update=True)
+
+
+async def revoke_other_sessions(session: AsyncSession, account_id: UUID, kept: UUID | None) -> None:
+    """End all sessions of an account but one."""
+    ended = update(AccountSession).where(AccountSession.account_id == account_id, AccountSession.revoked_at.is_(None))
+    if kept is not None:
+        ended = ended.where(AccountSession.id != kept)
+    await session.execute(ended.values(revoked_at=func.now()))
+
+
+async def database_now(session: AsyncSession) -> datetime:
+    """The time by the database's clock, the one clock that all replicas share."""
+    now: datetime = (await session.execute(select(func.now()))).scalar_one()
+    return now
+
+
+async def session_behind(
+    session: AsyncSession, token_hash: bytes, idle: timedelta
+) -> Row[AccountSession, Account] | None:
+    """The session and account that a token signs in, unless ended, run out, unused for long, or disabled."""
+    found = (
+        live_sessions(idle)
+        .add_columns(Account)
+        .join(Account, Account.id == AccountSession.account_id)
+        .where(
+            AccountSession.token_hash == token_hash,
+            Account.disabled_at.is_(None),
+            Account.deleted_at.is_(None),
+        )
+    )
+    return (await session.execute(found)).one_or_none()
+
+
+async def key_behind(session: AsyncSession, secret_hash: bytes) -> Row[ApiKey, Account] | None:
+    """The key and account that a secret signs in, unless revoked, run out or disabled."""
+    found = (
+        select(ApiKey, Account)
+        .join(Account, Account.id == ApiKey.account_id)
+        .where(
+            ApiKey.secret_hash == secret_hash,
+            ApiKey.revoked_at.is_(None),
+            (ApiKey.expires_at.is_(None)) | (ApiKey.expires_at > func.now()),
+            Account.disabled_at.is_(None),
+            Account.deleted_at.is_(None),
+        )
+    )
+    return (await session.execute(found)).one_or_none()
+
+
+async def touch_session(session: AsyncSession, session_id: UUID) -> None:
+    """Note that a session was used, at most once a minute."""
+    stale = AccountSession.last_seen_at < func.now() - LAST_USE_GRAIN
+    await session.execute(
+        update(AccountSession).where(AccountSession.id == session_id, stale).values(last_seen_at=func.now())
+    )
+
+
+async def touch_key(session: AsyncSession, key_id: UUID) -> None:
+    """Note that a key was used, at most once a minute."""
+    stale = (ApiKey.last_used_at.is_(None)) | (ApiKey.last_used_at < func.now() - LAST_USE_GRAIN)
+    await session.execute(update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=func.now()))
+
+
+async def lock_throttle(session: AsyncSession, key_hash: bytes) -> SignInThrottle:
+    """The counter of a key, made if need be, locked until the unit of work ends."""
+    await session.execute(insert(SignInThrottle).values(key_hash=key_hash).on_conflict_do_nothing())
+    return await session.get_one(SignInThrottle, key_hash, with_for_update=True)
+
+
+async def clear_throttle(session: AsyncSession, key_hash: bytes) -> None:
+    """Forget the failures of a key."""
+    await session.execute(delete(SignInThrottle).where(SignInThrottle.key_hash == key_hash))
+
+
+async def forget_old_throttles(session: AsyncSession, age: timedelta) -> None:
+    """Keep the table of counters small: what is older than every window says nothing."""
+    await session.execute(delete(SignInThrottle).where(SignInThrottle.updated_at < func.now() - age))
+
+
+async def audit(session: AsyncSession, fact: AuditFact) -> None:
+    """Write an entry of the audit log in this unit of work."""
+    session.add(
+        AuditEntry(
+            action=fact.action,
+            outcome=fact.outcome,
+            actor_id=fact.actor_id,
+            session_id=fact.session_id,
+            object_type=fact.object_type,
+            object_id=fact.object_id,
+            detail=dict(fact.detail or {}),
+        )
+    )

@@ -1,0 +1,126 @@
+"""What identity's mutations answer: a success type each, in a union with the typed errors."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+import strawberry
+
+from subgraphs.common.results import (
+    ConflictError,
+    Error,
+    ForbiddenError,
+    NotFoundError,
+    TypedError,
+    UnauthenticatedError,
+    ValidationError,
+    attempt,
+)
+from subgraphs.identity.context import Context
+from subgraphs.identity.throttle import ThrottledRefusal
+from subgraphs.identity.types import Account, ApiKey, Session
+
+T = TypeVar("T")
+
+
+@strawberry.type(description="Too many tries; wait before the next one.")
+class ThrottledError(Error):
+    retry_after_seconds: int = strawberry.field(description="Seconds after which trying again may succeed.")
+
+
+@strawberry.type
+class RegisterSuccess:
+    account: Account
+
+
+@strawberry.type
+class LoginSuccess:
+    account: Account
+    token: str = strawberry.field(
+        description="Send it as `Authorization: Bearer …`. Browsers need not: they have the session cookie."
+    )
+    expires_at: datetime
+
+
+@strawberry.type
+class LogoutSuccess:
+    session: Session
+
+
+@strawberry.type
+class ChangePasswordSuccess:
+    account: Account
+
+
+@strawberry.type
+class CreateApiKeySuccess:
+    api_key: ApiKey
+    secret: str = strawberry.field(description="The key itself. It is shown this once and stored nowhere.")
+
+
+@strawberry.type
+class RevokeApiKeySuccess:
+    api_key: ApiKey
+
+
+@strawberry.type
+class RevokeSessionSuccess:
+    session: Session
+
+
+RegisterResult = Annotated[
+    RegisterSuccess
+    | ValidationError
+    | NotFoundError
+    | ForbiddenError
+    | ConflictError
+    | UnauthenticatedError
+    | ThrottledError,
+    strawberry.union("RegisterResult"),
+]
+LoginResult = Annotated[
+    LoginSuccess
+    | ValidationError
+    | NotFoundError
+    | ForbiddenError
+    | ConflictError
+    | UnauthenticatedError
+    | ThrottledError,
+    strawberry.union("LoginResult"),
+]
+ChangePasswordResult = Annotated[
+    ChangePasswordSuccess
+    | ValidationError
+    | NotFoundError
+    | ForbiddenError
+    | ConflictError
+    | UnauthenticatedError
+    | ThrottledError,
+    strawberry.union("ChangePasswordResult"),
+]
+LogoutResult = Annotated[
+    LogoutSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
+    strawberry.union("LogoutResult"),
+]
+CreateApiKeyResult = Annotated[
+    CreateApiKeySuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
+    strawberry.union("CreateApiKeyResult"),
+]
+RevokeApiKeyResult = Annotated[
+    RevokeApiKeySuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
+    strawberry.union("RevokeApiKeyResult"),
+]
+RevokeSessionResult = Annotated[
+    RevokeSessionSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
+    strawberry.union("RevokeSessionResult"),
+]
+
+
+async def attempt_throttled(context: Context, work: Awaitable[T]) -> T | TypedError | ThrottledError:
+    """As `attempt`, for mutations that are counted."""
+    try:
+        return await attempt(context, work)
+    except ThrottledRefusal as refusal:
+        return ThrottledError(message=refusal.message, retry_after_seconds=refusal.retry_after)

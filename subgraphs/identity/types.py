@@ -1,0 +1,131 @@
+"""The GraphQL types of identity: what clients see of accounts, keys and sessions."""
+
+# mypy: disable-error-code="untyped-decorator"
+# (`strawberry.field` used as a decorator has no type of its own.)
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import strawberry
+
+from shared_schema import models, states
+from shared_schema.ids import to_global_id
+from subgraphs.common.caller import Scope
+from subgraphs.common.connection import After, Before, Connection, First, Last
+from subgraphs.common.errors import Forbidden
+from subgraphs.common.ids import reference_id
+from subgraphs.common.pagination import PageRequest
+from subgraphs.identity.context import Info
+
+strawberry.enum(states.Role, name="Role", description="What an account may do at large.")
+
+
+@strawberry.type(description="A key for programs, as its owner sees it; the secret is shown only once.")
+class ApiKey:
+    id: strawberry.ID
+    name: str
+    prefix: str = strawberry.field(description="How the secret begins.")
+    scopes: list[str] = strawberry.field(description="What the key may be used for, e.g. `instances:read`.")
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None = strawberry.field(description="To the minute.")
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, row: models.ApiKey) -> ApiKey:
+        """The key as clients see it."""
+        return cls(
+            id=strawberry.ID(to_global_id("ApiKey", row.id)),
+            name=row.name,
+            prefix=row.prefix,
+            scopes=row.scopes,
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            last_used_at=row.last_used_at,
+            revoked_at=row.revoked_at,
+        )
+
+
+@strawberry.type(description="A sign-in that still counts.")
+class Session:
+    id: strawberry.ID
+    user_agent: str | None
+    created_at: datetime
+    last_seen_at: datetime = strawberry.field(description="To the minute.")
+    expires_at: datetime
+    revoked_at: datetime | None
+    is_current: bool = strawberry.field(description="Whether this request was made with it.")
+
+    @classmethod
+    def of(cls, row: models.AccountSession, current: UUID | None) -> Session:
+        """The session as clients see it."""
+        return cls(
+            id=strawberry.ID(to_global_id("Session", row.id)),
+            user_agent=row.user_agent,
+            created_at=row.created_at,
+            last_seen_at=row.last_seen_at,
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+            is_current=row.id == current,
+        )
+
+
+@strawberry.federation.type(keys=["id"], description="Somebody who signs in, owns instances, publishes agents.")
+class Account:
+    id: strawberry.ID
+    display_name: str
+    created_at: datetime
+    row: strawberry.Private[models.Account]
+
+    @classmethod
+    def of(cls, row: models.Account) -> Account:
+        """The account as clients see it."""
+        return cls(
+            id=strawberry.ID(to_global_id("Account", row.id)),
+            display_name=row.display_name,
+            created_at=row.created_at,
+            row=row,
+        )
+
+    @classmethod
+    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Account | None:
+        """The account that another subgraph speaks of; all of a request's come in one query."""
+        account_id = reference_id("Account", id)
+        row = await info.context.loaders.accounts.load(account_id) if account_id else None
+        return cls.of(row) if row else None
+
+    @strawberry.field(description="Null unless it is your own account or you are an admin.")
+    def email(self, info: Info) -> str | None:
+        return self.row.email if self._is_open_to(info) else None
+
+    @strawberry.field(description="Null unless it is your own account or you are an admin.")
+    def role(self, info: Info) -> states.Role | None:
+        return self.row.role if self._is_open_to(info) else None
+
+    @strawberry.field(description="The account's API keys, newest first; for the account itself and admins.")
+    async def api_keys(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[ApiKey]:
+        self._require_open_to(info)
+        request = PageRequest.of(first, after, last, before)
+        return await info.context.loaders.api_keys.connection(self.row.id, request, ApiKey.of)
+
+    @strawberry.field(description="Where the account is signed in, newest first; for itself and admins.")
+    async def sessions(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Session]:
+        self._require_open_to(info)
+        request = PageRequest.of(first, after, last, before)
+        current = info.context.caller.session_id
+        return await info.context.loaders.sessions.connection(
+            self.row.id, request, lambda row: Session.of(row, current)
+        )
+
+    def _is_open_to(self, info: Info) -> bool:
+        return info.context.caller.may_read(self.row.id, Scope.ACCOUNT_READ)
+
+    def _require_open_to(self, info: Info) -> None:
+        if not self._is_open_to(info):
+            raise Forbidden("Only the account itself and admins may see this.")

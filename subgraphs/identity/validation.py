@@ -1,0 +1,80 @@
+"""Input of identity's mutations -> cleaned values, or every problem with its path at once."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from email_validator import EmailNotValidError, validate_email
+
+from subgraphs.common.caller import Caller
+from subgraphs.common.errors import FieldProblem, ValidationRefusal
+from subgraphs.identity.passwords import weakness
+from subgraphs.identity.scopes import grantable
+
+MAXIMUM_EMAIL = 254
+MAXIMUM_NAME = 120
+MAXIMUM_SCOPES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A registration that may be stored."""
+
+    email: str
+    password: str
+    display_name: str
+
+
+def sign_in_address(email: str) -> str:
+    """The form in which an address is looked up and counted; never refuses."""
+    return unicodedata.normalize("NFKC", email[:MAXIMUM_EMAIL]).strip().lower().replace("\x00", "")
+
+
+def registration(email: str, password: str, display_name: str) -> Registration:
+    """A checked registration."""
+    problems: list[FieldProblem] = []
+    address, name = sign_in_address(email), display_name.strip()
+    try:
+        # Mail is proved by mail, not by DNS at the moment of the registration.
+        address = validate_email(
+            email.strip()[: MAXIMUM_EMAIL + 1], check_deliverability=False, test_environment=True
+        ).normalized.lower()
+    except EmailNotValidError as problem:
+        problems.append(FieldProblem(("email",), str(problem)))
+    problems += name_problems("displayName", name)
+    if weak := weakness(password, address, name):
+        problems.append(FieldProblem(("password",), weak))
+    if problems:
+        raise ValidationRefusal(problems)
+    return Registration(address, password, name)
+
+
+def name_problems(field: str, name: str) -> list[FieldProblem]:
+    """What is wrong with a name that people read."""
+    if not name:
+        return [FieldProblem((field,), "This must not be empty.")]
+    if len(name) > MAXIMUM_NAME:
+        return [FieldProblem((field,), f"At most {MAXIMUM_NAME} characters are allowed.")]
+    if any(unicodedata.category(character) == "Cc" for character in name):
+        return [FieldProblem((field,), "Control characters are not allowed.")]
+    return []
+
+
+def api_key_problems(
+    caller: Caller, name: str, scopes: Sequence[str], expires_at: datetime | None
+) -> list[FieldProblem]:
+    """What is wrong with a key that is to be made."""
+    problems = name_problems("name", name)
+    if not scopes:
+        problems.append(FieldProblem(("scopes",), "A key needs at least one scope."))
+    allowed = grantable(caller.role) & caller.scopes
+    for position, scope in enumerate(scopes[:MAXIMUM_SCOPES]):
+        if scope not in allowed:
+            message = f"Only these scopes can be given to a key of yours: {', '.join(sorted(allowed))}."
+            problems.append(FieldProblem(("scopes", str(position)), message))
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        problems.append(FieldProblem(("expiresAt",), "This time has passed."))
+    return problems

@@ -1,0 +1,102 @@
+"""POST /internal/verify: a credential that the gateway was shown -> whose it is, or 404."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from shared_schema.contracts.assertion import HEADER
+from shared_schema.contracts.verification import CredentialCheck, VerifiedCaller
+from shared_schema.models import Account
+from subgraphs.common.assertion import AssertionRefused, AssertionVerifier
+from subgraphs.common.caller import Role
+from subgraphs.common.context import Store
+from subgraphs.common.endpoint import RequestRefused, read_body
+from subgraphs.common.errors import Unavailable
+from subgraphs.common.masking import unavailable
+from subgraphs.identity import credentials, repository
+from subgraphs.identity.scopes import session_scopes
+
+MAXIMUM_BODY = 4096
+
+
+class VerifyEndpoint:
+    """Answers the gateway, and nobody else."""
+
+    def __init__(self, verifier: AssertionVerifier, store: Store, idle: timedelta, logger: logging.Logger) -> None:
+        self._verifier = verifier
+        self._store = store
+        self._idle = idle
+        self._logger = logger
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one question."""
+        try:
+            vouched = await self._verifier.verify(request.headers.get(HEADER))
+            if not vouched.is_gateway:
+                raise AssertionRefused("not the gateway itself")
+            check = CredentialCheck.model_validate_json(await read_body(request, MAXIMUM_BODY))
+            found = await self.verify(check)
+        except AssertionRefused as refused:
+            self._logger.warning("A verification was refused, its assertion: %s", refused)
+            return _problem(401, "UNAUTHENTICATED_GATEWAY")
+        except RequestRefused as refused:
+            return _problem(refused.status, refused.code)
+        except ValidationError:
+            return _problem(400, "BAD_REQUEST")
+        except Exception as problem:
+            if not isinstance(problem, Unavailable) and not unavailable(problem):
+                raise
+            self._logger.error("A credential cannot be verified now: %r", problem)
+            return _problem(503, "SERVICE_UNAVAILABLE")
+        if found is None:
+            return _problem(404, "UNKNOWN_CREDENTIAL")
+        return Response(found.model_dump_json(), media_type="application/json", headers={"cache-control": "no-store"})
+
+    async def verify(self, check: CredentialCheck) -> VerifiedCaller | None:
+        """Whose the credential is."""
+        if credentials.is_session_token(check.credential):
+            return await self._session(credentials.digest(check.credential))
+        # A key in a cookie is a mistake or an attack: browsers send cookies unasked.
+        if check.kind == "bearer" and credentials.is_api_key(check.credential):
+            return await self._key(credentials.digest(check.credential))
+        return None
+
+    async def _session(self, token_hash: bytes) -> VerifiedCaller | None:
+        async with self._store.read() as session:
+            found = await repository.session_behind(session, token_hash, self._idle)
+            if found is None:
+                return None
+            opened, account = found
+            if stale(opened.last_seen_at):
+                await repository.touch_session(session, opened.id)
+        return _verified(account, session_scopes(Role(account.role)), opened.id)
+
+    async def _key(self, secret_hash: bytes) -> VerifiedCaller | None:
+        async with self._store.read() as session:
+            found = await repository.key_behind(session, secret_hash)
+            if found is None:
+                return None
+            key, account = found
+            if key.last_used_at is None or stale(key.last_used_at):
+                await repository.touch_key(session, key.id)
+        # A key never reaches beyond its owner's present role.
+        return _verified(account, session_scopes(Role(account.role)) & frozenset(key.scopes), key.id)
+
+
+def stale(last_use: datetime) -> bool:
+    """Whether the last use is worth writing anew; the update asks again by the database's clock."""
+    return datetime.now(UTC) - last_use >= repository.LAST_USE_GRAIN
+
+
+def _verified(account: Account, scopes: frozenset[str], session_id: UUID) -> VerifiedCaller:
+    return VerifiedCaller(account_id=account.id, role=account.role, scopes=sorted(scopes), session_id=session_id)
+
+
+def _problem(status: int, code: str) -> Response:
+    return JSONResponse({"error": code}, status_code=status, headers={"cache-control": "no-store"})
