@@ -125,6 +125,8 @@ class _Generation:
             raise GatewayError(f"No client for subgraph {', '.join(missing)}.", code=errors.INVALID_SUPERGRAPH)
         self.supergraph = supergraph
         self.clients = dict(clients)
+        #: The same, seen through whatever measures them.
+        self.callers: Mapping[str, SubgraphClient] = self.clients
         self.schema = supergraph.api_schema
         self.cache: OrderedDict[tuple[str, str | None], Prepared] = OrderedDict()
         self.characters = 0
@@ -169,6 +171,7 @@ class Gateway:
         self._event_source = event_source
         self._threads = ThreadPoolExecutor(self._limits.planning_threads, thread_name_prefix="gateway-plan")
         self._closing: set[asyncio.Task[None]] = set()
+        self._wrap: Callable[[str, SubgraphClient], SubgraphClient] | None = None
         self.cache_statistics = CacheStatistics()
 
     @classmethod
@@ -200,6 +203,16 @@ class Gateway:
     def cached_operations(self) -> int:
         """How many operations are kept ready."""
         return len(self._current.cache)
+
+    def wrap_clients(self, wrap: Callable[[str, SubgraphClient], SubgraphClient]) -> None:
+        """Put something in front of every subgraph's client (`wrap(name, client)`), now and after each `replace`."""
+        self._wrap = wrap
+        self._wrapped(self._current)
+
+    def _wrapped(self, generation: _Generation) -> _Generation:
+        if self._wrap is not None:
+            generation.callers = {name: self._wrap(name, client) for name, client in generation.clients.items()}
+        return generation
 
     async def prepare(self, query: str, operation_name: str | None = None) -> Prepared:
         """Parsed, validated and planned, from the cache when it can be. Raises `RequestError` and other `GatewayError`s."""
@@ -299,7 +312,7 @@ class Gateway:
     def _runtime(self, generation: _Generation, context: RequestContext | None) -> Runtime:
         context = context or RequestContext()
         return Runtime(
-            clients=generation.clients,
+            clients=generation.callers,
             headers=context.subgraph_headers,
             event_source=self._event_source,
             subject=context.subject,
@@ -316,7 +329,7 @@ class Gateway:
         """
         old = self._current
         new = await asyncio.to_thread(_Generation, supergraph, old.clients if clients is None else clients)
-        self._current = new
+        self._current = self._wrapped(new)
         old.retired = True
         if not old.running:
             self._retire(old)

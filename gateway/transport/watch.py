@@ -68,6 +68,8 @@ class CallerWatch:
         return asyncio.get_running_loop().time() - self._checked_at
 
     async def _ask(self) -> Caller | None:
+        if not self._identity.is_checked:
+            return None
         try:
             async with asyncio.timeout(_PATIENCE):
                 return await self._identity.authenticate(self._credentials)

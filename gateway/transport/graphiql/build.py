@@ -5,7 +5,7 @@ import hashlib
 import importlib.util
 import os
 import shutil
-import subprocess  # noqa: S404 - npm is what this module runs
+import subprocess
 import sys
 import tempfile
 import time

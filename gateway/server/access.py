@@ -1,0 +1,79 @@
+"""Every request gets an id and, when it is over, one log line."""
+
+import logging
+import re
+import secrets
+import time
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger("gateway.access")
+
+_REQUEST_ID: Final = b"x-request-id"
+#: What may come from outside into logs and to subgraphs.
+_SAFE: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+
+class AccessLog:
+    """Pure ASGI middleware: takes or makes `x-request-id`, hands it on and back, logs the outcome."""
+
+    def __init__(self, app: ASGIApp, *, log: bool = True) -> None:
+        self._app = app
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI 3."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        request_id = _take_id(scope)
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id.decode()
+        started, status = time.perf_counter(), 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            kind = message["type"]
+            if kind in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
+                status = message.get("status", 101)
+                message = {**message, "headers": [*message.get("headers", ()), (_REQUEST_ID, request_id)]}
+            elif kind == "websocket.close" and not status:
+                status = 403
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        finally:
+            if self._log and logger.isEnabledFor(logging.INFO):
+                _write(scope, status, time.perf_counter() - started, state)
+
+
+def _take_id(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == _REQUEST_ID and _SAFE.fullmatch(value):
+            return bytes(value)
+    made = secrets.token_hex(8).encode()
+    headers = [(name, value) for name, value in scope["headers"] if name != _REQUEST_ID]
+    scope["headers"] = [*headers, (_REQUEST_ID, made)]
+    return made
+
+
+def _write(scope: Scope, status: int, seconds: float, state: dict[str, Any]) -> None:
+    note = state.get("graphql") or {}
+    method = "WS" if scope["type"] == "websocket" else scope["method"]
+    # `%r` keeps line breaks of a path out of the log; the rest has a safe alphabet.
+    logger.info(
+        "%s %r %d %.1fms id=%s%s",
+        method,
+        scope["path"],
+        status,
+        seconds * 1000,
+        state["request_id"],
+        "".join(f" {key}={note[key]}" for key in ("kind", "name", "outcome") if note.get(key)),
+        extra={"status": status, "seconds": seconds, "request_id": state["request_id"], **_extra(note)},
+    )
+
+
+def _extra(note: dict[str, Any]) -> dict[str, Any]:
+    return {f"graphql_{key}": value for key, value in note.items()}

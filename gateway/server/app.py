@@ -1,0 +1,148 @@
+"""A gateway and a configuration -> the Starlette app: GraphQL, health, readiness, metrics, and whatever routes are added."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeAlias
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
+
+from gateway.engine import Gateway
+from gateway.server.access import AccessLog
+from gateway.server.config import ServerConfig
+from gateway.server.metrics import CONTENT_TYPE, Metrics
+from gateway.transport.app import GraphQLApp
+from gateway.transport.port import Authenticator, SubgraphHeaders
+
+logger = logging.getLogger(__name__)
+
+#: Says why the gateway isn't ready, None when it is.
+ReadinessCheck: TypeAlias = Callable[[], Awaitable[str | None]]
+Lifespan: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    gateway: Gateway,
+    config: ServerConfig | None = None,
+    *,
+    authenticator: Authenticator | None = None,
+    subgraph_headers: SubgraphHeaders | None = None,
+    routes: Sequence[BaseRoute] = (),
+    checks: Mapping[str, ReadinessCheck] | None = None,
+    lifespan: Lifespan | None = None,
+) -> Starlette:
+    """The app; it owns `gateway` and closes it at the end of its lifespan.
+
+    `app.state.drain()` (a coroutine function) ends sockets and streams before the server stops; `gateway.server.serve` calls it.
+    """
+    config = config or ServerConfig()
+    metrics = Metrics(gateway) if config.metrics else None
+    graphql = GraphQLApp(
+        gateway,
+        authenticator=authenticator,
+        subgraph_headers=subgraph_headers,
+        settings=config.transport,
+        observer=metrics,
+    )
+    state = _State(graphql, config, checks or {})
+
+    @asynccontextmanager
+    async def life(app: Starlette) -> AsyncIterator[None]:
+        try:
+            if lifespan is None:
+                yield
+            else:
+                async with lifespan(app):
+                    yield
+        finally:
+            await graphql.drain(config.drain_timeout)
+            await gateway.aclose()
+
+    table: list[BaseRoute] = [Route("/health", state.health), Route("/ready", state.ready), *routes]
+    if metrics is not None:
+        measured = metrics
+
+        async def scrape(_: Request) -> Response:
+            return Response(measured.text(), media_type=CONTENT_TYPE)
+
+        table.append(Route("/metrics", scrape))
+    # Last, as at path `/` it takes everything.
+    table.append(GraphQLRoute(config.path, graphql))
+    if config.path.rstrip("/"):
+        table.append(Route("/", RedirectResponse(config.path, 307)))
+    app = Starlette(routes=table, middleware=[Middleware(AccessLog, log=config.access_log)], lifespan=life)
+    app.state.drain = state.drain
+    app.state.stop_being_ready = state.stop_being_ready
+    app.state.gateway = gateway
+    return app
+
+
+class _State:
+    """Whether this process wants requests."""
+
+    def __init__(self, graphql: GraphQLApp, config: ServerConfig, checks: Mapping[str, ReadinessCheck]) -> None:
+        self._graphql = graphql
+        self._config = config
+        self._checks = checks
+        self._draining = False
+
+    async def health(self, _: Request) -> Response:
+        """Liveness: the process answers."""
+        return JSONResponse({"status": "ok"})
+
+    async def ready(self, _: Request) -> Response:
+        """Readiness: it wants requests, and what it needs is there."""
+        problems = {"gateway": "draining"} if self._draining else {}
+        for name, check in self._checks.items():
+            try:
+                problem = await check()
+            except Exception:
+                logger.exception("the readiness check %s failed", name)
+                problem = "the check failed"
+            if problem is not None:
+                problems[name] = problem
+        if problems:
+            return JSONResponse({"status": "unavailable", "problems": problems}, 503)
+        return JSONResponse({"status": "ready"})
+
+    async def drain(self) -> None:
+        """From now on not ready; sockets and streams are sent away, queries and mutations end."""
+        self._draining = True
+        await self._graphql.drain(self._config.drain_timeout)
+
+    async def stop_being_ready(self) -> None:
+        """The first step of `drain` alone, for load balancers to notice."""
+        self._draining = True
+
+
+class GraphQLRoute(BaseRoute):
+    """The endpoint itself and everything below it, for HTTP and WebSocket; unlike `Mount` without a redirect to `path/`."""
+
+    def __init__(self, path: str, app: GraphQLApp) -> None:
+        self._path = path.rstrip("/")
+        self._app = app
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """See Starlette."""
+        if scope["type"] not in ("http", "websocket"):
+            return Match.NONE, {}
+        path = _path_below(scope)
+        if path == self._path or path.startswith(self._path + "/"):
+            return Match.FULL, {}
+        return Match.NONE, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See Starlette."""
+        inner: dict[str, Any] = {**scope, "root_path": scope.get("root_path", "") + self._path}
+        await self._app(inner, receive, send)
+
+
+def _path_below(scope: Scope) -> str:
+    root: str = scope.get("root_path", "")
+    path: str = scope["path"]
+    return path[len(root) :] if root and path.startswith(root) else path

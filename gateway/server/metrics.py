@@ -1,0 +1,127 @@
+"""What happens in the gateway -> Prometheus metrics, each server with a registry of its own."""
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gateway.engine import Gateway
+from gateway.errors import GatewayError
+from gateway.upstream.port import SubgraphClient, SubgraphRequest, SubgraphResponse
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The transport's `Observer`, the measure in front of every subgraph's client, and the text for `/metrics`."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.registry = CollectorRegistry()
+        self._operations = Counter(
+            "gateway_operations",
+            "Operations by kind and outcome (ok, partial, client_gone or an error code).",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
+        self._durations = Histogram(
+            "gateway_operation_duration_seconds",
+            "From the request's arrival to its result.",
+            ["kind"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.subgraph_requests = Counter(
+            "gateway_subgraph_requests",
+            "Requests to subgraphs by outcome (ok, errors or an error code).",
+            ["subgraph", "outcome"],
+            registry=self.registry,
+        )
+        self.subgraph_durations = Histogram(
+            "gateway_subgraph_request_duration_seconds",
+            "From the gateway's request to the subgraph's parsed answer.",
+            ["subgraph"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._subscriptions = Gauge(
+            "gateway_subscriptions_active", "Subscriptions that clients have open.", registry=self.registry
+        )
+        self._sockets = Gauge("gateway_websockets_open", "Open WebSockets.", registry=self.registry)
+        self.registry.register(_CacheCollector(gateway))
+        gateway.wrap_clients(lambda name, client: MeasuredClient(name, client, self))
+
+    def operation(self, kind: str, outcome: str, seconds: float) -> None:
+        """See `gateway.transport.port.Observer`."""
+        self._operations.labels(kind, outcome).inc()
+        if kind != "subscription":
+            self._durations.labels(kind).observe(seconds)
+
+    def subscriptions(self, change: int) -> None:
+        """See `gateway.transport.port.Observer`."""
+        self._subscriptions.inc(change)
+
+    def sockets(self, change: int) -> None:
+        """See `gateway.transport.port.Observer`."""
+        self._sockets.inc(change)
+
+    def text(self) -> bytes:
+        """What a scrape gets."""
+        return generate_latest(self.registry)
+
+
+class _CacheCollector(Collector):
+    """Reads the engine's own counts when it is scraped."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def collect(self) -> Iterator[Metric]:
+        """See prometheus_client."""
+        counts = self._gateway.cache_statistics
+        family = CounterMetricFamily("gateway_plan_cache_requests", "Look-ups of operations.", labels=["result"])
+        family.add_metric(["hit"], counts.hits)
+        family.add_metric(["miss"], counts.misses)
+        family.add_metric(["failure"], counts.failures)
+        yield family
+        size = self._gateway.cached_operations
+        yield GaugeMetricFamily("gateway_plan_cache_entries", "Operations kept ready.", value=size)
+
+
+class MeasuredClient:
+    """A subgraph's client, counted and timed."""
+
+    def __init__(self, name: str, client: SubgraphClient, metrics: Metrics) -> None:
+        self._client = client
+        self._count = metrics.subgraph_requests
+        self._name = name
+        self._seconds = metrics.subgraph_durations.labels(name)
+        self._ok = self._count.labels(name, "ok")
+
+    async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
+        """See `SubgraphClient`."""
+        started = time.perf_counter()
+        try:
+            response = await self._client.execute(request)
+        except GatewayError as error:
+            self._count.labels(self._name, error.code).inc()
+            raise
+        finally:
+            self._seconds.observe(time.perf_counter() - started)
+        if response.errors:
+            self._count.labels(self._name, "errors").inc()
+        else:
+            self._ok.inc()
+        return response
+
+    def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
+        """See `SubgraphClient`."""
+        self._count.labels(self._name, "subscription").inc()
+        return self._client.subscribe(request)
+
+    async def aclose(self) -> None:
+        """See `SubgraphClient`."""
+        await self._client.aclose()
