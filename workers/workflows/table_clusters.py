@@ -280,7 +280,7 @@ def _quality(
     overall = float(each.mean())
     context.check_cancelled()
     quality = Quality(
-        structure=next(word for floor, word in VERDICTS if overall >= floor),  # type: ignore[arg-type]
+        structure=next(word for floor, word in VERDICTS if overall >= floor),
         silhouette=round(overall, 4),
         calinski_harabasz=round(float(calinski_harabasz_score(inside, labels)), 2),
         davies_bouldin=round(float(davies_bouldin_score(inside, labels)), 4),

@@ -1,0 +1,57 @@
+"""Settings -> Celery's broker URL and transport options; and pgmq's tables where they are missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from sqlalchemy import make_url
+
+from workers.settings import WorkerSettings
+
+QUEUE = "agents"
+CONNECT_SECONDS = 5
+# Any number, the same in every process: only one of them installs.
+_INSTALL_LOCK = 0x626F74706771
+
+
+def broker_url(settings: WorkerSettings) -> str:
+    """RabbitMQ's URL, or `pgmq://` with the place of the shared database (its credentials go another way)."""
+    if settings.broker_url is not None:
+        return settings.broker_url
+    url = make_url(settings.require_shared_database_url())
+    return f"pgmq://{url.host or 'localhost'}:{url.port or 5432}/{url.database or 'postgres'}"
+
+
+def transport_options(settings: WorkerSettings) -> dict[str, Any]:
+    """What the transport is told."""
+    if settings.broker_url is not None:
+        # Without confirms a publish returns before the broker has the message, and a broker's crash loses it.
+        return {"confirm_publish": True, "confirm_timeout": settings.dispatch_timeout_seconds}
+    return {
+        "conn_string": settings.require_shared_database_url(),
+        "init_extension": False,
+        "pool_size": 4,
+        "pool_timeout": CONNECT_SECONDS,
+        "visibility_timeout": settings.pgmq_visibility_seconds,
+        # A read that waits in the server would hold a connection all the time; NOTIFY wakes instead.
+        "wait_time_seconds": 0,
+        "polling_interval": settings.pgmq_poll_seconds,
+        "use_notify": True,
+        "notify_throttle_interval_ms": 50,
+    }
+
+
+def ensure_pgmq(settings: WorkerSettings) -> None:
+    """Install pgmq's schema (plain SQL, no extension) in the shared database unless it is there. Idempotent."""
+    if settings.broker_url is not None:
+        return
+    from pgmq.install import get_embedded_install_sql
+
+    url = settings.require_shared_database_url()
+    with psycopg.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_INSTALL_LOCK,))
+        row = connection.execute("SELECT to_regclass('pgmq.meta') IS NOT NULL").fetchone()
+        if row is None or not row[0]:
+            # A script of the package, without a value of ours in it.
+            connection.execute(get_embedded_install_sql())

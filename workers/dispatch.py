@@ -1,0 +1,127 @@
+"""`instance.created` -> a Celery message for the worker, and the row marked QUEUED; and a sweeper for what got lost.
+
+The message is sent before the row is marked: a crash in between sends it twice, which a claim makes harmless. A row
+that waits carries its dispatcher's lease; when it is over, the sweeper sends again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from uuid import UUID
+
+from celery import Celery
+from sqlalchemy import text
+
+from event_broker.bus import Bus
+from shared_schema.contracts.events import Event
+from shared_schema.database import Database
+from workers.broker import ensure_pgmq
+from workers.metrics import OLDEST_WAITING, RUNS
+from workers.sender import DispatchError, TaskSender
+from workers.settings import WorkerSettings
+
+logger = logging.getLogger(__name__)
+
+DISPATCH_QUEUE = "agents-dispatcher"
+TOPICS = ("instance.created",)
+SWEEP_ROWS = 100
+STATUSES = ("PENDING", "QUEUED", "RUNNING")
+
+_WAITS = text("SELECT 1 FROM instances WHERE id = :id AND status = 'PENDING' AND deleted_at IS NULL")
+_MARK = text("""
+    UPDATE instances
+    SET status = 'QUEUED', celery_task_id = :task_id,
+        lease_owner = 'dispatcher', lease_expires_at = clock_timestamp() + make_interval(secs => :patience)
+    WHERE id = :id AND status IN ('PENDING', 'QUEUED') AND deleted_at IS NULL AND cancel_requested_at IS NULL
+""")
+# A claim by this sweeper: rows get a new lease before they are sent, so that two sweepers don't send the same.
+# The patience grows with the waiting time, so that a long queue isn't filled with repeats.
+_SWEEP = text("""
+    UPDATE instances SET lease_owner = 'sweeper', lease_expires_at = clock_timestamp() + make_interval(
+        secs => greatest(:patience, extract(epoch FROM clock_timestamp() - coalesce(queued_at, created_at)) / 2))
+    WHERE id IN (
+        SELECT id FROM instances
+        WHERE status IN ('PENDING', 'QUEUED') AND deleted_at IS NULL AND cancel_requested_at IS NULL
+          AND coalesce(lease_expires_at, created_at + make_interval(secs => :patience)) < clock_timestamp()
+        ORDER BY created_at LIMIT :rows FOR UPDATE SKIP LOCKED)
+    RETURNING id
+""")
+_COUNT = text("""
+    SELECT status, count(*) AS rows,
+        max(extract(epoch FROM clock_timestamp() - coalesce(queued_at, created_at))) AS oldest
+    FROM instances WHERE status IN ('PENDING', 'QUEUED', 'RUNNING') AND deleted_at IS NULL GROUP BY status
+""")
+
+
+class Dispatcher:
+    """Moves runs from the bus to Celery until it is told to stop."""
+
+    def __init__(self, bus: Bus, database: Database, celery: Celery, settings: WorkerSettings | None = None) -> None:
+        self._bus = bus
+        self._database = database
+        self._settings = settings or WorkerSettings()
+        self._sender = TaskSender(celery, timeout_seconds=self._settings.dispatch_timeout_seconds)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume events and sweep until `stop` is set; what was received is finished first."""
+        await asyncio.to_thread(ensure_pgmq, self._settings)
+        consumer = await self._bus.consume(DISPATCH_QUEUE, TOPICS, self.handle)
+        logger.info("dispatching runs to Celery")
+        try:
+            while not stop.is_set():
+                await self._sweep_once()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), self._settings.sweep_interval_seconds)
+        finally:
+            await consumer.aclose()
+            self._sender.close()
+
+    async def handle(self, event: Event) -> None:
+        """Send the new run. Raises, and so gets the event again, when broker or database don't answer."""
+        async with self._database.unit_of_work() as session:
+            waits = (await session.execute(_WAITS, {"id": event.subject})).one_or_none()
+        if waits is not None:
+            await self.send(event.subject, reason="created")
+
+    async def send(self, instance_id: UUID, *, reason: str) -> None:
+        """Send a run's message and mark its row; a row that went on meanwhile is left alone."""
+        task_id = await self._sender.send(instance_id, reason=reason)
+        values = {"id": instance_id, "task_id": task_id, "patience": self._settings.dispatch_patience_seconds}
+        async with self._database.unit_of_work() as session:
+            await session.execute(_MARK, values)
+        logger.info("run sent", extra={"instance": str(instance_id), "task": task_id, "reason": reason})
+
+    async def sweep(self) -> int:
+        """Send the runs whose message must have got lost; how many."""
+        values = {"patience": self._settings.dispatch_patience_seconds, "rows": SWEEP_ROWS}
+        async with self._database.unit_of_work() as session:
+            waiting = list((await session.execute(_SWEEP, values)).scalars())
+        for instance_id in waiting:
+            await self._sender.send(instance_id, reason="swept")
+            async with self._database.unit_of_work() as session:
+                await session.execute(_QUEUED, {"id": instance_id})
+            logger.warning("run sent again", extra={"instance": str(instance_id), "reason": "swept"})
+        return len(waiting)
+
+    async def _sweep_once(self) -> None:
+        try:
+            await self.sweep()
+            await self._measure()
+        except DispatchError as error:
+            logger.error("%s", error)
+        except Exception:  # the next round may find the database again
+            logger.exception("sweep failed")
+
+    async def _measure(self) -> None:
+        async with self._database.unit_of_work() as session:
+            rows = (await session.execute(_COUNT)).mappings().all()
+        found = {row["status"]: row for row in rows}
+        for status in STATUSES:
+            RUNS.labels(status).set(found[status]["rows"] if status in found else 0)
+        waiting = [float(found[status]["oldest"]) for status in ("PENDING", "QUEUED") if status in found]
+        OLDEST_WAITING.set(max(waiting, default=0.0))
+
+
+_QUEUED = text("UPDATE instances SET status = 'QUEUED' WHERE id = :id AND status = 'PENDING' AND deleted_at IS NULL")

@@ -1,0 +1,147 @@
+"""A claimed run -> a child process of its own, the messages it sends, and its end by request or by force."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from types import TracebackType
+from typing import IO, Any, Self
+
+KEPT_STDERR = 8_000
+# Progress lines are small; only a result is large, and that has its own limit.
+QUEUED_MESSAGES = 1_000
+THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class ResultTooLarge(Exception):
+    """The child sent a line beyond the limit."""
+
+
+class ChildProcess:
+    """One workflow in a process: `receive()` its messages; `cancel()` asks, `kill()` doesn't."""
+
+    def __init__(
+        self,
+        workflow: str,
+        parameters: dict[str, Any],
+        *,
+        max_line_bytes: int,
+        command: Sequence[str] = (sys.executable, "-m", "workers.child"),
+    ) -> None:
+        self._max_line = max_line_bytes
+        self._messages: queue.Queue[dict[str, Any] | Exception | None] = queue.Queue(QUEUED_MESSAGES)
+        self._stderr: deque[str] = deque(maxlen=200)
+        self._process = subprocess.Popen(  # noqa: S603 - our own module, no shell
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # A session of its own: Ctrl-C in a terminal is the worker's affair, and killing takes grandchildren too.
+            start_new_session=True,
+            env=_environment(),
+        )
+        # A child that doesn't read its order must not block the worker, which renews the lease meanwhile.
+        self._orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._orders.put({"workflow": workflow, "parameters": parameters})
+        threading.Thread(target=self._write_orders, args=(self._process.stdin,), daemon=True).start()
+        self._readers = [
+            threading.Thread(target=self._read_messages, args=(self._process.stdout,), daemon=True),
+            threading.Thread(target=self._read_stderr, args=(self._process.stderr,), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def receive(self, timeout: float) -> dict[str, Any] | None:
+        """The next message, or None when there is none in time. Raises EOFError after the last."""
+        try:
+            message = self._messages.get(timeout=max(0.0, timeout))
+        except queue.Empty:
+            return None
+        if message is None:
+            self._messages.put(None)
+            raise EOFError
+        if isinstance(message, Exception):
+            raise message
+        return message
+
+    def cancel(self) -> None:
+        """Ask the workflow to stop at its next step."""
+        self._orders.put({"cancel": True})
+
+    def kill(self) -> int:
+        """End the process and its children, now, and return its exit status."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        status = self._process.wait(timeout=10)
+        self._orders.put({})  # ends the thread that writes orders
+        for reader in self._readers:
+            reader.join(timeout=2)
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            with contextlib.suppress(OSError):
+                if stream is not None:
+                    stream.close()
+        return status
+
+    def exit_status(self, timeout: float) -> int | None:
+        """How the process ended; None if it hasn't in time."""
+        try:
+            return self._process.wait(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def last_words(self) -> str:
+        """The end of what it wrote to standard error."""
+        return "".join(self._stderr)[-KEPT_STDERR:]
+
+    def _write_orders(self, stream: IO[bytes]) -> None:
+        with contextlib.suppress(OSError, ValueError):  # gone already: `receive` says so
+            while order := self._orders.get():
+                stream.write(json.dumps(order).encode() + b"\n")
+                stream.flush()
+
+    def _read_messages(self, stream: IO[bytes]) -> None:
+        try:
+            while line := stream.readline(self._max_line):
+                if not line.endswith(b"\n") and len(line) >= self._max_line:
+                    self._messages.put(ResultTooLarge())
+                    return
+                message = json.loads(line)
+                if message.get("kind") == "progress" and self._messages.qsize() > QUEUED_MESSAGES // 2:
+                    continue  # a workflow that reports faster than it is read loses reports, not memory
+                self._messages.put(message)
+        except (OSError, ValueError) as error:
+            self._messages.put(error)
+        finally:
+            self._messages.put(None)
+
+    def _read_stderr(self, stream: IO[bytes]) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while line := stream.readline(2_000):
+                self._stderr.append(line.decode(errors="replace"))
+
+
+def _environment() -> dict[str, str]:
+    """The worker's, without what a workflow has no business with: databases and brokers."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BOTBERI_", "PG", "DATABASE_"))}
+    # One thread a run: runs share the cores, and sums don't depend on how many there are.
+    return kept | dict.fromkeys(THREAD_LIMITS, "1") | {"PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,62 @@
+"""Environment -> the settings of the worker, the dispatcher and the reaper."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from shared_schema.settings import AmqpSettings, DatabaseSettings, LogSettings
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class WorkerSettings(DatabaseSettings, AmqpSettings, LogSettings):
+    """Unset means the embedded default: Celery over `pgmq` on the shared database."""
+
+    # Only to part Celery's broker from the bus.
+    celery_broker_url: str | None = Field(default=None, repr=False)
+    worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
+
+    # A lost worker is noticed when its lease expires: the bound on "stuck" is lease + reaper + sweep.
+    run_lease_seconds: Seconds = 20.0
+    run_heartbeat_seconds: Seconds = 5.0
+    # How soon a run notices that it shall stop.
+    run_watch_seconds: Seconds = 1.0
+    # Each progress written is an event to every subscriber.
+    run_progress_seconds: Seconds = 0.5
+    run_timeout_seconds: Seconds = 600.0
+    # How long a cancelled workflow may take to stop by itself before its process is killed.
+    run_cancel_grace_seconds: Seconds = 3.0
+    run_max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    # Postgres holds 255 MB in a jsonb; people's tools don't.
+    run_result_max_bytes: Annotated[int, Field(ge=1_000, le=100_000_000)] = 4_000_000
+
+    reaper_interval_seconds: Seconds = 5.0
+    sweep_interval_seconds: Seconds = 5.0
+    # How long a sent message may take to be claimed before another is sent; it grows with the run's waiting time.
+    dispatch_patience_seconds: Seconds = 30.0
+    dispatch_timeout_seconds: Seconds = 15.0
+
+    # A message that nobody acknowledged comes back after this. The row's lease, not the message, owns the run, so
+    # a message that comes back during a long run is looked at and dropped.
+    pgmq_visibility_seconds: Annotated[int, Field(ge=5, le=86_400)] = 120
+    pgmq_poll_seconds: Annotated[float, Field(ge=0.01, le=60)] = 0.25
+
+    @model_validator(mode="after")
+    def _lease_outlives_heartbeats(self) -> Self:
+        if self.run_lease_seconds < 2 * self.run_heartbeat_seconds:
+            raise ValueError("BOTBERI_RUN_LEASE_SECONDS must be at least twice BOTBERI_RUN_HEARTBEAT_SECONDS")
+        return self
+
+    @property
+    def broker_url(self) -> str | None:
+        """RabbitMQ for Celery, or None for `pgmq` on the shared database."""
+        return self.celery_broker_url or self.amqp_url
+
+
+def process_name() -> str:
+    """Who holds a lease, for people who read the row: host and process."""
+    return f"{socket.gethostname()[:100]}:{os.getpid()}"

@@ -1,0 +1,221 @@
+"""A claim -> its workflow in a child process, watched: lease, progress, cancel, deadline -> one ending in the row."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from workers.process import ChildProcess, ResultTooLarge
+from workers.runs import Claim, Fenced, RunStore, Watch
+from workers.settings import WorkerSettings
+
+logger = logging.getLogger(__name__)
+
+# How soon the loop looks at its clocks when the child says nothing.
+TICK_SECONDS = 0.1
+UNREACHABLE = (OperationalError, PoolTimeout)
+
+
+class LeaseLost(Exception):
+    """The database didn't answer for as long as the lease lasts: another may hold the run by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What shall be written, and how the log calls it. `status` None: the run is given back."""
+
+    status: Any
+    result: dict[str, Any] | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+Spawn = Callable[[str, dict[str, Any], int], ChildProcess]
+
+
+def spawn(workflow: str, parameters: dict[str, Any], max_line_bytes: int) -> ChildProcess:
+    return ChildProcess(workflow, parameters, max_line_bytes=max_line_bytes)
+
+
+class Supervisor:
+    """Carries out one claimed run."""
+
+    def __init__(self, claim: Claim, runs: RunStore, settings: WorkerSettings, *, spawn: Spawn = spawn) -> None:
+        self._claim = claim
+        self._runs = runs
+        self._settings = settings
+        self._spawn = spawn
+        now = time.monotonic()
+        self._deadline = now + settings.run_timeout_seconds
+        # Counted from before the claim was asked for, so that ours ends before the database's.
+        self._lease_until = now + runs.lease_seconds * 0.9
+        self._renew_at = now + settings.run_heartbeat_seconds
+        self._watch_at = now + settings.run_watch_seconds
+        self._progress_at = now
+        self._progress: tuple[float, str] | None = None
+        self._cancel_at: float | None = None
+
+    def carry_out(self) -> str:
+        """Run to the end, write it, and return in one word how it ended."""
+        run = self._claim.run
+        ids = {"instance": str(run.instance_id), "attempt": run.attempt, "workflow": run.workflow}
+        began = time.monotonic()
+        try:
+            ending = self._compute()
+            self._write(ending)
+            outcome = ending.status or "RELEASED"
+            code = ending.code
+        except (Fenced, LeaseLost) as lost:
+            outcome, code = "FENCED", type(lost).__name__
+        logger.info("run ended", extra=ids | {"outcome": outcome, "code": code, "seconds": _since(began)})
+        return outcome
+
+    # --- the loop -----------------------------------------------------------------------------------------------------
+
+    def _compute(self) -> Ending:
+        limit = self._settings.run_result_max_bytes
+        run = self._claim.run
+        with self._spawn(run.workflow, run.parameters, limit + 1_000) as child:
+            while True:
+                try:
+                    message = child.receive(TICK_SECONDS)
+                except EOFError:
+                    return self._died(child)
+                except ResultTooLarge:
+                    return Ending("FAILED", None, "RESULT_TOO_LARGE", f"The result is larger than {limit} bytes.")
+                except (OSError, ValueError) as error:
+                    return self._internal(f"the child's pipe: {error}", child)
+                if message is not None and message.get("kind") == "progress":
+                    self._progress = float(message["fraction"]), str(message["message"])
+                elif message is not None:
+                    return self._said(message, child)
+                if (ending := self._tend(child)) is not None:
+                    return ending
+
+    def _tend(self, child: ChildProcess) -> Ending | None:
+        """What is due by the clock."""
+        now = time.monotonic()
+        if self._cancel_at is not None and now >= self._cancel_at:
+            return Ending("CANCELLED", None, "CANCELLED", "Cancelled; the workflow had to be stopped.")
+        if now >= self._deadline:
+            seconds = self._settings.run_timeout_seconds
+            return Ending("TIMED_OUT", None, "TIMED_OUT", f"The run took longer than {seconds:g} seconds.")
+        if self._progress is not None and now >= self._progress_at:
+            fraction, message = self._progress
+            if self._talk(lambda: self._runs.progress(self._claim, fraction, message), child, renews=True):
+                self._progress = None
+            self._progress_at = time.monotonic() + self._settings.run_progress_seconds
+        elif now >= self._renew_at:
+            self._talk(lambda: self._runs.renew(self._claim), child, renews=True)
+        elif now >= self._watch_at:
+            self._talk(lambda: self._runs.watch(self._claim), child, renews=False)
+        return None
+
+    def _talk(self, ask: Callable[[], Watch], child: ChildProcess, *, renews: bool) -> bool:
+        """Ask the database; without an answer go on as long as the lease is surely ours."""
+        asked = time.monotonic()
+        try:
+            watch = ask()
+        except UNREACHABLE as error:
+            logger.warning("database unreachable during run %s: %s", self._claim.run.instance_id, _brief(error))
+            if time.monotonic() >= self._lease_until:
+                raise LeaseLost from error
+            self._renew_at = self._watch_at = time.monotonic() + min(1.0, self._settings.run_watch_seconds)
+            return False
+        if renews:
+            self._lease_until = asked + self._runs.lease_seconds * 0.9
+            self._renew_at = asked + self._settings.run_heartbeat_seconds
+        self._watch_at = asked + self._settings.run_watch_seconds
+        if watch.cancelled and self._cancel_at is None:
+            child.cancel()
+            self._cancel_at = time.monotonic() + self._settings.run_cancel_grace_seconds
+        return True
+
+    # --- endings ------------------------------------------------------------------------------------------------------
+
+    def _said(self, message: dict[str, Any], child: ChildProcess) -> Ending:
+        kind = message.get("kind")
+        if kind == "result":
+            size = len(json.dumps(message["result"]))
+            limit = self._settings.run_result_max_bytes
+            if size > limit:
+                text = f"The result has {size} bytes; {limit} at most."
+                return Ending("FAILED", None, "RESULT_TOO_LARGE", text)
+            return Ending("SUCCEEDED", message["result"])
+        if kind == "cancelled":
+            return Ending("CANCELLED", None, "CANCELLED", "Cancelled.")
+        if kind == "error" and message.get("code") != "INTERNAL":
+            return Ending("FAILED", None, str(message["code"])[:64], str(message["message"]))
+        # The child writes its traceback before it ends; give that a moment to arrive.
+        child.exit_status(2.0)
+        return self._internal("the workflow raised", child)
+
+    def _internal(self, what: str, child: ChildProcess) -> Ending:
+        """A fault of ours: the owner gets an id to ask with, the log gets the rest."""
+        reference = uuid4().hex[:12]
+        child.kill()
+        logger.error(
+            "run %s failed: %s (reference %s)\n%s",
+            self._claim.run.instance_id,
+            what,
+            reference,
+            child.last_words(),
+        )
+        return Ending("FAILED", None, "INTERNAL", f"The computation failed inside; reference {reference}.")
+
+    def _died(self, child: ChildProcess) -> Ending:
+        """The child ended without a word: killed for its memory, or crashed. Worth another try, not endlessly."""
+        status = child.exit_status(5.0)
+        how = f"signal {-status}" if status is not None and status < 0 else f"status {status}"
+        logger.error("run %s: the child ended with %s\n%s", self._claim.run.instance_id, how, child.last_words())
+        if self._cancel_at is not None:
+            return Ending("CANCELLED", None, "CANCELLED", "Cancelled.")
+        attempt, most = self._claim.run.attempt, self._runs.max_attempts
+        if attempt < most:
+            return Ending(None, message=f"The computation ended unexpectedly ({how}); attempt {attempt} of {most}.")
+        return Ending(
+            "FAILED", None, "CRASHED", f"The computation ended unexpectedly ({how}) in attempt {attempt} of {most}."
+        )
+
+    def _write(self, ending: Ending) -> None:
+        """Write the ending, again while the database is away and the lease is ours."""
+        while True:
+            try:
+                if ending.status is None:
+                    self._runs.release(self._claim, ending.message or "")
+                else:
+                    self._runs.finish(
+                        self._claim,
+                        ending.status,
+                        result=ending.result,
+                        code=ending.code,
+                        message=ending.message,
+                    )
+            except UNREACHABLE as error:
+                logger.warning("can't write the end of run %s: %s", self._claim.run.instance_id, _brief(error))
+                if time.monotonic() >= self._lease_until:
+                    raise LeaseLost from error
+                time.sleep(0.5)
+            except DBAPIError:
+                if ending.result is None:
+                    raise
+                logger.exception("the result of run %s can't be stored", self._claim.run.instance_id)
+                ending = Ending("FAILED", None, "RESULT_NOT_STORABLE", "The result holds what the database can't keep.")
+            else:
+                return
+
+
+def _since(began: float) -> float:
+    return round(time.monotonic() - began, 3)
+
+
+def _brief(error: Exception) -> str:
+    return str(error).splitlines()[0][:200]

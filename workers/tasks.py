@@ -1,0 +1,52 @@
+"""The Celery task: claim, carry out, record. Everything else is in `runs` and `supervise`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import lru_cache
+from uuid import UUID, uuid4
+
+from shared_schema.contracts.runs import TASK_NAME, RunTask
+from shared_schema.database import PoolOptions, SyncDatabase
+from workers.celery_app import app
+from workers.runs import RunStore
+from workers.settings import WorkerSettings, process_name
+from workers.supervise import Supervisor
+
+logger = logging.getLogger(__name__)
+
+
+@lru_cache(maxsize=1)
+def _store(pid: int) -> tuple[RunStore, WorkerSettings]:
+    """One pool a process, made after the fork: `pid` is the key."""
+    settings = WorkerSettings()
+    # One connection and a spare; an answer that takes longer than a heartbeat is no answer.
+    patience = max(1.0, min(5.0, settings.run_heartbeat_seconds))
+    options = PoolOptions(
+        pool_size=1,
+        max_overflow=1,
+        pool_timeout_seconds=patience,
+        statement_timeout_seconds=patience,
+        lock_timeout_seconds=patience,
+        application_name="botberi worker",
+    )
+    database = SyncDatabase(settings.require_shared_database_url(), options)
+    store = RunStore(database, lease_seconds=settings.run_lease_seconds, max_attempts=settings.run_max_attempts)
+    return store, settings
+
+
+@app.task(name=TASK_NAME, acks_late=True, reject_on_worker_lost=True, max_retries=None)  # type: ignore[untyped-decorator]
+def run(instance_id: str) -> None:
+    """Carry out a run if it is there to be carried out; a message too many does nothing."""
+    wanted: UUID = RunTask(instance_id=UUID(instance_id)).instance_id
+    store, settings = _store(os.getpid())
+    claim = store.claim(wanted, f"{process_name()}:{uuid4().hex[:8]}")
+    if claim is None:
+        logger.info("nothing to do for run %s: it is %s", wanted, store.state(wanted))
+        return
+    logger.info(
+        "run started",
+        extra={"instance": str(wanted), "attempt": claim.run.attempt, "workflow": claim.run.workflow},
+    )
+    Supervisor(claim, store, settings).carry_out()
