@@ -89,7 +89,8 @@ class Fetch:
     """One request to one subgraph.
 
     `operation` is a complete GraphQL document. `variables` are the client's variables that it uses, by the same names; `$representations` is
-    the executor's. With `entities` empty its answer is merged at the root of the data; else each entity's answer at the objects it was made from.
+    the executor's. With `entities` empty its answer is merged at the root of the data, or, where a field leads back to a root type, at every
+    object at `path`; else each entity's answer at the objects it was made from.
     `reasons` says for people why the fetch exists (fields, keys, `@requires`).
     """
 
@@ -102,6 +103,7 @@ class Fetch:
     entities: tuple[Entities, ...] = ()
     renames: tuple[Rename, ...] = ()
     reasons: tuple[str, ...] = ()
+    path: Path = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,8 @@
 """Text -> validated, normalised operation."""
 
+from gateway.operation.limits import Limits
 from gateway.operation.model import Operation
+from gateway.operation.prepare import prepare
+from gateway.operation.variables import coerce_variables
 
-__all__ = ["Operation"]
+__all__ = ["Limits", "Operation", "coerce_variables", "prepare"]

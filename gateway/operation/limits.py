@@ -1,0 +1,144 @@
+"""An operation and its fragments -> nothing, or `RequestError` where it is larger than `Limits` admit.
+
+Counts are of the operation *after* fragments are expanded, computed once for each fragment and then multiplied, so that the check itself
+is linear in the document (checks that expanded, or forgot to, are a known way to bring gateways down).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+)
+
+from gateway.errors import LIMIT_EXCEEDED, ErrorEntry, RequestError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one document. The defaults admit what people write by hand and tools generate, and cost well under 0.1 s to check."""
+
+    #: Characters of the document.
+    characters: int = 100_000
+    #: Tokens of the document. graphql-core takes about 20 µs for each.
+    tokens: int = 4_000
+    #: Nested fields; the usual introspection query has 13.
+    depth: int = 25
+    #: Fields with an alias, fragments expanded.
+    aliases: int = 200
+    #: Directives, fragments expanded.
+    directives: int = 200
+    #: Fields, fragments expanded.
+    fields: int = 10_000
+    #: Fields at the root, fragments expanded.
+    root_fields: int = 100
+    #: The same response key in one selection set, fragments expanded: comparing repeats is what makes validation slow.
+    repeats: int = 20
+    #: Validation errors reported.
+    errors: int = 20
+
+
+#: For documents that the caller itself wrote: tests, command lines, trusted documents.
+UNLIMITED = Limits(
+    characters=10_000_000,
+    tokens=1_000_000,
+    depth=150,
+    aliases=1_000_000,
+    directives=1_000_000,
+    fields=200_000,
+    root_fields=100_000,
+    repeats=10_000,
+)
+
+
+def refuse(what: str, limit: int, code: str = LIMIT_EXCEEDED) -> RequestError:
+    """The error for what exceeds a limit."""
+    return RequestError([ErrorEntry(f"The operation exceeds the limit of {limit} {what}.", code)])
+
+
+@dataclass(slots=True)
+class _Size:
+    fields: int = 0
+    aliases: int = 0
+    directives: int = 0
+    depth: int = 0
+
+    def add(self, other: "_Size", below: int = 0) -> None:
+        self.fields += other.fields
+        self.aliases += other.aliases
+        self.directives += other.directives
+        self.depth = max(self.depth, other.depth + below)
+
+
+class _Measure:
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], limits: Limits) -> None:
+        self.fragments = fragments
+        self.limits = limits
+        self.sizes: dict[str, tuple[_Size, dict[str, int]] | None] = {}
+
+    def selections(self, node: SelectionSetNode) -> tuple[_Size, dict[str, int]]:
+        """Size, and how often each response key stands at the first level."""
+        size, keys = _Size(), dict[str, int]()
+        for selection in node.selections:
+            size.directives += len(selection.directives or ())
+            if isinstance(selection, FieldNode):
+                size.fields += 1
+                size.depth = max(size.depth, 1)
+                key = selection.name.value
+                if selection.alias:
+                    size.aliases += 1
+                    key = selection.alias.value
+                keys[key] = keys.get(key, 0) + 1
+                if selection.selection_set:
+                    size.add(self.selections(selection.selection_set)[0], 1)
+                continue
+            if isinstance(selection, FragmentSpreadNode):
+                inner = self.fragment(selection.name.value)
+            else:
+                assert isinstance(selection, InlineFragmentNode)
+                inner = self.selections(selection.selection_set)
+            size.add(inner[0])
+            for key, count in inner[1].items():
+                keys[key] = keys.get(key, 0) + count
+        if size.fields > self.limits.fields:
+            raise refuse("fields", self.limits.fields)
+        for key, count in keys.items():
+            if count > self.limits.repeats:
+                raise refuse(f"repeats of one response key ({key!r})", self.limits.repeats)
+        return size, keys
+
+    def fragment(self, name: str) -> tuple[_Size, dict[str, int]]:
+        if name in self.sizes:
+            known = self.sizes[name]
+            if known is None:  # a circle: validation says so
+                return _Size(), {}
+            return known
+        definition = self.fragments.get(name)
+        if definition is None:
+            return _Size(), {}
+        self.sizes[name] = None
+        found = self.sizes[name] = self.selections(definition.selection_set)
+        return found
+
+
+def check_size(
+    operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode], limits: Limits
+) -> None:
+    """Raises `RequestError` with `LIMIT_EXCEEDED`."""
+    measure = _Measure(fragments, limits)
+    size, keys = measure.selections(operation.selection_set)
+    for name in fragments:
+        measure.fragment(name)  # unused ones are validated too
+    for what, found, limit in (
+        ("levels of nested fields", size.depth, limits.depth),
+        ("aliases", size.aliases, limits.aliases),
+        ("directives", size.directives + len(operation.directives or ()), limits.directives),
+        ("fields at the root", sum(keys.values()), limits.root_fields),
+    ):
+        if found > limit:
+            raise refuse(what, limit)

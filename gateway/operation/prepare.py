@@ -1,0 +1,90 @@
+"""Document text -> `Operation`, or `RequestError`: parse, pick the operation, check limits, validate against the API schema."""
+
+from collections.abc import Sequence
+
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    OverlappingFieldsCanBeMergedRule,
+    parse,
+    specified_rules,
+    validate,
+)
+
+from gateway import errors
+from gateway.errors import ErrorEntry, RequestError
+from gateway.operation.fields_merge import FieldsMergeRule
+from gateway.operation.limits import Limits, check_size, refuse
+from gateway.operation.model import Operation
+
+#: The specification's rules; the one that is quadratic replaced by ours, which is linear.
+RULES = tuple(
+    FieldsMergeRule if rule is OverlappingFieldsCanBeMergedRule else rule
+    for rule in specified_rules
+    # Limited by `Limits` for every field alike; @defer and @stream aren't in the API schema.
+    if rule.__name__ != "MaxIntrospectionDepthRule"
+)
+
+
+def prepare(
+    schema: GraphQLSchema, source: str, operation_name: str | None = None, limits: Limits | None = None
+) -> Operation:
+    """The operation that is asked for. Raises `RequestError`: parse, limit, choice or validation, each with its code."""
+    limits = limits or Limits()
+    document = _parse(source, limits)
+    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    definition = _pick(document, operation_name)
+    for other in document.definitions:
+        if isinstance(other, OperationDefinitionNode):
+            check_size(other, fragments, limits)
+    found = validate(
+        schema, document, RULES, max_errors=limits.errors, hide_suggestions=True, allow_empty_selection_sets=False
+    )
+    if found:
+        raise RequestError([_entry(error, errors.GRAPHQL_VALIDATION_FAILED) for error in found])
+    if schema.get_root_type(OperationType(definition.operation.value)) is None:
+        kind = definition.operation.value
+        raise RequestError([ErrorEntry(f"The schema has no {kind} type.", errors.GRAPHQL_VALIDATION_FAILED)])
+    return Operation(schema, document, definition, fragments)
+
+
+def _parse(source: str, limits: Limits) -> DocumentNode:
+    if not isinstance(source, str) or not source.strip():
+        raise RequestError([ErrorEntry("The query is missing or empty.", errors.GRAPHQL_PARSE_FAILED)])
+    if len(source) > limits.characters:
+        raise refuse("characters", limits.characters)
+    try:
+        return parse(source, max_tokens=limits.tokens, allow_empty_selection_sets=False)
+    except GraphQLError as error:
+        if "limit" in error.message and "token" in error.message:
+            raise refuse("tokens", limits.tokens) from None
+        raise RequestError([_entry(error, errors.GRAPHQL_PARSE_FAILED)]) from None
+    except RecursionError:
+        raise RequestError([ErrorEntry("The document is nested too deeply.", errors.GRAPHQL_PARSE_FAILED)]) from None
+
+
+def _pick(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+    if not operations:
+        raise _unresolved("The document has no operation.")
+    if name is None or name == "":
+        if len(operations) > 1:
+            raise _unresolved("The document has several operations; say which by operationName.")
+        return operations[0]
+    for operation in operations:
+        if operation.name and operation.name.value == name:
+            return operation
+    raise _unresolved("The document has no operation of the given operationName.")
+
+
+def _unresolved(message: str) -> RequestError:
+    return RequestError([ErrorEntry(message, errors.OPERATION_RESOLUTION_FAILURE)])
+
+
+def _entry(error: GraphQLError, code: str) -> ErrorEntry:
+    locations: Sequence[tuple[int, int]] = [(place.line, place.column) for place in error.locations or ()]
+    return ErrorEntry(error.message, code, locations=locations)

@@ -1,0 +1,35 @@
+"""Variables as the client sent them -> variables by the operation's types (GraphQL specification, 6.1.2), or `RequestError`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphql.execution.values import get_variable_values
+
+from gateway import errors
+from gateway.errors import ErrorEntry, RequestError
+from gateway.operation.model import Operation
+
+MAX_ERRORS = 20
+
+
+def coerce_variables(operation: Operation, values: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Values with defaults applied; a variable that is neither given nor has a default stays absent. Raises `RequestError`."""
+    if values is not None and not isinstance(values, Mapping):
+        raise RequestError([ErrorEntry("Variables must be an object.", errors.BAD_USER_INPUT)])
+    if not operation.variable_definitions:
+        return {}
+    coerced = get_variable_values(
+        operation.schema, operation.variable_definitions, dict(values or {}), MAX_ERRORS, hide_suggestions=True
+    )
+    if isinstance(coerced, list):
+        raise RequestError(
+            [
+                ErrorEntry(
+                    error.message,
+                    errors.BAD_USER_INPUT,
+                    locations=[(place.line, place.column) for place in error.locations or ()],
+                )
+                for error in coerced
+            ]
+        )
+    return dict(coerced.coerced)

@@ -1,0 +1,127 @@
+"""Operation + supergraph -> `Plan`. Pure and deterministic."""
+
+from gateway.errors import PlanningError
+from gateway.operation import Operation, prepare
+from gateway.operation.limits import UNLIMITED
+from gateway.plan import Condition, EventTrigger, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
+from gateway.planner.emit import Emitter
+from gateway.planner.events import event_start
+from gateway.planner.fetch_graph import Position
+from gateway.planner.search import search
+from gateway.planner.tree import Field
+from gateway.planner.walk import Walker
+from gateway.query_graph import QueryGraph, query_graph
+from gateway.supergraph import Supergraph
+
+_INTROSPECTION = frozenset({"__schema", "__type", "__typename"})
+
+
+def build_plan(supergraph: Supergraph, operation: Operation | str, operation_name: str | None = None) -> Plan:
+    """What to fetch, from where, in which order.
+
+    A text is prepared against the API schema first. The executor answers introspection, so plans have none of it. Raises `PlanningError`
+    where no plan answers the operation, `RequestError` for a text that isn't valid.
+    """
+    if isinstance(operation, str):
+        operation = prepare(supergraph.api_schema, operation, operation_name, UNLIMITED)
+    graph = query_graph(supergraph)
+    walker = _walker(supergraph, graph, operation)
+    root = graph.roots[operation.kind]
+    if root is None:
+        raise PlanningError(f"The supergraph has no {operation.kind} type")
+    fields = tuple(f for f in walker.fields(root, [operation.selection_set]) if f.name not in _INTROSPECTION)
+    emitter = Emitter(graph, operation)
+    node: PlanNode | Subscription | None
+    if operation.kind == "subscription":
+        node = _subscription(supergraph, graph, walker, emitter, root, fields)
+    elif operation.kind == "mutation":
+        node = _mutation(graph, walker, emitter, root, fields)
+    else:
+        parts = search(graph, walker, lambda: (Position(root, frozenset((root,))), []), fields) if fields else []
+        node = emitter.node(parts, "query")
+    count, depth = measure(node)
+    return Plan(operation.kind, node, count, depth)
+
+
+def _walker(supergraph: Supergraph, graph: QueryGraph, operation: Operation) -> Walker:
+    forwarded = frozenset(
+        d.name.value
+        for d in supergraph.directive_definitions
+        if any(location.value == "FIELD" for location in d.locations) and d.name.value not in ("skip", "include")
+    )
+    return Walker(graph, operation.fragments, forwarded)
+
+
+def _mutation(
+    graph: QueryGraph, walker: Walker, emitter: Emitter, root: str, fields: tuple[Field, ...]
+) -> PlanNode | None:
+    """Root fields in series: neighbours that one subgraph resolves are one request; each is finished before the next begins."""
+    chunks: list[tuple[str, list[Field]]] = []
+    for field in fields:
+        graphs = [resolver.graph for resolver in graph.resolvers(root, field.name)]
+        if not graphs:
+            raise PlanningError(f"No subgraph gives {root}.{field.name}")
+        if chunks and chunks[-1][0] in graphs:
+            chunks[-1][1].append(field)
+        else:
+            chunks.append((graphs[0], [field]))
+    nodes: list[PlanNode] = []
+    for _, chunk in chunks:
+        parts = search(graph, walker, lambda: (Position(root, frozenset((root,))), []), tuple(chunk))
+        node = emitter.node(parts, "mutation")
+        if node is not None:
+            nodes.extend(node.nodes if isinstance(node, Sequence) else (node,))
+    if len(nodes) <= 1:
+        return nodes[0] if nodes else None
+    return Sequence(tuple(nodes))
+
+
+def _subscription(
+    supergraph: Supergraph,
+    graph: QueryGraph,
+    walker: Walker,
+    emitter: Emitter,
+    root: str,
+    fields: tuple[Field, ...],
+) -> Subscription | None:
+    """The root field's fetch (or event source) gives events; the rest runs for each."""
+    if not fields:
+        return None
+    field = fields[0]
+    event = event_start(supergraph, graph, walker, field)
+    if event is not None:
+        parts = search(graph, walker, event.start, event.fields)
+        return Subscription(event.trigger, emitter.node(parts, "query"))
+    parts = search(graph, walker, lambda: (Position(root, frozenset((root,))), []), fields)
+    first = [part for part in parts if part.kind == "root" and not part.position.path]
+    if len(first) != 1:
+        raise PlanningError(f"The events of {root}.{field.name} would come from more than one subgraph")
+    primary = emitter.node(first, "subscription")
+    assert isinstance(primary, Fetch | Condition)
+    if isinstance(primary, Condition):
+        raise PlanningError("@skip and @include can't stand at a subscription's root field")
+    rest = [part for part in parts if part is not first[0]]
+    return Subscription(primary, emitter.node(rest, "query"))
+
+
+def measure(node: PlanNode | Subscription | None) -> tuple[int, int]:
+    """(fetches, sequential steps), as the conformance data counts them."""
+    match node:
+        case None:
+            return 0, 0
+        case Fetch():
+            return 1, 1
+        case Sequence(nodes):
+            counts = [measure(inner) for inner in nodes]
+            return sum(c for c, _ in counts), sum(d for _, d in counts)
+        case Parallel(nodes):
+            counts = [measure(inner) for inner in nodes]
+            return sum(c for c, _ in counts), max((d for _, d in counts), default=0)
+        case Condition(_, if_true, if_false):
+            one, other = measure(if_true), measure(if_false)
+            return one[0] + other[0], max(one[1], other[1])
+        case Subscription(primary, rest):
+            count, depth = measure(rest)
+            own = 0 if isinstance(primary, EventTrigger) else 1
+            return count + own, depth + own
+    raise TypeError(node)

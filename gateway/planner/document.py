@@ -1,0 +1,166 @@
+"""Selections of one fetch -> the text of a subgraph operation, with the renames that its types force."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from graphql import VariableDefinitionNode, print_ast
+
+from gateway.plan import ListItems, Path, Rename
+from gateway.planner.fetch_graph import Item, Selection
+from gateway.planner.tree import Conditions
+from gateway.query_graph import QueryGraph
+
+_BASE = re.compile(r"\w+")
+ITEMS = ListItems()
+
+
+class Printer:
+    """Prints the selections of one fetch; collects the variables they use and the renames they need."""
+
+    def __init__(self, graph: QueryGraph) -> None:
+        self.graph = graph
+        self.variables: dict[str, None] = {}
+        self.renames: list[Rename] = []
+        self._shapes: dict[tuple[str, ...], str] = {}
+
+    def selection(
+        self, selection: Selection, path: Path = (), keys: tuple[str, ...] = (), given: Conditions = (), *, mixed: bool = False
+    ) -> str:
+        """`{ … }`. `given` are conditions that hold anyway; `mixed`: other selections answer under the same keys."""
+        fields = self.fields((selection,), path, keys, given, mixed=mixed)
+        return "{ " + fields + " }"
+
+    def fields(
+        self,
+        selections: Sequence[Selection],
+        path: Path = (),
+        keys: tuple[str, ...] = (),
+        given: Conditions = (),
+        *,
+        mixed: bool = False,
+        framed: bool = False,
+    ) -> str:
+        """The fields of selections that stand side by side; `framed`: each within a fragment on its own type (entities)."""
+        direct: list[str] = []
+        fragments: dict[str, list[str]] = {}
+        mixed = mixed or len(selections) > 1
+        for selection in selections:
+            static = selection.static
+            abstract = static is None or static.is_abstract
+            inner = mixed or abstract
+            if selection.typename or not selection.items:
+                self._put("__typename", self._frames(selection, framed), direct, fragments)
+            for item in selection.items:
+                if static is not None and (not abstract or self._whole(selection, item)):
+                    frames = (static.name,) if framed else ()
+                    text = self._item(selection, item, static.name, path, keys, given, inner)
+                    self._put(text, frames, direct, fragments)
+                else:
+                    for name in self._narrowed(selection, item):
+                        text = self._item(selection, item, name, path, keys, given, inner)
+                        self._put(text, (name,), direct, fragments)
+        parts = list(dict.fromkeys(direct))
+        by_text: dict[str, list[str]] = {}
+        for name, texts in fragments.items():
+            by_text.setdefault(" ".join(dict.fromkeys(texts)), []).append(name)
+        for text, names in by_text.items():
+            parts += [f"... on {name} {{ {text} }}" for name in names]
+        return " ".join(parts)
+
+    def _put(self, text: str, frames: Iterable[str], direct: list[str], fragments: dict[str, list[str]]) -> None:
+        frames = tuple(frames)
+        if not frames:
+            direct.append(text)
+        for name in frames:
+            fragments.setdefault(name, []).append(text)
+
+    def _frames(self, selection: Selection, framed: bool) -> tuple[str, ...]:
+        if not framed:
+            return ()
+        return (selection.static.name,) if selection.static is not None else tuple(sorted(selection.types))
+
+    def _whole(self, selection: Selection, item: Item) -> bool:
+        """Whether the item is for everything the abstract selection can be, and is a field of that type."""
+        static = selection.static
+        if static is None or not item.types >= selection.types:
+            return False
+        return item.field.is_typename or item.field.name in static.fields
+
+    def _narrowed(self, selection: Selection, item: Item) -> tuple[str, ...]:
+        """Types for fragments around the item: an interface where one fits exactly, else each concrete type."""
+        via = item.field.via
+        if via and via in self.graph.types and self.graph.types[via].kind == "INTERFACE":
+            interface = self.graph.subgraph_type(selection.graph, via)
+            if (
+                interface is not None
+                and not interface.is_interface_object
+                and (item.field.is_typename or item.field.name in interface.fields)
+                and interface.possible & selection.types == item.types
+                and (selection.static is not None or len(item.types) > 1)
+            ):
+                return (via,)
+        return tuple(sorted(item.types))
+
+    def _item(
+        self, selection: Selection, item: Item, type_name: str, path: Path, keys: tuple[str, ...], given: Conditions, mixed: bool
+    ) -> str:
+        field = item.field
+        key = self._free_key(selection, item, type_name, path, keys) if mixed else field.key
+        text = field.name if key == field.name else f"{key}: {field.name}"
+        text += field.arguments_text
+        for variable, wanted in item.conditions:
+            if (variable, wanted) not in given:
+                text += f" @{'include' if wanted else 'skip'}(if: ${variable})"
+                self.variables[variable] = None
+        text += field.directives_text
+        self.variables.update(dict.fromkeys(sorted(field.variables)))
+        if item.child is not None:
+            below = (*path, key, *[ITEMS] * field.list_depth)
+            text += " " + self.selection(item.child, below, (*keys, key), mixed=mixed)
+        return text
+
+    def _free_key(self, selection: Selection, item: Item, type_name: str, path: Path, keys: tuple[str, ...]) -> str:
+        """The field's response key, or another one where this key has another type already (GraphQL, 5.3.2 Field Selection Merging)."""
+        if item.field.is_typename:
+            return item.field.key
+        own = self.graph.subgraph_type(selection.graph, type_name)
+        facts = own.fields.get(item.field.name) if own is not None else None
+        if facts is None:
+            return item.field.key
+        shape = _BASE.sub("{}", facts.shape) if item.child is not None else facts.shape
+        candidate, number = item.field.key, 0
+        while self._shapes.setdefault((*keys, candidate), shape) != shape:
+            candidate, number = f"__r{number}_{item.field.key}", number + 1
+        if candidate != item.field.key:
+            rename = Rename(path, candidate, item.field.key)
+            if rename not in self.renames:
+                self.renames.append(rename)
+        return candidate
+
+
+def document(
+    kind: str,
+    name: str | None,
+    body: str,
+    definitions: Iterable[VariableDefinitionNode],
+    used: Iterable[str],
+    representations: Sequence[str] = (),
+) -> str:
+    """The whole operation."""
+    wanted = set(used)
+    variables = [f"${name}: [_Any!]!" for name in representations]
+    variables += [
+        print_ast(
+            VariableDefinitionNode(
+                variable=node.variable, type=node.type, default_value=node.default_value, directives=()
+            )
+        )
+        for node in definitions
+        if node.variable.name.value in wanted
+    ]
+    head = kind if kind != "query" or name or variables else ""
+    if name:
+        head += f" {name}"
+    if variables:
+        head += f"({', '.join(variables)})"
+    return f"{head} {body}".strip()

@@ -1,0 +1,247 @@
+"""Parts -> plan nodes: parts of a step and subgraph become one fetch, fetches become sequences and parallels."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from gateway.operation import Operation
+from gateway.plan import (
+    Condition,
+    Entities,
+    Fetch,
+    OperationKind,
+    Parallel,
+    Path,
+    PlanNode,
+    Representation,
+)
+from gateway.plan import Sequence as SequenceNode
+from gateway.planner.document import Printer, document
+from gateway.planner.fetch_graph import Part
+from gateway.planner.tree import Conditions
+from gateway.query_graph import QueryGraph
+
+_NOT_A_NAME = re.compile(r"\W")
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """Parts that travel together."""
+
+    graph: str
+    kind: str
+    level: int
+    conditions: Conditions
+    parts: list[Part]
+    needs: "dict[Request, None]" = field(default_factory=dict)
+
+
+class Emitter:
+    """Makes the nodes of one plan; numbers fetches in the order of their steps."""
+
+    def __init__(self, graph: QueryGraph, operation: Operation) -> None:
+        self.graph = graph
+        self.operation = operation
+        self.count = 0
+
+    def node(self, parts: list[Part], kind: OperationKind) -> PlanNode | None:
+        """The node that runs these parts."""
+        requests = _requests(parts)
+        nodes = {request: self._conditional(request, kind) for request in requests}
+        return _arrange(requests, nodes)
+
+    def _conditional(self, request: Request, kind: OperationKind) -> PlanNode:
+        node: PlanNode = self.fetch(request, kind)
+        for variable, wanted in reversed(request.conditions):
+            node = Condition(variable, if_true=node) if wanted else Condition(variable, if_false=node)
+        return node
+
+    def fetch(self, request: Request, kind: OperationKind) -> Fetch:
+        """One request of the plan."""
+        printer = Printer(self.graph)
+        number = self.count
+        self.count += 1
+        entities: tuple[Entities, ...] = ()
+        path: Path = ()
+        if request.kind == "root":
+            part = request.parts[0]
+            path = part.position.path
+            if path:
+                kind = _kind_of(self.graph, part.position.type_name)
+            body = printer.selection(part.selection, given=request.conditions)
+        else:
+            kind = "query"
+            entities, body = self._entities(request, printer)
+        name = self._name(request, number)
+        text = document(
+            kind,
+            name,
+            body,
+            self.operation.variable_definitions,
+            printer.variables,
+            [one.variable for one in entities],
+        )
+        return Fetch(
+            id=number,
+            subgraph=self.graph.graphs[request.graph].name,
+            operation=text,
+            kind=kind,
+            operation_name=name,
+            variables=tuple(
+                v.variable.name.value
+                for v in self.operation.variable_definitions
+                if v.variable.name.value in printer.variables
+            ),
+            entities=entities,
+            renames=tuple(printer.renames),
+            reasons=tuple(dict.fromkeys(reason for part in request.parts for reason in part.reasons)),
+            path=path,
+        )
+
+    def _name(self, request: Request, number: int) -> str | None:
+        if self.operation.name is None:
+            return None
+        subgraph = _NOT_A_NAME.sub("_", self.graph.graphs[request.graph].name)
+        return f"{self.operation.name}__{subgraph}__{number}"
+
+    def _entities(self, request: Request, printer: Printer) -> tuple[tuple[Entities, ...], str]:
+        """`_entities` fields: one for each different selection; places with equal ones share it."""
+        made: dict[tuple[tuple[Representation, ...], str], list[Path]] = {}
+        for group in _by_position(request.parts):
+            own = Printer(self.graph)
+            pieces = []
+            for part in group:
+                given = (*request.conditions, *part.conditions)
+                inner = own.fields((part.selection,), given=given, framed=True, mixed=len(group) > 1)
+                missing = [c for c in part.conditions if c not in request.conditions]
+                pieces.append(self._guarded(inner, missing, own))
+            text = "{ " + " ".join(dict.fromkeys(pieces)) + " }"
+            representations = tuple(dict.fromkeys(_representation(self.graph, part) for part in group))
+            paths = made.setdefault((representations, text), [])
+            if group[0].position.path not in paths:
+                paths.append(group[0].position.path)
+            # One rename serves every `_entities` field: a renamed key tells what it is called.
+            printer.renames += [rename for rename in own.renames if rename not in printer.renames]
+            printer.variables.update(own.variables)
+        result, bodies = [], []
+        single = len(made) == 1
+        for index, ((representations, text), paths) in enumerate(made.items()):
+            key = "_entities" if single else f"_e{index}"
+            variable = "representations" if single else f"representations_{index}"
+            result.append(Entities(tuple(paths), representations, key, variable))
+            field_text = "_entities" if single else f"{key}: _entities"
+            bodies.append(f"{field_text}(representations: ${variable}) {text}")
+        return tuple(result), "{ " + " ".join(bodies) + " }"
+
+    def _guarded(self, text: str, missing: Sequence[tuple[str, bool]], printer: Printer) -> str:
+        """Fields that ride in a request of weaker conditions."""
+        if not missing:
+            return text
+        directives = "".join(f" @{'include' if wanted else 'skip'}(if: ${variable})" for variable, wanted in missing)
+        printer.variables.update(dict.fromkeys(variable for variable, _ in missing))
+        return f"__typename ...{directives} {{ {text} }}"
+
+
+def _kind_of(graph: QueryGraph, type_name: str) -> OperationKind:
+    return "mutation" if type_name == graph.roots["mutation"] else "query"
+
+
+def _by_position(parts: Iterable[Part]) -> list[list[Part]]:
+    groups: dict[object, list[Part]] = {}
+    for part in parts:
+        # Parts that would send the same objects as different types can't share one list of representations.
+        for number in range(len(groups) + 1):
+            group = groups.setdefault((part.position.path, number), [])
+            if all(part.types.isdisjoint(other.types) or _same_entity(part, other) for other in group):
+                group.append(part)
+                break
+    return [group for group in groups.values() if group]
+
+
+def _same_entity(one: Part, other: Part) -> bool:
+    return one.types == other.types and one.typename == other.typename and one.inputs == other.inputs
+
+
+def _representation(graph: QueryGraph, part: Part) -> Representation:
+    types = part.types
+    node = graph.types.get(part.typename) if part.typename else None
+    if node is not None and node.kind == "INTERFACE":
+        # An object that so far came from an `@interfaceObject` alone says the interface's name.
+        types = types | {node.name}
+    return Representation(types, part.typename, tuple(part.inputs))
+
+
+def _requests(parts: list[Part]) -> list[Request]:
+    made: dict[object, Request] = {}
+    of: dict[Part, Request] = {}
+    for part in sorted(parts, key=lambda p: (p.level, p.number)):
+        if part.kind == "event":
+            continue
+        key: object = (part.level, part.graph, part.conditions, part.kind)
+        if part.kind == "root":
+            key = (key, id(part.position))
+        request = made.get(key)
+        if request is None:
+            request = made[key] = Request(part.graph, part.kind, part.level, part.conditions, [])
+        request.parts.append(part)
+        of[part] = request
+    for part, request in of.items():
+        for need in part.needs:
+            if need in of and of[need] is not request:
+                request.needs[of[need]] = None
+    return list(made.values())
+
+
+def _arrange(requests: list[Request], nodes: dict[Request, PlanNode]) -> PlanNode | None:
+    """Independent groups in parallel; within a group the first step, then the rest, arranged the same way."""
+    if not requests:
+        return None
+    groups = _components(requests)
+    if len(groups) > 1:
+        return _parallel([_arrange(group, nodes) for group in groups])
+    inside = set(requests)
+    first = [r for r in requests if not any(need in inside for need in r.needs)]
+    rest = [r for r in requests if r not in set(first)]
+    head = _parallel([nodes[request] for request in first])
+    tail = _arrange(rest, nodes)
+    if tail is None:
+        return head
+    return SequenceNode((*_flat(head, SequenceNode), *_flat(tail, SequenceNode)))
+
+
+def _flat(node: PlanNode | None, kind: type) -> tuple[PlanNode, ...]:
+    if node is None:
+        return ()
+    return node.nodes if isinstance(node, kind) and isinstance(node, SequenceNode | Parallel) else (node,)
+
+
+def _parallel(nodes: Iterable[PlanNode | None]) -> PlanNode | None:
+    flat = [inner for node in nodes for inner in _flat(node, Parallel)]
+    if len(flat) <= 1:
+        return flat[0] if flat else None
+    return Parallel(tuple(flat))
+
+
+def _components(requests: list[Request]) -> list[list[Request]]:
+    inside = set(requests)
+    neighbours: dict[Request, list[Request]] = {r: [] for r in requests}
+    for request in requests:
+        for need in request.needs:
+            if need in inside:
+                neighbours[request].append(need)
+                neighbours[need].append(request)
+    seen: set[Request] = set()
+    groups = []
+    for request in requests:
+        if request in seen:
+            continue
+        seen.add(request)
+        stack, found = [request], {request}
+        while stack:
+            for other in neighbours[stack.pop()]:
+                if other not in seen:
+                    seen.add(other)
+                    found.add(other)
+                    stack.append(other)
+        groups.append([r for r in requests if r in found])
+    return groups

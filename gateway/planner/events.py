@@ -1,0 +1,108 @@
+"""A subscription field with `@eventSource` -> the trigger, and the position from which the rest is planned (docs/architecture/contracts.md)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from graphql import ConstDirectiveNode, FieldNode, print_ast, value_from_ast_untyped
+
+from gateway.errors import PlanningError
+from gateway.plan import EventTrigger
+from gateway.planner.choose import Names
+from gateway.planner.fetch_graph import Arrival, Part, Position, Selection
+from gateway.planner.tree import Field
+from gateway.planner.walk import Walker
+from gateway.query_graph import QueryGraph, SubgraphField, SubgraphType, parse_field_set
+from gateway.supergraph import Supergraph
+
+DIRECTIVE = "eventSource"
+
+
+@dataclass(frozen=True, slots=True)
+class EventStart:
+    """What a subscription that an event source feeds begins with."""
+
+    trigger: EventTrigger
+    fields: tuple[Field, ...]
+    start: Callable[[], tuple[Position, list[Part]]]
+
+
+def event_start(supergraph: Supergraph, graph: QueryGraph, walker: Walker, field: Field) -> EventStart | None:
+    """None where the field's events come from a subgraph."""
+    assert graph.roots["subscription"] is not None
+    node = supergraph.types[graph.roots["subscription"]].fields[field.name]
+    directive = next((d for d in node.directives if _base(d) == DIRECTIVE), None)
+    if directive is None:
+        return None
+    values = {a.name.value: value_from_ast_untyped(a.value) for a in directive.arguments or ()}
+    type_name = field.type_name
+    if type_name is None or supergraph.types[type_name].kind != "OBJECT" or field.list_depth:
+        raise PlanningError(f"@eventSource of {field.name} needs a field that gives one object")
+    keys = _first_key(graph, type_name)
+    version, until = values.get("version"), values.get("until")
+    names = Names(walker.names)
+    hidden: list[Field] = []
+    wanted: dict[str, str] = {}
+    for name in (version, until):
+        if name is None:
+            continue
+        if name not in supergraph.types[type_name].fields:
+            raise PlanningError(f"@eventSource of {field.name} names {type_name}.{name}, which doesn't exist")
+        wanted[name] = names.key((field.key,), name, "")
+        hidden.append(_hidden(name, wanted[name], type_name))
+    trigger = EventTrigger(
+        response_key=field.key,
+        type_name=type_name,
+        key_fields=keys,
+        topics=_strings(values.get("topics")),
+        where=_strings(values.get("where")),
+        arguments=tuple((a.name.value, print_ast(a.value)) for a in field.arguments),
+        snapshot=bool(values.get("snapshot", False)),
+        version_key=wanted.get(version) if version else None,
+        until_key=wanted.get(until) if until else None,
+    )
+
+    def start() -> tuple[Position, list[Part]]:
+        return _position(graph, type_name, field, keys)
+
+    return EventStart(trigger, (*field.children, *hidden), start)
+
+
+def _position(
+    graph: QueryGraph, type_name: str, field: Field, keys: tuple[str, ...]
+) -> tuple[Position, list[Part]]:
+    """The entity's position, at which an event has arrived with the key fields."""
+    position = Position(type_name, frozenset((type_name,)))
+    position.path = (field.key,)
+    position.keys = (field.key,)
+    fields = {name: SubgraphField(name, *graph.facts(type_name, name)) for name in keys}
+    static = SubgraphType("", type_name, "OBJECT", False, fields, position.types, ())
+    part = Part("", "event", position, position.types, type_name, (), 0, level=0)
+    part.arrival = Arrival(position, part, Selection("", static, position.types), frozenset())
+    position.arrivals.append(part.arrival)
+    return position, [part]
+
+
+def _first_key(graph: QueryGraph, type_name: str) -> tuple[str, ...]:
+    for entry in graph.entries(type_name):
+        nodes = parse_field_set(entry.key).selections
+        if all(isinstance(node, FieldNode) and node.selection_set is None for node in nodes):
+            return tuple(node.name.value for node in nodes if isinstance(node, FieldNode))
+    raise PlanningError(f"{type_name} has no resolvable key of plain fields, as @eventSource needs")
+
+
+def _hidden(name: str, key: str, type_name: str) -> Field:
+    return replace(_LEAF, key=key, name=name, via=type_name)
+
+
+_LEAF = Field("", "", "", None, (), (), "", "", None, 0, (), True)
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return tuple(str(item) for item in value) if isinstance(value, list) else (str(value),)
+
+
+def _base(directive: ConstDirectiveNode) -> str:
+    return directive.name.value.rpartition("__")[2]

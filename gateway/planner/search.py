@@ -1,0 +1,92 @@
+"""Operation's fields -> the cheapest fetch graph that a bounded search finds: fewest steps, then requests, then selected fields."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.planner.choose import Chooser, Outcome, Policy, Slot
+from gateway.planner.estimate import Estimator
+from gateway.planner.fetch_graph import Item, Part, Position, Selection
+from gateway.planner.optimize import optimize
+from gateway.planner.tree import Field
+from gateway.planner.walk import Walker
+from gateway.query_graph import QueryGraph
+
+#: Fields placed over all runs of the search; the first run always ends. 20,000 placements take about 0.3 s in CPython 3.11.
+BUDGET = 20_000
+#: Runs at most: beyond the second each one tests whether one request can be avoided.
+MAX_RUNS = 24
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cost:
+    """What is minimised, in this order."""
+
+    steps: int
+    requests: int
+    parts: int
+    selected: int
+
+
+def search(
+    graph: QueryGraph, walker: Walker, start: Callable[[], tuple[Position, list[Part]]], fields: tuple[Field, ...]
+) -> list[Part]:
+    """The best parts found. `start` makes a fresh root position (and the parts it has from the start) for each run."""
+    estimator = Estimator(graph)
+
+    def run(policy: Policy) -> tuple[Cost, Outcome]:
+        root, parts = start()
+        chooser = Chooser(graph, walker, estimator, policy)
+        chooser.parts.extend(parts)
+        outcome = chooser.run(root, fields)
+        optimize(outcome.parts)
+        return cost(outcome.parts), outcome
+
+    best, outcome = run(Policy())
+    if not outcome.choices:
+        return outcome.parts
+    size = max(best.selected, 1)
+    runs_left = min(MAX_RUNS, BUDGET // size)
+    if best.requests <= 1:
+        return outcome.parts
+    tried: set[Policy] = set()
+
+    def attempt(policy: Policy) -> None:
+        nonlocal best, outcome, runs_left
+        if runs_left <= 0 or policy in tried:
+            return
+        tried.add(policy)
+        runs_left -= 1
+        other_cost, other = run(policy)
+        if other_cost < best:
+            best, outcome = other_cost, other
+
+    attempt(Policy(best.steps, outcome.forced))
+    improved = True
+    while improved and runs_left > 0 and best.requests > 1:
+        before = best
+        for slot in sorted(slots(outcome.parts) - outcome.forced, reverse=True):
+            attempt(Policy(best.steps, outcome.forced, frozenset((slot,))))
+            if best < before:
+                break
+        improved = best < before
+    return outcome.parts
+
+
+def slots(parts: list[Part]) -> frozenset[Slot]:
+    """The requests that these parts become."""
+    return frozenset((part.level, part.graph) for part in parts if part.kind != "event")
+
+
+def cost(parts: list[Part]) -> Cost:
+    """Rate a finished run."""
+    requests = {
+        (part.level, part.graph, part.conditions, part.kind, part.position.path if part.kind == "root" else ())
+        for part in parts
+        if part.kind != "event"
+    }
+    steps = max((part.level for part in parts), default=0)
+    return Cost(steps, len(requests), len(parts), sum(_size(part.selection) for part in parts))
+
+
+def _size(selection: Selection) -> int:
+    return sum(1 + (_size(item.child) if isinstance(item, Item) and item.child else 0) for item in selection.items)

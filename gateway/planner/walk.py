@@ -1,0 +1,210 @@
+"""Selection set -> fields (`Field`): fragments dissolved into type conditions, `@skip`/`@include` into conditions, equal fields merged."""
+
+from collections.abc import Iterable, Mapping
+
+from graphql import (
+    ArgumentNode,
+    BooleanValueNode,
+    DirectiveNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    SelectionSetNode,
+    VariableNode,
+    Visitor,
+    print_ast,
+    visit,
+)
+
+from gateway.errors import PlanningError
+from gateway.planner.tree import Conditions, Field
+from gateway.query_graph import QueryGraph
+
+#: More fields than this after dissolving fragments are refused: an operation that was admitted by `Limits` stays far below.
+MAX_FIELDS = 200_000
+
+_Scope = tuple[SelectionSetNode, str, frozenset[str] | None, Conditions]
+
+
+class Walker:
+    """Walks selections of one operation (or field sets); `names` learns which response keys mean what, by response path."""
+
+    def __init__(
+        self,
+        graph: QueryGraph,
+        fragments: Mapping[str, FragmentDefinitionNode] | None = None,
+        directives: frozenset[str] = frozenset(),
+    ) -> None:
+        self.graph = graph
+        self.fragments = fragments or {}
+        self.directives = directives
+        self.names: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
+        self.count = 0
+
+    def fields(
+        self,
+        parent: str,
+        selection_sets: Iterable[SelectionSetNode],
+        *,
+        path: tuple[str, ...] = (),
+        internal: bool = False,
+        conditions: Conditions = (),
+    ) -> tuple[Field, ...]:
+        """The fields of these selections of an object of type `parent`."""
+        scopes: list[_Scope] = [(s, parent, None, conditions) for s in selection_sets]
+        return self._fields(parent, scopes, path, internal)
+
+    def _fields(self, parent: str, scopes: list[_Scope], path: tuple[str, ...], internal: bool) -> tuple[Field, ...]:
+        collected: dict[tuple[str, frozenset[str] | None, Conditions], tuple[FieldNode, str, list[SelectionSetNode]]] = {}
+        for scope in scopes:
+            self._collect(parent, scope, collected)
+        plain = {key[:2] for key in collected if not key[2]}
+        result = []
+        for (key, types, conditions), (node, via, selections) in collected.items():
+            if conditions and not selections and ((key, types) in plain or (key, None) in plain):
+                continue  # the same leaf is selected without condition
+            self.count += 1
+            if self.count > MAX_FIELDS:
+                raise PlanningError(f"The operation selects more than {MAX_FIELDS} fields")
+            result.append(self._field(node, key, via, types, conditions, selections, path, internal))
+        return tuple(result)
+
+    def _field(
+        self,
+        node: FieldNode,
+        key: str,
+        via: str,
+        types: frozenset[str] | None,
+        conditions: Conditions,
+        selections: list[SelectionSetNode],
+        path: tuple[str, ...],
+        internal: bool,
+    ) -> Field:
+        name = node.name.value
+        arguments = tuple(node.arguments or ())
+        text = ("(" + ", ".join(print_ast(a) for a in arguments) + ")") if arguments else ""
+        own = [d for d in node.directives or () if d.name.value in self.directives]
+        if not internal:
+            taken = self.names.setdefault(path, {})
+            taken[key] = (name, text) if taken.get(key, (name, text)) == (name, text) else ("", "")
+        type_name: str | None = None
+        depth = 0
+        if not name.startswith("__"):
+            type_name, depth, _ = self._facts(via, types, name)
+            if not selections:
+                type_name = None
+        children: tuple[Field, ...] = ()
+        if type_name is not None:
+            children = self._fields(type_name, [(s, type_name, None, ()) for s in selections], (*path, key), internal)
+        return Field(
+            key=key,
+            name=name,
+            via=via,
+            types=types,
+            conditions=conditions,
+            arguments=arguments,
+            arguments_text=text,
+            directives_text="".join(" " + print_ast(d) for d in own),
+            type_name=type_name,
+            list_depth=depth,
+            children=children,
+            internal=internal,
+            variables=_variables(arguments, own) if arguments or own else frozenset(),
+        )
+
+    def _facts(self, via: str, types: frozenset[str] | None, name: str) -> tuple[str, int, str]:
+        if name in self.graph.types[via].fields:
+            return self.graph.facts(via, name)
+        raise PlanningError(f"Type {via} of the supergraph has no field {name}")
+
+    def _collect(
+        self,
+        parent: str,
+        scope: _Scope,
+        into: dict[tuple[str, frozenset[str] | None, Conditions], tuple[FieldNode, str, list[SelectionSetNode]]],
+    ) -> None:
+        selection_set, via, types, conditions = scope
+        for node in selection_set.selections:
+            own = conditions
+            if node.directives:
+                added = _conditions(node.directives, conditions)
+                if added is None:
+                    continue
+                own = added
+            if isinstance(node, FieldNode):
+                key = node.alias.value if node.alias else node.name.value
+                known = into.get((key, types, own))
+                if known is None:
+                    sets = [node.selection_set] if node.selection_set else []
+                    into[key, types, own] = (node, via, sets)
+                elif node.selection_set:
+                    known[2].append(node.selection_set)
+                continue
+            if isinstance(node, FragmentSpreadNode):
+                fragment = self.fragments[node.name.value]
+                condition: str | None = fragment.type_condition.name.value
+                inner = fragment.selection_set
+            else:
+                assert isinstance(node, InlineFragmentNode)
+                condition = node.type_condition.name.value if node.type_condition else None
+                inner = node.selection_set
+            narrowed, static = types, via
+            if condition is not None and condition != via:
+                everything = self.graph.possible(parent)
+                narrowed = self.graph.possible(condition) & (everything if types is None else types)
+                if not narrowed:
+                    continue
+                if narrowed == everything:
+                    narrowed = None
+                static = condition
+                if narrowed is None and (
+                    self.graph.types[parent].kind == "OBJECT" or self._same_fields(parent, inner)
+                ):
+                    static = parent
+            self._collect(parent, (inner, static, narrowed, own), into)
+
+    def _same_fields(self, parent: str, selection_set: SelectionSetNode) -> bool:
+        """Whether the fields of a fragment that always applies can be read as fields of the parent type itself."""
+        fields = self.graph.types[parent].fields
+        return all(
+            isinstance(node, FieldNode) and (node.name.value in fields or node.name.value == "__typename")
+            for node in selection_set.selections
+        )
+
+
+def _conditions(directives: Iterable[DirectiveNode], outer: Conditions) -> Conditions | None:
+    """What must hold, None where it never does (`@skip(if: true)`)."""
+    found = list(outer)
+    for directive in directives:
+        name = directive.name.value
+        if name not in ("skip", "include"):
+            continue
+        value = next((a.value for a in directive.arguments or () if a.name.value == "if"), None)
+        wanted = name == "include"
+        if isinstance(value, BooleanValueNode):
+            if value.value is not wanted:
+                return None
+        elif isinstance(value, VariableNode):
+            condition = (value.name.value, wanted)
+            if (value.name.value, not wanted) in found:
+                return None
+            if condition not in found:
+                found.append(condition)
+    return tuple(sorted(found))
+
+
+class _VariableNames(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def enter_variable(self, node: VariableNode, *_: object) -> None:
+        self.found.add(node.name.value)
+
+
+def _variables(arguments: Iterable[ArgumentNode], directives: Iterable[DirectiveNode]) -> frozenset[str]:
+    visitor = _VariableNames()
+    for node in (*arguments, *directives):
+        visit(node, visitor)
+    return frozenset(visitor.found)

@@ -1,0 +1,16 @@
+"""Who answers which field, and by which key: composition walks it to prove, the planner to plan."""
+
+from gateway.query_graph.field_set import FieldSet, parse_field_set
+from gateway.query_graph.graph import Entry, Labels, QueryGraph, Resolver, SubgraphField, SubgraphType, query_graph
+
+__all__ = [
+    "Entry",
+    "FieldSet",
+    "Labels",
+    "QueryGraph",
+    "Resolver",
+    "SubgraphField",
+    "SubgraphType",
+    "parse_field_set",
+    "query_graph",
+]

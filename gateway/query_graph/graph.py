@@ -1,0 +1,319 @@
+"""Supergraph -> lazily built tables: a type as one subgraph has it, who resolves a field, by which key one enters a subgraph.
+
+Nothing is computed before it is asked for, and everything is kept, so that the graph of a large supergraph costs what its operations
+touch. Tables only grow by facts of the (immutable) supergraph; filling one twice from two threads gives the same value.
+"""
+
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from graphql import ListTypeNode, NamedTypeNode, NonNullTypeNode, TypeNode, parse_type, print_ast
+
+from gateway.supergraph import JoinField, Supergraph, SupergraphField, SupergraphType
+
+#: Decides a progressive override's label: True hands the field to the subgraph that has `@override`.
+Labels: TypeAlias = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class SubgraphField:
+    """A field as one subgraph has it. `external` ones are resolvable only where `@provides` says so."""
+
+    name: str
+    type_name: str
+    list_depth: int
+    shape: str
+    external: bool = False
+    requires: str | None = None
+    provides: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubgraphType:
+    """A composite type as one subgraph has it; `possible` are the concrete supergraph types it can be there."""
+
+    graph: str
+    name: str
+    kind: str
+    is_interface_object: bool
+    fields: Mapping[str, SubgraphField]
+    possible: frozenset[str]
+    keys: tuple[str, ...]
+
+    @property
+    def is_abstract(self) -> bool:
+        """Objects need `__typename` to be told apart."""
+        return self.kind != "OBJECT"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """`graph` resolves the field on `type_name` (the object type, or an interface that is an `@interfaceObject` there)."""
+
+    graph: str
+    type_name: str
+    field: SubgraphField
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`graph` takes representations of `type_name` with `key`."""
+
+    graph: str
+    type_name: str
+    key: str
+
+
+def default_labels(label: str) -> bool:
+    """`percent(N)` only where N is all; any other label is off until a hook decides it."""
+    if label.startswith("percent(") and label.endswith(")"):
+        try:
+            return float(label[8:-1]) >= 100
+        except ValueError:
+            return False
+    return False
+
+
+def type_facts(node: TypeNode) -> tuple[str, int, str]:
+    """Name, number of list levels, and the type's text."""
+    shape, depth = print_ast(node), 0
+    while not isinstance(node, NamedTypeNode):
+        if isinstance(node, ListTypeNode):
+            depth += 1
+        assert isinstance(node, ListTypeNode | NonNullTypeNode)
+        node = node.type
+    return node.name.value, depth, shape
+
+
+class QueryGraph:
+    """Answers for one supergraph. Made by `query_graph(supergraph)`."""
+
+    def __init__(self, supergraph: Supergraph, labels: Labels = default_labels) -> None:
+        self._supergraph = weakref.ref(supergraph)
+        self.types = supergraph.types
+        self.graphs = supergraph.graphs
+        self.roots = {
+            "query": supergraph.query,
+            "mutation": supergraph.mutation,
+            "subscription": supergraph.subscription,
+        }
+        self.labels = labels
+        self._names = {g.name: g.graph for g in supergraph.graphs.values()}
+        self._subgraph_types: dict[tuple[str, str], SubgraphType | None] = {}
+        self._possible: dict[str, frozenset[str]] = {}
+        self._resolvers: dict[tuple[str, str], tuple[Resolver, ...]] = {}
+        self._entries: dict[str, tuple[Entry, ...]] = {}
+        self._local: dict[tuple[str, str, str], frozenset[str]] = {}
+        self._signatures: dict[tuple[str, str], object] = {}
+        self._members: dict[str, list[str]] | None = None
+        self._facts: dict[tuple[str, str], tuple[str, int, str]] = {}
+
+    # ---- the supergraph's own types -------------------------------------------------------------------------------------
+
+    def is_composite(self, name: str) -> bool:
+        """Objects, interfaces, unions."""
+        node = self.types.get(name)
+        return node is not None and node.kind in ("OBJECT", "INTERFACE", "UNION")
+
+    def is_abstract(self, name: str) -> bool:
+        return self.types[name].kind in ("INTERFACE", "UNION")
+
+    def facts(self, type_name: str, field: str) -> tuple[str, int, str]:
+        """(named type, list levels, text) of a field in the supergraph."""
+        found = self._facts.get((type_name, field))
+        if found is None:
+            found = self._facts[type_name, field] = type_facts(self.types[type_name].fields[field].type)
+        return found
+
+    def possible(self, name: str) -> frozenset[str]:
+        """Concrete types of the supergraph that this type can be."""
+        found = self._possible.get(name)
+        if found is None:
+            node = self.types[name]
+            if node.kind == "OBJECT":
+                found = frozenset((name,))
+            elif node.kind == "UNION":
+                found = frozenset(node.members)
+            else:
+                if self._members is None:
+                    self._members = {}
+                    for other in self.types.values():
+                        if other.kind == "OBJECT":
+                            for interface in other.interfaces:
+                                self._members.setdefault(interface, []).append(other.name)
+                found = frozenset(self._members.get(name, ()))
+            self._possible[name] = found
+        return found
+
+    # ---- one subgraph's view ----------------------------------------------------------------------------------------------
+
+    def subgraph_type(self, graph: str, name: str) -> SubgraphType | None:
+        """The composite type as `graph` has it, None where it hasn't."""
+        try:
+            return self._subgraph_types[graph, name]
+        except KeyError:
+            value = self._subgraph_types[graph, name] = self._subgraph_type(graph, name)
+            return value
+
+    def _subgraph_type(self, graph: str, name: str) -> SubgraphType | None:
+        node = self.types.get(name)
+        if node is None or node.kind not in ("OBJECT", "INTERFACE", "UNION"):
+            return None
+        joins = [join for join in node.joins if join.graph == graph]
+        if not joins:
+            return None
+        interface_object = any(join.is_interface_object for join in joins)
+        fields = {}
+        for field in node.fields.values():
+            made = self._field(node, field, graph)
+            if made is not None:
+                fields[field.name] = made
+        return SubgraphType(
+            graph=graph,
+            name=name,
+            kind="OBJECT" if interface_object else node.kind,
+            is_interface_object=interface_object,
+            fields=fields,
+            possible=self.possible(name) if interface_object else self._possible_in(graph, node),
+            keys=tuple(join.key for join in joins if join.key and join.resolvable),
+        )
+
+    def _possible_in(self, graph: str, node: SupergraphType) -> frozenset[str]:
+        if node.kind == "OBJECT":
+            return frozenset((node.name,))
+        if node.kind == "UNION":
+            if node.member_joins:
+                return frozenset(join.member for join in node.member_joins if join.graph == graph)
+            return frozenset(m for m in node.members if self._has(graph, m))
+        found = set()
+        for name in self.possible(node.name):
+            other = self.types[name]
+            if other.implements:
+                if any(join.graph == graph and join.interface == node.name for join in other.implements):
+                    found.add(name)
+            elif self._has(graph, name):
+                found.add(name)
+        return frozenset(found)
+
+    def _has(self, graph: str, name: str) -> bool:
+        return any(join.graph == graph for join in self.types[name].joins)
+
+    def _field(self, parent: SupergraphType, field: SupergraphField, graph: str) -> SubgraphField | None:
+        join: JoinField | None = None
+        if field.joins:
+            join = next((j for j in field.joins if j.graph == graph), None)
+            if join is None or join.used_overridden or self._overridden(field, join):
+                return None
+        if join is not None and join.type:
+            type_name, depth, shape = type_facts(parse_type(join.type, no_location=True))
+        else:
+            type_name, depth, shape = self.facts(parent.name, field.name)
+        if join is None:
+            return SubgraphField(field.name, type_name, depth, shape)
+        return SubgraphField(
+            field.name, type_name, depth, shape, join.external, join.requires or None, join.provides or None
+        )
+
+    def _overridden(self, field: SupergraphField, join: JoinField) -> bool:
+        if join.override is not None and join.override_label and not self.labels(join.override_label):
+            # Off: the field stays where it came from, if that subgraph still has it.
+            source = self._names.get(join.override)
+            return any(j.graph == source for j in field.joins)
+        name = self.graphs[join.graph].name if join.graph in self.graphs else None
+        return any(
+            j.override == name and (not j.override_label or self.labels(j.override_label))
+            for j in field.joins
+            if j is not join
+        )
+
+    # ---- who resolves what ------------------------------------------------------------------------------------------------
+
+    def resolvers(self, type_name: str, field: str) -> tuple[Resolver, ...]:
+        """Subgraphs that resolve the field for this concrete type, those with `@requires` included."""
+        key = (type_name, field)
+        found = self._resolvers.get(key)
+        if found is None:
+            result = []
+            node = self.types[type_name]
+            names = [type_name, *node.interfaces] if node.kind == "OBJECT" else [type_name]
+            for name in names:
+                for graph in dict.fromkeys(join.graph for join in self.types[name].joins):
+                    subgraph_type = self.subgraph_type(graph, name)
+                    if subgraph_type is None or (name != type_name and not subgraph_type.is_interface_object):
+                        continue
+                    own = subgraph_type.fields.get(field)
+                    if own is not None and not own.external:
+                        result.append(Resolver(graph, name, own))
+            found = self._resolvers[key] = tuple(result)
+        return found
+
+    def entries(self, type_name: str) -> tuple[Entry, ...]:
+        """How objects known to be of this type (or interface, where the object's type isn't known) enter subgraphs."""
+        found = self._entries.get(type_name)
+        if found is None:
+            result = []
+            node = self.types[type_name]
+            for join in node.joins:
+                if join.key and join.resolvable:
+                    result.append(Entry(join.graph, type_name, join.key))
+            if node.kind == "OBJECT":
+                for interface in node.interfaces:
+                    for join in self.types[interface].joins:
+                        if join.key and join.resolvable and join.is_interface_object:
+                            result.append(Entry(join.graph, interface, join.key))
+            found = self._entries[type_name] = tuple(result)
+        return found
+
+    def local_types(self, graph: str, static: str, field: str) -> frozenset[str]:
+        """Of the concrete types that `static` can be in `graph`: those whose `field` is resolved there without `@requires`."""
+        key = (graph, static, field)
+        found = self._local.get(key)
+        if found is None:
+            subgraph_type = self.subgraph_type(graph, static)
+            if subgraph_type is None:
+                found = frozenset()
+            elif subgraph_type.is_interface_object or subgraph_type.kind == "OBJECT":
+                own = subgraph_type.fields.get(field)
+                fine = own is not None and not own.external and not own.requires
+                found = subgraph_type.possible if fine else frozenset()
+            else:
+                result = []
+                for name in subgraph_type.possible:
+                    concrete = self.subgraph_type(graph, name)
+                    own = concrete.fields.get(field) if concrete else None
+                    if own is not None and not own.external and not own.requires:
+                        result.append(name)
+                found = frozenset(result)
+            self._local[key] = found
+        return found
+
+    def signature(self, type_name: str, field: str) -> object:
+        """Equal for concrete types that a planner may treat alike when it looks for `field`."""
+        key = (type_name, field)
+        found = self._signatures.get(key)
+        if found is None:
+            resolvers = tuple(
+                (r.graph, "" if r.type_name == type_name else r.type_name, r.field.type_name, r.field.requires)
+                for r in self.resolvers(type_name, field)
+            )
+            entries = tuple(
+                (e.graph, "" if e.type_name == type_name else e.type_name, e.key) for e in self.entries(type_name)
+            )
+            found = self._signatures[key] = (resolvers, entries)
+        return found
+
+
+_GRAPHS: dict[int, tuple["weakref.ref[Supergraph]", QueryGraph]] = {}
+
+
+def query_graph(supergraph: Supergraph) -> QueryGraph:
+    """The supergraph's query graph, made once (by identity: a supergraph is immutable)."""
+    identity = id(supergraph)
+    known = _GRAPHS.get(identity)
+    if known is not None and known[0]() is supergraph:
+        return known[1]
+    graph = QueryGraph(supergraph)
+    _GRAPHS[identity] = (weakref.ref(supergraph, lambda _: _GRAPHS.pop(identity, None)), graph)
+    return graph
