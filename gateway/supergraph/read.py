@@ -10,6 +10,7 @@ from graphql import (
     EnumTypeDefinitionNode,
     GraphQLError,
     InputObjectTypeDefinitionNode,
+    InputValueDefinitionNode,
     InterfaceTypeDefinitionNode,
     ObjectTypeDefinitionNode,
     ScalarTypeDefinitionNode,
@@ -44,7 +45,7 @@ _KINDS: dict[type[TypeDefinitionNode], TypeKind] = {
     InputObjectTypeDefinitionNode: "INPUT_OBJECT",
     ScalarTypeDefinitionNode: "SCALAR",
 }
-_MACHINERY = ("join__", "link__", "core__", "context__", "connect__")
+_MACHINERY = ("join__", "link__", "core__")
 
 
 def read_supergraph(sdl: str) -> Supergraph:
@@ -111,7 +112,10 @@ def _named(node: Any, name: str) -> Iterator[dict[str, Any]]:
 
 
 def _foreign(directives: Iterable[ConstDirectiveNode] | None) -> tuple[ConstDirectiveNode, ...]:
-    return tuple(d for d in directives or () if not d.name.value.startswith("join__"))
+    """`@join__directive` stays: it says what a subgraph's directive was, and nothing else keeps it."""
+    return tuple(
+        d for d in directives or () if d.name.value == "join__directive" or not d.name.value.startswith("join__")
+    )
 
 
 def _graphs(document: DocumentNode) -> dict[str, Graph]:
@@ -123,6 +127,17 @@ def _graphs(document: DocumentNode) -> dict[str, Graph]:
                 for arguments in _named(value, "join__graph")
             }
     return {}
+
+
+def _without_joins(node: InputValueDefinitionNode) -> InputValueDefinitionNode:
+    return InputValueDefinitionNode(
+        name=node.name,
+        description=node.description,
+        type=node.type,
+        default_value=node.default_value,
+        directives=_foreign(node.directives),
+        loc=node.loc,
+    )
 
 
 def _text(node: Any) -> str | None:
@@ -160,7 +175,7 @@ def _read_type(node: TypeDefinitionNode, graphs: dict[str, Graph]) -> Supergraph
             )
         },
         input_fields={
-            f.name.value: InputField(f.name.value, f, tuple(_read_joins(f)))
+            f.name.value: InputField(f.name.value, _without_joins(f), tuple(_read_joins(f)))
             for f in (anything.fields or () if isinstance(node, InputObjectTypeDefinitionNode) else ())
         },
         values={

@@ -1,0 +1,7 @@
+"""Subgraph SDLs -> supergraph, or errors that show where and how to mend."""
+
+from gateway.composition.subgraph import Subgraph
+from gateway.composition.compose import Composition, compose
+from gateway.composition.problem import Level, Location, Problem
+
+__all__ = ["Subgraph", "compose", "Composition", "Problem", "Location", "Level"]

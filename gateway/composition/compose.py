@@ -1,0 +1,87 @@
+"""Subgraphs' SDLs -> a supergraph, or errors; hints in both cases."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from gateway.composition.ingest import graph_names, ingest, note_usage, upgrade
+from gateway.composition.merge import merge
+from gateway.composition.problem import Problem
+from gateway.composition.rules import MERGED_RULES, SET_RULES, SUBGRAPH_RULES
+from gateway.composition.satisfiability import unsatisfiable
+from gateway.composition.subgraph import Subgraph, SubgraphSchema
+from gateway.supergraph import Supergraph
+from gateway.supergraph.print import print_supergraph
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What came of it. `supergraph` is None if there are errors."""
+
+    supergraph: Supergraph | None
+    errors: tuple[Problem, ...]
+    hints: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.errors
+
+    @cached_property
+    def supergraph_sdl(self) -> str | None:
+        """Standard supergraph SDL."""
+        return None if self.supergraph is None else print_supergraph(self.supergraph)
+
+
+def compose(subgraphs: Sequence[Subgraph]) -> Composition:
+    """Ingest, check, merge, check, prove. Never raises for what stands in the SDLs.
+
+    A stage starts when the one before it found no error, and reports all of its own errors at once.
+    """
+    problems = [p for rule in SET_RULES for p in rule(subgraphs)]
+    if problems:
+        return Composition(None, tuple(problems), ())
+    schemas, problems = _ingest_all(sorted(subgraphs, key=lambda s: s.name))
+    if problems:
+        return Composition(None, tuple(problems), ())
+    problems = upgrade(schemas)
+    if problems:
+        return Composition(None, tuple(problems), ())
+    for schema in schemas:
+        note_usage(schema)
+        if schema.was_upgraded:
+            problems += _check_subgraph(schema)
+    if problems:
+        return Composition(None, tuple(problems), ())
+    merged = merge(schemas)
+    hints = merged.hints
+    if merged.supergraph is None:
+        return Composition(None, merged.errors, hints)
+    for rules in MERGED_RULES:
+        problems = [p for rule in rules for p in rule(merged.supergraph, merged.state)]
+        if problems:
+            return Composition(None, tuple(problems), hints)
+    problems = unsatisfiable(merged.supergraph)
+    if problems:
+        return Composition(None, tuple(problems), hints)
+    return Composition(merged.supergraph, (), hints)
+
+
+def _ingest_all(subgraphs: Sequence[Subgraph]) -> tuple[list[SubgraphSchema], list[Problem]]:
+    names = graph_names([s.name for s in subgraphs])
+    schemas, problems = [], []
+    for subgraph in subgraphs:
+        schema, found = ingest(subgraph, names[subgraph.name])
+        if schema is not None:
+            note_usage(schema)
+            if schema.is_federation_2:
+                found = _check_subgraph(schema)
+            schemas.append(schema)
+        problems += found
+    return schemas, problems
+
+
+def _check_subgraph(schema: SubgraphSchema) -> list[Problem]:
+    return [problem for rule in SUBGRAPH_RULES for problem in rule(schema)]

@@ -1,0 +1,212 @@
+"""A subgraph's document -> what GraphQL itself forbids in it, once the federation's own vocabulary is known."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from graphql import (
+    DefinitionNode,
+    DirectiveDefinitionNode,
+    DocumentNode,
+    ExecutableDefinitionNode,
+    GraphQLEnumType,
+    GraphQLError,
+    GraphQLInputObjectType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLScalarType,
+    GraphQLSchema,
+    ListValueNode,
+    Node,
+    NullValueNode,
+    ObjectValueNode,
+    TypeDefinitionNode,
+    TypeExtensionNode,
+    ValueNode,
+    build_ast_schema,
+    is_required_input_field,
+    is_specified_scalar_type,
+    print_ast,
+    type_from_ast,
+    validate_schema,
+)
+from graphql.language import ast
+from graphql.validation.rules.possible_type_extensions import PossibleTypeExtensionsRule
+from graphql.validation.specified_rules import specified_sdl_rules
+from graphql.validation.validate import validate_sdl
+
+from gateway.composition.ingest.vocabulary import Vocabulary, link_definitions, scalar
+from gateway.composition.problem import Location, Problem
+from gateway.federation import Links
+from gateway.federation.directives import SUBGRAPH_FIELDS, SUBGRAPH_TYPES
+from gateway.federation.versions import LINK
+
+#: Extensions of types that other subgraphs define are what federation is about: they count as definitions.
+_RULES = tuple(rule for rule in specified_sdl_rules if rule is not PossibleTypeExtensionsRule)
+_DEFINITION_OF = {
+    ast.ObjectTypeExtensionNode: ast.ObjectTypeDefinitionNode,
+    ast.InterfaceTypeExtensionNode: ast.InterfaceTypeDefinitionNode,
+    ast.UnionTypeExtensionNode: ast.UnionTypeDefinitionNode,
+    ast.EnumTypeExtensionNode: ast.EnumTypeDefinitionNode,
+    ast.InputObjectTypeExtensionNode: ast.InputObjectTypeDefinitionNode,
+    ast.ScalarTypeExtensionNode: ast.ScalarTypeDefinitionNode,
+}
+#: A subgraph without queries is fine: the gateway's own `_service` and `_entities` make its query root.
+_ALLOWED = ("Query root type must be provided.", "Type Query must define one or more fields.")
+
+
+def invalid_graphql(document: DocumentNode, links: Links, words: Vocabulary, subgraph: str) -> list[Problem]:
+    """`INVALID_GRAPHQL`, all at once."""
+    try:
+        return [_problem(error, subgraph) for error in _errors(document, links, words)]
+    except RecursionError:
+        return [Problem("INVALID_GRAPHQL", f"[{subgraph}] The SDL is nested too deep.")]
+
+
+def _problem(error: GraphQLError, subgraph: str) -> Problem:
+    at = tuple(Location(subgraph, spot.line, spot.column) for spot in (error.locations or ())[:4])
+    return Problem("INVALID_GRAPHQL", f"[{subgraph}] {error.message}", at)
+
+
+def _errors(document: DocumentNode, links: Links, words: Vocabulary) -> list[GraphQLError]:
+    executable = [d for d in document.definitions if isinstance(d, ExecutableDefinitionNode)]
+    if executable:
+        return [GraphQLError("A schema holds no operations or fragments.", executable)]
+    try:
+        whole = DocumentNode(definitions=tuple(_definitions(document, links, words)))
+        errors = validate_sdl(whole, None, _RULES)
+        if errors:
+            return errors
+        schema = build_ast_schema(whole, assume_valid=False, assume_valid_sdl=True)
+    except (TypeError, GraphQLError) as error:
+        return [error if isinstance(error, GraphQLError) else GraphQLError(str(error))]
+    errors = [e for e in validate_schema(schema) if e.message not in _ALLOWED]
+    return errors or list(_value_errors(whole, schema, words))
+
+
+def _definitions(document: DocumentNode, links: Links, words: Vocabulary) -> Iterator[DefinitionNode]:
+    known = set(words.definitions)
+    machinery = list(link_definitions(links.link_name))
+    defined = {
+        d.name.value for d in document.definitions if isinstance(d, TypeDefinitionNode | DirectiveDefinitionNode)
+    }
+    link = links.of(LINK)
+    for node in machinery:
+        name: str = node.name.value  # type: ignore[attr-defined]
+        if isinstance(node, TypeDefinitionNode) and name not in defined:
+            yield node
+        elif isinstance(node, DirectiveDefinitionNode) and (link is not None or name not in defined):
+            known.add(name)
+            yield node
+    yield from words.definitions.values()
+    for name in sorted(set(words.types.values()) | {"federation__FieldSet"} if links.links else words.types.values()):
+        if name not in defined:
+            yield scalar(name)
+    based = {d.name.value for d in document.definitions if isinstance(d, TypeDefinitionNode)}
+    for node in document.definitions:
+        if isinstance(node, DirectiveDefinitionNode) and node.name.value in known:
+            continue  # checked against the specification's already
+        if isinstance(node, TypeExtensionNode) and node.name.value not in based:
+            based.add(node.name.value)
+            node = _as_definition(node)
+        if isinstance(node, TypeDefinitionNode | TypeExtensionNode) and node.name.value not in SUBGRAPH_TYPES:
+            node = _without_machinery(node)
+        yield node
+    if "_Any" not in defined:
+        yield scalar("_Any")
+
+
+def _as_definition(node: TypeExtensionNode) -> TypeDefinitionNode:
+    values: dict[str, Any] = {key: getattr(node, key) for key in node.keys if hasattr(node, key)}
+    values.setdefault("description", None)
+    made: TypeDefinitionNode = _DEFINITION_OF[type(node)](**values)
+    return made
+
+
+def _without_machinery(node: Any) -> Any:
+    """`_entities` and `_service` may be printed without the types they name."""
+    fields = getattr(node, "fields", None)
+    if not fields or not any(f.name.value in SUBGRAPH_FIELDS for f in fields):
+        return node
+    values = {key: getattr(node, key) for key in node.keys if hasattr(node, key)}
+    values["fields"] = tuple(f for f in fields if f.name.value not in SUBGRAPH_FIELDS)
+    return type(node)(**values)
+
+
+def _value_errors(document: DocumentNode, schema: GraphQLSchema, words: Vocabulary) -> Iterator[GraphQLError]:
+    """Default values and arguments of directives that aren't of their type; graphql-core leaves these unchecked."""
+    for node in _walk(document):
+        if isinstance(node, ast.ConstDirectiveNode | ast.DirectiveNode):
+            definition = schema.get_directive(node.name.value)
+            if definition is None:
+                continue
+            for argument in node.arguments or ():
+                known = definition.args.get(argument.name.value)
+                if known is None or _is_field_set(known.type, words):
+                    continue  # a field set of another kind has an error code of its own
+                for text in _misfits(argument.value, known.type):
+                    yield GraphQLError(
+                        f'Argument "{argument.name.value}" of @{node.name.value} has a wrong value: {text}.', argument
+                    )
+        elif isinstance(node, ast.InputValueDefinitionNode) and node.default_value is not None:
+            expected = type_from_ast(schema, node.type)
+            if expected is not None:
+                for text in _misfits(node.default_value, expected):
+                    yield GraphQLError(f'The default value of "{node.name.value}" is wrong: {text}.', node)
+
+
+def _walk(node: Node) -> Iterator[Node]:
+    stack: list[Node] = [node]
+    while stack:
+        current = stack.pop()
+        yield current
+        for key in current.keys:
+            value = getattr(current, key, None)
+            if isinstance(value, Node):
+                stack.append(value)
+            elif isinstance(value, list | tuple):
+                stack.extend(v for v in value if isinstance(v, Node))
+
+
+def _is_field_set(type_: Any, words: Vocabulary) -> bool:
+    while isinstance(type_, GraphQLNonNull | GraphQLList):
+        type_ = type_.of_type
+    return getattr(type_, "name", "") in {words.types.get("FieldSet"), "_FieldSet", "federation__FieldSet"}
+
+
+def _misfits(value: ValueNode, type_: Any) -> Iterator[str]:
+    if isinstance(type_, GraphQLNonNull):
+        if isinstance(value, NullValueNode):
+            yield f"null is no {type_}"
+        else:
+            yield from _misfits(value, type_.of_type)
+        return
+    if isinstance(value, NullValueNode):
+        return
+    if isinstance(type_, GraphQLList):
+        for item in value.values if isinstance(value, ListValueNode) else (value,):
+            yield from _misfits(item, type_.of_type)
+    elif isinstance(type_, GraphQLInputObjectType):
+        if not isinstance(value, ObjectValueNode):
+            yield f"{print_ast(value)} is no {type_.name}"
+            return
+        given = {f.name.value: f.value for f in value.fields}
+        for name, item in given.items():
+            if name not in type_.fields:
+                yield f'{type_.name} has no field "{name}"'
+            else:
+                yield from _misfits(item, type_.fields[name].type)
+        yield from _missing(type_, given)
+    elif isinstance(type_, GraphQLEnumType):
+        if not isinstance(value, ast.EnumValueNode) or value.value not in type_.values:
+            yield f"{print_ast(value)} is no value of {type_.name}"
+    elif isinstance(type_, GraphQLScalarType) and is_specified_scalar_type(type_):
+        try:
+            type_.parse_literal(value)
+        except GraphQLError:
+            yield f"{print_ast(value)} is no {type_.name}"
+
+
+def _missing(type_: GraphQLInputObjectType, given: Iterable[str]) -> Iterator[str]:
+    for name, field in type_.fields.items():
+        if is_required_input_field(field) and name not in given:
+            yield f'{type_.name} needs "{name}"'

@@ -1,0 +1,185 @@
+"""One subgraph's SDL -> `SubgraphSchema` and what is wrong with it; never raises."""
+
+from collections.abc import Iterable
+
+from graphql import (
+    ConstDirectiveNode,
+    DirectiveDefinitionNode,
+    DocumentNode,
+    GraphQLError,
+    SchemaDefinitionNode,
+    SchemaExtensionNode,
+    Source,
+    TypeDefinitionNode,
+    TypeExtensionNode,
+    parse,
+)
+
+from gateway.composition.ingest.build import TypeBuilder
+from gateway.composition.ingest.graphql_rules import invalid_graphql
+from gateway.composition.ingest.redefinition import invalid_redefinitions
+from gateway.composition.ingest.vocabulary import Vocabulary, vocabulary
+from gateway.composition.problem import Location, Problem, place
+from gateway.composition.subgraph import Applied, Element, Subgraph, SubgraphSchema
+from gateway.federation import Links, Version, read_links
+from gateway.federation.directives import SUBGRAPH_FIELDS, SUBGRAPH_TYPES, TYPES, directives_of, types_of
+from gateway.federation.versions import CORE, FEDERATION, FEDERATION_1, KNOWN_FEDERATION, KNOWN_LINK, LINK
+
+_ROOTS = {"query": "Query", "mutation": "Mutation", "subscription": "Subscription"}
+
+
+def ingest(subgraph: Subgraph, graph: str) -> tuple[SubgraphSchema | None, list[Problem]]:
+    """The schema is None where the faults leave nothing to look at."""
+    name = subgraph.name
+    try:
+        document = parse(Source(subgraph.sdl, name))
+    except GraphQLError as error:
+        at = tuple(Location(name, spot.line, spot.column) for spot in error.locations or ())
+        return None, [Problem("INVALID_GRAPHQL", f"[{name}] {error.message}", at)]
+    except RecursionError:
+        return None, [Problem("INVALID_GRAPHQL", f"[{name}] The SDL is nested too deep.")]
+    links = read_links(document)
+    version, problems = _version(links, name)
+    problems += [Problem(f.code, f"[{name}] {f.message}", place(name, f.node)) for f in links.faults]
+    problems += _import_problems(links, version, name)
+    if problems:
+        return None, problems
+    words = vocabulary(links, version)
+    problems = invalid_redefinitions(document, words, name)
+    roots, renames, clashes = _roots(document, name)
+    problems += clashes
+    if problems:
+        return None, problems
+    problems = invalid_graphql(document, links, words, name)
+    if problems:
+        return None, problems
+    return _build(subgraph, graph, document, links, version, words, roots, renames), []
+
+
+def _version(links: Links, name: str) -> tuple[Version, list[Problem]]:
+    problems = []
+    for identity in (LINK, CORE):
+        link = links.of(identity)
+        if link and link.url.version and identity == LINK and link.url.version not in KNOWN_LINK:
+            message = f"[{name}] The link specification has no version {link.url.version} (known: v1.0)."
+            problems.append(Problem("UNKNOWN_LINK_VERSION", message, place(name, link.node)))
+    link = links.of(FEDERATION)
+    if link is None or link.url.version is None:
+        return FEDERATION_1, problems
+    if link.url.version not in KNOWN_FEDERATION:
+        newest = max(KNOWN_FEDERATION)
+        message = f"[{name}] The federation specification has no version {link.url.version} (known: v2.0 to {newest})."
+        problems.append(Problem("UNKNOWN_FEDERATION_LINK_VERSION", message, place(name, link.node)))
+    return link.url.version, problems
+
+
+def _import_problems(links: Links, version: Version, name: str) -> list[Problem]:
+    link = links.of(FEDERATION)
+    if link is None or version not in KNOWN_FEDERATION:
+        return []
+    directives, types = directives_of(version), types_of(version)
+    problems = []
+    for item in link.imports:
+        known = item.name[1:] in directives if item.name.startswith("@") else item.name in types
+        if known:
+            continue
+        if item.name in directives:
+            hint = f'; write "@{item.name}"'
+        elif item.name.removeprefix("@") in directives_of(max(KNOWN_FEDERATION)) or item.name in TYPES:
+            hint = "; a later version of the specification has it"
+        else:
+            hint = ""
+        message = f'[{name}] Federation {version} has no "{item.name}" to import{hint}.'
+        problems.append(Problem("INVALID_LINK_DIRECTIVE_USAGE", message, place(name, link.node)))
+    return problems
+
+
+def _roots(document: DocumentNode, name: str) -> tuple[dict[str, str], dict[str, str], list[Problem]]:
+    """Root kind -> type's name as written; written name -> default name; and what stands in the way."""
+    roots: dict[str, str] = {}
+    explicit = False
+    types: dict[str, TypeDefinitionNode | TypeExtensionNode] = {}
+    for node in document.definitions:
+        if isinstance(node, TypeDefinitionNode | TypeExtensionNode):
+            types.setdefault(node.name.value, node)
+        elif isinstance(node, SchemaDefinitionNode | SchemaExtensionNode):
+            explicit = explicit or isinstance(node, SchemaDefinitionNode)
+            for operation in node.operation_types or ():
+                roots[operation.operation.value] = operation.type.name.value
+    for kind, default in _ROOTS.items():
+        if kind not in roots and default in types and not explicit:
+            roots[kind] = default
+    problems = []
+    renames = {}
+    for kind, written in roots.items():
+        default = _ROOTS[kind]
+        if written == default or written not in types:
+            continue
+        if default in types:
+            message = (
+                f'[{name}] There is a type "{default}", but the {kind} root is "{written}". '
+                "Only the root type may have this name: rename one of them."
+            )
+            problems.append(Problem(f"ROOT_{kind.upper()}_USED", message, place(name, types[default])))
+        renames[written] = default
+    return roots, renames, problems
+
+
+def _build(
+    subgraph: Subgraph,
+    graph: str,
+    document: DocumentNode,
+    links: Links,
+    version: Version,
+    words: Vocabulary,
+    roots: dict[str, str],
+    renames: dict[str, str],
+) -> SubgraphSchema:
+    builder = TypeBuilder(words, renames)
+    machinery = set(words.types.values()) | SUBGRAPH_TYPES | _link_types(links)
+    own_directives: dict[str, DirectiveDefinitionNode] = {}
+    schema = Element("schema")
+    for node in document.definitions:
+        if isinstance(node, SchemaDefinitionNode | SchemaExtensionNode):
+            schema.directives += _schema_directives(builder, node.directives, links)
+            schema.node = schema.node or node
+            if isinstance(node, SchemaDefinitionNode) and node.description:
+                schema.description = node.description.value
+        elif isinstance(node, DirectiveDefinitionNode):
+            if node.name.value not in words.definitions and node.name.value != links.link_name:
+                own_directives[node.name.value] = node
+        elif isinstance(node, TypeDefinitionNode | TypeExtensionNode) and node.name.value not in machinery:
+            builder.add(node)
+    query = builder.types.get("Query")
+    if query is not None and query.kind == "OBJECT":
+        for name in SUBGRAPH_FIELDS:
+            query.fields.pop(name, None)
+    kinds = {kind for kind, written in roots.items() if renames.get(written, written) in builder.types}
+    return SubgraphSchema(
+        name=subgraph.name,
+        url=subgraph.url or "",
+        graph=graph,
+        version=version,
+        links=links,
+        types=builder.types,
+        directive_definitions=own_directives,
+        federation_names=words.directives,
+        federation_types=frozenset(machinery),
+        schema=schema,
+        document=document,
+        query="query" in kinds,
+        mutation="mutation" in kinds,
+        subscription="subscription" in kinds,
+    )
+
+
+def _link_types(links: Links) -> set[str]:
+    names = {"link__Import", "link__Purpose", "core__Purpose", "core__Import"}
+    link = links.of(LINK)
+    if link is not None:
+        names |= {link.type_name("Import"), link.type_name("Purpose")}
+    return names
+
+
+def _schema_directives(builder: TypeBuilder, nodes: Iterable[ConstDirectiveNode] | None, links: Links) -> list[Applied]:
+    return [d for d in builder.directives(nodes, False) if d.node.name.value != links.link_name]

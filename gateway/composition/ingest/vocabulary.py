@@ -1,0 +1,128 @@
+"""A subgraph's links -> which local names mean which federation directives and types."""
+
+from dataclasses import dataclass
+
+from graphql import (
+    DefinitionNode,
+    DirectiveDefinitionNode,
+    InputValueDefinitionNode,
+    ListTypeNode,
+    NamedTypeNode,
+    NameNode,
+    NonNullTypeNode,
+    ScalarTypeDefinitionNode,
+    TypeNode,
+    parse,
+)
+
+from gateway.federation import Links, Version
+from gateway.federation.directives import (
+    COMPOSED,
+    FEDERATION_1_TYPES,
+    TYPES,
+    definition,
+    directives_of,
+    types_of,
+)
+from gateway.federation.versions import FEDERATION
+
+_LINK_SDL = """
+directive @link(url: String, as: String, for: link__Purpose, import: [link__Import]) repeatable on SCHEMA
+scalar link__Import
+enum link__Purpose { SECURITY EXECUTION }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Specification name -> local name, and the definitions under the local names."""
+
+    directives: dict[str, str]
+    types: dict[str, str]
+    definitions: dict[str, DirectiveDefinitionNode]
+
+    def specification_name(self, local: str) -> str | None:
+        return next((name for name, here in self.directives.items() if here == local), None)
+
+
+def vocabulary(links: Links, version: Version) -> Vocabulary:
+    """What a schema of this version with these links can say."""
+    link = links.of(FEDERATION)
+    known = directives_of(version)
+    if link is None:
+        directives = {name: name for name in known}
+        types = {name: name for name in (*FEDERATION_1_TYPES, "FieldSet")}
+    else:
+        directives = {name: link.directive_name(name) for name in known}
+        types = {name: link.type_name(name) for name in types_of(version)}
+    for feature in COMPOSED:  # a schema may link `tag`, `cost`, … on their own too
+        own = links.of(feature.identity)
+        if own is not None:
+            local = own.directive_name(feature.directive)
+            if feature.directive not in directives or directives[feature.directive] not in _imported(links):
+                directives[feature.directive] = local
+    newest = directives_of(max(version, Version(2, 14)))
+    definitions = {
+        local: _localize(definition(name, known.get(name, newest[name]).sdl), local, types)
+        for name, local in directives.items()
+    }
+    return Vocabulary(directives, types, definitions)
+
+
+def _imported(links: Links) -> set[str]:
+    link = links.of(FEDERATION)
+    return {item.alias[1:] for item in link.imports if item.alias.startswith("@")} if link else set()
+
+
+def _localize(node: DirectiveDefinitionNode, local: str, types: dict[str, str]) -> DirectiveDefinitionNode:
+    field_set = types.get("FieldSet", "FieldSet")
+    names = {**{name: f"federation__{name}" for name in TYPES}, **types, "FieldSet": field_set}
+    return DirectiveDefinitionNode(
+        name=NameNode(value=local),
+        description=None,
+        arguments=tuple(
+            InputValueDefinitionNode(
+                name=a.name,
+                description=None,
+                type=rename_type(a.type, names),
+                default_value=a.default_value,
+                directives=(),
+            )
+            for a in node.arguments or ()
+        ),
+        repeatable=node.repeatable,
+        locations=node.locations,
+    )
+
+
+def rename_type(node: TypeNode, names: dict[str, str]) -> TypeNode:
+    """The same type with other names; the node itself where nothing changes."""
+    if isinstance(node, NamedTypeNode):
+        new = names.get(node.name.value)
+        return node if new is None else NamedTypeNode(name=NameNode(value=new, loc=node.name.loc), loc=node.loc)
+    assert isinstance(node, ListTypeNode | NonNullTypeNode)
+    inner = rename_type(node.type, names)
+    if inner is node.type:
+        return node
+    if isinstance(node, ListTypeNode):
+        return ListTypeNode(type=inner, loc=node.loc)
+    assert isinstance(inner, NamedTypeNode | ListTypeNode)
+    return NonNullTypeNode(type=inner, loc=node.loc)
+
+
+def link_definitions(link_name: str | None) -> list[DefinitionNode]:
+    """What `@link` is made of, under its local name."""
+    if link_name is None:
+        return []
+    return list(
+        parse(
+            _LINK_SDL.replace("@link(", f"@{link_name}(").replace("url:", "url: String, feature:", 1)
+            if link_name == "core"
+            else _LINK_SDL.replace("@link(", f"@{link_name}("),
+            no_location=True,
+        ).definitions
+    )
+
+
+def scalar(name: str) -> ScalarTypeDefinitionNode:
+    return ScalarTypeDefinitionNode(name=NameNode(value=name), description=None, directives=())

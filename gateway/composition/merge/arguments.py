@@ -1,0 +1,134 @@
+"""The arguments that subgraphs give one field (or directive) -> those of the supergraph; shared with input fields."""
+
+from collections.abc import Sequence
+
+from graphql import ConstValueNode, InputValueDefinitionNode, NameNode, NonNullTypeNode, StringValueNode, print_ast
+
+from gateway.composition.merge.descriptions import merge_description
+from gateway.composition.merge.directives import merge_directives
+from gateway.composition.merge.references import describe, merge_input_types, same
+from gateway.composition.merge.state import MergeState, names_of
+from gateway.composition.subgraph import Element, InputDef, SubgraphSchema, base_name
+
+Source = tuple[SubgraphSchema, InputDef]
+
+
+def is_required(argument: InputDef) -> bool:
+    return isinstance(argument.type, NonNullTypeNode) and argument.default is None
+
+
+def merge_arguments(
+    state: MergeState,
+    coordinate: str,
+    sources: Sequence[tuple[SubgraphSchema, dict[str, InputDef]]],
+) -> tuple[InputValueDefinitionNode, ...]:
+    """Only arguments that every subgraph knows; the others must not be mandatory anywhere."""
+    names = dict.fromkeys(name for _, arguments in sources for name in arguments)
+    merged = []
+    for name in names:
+        having = [(s, arguments[name]) for s, arguments in sources if name in arguments]
+        lacking = [s for s, arguments in sources if name not in arguments]
+        contextual = [(s, a) for s, a in having if a.has("fromContext")]
+        what = f'"{coordinate}({name}:)"'
+        if contextual:
+            _check_contextual(state, what, having, contextual)
+            continue
+        if lacking:
+            required = [(s, a) for s, a in having if is_required(a)]
+            if required:
+                state.error(
+                    "REQUIRED_ARGUMENT_MISSING_IN_SOME_SUBGRAPH",
+                    f"The argument {what} is mandatory in {names_of(s for s, _ in required)}, "
+                    f"but missing in {names_of(lacking)}.",
+                    [(s, a.node) for s, a in required],
+                )
+            else:
+                state.hint(
+                    "INCONSISTENT_ARGUMENT_PRESENCE",
+                    f"The argument {what} is left out of the supergraph: {names_of(lacking)} doesn't know it.",
+                    "WARN",
+                    [(s, a.node) for s, a in having],
+                )
+            continue
+        node = merge_input_value(state, what, name, having, "FIELD_ARGUMENT")
+        if node is not None:
+            merged.append(node)
+    return tuple(merged)
+
+
+def _check_contextual(state: MergeState, what: str, having: Sequence[Source], contextual: Sequence[Source]) -> None:
+    plain = [(s, a) for s, a in having if not a.has("fromContext")]
+    code = "CONTEXTUAL_ARGUMENT_NOT_CONTEXTUAL_IN_ALL_SUBGRAPHS"
+    for schema, argument in plain:
+        others = names_of(s for s, _ in contextual)
+        if is_required(argument):
+            state.error(
+                code,
+                f'{what} is filled from a context in {others}, but mandatory and not so in "{schema.name}".',
+                [(schema, argument.node)],
+            )
+        else:
+            state.hint(
+                code,
+                f'{what} is filled from a context in {others}, so clients can\'t set it in "{schema.name}" either.',
+                "INFO",
+                [(schema, argument.node)],
+            )
+
+
+def merge_input_value(
+    state: MergeState, what: str, name: str, sources: Sequence[Source], prefix: str
+) -> InputValueDefinitionNode | None:
+    """`prefix` is FIELD_ARGUMENT or FIELD/INPUT_FIELD, of which the error codes are made. None after an error."""
+    merged = merge_input_types(state, [a.type for _, a in sources])
+    at = [(s, a.node) for s, a in sources]
+    told = describe([(s.name, a.type) for s, a in sources])
+    if merged is None:
+        code = "FIELD_ARGUMENT_TYPE_MISMATCH" if prefix == "FIELD_ARGUMENT" else "FIELD_TYPE_MISMATCH"
+        state.error(code, f"The types of {what} don't fit together: {told}.", at)
+        merged = sources[0][1].type
+    elif any(not same(merged, a.type) for _, a in sources):
+        code = "ARGUMENT" if prefix == "FIELD_ARGUMENT" else "FIELD"
+        state.hint(
+            f"INCONSISTENT_BUT_COMPATIBLE_{code}_TYPE",
+            f"{what} has different types ({told}); the supergraph has {print_ast(merged)}.",
+            "INFO",
+            at,
+        )
+    state.used_as_input.add(base_name(merged))
+    elements: list[tuple[SubgraphSchema, Element]] = [(s, a) for s, a in sources]
+    description = merge_description(state, what, elements)
+    return InputValueDefinitionNode(
+        name=NameNode(value=name),
+        description=StringValueNode(value=description, block=True) if description else None,
+        type=merged,
+        default_value=merge_default(state, what, sources, prefix),
+        directives=merge_directives(state, what, elements),
+    )
+
+
+def merge_default(state: MergeState, what: str, sources: Sequence[Source], prefix: str) -> ConstValueNode | None:
+    """The common one; none where a subgraph has none."""
+    given = [(s, a) for s, a in sources if a.default is not None]
+    if not given:
+        return None
+    texts: dict[str, list[SubgraphSchema]] = {}
+    for schema, argument in given:
+        assert argument.default is not None
+        texts.setdefault(print_ast(argument.default), []).append(schema)
+    if len(texts) > 1:
+        told = ", ".join(f"{text} in {names_of(schemas)}" for text, schemas in texts.items())
+        state.error(
+            f"{prefix}_DEFAULT_MISMATCH",
+            f"{what} has different default values: {told}.",
+            [(s, a.node) for s, a in given],
+        )
+    elif len(given) < len(sources):
+        state.hint(
+            "INCONSISTENT_DEFAULT_VALUE_PRESENCE",
+            f"{what} has a default value in {names_of(s for s, _ in given)} alone, so the supergraph has none.",
+            "WARN",
+            [(s, a.node) for s, a in given],
+        )
+        return None
+    return given[0][1].default

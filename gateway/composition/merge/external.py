@@ -1,0 +1,53 @@
+"""`@external` declarations of a field -> whether they say the same as where it is resolved."""
+
+from collections.abc import Sequence
+
+from graphql import print_ast
+
+from gateway.composition.merge.override import Source
+from gateway.composition.merge.references import is_subtype
+from gateway.composition.merge.state import MergeState
+from gateway.supergraph import SupergraphField
+
+
+def check_external(state: MergeState, merged: SupergraphField, coordinate: str, sources: Sequence[Source]) -> None:
+    """`EXTERNAL_TYPE_MISMATCH`, `EXTERNAL_ARGUMENT_*`, `MERGED_DIRECTIVE_APPLICATION_ON_EXTERNAL`."""
+    for schema, type_, field in sources:
+        if not schema.is_external(type_, field):
+            continue
+        at = [(schema, field.node)]
+        where = f'"{coordinate}" in "{schema.name}"'
+        if not is_subtype(state, merged.type, field.type):
+            state.error(
+                "EXTERNAL_TYPE_MISMATCH",
+                f"{where} is @external of type {print_ast(field.type)}, but it is resolved as {print_ast(merged.type)}.",
+                at,
+            )
+        for argument in merged.arguments:
+            name = argument.name.value
+            mine = field.arguments.get(name)
+            if mine is None:
+                state.error("EXTERNAL_ARGUMENT_MISSING", f'{where} is @external but lacks the argument "{name}".', at)
+                continue
+            if not is_subtype(state, argument.type, mine.type):
+                state.error(
+                    "EXTERNAL_ARGUMENT_TYPE_MISMATCH",
+                    f'{where} is @external with the argument "{name}" of type {print_ast(mine.type)}, '
+                    f"but it is {print_ast(argument.type)} where the field is resolved.",
+                    at,
+                )
+            has = print_ast(mine.default) if mine.default else None
+            wants = print_ast(argument.default_value) if argument.default_value else None
+            if has != wants:
+                state.error(
+                    "EXTERNAL_ARGUMENT_DEFAULT_MISMATCH",
+                    f'{where} is @external with another default of "{name}" ({has}) than where it is resolved ({wants}).',
+                    at,
+                )
+        for applied in field.directives:
+            if applied.federation and applied.name in ("tag", "inaccessible"):
+                state.error(
+                    "MERGED_DIRECTIVE_APPLICATION_ON_EXTERNAL",
+                    f"@{applied.name} on {where} has no effect as the field is @external: move it to where it is resolved.",
+                    at,
+                )

@@ -1,0 +1,117 @@
+"""One field of an object or interface in several subgraphs -> the field of the supergraph, with its joins."""
+
+from collections.abc import Sequence
+
+from graphql import TypeNode, print_ast
+
+from gateway.composition.merge.arguments import merge_arguments
+from gateway.composition.merge.context import context_arguments
+from gateway.composition.merge.descriptions import merge_description
+from gateway.composition.merge.directives import merge_directives
+from gateway.composition.merge.external import check_external
+from gateway.composition.merge.override import Overrides, Source, read_overrides
+from gateway.composition.merge.references import describe, merge_output_types, same
+from gateway.composition.merge.sharing import check_sharing
+from gateway.composition.merge.state import MergeState, names_of
+from gateway.composition.subgraph import Element, SubgraphSchema, TypeDef, base_name
+from gateway.supergraph import JoinField, SupergraphField
+
+
+def merge_field(
+    state: MergeState,
+    type_name: str,
+    name: str,
+    owners: Sequence[tuple[SubgraphSchema, TypeDef]],
+) -> SupergraphField | None:
+    """`owners` are the subgraphs that have the type. None where no subgraph resolves the field any more."""
+    coordinate = f"{type_name}.{name}"
+    sources: list[Source] = [(s, t, t.fields[name]) for s, t in owners if name in t.fields]
+    if all(s.is_external(t, f) for s, t, f in sources):
+        state.error(
+            "EXTERNAL_MISSING_ON_BASE",
+            f'"{coordinate}" is @external wherever it is declared ({names_of(s for s, _, _ in sources)}): '
+            "no subgraph resolves it.",
+            [(s, f.node) for s, _, f in sources],
+        )
+        return None
+    overrides = read_overrides(state, coordinate, sources)
+    kept = [source for source in sources if source[0].name not in overrides.dropped]
+    resolving = [(s, t, f) for s, t, f in kept if not s.is_external(t, f)]
+    if not resolving:
+        return None
+    what = f'"{coordinate}"'
+    merged = _merge_type(state, what, resolving)
+    elements: list[tuple[SubgraphSchema, Element]] = [(s, f) for s, _, f in resolving]
+    field = SupergraphField(
+        name=name,
+        type=merged,
+        arguments=merge_arguments(state, coordinate, [(s, f.arguments) for s, _, f in resolving]),
+        directives=merge_directives(state, what, elements),
+        description=merge_description(state, what, elements),
+    )
+    check_external(state, field, coordinate, kept)
+    check_sharing(state, type_name, name, kept, overrides)
+    joins = _joins(state, coordinate, merged, owners, kept, overrides)
+    return SupergraphField(
+        name=name,
+        type=merged,
+        arguments=field.arguments,
+        joins=joins,
+        directives=field.directives,
+        description=field.description,
+    )
+
+
+def _merge_type(state: MergeState, what: str, sources: Sequence[Source]) -> TypeNode:
+    merged = merge_output_types(state, [f.type for _, _, f in sources])
+    told = describe([(s.name, f.type) for s, _, f in sources])
+    at = [(s, f.node) for s, _, f in sources]
+    if merged is None:
+        state.error("FIELD_TYPE_MISMATCH", f"The types of {what} don't fit together: {told}.", at)
+        merged = sources[0][2].type
+    elif any(not same(merged, f.type) for _, _, f in sources):
+        state.hint(
+            "INCONSISTENT_BUT_COMPATIBLE_FIELD_TYPE",
+            f"{what} has different types ({told}); the supergraph has {print_ast(merged)}.",
+            "INFO",
+            at,
+        )
+    state.used_as_output.add(base_name(merged))
+    return merged
+
+
+def _joins(
+    state: MergeState,
+    coordinate: str,
+    merged: TypeNode,
+    owners: Sequence[tuple[SubgraphSchema, TypeDef]],
+    kept: Sequence[Source],
+    overrides: Overrides,
+) -> tuple[JoinField, ...]:
+    varied = any(not same(f.type, merged) for _, _, f in kept)
+    joins = []
+    for schema, type_, field in kept:
+        requires = next(field.applied("requires"), None)
+        provides = next(field.applied("provides"), None)
+        source, label = overrides.by.get(schema.name, (None, None))
+        used = schema.name in overrides.used and schema.name not in overrides.shared_under_label
+        joins.append(
+            JoinField(
+                graph=schema.graph,
+                requires=requires.text("fields") if requires else None,
+                provides=provides.text("fields") if provides else None,
+                type=print_ast(field.type) if varied else None,
+                external=schema.is_external(type_, field),
+                override=source,
+                override_label=label,
+                used_overridden=used,
+                context_arguments=context_arguments(schema, type_, field),
+            )
+        )
+    plain = all(join == JoinField(join.graph) for join in joins)
+    having = {s.name for s, _ in owners}
+    if coordinate.startswith("Query."):
+        having = {s.name for s in state.schemas}  # each subgraph has a Query, if only for `_service`
+    if plain and having == {s.name for s, _, _ in kept}:
+        return ()  # it is in every subgraph that has the type, and the same in all
+    return tuple(joins)

@@ -1,0 +1,56 @@
+"""Input objects of several subgraphs -> one with the fields that all of them have."""
+
+from graphql import print_ast
+
+from gateway.composition.merge.arguments import is_required, merge_input_value
+from gateway.composition.merge.references import same
+from gateway.composition.merge.state import MergeState, names_of
+from gateway.composition.merge.types import Owners, type_description, type_directives, type_joins
+from gateway.supergraph import InputField, JoinField, SupergraphType
+
+
+def merge_input_object(state: MergeState, name: str, owners: Owners) -> SupergraphType:
+    """A field that a subgraph lacks is left out, unless another one demands it."""
+    fields = {}
+    for field in dict.fromkeys(f for _, t in owners for f in t.input_fields):
+        having = [(s, t.input_fields[field]) for s, t in owners if field in t.input_fields]
+        lacking = [(s, t) for s, t in owners if field not in t.input_fields]
+        what = f'"{name}.{field}"'
+        if lacking:
+            required = [(s, f) for s, f in having if is_required(f)]
+            if required:
+                state.error(
+                    "REQUIRED_INPUT_FIELD_MISSING_IN_SOME_SUBGRAPH",
+                    f"The input field {what} is mandatory in {names_of(s for s, _ in required)}, "
+                    f"but missing in {names_of(s for s, _ in lacking)}.",
+                    [(s, f.node) for s, f in required],
+                )
+            else:
+                state.hint(
+                    "INCONSISTENT_INPUT_OBJECT_FIELD",
+                    f"The input field {what} is left out of the supergraph: "
+                    f"{names_of(s for s, _ in lacking)} doesn't have it.",
+                    "WARN",
+                    [(s, f.node) for s, f in having],
+                )
+            continue
+        node = merge_input_value(state, what, field, having, "INPUT_FIELD")
+        if node is None:
+            continue
+        varied = any(not same(f.type, node.type) for _, f in having)
+        joins = tuple(JoinField(s.graph, type=print_ast(f.type)) for s, f in having) if varied else ()
+        fields[field] = InputField(field, node, joins)
+    if not fields:
+        state.error(
+            "EMPTY_MERGED_INPUT_TYPE",
+            f'No field of the input type "{name}" is in all of {names_of(s for s, _ in owners)}.',
+            [(s, t.node) for s, t in owners],
+        )
+    return SupergraphType(
+        name=name,
+        kind="INPUT_OBJECT",
+        joins=type_joins(owners),
+        input_fields=fields,
+        directives=type_directives(state, name, owners),
+        description=type_description(state, name, owners),
+    )

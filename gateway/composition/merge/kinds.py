@@ -1,0 +1,50 @@
+"""Names of types in all subgraphs -> the kind of each in the supergraph, and the hierarchy of types."""
+
+from gateway.composition.merge.state import MergeState, names_of
+from gateway.composition.subgraph import SubgraphSchema, TypeDef
+from gateway.supergraph import TypeKind
+
+_BUILT_IN = frozenset({"Int", "Float", "String", "Boolean", "ID"})
+_ROOTS = frozenset({"Query", "Mutation", "Subscription"})
+
+
+def merged_kinds(state: MergeState) -> None:
+    """Fill `kinds`, `interfaces` and `members`. Types whose kinds differ are left out, after an error."""
+    names = dict.fromkeys(name for schema in state.schemas for name in schema.types if name not in _BUILT_IN)
+    for name in [*names, *(() if "Query" in names else ("Query",))]:
+        owners = state.sources(name)
+        kind = _kind(state, name, owners) if owners else "OBJECT"
+        if kind is not None:
+            state.kinds[name] = kind
+        if kind in ("OBJECT", "INTERFACE"):
+            state.interfaces[name] = {i for _, t in owners for i in t.interfaces}
+            _check_base(state, name, owners)
+        elif kind == "UNION":
+            state.members[name] = {m for _, t in owners for m in t.members}
+
+
+def _kind(state: MergeState, name: str, owners: list[tuple[SubgraphSchema, TypeDef]]) -> TypeKind | None:
+    seen: dict[TypeKind, list[SubgraphSchema]] = {}
+    for schema, type_ in owners:
+        seen.setdefault("INTERFACE" if type_.is_interface_object else type_.kind, []).append(schema)
+    if len(seen) > 1:
+        told = ", ".join(f"{kind.lower().replace('_', ' ')} in {names_of(s)}" for kind, s in seen.items())
+        state.error(
+            "TYPE_KIND_MISMATCH",
+            f'"{name}" is not the same kind of type everywhere: {told}.',
+            [(s, t.node) for s, t in owners],
+        )
+        return None
+    return next(iter(seen))
+
+
+def _check_base(state: MergeState, name: str, owners: list[tuple[SubgraphSchema, TypeDef]]) -> None:
+    if name in _ROOTS or any(t.defined and not t.has("extends") for _, t in owners):
+        return
+    extending = [(s, t.node) for s, t in owners if t.extended or t.has("extends")]
+    if extending and state.kinds[name] == "OBJECT":
+        state.error(
+            "EXTENSION_WITH_NO_BASE",
+            f'"{name}" is extended in {names_of(s for s, _ in extending)}, but defined in no subgraph.',
+            extending,
+        )

@@ -1,0 +1,95 @@
+"""All subgraphs -> the merged supergraph."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.composition.merge.compose_directive import plan_directives
+from gateway.composition.merge.composites import merge_composite
+from gateway.composition.merge.definitions import feature_links, feature_types, merged_definitions
+from gateway.composition.merge.descriptions import merge_description
+from gateway.composition.merge.directives import merge_directives
+from gateway.composition.merge.enums import merge_enum
+from gateway.composition.merge.inputs import merge_input_object
+from gateway.composition.merge.interface_objects import spread_fields
+from gateway.composition.merge.kinds import merged_kinds
+from gateway.composition.merge.scalars import merge_scalar
+from gateway.composition.merge.state import MergeState
+from gateway.composition.merge.unions import merge_union
+from gateway.composition.problem import Problem
+from gateway.composition.subgraph import Element, SubgraphSchema
+from gateway.supergraph import Graph, Supergraph, SupergraphType, TypeKind
+
+
+@dataclass(frozen=True, slots=True)
+class MergeResult:
+    """`supergraph` is None after an error."""
+
+    supergraph: Supergraph | None
+    state: MergeState
+    errors: tuple[Problem, ...]
+    hints: tuple[Problem, ...]
+
+
+def merge(schemas: Sequence[SubgraphSchema]) -> MergeResult:
+    """Errors of all types at once."""
+    state = MergeState(schemas, plan_directives(schemas))
+    state.problems += state.composed.problems
+    state.hints += state.composed.hints
+    merged_kinds(state)
+    types = _merge_types(state)
+    if not any(s.query and s.types["Query"].fields for s in schemas if "Query" in s.types):
+        state.error("NO_QUERIES", "No subgraph has a query: the type Query needs a field in at least one.")
+    definitions = merged_definitions(state)
+    if state.problems:
+        return MergeResult(None, state, tuple(state.problems), tuple(state.hints))
+    types = spread_fields(state, types)
+    types |= feature_types(state)
+    roots: list[tuple[SubgraphSchema, Element]] = [(s, s.schema) for s in schemas]
+    schema_directives = merge_directives(state, "the schema", roots)
+    supergraph = Supergraph(
+        graphs={s.graph: Graph(s.graph, s.name, s.url) for s in schemas},
+        types={name: types[name] for name in sorted(types)},
+        query="Query",
+        mutation="Mutation" if "Mutation" in types and any(s.mutation for s in schemas) else None,
+        subscription="Subscription" if "Subscription" in types and any(s.subscription for s in schemas) else None,
+        directive_definitions=definitions,
+        schema_directives=(*feature_links(state), *schema_directives),
+        description=merge_description(state, "the schema", roots),
+    )
+    return MergeResult(supergraph, state, tuple(state.problems), tuple(state.hints))
+
+
+#: Enums come last: how the merged fields and arguments use them decides which values they keep.
+_ORDER: tuple[TypeKind, ...] = ("SCALAR", "UNION", "INTERFACE", "OBJECT", "INPUT_OBJECT", "ENUM")
+
+
+def _merge_types(state: MergeState) -> dict[str, SupergraphType]:
+    types: dict[str, SupergraphType] = {}
+    by_kind: Mapping[TypeKind, list[str]] = {
+        kind: [name for name, found in state.kinds.items() if found == kind] for kind in _ORDER
+    }
+    for kind in _ORDER:
+        if kind == "ENUM":
+            _note_definition_uses(state)
+        for name in by_kind[kind]:
+            owners = state.sources(name)
+            match kind:
+                case "SCALAR":
+                    types[name] = merge_scalar(state, name, owners)
+                case "UNION":
+                    types[name] = merge_union(state, name, owners)
+                case "INPUT_OBJECT":
+                    types[name] = merge_input_object(state, name, owners)
+                case "ENUM":
+                    types[name] = merge_enum(state, name, owners)
+                case _:
+                    types[name] = merge_composite(state, name, kind, owners)
+    return types
+
+
+def _note_definition_uses(state: MergeState) -> None:
+    from gateway.composition.subgraph import base_name
+
+    for custom in state.composed.custom.values():
+        for argument in custom.definition.arguments or ():
+            state.used_as_input.add(base_name(argument.type))

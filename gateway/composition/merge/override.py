@@ -1,0 +1,146 @@
+"""`@override` on a field -> which subgraphs still resolve it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gateway.composition.merge.state import MergeState
+from gateway.composition.subgraph import Applied, FieldDef, SubgraphSchema, TypeDef
+
+Source = tuple[SubgraphSchema, TypeDef, FieldDef]
+_LABEL = re.compile(r"[a-zA-Z][a-zA-Z0-9_\-:./]*")
+_PERCENT = re.compile(r"percent\((100(\.0{1,8})?|\d{1,2}(\.\d{1,8})?)\)")
+
+
+@dataclass(slots=True)
+class Overrides:
+    """By subgraph name: `dropped` no longer has the field, `used` has it for keys and the like only."""
+
+    dropped: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+    #: Overridden under a label: still resolves it for some requests.
+    shared_under_label: set[str] = field(default_factory=set)
+    #: Overriding subgraph -> (from, label).
+    by: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+
+
+def read_overrides(state: MergeState, coordinate: str, sources: Sequence[Source]) -> Overrides:
+    """Check every `@override` of this field and say what they come to."""
+    result = Overrides()
+    here = {s.name: (s, t, f) for s, t, f in sources}
+    names = {s.name for s in state.schemas}
+    for schema, type_, found in sources:
+        applied = next(found.applied("override"), None)
+        if applied is None:
+            continue
+        source = applied.text("from") or ""
+        label = applied.text("label")
+        at = [(schema, applied.node)]
+        if type_.kind == "INTERFACE" or type_.is_interface_object:
+            kind = "an interface object" if type_.is_interface_object else "an interface"
+            state.error(
+                "OVERRIDE_ON_INTERFACE",
+                f'"{coordinate}" in "{schema.name}" can\'t be an @override: it is a field of {kind}.',
+                at,
+            )
+            continue
+        if source == schema.name:
+            state.error(
+                "OVERRIDE_FROM_SELF_ERROR", f'"{coordinate}" in "{schema.name}" overrides its own subgraph.', at
+            )
+            continue
+        if label is not None and not (_LABEL.fullmatch(label) or _PERCENT.fullmatch(label)):
+            state.error(
+                "OVERRIDE_LABEL_INVALID",
+                f'The label "{label}" on "{coordinate}" in "{schema.name}" is neither percent(0 to 100) '
+                "nor a name (a letter, then letters, digits, and any of _ - : . /).",
+                at,
+            )
+            continue
+        if source not in names:
+            state.hint(
+                "FROM_SUBGRAPH_DOES_NOT_EXIST",
+                f'"{coordinate}" in "{schema.name}" overrides "{source}", which is no subgraph.',
+                "WARN",
+                at,
+            )
+            continue
+        if source not in here:
+            state.hint(
+                "OVERRIDE_DIRECTIVE_CAN_BE_REMOVED",
+                f'"{source}" no longer has "{coordinate}": the @override in "{schema.name}" can be removed.',
+                "INFO",
+                at,
+            )
+            result.by[schema.name] = (source, label)
+            continue
+        _apply(state, coordinate, (schema, type_, found), here[source], applied, label, result)
+    return result
+
+
+def _apply(
+    state: MergeState,
+    coordinate: str,
+    overriding: Source,
+    overridden: Source,
+    applied: Applied,
+    label: str | None,
+    result: Overrides,
+) -> None:
+    schema, _, found = overriding
+    other, other_type, other_field = overridden
+    if next(other_field.applied("override"), None) is not None:
+        state.error(
+            "OVERRIDE_SOURCE_HAS_OVERRIDE",
+            f'"{coordinate}" in "{schema.name}" overrides "{other.name}", where it is an @override itself.',
+            [(schema, applied.node), (other, other_field.node)],
+        )
+        return
+    collision = _collision(overriding, overridden)
+    if collision is not None:
+        where, directive = collision
+        state.error(
+            "OVERRIDE_COLLISION_WITH_ANOTHER_DIRECTIVE",
+            f'@override can\'t be used on "{coordinate}" in "{schema.name}": it is @{directive} in "{where.name}".',
+            [(schema, applied.node), (other, other_field.node)],
+        )
+        return
+    result.by[schema.name] = (other.name, label)
+    used = (other_type.name, other_field.name) in other.used
+    if label is not None:
+        result.shared_under_label.add(other.name)
+        if used:
+            result.used.add(other.name)
+        state.hint(
+            "OVERRIDE_MIGRATION_IN_PROGRESS",
+            f'"{coordinate}" is on its way from "{other.name}" to "{schema.name}" (label "{label}").',
+            "INFO",
+            [(schema, applied.node)],
+        )
+        return
+    if used:
+        result.used.add(other.name)
+    else:
+        result.dropped.add(other.name)
+    state.hint(
+        "OVERRIDDEN_FIELD_CAN_BE_REMOVED",
+        f'"{coordinate}" in "{other.name}" is overridden by "{schema.name}" and can be '
+        + ("marked @external." if used else "removed."),
+        "INFO",
+        [(other, other_field.node)],
+    )
+
+
+def _collision(overriding: Source, overridden: Source) -> tuple[SubgraphSchema, str] | None:
+    schema, type_, found = overriding
+    other, other_type, other_field = overridden
+    if schema.is_external(type_, found):
+        return schema, "external"
+    if other.is_external(other_type, other_field):
+        return other, "external"
+    for directive in ("requires", "provides"):
+        if found.has(directive):
+            return schema, directive
+        if other_field.has(directive):
+            return other, directive
+    return None

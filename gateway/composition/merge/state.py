@@ -1,0 +1,54 @@
+"""What the merge of one kind of type needs to know of the whole: the subgraphs, the type hierarchy, where problems go."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from graphql import Node
+
+from gateway.composition.merge.composed import ComposedDirectives
+from gateway.composition.problem import Level, Problem, places
+from gateway.composition.subgraph import SubgraphSchema, TypeDef
+from gateway.supergraph import TypeKind
+
+
+@dataclass(slots=True)
+class MergeState:
+    """`kinds`, `implementers` and `members` are of the merged graph, known before fields are looked at."""
+
+    schemas: Sequence[SubgraphSchema]
+    composed: ComposedDirectives
+    kinds: dict[str, TypeKind] = field(default_factory=dict)
+    interfaces: dict[str, set[str]] = field(default_factory=dict)
+    members: dict[str, set[str]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    hints: list[Problem] = field(default_factory=list)
+    #: Names of enums and whether they are met in input or output positions.
+    used_as_input: set[str] = field(default_factory=set)
+    used_as_output: set[str] = field(default_factory=set)
+
+    def sources(self, name: str) -> list[tuple[SubgraphSchema, TypeDef]]:
+        """The subgraphs that have this type, with their view of it."""
+        return [(s, s.types[name]) for s in self.schemas if name in s.types]
+
+    def error(self, code: str, message: str, at: Iterable[tuple[SubgraphSchema, Node | None]] = ()) -> None:
+        self.problems.append(Problem(code, message, places((s.name, n) for s, n in at)))
+
+    def hint(
+        self, code: str, message: str, level: Level, at: Iterable[tuple[SubgraphSchema, Node | None]] = ()
+    ) -> None:
+        self.hints.append(Problem(code, message, places((s.name, n) for s, n in at), level))
+
+    def implementers(self, interface: str) -> list[str]:
+        """Object types of the merged graph that implement the interface."""
+        return [n for n, found in self.interfaces.items() if interface in found and self.kinds.get(n) == "OBJECT"]
+
+    def is_named_subtype(self, name: str, of: str) -> bool:
+        return of in self.interfaces.get(name, ()) or name in self.members.get(of, ())
+
+
+def names_of(schemas: Iterable[SubgraphSchema]) -> str:
+    """`"a", "b" and "c"`, for messages."""
+    quoted = [f'"{s.name}"' for s in schemas]
+    if len(quoted) < 2:
+        return "".join(quoted)
+    return ", ".join(quoted[:-1]) + " and " + quoted[-1]

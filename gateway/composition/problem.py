@@ -1,0 +1,50 @@
+"""What composition finds wrong (errors) or odd (hints), with the places in the subgraphs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from graphql import Node, get_location
+
+Level: TypeAlias = Literal["ERROR", "WARN", "INFO", "DEBUG"]
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a subgraph's SDL; line and column count from 1."""
+
+    subgraph: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error (`level` ERROR) or a hint."""
+
+    code: str
+    message: str
+    locations: tuple[Location, ...] = ()
+    level: Level = "ERROR"
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `botberi compose --json` prints."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "level": self.level,
+            "locations": [{"subgraph": at.subgraph, "line": at.line, "column": at.column} for at in self.locations],
+        }
+
+
+def place(subgraph: str, node: Node | None) -> tuple[Location, ...]:
+    """Where a node stands; nothing for a node that composition itself made."""
+    if node is None or node.loc is None:
+        return ()
+    found = get_location(node.loc.source, node.loc.start)
+    return (Location(subgraph, found.line, found.column),)
+
+
+def places(found: Iterable[tuple[str, Node | None]]) -> tuple[Location, ...]:
+    """The places of several nodes, each with its subgraph."""
+    return tuple(location for subgraph, node in found for location in place(subgraph, node))

@@ -1,0 +1,261 @@
+"""Schema definitions of a document -> its `@link`s, with what each imports under which name."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from graphql import (
+    ConstDirectiveNode,
+    ConstValueNode,
+    DocumentNode,
+    EnumValueNode,
+    ListValueNode,
+    Node,
+    NullValueNode,
+    ObjectValueNode,
+    SchemaDefinitionNode,
+    SchemaExtensionNode,
+    StringValueNode,
+)
+
+from gateway.federation.versions import CORE, FEDERATION, LINK, FeatureUrl
+
+_NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]*")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFault:
+    """What is wrong with a `@link`: error code, sentence, where."""
+
+    code: str
+    message: str
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported element; directives are named with `@` in both."""
+
+    name: str
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One `@link`; `prefix` is the namespace of what isn't imported."""
+
+    url: FeatureUrl
+    prefix: str | None
+    imports: tuple[Import, ...]
+    purpose: str | None
+    node: ConstDirectiveNode = field(compare=False)
+    named: bool = False
+
+    def directive_name(self, name: str) -> str:
+        """The local name of the feature's directive `name` (without `@`)."""
+        for item in self.imports:
+            if item.name == f"@{name}":
+                return item.alias[1:]
+        if name == self.url.name and self.url.identity != FEDERATION:
+            return self.prefix or name
+        return f"{self.prefix}__{name}" if self.prefix else name
+
+    def type_name(self, name: str) -> str:
+        """The local name of the feature's type `name`."""
+        for item in self.imports:
+            if item.name == name:
+                return item.alias
+        return f"{self.prefix}__{name}" if self.prefix else name
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """All links of a schema; `link_name` is what `@link` itself is called there."""
+
+    links: tuple[Link, ...]
+    link_name: str | None
+    faults: tuple[LinkFault, ...]
+
+    def of(self, identity: str) -> Link | None:
+        return next((link for link in self.links if link.url.identity == identity), None)
+
+    def source_of(self, directive: str) -> tuple[Link, str] | None:
+        """The link that a local directive name comes from, and the directive's name in its specification."""
+        for link in self.links:
+            for item in link.imports:
+                if item.alias == f"@{directive}":
+                    return link, item.name[1:]
+        prefix, separator, rest = directive.partition("__")
+        for link in self.links:
+            if separator and rest and link.prefix == prefix:
+                return link, rest
+            if link.prefix == directive:
+                return link, link.url.name or directive
+        return None
+
+
+def read_links(document: DocumentNode) -> Links:
+    """Never raises: faults are part of the answer."""
+    applied = list(_schema_directives(document))
+    link_name = _bootstrap(applied)
+    if link_name is None:
+        return Links((), None, ())
+    faults: list[LinkFault] = []
+    links: list[Link] = []
+    for node in applied:
+        if node.name.value == link_name:
+            link = _read_link(node, faults)
+            if link is not None:
+                links.append(link)
+    _find_clashes(links, faults)
+    return Links(tuple(links), link_name, tuple(faults))
+
+
+def _schema_directives(document: DocumentNode) -> Iterator[ConstDirectiveNode]:
+    for node in document.definitions:
+        if isinstance(node, SchemaDefinitionNode | SchemaExtensionNode):
+            yield from node.directives or ()
+
+
+def _bootstrap(applied: Iterable[ConstDirectiveNode]) -> str | None:
+    """What `@link` is called: the name of the directive that links the link (or core) specification itself."""
+    plain = False
+    for node in applied:
+        values = {a.name.value: a.value for a in node.arguments or ()}
+        url = values.get("url", values.get("feature"))
+        if not isinstance(url, StringValueNode):
+            plain = plain or node.name.value == "link"
+            continue
+        plain = plain or node.name.value == "link"
+        parsed = FeatureUrl.parse(url.value)
+        if parsed is not None and parsed.identity in (LINK, CORE):
+            alias = values.get("as")
+            default = "link" if parsed.identity == LINK else "core"
+            name = alias.value if isinstance(alias, StringValueNode) else default
+            imported = values.get("import")
+            if isinstance(imported, ListValueNode):
+                for item in imported.values:
+                    entry = _import_names(item)
+                    if entry is not None and entry[0] == f"@{default}":
+                        name = (entry[1] or entry[0])[1:]
+            if node.name.value == name:
+                return name
+    return "link" if plain else None
+
+
+def _read_link(node: ConstDirectiveNode, faults: list[LinkFault]) -> Link | None:
+    def fault(message: str, at: Node = node, code: str = "INVALID_LINK_DIRECTIVE_USAGE") -> None:
+        faults.append(LinkFault(code, message, at))
+
+    values = {a.name.value: a.value for a in node.arguments or () if not isinstance(a.value, NullValueNode)}
+    url_node = values.get("url", values.get("feature"))
+    if not isinstance(url_node, StringValueNode):
+        fault('A @link needs a string as "url".')
+        return None
+    url = FeatureUrl.parse(url_node.value)
+    if url is None:
+        fault(
+            f'"{url_node.value}" is not the URL of a specification (expected https://host/name/v1.0).',
+            url_node,
+            "INVALID_LINK_IDENTIFIER",
+        )
+        return None
+    if url.identity == FEDERATION and url.version is None:
+        fault(
+            f'The federation URL "{url_node.value}" names no version, like v2.9.', url_node, "INVALID_LINK_IDENTIFIER"
+        )
+        return None
+    alias = values.get("as")
+    prefix = alias.value if isinstance(alias, StringValueNode) else url.name
+    if isinstance(alias, StringValueNode) and (not _NAME.fullmatch(alias.value) or "__" in alias.value):
+        fault(f'"{alias.value}" can\'t be a namespace (`as`): it has to be a GraphQL name without "__".', alias)
+    purpose = values.get("for")
+    imports: list[Import] = []
+    imported = values.get("import")
+    if imported is not None:
+        entries = imported.values if isinstance(imported, ListValueNode) else (imported,)
+        for entry in entries:
+            read = _read_import(entry, fault)
+            if read is not None:
+                imports.append(read)
+    return Link(
+        url=url,
+        prefix=prefix,
+        imports=tuple(imports),
+        purpose=purpose.value if isinstance(purpose, EnumValueNode) else None,
+        node=node,
+        named=isinstance(alias, StringValueNode),
+    )
+
+
+def _import_names(item: ConstValueNode) -> tuple[str, str | None] | None:
+    if isinstance(item, StringValueNode):
+        return item.value, None
+    if isinstance(item, ObjectValueNode):
+        values = {f.name.value: f.value for f in item.fields}
+        name, alias = values.get("name"), values.get("as")
+        if isinstance(name, StringValueNode):
+            return name.value, alias.value if isinstance(alias, StringValueNode) else None
+    return None
+
+
+def _read_import(item: ConstValueNode, fault: Callable[[str, Node], None]) -> Import | None:
+    if isinstance(item, ObjectValueNode):
+        for entry in item.fields:
+            if entry.name.value not in ("name", "as"):
+                fault(f'An import has no "{entry.name.value}", only "name" and "as".', entry)
+                return None
+            if not isinstance(entry.value, StringValueNode):
+                fault(f'"{entry.name.value}" of an import has to be a string.', entry)
+                return None
+    names = _import_names(item)
+    if names is None:
+        fault('An import is a string, or an object with a "name".', item)
+        return None
+    name, alias = names
+    if alias is not None and name.startswith("@") != alias.startswith("@"):
+        kind = "directive" if name.startswith("@") else "type"
+        fault(
+            f'"{name}" is a {kind}, so its alias "{alias}" has to {"" if kind == "directive" else "not "}begin with "@".',
+            item,
+        )
+        return None
+    if alias is not None and not _NAME.fullmatch(alias.removeprefix("@")):
+        fault(f'"{alias}" is not a name.', item)
+        return None
+    return Import(name, alias or name)
+
+
+def _find_clashes(links: list[Link], faults: list[LinkFault]) -> None:
+    prefixes: dict[str, Link] = {}
+    identities: dict[str, Link] = {}
+    imported: dict[str, Link] = {}
+    for link in links:
+        identity = link.url.identity
+        if identity in identities:
+            faults.append(LinkFault("INVALID_LINK_DIRECTIVE_USAGE", f'"{identity}" is linked twice.', link.node))
+            continue
+        identities[identity] = link
+        if link.prefix and link.prefix in prefixes:
+            other = prefixes[link.prefix].url
+            faults.append(
+                LinkFault(
+                    "INVALID_LINK_DIRECTIVE_USAGE",
+                    f'"{link.url}" and "{other}" both use the namespace "{link.prefix}"; name one with `as`.',
+                    link.node,
+                )
+            )
+        elif link.prefix:
+            prefixes[link.prefix] = link
+        for item in link.imports:
+            if item.alias in imported:
+                other = imported[item.alias].url
+                faults.append(
+                    LinkFault(
+                        "INVALID_LINK_DIRECTIVE_USAGE",
+                        f'"{item.alias}" is imported from both "{other}" and "{link.url}"; rename one with `as`.',
+                        link.node,
+                    )
+                )
+            else:
+                imported[item.alias] = link
