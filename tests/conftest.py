@@ -1,10 +1,12 @@
 """Servers that tests of several packages use; each is started when the first test asks for it."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.postgres import TestPostgres
+from tests.support.rabbitmq import RabbitNode, installed
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +30,21 @@ def shared_database_url(postgres: TestPostgres) -> Iterator[str]:
     name = postgres.migrated("shared_psql")
     yield postgres.url(name)
     postgres.drop(name)
+
+
+@pytest.fixture(scope="session")
+def rabbit_node() -> Iterator[RabbitNode]:
+    """A RabbitMQ node that a test may stop and start; it is up whenever a test begins."""
+    if not installed():
+        pytest.skip("no RabbitMQ: set BOTBERI_TEST_AMQP_URL, or install Debian's rabbitmq-server")
+    with RabbitNode() as node:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def amqp_url(request: pytest.FixtureRequest) -> str:
+    """A RabbitMQ: the one of BOTBERI_TEST_AMQP_URL, or a node of our own."""
+    if given := os.environ.get("BOTBERI_TEST_AMQP_URL"):
+        return given
+    node: RabbitNode = request.getfixturevalue("rabbit_node")
+    return node.url

@@ -1,0 +1,82 @@
+"""An event and a handler -> handled, or given up after retries; in order per aggregate."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from event_broker.bus import Handler
+from event_broker.metrics import HANDLER_FAILURES
+from shared_schema.contracts.events import Event
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how patiently a handler is tried within one delivery."""
+
+    attempts: int = 6
+    first_delay: float = 0.1
+    factor: float = 4.0
+    # Six attempts span half a minute: a database that restarts must not make poison of good events.
+    max_delay: float = 30.0
+    handler_timeout: float = 60.0
+
+    def delay(self, attempt: int) -> float:
+        """Return the pause after the given attempt (1 is the first)."""
+        return float(min(self.first_delay * self.factor ** (attempt - 1), self.max_delay))
+
+
+class Deliveries:
+    """Runs a queue's handler; events of one aggregate wait for one another, others do not."""
+
+    def __init__(self, queue: str, handler: Handler, retry: RetryPolicy) -> None:
+        self._queue = queue
+        self._handler = handler
+        self._retry = retry
+        self._turns: dict[UUID, tuple[asyncio.Lock, int]] = {}
+
+    async def deliver(self, event: Event) -> bool:
+        """Return True when the event was handled, False when it is poison."""
+        async with self._turn(event.subject):
+            for attempt in range(1, self._retry.attempts + 1):
+                try:
+                    async with asyncio.timeout(self._retry.handler_timeout):
+                        await self._handler(event)
+                except Exception as error:
+                    HANDLER_FAILURES.labels(self._queue).inc()
+                    last = attempt == self._retry.attempts
+                    log.log(
+                        logging.ERROR if last else logging.WARNING,
+                        "%s: handling %s of %s failed (attempt %d of %d): %s: %s",
+                        self._queue,
+                        event.type,
+                        event.subject,
+                        attempt,
+                        self._retry.attempts,
+                        type(error).__name__,
+                        error,
+                        exc_info=last,
+                    )
+                    if not last:
+                        await asyncio.sleep(self._retry.delay(attempt))
+                else:
+                    return True
+        return False
+
+    @asynccontextmanager
+    async def _turn(self, subject: UUID) -> AsyncIterator[None]:
+        lock, waiting = self._turns.get(subject, (asyncio.Lock(), 0))
+        self._turns[subject] = (lock, waiting + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, waiting = self._turns[subject]
+            if waiting == 1:
+                del self._turns[subject]
+            else:
+                self._turns[subject] = (lock, waiting - 1)

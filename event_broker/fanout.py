@@ -1,0 +1,146 @@
+"""Messages of a broadcaster backend -> this process's followers, by topic pattern, each bounded.
+
+broadcaster 0.3.1 supplies the interface and its backends' shape. What it does inside is replaced: its
+subscribe loses subscribers that come at once, its queues are unbounded, a listener that died leaves
+everybody waiting.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+from broadcaster import Broadcast, BroadcastBackend
+from broadcaster import Event as Message
+
+from event_broker.bus import BusError, FollowLost
+from event_broker.mailbox import Mailbox
+from event_broker.topology import check_pattern, matches
+from shared_schema.contracts.events import Event
+
+log = logging.getLogger(__name__)
+
+# A pattern whose last follower left stays bound for a moment: subscriptions that come and go one after
+# another must not bind and unbind at the broker each time.
+_MAX_PATTERNS: Final = 1000
+
+
+class Gap(Exception):
+    """A backend's `next_published` raises it where messages were lost; it goes on afterwards."""
+
+
+class Fanout(Broadcast):
+    """One listener for the process; `follow()` for each who wants to hear."""
+
+    def __init__(self, backend: BroadcastBackend) -> None:
+        super().__init__(backend=backend)
+        self._backend: BroadcastBackend = backend
+        self._mailboxes: dict[str, set[Mailbox]] = {}
+        # Binding awaits the broker; two followers of one pattern must not race through it.
+        self._binding = asyncio.Lock()
+        self._listening: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        """Connect the backend and listen."""
+        await self._backend.connect()
+        self._listening = asyncio.create_task(self._listener(), name="fanout-listener")
+
+    async def disconnect(self) -> None:
+        """End every follower and disconnect the backend."""
+        if self._listening is not None:
+            self._listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listening
+        for mailbox in self._everybody():
+            mailbox.close()
+        await self._backend.disconnect()
+
+    @asynccontextmanager
+    async def follow(self, topics: Sequence[str], *, max_queue: int = 1000) -> AsyncIterator[AsyncIterator[Event]]:
+        """See `bus.Bus.follow`."""
+        patterns = tuple(dict.fromkeys(topics))
+        if not patterns:
+            raise ValueError("a follower follows at least one topic")
+        for pattern in patterns:
+            check_pattern(pattern)
+        mailbox = Mailbox(max_queue)
+        joined: list[str] = []
+        try:
+            for pattern in patterns:
+                await self._join(pattern, mailbox)
+                joined.append(pattern)
+            yield aiter(mailbox)
+        finally:
+            mailbox.close()
+            for pattern in joined:
+                await self._leave(pattern, mailbox)
+
+    @asynccontextmanager
+    async def subscribe(  # type: ignore[override]  # events, parsed once for all, instead of texts
+        self, channel: str
+    ) -> AsyncIterator[AsyncIterator[Event]]:
+        """Follow one topic: broadcaster's name for it."""
+        async with self.follow([channel]) as events:
+            yield events
+
+    async def _join(self, pattern: str, mailbox: Mailbox) -> None:
+        async with self._binding:
+            if pattern not in self._mailboxes:
+                if len(self._mailboxes) >= _MAX_PATTERNS:
+                    raise BusError(f"this process follows {_MAX_PATTERNS} topic patterns already")
+                await self._backend.subscribe(pattern)
+                self._mailboxes[pattern] = set()
+            self._mailboxes[pattern].add(mailbox)
+
+    async def _leave(self, pattern: str, mailbox: Mailbox) -> None:
+        async with self._binding:
+            others = self._mailboxes[pattern]
+            others.discard(mailbox)
+            if not others:
+                del self._mailboxes[pattern]
+                try:
+                    await self._backend.unsubscribe(pattern)
+                except BusError as error:
+                    # The queue keeps getting what nobody reads until the process ends: a waste, no error.
+                    log.warning("cannot unbind %s: %s", pattern, error)
+
+    async def _listener(self) -> None:
+        while True:
+            try:
+                message: Message = await self._backend.next_published()
+            except Gap as gap:
+                log.warning("events were missed (%s): followers start anew", gap)
+                for mailbox in self._everybody():
+                    mailbox.fail(FollowLost(str(gap)))
+                continue
+            except Exception:
+                log.exception("the fan-out's backend failed; followers end")
+                for mailbox in self._everybody():
+                    mailbox.fail(FollowLost("the fan-out's backend failed"))
+                raise
+            self._deliver(message)
+
+    def _deliver(self, message: Message) -> None:
+        followers = {
+            mailbox
+            for pattern, mailboxes in self._mailboxes.items()
+            if matches(pattern, message.channel)
+            for mailbox in mailboxes
+        }
+        if not followers:
+            return
+        try:
+            event = Event.from_json(message.message)
+        except ValueError as error:
+            log.error("a message on %s is no event: %s", message.channel, _brief(error))
+            return
+        for mailbox in followers:
+            mailbox.put(event)
+
+    def _everybody(self) -> set[Mailbox]:
+        return {mailbox for mailboxes in self._mailboxes.values() for mailbox in mailboxes}
+
+
+def _brief(error: Any) -> str:
+    return str(error)[:300]

@@ -1,0 +1,29 @@
+"""What the event broker counts, as Prometheus metrics of the default registry."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+PUBLISHED: Final = Counter("botberi_outbox_published_total", "Outbox rows published and marked.", ["database"])
+PUBLISH_FAILURES: Final = Counter(
+    "botberi_outbox_publish_failures_total", "Attempts to publish an outbox row that failed.", ["database"]
+)
+LAG: Final = Histogram(
+    "botberi_outbox_lag_seconds",
+    "From the write of an outbox row to its confirmed publication.",
+    ["database"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+)
+WAITING: Final = Gauge("botberi_outbox_waiting", "Outbox rows that wait, at the last look.", ["database"])
+OLDEST: Final = Gauge(
+    "botberi_outbox_oldest_seconds", "Age of the oldest row that waits, at the last look.", ["database"]
+)
+RELAY_ACTIVE: Final = Gauge("botberi_relay_active", "Whether this process relays the database.", ["database"])
+LISTENER_RECONNECTS: Final = Counter(
+    "botberi_listener_reconnects_total", "Times that the LISTEN connection was made anew.", ["database"]
+)
+HANDLER_FAILURES: Final = Counter("botberi_handler_failures_total", "Attempts of a handler that failed.", ["queue"])
+DEAD_LETTERS: Final = Counter("botberi_dead_letters_total", "Events given up by their consumer.", ["queue"])
+SUPERSEDED: Final = Counter("botberi_follower_superseded_total", "Events dropped for a newer one of their aggregate.")
+LOST: Final = Counter("botberi_follower_lost_total", "Followers that were told to start anew.")
+RECONNECTS: Final = Counter("botberi_amqp_reconnects_total", "AMQP connections made anew.", ["role"])

@@ -1,0 +1,90 @@
+"""What exists on RabbitMQ, as data: the exchange, its queues, their dead letters; and how topics match."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+EXCHANGE: Final = "event_bus"
+# What no queue asked for lands here (bounded), so that every publish is routed somewhere and an
+# unroutable one is a mistake in the topology, not the normal fate of a topic without followers.
+UNROUTED_EXCHANGE: Final = "event_bus.unrouted"
+UNROUTED_QUEUE: Final = "event_bus.unrouted"
+UNROUTED_LIMIT: Final = 10_000
+DEAD_EXCHANGE: Final = "event_bus.dead"
+DEAD_LIMIT: Final = 10_000
+# The broker counts deliveries over crashes of consumers; RabbitMQ before 4.0 has no limit of its own.
+# One process tries several times within a delivery, see `delivery.RetryPolicy`.
+DELIVERY_LIMIT: Final = 5
+# A process's fan-out queue outlives a broken connection by this; then its followers are told of a gap.
+FANOUT_EXPIRES_SECONDS: Final = 60
+FANOUT_LIMIT: Final = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSpec:
+    """A durable queue of competing consumers."""
+
+    name: str
+    topics: tuple[str, ...]
+
+    @property
+    def dead_name(self) -> str:
+        """Where its poison goes."""
+        return f"{self.name}.dead"
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments with which RabbitMQ declares it."""
+        return {
+            "x-queue-type": "quorum",
+            "x-delivery-limit": DELIVERY_LIMIT,
+            "x-dead-letter-exchange": DEAD_EXCHANGE,
+            "x-dead-letter-routing-key": self.dead_name,
+            # Dead letters move with confirms; that needs a queue that refuses rather than drops.
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+        }
+
+
+# Queues that every process declares at its start, so that what happens before their consumer's first
+# start waits for it. A queue that `consume` names and this does not know is declared there.
+QUEUES: Final = (QueueSpec("agents-dispatcher", ("instance.created",)),)
+
+
+def queue_spec(name: str, topics: Iterable[str]) -> QueueSpec:
+    """Return the queue's description, checking its names."""
+    if not name or len(name.encode()) > 200:
+        raise ValueError(f"not a queue name: {name!r}")
+    checked = tuple(topics)
+    if not checked:
+        raise ValueError(f"queue {name} follows no topics")
+    for topic in checked:
+        check_pattern(topic)
+    return QueueSpec(name, checked)
+
+
+def check_pattern(pattern: str) -> None:
+    """Raise `ValueError` unless the text is a topic pattern as AMQP has them."""
+    if not pattern or len(pattern.encode()) > 255 or any(not word for word in pattern.split(".")):
+        raise ValueError(f"not a topic pattern: {pattern!r}")
+    for word in pattern.split("."):
+        if ("*" in word or "#" in word) and len(word) > 1:
+            raise ValueError(f"not a topic pattern: {pattern!r} (a wildcard stands for whole words)")
+
+
+@lru_cache(maxsize=4096)
+def matches(pattern: str, topic: str) -> bool:
+    """Whether a topic is one of the pattern's: `*` is one word, `#` any number of words."""
+    return _matches(tuple(pattern.split(".")), tuple(topic.split(".")))
+
+
+def _matches(pattern: tuple[str, ...], words: tuple[str, ...]) -> bool:
+    # Dynamic programming over the pattern: `#.#.#…` must not cost exponential time.
+    reached = [True] + [False] * len(words)
+    for part in pattern:
+        if part == "#":
+            for index in range(1, len(reached)):
+                reached[index] = reached[index] or reached[index - 1]
+        else:
+            reached = [False] + [reached[index] and part in ("*", words[index]) for index in range(len(words))]
+    return reached[-1]
