@@ -167,7 +167,9 @@ class Chooser:
                         self._place_group(position, one, here, needs)
                         self._place_group(position, one, types - here, needs)
                         return
-                    rate = self._rate(one, arrival.graph, self._static_below(arrival, one, here), arrival.part.level, ())
+                    rate = self._rate(
+                        one, arrival.graph, self._static_below(arrival, one, here), arrival.part.level, ()
+                    )
                     options.append((rate, len(options), arrival, None))
         some = min(types)
         settled = any(rate[0] == 0 and rate[-1] == 0 for rate, *_ in options)
@@ -195,9 +197,7 @@ class Chooser:
             self.forced.update((part.level, part.graph) for part in self.parts[before:])
         self._add(arrival, one, types, needs)
 
-    def _rate(
-        self, one: Field, graph: str, static: str | None, level: int, added: tuple[Slot, ...]
-    ) -> tuple[int, ...]:
+    def _rate(self, one: Field, graph: str, static: str | None, level: int, added: tuple[Slot, ...]) -> tuple[int, ...]:
         new = sum(slot not in self.active for slot in added)
         banned = sum(slot in self.policy.banned for slot in added)
         depth, extra, escapes = level, 0, 0
@@ -241,9 +241,7 @@ class Chooser:
                 return child
         return None
 
-    def _child(
-        self, position: Position, one: Field, types: frozenset[str], graph: str, static: str
-    ) -> Position:
+    def _child(self, position: Position, one: Field, types: frozenset[str], graph: str, static: str) -> Position:
         siblings = position.children.setdefault((one.key, one.conditions), [])
         for child in siblings:
             if types == child.parent_types and child.type_name == one.type_name:
@@ -259,9 +257,7 @@ class Chooser:
         siblings.append(child)
         return child
 
-    def _descend(
-        self, arrival: Arrival, one: Field, types: frozenset[str], static: str, child: Position
-    ) -> Arrival:
+    def _descend(self, arrival: Arrival, one: Field, types: frozenset[str], static: str, child: Position) -> Arrival:
         """Select a composite field in `arrival`: the arrival below it."""
         selection = arrival.selection
         conditions = one.conditions
@@ -421,9 +417,7 @@ class Chooser:
             return best
         return self._reach(position, types, resolver.graph, one.conditions)
 
-    def _reach(
-        self, position: Position, types: frozenset[str], graph: str, conditions: Conditions
-    ) -> Route | None:
+    def _reach(self, position: Position, types: frozenset[str], graph: str, conditions: Conditions) -> Route | None:
         """The best way to have the objects of `types` at this position in `graph`."""
         options = []
         for arrival in position.arrivals:
@@ -606,10 +600,11 @@ class Chooser:
         self._underway.add(mark)
         try:
             inputs = self._gather(position, types, entry.type_name, entry.key, conditions, needs, mark_typename=True)
-            if requires is not None:
-                inputs += self._gather(position, types, entry.type_name, requires, conditions, needs)
         finally:
             self._underway.discard(mark)
+        if requires is not None:
+            # Not under the mark: what is required may come from another field of the same subgraph.
+            inputs += self._gather(position, types, entry.type_name, requires, conditions, needs)
         level = 1 + max((part.level for part in needs), default=0)
         typename = entry.type_name if by_interface else (min(types) if len(types) == 1 else None)
         reason = f"key {entry.key!r} of {entry.type_name}"

@@ -24,7 +24,13 @@ class Printer:
         self._shapes: dict[tuple[str, ...], str] = {}
 
     def selection(
-        self, selection: Selection, path: Path = (), keys: tuple[str, ...] = (), given: Conditions = (), *, mixed: bool = False
+        self,
+        selection: Selection,
+        path: Path = (),
+        keys: tuple[str, ...] = (),
+        given: Conditions = (),
+        *,
+        mixed: bool = False,
     ) -> str:
         """`{ … }`. `given` are conditions that hold anyway; `mixed`: other selections answer under the same keys."""
         fields = self.fields((selection,), path, keys, given, mixed=mixed)
@@ -102,7 +108,14 @@ class Printer:
         return tuple(sorted(item.types))
 
     def _item(
-        self, selection: Selection, item: Item, type_name: str, path: Path, keys: tuple[str, ...], given: Conditions, mixed: bool
+        self,
+        selection: Selection,
+        item: Item,
+        type_name: str,
+        path: Path,
+        keys: tuple[str, ...],
+        given: Conditions,
+        mixed: bool,
     ) -> str:
         field = item.field
         key = self._free_key(selection, item, type_name, path, keys) if mixed else field.key

@@ -68,9 +68,7 @@ def event_start(supergraph: Supergraph, graph: QueryGraph, walker: Walker, field
     return EventStart(trigger, (*field.children, *hidden), start)
 
 
-def _position(
-    graph: QueryGraph, type_name: str, field: Field, keys: tuple[str, ...]
-) -> tuple[Position, list[Part]]:
+def _position(graph: QueryGraph, type_name: str, field: Field, keys: tuple[str, ...]) -> tuple[Position, list[Part]]:
     """The entity's position, at which an event has arrived with the key fields."""
     position = Position(type_name, frozenset((type_name,)))
     position.path = (field.key,)

@@ -52,7 +52,18 @@ class Selection:
 class Position:
     """A place in the answer: the objects at `path` that are of `types`. Several fetches may arrive there."""
 
-    __slots__ = ("arrivals", "children", "conditions", "field", "keys", "parent", "parent_types", "path", "type_name", "types")
+    __slots__ = (
+        "arrivals",
+        "children",
+        "conditions",
+        "field",
+        "keys",
+        "parent",
+        "parent_types",
+        "path",
+        "type_name",
+        "types",
+    )
 
     def __init__(
         self,

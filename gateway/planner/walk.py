@@ -56,7 +56,9 @@ class Walker:
         return self._fields(parent, scopes, path, internal)
 
     def _fields(self, parent: str, scopes: list[_Scope], path: tuple[str, ...], internal: bool) -> tuple[Field, ...]:
-        collected: dict[tuple[str, frozenset[str] | None, Conditions], tuple[FieldNode, str, list[SelectionSetNode]]] = {}
+        collected: dict[
+            tuple[str, frozenset[str] | None, Conditions], tuple[FieldNode, str, list[SelectionSetNode]]
+        ] = {}
         for scope in scopes:
             self._collect(parent, scope, collected)
         plain = {key[:2] for key in collected if not key[2]}
@@ -158,9 +160,7 @@ class Walker:
                 if narrowed == everything:
                     narrowed = None
                 static = condition
-                if narrowed is None and (
-                    self.graph.types[parent].kind == "OBJECT" or self._same_fields(parent, inner)
-                ):
+                if narrowed is None and (self.graph.types[parent].kind == "OBJECT" or self._same_fields(parent, inner)):
                     static = parent
             self._collect(parent, (inner, static, narrowed, own), into)
 

@@ -8,7 +8,7 @@ Response keys in a plan are keys of *subgraph answers*. They equal the client's 
 conflict of aliases or types in one subgraph selection); such a rename is undone by `Fetch.renames` before anybody reads the answer.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 OperationKind: TypeAlias = Literal["query", "mutation", "subscription"]
@@ -158,15 +158,3 @@ class Subscription:
 
 
 PlanNode: TypeAlias = Fetch | Sequence | Parallel | Condition
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to fetch, from where, in which order. `node` is None where introspection alone answers the operation."""
-
-    kind: OperationKind
-    node: PlanNode | Subscription | None
-    #: Counts over the whole plan, as the conformance data counts them.
-    fetch_count: int = 0
-    depth: int = 0
-    notes: tuple[str, ...] = field(default=())

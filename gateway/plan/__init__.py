@@ -1,0 +1,45 @@
+"""A query plan as plain data: what planner and executor meet in, and its printed forms."""
+
+from gateway.plan.nodes import (
+    Condition,
+    Entities,
+    EventTrigger,
+    Fetch,
+    KeyField,
+    KeyFragment,
+    KeySelection,
+    ListItems,
+    OperationKind,
+    Parallel,
+    Path,
+    PathElement,
+    PlanNode,
+    Rename,
+    Representation,
+    Sequence,
+    Subscription,
+    TypeCondition,
+)
+from gateway.plan.plan import Plan
+
+__all__ = [
+    "Condition",
+    "Entities",
+    "EventTrigger",
+    "Fetch",
+    "KeyField",
+    "KeyFragment",
+    "KeySelection",
+    "ListItems",
+    "OperationKind",
+    "Parallel",
+    "Path",
+    "PathElement",
+    "Plan",
+    "PlanNode",
+    "Rename",
+    "Representation",
+    "Sequence",
+    "Subscription",
+    "TypeCondition",
+]

@@ -1,0 +1,123 @@
+"""Plan nodes -> the JSON form of Apollo's query plans."""
+
+from typing import Any
+
+from gateway.plan.nodes import (
+    Condition,
+    Entities,
+    EventTrigger,
+    Fetch,
+    KeyField,
+    KeySelection,
+    Parallel,
+    PlanNode,
+    Sequence,
+    Subscription,
+)
+from gateway.plan.text import path_text
+
+
+def plan_json(node: PlanNode | Subscription | None) -> dict[str, Any]:
+    """`{"kind": "QueryPlan", "node": …}`."""
+    return {"kind": "QueryPlan"} if node is None else {"kind": "QueryPlan", "node": _node(node)}
+
+
+def _node(node: PlanNode | Subscription) -> dict[str, Any]:
+    match node:
+        case Fetch():
+            return _fetch(node)
+        case Sequence(nodes):
+            return {"kind": "Sequence", "nodes": [_node(inner) for inner in nodes]}
+        case Parallel(nodes):
+            return {"kind": "Parallel", "nodes": [_node(inner) for inner in nodes]}
+        case Condition(variable, if_true, if_false):
+            result: dict[str, Any] = {"kind": "Condition", "condition": variable}
+            if if_true is not None:
+                result["ifClause"] = _node(if_true)
+            if if_false is not None:
+                result["elseClause"] = _node(if_false)
+            return result
+        case Subscription(primary, rest):
+            first = _event(primary) if isinstance(primary, EventTrigger) else _fetch(primary)
+            result = {"kind": "Subscription", "primary": first}
+            if rest is not None:
+                result["rest"] = _node(rest)
+            return result
+    raise TypeError(node)
+
+
+def _event(event: EventTrigger) -> dict[str, Any]:
+    return {
+        "kind": "Event",
+        "field": event.response_key,
+        "type": event.type_name,
+        "keys": list(event.key_fields),
+        "topics": list(event.topics),
+        "where": list(event.where),
+        "arguments": dict(event.arguments),
+        "snapshot": event.snapshot,
+    }
+
+
+def _fetch(fetch: Fetch) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "kind": "Fetch",
+        "serviceName": fetch.subgraph,
+        "variableUsages": list(fetch.variables),
+        "operation": fetch.operation,
+        "operationKind": fetch.kind,
+        "operationName": fetch.operation_name,
+        "id": fetch.id,
+        "reasons": list(fetch.reasons),
+    }
+    if not fetch.entities:
+        return _flatten(fetch.path, base) if fetch.path else base
+    if len(fetch.entities) == 1 and len(fetch.entities[0].paths) == 1:
+        return _flatten(fetch.entities[0].paths[0], {**base, "requires": _requires(fetch.entities[0])})
+    return {
+        **base,
+        "kind": "BatchFetch",
+        "entityBatch": {
+            "aliases": [
+                {
+                    "alias": one.response_key,
+                    "representationsVariableName": one.variable,
+                    "paths": [list(path_text(path)) for path in one.paths],
+                    "requires": _requires(one),
+                }
+                for one in fetch.entities
+            ]
+        },
+    }
+
+
+def _flatten(path: Any, node: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "Flatten", "path": list(path_text(path)), "node": node}
+
+
+def _requires(entities: Entities) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": "InlineFragment",
+            "typeCondition": name,
+            "selections": [{"kind": "Field", "name": "__typename"}, *_selections(one.selections)],
+        }
+        for one in entities.representations
+        for name in ((one.typename,) if one.typename else sorted(one.types))
+    ]
+
+
+def _selections(selections: tuple[KeySelection, ...]) -> list[dict[str, Any]]:
+    result: list[dict[str, Any]] = []
+    for one in selections:
+        if isinstance(one, KeyField):
+            made: dict[str, Any] = {"kind": "Field", "name": one.source}
+            if one.source != one.name:
+                made["alias"] = one.name
+            if one.selections:
+                made["selections"] = _selections(one.selections)
+            result.append(made)
+        else:
+            inner = _selections(one.selections)
+            result += [{"kind": "InlineFragment", "typeCondition": n, "selections": inner} for n in sorted(one.types)]
+    return result
