@@ -29,7 +29,7 @@ def _store(pid: int) -> tuple[RunStore, WorkerSettings]:
         pool_timeout_seconds=patience,
         statement_timeout_seconds=patience,
         lock_timeout_seconds=patience,
-        application_name="botberi worker",
+        application_name="botberi-worker",
     )
     database = SyncDatabase(settings.require_shared_database_url(), options)
     store = RunStore(database, lease_seconds=settings.run_lease_seconds, max_attempts=settings.run_max_attempts)
