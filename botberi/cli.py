@@ -37,12 +37,13 @@ def up(
     only: Annotated[str | None, typer.Option(help="Parts to start, such as gateway,instance; all by default.")] = None,
 ) -> None:
     """Start the whole platform, or some of its parts, and keep it running until Ctrl-C."""
-    from botberi import up as starter
+    from botberi.platform import chosen
     from botberi.settings import UpSettings
+    from botberi.up import up as start
 
     given = {"host": host, "port": port, "state_dir": state_dir, "postgres_port": postgres_port}
     overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    _run(lambda: starter.up(UpSettings(**overrides), starter.chosen(only)))
+    _run(lambda: start(UpSettings(**overrides), chosen(only)))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
@@ -71,22 +72,56 @@ def seed() -> None:
     _run(lambda: data.seed(SeedSettings()))
 
 
-def _service(name: str, about: str) -> None:
-    """A command that runs one part on its own, configured by the environment."""
-
-    def command(host: Host = None, port: PortOption = None) -> None:
-        from botberi import services
-
-        _run(lambda: services.run(name, host, port))
-
-    command.__doc__ = about
-    app.command(name=name)(command)
+@app.command()
+def identity(host: Host = None, port: PortOption = None) -> None:
+    """Run the identity subgraph as a service of its own (port 8081)."""
+    _serve("identity", host, port)
 
 
-_service("identity", "Run the identity subgraph on its own (port 8081).")
-_service("catalog", "Run the catalog subgraph on its own (port 8082).")
-_service("instance", "Run the instance subgraph on its own (port 8083).")
-_service("gateway", "Run the gateway on its own (port 8080); the subgraphs by BOTBERI_…_URL.")
+@app.command()
+def catalog(host: Host = None, port: PortOption = None) -> None:
+    """Run the catalog subgraph as a service of its own (port 8082)."""
+    _serve("catalog", host, port)
+
+
+@app.command()
+def instance(host: Host = None, port: PortOption = None) -> None:
+    """Run the instance subgraph as a service of its own (port 8083)."""
+    _serve("instance", host, port)
+
+
+@app.command()
+def gateway(host: Host = None, port: PortOption = None) -> None:
+    """Run the gateway as a service of its own (port 8080), over the subgraphs that BOTBERI_…_URL name."""
+    _serve("gateway", host, port)
+
+
+@app.command()
+def broker() -> None:
+    """Run the event broker: rows of the outbox to RabbitMQ."""
+    _serve("broker")
+
+
+@app.command()
+def dispatcher() -> None:
+    """Run the dispatcher (new runs to Celery) and the reaper (runs whose worker was lost)."""
+    _serve("dispatcher")
+
+
+@app.command()
+def worker() -> None:
+    """Run a Celery worker that computes runs."""
+    from botberi.services import become_worker
+
+    become_worker()
+
+
+@app.command()
+def flower(port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 4400) -> None:
+    """Run Flower, the view of Celery's workers and tasks (RabbitMQ only)."""
+    from botberi.services import become_flower
+
+    become_flower(port)
 
 
 @app.command()
@@ -95,6 +130,12 @@ def healthy(url: str) -> None:
     from botberi.services import is_healthy
 
     raise typer.Exit(0 if is_healthy(url) else 1)
+
+
+def _serve(name: str, host: str | None = None, port: int | None = None) -> None:
+    from botberi import services
+
+    _run(lambda: services.run(name, host, port))
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, int | None]]) -> None:

@@ -1,13 +1,9 @@
-"""Database URLs -> migrated and seeded databases, and a queue in Postgres where Celery has no RabbitMQ."""
+"""Database URLs -> migrated and seeded databases."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
-from typing import Final
 
-import psycopg
 from argon2 import PasswordHasher
-from psycopg import sql
 
 from botberi import credentials
 from botberi import seed as seeding
@@ -16,11 +12,6 @@ from botberi.settings import SeedSettings
 from shared_schema.database import Database, PoolOptions
 from shared_schema.migrate import MigrationError, upgrade
 from subgraphs.identity.settings import IdentitySettings
-
-logger = logging.getLogger(__name__)
-
-#: pgmq's tables are made once; two starts at one time must not both make them.
-_PGMQ_LOCK: Final = 0x626F7462_70676D71
 
 
 async def migrate(settings: SeedSettings) -> None:
@@ -35,22 +26,6 @@ async def migrate_both(user_url: str, shared_url: str) -> None:
         await asyncio.to_thread(upgrade, "shared_psql", shared_url)
     except MigrationError as error:
         raise StartError(f"The databases can't be migrated: {error}") from error
-
-
-async def install_queue(shared_url: str) -> None:
-    """pgmq's schema in the shared database, where it is missing: plain SQL, no extension needed."""
-    await asyncio.to_thread(_install_queue, shared_url)
-
-
-def _install_queue(shared_url: str) -> None:
-    from pgmq.install import get_embedded_install_sql
-
-    with psycopg.connect(shared_url, connect_timeout=10) as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_PGMQ_LOCK,))
-        if connection.execute("SELECT to_regclass('pgmq.meta')").fetchone() == (None,):
-            # The whole script is one statement list, trusted as the wheel it comes in is.
-            connection.execute(sql.SQL(get_embedded_install_sql()))
-            logger.info("installed the task queue (pgmq) into the shared database")
 
 
 async def seed(settings: SeedSettings) -> None:

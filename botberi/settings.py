@@ -24,15 +24,20 @@ class GatewaySettings(StateSettings, AmqpSettings, LogSettings):
     assertion_private_key_file: Path | None = None
     #: Origins beside its own from which browsers may call, as a JSON list.
     allowed_origins: tuple[str, ...] = ()
-    #: Whether GraphiQL and introspection's page are served at /graphql.
+    #: Whether GraphiQL is served at /graphql.
     graphiql: bool = True
+    #: One log line for each request.
+    access_log: bool = False
 
 
 class ServiceSettings(LogSettings):
-    """What a subgraph as a service of its own listens on; each has its own default port."""
+    """What a part as a service of its own listens on: a subgraph for requests, the others for scrapes alone."""
 
     host: str = "127.0.0.1"
+    #: Unset: 8081 identity, 8082 catalog, 8083 instance.
     port: Port | None = None
+    #: Where broker, dispatcher and worker serve their metrics; unset: nowhere.
+    metrics_port: Port | None = None
 
 
 class UpSettings(GatewaySettings, DatabaseSettings):
@@ -40,10 +45,8 @@ class UpSettings(GatewaySettings, DatabaseSettings):
 
     #: The embedded Postgres listens here, on 127.0.0.1.
     postgres_port: Port = 54320
-    #: Celery's broker where it is not the bus's RabbitMQ or the shared database.
-    celery_broker_url: Annotated[str | None, Field(repr=False)] = None
-    #: Runs computed at once.
-    worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
+    #: Whether to make the development admin and user, whose passwords are kept in the state folder.
+    seed_accounts: bool = True
 
 
 class SeedSettings(StateSettings, DatabaseSettings, LogSettings):

@@ -6,28 +6,24 @@ import importlib
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from botberi.run import logs, serving
+from botberi.run import logs
+from botberi.run.errors import StartError
+from botberi.run.serving import serving
 from botberi.run.supervisor import Part, Ready
 from botberi.wiring.internal_call import LocalCall
+from gateway.server import PortTakenError, bind
 from subgraphs.common.settings import SubgraphSettings
 
 logger = logging.getLogger(__name__)
 
-NAMES: Final = ("identity", "catalog", "instance")
+NAMES: Final[tuple[str, ...]] = ("identity", "catalog", "instance")
 #: Where each listens as a service of its own, unless told otherwise.
 DEFAULT_PORTS: Final[Mapping[str, int]] = {"identity": 8081, "catalog": 8082, "instance": 8083}
-
-
-class LifespanApp(Protocol):
-    """A Starlette app."""
-
-    router: Any
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
 def sdl_file(name: str) -> Path:
@@ -37,21 +33,21 @@ def sdl_file(name: str) -> Path:
     return Path(module.__file__).parent / "schema.graphql"
 
 
-def make_app(name: str, overrides: Mapping[str, Any], jwks: Callable[[], Mapping[str, Any]] | None) -> LifespanApp:
+def make_app(name: str, overrides: Mapping[str, Any], jwks: Callable[[], Mapping[str, Any]] | None) -> Starlette:
     """A fresh app; `overrides` win over the environment. Imported late: a gateway alone loads no SQLAlchemy."""
     settings_class = getattr(importlib.import_module(f"subgraphs.{name}.settings"), f"{name.capitalize()}Settings")
     settings: SubgraphSettings = settings_class(**overrides)
-    app: LifespanApp = importlib.import_module(f"subgraphs.{name}.app").create_app(settings, jwks=jwks)
+    app: Starlette = importlib.import_module(f"subgraphs.{name}.app").create_app(settings, jwks=jwks)
     return app
 
 
 class LocalSubgraph:
     """A subgraph in this process: an ASGI app for the gateway's client, alive while its part runs."""
 
-    def __init__(self, name: str, make: Callable[[], LifespanApp]) -> None:
+    def __init__(self, name: str, make: Callable[[], Starlette]) -> None:
         self.name = name
         self._make = make
-        self._app: LifespanApp | None = None
+        self._app: Starlette | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, its log lines the subgraph's."""
@@ -76,15 +72,20 @@ class LocalSubgraph:
                 self._app = None
 
 
-def served_part(name: str, make: Callable[[], LifespanApp], host: str, port: int) -> Part:
+def served_part(name: str, make: Callable[[], Starlette], host: str, port: int) -> Part:
     """A subgraph that listens on a port of its own."""
 
     async def run(ready: Ready) -> None:
+        try:
+            listener = bind(host, port)
+        except PortTakenError as error:
+            raise StartError(f"{error} (--port or BOTBERI_PORT)") from None
         app = make()
-        async with serving.serving(app, serving.bind(host, port)) as task:
+        async with serving(app, listener) as task:
             await _until_healthy(app)
             ready(f"http://{host}:{port}")
-            await task
+            await asyncio.wait({task})
+            task.result()
 
     return Part(name, run)
 

@@ -3,17 +3,21 @@
 import asyncio
 import contextlib
 import ctypes
+import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
 #: Lines longer than this are cut; a child can't fill memory by never ending a line.
 _LONGEST_LINE = 64 * 1024
 _PR_SET_PDEATHSIG = 1
+#: Members of a JSON record that have a place of their own in ours.
+_SHOWN_ANYWAY = frozenset({"time", "level", "part", "logger", "message", "exception"})
 
 
 def _die_with_parent() -> None:
@@ -25,9 +29,14 @@ def _die_with_parent() -> None:
 
 @contextlib.asynccontextmanager
 async def child(
-    name: str, command: Sequence[str], *, env: Mapping[str, str], stop_timeout: float
+    name: str,
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    stop_timeout: float,
+    on_line: Callable[[str], None] | None = None,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The running child; on leaving it is asked to end (SIGTERM), then its group is killed."""
+    """The running child; on leaving it is asked to end (SIGTERM), then its group is killed. `on_line` hears its messages."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
@@ -38,7 +47,7 @@ async def child(
         preexec_fn=_die_with_parent,
     )
     assert process.stdout is not None
-    reader = asyncio.create_task(_pass_on(name, process.stdout), name=f"output of {name}")
+    reader = asyncio.create_task(_pass_on(name, process.stdout, on_line), name=f"output of {name}")
     try:
         yield process
     finally:
@@ -61,7 +70,7 @@ async def _stop(name: str, process: asyncio.subprocess.Process, patience: float)
     await process.wait()
 
 
-async def _pass_on(name: str, stream: asyncio.StreamReader) -> None:
+async def _pass_on(name: str, stream: asyncio.StreamReader, on_line: Callable[[str], None] | None) -> None:
     """Every line the child writes, as a record of its part."""
     while True:
         try:
@@ -74,11 +83,29 @@ async def _pass_on(name: str, stream: asyncio.StreamReader) -> None:
             return
         text = line.decode("utf-8", "replace").rstrip()
         if text:
-            logger.log(_level_of(text), "%s", text, extra={"part": name})
+            level, message = _read(text)
+            logger.log(level, "%s", message, extra={"part": name})
+            if on_line:
+                on_line(message)
 
 
-def _level_of(text: str) -> int:
+def _read(text: str) -> tuple[int, str]:
+    """Level and message of a line: a record in JSON, as our own children write, or anything."""
+    if text.startswith("{"):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            return _record(json.loads(text))
     for word, level in (("CRITICAL", logging.CRITICAL), ("ERROR", logging.ERROR), ("WARNING", logging.WARNING)):
         if word in text[:80]:
-            return level
-    return logging.INFO
+            return level, text
+    return logging.INFO, text
+
+
+def _record(record: dict[str, Any]) -> tuple[int, str]:
+    level = logging.getLevelNamesMapping().get(str(record["level"]).upper(), logging.INFO)
+    message = str(record["message"])
+    rest = {name: value for name, value in record.items() if name not in _SHOWN_ANYWAY}
+    if rest:
+        message += " " + " ".join(f"{name}={value}" for name, value in rest.items())
+    if "exception" in record:
+        message += " | " + str(record["exception"])
+    return level, message

@@ -23,6 +23,8 @@ _OWNERS: Final = {
     "uvicorn": "gateway",
     "botberi.postgres": "postgres",
 }
+#: What every record has, and what the gateway's access lines repeat of their message.
+_OWN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "part", "data"}
 #: Chatty below the level that says something to whoever runs the platform.
 _QUIET: Final = {
     "uvicorn.access": logging.WARNING,
@@ -60,6 +62,11 @@ def part_of(record: logging.LogRecord) -> str:
     return _current.get() or "botberi"
 
 
+def extras_of(record: logging.LogRecord) -> dict[str, object]:
+    """What was given with `extra=`."""
+    return {name: value for name, value in record.__dict__.items() if name not in _OWN and value is not None}
+
+
 def _one_line(text: str) -> str:
     """Whoever writes into a message can't start a line that looks like another record."""
     return text.replace("\r", "\\r").replace("\n", "\\n")
@@ -70,7 +77,8 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
-        line = f"{at} {record.levelname.lower():<8} {part_of(record):<10} {_one_line(record.getMessage())}"
+        pairs = "".join(f" {name}={value}" for name, value in extras_of(record).items())
+        line = f"{at} {record.levelname.lower():<8} {part_of(record):<10} {_one_line(record.getMessage() + pairs)}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line
@@ -86,10 +94,11 @@ class JsonFormatter(logging.Formatter):
             "part": part_of(record),
             "logger": record.name,
             "message": record.getMessage(),
+            **extras_of(record),
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+        return json.dumps(entry, ensure_ascii=False, default=str)
 
 
 def configure(log_format: str, level: str, stream: TextIO | None = None) -> None:

@@ -1,4 +1,4 @@
-"""An ASGI app and a bound socket -> served by uvicorn inside a running event loop, until cancelled."""
+"""An ASGI app and a bound socket -> served by uvicorn inside a running event loop, until the block is left."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,10 @@ import socket
 from collections.abc import AsyncIterator, Generator
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
+
+from gateway.server.config import ServerConfig
+from gateway.server.run import uvicorn_config
 
 logger = logging.getLogger(__name__)
 
@@ -20,38 +23,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(2048)
-        listener.setblocking(False)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp, listener: socket.socket, *, drain: float = 10.0) -> AsyncIterator[asyncio.Task[None]]:
-    """The server, accepting connections; on leaving, running requests have `drain` seconds to end."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        ws="websockets-sansio",
-        # The transport bounds messages itself; this is the frame it never wants to see.
-        ws_max_size=2 * 1024 * 1024,
-        timeout_graceful_shutdown=int(drain),
-        server_header=False,
-        date_header=True,
-        proxy_headers=False,
-    )
-    server = _Server(config)
+async def serving(
+    app: Starlette, listener: socket.socket, config: ServerConfig | None = None
+) -> AsyncIterator[asyncio.Task[None]]:
+    """The server, accepting connections; on leaving, running requests have the configuration's time to end."""
+    config = config or ServerConfig(drain_timeout=10.0)
+    server = _Server(uvicorn_config(app, config))
     task = asyncio.create_task(_serve(server, listener), name="uvicorn")
     try:
         while not server.started:
@@ -61,13 +39,26 @@ async def serving(app: ASGIApp, listener: socket.socket, *, drain: float = 10.0)
             await asyncio.sleep(0.01)
         yield task
     finally:
-        server.should_exit = True
-        done, _ = await asyncio.wait({task}, timeout=drain + 5)
-        if not done:
-            task.cancel()
-            await asyncio.wait({task}, timeout=2)
-        elif not task.cancelled() and task.exception() is not None:
-            logger.error("the server ended with an error", exc_info=task.exception())
+        await _stop(app, server, task, config)
+        listener.close()
+
+
+async def _stop(app: Starlette, server: uvicorn.Server, task: asyncio.Task[None], config: ServerConfig) -> None:
+    """Sockets and streams are sent away first: a server waits for connections, and those would never end."""
+    drain = getattr(app.state, "drain", None)
+    if drain is not None and not task.done():
+        try:
+            async with asyncio.timeout(config.drain_timeout):
+                await drain()
+        except TimeoutError:
+            logger.warning("connections were still open after %.0f s", config.drain_timeout)
+    server.should_exit = True
+    done, _ = await asyncio.wait({task}, timeout=config.drain_timeout + 5)
+    if not done:
+        task.cancel()
+        await asyncio.wait({task}, timeout=2)
+    elif not task.cancelled() and task.exception() is not None:
+        logger.error("the server ended with an error", exc_info=task.exception())
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:

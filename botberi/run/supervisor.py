@@ -44,12 +44,11 @@ class _State:
 
 
 class Supervisor:
-    """Runs parts of one process. `start` returns when all are healthy, `wait` when the platform must end, `stop` when all have ended."""
+    """Runs parts of one process. `start` returns when all are healthy, `wait` when the platform must end."""
 
-    def __init__(self, parts: Sequence[Part], *, on_ready: Callable[[str, str], None] | None = None) -> None:
-        self._parts = tuple(parts)
-        self._states = {part.name: _State() for part in parts}
-        self._on_ready = on_ready
+    def __init__(self) -> None:
+        self._parts: list[Part] = []
+        self._states: dict[str, _State] = {}
         self._failure: asyncio.Future[StartError] = asyncio.get_running_loop().create_future()
 
     @property
@@ -57,9 +56,11 @@ class Supervisor:
         """Where each part can be found, as it said."""
         return {name: state.where for name, state in self._states.items()}
 
-    async def start(self) -> None:
+    async def start(self, *parts: Part) -> None:
         """Start every part as soon as those before it are healthy; raise `StartError` when one can't be."""
-        for part in self._parts:
+        self._parts += parts
+        self._states |= {part.name: _State() for part in parts}
+        for part in parts:
             self._states[part.name].task = asyncio.create_task(self._keep(part), name=f"part {part.name}")
         healthy = asyncio.create_task(self._all_healthy())
         failed = asyncio.create_task(self.wait())
@@ -127,8 +128,6 @@ class Supervisor:
             ready.set()
             if not state.healthy.is_set():
                 state.healthy.set()
-                if self._on_ready:
-                    self._on_ready(part.name, where)
             logger.info("ready %s", where)
 
         task = asyncio.ensure_future(part.run(tell))

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from botberi.wiring.assertion import ANONYMOUS, AssertionSigner, Caller
-from botberi.wiring.verifier import Kind, Verifier, VerifierUnavailableError
-from gateway.errors import GatewayError
+from botberi.wiring.verifier import Verifier
 from gateway.transport import port
 from shared_schema.contracts.assertion import HEADER
 
 SESSION_COOKIE: Final = "botberi_session"
-AUTHENTICATION_UNAVAILABLE: Final = "AUTHENTICATION_UNAVAILABLE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +19,16 @@ class PlatformAuthenticator:
     verifier: Verifier
 
     async def authenticate(self, credentials: port.Credentials) -> Caller | None:
-        """See `gateway.transport.port.Authenticator`."""
+        """See `gateway.transport.port.Authenticator`; raises `VerifierUnavailableError` when identity can't be asked."""
         header = credentials.headers.get("authorization")
         if header is not None:
-            caller = await self._verify(_bearer(header), "bearer")
+            caller = await self.verifier.verify(_bearer(header), "bearer")
             if caller is None:
                 raise port.Unauthenticated("The credentials are unknown, have ended or were revoked. Sign in again.")
             return caller
         cookie = credentials.cookies.get(SESSION_COOKIE)
         # A browser sends an ended session's cookie to `login` as well, so it makes a stranger, not an error.
-        return await self._verify(cookie, "cookie") if cookie else None
-
-    async def _verify(self, credential: str, kind: Kind) -> Caller | None:
-        try:
-            return await self.verifier.verify(credential, kind)
-        except VerifierUnavailableError as error:
-            raise GatewayError(
-                "Who calls can't be checked just now; try again.", code=AUTHENTICATION_UNAVAILABLE
-            ) from error
+        return await self.verifier.verify(cookie, "cookie") if cookie else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from event_broker.bus import Bus
+from event_broker.bus import Bus, BusError
+from gateway.errors import EventSourceError
 from gateway.upstream.events import SourceEvent
 from shared_schema.contracts.events import Event
 from shared_schema.ids import to_global_id
@@ -23,15 +24,22 @@ class BusEventSource:
     @contextlib.asynccontextmanager
     async def follow(self, topics: Sequence[str]) -> AsyncIterator[AsyncIterator[SourceEvent]]:
         """See `gateway.upstream.events.EventSource`."""
-        async with self.bus.follow(topics) as events:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                events = await stack.enter_async_context(self.bus.follow(topics))
+            except (BusError, ValueError) as error:
+                raise EventSourceError(f"The event bus can't be followed: {error}") from error
             yield _translated(events)
 
 
 async def _translated(events: AsyncIterator[Event]) -> AsyncIterator[SourceEvent]:
-    async for event in events:
-        translated = source_event(event)
-        if translated is not None:
-            yield translated
+    try:
+        async for event in events:
+            translated = source_event(event)
+            if translated is not None:
+                yield translated
+    except BusError as error:
+        raise EventSourceError(f"The event bus lost this follower: {error}") from error
 
 
 def source_event(event: Event) -> SourceEvent | None:

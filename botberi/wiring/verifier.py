@@ -1,10 +1,11 @@
 """A credential -> who it belongs to, asked of identity at most once a second."""
 
 import asyncio
+import contextlib
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, Literal
 
 from botberi.wiring.assertion import GATEWAY, AssertionSigner, Caller
@@ -54,9 +55,13 @@ class Verifier:
         # One caller's leaving must not fail the others who wait for the same answer.
         return await asyncio.shield(task)
 
-    def forget(self) -> None:
-        """Ask anew about everyone."""
-        self._known.clear()
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _: object) -> AsyncIterator[None]:
+        """The lifespan of the app that asks: what was opened is closed with it."""
+        try:
+            yield
+        finally:
+            await self.aclose()
 
     async def aclose(self) -> None:
         """Close the way to identity."""

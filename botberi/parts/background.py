@@ -1,0 +1,36 @@
+"""A loop that runs until it is told to stop -> a part."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from botberi.run.supervisor import Part, Ready
+
+#: A loop that could not begin says so within this time.
+_PROBATION: Final = 0.2
+
+Loop = Callable[[asyncio.Event], Awaitable[None]]
+
+
+def part(name: str, loop: Loop, where: str, *, after: Sequence[str] = (), patience: float = 15.0) -> Part:
+    """`loop(stop)` works until `stop` is set, and ends what it has begun within `patience` seconds."""
+
+    async def run(ready: Ready) -> None:
+        stop = asyncio.Event()
+        task = asyncio.ensure_future(loop(stop))
+        try:
+            await asyncio.wait({task}, timeout=_PROBATION)
+            if not task.done():
+                ready(where)
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            stop.set()
+            done, _ = await asyncio.wait({task}, timeout=patience)
+            if not done:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+            raise
+
+    return Part(name, run, after=after, stop_timeout=patience + 5)

@@ -1,0 +1,91 @@
+"""The gateway over the platform's subgraphs: who calls, which events, and the public keys, plugged in."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from botberi.run.errors import StartError
+from botberi.run.serving import serving
+from botberi.run.supervisor import Part, Ready
+from botberi.settings import GatewaySettings
+from botberi.table import FIRST_QUERY
+from botberi.wiring.assertion import AssertionSigner
+from botberi.wiring.auth import AssertionHeaders, PlatformAuthenticator
+from botberi.wiring.internal_call import InternalCall
+from botberi.wiring.keys import KeyRing
+from botberi.wiring.supergraph import make_gateway
+from botberi.wiring.verifier import Verifier
+from gateway.engine import SubgraphSource
+from gateway.server import PortTakenError, ServerConfig, bind, create_app
+from gateway.server.metrics import CONTENT_TYPE
+from gateway.transport.settings import TransportSettings
+from gateway.upstream.events import EventSource
+
+logger = logging.getLogger(__name__)
+
+#: Subgraph -> response headers that reach the client: only identity may set the session's cookie.
+_RESPONSE_HEADERS: Mapping[str, Sequence[str]] = {"identity": ("set-cookie",)}
+
+
+def server_config(settings: GatewaySettings) -> ServerConfig:
+    """The server's configuration."""
+    transport = TransportSettings(
+        allowed_origins=settings.allowed_origins,
+        response_headers=_RESPONSE_HEADERS,
+        graphiql=settings.graphiql,
+        graphiql_query=f"# Ctrl-Enter runs it.\n{FIRST_QUERY}\n",
+    )
+    return ServerConfig(transport=transport, access_log=settings.access_log, drain_timeout=8.0)
+
+
+def make_app(
+    settings: GatewaySettings,
+    ring: KeyRing,
+    sources: Mapping[str, SubgraphSource],
+    identity: InternalCall,
+    event_source: EventSource | None,
+    registries: Sequence[CollectorRegistry] = (),
+) -> Starlette:
+    """The app, to be served; it owns what it is made of."""
+    signer = AssertionSigner(ring)
+    verifier = Verifier(identity, signer)
+    jwks = ring.jwks()
+
+    def keys(_: Request) -> Response:
+        return JSONResponse(jwks, headers={"cache-control": "public, max-age=60"})
+
+    def metrics(_: Request) -> Response:
+        text = b"".join(generate_latest(registry) for registry in (REGISTRY, *registries))
+        return Response(text, media_type=CONTENT_TYPE)
+
+    return create_app(
+        make_gateway(sources, event_source),
+        server_config(settings),
+        authenticator=PlatformAuthenticator(verifier),
+        subgraph_headers=AssertionHeaders(signer),
+        routes=[Route("/.well-known/jwks.json", keys), Route("/metrics/platform", metrics)],
+        lifespan=verifier.lifespan,
+    )
+
+
+def part(settings: GatewaySettings, make: Callable[[], Starlette], after: Sequence[str]) -> Part:
+    """The part that serves it; an app is served once, so each start makes its own."""
+
+    async def run(ready: Ready) -> None:
+        try:
+            listener = bind(settings.host, settings.port)
+        except PortTakenError as error:
+            raise StartError(f"{error} (--port or BOTBERI_PORT)") from None
+        async with serving(make(), listener, server_config(settings)) as task:
+            ready(f"http://{settings.host}:{settings.port}/graphql")
+            # Not `await task`: being cancelled here must not cancel the server, which drains first.
+            await asyncio.wait({task})
+            task.result()
+
+    return Part("gateway", run, after=after, stop_timeout=30.0)

@@ -1,0 +1,35 @@
+"""The Celery worker: a child process, ready when Celery says so, started again when it dies."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from botberi.run.children import child
+from botberi.run.supervisor import Part, Ready
+from workers.celery_app import worker_argv
+
+#: Celery's warm shutdown gives running tasks this long; their runs are taken up by another worker after that.
+_STOP: Final = 12.0
+
+
+def part(concurrency: int, variables: Mapping[str, str], where: str, *, after: Sequence[str] = ()) -> Part:
+    """`variables` join the environment: databases and broker, which the child reads as any worker does."""
+    environment = dict(os.environ) | dict(variables) | {"BOTBERI_LOG_FORMAT": "json"}
+    if os.geteuid() == 0:
+        # Celery warns of root because of pickle; only JSON is accepted here.
+        environment["C_FORCE_ROOT"] = "1"
+        environment["PYTHONWARNINGS"] = "ignore:You're running the worker with superuser"
+
+    async def run(ready: Ready) -> None:
+        def hear(line: str) -> None:
+            if " ready." in line:
+                ready(f"{where}, {concurrency} processes")
+
+        command = worker_argv(concurrency)
+        # Without its banner: our own lines say what it does.
+        command.insert(command.index("celery") + 1, "--quiet")
+        async with child("worker", command, env=environment, stop_timeout=_STOP, on_line=hear) as process:
+            code = await process.wait()
+        raise ChildProcessError(f"the worker ended with exit code {code}")
+
+    return Part("worker", run, after=after, start_timeout=90.0, stop_timeout=_STOP + 8)

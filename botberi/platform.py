@@ -1,0 +1,214 @@
+"""Settings and the parts wanted -> what they share, and the `Part`s in the order in which they start."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry
+
+from botberi.credentials import Credential
+from botberi.parts import background, gateway, subgraphs, worker
+from botberi.run.errors import StartError
+from botberi.run.supervisor import Part
+from botberi.settings import UpSettings
+from botberi.wiring import keys
+from botberi.wiring.events import BusEventSource
+from botberi.wiring.internal_call import HttpCall, InternalCall, LocalCall
+from botberi.wiring.supergraph import read_sdl, source_at
+from event_broker.amqp import AmqpBus
+from event_broker.bus import Bus, BusUnavailable
+from event_broker.memory import MemoryBus
+from gateway.engine import SubgraphSource
+from shared_schema.database import Database, PoolOptions
+from shared_schema.settings import DatabaseSettings
+from workers.celery_app import create_app as create_celery
+from workers.dispatch import Dispatcher
+from workers.runs.reaper import Reaper
+from workers.settings import WorkerSettings
+
+logger = logging.getLogger(__name__)
+
+PARTS: Final = (
+    "postgres",
+    *subgraphs.NAMES,
+    "broker",
+    "dispatcher",
+    "reaper",
+    "worker",
+    "gateway",
+)
+#: Parts that read or write rows themselves.
+_ON_DATABASES: Final = frozenset(PARTS) - {"postgres", "gateway"}
+
+
+def chosen(only: str | None) -> frozenset[str]:
+    """The parts that `--only` names; all without it. Raises `StartError`."""
+    if only is None:
+        return frozenset(PARTS)
+    names = frozenset(name.strip() for name in only.split(",") if name.strip())
+    unknown = sorted(names - frozenset(PARTS))
+    if unknown or not names:
+        raise StartError(f"--only knows no part {', '.join(unknown) or '(none given)'}. There are: {', '.join(PARTS)}.")
+    return names
+
+
+def needed(settings: UpSettings, names: frozenset[str]) -> frozenset[str]:
+    """The parts to start: the embedded Postgres only where it is needed and no other database is named."""
+    urls = (settings.user_database_url, settings.shared_database_url)
+    if any(urls) and not all(urls):
+        raise StartError("Set both BOTBERI_USER_DATABASE_URL and BOTBERI_SHARED_DATABASE_URL, or neither.")
+    if "gateway" in names:
+        # A subgraph that runs elsewhere isn't started here.
+        names -= {name for name in subgraphs.NAMES if getattr(settings, f"{name}_url")}
+    if all(urls):
+        return names - {"postgres"}
+    return names | {"postgres"} if names & _ON_DATABASES else names
+
+
+class Platform:
+    """Makes the parts, and owns what several of them use."""
+
+    def __init__(self, settings: UpSettings, names: frozenset[str], urls: tuple[str, str] | None) -> None:
+        self.names = names
+        self.accounts: Sequence[Credential] = ()
+        self._settings = settings
+        self._urls = urls
+        self._bus: Bus | None = None
+        self._databases: list[Database] = []
+        self._variables = {} if urls is None else dict(zip(_URL_VARIABLES, urls, strict=True))
+
+    @property
+    def bus_name(self) -> str:
+        """What carries events, for people."""
+        return "in this process" if self._settings.amqp_url is None else "RabbitMQ (BOTBERI_AMQP_URL)"
+
+    async def parts(self) -> list[Part]:
+        """Every part but Postgres, which has to run before."""
+        self._refuse_gaps()
+        ring = self._ring()
+        local = {name: self._local(name, ring) for name in subgraphs.NAMES if name in self.names}
+        if self.names & {"broker", "dispatcher", "gateway"}:
+            await self._start_bus()
+        parts: list[Part] = []
+        if "worker" in self.names:
+            # First: it takes longest.
+            concurrency = self._worker_settings().worker_concurrency
+            parts.append(worker.part(concurrency, self._variables, self._celery_name()))
+        if "gateway" in self.names:
+            parts += [one.part() for one in local.values()]
+        else:
+            parts += [self._served(name, ring) for name in local]
+        parts += self._loops()
+        if "gateway" in self.names:
+            parts.append(gateway.part(self._settings, lambda: self._gateway_app(ring, local), tuple(local)))
+        return parts
+
+    async def aclose(self) -> None:
+        """Close what the parts shared, once they have ended."""
+        if self._bus is not None:
+            await self._bus.aclose()
+        for database in self._databases:
+            await database.aclose()
+
+    # -- what is shared ----------------------------------------------------------------------
+
+    def _ring(self) -> keys.KeyRing:
+        given = self._settings.assertion_private_key_file
+        return keys.load_file(given) if given else keys.load_folder(self._settings.state_dir / "keys")
+
+    async def _start_bus(self) -> None:
+        url = self._settings.amqp_url
+        self._bus = MemoryBus() if url is None else AmqpBus(url)
+        try:
+            await self._bus.start()
+        except BusUnavailable as error:
+            raise StartError(f"RabbitMQ (BOTBERI_AMQP_URL) can't be reached: {error}") from error
+
+    def _database(self, which: int, name: str, pool_size: int = 3) -> Database:
+        assert self._urls is not None
+        options = PoolOptions(pool_size=pool_size, max_overflow=2, application_name=f"botberi-{name}")
+        database = Database(self._urls[which], options)
+        self._databases.append(database)
+        return database
+
+    def _worker_settings(self) -> WorkerSettings:
+        return WorkerSettings(**self._overrides())
+
+    def _celery_name(self) -> str:
+        return "Celery over pgmq on Postgres" if self._worker_settings().broker_url is None else "Celery over RabbitMQ"
+
+    # -- parts -------------------------------------------------------------------------------
+
+    def _overrides(self) -> dict[str, Any]:
+        return {_FIELD[name]: value for name, value in self._variables.items()}
+
+    def _local(self, name: str, ring: keys.KeyRing) -> subgraphs.LocalSubgraph:
+        return subgraphs.LocalSubgraph(name, lambda: subgraphs.make_app(name, self._overrides(), ring.jwks))
+
+    def _served(self, name: str, ring: keys.KeyRing) -> Part:
+        port = subgraphs.DEFAULT_PORTS[name]
+        make = subgraphs.make_app
+        return subgraphs.served_part(name, lambda: make(name, self._overrides(), ring.jwks), self._settings.host, port)
+
+    def _loops(self) -> list[Part]:
+        parts: list[Part] = []
+        if "broker" in self.names:
+            parts.append(self._broker())
+        if "dispatcher" in self.names:
+            settings = self._worker_settings()
+            assert self._bus is not None
+            dispatcher = Dispatcher(self._bus, self._database(1, "dispatcher"), create_celery(settings), settings)
+            parts.append(background.part("dispatcher", dispatcher.run, "events to Celery"))
+        if "reaper" in self.names:
+            reaper = Reaper(self._database(1, "reaper"), self._worker_settings())
+            parts.append(background.part("reaper", reaper.run, "every few seconds"))
+        return parts
+
+    def _broker(self) -> Part:
+        raise NotImplementedError
+
+    def _gateway_app(self, ring: keys.KeyRing, local: Mapping[str, subgraphs.LocalSubgraph]) -> Any:
+        sources: dict[str, SubgraphSource] = {}
+        identity: InternalCall | None = None
+        for name in subgraphs.NAMES:
+            sdl = read_sdl(subgraphs.sdl_file(name))
+            url = self._url_of(name)
+            if url is not None:
+                sources[name] = source_at(url, sdl)
+            else:
+                sources[name] = SubgraphSource(sdl, app=local[name])
+            if name == "identity":
+                identity = HttpCall(url) if url is not None else LocalCall(local[name])
+        assert identity is not None
+        assert self._bus is not None
+        registries: list[CollectorRegistry] = []
+        return gateway.make_app(self._settings, ring, sources, identity, BusEventSource(self._bus), registries)
+
+    def _url_of(self, name: str) -> str | None:
+        """Where a subgraph runs as a service of its own; None for one in this process."""
+        if name in self.names:
+            return None
+        url: str | None = getattr(self._settings, f"{name}_url")
+        return url
+
+    def _refuse_gaps(self) -> None:
+        """What a choice of parts leaves open must be elsewhere, and settings must say where."""
+        if "gateway" in self.names:
+            missing = [name for name in subgraphs.NAMES if name not in self.names and self._url_of(name) is None]
+            if missing:
+                told = " and ".join(f"BOTBERI_{name.upper()}_URL" for name in missing)
+                raise StartError(
+                    f"The gateway needs {', '.join(missing)}: start them too (--only), or say with {told} where they run."
+                )
+        apart = self.names & {"broker", "dispatcher", "gateway"}
+        if self._settings.amqp_url is None and 0 < len(apart) < 3:
+            logger.warning(
+                "the event bus lives in this process alone: without %s here, events go no further. "
+                "Set BOTBERI_AMQP_URL to part them.",
+                " and ".join(sorted({"broker", "dispatcher", "gateway"} - apart)),
+            )
+
+
+_URL_VARIABLES: Final = ("BOTBERI_USER_DATABASE_URL", "BOTBERI_SHARED_DATABASE_URL")
+_FIELD: Final = {name: name.removeprefix("BOTBERI_").lower() for name in _URL_VARIABLES}
+assert set(_FIELD.values()) <= set(DatabaseSettings.model_fields)

@@ -1,0 +1,86 @@
+"""A part's name and the environment -> that part alone in this process, as containers run it."""
+
+import contextlib
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from typing import Any, Final
+
+from prometheus_client import start_http_server
+
+from botberi.parts import subgraphs
+from botberi.run import logs
+from botberi.run.errors import StartError
+from botberi.run.stopping import stop_signals, until_stopped
+from botberi.run.supervisor import Part, Supervisor
+from botberi.settings import ServiceSettings, UpSettings
+
+#: What a service's name starts: the reaper is the dispatcher's companion.
+_PARTS: Final = {
+    "gateway": frozenset({"gateway"}),
+    "broker": frozenset({"broker"}),
+    "dispatcher": frozenset({"dispatcher", "reaper"}),
+}
+
+
+async def run(name: str, host: str | None, port: int | None) -> int:
+    """Run it until told to stop. Raises `StartError`."""
+    given: dict[str, Any] = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    settings = ServiceSettings(**given)
+    logs.configure(settings.log_format, settings.log_level)
+    with stop_signals() as stop, logs.speaking_as(name):
+        async with contextlib.AsyncExitStack() as stack:
+            supervisor = Supervisor()
+            parts = await _parts(name, settings, given, stack)
+            stack.push_async_callback(supervisor.stop)
+            if settings.metrics_port is not None and name != "gateway":
+                start_http_server(settings.metrics_port, settings.host)
+            await supervisor.start(*parts)
+            return await until_stopped(supervisor, stop)
+
+
+async def _parts(
+    name: str, settings: ServiceSettings, given: dict[str, Any], stack: contextlib.AsyncExitStack
+) -> Sequence[Part]:
+    if name in subgraphs.NAMES:
+        port = settings.port or subgraphs.DEFAULT_PORTS[name]
+        return [subgraphs.served_part(name, lambda: subgraphs.make_app(name, {}, None), settings.host, port)]
+    from botberi.platform import Platform
+
+    whole = UpSettings(**given)
+    urls = None
+    if name != "gateway":
+        urls = (whole.require_user_database_url(), whole.require_shared_database_url())
+        if whole.amqp_url is None:
+            raise StartError(f"The {name} on its own needs RabbitMQ: set BOTBERI_AMQP_URL, or run `botberi up`.")
+    platform = Platform(whole, _PARTS[name], urls)
+    stack.push_async_callback(platform.aclose)
+    return await platform.parts()
+
+
+def become_worker() -> None:
+    """Replace this process by Celery's worker, which handles signals itself."""
+    from workers.celery_app import worker_argv
+    from workers.settings import WorkerSettings
+
+    argv = worker_argv(WorkerSettings().worker_concurrency)
+    os.execv(argv[0], argv)  # noqa: S606 - our own command line
+
+
+def become_flower(port: int) -> None:
+    """Replace this process by Flower."""
+    argv = [sys.executable, "-m", "celery", "--app", "workers.celery_app:app", "flower", f"--port={port}"]
+    os.execv(argv[0], argv)  # noqa: S606 - our own command line
+
+
+def is_healthy(url: str) -> bool:
+    """Whether a page answers 200 soon."""
+    if not url.startswith(("http://", "https://")):
+        return False
+    try:
+        with urllib.request.urlopen(url, timeout=4) as answer:  # noqa: S310 - the scheme is checked
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
