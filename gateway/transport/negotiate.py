@@ -25,15 +25,15 @@ def parse_media_type(text: str) -> tuple[str, Mapping[str, str]]:
 
 
 def accepted(accept: str | None) -> list[tuple[float, int, str]]:
-    """(weight, specificity, range) of each acceptable range; a charset that isn't UTF-8 makes a range unacceptable."""
+    """(weight, specificity, range) of each range, weight 0 being a refusal; a range with a charset that isn't UTF-8 is left out."""
     ranges = []
     for item in (accept or "*/*").split(",", _MOST)[:_MOST]:
         essence, parameters = parse_media_type(item)
         try:
             weight = float(parameters.get("q", "1"))
         except ValueError:
-            weight = 0.0
-        if not essence or not 0 < weight <= 1 or not is_utf8(parameters.get("charset")):
+            weight = -1.0
+        if not essence or not 0 <= weight <= 1 or not is_utf8(parameters.get("charset")):
             continue
         specificity = 0 if essence == "*/*" else 1 if essence.endswith("/*") else 2
         ranges.append((weight, specificity, essence))
@@ -52,6 +52,8 @@ def choose(accept: str | None, offered: Sequence[str] = _ANSWERS) -> str | None:
         # The most specific range decides the weight (RFC 9110, section 12.5.1).
         specificity, weight = max(fits)
         rank = (weight, specificity, -place)
+        if weight == 0:
+            continue
         if best is None or rank > best:
             best, answer = rank, media_type
     return answer
@@ -59,7 +61,7 @@ def choose(accept: str | None, offered: Sequence[str] = _ANSWERS) -> str | None:
 
 def prefers_html(accept: str | None) -> bool:
     """A browser's navigation: HTML is named, and liked better than JSON."""
-    named = any(essence == HTML for _, _, essence in accepted(accept))
+    named = any(essence == HTML and weight > 0 for weight, _, essence in accepted(accept))
     return named and choose(accept, (HTML, *_ANSWERS)) == HTML
 
 

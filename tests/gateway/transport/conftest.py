@@ -1,0 +1,100 @@
+"""One live gateway for the tests of the transport."""
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from gateway.server.app import create_app
+from gateway.server.config import ServerConfig
+from gateway.transport.settings import TransportSettings, WebSocketSettings
+from tests.support.callers import CallerHeader, Tokens
+from tests.support.live_server import LiveServer, live
+from tests.support.toy_graph import World, toy_gateway
+
+
+@dataclass
+class Setup:
+    """The server, and what is behind it."""
+
+    server: LiveServer
+    world: World
+    tokens: Tokens
+
+    def request(
+        self,
+        method: str = "POST",
+        path: str = "/graphql",
+        *,
+        body: bytes | str | Mapping[str, Any] | list[Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> "Answer":
+        """One HTTP request; a mapping or list as body is sent as JSON with its content type."""
+        sent = dict(headers or {})
+        if isinstance(body, Mapping | list):
+            body = json.dumps(body)
+            sent.setdefault("content-type", "application/json")
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        try:
+            connection.request(method, path, body, sent)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers.items(), response.read())
+        finally:
+            connection.close()
+
+    def query(self, query: str, headers: Mapping[str, str] | None = None, **rest: Any) -> "Answer":
+        """A POST of one operation."""
+        return self.request(body={"query": query, **rest}, headers=headers)
+
+
+@dataclass
+class Answer:
+    """A response, read."""
+
+    status: int
+    all_headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {name.lower(): value for name, value in self.all_headers}
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The first error's."""
+        return str(self.json["errors"][0]["extensions"]["code"])
+
+
+CONFIG = ServerConfig(
+    transport=TransportSettings(
+        max_body_bytes=100_000,
+        body_timeout=1.0,
+        allowed_origins=("https://app.example",),
+        forward_headers=("traceparent", "x-request-id", "accept-language"),
+        response_headers={"accounts": ("Set-Cookie",)},
+        recheck_interval=0.3,
+        event_recheck_age=0.1,
+        send_timeout=1.0,
+        sse_keep_alive=0.2,
+        websocket=WebSocketSettings(init_timeout=0.4, max_operations=3, max_message_bytes=10_000, send_queue=4),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def setup() -> Iterator[Setup]:
+    """A live gateway over the toy graph, the same for all tests of a module."""
+    world, tokens = World(), Tokens()
+
+    def make() -> Any:
+        return create_app(toy_gateway(world), CONFIG, authenticator=tokens, subgraph_headers=CallerHeader())
+
+    with live(make, CONFIG) as server:
+        yield Setup(server, world, tokens)
