@@ -1,0 +1,66 @@
+"""A database URL -> an asyncpg connection of one's own, with limits on every wait."""
+
+import asyncio
+from typing import Final
+
+import asyncpg
+
+from shared_schema.database import KEEPALIVE
+
+CONNECT_TIMEOUT_SECONDS: Final = 5.0
+COMMAND_TIMEOUT_SECONDS: Final = 15.0
+
+# What a lost or refusing database raises; anything else is a mistake of ours and ends the part.
+DATABASE_ERRORS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+async def connect(url: str, application_name: str) -> asyncpg.Connection:
+    """Connect outside any pool: a session's locks and LISTENs are its own."""
+    async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS * 2):
+        return await asyncpg.connect(
+            url,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            command_timeout=COMMAND_TIMEOUT_SECONDS,
+            server_settings={
+                "application_name": application_name,
+                "statement_timeout": str(int(COMMAND_TIMEOUT_SECONDS * 1000)),
+                # The server lets go of a dead relay's lock once it notices; this is how it notices.
+                **KEEPALIVE,
+            },
+        )
+
+
+async def close(connection: asyncpg.Connection) -> None:
+    """Close, or cut when the other side does not answer."""
+    try:
+        await connection.close(timeout=2.0)
+    except DATABASE_ERRORS:
+        connection.terminate()
+
+
+class Backoff:
+    """Growing pauses between attempts at one thing."""
+
+    def __init__(self, first: float, most: float) -> None:
+        self._first = first
+        self._most = most
+        self._next = first
+
+    def reset(self) -> None:
+        """Begin anew after a success."""
+        self._next = self._first
+
+    def next(self) -> float:
+        """Return the pause before the next attempt."""
+        pause, self._next = self._next, min(self._next * 2, self._most)
+        return pause
+
+
+async def wait_for_any(seconds: float, *events: asyncio.Event) -> None:
+    """Return when one of the events is set, or after some seconds."""
+    tasks = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -1,0 +1,76 @@
+"""NOTIFY of a database -> a bell that rings, on a connection that is watched and made anew.
+
+A bell may be missed (the server forgets a listener whose connection broke, and a dead peer raises
+nothing): whoever waits for it also looks from time to time.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from event_broker.connection import DATABASE_ERRORS, Backoff, close, connect, wait_for_any
+from event_broker.metrics import LISTENER_RECONNECTS
+
+log = logging.getLogger(__name__)
+
+
+class Listener:
+    """LISTENs on one channel and sets `bell` at every notification, and after every connect."""
+
+    def __init__(
+        self,
+        database: str,
+        url: str,
+        bell: asyncio.Event,
+        *,
+        channel: str = "outbox",
+        probe_interval: float = 5.0,
+        probe_timeout: float = 3.0,
+    ) -> None:
+        self._database = database
+        self._url = url
+        self._bell = bell
+        self._channel = channel
+        self._probe_interval = probe_interval
+        self._probe_timeout = probe_timeout
+        self.connected = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Listen until told to stop."""
+        backoff = Backoff(0.2, 5.0)
+        while not stop.is_set():
+            try:
+                await self._listen(stop, backoff)
+            except DATABASE_ERRORS as error:
+                log.warning("%s: the listener lost its connection: %s", self._database, _brief(error))
+                LISTENER_RECONNECTS.labels(self._database).inc()
+                await wait_for_any(backoff.next(), stop)
+            finally:
+                self.connected = False
+
+    async def _listen(self, stop: asyncio.Event, backoff: Backoff) -> None:
+        connection = await connect(self._url, "botberi-listener")
+        lost = asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda _: lost.set())
+            await connection.add_listener(self._channel, self._on_notify)
+            self.connected = True
+            backoff.reset()
+            # What rang while nobody listened.
+            self._bell.set()
+            while not stop.is_set():
+                await wait_for_any(self._probe_interval, stop, lost)
+                if lost.is_set():
+                    raise ConnectionError("the server ended the session")
+                # A black hole swallows bells without any error: only an answer proves the line.
+                await connection.fetchval("SELECT 1", timeout=self._probe_timeout)
+        finally:
+            await close(connection)
+
+    def _on_notify(self, _connection: Any, _pid: int, _channel: str, _payload: Any) -> None:
+        self._bell.set()
+
+
+def _brief(error: BaseException) -> str:
+    # The first line: Postgres' details may hold values of rows.
+    return f"{type(error).__name__}: {error}".partition("\n")[0][:300]

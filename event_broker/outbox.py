@@ -1,0 +1,130 @@
+"""A database connection -> the outbox's rows that may leave now, and what became of them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from shared_schema.contracts.events import Event
+from shared_schema.outbox import to_event
+
+# "outbox" in ASCII; locks are of one database, so both databases use the same.
+_LOCK: Final = 0x6F7574626F78
+_WAITING_SHOWN: Final = 10_000
+
+# A row may leave when every transaction that began before its own has ended: then none can still
+# commit a row that comes before it. Within an aggregate the row lock orders `seq`, so a row also waits
+# for the earlier ones of its aggregate, whether those wait for a transaction or for their next attempt.
+_READY: Final = """
+    SELECT seq, id, aggregate_type, aggregate_id, event_type, data, created_at, attempts
+    FROM outbox AS row
+    WHERE published_at IS NULL
+        AND xid < pg_snapshot_xmin(pg_current_snapshot())
+        AND next_attempt_at <= now()
+        AND NOT EXISTS (
+            SELECT FROM outbox AS earlier
+            WHERE earlier.published_at IS NULL
+                AND earlier.aggregate_type = row.aggregate_type
+                AND earlier.aggregate_id = row.aggregate_id
+                AND earlier.seq < row.seq
+                AND (earlier.xid >= pg_snapshot_xmin(pg_current_snapshot()) OR earlier.next_attempt_at > now())
+        )
+    ORDER BY seq
+    LIMIT $1
+"""
+_HELD: Final = "SELECT EXISTS (SELECT FROM outbox WHERE published_at IS NULL AND next_attempt_at <= now())"
+_MARK: Final = """
+    UPDATE outbox SET published_at = clock_timestamp(), attempts = attempts + 1, last_error = NULL
+    WHERE seq = ANY($1::bigint[]) AND published_at IS NULL
+    RETURNING extract(epoch FROM published_at - created_at)::float8
+"""
+_FAIL: Final = """
+    UPDATE outbox SET attempts = attempts + 1, last_error = $2, next_attempt_at = clock_timestamp() + $3::interval
+    WHERE seq = $1 AND published_at IS NULL
+"""
+_PRUNE: Final = """
+    DELETE FROM outbox WHERE seq IN (
+        SELECT seq FROM outbox WHERE published_at < now() - $1::interval
+        ORDER BY published_at LIMIT $2 FOR UPDATE SKIP LOCKED
+    )
+"""
+_BACKLOG: Final = """
+    SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8
+    FROM (SELECT created_at FROM outbox WHERE published_at IS NULL ORDER BY seq LIMIT $1) AS waiting
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row that may leave."""
+
+    seq: int
+    id: UUID
+    aggregate: tuple[str, UUID]
+    event_type: str
+    data: dict[str, Any]
+    created_at: datetime
+    attempts: int
+
+    def event(self, database: str) -> Event:
+        """Return it as an event; raises `ValueError` when it is none."""
+        return to_event(
+            row_id=self.id,
+            database=database,
+            event_type=self.event_type,
+            aggregate_id=self.aggregate[1],
+            created_at=self.created_at,
+            data=self.data,
+        )
+
+
+class Outbox:
+    """The outbox of one database, on one connection."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def try_lock(self) -> bool:
+        """Become the one relay of this database, until the connection ends."""
+        return bool(await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK))
+
+    async def ready(self, limit: int) -> list[Row]:
+        """Return the next rows in order."""
+        return [
+            Row(
+                seq=found["seq"],
+                id=found["id"],
+                aggregate=(found["aggregate_type"], found["aggregate_id"]),
+                event_type=found["event_type"],
+                data=json.loads(found["data"]),
+                created_at=found["created_at"],
+                attempts=found["attempts"],
+            )
+            for found in await self._connection.fetch(_READY, limit)
+        ]
+
+    async def held(self) -> bool:
+        """Whether rows wait for nothing but other transactions to end."""
+        return bool(await self._connection.fetchval(_HELD))
+
+    async def mark_published(self, rows: Sequence[int]) -> list[float]:
+        """Mark rows as sent, and return how many seconds each took from write to mark."""
+        return [found[0] for found in await self._connection.fetch(_MARK, rows)]
+
+    async def mark_failed(self, row: int, error: str, pause: float) -> None:
+        """Keep a row for another attempt after a pause."""
+        await self._connection.execute(_FAIL, row, error.replace("\0", "")[:1000], timedelta(seconds=pause))
+
+    async def prune(self, older_than: timedelta, limit: int) -> int:
+        """Delete rows that were published long ago, some at a time; return how many."""
+        status: str = await self._connection.execute(_PRUNE, older_than, limit)
+        return int(status.rpartition(" ")[2])
+
+    async def backlog(self) -> tuple[int, float]:
+        """Return how many rows wait (up to ten thousand are counted), and the age of the oldest."""
+        found = await self._connection.fetchrow(_BACKLOG, _WAITING_SHOWN)
+        return (found[0], found[1]) if found else (0, 0.0)

@@ -1,0 +1,173 @@
+"""An outbox and a bus -> every committed row published, in order, marked only when confirmed.
+
+Several relays may run: one holds the database's advisory lock and works, the others stand by. A crash
+between the bus's confirm and the mark publishes a row again; nothing loses one.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from event_broker.bus import Bus, BusError
+from event_broker.connection import DATABASE_ERRORS, Backoff, close, connect, wait_for_any
+from event_broker.metrics import LAG, OLDEST, PUBLISH_FAILURES, PUBLISHED, RELAY_ACTIVE, WAITING
+from event_broker.outbox import Outbox, Row
+
+log = logging.getLogger(__name__)
+
+_PRUNE_LIMIT: Final = 5000
+_FIRST_ROW_PAUSE: Final = 0.5
+_MAX_ROW_PAUSE: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RelayOptions:
+    """The relay's pace."""
+
+    poll_interval: float = 1.0
+    batch_size: int = 200
+    # Aggregates that are published at a time.
+    concurrency: int = 64
+    retention: timedelta = timedelta(days=7)
+    housekeeping_interval: float = 10.0
+
+
+class Relay:
+    """Relays one database's outbox."""
+
+    def __init__(
+        self, database: str, url: str, bus: Bus, bell: asyncio.Event, options: RelayOptions | None = None
+    ) -> None:
+        self._database = database
+        self._url = url
+        self._bus = bus
+        self._bell = bell
+        self._options = options or RelayOptions()
+        self._bus_backoff = Backoff(0.2, 5.0)
+        self._housekeeping_due = 0.0
+        #: Connected to the database, at work or standing by.
+        self.connected = False
+        #: The one that works.
+        self.active = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Relay until told to stop; a batch that is under way is finished."""
+        backoff = Backoff(0.2, 5.0)
+        while not stop.is_set():
+            try:
+                await self._session(stop, backoff)
+            except DATABASE_ERRORS as error:
+                text = f"{type(error).__name__}: {error}".partition("\n")[0][:300]
+                log.warning("%s: the relay lost its database: %s", self._database, text)
+                await wait_for_any(backoff.next(), stop)
+            finally:
+                self.connected = self.active = False
+                RELAY_ACTIVE.labels(self._database).set(0)
+
+    async def _session(self, stop: asyncio.Event, backoff: Backoff) -> None:
+        connection = await connect(self._url, "botberi-relay")
+        try:
+            outbox = Outbox(connection)
+            while not await outbox.try_lock():
+                self.connected = True
+                backoff.reset()
+                await wait_for_any(self._options.poll_interval, stop)
+                if stop.is_set():
+                    return
+            self.connected = self.active = True
+            backoff.reset()
+            RELAY_ACTIVE.labels(self._database).set(1)
+            log.info("%s: relaying its outbox", self._database)
+            await self._work(outbox, stop)
+        finally:
+            await close(connection)
+
+    async def _work(self, outbox: Outbox, stop: asyncio.Event) -> None:
+        held_pause = Backoff(0.01, self._options.poll_interval)
+        while not stop.is_set():
+            # Cleared before the look: what rings after it is heard at the next wait.
+            self._bell.clear()
+            rows = await outbox.ready(self._options.batch_size)
+            bus_works = await self._publish(outbox, rows)
+            await self._keep_house(outbox)
+            if not bus_works:
+                await wait_for_any(self._bus_backoff.next(), stop)
+            elif not rows and await outbox.held():
+                # Some older transaction still runs. Its end rings no bell when it wrote no event.
+                await wait_for_any(held_pause.next(), stop, self._bell)
+            elif not rows:
+                held_pause.reset()
+                await wait_for_any(self._options.poll_interval, stop, self._bell)
+
+    async def _publish(self, outbox: Outbox, rows: Sequence[Row]) -> bool:
+        """Publish rows, one after another within an aggregate; return False when the bus failed."""
+        if not rows:
+            return True
+        chains: dict[tuple[str, object], list[Row]] = {}
+        for row in rows:
+            chains.setdefault(row.aggregate, []).append(row)
+        attempt = _Attempt(self._database, self._bus, self._options.concurrency)
+        await asyncio.gather(*(attempt.publish(chain) for chain in chains.values()))
+        if attempt.published:
+            for seconds in await outbox.mark_published(attempt.published):
+                LAG.labels(self._database).observe(seconds)
+            PUBLISHED.labels(self._database).inc(len(attempt.published))
+            self._bus_backoff.reset()
+        for row, error in attempt.failed:
+            PUBLISH_FAILURES.labels(self._database).inc()
+            pause = min(_FIRST_ROW_PAUSE * 2 ** min(row.attempts, 10), _MAX_ROW_PAUSE)
+            log.warning(
+                "%s: outbox row %d (%s) is not published, again in %.1f s: %s",
+                self._database,
+                row.seq,
+                row.event_type,
+                pause,
+                error,
+            )
+            await outbox.mark_failed(row.seq, error, pause)
+        return not attempt.bus_failed
+
+    async def _keep_house(self, outbox: Outbox) -> None:
+        if time.monotonic() < self._housekeeping_due:
+            return
+        self._housekeeping_due = time.monotonic() + self._options.housekeeping_interval
+        waiting, oldest = await outbox.backlog()
+        WAITING.labels(self._database).set(waiting)
+        OLDEST.labels(self._database).set(oldest)
+        await outbox.prune(self._options.retention, _PRUNE_LIMIT)
+
+
+class _Attempt:
+    """One batch on its way to the bus."""
+
+    def __init__(self, database: str, bus: Bus, concurrency: int) -> None:
+        self._database = database
+        self._bus = bus
+        self._slots = asyncio.Semaphore(concurrency)
+        self.published: list[int] = []
+        self.failed: list[tuple[Row, str]] = []
+        self.bus_failed = False
+
+    async def publish(self, chain: Sequence[Row]) -> None:
+        """Publish an aggregate's rows up to the first that fails."""
+        async with self._slots:
+            for row in chain:
+                # A bus that failed one refuses the others as well; they keep their turn.
+                if self.bus_failed:
+                    return
+                try:
+                    event = row.event(self._database)
+                except ValueError as error:
+                    self.failed.append((row, f"the row is no event: {error}"))
+                    return
+                try:
+                    await self._bus.publish(event)
+                except BusError as error:
+                    self.bus_failed = True
+                    self.failed.append((row, f"{error.code}: {error}"))
+                    return
+                self.published.append(row.seq)
