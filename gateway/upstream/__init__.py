@@ -1,1 +1,22 @@
 """The subgraph's side: requests to subgraphs behind one protocol, and event sources."""
+
+from gateway.upstream.port import SubgraphClient, SubgraphRequest, SubgraphResponse
+from gateway.upstream.http import HttpClient, HttpOptions
+from gateway.upstream.websocket import WebSocketOptions
+from gateway.upstream.local import AsgiClient, AsgiOptions
+from gateway.upstream.schema import SchemaClient
+from gateway.upstream.events import EventSource, SourceEvent
+
+__all__ = [
+    "SubgraphClient",
+    "SubgraphRequest",
+    "SubgraphResponse",
+    "HttpClient",
+    "HttpOptions",
+    "WebSocketOptions",
+    "AsgiClient",
+    "AsgiOptions",
+    "SchemaClient",
+    "EventSource",
+    "SourceEvent",
+]

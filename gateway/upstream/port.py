@@ -16,7 +16,7 @@ class SubgraphRequest:
     operation_name: str | None = None
     kind: OperationKind = "query"
     headers: Mapping[str, str] = field(default_factory=dict)
-    #: Seconds until the answer is given up; None: the client's own default.
+    #: Seconds until the answer is given up; the client's own limit holds as well.
     timeout: float | None = None
 
 

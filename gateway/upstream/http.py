@@ -1,0 +1,149 @@
+"""A subgraph over HTTP: `POST` of JSON through one keep-alive pool; subscriptions over WebSocket."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from gateway import errors
+from gateway.errors import SubgraphError
+from gateway.upstream.answer import ACCEPT, invalid, read_answer, request_body, request_headers
+from gateway.upstream.body import BodyError, BodyReader
+from gateway.upstream.gate import Gate
+from gateway.upstream.port import SubgraphRequest, SubgraphResponse
+from gateway.upstream.websocket import WebSocketOptions, subscribe_over_websocket
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """Bounds of one subgraph's client. Times are in seconds."""
+
+    #: A whole request, waiting for a connection included. A request may ask for less.
+    timeout: float = 30.0
+    connect_timeout: float = 2.0
+    #: Idle connections are closed before common servers close them (uvicorn and Node after 5 s): a request sent into a closing
+    #: connection is lost, and a mutation may not be sent again.
+    keep_alive: float = 4.0
+    max_connections: int = 100
+    max_waiting: int = 1_000
+    #: Of the unpacked body.
+    max_response_bytes: int = 10 * 1024 * 1024
+    #: Sent with each request, unless the request has them.
+    headers: Mapping[str, str] = field(default_factory=dict)
+    websocket: WebSocketOptions = field(default_factory=WebSocketOptions)
+
+
+class HttpClient:
+    """The client of one subgraph. Follows no redirects, keeps no cookies, uses no proxy from the environment."""
+
+    def __init__(self, name: str, url: str, options: HttpOptions | None = None) -> None:
+        self.name = name
+        self.url = url
+        self.options = options or HttpOptions()
+        self._gate = Gate(name, self.options.max_connections, self.options.max_waiting)
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+        self._subscriptions = 0
+
+    async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
+        """See `SubgraphClient.execute`. A query whose connection is lost before an answer began is sent once more; a mutation never."""
+        body = request_body(self.name, request)
+        headers = request_headers(self.name, self.options.headers, request.headers)
+        headers |= {"content-type": "application/json", "accept": ACCEPT, "accept-encoding": "gzip"}
+        timeout = self.options.timeout if request.timeout is None else min(request.timeout, self.options.timeout)
+        try:
+            async with asyncio.timeout(timeout), self._gate.enter():
+                try:
+                    return await self._post(body, headers)
+                except _Lost:
+                    if request.kind != "query":
+                        raise
+                    logger.info("subgraph %s: connection lost before an answer, sending the query again", self.name)
+                    return await self._post(body, headers)
+        except TimeoutError as error:
+            raise self._failed("did not answer in time", errors.SUBGRAPH_TIMEOUT) from error
+
+    async def _post(self, body: bytes, headers: Mapping[str, str]) -> SubgraphResponse:
+        try:
+            response = await self._open().post(self.url, data=body, headers=headers, allow_redirects=False)
+        except aiohttp.ClientConnectorError as error:
+            raise self._failed("can't be reached", errors.SUBGRAPH_UNREACHABLE, error) from error
+        except aiohttp.ServerTimeoutError as error:
+            raise self._failed("can't be reached in time", errors.SUBGRAPH_TIMEOUT, error) from error
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            logger.debug("subgraph %s: %s", self.name, type(error).__name__)
+            raise _Lost(self.name, f"Subgraph {self.name!r} closed the connection.") from error
+        except (aiohttp.ClientError, ValueError) as error:
+            # Not the error itself: its text holds the request's headers, credentials among them.
+            logger.warning("subgraph %s: %s", self.name, getattr(error, "message", type(error).__name__))
+            raise invalid(self.name, "something that is not HTTP") from error
+        try:
+            return await self._read(response)
+        except BodyError as error:
+            raise invalid(self.name, str(error)) from error
+        except aiohttp.ClientError as error:
+            raise self._failed("closed the connection within an answer", errors.SUBGRAPH_UNREACHABLE, error) from error
+        finally:
+            # Read to its end the connection is back in the pool; else it is closed here.
+            response.close()
+
+    async def _read(self, response: aiohttp.ClientResponse) -> SubgraphResponse:
+        reader = BodyReader(response.headers.get("content-encoding"), self.options.max_response_bytes)
+        reader.expect(response.content_length)
+        async for chunk in response.content.iter_any():
+            reader.feed(chunk)
+        headers = [(name.lower(), value) for name, value in response.headers.items()]
+        return read_answer(self.name, response.status, response.headers.get("content-type"), reader.finish(), headers)
+
+    def _failed(self, what: str, code: str, cause: Exception | None = None) -> SubgraphError:
+        if cause is not None:
+            logger.debug("subgraph %s: %s", self.name, type(cause).__name__)
+        return SubgraphError(self.name, f"Subgraph {self.name!r} {what}.", code=code)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise self._failed("is not in use any more", errors.SUBGRAPH_UNREACHABLE)
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self.options.max_connections, keepalive_timeout=self.options.keep_alive
+                ),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.options.connect_timeout),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("User-Agent",),
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self._session
+
+    async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
+        """See `SubgraphClient.subscribe`: `graphql-transport-ws`, one connection for each subscription."""
+        if self._closed:
+            raise self._failed("is not in use any more", errors.SUBGRAPH_UNREACHABLE)
+        if self._subscriptions >= self.options.websocket.max_subscriptions:
+            raise self._failed("has too many subscriptions already", errors.SUBGRAPH_UNREACHABLE)
+        self._subscriptions += 1
+        answers = subscribe_over_websocket(self.name, self.url, request, self.options.headers, self.options.websocket)
+        try:
+            async for answer in answers:
+                yield answer
+        finally:
+            self._subscriptions -= 1
+            await answers.aclose()
+
+    async def aclose(self) -> None:
+        """Close the pool; requests that are under way fail."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+class _Lost(SubgraphError):
+    """The connection went away before any part of an answer came."""
+
+    code = errors.SUBGRAPH_UNREACHABLE
