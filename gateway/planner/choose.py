@@ -148,41 +148,62 @@ class Chooser:
                     remaining -= here
                     if not remaining:
                         return needs
-        for group in self._alike(remaining, one):
-            self._place_group(position, one, group, needs)
+        self._place_alike(position, one, remaining, needs)
         return needs
 
-    def _place_group(self, position: Position, one: Field, types: frozenset[str], needs: dict[Part, None]) -> None:
-        """Objects of `types` are alike: one way serves all of them, but where an arrival has only some."""
+    def _place_alike(self, position: Position, one: Field, types: frozenset[str], needs: dict[Part, None]) -> None:
+        """Together where one subgraph serves all of `types`, else in groups of those that are served alike."""
+        if len(types) > 1:
+            common = self.graph.common_graphs(types, one.name)
+            if common and self._place_group(position, one, types, needs, common):
+                return
+        for group in self._alike(types, one):
+            if not self._place_group(position, one, group, needs, None):
+                where = ".".join(position.keys) or position.type_name
+                raise PlanningError(f"No subgraph gives {min(group)}.{one.name} at {where!r}")
+
+    def _place_group(
+        self,
+        position: Position,
+        one: Field,
+        types: frozenset[str],
+        needs: dict[Part, None],
+        allowed: frozenset[str] | None,
+    ) -> bool:
+        """Objects of `types` are alike (to the subgraphs `allowed`): one way serves all of them. False where there is none."""
         existing = self._existing_child(position, one, types)
         if existing is not None:
             self._place_children(existing, one, needs)
-            return
+            return True
         options: list[tuple[tuple[int, ...], int, Arrival | Route, Resolver | None]] = []
         if one.type_name is not None:
             for arrival in position.arrivals:
                 here = self.local(arrival, one) & types
                 if here and self._usable(arrival, position, one.conditions):
                     if here != types:
-                        self._place_group(position, one, here, needs)
-                        self._place_group(position, one, types - here, needs)
-                        return
+                        self._place_alike(position, one, here, needs)
+                        self._place_alike(position, one, types - here, needs)
+                        return True
                     rate = self._rate(
                         one, arrival.graph, self._static_below(arrival, one, here), arrival.part.level, ()
                     )
                     options.append((rate, len(options), arrival, None))
         some = min(types)
+        # An interface's field, and not all objects are served alike: whoever gave the object has to lead to it. (Its parent's field asked of
+        # another subgraph, for these types alone, would only fit a supergraph that doesn't satisfy the operation.)
+        alone = one.types is None and types < position.types and self.graph.is_abstract(one.via)
         settled = any(rate[0] == 0 and rate[-1] == 0 for rate, *_ in options)
         for resolver in () if settled else self.graph.resolvers(some, one.name):
+            if allowed is not None and resolver.graph not in allowed:
+                continue
             if any(a.graph == resolver.graph for _, _, a, _ in options if isinstance(a, Arrival)):
                 continue
-            route = self._route_to(position, types, resolver, one)
+            route = self._route_to(position, types, resolver, one, alone=alone)
             if route is not None:
                 rate = self._rate(one, route.graph, resolver.field.type_name, route.level, route.added)
                 options.append((rate, len(options), route, resolver))
         if not options:
-            where = ".".join(position.keys) or position.type_name
-            raise PlanningError(f"No subgraph gives {some}.{one.name} at {where!r}")
+            return False
         if len(options) > 1:
             self.choices += 1
         _, _, way, chosen = min(options, key=lambda o: o[:2])
@@ -196,6 +217,7 @@ class Chooser:
         if len(options) == 1:
             self.forced.update((part.level, part.graph) for part in self.parts[before:])
         self._add(arrival, one, types, needs)
+        return True
 
     def _rate(self, one: Field, graph: str, static: str | None, level: int, added: tuple[Slot, ...]) -> tuple[int, ...]:
         new = sum(slot not in self.active for slot in added)
@@ -271,7 +293,7 @@ class Chooser:
             raise PlanningError(f"Subgraph {arrival.graph} has no type {static}")
         if item is None or item.child is None:
             made = Selection(arrival.graph, below, below.possible)
-            made.typename = below.is_abstract
+            made.typename = below.is_abstract or below.is_interface_object
             item = selection.add(one, types, conditions, made)
         assert item.child is not None
         new = Arrival(child, arrival.part, item.child, arrival.conditions, self._provided(arrival, one))
@@ -373,7 +395,7 @@ class Chooser:
 
     def _know_types(self, position: Position, types: frozenset[str], conditions: Conditions) -> dict[Part, None]:
         """Where all that is there came from an `@interfaceObject`, somebody has to say which type an object is of."""
-        if not position.arrivals or any(a.knows_type for a in position.arrivals):
+        if all(a.knows_type for a in position.arrivals):
             return {}
         typename = replace(TYPENAME, conditions=conditions)
         return self._place_typename(position, typename, position.types)
@@ -402,7 +424,9 @@ class Chooser:
 
     # ---- routes -------------------------------------------------------------------------------------------------------------
 
-    def _route_to(self, position: Position, types: frozenset[str], resolver: Resolver, one: Field) -> Route | None:
+    def _route_to(
+        self, position: Position, types: frozenset[str], resolver: Resolver, one: Field, *, alone: bool = False
+    ) -> Route | None:
         if resolver.field.requires:
             mark = (id(position), f"{resolver.graph}.{one.name}", types)
             if mark in self._requiring:
@@ -415,9 +439,11 @@ class Chooser:
                 if route is not None and (best is None or self._route_rank(route) < self._route_rank(best)):
                     best = route
             return best
-        return self._reach(position, types, resolver.graph, one.conditions)
+        return self._reach(position, types, resolver.graph, one.conditions, alone=alone)
 
-    def _reach(self, position: Position, types: frozenset[str], graph: str, conditions: Conditions) -> Route | None:
+    def _reach(
+        self, position: Position, types: frozenset[str], graph: str, conditions: Conditions, *, alone: bool = False
+    ) -> Route | None:
         """The best way to have the objects of `types` at this position in `graph`."""
         options = []
         for arrival in position.arrivals:
@@ -426,7 +452,7 @@ class Chooser:
         if position.parent is None:
             if position.type_name in self.graph.roots.values():
                 return Route(graph, 1, ((1, graph),), root=True)
-        else:
+        elif not alone:
             above = self._reach_above(position, types, graph)
             if above is not None:
                 options.append(above)
@@ -593,8 +619,8 @@ class Chooser:
         needs: dict[Part, None] = {}
         by_interface = self.graph.types[entry.type_name].kind == "INTERFACE"
         target = self.graph.subgraph_type(entry.graph, entry.type_name)
-        concrete = not (by_interface and target is not None and not target.is_interface_object)
-        if concrete:
+        real = target is not None and not target.is_interface_object
+        if not by_interface or (not real and types < position.types):
             needs.update(self._know_types(position, types, conditions))
         mark = (id(position), entry.graph, types)
         self._underway.add(mark)

@@ -106,6 +106,7 @@ class QueryGraph:
         self._resolvers: dict[tuple[str, str], tuple[Resolver, ...]] = {}
         self._entries: dict[str, tuple[Entry, ...]] = {}
         self._local: dict[tuple[str, str, str], frozenset[str]] = {}
+        self._common: dict[tuple[frozenset[str], str], frozenset[str]] = {}
         self._signatures: dict[tuple[str, str], object] = {}
         self._members: dict[str, list[str]] | None = None
         self._facts: dict[tuple[str, str], tuple[str, int, str]] = {}
@@ -144,6 +145,9 @@ class QueryGraph:
                             for interface in other.interfaces:
                                 self._members.setdefault(interface, []).append(other.name)
                 found = frozenset(self._members.get(name, ()))
+                if not found and any(join.is_interface_object for join in node.joins):
+                    # Nobody implements it, yet an `@interfaceObject` gives objects of it: of no other type than its own.
+                    found = frozenset((name,))
             self._possible[name] = found
         return found
 
@@ -287,6 +291,27 @@ class QueryGraph:
                         result.append(name)
                 found = frozenset(result)
             self._local[key] = found
+        return found
+
+    def common_graphs(self, types: frozenset[str], field: str) -> frozenset[str]:
+        """Subgraphs that resolve `field` of all these concrete types alike, and that all of them enter alike."""
+        key = (types, field)
+        found = self._common.get(key)
+        if found is None:
+            remaining: dict[str, object] | None = None
+            for name in types:
+                mine: dict[str, object] = {}
+                for r in self.resolvers(name, field):
+                    own = "" if r.type_name == name else r.type_name
+                    entries = tuple((e.type_name == name, e.key) for e in self.entries(name) if e.graph == r.graph)
+                    mine[r.graph] = (own, r.field.type_name, r.field.requires, entries)
+                if remaining is None:
+                    remaining = mine
+                else:
+                    remaining = {g: s for g, s in remaining.items() if mine.get(g) == s}
+                if not remaining:
+                    break
+            found = self._common[key] = frozenset(remaining or ())
         return found
 
     def signature(self, type_name: str, field: str) -> object:

@@ -6,9 +6,9 @@ from functools import cache
 import pytest
 from graphql import GraphQLSchema, parse, validate
 
-from gateway.errors import RequestError
+from gateway.errors import GatewayError
 from gateway.executor import Runtime, execute
-from gateway.operation import prepare
+from gateway.operation import coerce_variables, prepare
 from gateway.operation.limits import UNLIMITED
 from gateway.plan import Plan
 from gateway.planner import build_plan
@@ -37,11 +37,11 @@ async def test_gives_the_expected_data(case: federation.Case) -> None:
     suite = federation.suite(case.suite)
     try:
         operation = prepare(suite.supergraph.api_schema, case.query, None, UNLIMITED)
-    except RequestError:
+        plan = build_plan(suite.supergraph, operation)
+    except GatewayError:
         case.check({"data": None, "errors": [{}]})
         return
-    plan = build_plan(suite.supergraph, operation)
-    result = await execute(plan, operation, {}, Runtime(suite.clients()))
+    result = await execute(plan, operation, coerce_variables(operation, {}), Runtime(suite.clients()))
     print(plan)
     case.check(json.loads(result.to_bytes()))
     assert_operations_valid(case.suite, plan)
