@@ -61,7 +61,7 @@ class Subgraph:
                     close()
                 await self.store.database.aclose()
 
-        return Starlette(
+        app = Starlette(
             routes=[
                 Route("/graphql", endpoint.__call__, methods=["POST"]),
                 Route("/health", self._health, methods=["GET"]),
@@ -70,6 +70,9 @@ class Subgraph:
             ],
             lifespan=lifespan,
         )
+        # For whoever runs the app in its own process: the pool to watch, the registry to scrape.
+        app.state.subgraph = self
+        return app
 
     async def _health(self, _: Request) -> JSONResponse:
         try:

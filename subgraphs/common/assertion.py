@@ -5,17 +5,21 @@ from __future__ import annotations
 import binascii
 import hashlib
 import time
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 
 import orjson
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from pydantic import ValidationError
 
 from shared_schema.contracts.assertion import ALGORITHM, GATEWAY, Assertion
 from subgraphs.common.caller import Caller, Role
 from subgraphs.common.keys import KeySource
+
+# RFC 9864 renames EdDSA with this curve to Ed25519; the contract with the gateway has the older name.
+warnings.filterwarnings("ignore", message="EdDSA is deprecated", category=SecurityWarning)
 
 LEEWAY_SECONDS = 5
 MAXIMUM_TOKEN = 8192

@@ -163,7 +163,10 @@ def _operation(body: bytes, request: Request) -> dict[str, Any]:
         operation = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise RequestRefused(400, "BAD_REQUEST", "The body is not JSON.") from None
-    if not isinstance(operation, dict) or not isinstance(operation.get("query"), str):
+    if not isinstance(operation, dict):
+        raise RequestRefused(400, "BAD_REQUEST", "The body must be an object.")
+    query = operation.get("query")
+    if not isinstance(query, str) or not query.strip():
         raise RequestRefused(400, "BAD_REQUEST", 'The body must be an object with the text "query".')
     if not isinstance(operation.get("variables"), dict | None):
         raise RequestRefused(400, "BAD_REQUEST", '"variables" must be an object.')

@@ -37,4 +37,4 @@ class EventSource:
     where: list[str] = strawberry.field(default_factory=list)
     version: str | None = strawberry.UNSET
     until: str | None = strawberry.UNSET
-    snapshot: bool = False
+    snapshot: bool = strawberry.UNSET

@@ -33,8 +33,9 @@ def formatted(error: GraphQLError, logger: logging.Logger) -> dict[str, Any]:
     elif cause is None:
         parsing = isinstance(error, GraphQLSyntaxError)
         code = "GRAPHQL_PARSE_FAILED" if parsing else "GRAPHQL_VALIDATION_FAILED"
-        # Only an executed field has a path: arguments or variables that cannot be coerced.
-        entry["extensions"] = {"code": "BAD_USER_INPUT" if error.path else code}
+        # Only an executed field has a path; then it is its arguments that cannot be coerced.
+        about_values = error.path is not None or error.message.startswith("Variable ")
+        entry["extensions"] = {"code": "BAD_USER_INPUT" if about_values else code}
     else:
         incident = secrets.token_hex(8)
         logger.error("Error %s at %s", incident, error.path, exc_info=cause)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NewType
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
 MAXIMUM_JSON_DEPTH = 64
@@ -22,14 +23,14 @@ def print_instant(value: datetime) -> str:
 def parse_instant(value: Any) -> datetime:
     """An ISO 8601 text with a zone as an instant; a time without a zone is refused, it may mean anything."""
     if not isinstance(value, str):
-        raise ValueError("DateTime is an ISO 8601 text")
+        raise GraphQLError("DateTime is an ISO 8601 text")
     try:
         instant = datetime.fromisoformat(value)
         if instant.tzinfo is None:
             raise ValueError
         return instant.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("DateTime is an ISO 8601 text with a zone, e.g. 2026-01-31T12:00:00Z") from None
+        raise GraphQLError("DateTime is an ISO 8601 text with a zone, e.g. 2026-01-31T12:00:00Z") from None
 
 
 def parse_json(value: Any) -> Any:
@@ -38,13 +39,13 @@ def parse_json(value: Any) -> Any:
     while stack:
         part, depth = stack.pop()
         if depth > MAXIMUM_JSON_DEPTH:
-            raise ValueError(f"JSON is nested deeper than {MAXIMUM_JSON_DEPTH} levels")
+            raise GraphQLError(f"JSON is nested deeper than {MAXIMUM_JSON_DEPTH} levels")
         if isinstance(part, dict):
             stack.extend((v, depth + 1) for v in part.values())
         elif isinstance(part, list):
             stack.extend((v, depth + 1) for v in part)
         elif isinstance(part, float) and not math.isfinite(part):
-            raise ValueError("JSON has no infinite numbers")
+            raise GraphQLError("JSON has no infinite numbers")
     return value
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
@@ -16,6 +16,7 @@ from graphql import (
     DirectiveDefinitionNode,
     DocumentNode,
     FieldDefinitionNode,
+    GraphQLError,
     InputValueDefinitionNode,
     NameNode,
     NullValueNode,
@@ -35,6 +36,7 @@ from strawberry.extensions import (
 from strawberry.federation.schema_directives import Key
 from strawberry.federation.types import FieldSet
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types.execution import ExecutionContext
 
 from subgraphs.common.depth import depth_rule
 from subgraphs.common.event_source import DEFINITION
@@ -45,6 +47,7 @@ FEDERATION_VERSION: Final = "2.9"
 REFERENCE = Key(fields=FieldSet("id"), resolvable=False)
 # The gateway sends few distinct texts per subgraph (one a plan step), far fewer than this.
 CACHED_DOCUMENTS = 512
+OPERATION = "operation_definition"
 MACHINERY = frozenset({"_Any", "_Entity", "_Service", "_entities", "_service"})
 
 
@@ -60,6 +63,21 @@ class ServiceQuery:
     @strawberry.field(name="_service")
     def federation_service(self, info: strawberry.Info) -> Service:
         return Service(sdl=info.schema.as_str())
+
+
+class OneOperation(SchemaExtension):
+    """Refuses a document of several operations that doesn't say which; Strawberry would run the first."""
+
+    def on_validate(self) -> Iterator[None]:
+        """Look before the validation's errors are taken."""
+        context = self.execution_context
+        document = context.graphql_document
+        operations = [each for each in document.definitions if each.kind == OPERATION] if document else []
+        # Its public `operation_name` is the first operation's name when the request names none.
+        if len(operations) > 1 and context._provided_operation_name is None:
+            message = "The document has several operations; `operationName` must say which."
+            context.pre_execution_errors = [GraphQLError(message)]
+        yield
 
 
 class SubgraphSchema(strawberry.federation.Schema):
@@ -82,6 +100,7 @@ class SubgraphSchema(strawberry.federation.Schema):
             lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
             lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
             lambda: AddValidationRules([rule]),
+            OneOperation,
         ]
         super().__init__(
             query=query,
@@ -97,6 +116,9 @@ class SubgraphSchema(strawberry.federation.Schema):
     def sdl(self) -> str:
         """The SDL with federation directives, as the gateway composes it."""
         return polished(super().as_str())
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Nothing: the endpoint logs what clients may not read, and what they sent is nobody's to log."""
 
     def as_str(self) -> str:
         """The SDL with federation directives, as the gateway composes it."""

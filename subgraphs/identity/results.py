@@ -120,7 +120,11 @@ RevokeSessionResult = Annotated[
 
 async def attempt_throttled(context: Context, work: Awaitable[T]) -> T | TypedError | ThrottledError:
     """As `attempt`, for mutations that are counted."""
-    try:
-        return await attempt(context, work)
-    except ThrottledRefusal as refusal:
-        return ThrottledError(message=refusal.message, retry_after_seconds=refusal.retry_after)
+
+    async def counted() -> T | ThrottledError:
+        try:
+            return await work
+        except ThrottledRefusal as refusal:
+            return ThrottledError(message=refusal.message, retry_after_seconds=refusal.retry_after)
+
+    return await attempt(context, counted())

@@ -1,0 +1,1 @@
+"""The instance subgraph: runs of agents, and what comes of them."""

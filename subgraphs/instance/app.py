@@ -1,0 +1,27 @@
+"""Settings -> the instance subgraph's ASGI app."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+
+from subgraphs.common.app import Keys, Subgraph
+from subgraphs.common.caller import Caller
+from subgraphs.common.context import RequestFacts
+from subgraphs.instance.context import Context
+from subgraphs.instance.schema import build_schema, sdl
+from subgraphs.instance.service import InstanceService
+from subgraphs.instance.settings import InstanceSettings
+
+__all__ = ["create_app", "sdl"]
+
+
+def create_app(settings: InstanceSettings | None = None, *, jwks: Keys | None = None) -> Starlette:
+    """The app; `jwks` gives the gateway's public keys in place of the file or URL of the settings."""
+    settings = settings or InstanceSettings()
+    subgraph = Subgraph("instance", settings, settings.require_shared_database_url(), jwks)
+    service = InstanceService(subgraph.store, settings)
+
+    def context(caller: Caller, facts: RequestFacts) -> Context:
+        return Context(caller, subgraph.store, facts, service=service)
+
+    return subgraph.app(build_schema(settings), context)

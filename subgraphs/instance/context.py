@@ -1,0 +1,50 @@
+"""What the instance subgraph's resolvers find in `info.context`, and the loaders of one request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import strawberry
+
+from shared_schema.models import Instance
+from subgraphs.common.context import RequestContext, Store
+from subgraphs.common.loaders import ChildLoader, row_loader
+from subgraphs.instance import repository
+from subgraphs.instance.repository import InstanceOrder, Selection
+from subgraphs.instance.service import InstanceService
+
+
+class Loaders:
+    """Batches what the fields of one request read."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._owned: dict[tuple[Selection, InstanceOrder], ChildLoader] = {}
+        self.instances = row_loader(store, repository.instances_by_id)
+
+    def owned(self, selection: Selection, order: InstanceOrder) -> ChildLoader:
+        """Instances by owner, for one selection and order."""
+        loader = self._owned.get((selection, order))
+        if loader is None:
+            statement = repository.selected(selection)
+            loader = ChildLoader(self._store, statement, Instance.owner_id, repository.ORDERS[order])
+            self._owned[selection, order] = loader
+        return loader
+
+
+@dataclass(slots=True)
+class Context(RequestContext):
+    """The instance subgraph's request context."""
+
+    service: InstanceService = field(kw_only=True)
+    loaders: Loaders = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.renew_loaders()
+
+    def renew_loaders(self) -> None:
+        """Forget what was loaded."""
+        self.loaders = Loaders(self.store)
+
+
+Info = strawberry.Info[Context, None]

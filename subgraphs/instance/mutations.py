@@ -1,0 +1,77 @@
+"""The root fields of the instance subgraph that change something."""
+
+# mypy: disable-error-code="untyped-decorator"
+# (`strawberry.mutation` used as a decorator has no type of its own.)
+
+from __future__ import annotations
+
+import strawberry
+
+from subgraphs.common.ids import input_id
+from subgraphs.common.results import attempt
+from subgraphs.common.scalars import JSON
+from subgraphs.instance.context import Info
+from subgraphs.instance.results import (
+    CancelInstanceResult,
+    CancelInstanceSuccess,
+    CreateInstanceResult,
+    CreateInstanceSuccess,
+    DeleteInstanceResult,
+    DeleteInstanceSuccess,
+)
+from subgraphs.instance.service import NewInstance
+from subgraphs.instance.types import Instance
+
+
+@strawberry.input
+class CreateInstanceInput:
+    name: str | None = strawberry.field(
+        default=None, description="Yours to choose; else the template's or the agent's."
+    )
+    agent_id: strawberry.ID | None = strawberry.field(default=None, description="What to run; or `templateId`.")
+    template_id: strawberry.ID | None = strawberry.field(default=None, description="What to start from; or `agentId`.")
+    parameters: JSON | None = strawberry.field(
+        default=None,
+        description="An object, valid by the agent's `parametersSchema`; its members replace the template's.",
+    )
+    idempotency_key: str | None = strawberry.field(
+        default=None, description="The same request sent twice with one key makes one instance."
+    )
+
+
+@strawberry.type
+class Mutation:
+    """What the instance subgraph changes."""
+
+    @strawberry.mutation(description="Run an agent, with your parameters.")
+    async def create_instance(self, info: Info, input: CreateInstanceInput) -> CreateInstanceResult:
+        async def work() -> CreateInstanceSuccess:
+            agent_id, template_id = input.agent_id, input.template_id
+            wanted = NewInstance(
+                name=input.name,
+                agent_id=input_id("Agent", agent_id, "agentId") if agent_id else None,
+                template_id=input_id("Template", template_id, "templateId") if template_id else None,
+                parameters=input.parameters,
+                idempotency_key=input.idempotency_key,
+            )
+            row = await info.context.service.create(info.context.caller, wanted)
+            return CreateInstanceSuccess(instance=Instance.of(row))
+
+        return await attempt(info.context, work())
+
+    @strawberry.mutation(description="End one of your instances before it is done.")
+    async def cancel_instance(self, info: Info, id: strawberry.ID) -> CancelInstanceResult:
+        async def work() -> CancelInstanceSuccess:
+            row = await info.context.service.cancel(info.context.caller, input_id("Instance", id))
+            return CancelInstanceSuccess(instance=Instance.of(row))
+
+        return await attempt(info.context, work())
+
+    @strawberry.mutation(description="Delete one of your instances, once it has ended.")
+    async def delete_instance(self, info: Info, id: strawberry.ID) -> DeleteInstanceResult:
+        async def work() -> DeleteInstanceSuccess:
+            row = await info.context.service.delete(info.context.caller, input_id("Instance", id))
+            instance = Instance.of(row)
+            return DeleteInstanceSuccess(id=instance.id, instance=instance)
+
+        return await attempt(info.context, work())

@@ -1,0 +1,101 @@
+"""Every query of the instance subgraph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared_schema.models import Agent, Instance, Template
+from shared_schema.states import TERMINAL, InstanceStatus
+from subgraphs.common.pagination import Order, count_all
+
+
+class InstanceOrder(Enum):
+    """How lists of instances may run."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    NAME = "name"
+    NAME_DESCENDING = "name-descending"
+
+
+ORDERS: dict[InstanceOrder, Order[Instance]] = {
+    InstanceOrder.NEWEST: Order("newest", Instance.created_at, Instance.id, descending=True),
+    InstanceOrder.OLDEST: Order("oldest", Instance.created_at, Instance.id, descending=False),
+    InstanceOrder.NAME: Order("name", Instance.name, Instance.id, descending=False),
+    InstanceOrder.NAME_DESCENDING: Order("name-descending", Instance.name, Instance.id, descending=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which instances a list shows; also the key by which equal lists of one request are loaded together."""
+
+    status: InstanceStatus | None = None
+    agent_id: UUID | None = None
+
+
+def living() -> Select[Instance]:
+    """Instances that were not deleted."""
+    return select(Instance).where(Instance.deleted_at.is_(None))
+
+
+def selected(selection: Selection) -> Select[Instance]:
+    """The living instances of a selection, of all owners."""
+    found = living()
+    if selection.status is not None:
+        found = found.where(Instance.status == selection.status)
+    if selection.agent_id is not None:
+        found = found.where(Instance.agent_id == selection.agent_id)
+    return found
+
+
+async def instances_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, Instance]:
+    """The living instances with these ids, in one query."""
+    return {row.id: row for row in await session.scalars(living().where(Instance.id.in_(ids)))}
+
+
+async def lock_instance(session: AsyncSession, instance_id: UUID) -> Instance | None:
+    """The living instance, locked until the unit of work ends."""
+    found = living().where(Instance.id == instance_id).with_for_update()
+    return (await session.scalars(found)).one_or_none()
+
+
+async def lock_owner(session: AsyncSession, owner_id: UUID) -> None:
+    """Let one unit of work at a time count and add instances of an owner (no row of theirs is here to lock)."""
+    key = int.from_bytes(owner_id.bytes[-8:], signed=True)
+    await session.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+async def active_count(session: AsyncSession, owner_id: UUID) -> int:
+    """How many of the owner's instances wait or run."""
+    active = [status for status in InstanceStatus if status not in TERMINAL]
+    return await count_all(session, living().where(Instance.owner_id == owner_id, Instance.status.in_(active)))
+
+
+async def instance_by_idempotency_key(session: AsyncSession, owner_id: UUID, key: str) -> Instance | None:
+    """The instance that the owner made with this key, deleted or not."""
+    found = select(Instance).where(Instance.owner_id == owner_id, Instance.idempotency_key == key)
+    return (await session.scalars(found)).one_or_none()
+
+
+async def agent(session: AsyncSession, agent_id: UUID) -> Agent | None:
+    """The agent, locked against being retired until the unit of work ends."""
+    return await session.get(Agent, agent_id, with_for_update={"read": True})
+
+
+async def template(session: AsyncSession, template_id: UUID) -> Template | None:
+    """The template."""
+    return await session.get(Template, template_id)
+
+
+async def database_now(session: AsyncSession) -> datetime:
+    """The time by the database's clock."""
+    now: datetime = (await session.execute(select(func.now()))).scalar_one()
+    return now

@@ -1,0 +1,52 @@
+"""What the instance subgraph's mutations answer: a success type each, in a union with the typed errors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+
+from subgraphs.common.results import (
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    UnauthenticatedError,
+    ValidationError,
+)
+from subgraphs.instance.types import Instance
+
+
+@strawberry.type
+class CreateInstanceSuccess:
+    instance: Instance
+
+
+CreateInstanceResult = Annotated[
+    CreateInstanceSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
+    strawberry.union("CreateInstanceResult"),
+]
+
+
+@strawberry.type
+class CancelInstanceSuccess:
+    instance: Instance = strawberry.field(
+        description="Ended if it was waiting; if it runs, `cancelRequestedAt` is set and its worker ends it."
+    )
+
+
+CancelInstanceResult = Annotated[
+    CancelInstanceSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
+    strawberry.union("CancelInstanceResult"),
+]
+
+
+@strawberry.type
+class DeleteInstanceSuccess:
+    id: strawberry.ID = strawberry.field(description="What is gone.")
+    instance: Instance = strawberry.field(description="As it was.")
+
+
+DeleteInstanceResult = Annotated[
+    DeleteInstanceSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
+    strawberry.union("DeleteInstanceResult"),
+]

@@ -1,0 +1,18 @@
+"""Environment -> the instance subgraph's settings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from subgraphs.common.settings import SubgraphSettings
+
+
+class InstanceSettings(SubgraphSettings):
+    """Names in the environment begin with `BOTBERI_`."""
+
+    # Instances of one account that may wait or run at once.
+    instances_active_per_account: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    # How large the parameters of one instance may be, as JSON.
+    instance_max_parameters_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 256 * 1024

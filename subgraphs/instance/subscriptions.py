@@ -1,0 +1,43 @@
+"""The subscription fields: declared here, fed by the gateway from the event bus."""
+
+# mypy: disable-error-code="untyped-decorator"
+# (`strawberry.subscription` used as a decorator has no type of its own.)
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import strawberry
+
+from subgraphs.common.errors import PublicError
+from subgraphs.common.event_source import EventSource
+from subgraphs.instance.types import Instance
+
+
+class FedByGateway(PublicError):
+    """Somebody subscribed here instead of at the gateway."""
+
+    code = "SUBSCRIBE_AT_GATEWAY"
+
+
+@strawberry.type
+class Subscription:
+    """What the gateway streams."""
+
+    @strawberry.subscription(
+        description="One instance: its present state at once, then every change until it has ended.",
+        directives=[
+            EventSource(topics=["instance.*"], where=["id=$id"], version="version", until="isTerminal", snapshot=True)
+        ],
+    )
+    async def instance_updated(self, id: strawberry.ID) -> AsyncGenerator[Instance | None, None]:
+        raise FedByGateway("The gateway feeds this field from events; subscribe there.")
+        yield None
+
+    @strawberry.subscription(
+        description="Every change of any of your instances.",
+        directives=[EventSource(topics=["instance.*"], where=["owner=@subject"], version="version")],
+    )
+    async def instances_updated(self) -> AsyncGenerator[Instance | None, None]:
+        raise FedByGateway("The gateway feeds this field from events; subscribe there.")
+        yield None

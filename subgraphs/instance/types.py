@@ -1,0 +1,159 @@
+"""The GraphQL types of the instance subgraph: runs, and the entities of others that they point at."""
+
+# mypy: disable-error-code="untyped-decorator"
+# (`strawberry.field` used as a decorator has no type of its own.)
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
+
+from shared_schema import models, states
+from shared_schema.ids import to_global_id
+from subgraphs.common.caller import Scope
+from subgraphs.common.connection import After, Before, Connection, First, Last
+from subgraphs.common.errors import Forbidden
+from subgraphs.common.ids import argument_id, reference_id
+from subgraphs.common.pagination import PageRequest
+from subgraphs.common.scalars import JSON
+from subgraphs.common.schema import REFERENCE
+from subgraphs.instance.context import Info
+from subgraphs.instance.repository import InstanceOrder, Selection
+from subgraphs.instance.service import visible
+
+strawberry.enum(
+    states.InstanceStatus,
+    name="InstanceStatus",
+    description="Where a run stands: PENDING, QUEUED, RUNNING, then one of the four ends.",
+)
+strawberry.enum(InstanceOrder, name="InstanceOrder", description="How lists of instances run.")
+
+OrderBy = Annotated[InstanceOrder, strawberry.argument(description="How the list runs.")]
+
+
+@strawberry.input(description="Which instances; everything given has to hold.")
+class InstanceFilter:
+    status: states.InstanceStatus | None = None
+    agent_id: strawberry.ID | None = None
+
+    def selection(self) -> Selection:
+        """What the filter selects."""
+        agent_id = argument_id("Agent", self.agent_id, "filter.agentId") if self.agent_id else None
+        return Selection(status=self.status, agent_id=agent_id)
+
+
+@strawberry.federation.type(keys=[REFERENCE])
+class Agent:
+    id: strawberry.ID
+
+
+@strawberry.federation.type(keys=[REFERENCE])
+class Template:
+    id: strawberry.ID
+
+
+@strawberry.type(description="Why an instance failed.")
+class InstanceError:
+    code: str = strawberry.field(description="For programs.")
+    message: str = strawberry.field(description="For people.")
+
+
+@strawberry.federation.type(keys=["id"], description="One run of an agent, with its owner's parameters.")
+class Instance:
+    id: strawberry.ID
+    name: str
+    status: states.InstanceStatus
+    progress: float = strawberry.field(description="From 0 to 1.")
+    progress_message: str | None
+    version: int = strawberry.field(description="Grows with every change.")
+    parameters: JSON
+    result: JSON | None = strawberry.field(description="What the agent found, once it has succeeded.")
+    error: InstanceError | None = strawberry.field(description="Why it failed, if it did.")
+    attempt: int = strawberry.field(description="How often a worker has taken it up.")
+    agent: Agent
+    template: Template | None = strawberry.field(description="The template that it was started from.")
+    owner: Account
+    created_at: datetime
+    updated_at: datetime
+    queued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested_at: datetime | None
+    is_terminal: bool = strawberry.field(description="Whether it has ended, one way or another.")
+
+    @classmethod
+    def of(cls, row: models.Instance) -> Instance:
+        """The instance as clients see it."""
+        error = None
+        if row.error_code is not None:
+            error = InstanceError(code=row.error_code, message=row.error_message or row.error_code)
+        template = None
+        if row.template_id is not None:
+            template = Template(id=strawberry.ID(to_global_id("Template", row.template_id)))
+        return cls(
+            id=strawberry.ID(to_global_id("Instance", row.id)),
+            name=row.name,
+            status=row.status,
+            progress=row.progress,
+            progress_message=row.progress_message,
+            version=row.version,
+            parameters=JSON(row.parameters),
+            result=JSON(row.result) if row.result is not None else None,
+            error=error,
+            attempt=row.attempt,
+            agent=Agent(id=strawberry.ID(to_global_id("Agent", row.agent_id))),
+            template=template,
+            owner=Account.of(row.owner_id),
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            queued_at=row.queued_at,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            cancel_requested_at=row.cancel_requested_at,
+            is_terminal=row.status.is_terminal,
+        )
+
+    @classmethod
+    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Instance | None:
+        """The instance, if the caller may see it; all of a request's come in one query."""
+        instance_id = reference_id("Instance", id)
+        row = await info.context.loaders.instances.load(instance_id) if instance_id else None
+        row = visible(info.context.caller, row)
+        return cls.of(row) if row else None
+
+
+@strawberry.federation.type(keys=["id"])
+class Account:
+    id: strawberry.ID
+    account_id: strawberry.Private[UUID]
+
+    @classmethod
+    def of(cls, account_id: UUID) -> Account:
+        """The account as the owner of instances."""
+        return cls(id=strawberry.ID(to_global_id("Account", account_id)), account_id=account_id)
+
+    @classmethod
+    def resolve_reference(cls, id: strawberry.ID) -> Account | None:
+        """The account that identity speaks of."""
+        account_id = reference_id("Account", id)
+        return cls.of(account_id) if account_id else None
+
+    @strawberry.field(description="The account's instances; for the account itself and admins.")
+    async def instances(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: InstanceFilter | None = None,
+        order_by: OrderBy = InstanceOrder.NEWEST,
+    ) -> Connection[Instance]:
+        if not info.context.caller.may_read(self.account_id, Scope.INSTANCES_READ):
+            raise Forbidden("Only the account itself and admins may see this.")
+        request = PageRequest.of(first, after, last, before)
+        loader = info.context.loaders.owned((filter or InstanceFilter()).selection(), order_by)
+        return await loader.connection(self.account_id, request, Instance.of)

@@ -1,0 +1,317 @@
+"""The instance subgraph over HTTP: starting, seeing, cancelling and deleting runs, and whose they are."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from shared_schema.ids import from_global_id, new_id, to_global_id
+from shared_schema.models import Instance, SharedOutbox
+from shared_schema.states import InstanceStatus
+from tests.subgraphs.conftest import Client, add_agent, add_template
+
+FIELDS = """id name status progress progressMessage version parameters result error { code message } attempt
+  agent { id } template { id } owner { id } createdAt updatedAt startedAt finishedAt cancelRequestedAt isTerminal"""
+ERRORS = "... on Error { message } ... on ValidationError { fields { path message } }"
+CREATE = f"""mutation ($input: CreateInstanceInput!) {{ createInstance(input: $input) {{ __typename
+  ... on CreateInstanceSuccess {{ instance {{ {FIELDS} }} }} {ERRORS} }} }}"""
+CANCEL = f"""mutation ($id: ID!) {{ cancelInstance(id: $id) {{ __typename
+  ... on CancelInstanceSuccess {{ instance {{ {FIELDS} }} }} {ERRORS} }} }}"""
+DELETE = f"""mutation ($id: ID!) {{ deleteInstance(id: $id) {{ __typename
+  ... on DeleteInstanceSuccess {{ id instance {{ name }} }} {ERRORS} }} }}"""
+ONE = "query ($id: ID!) { instance(id: $id) { id name status } }"
+
+
+async def create(client: Client, owner: UUID, **given: Any) -> Any:
+    data = await client.ask(CREATE, {"input": given}, account_id=owner)
+    return data["createInstance"]
+
+
+async def made(client: Client, owner: UUID, **given: Any) -> UUID:
+    """A new instance's row id."""
+    if "agentId" not in given:
+        given["agentId"] = to_global_id("Agent", (await add_agent(client)).id)
+    answer = await create(client, owner, parameters={"texts": ["a"]}, **given)
+    assert answer["__typename"] == "CreateInstanceSuccess", answer
+    return from_global_id("Instance", answer["instance"]["id"])
+
+
+async def put(client: Client, instance_id: UUID, *statuses: str, **values: Any) -> None:
+    """Do to an instance what a worker does."""
+    for status in statuses:
+        async with client.store.unit_of_work() as session:
+            row = await session.get_one(Instance, instance_id)
+            row.status = InstanceStatus(status)
+            for name, value in values.items():
+                setattr(row, name, value)
+
+
+async def test_an_instance_of_an_agent(instance: Client) -> None:
+    owner, agent = new_id(), await add_agent(instance)
+    answer = await create(
+        instance, owner, name=" Mine ", agentId=to_global_id("Agent", agent.id), parameters={"texts": ["good"]}
+    )
+    row = answer["instance"]
+    instance_id = from_global_id("Instance", row["id"])
+    assert row["name"] == "Mine"
+    assert row["status"] == "PENDING"
+    assert row["isTerminal"] is False
+    assert row["parameters"] == {"texts": ["good"]}
+    assert row["agent"] == {"id": to_global_id("Agent", agent.id)}
+    assert row["owner"] == {"id": to_global_id("Account", owner)}
+    assert row["template"] is None
+    async with instance.store.read() as session:
+        found = select(SharedOutbox.event_type).where(SharedOutbox.aggregate_id == instance_id)
+        assert (await session.scalars(found)).all() == ["instance.created"]
+
+
+async def test_an_instance_of_a_template_overrides_its_parameters(instance: Client) -> None:
+    owner, agent = new_id(), await add_agent(instance)
+    template = await add_template(instance, agent)
+    template_id = to_global_id("Template", template.id)
+    row = (await create(instance, owner, templateId=template_id, parameters={"top": 5}))["instance"]
+    assert row["parameters"] == {"texts": ["good"], "top": 5}
+    assert row["name"] == "Reviews"
+    assert row["template"] == {"id": template_id}
+    assert row["agent"] == {"id": to_global_id("Agent", agent.id)}
+    row = (await create(instance, owner, templateId=template_id))["instance"]
+    assert row["parameters"] == {"texts": ["good"], "top": 3}
+
+
+@pytest.mark.parametrize(
+    ("given", "paths"),
+    [
+        ({"parameters": {}}, [["parameters", "texts"]]),
+        ({}, [["parameters", "texts"]]),
+        ({"parameters": {"texts": []}}, [["parameters", "texts"]]),
+        ({"parameters": {"texts": ["a", 1, None]}}, [["parameters", "texts", "1"], ["parameters", "texts", "2"]]),
+        ({"parameters": {"texts": ["a"], "top": 0}}, [["parameters", "top"]]),
+        ({"parameters": {"texts": ["a"], "surplus": 1}}, [["parameters"]]),
+        ({"parameters": ["texts"]}, [["parameters"]]),
+        ({"parameters": "texts"}, [["parameters"]]),
+        ({"parameters": {"texts": ["x" * 300_000]}}, [["parameters"]]),
+        ({"parameters": {"texts": ["a"]}, "name": "x" * 121}, [["name"]]),
+        ({"parameters": {"texts": ["a"]}, "name": "a\tb"}, [["name"]]),
+        ({"parameters": {"texts": ["a"]}, "idempotencyKey": ""}, [["idempotencyKey"]]),
+        ({"parameters": {"texts": ["a"]}, "agentId": None}, [["agentId"]]),
+        ({"parameters": {"texts": ["a"]}, "agentId": "nonsense"}, [["agentId"]]),
+        ({"parameters": {"texts": ["a"]}, "templateId": to_global_id("Template", new_id())}, [["agentId"]]),
+    ],
+)
+async def test_create_names_what_is_wrong(instance: Client, given: dict[str, Any], paths: list[list[str]]) -> None:
+    agent = await add_agent(instance)
+    answer = await create(instance, new_id(), **{"agentId": to_global_id("Agent", agent.id), **given})
+    assert answer["__typename"] == "ValidationError"
+    assert [field["path"] for field in answer["fields"]] == paths
+
+
+@pytest.mark.parametrize(
+    ("agent_status", "template_status", "answer"),
+    [
+        ("DRAFT", None, "NotFoundError"),
+        ("RETIRED", None, "ConflictError"),
+        ("PUBLISHED", "DRAFT", "NotFoundError"),
+        ("PUBLISHED", "RETIRED", "ConflictError"),
+        ("RETIRED", "PUBLISHED", "ConflictError"),
+        (None, None, "NotFoundError"),
+    ],
+)
+async def test_only_what_is_published_starts(
+    instance: Client, agent_status: str | None, template_status: str | None, answer: str
+) -> None:
+    given: dict[str, Any] = {"agentId": to_global_id("Agent", new_id())}
+    if agent_status:
+        agent = await add_agent(instance, agent_status)
+        given = {"agentId": to_global_id("Agent", agent.id)}
+        if template_status:
+            template = await add_template(instance, agent, template_status)
+            given = {"templateId": to_global_id("Template", template.id)}
+    made = await create(instance, new_id(), parameters={"texts": ["a"]}, **given)
+    assert made["__typename"] == answer
+
+
+async def test_an_account_has_only_so_many_active_instances(instance: Client) -> None:
+    owner = new_id()
+    agent_id = to_global_id("Agent", (await add_agent(instance)).id)
+    ids = [await made(instance, owner, agentId=agent_id) for _ in range(5)]
+    refused = await create(instance, owner, agentId=agent_id, parameters={"texts": ["a"]})
+    assert refused["__typename"] == "ConflictError"
+    await made(instance, new_id(), agentId=agent_id)
+    await put(instance, ids[0], "RUNNING", "SUCCEEDED")
+    await made(instance, owner, agentId=agent_id)
+
+
+async def test_the_same_request_sent_twice_makes_one_instance(instance: Client) -> None:
+    owner = new_id()
+    agent_id = to_global_id("Agent", (await add_agent(instance)).id)
+    given = {"agentId": agent_id, "parameters": {"texts": ["a"]}, "idempotencyKey": "k1"}
+    first, second = await create(instance, owner, **given), await create(instance, owner, **given)
+    assert first == second
+    other = await create(instance, owner, **{**given, "parameters": {"texts": ["b"]}})
+    assert other["__typename"] == "ConflictError"
+    strangers = await create(instance, new_id(), **given)
+    assert strangers["instance"]["id"] != first["instance"]["id"]
+
+
+async def test_cancel_ends_what_waits_and_asks_what_runs(instance: Client) -> None:
+    owner = new_id()
+    waiting, running, done = [await made(instance, owner) for _ in range(3)]
+    await put(instance, running, "QUEUED", "RUNNING")
+    await put(instance, done, "RUNNING", "FAILED", error_code="X", error_message="why")
+
+    async def cancel(instance_id: UUID) -> Any:
+        data = await instance.ask(CANCEL, {"id": to_global_id("Instance", instance_id)}, account_id=owner)
+        return data["cancelInstance"]
+
+    ended = (await cancel(waiting))["instance"]
+    assert (ended["status"], ended["isTerminal"]) == ("CANCELLED", True)
+    assert ended["finishedAt"]
+    asked = (await cancel(running))["instance"]
+    assert (asked["status"], asked["isTerminal"]) == ("RUNNING", False)
+    assert asked["cancelRequestedAt"]
+    assert (await cancel(running))["instance"]["cancelRequestedAt"] == asked["cancelRequestedAt"]
+    for each in (waiting, done):
+        assert (await cancel(each))["__typename"] == "ConflictError"
+
+
+async def test_delete_hides_what_has_ended(instance: Client) -> None:
+    owner = new_id()
+    instance_id = await made(instance, owner)
+    variables = {"id": to_global_id("Instance", instance_id)}
+    early = await instance.ask(DELETE, variables, account_id=owner)
+    assert early["deleteInstance"]["__typename"] == "ConflictError"
+    await put(instance, instance_id, "RUNNING", "SUCCEEDED", result={"mood": "good"})
+    gone = await instance.ask(DELETE, variables, account_id=owner)
+    assert gone["deleteInstance"]["id"] == variables["id"]
+    assert await instance.ask(ONE, variables, account_id=owner) == {"instance": None}
+    assert await instance.entities("Instance", [instance_id], "{ id }", account_id=owner) == [None]
+    data = await instance.ask("{ instances { totalCount nodes { id } } }", account_id=owner)
+    assert data == {"instances": {"totalCount": 0, "nodes": []}}
+    again = await instance.ask(DELETE, variables, account_id=owner)
+    assert again["deleteInstance"]["__typename"] == "NotFoundError"
+
+
+OWNER, OTHER = new_id(), new_id()
+WHO: dict[str, dict[str, Any]] = {
+    "anonymous": {},
+    "owner": {"account_id": OWNER},
+    "owner's key without scopes": {"account_id": OWNER, "scopes": []},
+    "owner's key that reads": {"account_id": OWNER, "scopes": ["instances:read"]},
+    "other": {"account_id": OTHER},
+    "admin": {"account_id": OTHER, "role": "admin"},
+    "admin's key without scopes": {"account_id": OTHER, "role": "admin", "scopes": []},
+}
+# Who -> sees it, lists Account.instances, may list their own, and what cancelling and deleting answer.
+MATRIX = [
+    ("anonymous", False, False, "UNAUTHENTICATED", "UnauthenticatedError"),
+    ("owner", True, True, None, None),
+    ("owner's key without scopes", False, False, "FORBIDDEN", "ForbiddenError"),
+    ("owner's key that reads", True, True, None, "ForbiddenError"),
+    ("other", False, False, None, "NotFoundError"),
+    ("admin", True, True, None, "NotFoundError"),
+    ("admin's key without scopes", False, False, "FORBIDDEN", "ForbiddenError"),
+]
+
+
+@pytest.mark.parametrize(("name", "sees", "lists", "own", "changes"), MATRIX)
+async def test_who_may_do_what(
+    instance: Client, name: str, sees: bool, lists: bool, own: str | None, changes: str | None
+) -> None:
+    who = WHO[name]
+    instance_id = await made(instance, OWNER)
+    variables = {"id": to_global_id("Instance", instance_id)}
+    assert ((await instance.ask(ONE, variables, **who))["instance"] is not None) is sees
+    (entity,) = await instance.entities("Instance", [instance_id], "{ status }", **who)
+    assert (entity is not None) is sees
+
+    representation = {"__typename": "Account", "id": to_global_id("Account", OWNER)}
+    query = """query ($r: [_Any!]!) { _entities(representations: $r) {
+      ... on Account { id instances { totalCount nodes { id } } } } }"""
+    answer = (await instance.post(query, {"r": [representation]}, **who)).json()
+    if lists:
+        listed = answer["data"]["_entities"][0]["instances"]["nodes"]
+        assert variables["id"] in [node["id"] for node in listed]
+    else:
+        assert answer["data"]["_entities"] == [None]
+        assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+        assert answer["errors"][0]["path"] == ["_entities", 0, "instances"]
+
+    answer = (await instance.post("{ instances { nodes { id } } }", **who)).json()
+    if own:
+        assert answer["errors"][0]["extensions"]["code"] == own
+    else:
+        mine = [node["id"] for node in answer["data"]["instances"]["nodes"]]
+        assert (variables["id"] in mine) is (who["account_id"] == OWNER)
+
+    for mutation, field in ((CANCEL, "cancelInstance"), (DELETE, "deleteInstance")):
+        kind = (await instance.ask(mutation, variables, **who))[field]["__typename"]
+        assert kind == (changes or f"{field[0].upper()}{field[1:]}Success")
+    if changes:
+        await put(instance, instance_id, "CANCELLED")
+
+
+async def test_create_needs_somebody_with_the_scope(instance: Client) -> None:
+    given = {"agentId": to_global_id("Agent", (await add_agent(instance)).id), "parameters": {"texts": ["a"]}}
+    for who, answer in (
+        ({}, "UnauthenticatedError"),
+        ({"account_id": OWNER, "scopes": ["instances:read"]}, "ForbiddenError"),
+    ):
+        data = await instance.ask(CREATE, {"input": given}, **who)
+        assert data["createInstance"]["__typename"] == answer
+
+
+async def test_result_error_and_filters(instance: Client) -> None:
+    owner = new_id()
+    agent = await add_agent(instance)
+    ok = await made(instance, owner, agentId=to_global_id("Agent", agent.id), name="B")
+    failed = await made(instance, owner, name="A")
+    await put(instance, ok, "RUNNING", "SUCCEEDED", result={"n": 2**70}, progress=1.0)
+    await put(instance, failed, "RUNNING", "FAILED", error_code="BAD_TABLE", error_message="No columns.")
+    query = """query ($f: InstanceFilter, $o: InstanceOrder! = NEWEST) { instances(filter: $f, orderBy: $o) {
+      totalCount nodes { id result error { code message } } } }"""
+
+    async def listed(order: str = "NEWEST", **filters: Any) -> Any:
+        data = await instance.ask(query, {"f": filters, "o": order}, account_id=owner)
+        return data["instances"]
+
+    (row,) = (await listed(status="SUCCEEDED"))["nodes"]
+    assert row["result"] == {"n": 2**70}
+    assert row["error"] is None
+    (row,) = (await listed(status="FAILED"))["nodes"]
+    assert row["error"] == {"code": "BAD_TABLE", "message": "No columns."}
+    assert (await listed(agentId=to_global_id("Agent", agent.id)))["totalCount"] == 1
+    assert (await listed(status="RUNNING"))["totalCount"] == 0
+    ids = [to_global_id("Instance", each) for each in (ok, failed)]
+    for order, expected in (("NEWEST", ids[::-1]), ("OLDEST", ids), ("NAME", ids[::-1]), ("NAME_DESCENDING", ids)):
+        assert [node["id"] for node in (await listed(order))["nodes"]] == expected, order
+
+
+async def test_entities_take_one_query(instance: Client) -> None:
+    owner = new_id()
+    ids = [await made(instance, owner) for _ in range(5)]
+    for some in (ids[:1], ids):
+        with instance.counting() as statements:
+            rows = await instance.entities(
+                "Instance", [*some, new_id()], "{ id status agent { id } owner { id } }", account_id=owner
+            )
+        assert [row and from_global_id("Instance", row["id"]) for row in rows] == [*some, None]
+        assert len(statements) == 1
+
+
+async def test_lists_of_many_accounts_take_two_queries(instance: Client) -> None:
+    owners = [new_id() for _ in range(4)]
+    for owner in owners:
+        await made(instance, owner)
+    with instance.counting() as statements:
+        rows = await instance.entities(
+            "Account", owners, "{ instances { totalCount nodes { id } } }", account_id=new_id(), role="admin"
+        )
+    assert [row and row["instances"]["totalCount"] for row in rows] == [1, 1, 1, 1]
+    assert len(statements) == 2
+
+
+async def test_subscriptions_are_the_gateways(instance: Client) -> None:
+    answer = await instance.post("subscription { instancesUpdated { id } }", account_id=new_id())
+    assert answer.status == 400
+    assert answer.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"

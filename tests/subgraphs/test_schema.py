@@ -1,0 +1,61 @@
+"""Each subgraph's printed SDL, against `schema.graphql` and against what the supergraph needs."""
+
+from pathlib import Path
+
+import pytest
+from graphql import build_schema, parse
+
+import subgraphs
+from subgraphs.catalog.schema import sdl as catalog_sdl
+from subgraphs.identity.schema import sdl as identity_sdl
+from subgraphs.instance.schema import sdl as instance_sdl
+from tests.subgraphs.conftest import Client
+
+SDLS = {"identity": identity_sdl, "catalog": catalog_sdl, "instance": instance_sdl}
+CONTRACTS = Path(subgraphs.__file__).parents[1] / "docs/architecture/contracts.md"
+
+FEDERATION = """
+scalar FieldSet
+scalar LinkImport
+directive @key(fields: FieldSet!, resolvable: Boolean = true) repeatable on OBJECT | INTERFACE
+directive @shareable repeatable on OBJECT | FIELD_DEFINITION
+directive @link(url: String!, import: [LinkImport]) repeatable on SCHEMA
+directive @composeDirective(name: String!) repeatable on SCHEMA
+"""
+
+
+@pytest.mark.parametrize("name", SDLS)
+def test_schema_graphql_is_what_the_code_says(name: str) -> None:
+    path = Path(subgraphs.__file__).parent / name / "schema.graphql"
+    assert path.read_text() == SDLS[name](), f"run: python -m subgraphs.{name} print-schema --write"
+
+
+@pytest.mark.parametrize("name", SDLS)
+def test_the_sdl_is_a_valid_schema(name: str) -> None:
+    build_schema(FEDERATION + SDLS[name]())
+
+
+def test_the_event_source_directive_is_the_contracts() -> None:
+    text = CONTRACTS.read_text()
+    specified = text[text.index("directive @eventSource") :].split("```")[0]
+    definitions = parse(instance_sdl(), no_location=True).definitions
+    (wanted,) = parse(specified, no_location=True).definitions
+    (printed,) = [each for each in definitions if each.kind == "directive_definition"]
+    assert printed.arguments == wanted.arguments
+    assert printed.locations == wanted.locations
+    sdl = instance_sdl()
+    assert '@composeDirective(name: "@eventSource")' in sdl
+    assert '@link(url: "https://specs.botberi.dev/events/v1.0", import: ["@eventSource"])' in sdl
+    assert (
+        'instanceUpdated(id: ID!): Instance @eventSource(topics: ["instance.*"], where: ["id=$id"], '
+        'version: "version", until: "isTerminal", snapshot: true)'
+    ) in sdl
+    assert (
+        'instancesUpdated: Instance @eventSource(topics: ["instance.*"], where: ["owner=@subject"], version: "version")'
+        in sdl
+    )
+
+
+async def test_the_service_field_answers_the_same_sdl(identity: Client, catalog: Client, instance: Client) -> None:
+    for client in (identity, catalog, instance):
+        assert await client.ask("{ _service { sdl } }") == {"_service": {"sdl": SDLS[client.name]()}}
