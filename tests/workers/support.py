@@ -72,7 +72,8 @@ class Rows:
             "parameters": Jsonb(dict(parameters)),
         }
         self.execute(
-            "INSERT INTO instances (id, owner_id, agent_id, name, parameters) VALUES (%s, %s, %s, %s, %s)", *values.values()
+            "INSERT INTO instances (id, owner_id, agent_id, name, parameters) VALUES (%s, %s, %s, %s, %s)",
+            *values.values(),
         )
         if columns:
             assignments = ", ".join(f"{name} = %s" for name in columns)

@@ -1,0 +1,209 @@
+"""A claimed run in its child process: results, errors, cancel, deadline, crashes, a database that goes away."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.workers.support import Rows
+from workers.process import ChildProcess
+from workers.runs import RunStore
+from workers.settings import WorkerSettings
+from workers.supervise import Supervisor
+
+SAY = "import json,sys,time,os;order=json.loads(sys.stdin.readline());say=lambda **m:print(json.dumps(m),flush=True);"
+TEXTS = {"texts": ["Good."]}
+
+
+def child(code: str) -> Callable[[str, dict[str, Any], int], ChildProcess]:
+    """A child that does what `code` says instead of a workflow."""
+
+    def spawn(workflow: str, parameters: dict[str, Any], limit: int) -> ChildProcess:
+        return ChildProcess(workflow, parameters, max_line_bytes=limit, command=(sys.executable, "-c", SAY + code))
+
+    return spawn
+
+
+def carry_out(
+    rows: Rows, store: RunStore, settings: WorkerSettings, code: str | None = None, **changes: Any
+) -> tuple[str, dict[str, Any]]:
+    claim = store.claim(rows.instance(changes.pop("workflow", "text-insights"), changes.pop("parameters", TEXTS)), "me")
+    assert claim is not None
+    settings = settings.model_copy(update=changes)
+    arguments = {} if code is None else {"spawn": child(code)}
+    outcome = Supervisor(claim, store, settings, **arguments).carry_out()
+    return outcome, rows.get(claim.run.instance_id)
+
+
+def test_a_real_workflow_succeeds(rows: Rows, store: RunStore, settings: WorkerSettings) -> None:
+    outcome, row = carry_out(rows, store, settings, parameters={"texts": ["I love it.", "I hate it."]})
+    assert outcome == row["status"] == "SUCCEEDED"
+    assert [text["label"] for text in row["result"]["texts"]] == ["positive", "negative"]
+    assert row["progress"] == 1
+
+
+@pytest.mark.parametrize(
+    ("workflow", "parameters", "code", "words"),
+    [
+        ("text-insights", {"texts": []}, "INVALID_PARAMETERS", "texts"),
+        ("text-insights", {"texts": ["x"], "nonsense": 1}, "INVALID_PARAMETERS", "nonsense"),
+        ("text-insights", {"texts": ["…"]}, "NO_WORDS", "no word"),
+        ("table-clusters", {"csv": "a,b\n1,2\n3\n"}, "RAGGED_CSV", "Line 3"),
+        ("no-such-workflow", {}, "UNKNOWN_WORKFLOW", "no-such-workflow"),
+    ],
+)
+def test_the_owner_is_told_what_is_wrong(
+    rows: Rows,
+    store: RunStore,
+    settings: WorkerSettings,
+    workflow: str,
+    parameters: dict[str, Any],
+    code: str,
+    words: str,
+) -> None:
+    outcome, row = carry_out(rows, store, settings, workflow=workflow, parameters=parameters)
+    assert outcome == row["status"] == "FAILED"
+    assert row["error_code"] == code
+    assert words in row["error_message"]
+    assert row["result"] is None
+
+
+@pytest.mark.parametrize(
+    ("does", "status", "code"),
+    [
+        ("say(kind='result', result={'n': 1})", "SUCCEEDED", None),
+        ("say(kind='cancelled')", "CANCELLED", "CANCELLED"),
+        ("say(kind='error', code='INTERNAL', message='')", "FAILED", "INTERNAL"),
+        ("print('no json', flush=True)", "FAILED", "INTERNAL"),
+        ("say(kind='result', result={'n': 'x' * 5000})", "FAILED", "RESULT_TOO_LARGE"),
+        ("print('x' * 100000, flush=True)", "FAILED", "RESULT_TOO_LARGE"),
+        ("say(kind='result', result={'n': '\\0'})", "FAILED", "RESULT_NOT_STORABLE"),
+        ("time.sleep(60)", "TIMED_OUT", "TIMED_OUT"),
+        ("sys.exit(9)", "QUEUED", None),
+        ("os.kill(os.getpid(), 11)", "QUEUED", None),
+    ],
+)
+def test_every_end_of_a_child_is_an_end_of_the_run(
+    rows: Rows, store: RunStore, settings: WorkerSettings, does: str, status: str, code: str | None
+) -> None:
+    _, row = carry_out(rows, store, settings, does, run_timeout_seconds=2.0, run_result_max_bytes=2_000)
+    assert (row["status"], row["error_code"]) == (status, code)
+
+
+def test_a_child_that_crashes_in_its_last_attempt_fails_the_run(
+    rows: Rows, store: RunStore, settings: WorkerSettings
+) -> None:
+    instance_id = rows.instance("text-insights", TEXTS, attempt=2)
+    claim = store.claim(instance_id, "me")
+    assert claim is not None
+    assert Supervisor(claim, store, settings, spawn=child("os.kill(os.getpid(), 9)")).carry_out() == "FAILED"
+    row = rows.get(instance_id)
+    assert row["error_code"] == "CRASHED"
+    assert "signal 9" in row["error_message"]
+
+
+def test_an_internal_error_shows_a_reference_and_no_traceback(
+    rows: Rows, store: RunStore, settings: WorkerSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    does = (
+        "print('Traceback: secret path', file=sys.stderr, flush=True);say(kind='error', code='INTERNAL', message='x')"
+    )
+    _, row = carry_out(rows, store, settings, does)
+    assert "secret path" not in row["error_message"]
+    reference = row["error_message"].rsplit(" ", 1)[-1].rstrip(".")
+    logged = next(record.getMessage() for record in caplog.records if reference in record.getMessage())
+    assert "secret path" in logged
+
+
+def test_progress_is_written_but_not_each_report(rows: Rows, store: RunStore, settings: WorkerSettings) -> None:
+    does = (
+        "[(say(kind='progress', fraction=n/200, message=f'step {n}'), time.sleep(0.005)) for n in range(200)];"
+        "time.sleep(0.5);say(kind='result', result={})"
+    )
+    _, row = carry_out(rows, store, settings, does, run_progress_seconds=0.25)
+    events = rows.execute("SELECT count(*) AS n FROM outbox WHERE aggregate_id = %s", row["id"])[0]["n"]
+    assert row["status"] == "SUCCEEDED"
+    assert 5 <= events <= 15
+
+
+def during(rows: Rows, action: str, *, after: str = "RUNNING") -> threading.Thread:
+    """Do something to the newest instance once it runs."""
+
+    def act() -> None:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            found = rows.execute("SELECT id, status FROM instances ORDER BY created_at DESC LIMIT 1")
+            if found and found[0]["status"] == after:
+                time.sleep(0.6)
+                rows.execute(f"UPDATE instances SET {action} WHERE id = %s", found[0]["id"])
+                return
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(
+    ("does", "message", "most"),
+    [
+        ("json.loads(sys.stdin.readline())['cancel'];say(kind='cancelled')", "Cancelled.", 1.6),
+        ("time.sleep(60)", "had to be stopped", 3.5),
+    ],
+    ids=["cooperative", "stubborn"],
+)
+def test_cancel_ends_the_run(
+    rows: Rows, store: RunStore, settings: WorkerSettings, does: str, message: str, most: float
+) -> None:
+    other = during(rows, "cancel_requested_at = now()")
+    began = time.monotonic()
+    _, row = carry_out(rows, store, settings, does)
+    other.join()
+    assert row["status"] == "CANCELLED"
+    assert message in row["error_message"]
+    assert time.monotonic() - began < most + 1
+
+
+def test_a_fenced_worker_stops_its_child_and_writes_nothing(
+    rows: Rows, store: RunStore, settings: WorkerSettings
+) -> None:
+    other = during(rows, "attempt = attempt + 1, lease_owner = 'another'")
+    began = time.monotonic()
+    outcome, row = carry_out(rows, store, settings, "time.sleep(60)")
+    other.join()
+    assert outcome == "FENCED"
+    assert time.monotonic() - began < 5
+    assert (row["status"], row["lease_owner"], row["attempt"]) == ("RUNNING", "another", 2)
+
+
+def test_a_child_dies_with_its_worker() -> None:
+    code = (
+        "import json,sys,time;from workers.process import ChildProcess;"
+        "c=ChildProcess('forecast',json.loads(sys.argv[1]),max_line_bytes=10**6);print(c.pid,flush=True);time.sleep(60)"
+    )
+    import os
+    import subprocess
+
+    values = [float(n % 7) for n in range(5000)]
+    worker = subprocess.Popen(
+        [sys.executable, "-c", code, json.dumps({"values": values, "horizon": 400})], stdout=subprocess.PIPE
+    )
+    assert worker.stdout is not None
+    pid = int(worker.stdout.readline())
+    time.sleep(0.3)
+    worker.kill()
+    worker.wait()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail("the child outlived its worker")

@@ -1,0 +1,135 @@
+"""Real Celery workers: over pgmq on the embedded Postgres, and over RabbitMQ."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from event_broker.memory import MemoryBus
+from shared_schema.database import Database
+from tests.workers.support import Rows, celery_worker, kill_group
+from tests.workers.test_dispatch import created
+from workers.celery_app import create_app
+from workers.dispatch import Dispatcher
+from workers.registry import TEMPLATES
+from workers.runs import Reaper
+from workers.settings import WorkerSettings
+
+# Some seconds of honest work, in many steps.
+LONG = {
+    "rows": [{f"c{column}": (row * 37 + column * row * 11) % 101 for column in range(30)} for row in range(4_000)],
+    "max_clusters": 12,
+}
+
+
+@contextlib.asynccontextmanager
+async def platform(bus: MemoryBus, database: Database, settings: WorkerSettings) -> AsyncIterator[None]:
+    """The parts around a worker."""
+    stop = asyncio.Event()
+    parts = [
+        asyncio.create_task(Dispatcher(bus, database, create_app(settings), settings).run(stop)),
+        asyncio.create_task(Reaper(database, settings).run(stop)),
+    ]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(asyncio.gather(*parts), 30)
+
+
+@pytest.fixture(
+    params=["pgmq", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)],
+)
+def transport(
+    request: pytest.FixtureRequest, shared_database_url: str, settings: WorkerSettings
+) -> tuple[WorkerSettings, Mapping[str, str]]:
+    """The settings and the worker's environment for each of Celery's transports."""
+    environment = {"BOTBERI_SHARED_DATABASE_URL": shared_database_url}
+    if request.param == "pgmq":
+        return settings, environment
+    url = request.getfixturevalue("amqp_url")
+    return settings.model_copy(update={"celery_broker_url": url}), environment | {"BOTBERI_CELERY_BROKER_URL": url}
+
+
+async def finished(rows: Rows, instance_id: Any) -> dict[str, Any]:
+    return await asyncio.to_thread(rows.wait, instance_id)
+
+
+async def test_runs_go_from_event_to_result(
+    transport: tuple[WorkerSettings, Mapping[str, str]],
+    bus: MemoryBus,
+    database: Database,
+    rows: Rows,
+    tmp_path: Path,
+) -> None:
+    settings, environment = transport
+    log = tmp_path / "worker.log"
+    async with platform(bus, database, settings):
+        with celery_worker(environment, log, concurrency=2):
+            ids = {slug: rows.instance(slug, examples[0].parameters) for slug, examples in TEMPLATES.items()}
+            for instance_id in ids.values():
+                await bus.publish(created(instance_id))
+            ended = {slug: await finished(rows, instance_id) for slug, instance_id in ids.items()}
+            wrong = rows.instance("forecast", {"values": [1]})
+            await bus.publish(created(wrong))
+            failed = await finished(rows, wrong)
+    assert {row["status"] for row in ended.values()} == {"SUCCEEDED"}
+    assert ended["forecast"]["result"]["method"] == "ridge"
+    assert ended["table-clusters"]["result"]["outliers"][0]["label"] == "Vito"
+    assert rows.statuses(ids["forecast"]) in (
+        ["PENDING", "QUEUED", "RUNNING", "SUCCEEDED"],
+        ["PENDING", "RUNNING", "SUCCEEDED"],
+    )
+    assert (failed["status"], failed["error_code"]) == ("FAILED", "INVALID_PARAMETERS")
+    lines = log.read_text().splitlines()
+    assert sum(f"run ended instance={ids['forecast']}" in line for line in lines) == 1
+
+
+async def test_a_worker_killed_in_the_middle_loses_no_run(
+    transport: tuple[WorkerSettings, Mapping[str, str]],
+    bus: MemoryBus,
+    database: Database,
+    rows: Rows,
+    tmp_path: Path,
+) -> None:
+    settings, environment = transport
+    log = tmp_path / "worker.log"
+    async with platform(bus, database, settings):
+        with celery_worker(environment, log) as first:
+            instance_id = rows.instance("table-clusters", LONG)
+            await bus.publish(created(instance_id))
+            await asyncio.to_thread(rows.wait, instance_id, lambda row: row["progress"] > 0.1)
+            kill_group(first)
+            killed = time.monotonic()
+            with celery_worker(environment, log):
+                row = await finished(rows, instance_id)
+    assert (row["status"], row["attempt"]) == ("SUCCEEDED", 2)
+    assert time.monotonic() - killed < 40
+    assert len(row["result"]["assignments"]) == 4_000
+    assert rows.statuses(instance_id).count("SUCCEEDED") == 1
+
+
+async def test_cancel_reaches_a_run_in_a_worker(
+    bus: MemoryBus,
+    database: Database,
+    settings: WorkerSettings,
+    shared_database_url: str,
+    rows: Rows,
+    tmp_path: Path,
+) -> None:
+    async with platform(bus, database, settings):
+        with celery_worker({"BOTBERI_SHARED_DATABASE_URL": shared_database_url}, tmp_path / "worker.log"):
+            instance_id = rows.instance("table-clusters", LONG)
+            await bus.publish(created(instance_id))
+            await asyncio.to_thread(rows.wait, instance_id, lambda row: row["progress"] > 0.1)
+            rows.execute("UPDATE instances SET cancel_requested_at = now() WHERE id = %s", instance_id)
+            asked = time.monotonic()
+            row = await finished(rows, instance_id)
+    assert (row["status"], row["result"]) == ("CANCELLED", None)
+    assert time.monotonic() - asked < 3
