@@ -8,7 +8,7 @@ from functools import cached_property
 from gateway.composition.ingest import graph_names, ingest, note_usage, upgrade
 from gateway.composition.merge import merge
 from gateway.composition.problem import Problem
-from gateway.composition.rules import MERGED_RULES, SET_RULES, SUBGRAPH_RULES
+from gateway.composition.rules import INPUT_RULES, MERGED_RULES, SET_RULES, SUBGRAPH_RULES
 from gateway.composition.satisfiability import unsatisfiable
 from gateway.composition.subgraph import Subgraph, SubgraphSchema
 from gateway.supergraph import Supergraph
@@ -40,7 +40,7 @@ def compose(subgraphs: Sequence[Subgraph]) -> Composition:
 
     A stage starts when the one before it found no error, and reports all of its own errors at once.
     """
-    problems = [p for rule in SET_RULES for p in rule(subgraphs)]
+    problems = [p for rule in INPUT_RULES for p in rule(subgraphs)]
     if problems:
         return Composition(None, tuple(problems), ())
     schemas, problems = _ingest_all(sorted(subgraphs, key=lambda s: s.name))
@@ -55,10 +55,11 @@ def compose(subgraphs: Sequence[Subgraph]) -> Composition:
             problems += _check_subgraph(schema)
     if problems:
         return Composition(None, tuple(problems), ())
+    problems = [p for rule in SET_RULES for p in rule(schemas)]
     merged = merge(schemas)
     hints = merged.hints
-    if merged.supergraph is None:
-        return Composition(None, merged.errors, hints)
+    if merged.supergraph is None or problems:
+        return Composition(None, (*problems, *merged.errors), hints)
     for rules in MERGED_RULES:
         problems = [p for rule in rules for p in rule(merged.supergraph, merged.state)]
         if problems:

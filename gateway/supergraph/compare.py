@@ -15,6 +15,7 @@ from graphql import (
 )
 
 from gateway.federation import normal_field_set
+from gateway.federation.directives import COMPOSED_BY_NAME
 from gateway.supergraph.model import EnumValue, InputField, JoinField, Supergraph, SupergraphField, SupergraphType
 from gateway.supergraph.print import is_own_link
 
@@ -43,6 +44,10 @@ def _compare(path: str, one: Any, other: Any) -> Iterable[str]:
             yield f"{path}: {one!r} | {other!r}"
 
 
+def _is_optional(name: str) -> bool:
+    return name.startswith(_OPTIONAL_PREFIXES) or name in COMPOSED_BY_NAME
+
+
 class _Normal:
     """A supergraph as nested dicts and frozensets in which equal means the same."""
 
@@ -64,7 +69,7 @@ class _Normal:
             "directives": {
                 d.name.value: self.definition(d)
                 for d in graph.directive_definitions
-                if d.name.value in self.applied or not d.name.value.startswith(_OPTIONAL_PREFIXES)
+                if d.name.value in self.applied or not _is_optional(d.name.value)
             },
         }
 
@@ -75,7 +80,9 @@ class _Normal:
         found = []
         for node in nodes or ():
             self.applied.add(node.name.value)
-            arguments = sorted(f"{a.name.value}: {_value(a.value)}" for a in node.arguments or ())
+            arguments = sorted(
+                f"{a.name.value}: {_value(a.value, a.name.value == 'import')}" for a in node.arguments or ()
+            )
             if node.name.value == "deprecated" and not arguments:
                 arguments = ['reason: "No longer supported"']
             found.append(f"@{node.name.value}({', '.join(arguments)})")
@@ -162,11 +169,12 @@ class _Normal:
         }
 
 
-def _value(node: Node) -> str:
-    """A value's text, whatever the order of an object's fields."""
+def _value(node: Node, unordered: bool = False) -> str:
+    """A value's text, whatever the order of an object's fields, or of a list's items if that doesn't count."""
     if isinstance(node, ObjectValueNode):
         fields: Mapping[str, str] = {f.name.value: _value(f.value) for f in node.fields}
         return "{" + ", ".join(f"{k}: {fields[k]}" for k in sorted(fields)) + "}"
     if isinstance(node, ListValueNode):
-        return "[" + ", ".join(_value(v) for v in node.values) + "]"
+        items = [_value(v) for v in node.values]
+        return "[" + ", ".join(sorted(items) if unordered else items) + "]"
     return print_ast(node)

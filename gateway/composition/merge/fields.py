@@ -42,12 +42,13 @@ def merge_field(
     what = f'"{coordinate}"'
     merged = _merge_type(state, what, resolving)
     elements: list[tuple[SubgraphSchema, Element]] = [(s, f) for s, _, f in resolving]
+    described: list[tuple[SubgraphSchema, Element]] = [(s, f) for s, _, f in sources]
     field = SupergraphField(
         name=name,
         type=merged,
         arguments=merge_arguments(state, coordinate, [(s, f.arguments) for s, _, f in resolving]),
         directives=merge_directives(state, what, elements),
-        description=merge_description(state, what, elements),
+        description=merge_description(state, what, described),
     )
     check_external(state, field, coordinate, kept)
     check_sharing(state, type_name, name, kept, overrides)
@@ -93,8 +94,8 @@ def _joins(
     for schema, type_, field in kept:
         requires = next(field.applied("requires"), None)
         provides = next(field.applied("provides"), None)
-        source, label = overrides.by.get(schema.name, (None, None))
-        used = schema.name in overrides.used and schema.name not in overrides.shared_under_label
+        source, label = overrides.by.get(schema.name, (None, overrides.labels.get(schema.name)))
+        used = schema.name in overrides.used and schema.name not in overrides.labels
         joins.append(
             JoinField(
                 graph=schema.graph,

@@ -9,6 +9,7 @@ from gateway.composition.merge.definitions import feature_links, feature_types, 
 from gateway.composition.merge.descriptions import merge_description
 from gateway.composition.merge.directives import merge_directives
 from gateway.composition.merge.enums import merge_enum
+from gateway.composition.merge.guards import guard_interfaces
 from gateway.composition.merge.inputs import merge_input_object
 from gateway.composition.merge.interface_objects import spread_fields
 from gateway.composition.merge.kinds import merged_kinds
@@ -42,7 +43,7 @@ def merge(schemas: Sequence[SubgraphSchema]) -> MergeResult:
     definitions = merged_definitions(state)
     if state.problems:
         return MergeResult(None, state, tuple(state.problems), tuple(state.hints))
-    types = spread_fields(state, types)
+    types = guard_interfaces(state, spread_fields(state, types))
     types |= feature_types(state)
     roots: list[tuple[SubgraphSchema, Element]] = [(s, s.schema) for s in schemas]
     schema_directives = merge_directives(state, "the schema", roots)

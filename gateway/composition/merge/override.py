@@ -9,7 +9,7 @@ from gateway.composition.subgraph import Applied, FieldDef, SubgraphSchema, Type
 
 Source = tuple[SubgraphSchema, TypeDef, FieldDef]
 _LABEL = re.compile(r"[a-zA-Z][a-zA-Z0-9_\-:./]*")
-_PERCENT = re.compile(r"percent\((100(\.0{1,8})?|\d{1,2}(\.\d{1,8})?)\)")
+_PERCENT = re.compile(r"percent\((100|\d{1,2}(\.\d{1,8})?)\)")
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class Overrides:
     dropped: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
     #: Overridden under a label: still resolves it for some requests.
-    shared_under_label: set[str] = field(default_factory=set)
+    labels: dict[str, str] = field(default_factory=dict)
     #: Overriding subgraph -> (from, label).
     by: dict[str, tuple[str, str | None]] = field(default_factory=dict)
 
@@ -56,7 +56,6 @@ def read_overrides(state: MergeState, coordinate: str, sources: Sequence[Source]
                 "nor a name (a letter, then letters, digits, and any of _ - : . /).",
                 at,
             )
-            continue
         if source not in names:
             state.hint(
                 "FROM_SUBGRAPH_DOES_NOT_EXIST",
@@ -87,7 +86,7 @@ def _apply(
     label: str | None,
     result: Overrides,
 ) -> None:
-    schema, _, found = overriding
+    schema = overriding[0]
     other, other_type, other_field = overridden
     if next(other_field.applied("override"), None) is not None:
         state.error(
@@ -108,7 +107,7 @@ def _apply(
     result.by[schema.name] = (other.name, label)
     used = (other_type.name, other_field.name) in other.used
     if label is not None:
-        result.shared_under_label.add(other.name)
+        result.labels[other.name] = label
         if used:
             result.used.add(other.name)
         state.hint(

@@ -20,7 +20,7 @@ def check_sharing(
         external = schema.is_external(type_, field)
         if external and (type_.name, name) not in schema.provided:
             continue
-        if schema.name in overrides.used or schema.name in overrides.shared_under_label:
+        if schema.name in overrides.used or schema.name in overrides.labels:
             continue
         if type_.kind == "INTERFACE":
             continue

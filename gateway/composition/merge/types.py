@@ -26,7 +26,7 @@ def type_joins(owners: Owners) -> tuple[JoinType, ...]:
                 JoinType(
                     schema.graph,
                     key=key.text("fields"),
-                    extension=key.on_extension or type_.has("extends"),
+                    extension=(key.on_extension and not schema.was_upgraded) or type_.has("extends"),
                     resolvable=key.arguments.get("resolvable") is not False,
                     is_interface_object=is_object,
                 )

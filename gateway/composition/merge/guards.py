@@ -1,0 +1,69 @@
+"""Access requirements of implementations -> those of the interfaces through which they can be reached."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from graphql import ConstArgumentNode, ConstDirectiveNode, NameNode, value_from_ast_untyped
+
+from gateway.composition.merge.access import conjunction
+from gateway.composition.merge.state import MergeState
+from gateway.supergraph import SupergraphType
+from gateway.supergraph.values import value_node
+
+#: Directive -> its argument.
+GUARDS = {"authenticated": None, "requiresScopes": "scopes", "policy": "policies"}
+
+
+def guard_interfaces(state: MergeState, types: Mapping[str, SupergraphType]) -> dict[str, SupergraphType]:
+    """An interface asks for what all of its implementations ask for together: nothing slips through it."""
+    result = dict(types)
+    if not any(name in state.composed.used for name in GUARDS):
+        return result
+    for interface in types.values():
+        if interface.kind != "INTERFACE":
+            continue
+        implementations = [types[name] for name in sorted(state.implementers(interface.name))]
+        fields = {
+            f.name: replace(
+                f,
+                directives=_combined(
+                    state, f.directives, [t.fields[f.name].directives for t in implementations if f.name in t.fields]
+                ),
+            )
+            for f in interface.fields.values()
+        }
+        directives = _combined(state, interface.directives, [t.directives for t in implementations])
+        result[interface.name] = replace(interface, fields=fields, directives=directives)
+    return result
+
+
+def _combined(
+    state: MergeState, own: Sequence[ConstDirectiveNode], others: Sequence[Sequence[ConstDirectiveNode]]
+) -> tuple[ConstDirectiveNode, ...]:
+    names = {state.composed.names[n]: n for n in GUARDS if n in state.composed.names}
+    found: dict[str, list[ConstDirectiveNode]] = {}
+    for directives in (own, *others):
+        for node in directives:
+            if node.name.value in names:
+                found.setdefault(names[node.name.value], []).append(node)
+    if not found:
+        return tuple(own)
+    kept = [d for d in own if d.name.value not in names]
+    for name, argument in GUARDS.items():
+        if name not in found:
+            continue
+        local = state.composed.names[name]
+        arguments: tuple[ConstArgumentNode, ...] = ()
+        if argument is not None:
+            merged = conjunction([_value(node, argument) for node in found[name]])
+            arguments = (ConstArgumentNode(name=NameNode(value=argument), value=value_node(merged)),)
+        kept.append(ConstDirectiveNode(name=NameNode(value=local), arguments=arguments))
+    return tuple(kept)
+
+
+def _value(node: ConstDirectiveNode, argument: str) -> list[list[str]]:
+    for given in node.arguments or ():
+        if given.name.value == argument:
+            value: list[list[str]] = value_from_ast_untyped(given.value)
+            return value
+    return [[]]

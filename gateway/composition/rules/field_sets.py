@@ -1,0 +1,182 @@
+"""The field sets of @key, @requires and @provides. Each directive has the same family of codes, so they share one walk.
+
+`<D>_INVALID_FIELDS_TYPE`, `<D>_INVALID_FIELDS`, `<D>_FIELDS_HAS_ARGS`, `<D>_DIRECTIVE_IN_FIELDS_ARG`, `<D>_UNSUPPORTED_ON_INTERFACE`,
+`<D>_FIELDS_MISSING_EXTERNAL`, `KEY_FIELDS_SELECT_INVALID_TYPE`, `PROVIDES_ON_NON_OBJECT_FIELD`; `<D>` is KEY, REQUIRES or PROVIDES.
+"""
+
+from collections.abc import Iterator
+
+from graphql import (
+    FieldNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    ListTypeNode,
+    NonNullTypeNode,
+    SelectionSetNode,
+    print_ast,
+)
+
+from gateway.composition.problem import Problem, place
+from gateway.composition.subgraph import Applied, FieldDef, SubgraphSchema, TypeDef, base_name
+from gateway.federation import FieldSetSyntaxError, Version, parse_field_set
+
+#: Interfaces can be entities since this version.
+KEY_ON_INTERFACE = Version(2, 3)
+#: Types that have no fields to select.
+_LEAVES = ("SCALAR", "ENUM")
+
+
+class _Fault(Exception):
+    """The first thing wrong in a field set; the rest of it can hardly be judged."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def check(schema: SubgraphSchema) -> Iterator[Problem]:
+    for type_ in schema.composites():
+        for key in type_.keys:
+            yield from _check_key(schema, type_, key)
+        for field in type_.fields.values():
+            for name in ("requires", "provides"):
+                for applied in field.applied(name):
+                    yield from _check_field(schema, type_, field, applied, name)
+
+
+def _check_key(schema: SubgraphSchema, type_: TypeDef, key: Applied) -> Iterator[Problem]:
+    if type_.kind == "INTERFACE" and not schema.was_upgraded and schema.version < KEY_ON_INTERFACE:
+        yield _problem(
+            schema,
+            key,
+            "KEY_UNSUPPORTED_ON_INTERFACE",
+            f'@key on the interface "{type_.name}" needs federation {KEY_ON_INTERFACE} or newer.',
+        )
+        return
+    yield from _run(schema, type_, key, "KEY", f'"{type_.name}"')
+
+
+def _check_field(
+    schema: SubgraphSchema, type_: TypeDef, field: FieldDef, applied: Applied, name: str
+) -> Iterator[Problem]:
+    prefix = name.upper()
+    if type_.kind == "INTERFACE":
+        message = f'@{name} can\'t be on "{field.coordinate}", a field of an interface.'
+        yield _problem(schema, applied, f"{prefix}_UNSUPPORTED_ON_INTERFACE", message)
+        return
+    target: TypeDef | None = type_
+    if name == "provides":
+        target = schema.types.get(base_name(field.type))
+        if target is None or target.kind in (*_LEAVES, "INPUT_OBJECT"):
+            message = f'@provides on "{field.coordinate}" makes no sense: {print_ast(field.type)} has no fields.'
+            yield _problem(schema, applied, "PROVIDES_ON_NON_OBJECT_FIELD", message)
+            return
+    assert target is not None
+    yield from _run(schema, target, applied, prefix, f'"{field.coordinate}"')
+
+
+def _problem(schema: SubgraphSchema, applied: Applied, code: str, message: str) -> Problem:
+    return Problem(code, f"[{schema.name}] {message}", place(schema.name, applied.node))
+
+
+def _run(schema: SubgraphSchema, type_: TypeDef, applied: Applied, prefix: str, where: str) -> Iterator[Problem]:
+    text = applied.text("fields")
+    name = f"@{prefix.lower()}"
+    argument = next((a for a in applied.node.arguments or () if a.name.value == "fields"), None)
+    if text is None:
+        given = print_ast(argument.value) if argument else "nothing"
+        message = f'The "fields" of {name} on {where} has to be a string, not {given}.'
+        yield _problem(schema, applied, f"{prefix}_INVALID_FIELDS_TYPE", message)
+        return
+    try:
+        _walk(schema, type_, parse_field_set(text), prefix, external=False)
+    except FieldSetSyntaxError as error:
+        message = f'The "fields" of {name} on {where}, "{text}", can\'t be read: {error}'
+        yield _problem(schema, applied, f"{prefix}_INVALID_FIELDS", message)
+    except _Fault as fault:
+        message = f'The "fields" of {name} on {where}, "{text}": {fault.message}'
+        yield _problem(schema, applied, fault.code, message)
+
+
+def _walk(schema: SubgraphSchema, type_: TypeDef, node: SelectionSetNode, prefix: str, *, external: bool) -> None:
+    for selection in node.selections:
+        if selection.directives:
+            raise _Fault(f"{prefix}_DIRECTIVE_IN_FIELDS_ARG", "directives aren't allowed here.")
+        if isinstance(selection, FragmentSpreadNode):
+            raise _Fault(f"{prefix}_INVALID_FIELDS", "named fragments aren't allowed here.")
+        if isinstance(selection, InlineFragmentNode):
+            condition = selection.type_condition
+            target = schema.types.get(condition.name.value) if condition else type_
+            if target is None or not _overlap(schema, type_, target):
+                name = condition.name.value if condition else type_.name
+                raise _Fault(f"{prefix}_INVALID_FIELDS", f'"{name}" can\'t be where "{type_.name}" is.')
+            _walk(schema, target, selection.selection_set, prefix, external=external)
+        elif isinstance(selection, FieldNode):
+            _walk_field(schema, type_, selection, prefix, external=external)
+
+
+def _overlap(schema: SubgraphSchema, one: TypeDef, other: TypeDef) -> bool:
+    return one.name == other.name or bool(schema.possible_types(one.name) & schema.possible_types(other.name))
+
+
+def _walk_field(schema: SubgraphSchema, type_: TypeDef, node: FieldNode, prefix: str, *, external: bool) -> None:
+    name = node.name.value
+    if node.alias is not None:
+        raise _Fault(f"{prefix}_INVALID_FIELDS", f'an alias ("{node.alias.value}") isn\'t allowed here.')
+    if name == "__typename":
+        return
+    field = type_.fields.get(name)
+    if field is None:
+        raise _Fault(f"{prefix}_INVALID_FIELDS", f'"{type_.name}" has no field "{name}".')
+    if field.arguments and prefix != "REQUIRES":
+        raise _Fault(f"{prefix}_FIELDS_HAS_ARGS", f'"{type_.name}.{name}" takes arguments.')
+    for argument in node.arguments or ():
+        if argument.name.value not in field.arguments:
+            message = f'"{type_.name}.{name}" has no argument "{argument.name.value}".'
+            raise _Fault(f"{prefix}_INVALID_FIELDS", message)
+    given = {a.name.value for a in node.arguments or ()}
+    for required in field.arguments.values():
+        if isinstance(required.type, NonNullTypeNode) and required.default is None and required.name not in given:
+            message = f'"{type_.name}.{name}" needs the argument "{required.name}".'
+            raise _Fault(f"{prefix}_INVALID_FIELDS", message)
+    target = schema.types.get(base_name(field.type))
+    if prefix == "KEY":
+        _check_key_field(type_, field, target)
+    here = external or _counts_as_external(schema, type_, field)
+    if node.selection_set is not None:
+        if target is None or target.kind in _LEAVES:
+            raise _Fault(f"{prefix}_INVALID_FIELDS", f'"{type_.name}.{name}" has no fields to select.')
+        _walk(schema, target, node.selection_set, prefix, external=here)
+        return
+    if target is not None and target.kind not in _LEAVES:
+        raise _Fault(f"{prefix}_INVALID_FIELDS", f'"{type_.name}.{name}" needs a selection of its fields.')
+    if prefix != "KEY" and not here:
+        raise _Fault(
+            f"{prefix}_FIELDS_MISSING_EXTERNAL",
+            f'"{type_.name}.{name}" should not be here, as it is not @external: this subgraph resolves it itself.',
+        )
+
+
+def _counts_as_external(schema: SubgraphSchema, type_: TypeDef, field: FieldDef) -> bool:
+    if type_.kind == "INTERFACE":
+        return any(
+            schema.is_external(found, found.fields[field.name])
+            for name in schema.possible_types(type_.name)
+            if (found := schema.types.get(name)) is not None and field.name in found.fields
+        )
+    return schema.is_external(type_, field)
+
+
+def _check_key_field(type_: TypeDef, field: FieldDef, target: TypeDef | None) -> None:
+    current = field.type
+    while isinstance(current, NonNullTypeNode):
+        current = current.type
+    kind = None
+    if isinstance(current, ListTypeNode):
+        kind = "a list"
+    elif target is not None and target.kind in ("INTERFACE", "UNION"):
+        kind = f"{'an interface' if target.kind == 'INTERFACE' else 'a union'}"
+    if kind is not None:
+        message = f'"{type_.name}.{field.name}" is {kind}, which can\'t be part of a key.'
+        raise _Fault("KEY_FIELDS_SELECT_INVALID_TYPE", message)

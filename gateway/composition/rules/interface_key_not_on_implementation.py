@@ -1,0 +1,38 @@
+"""INTERFACE_KEY_NOT_ON_IMPLEMENTATION: each type that implements an entity interface has the interface's keys."""
+
+from collections.abc import Iterator
+
+from gateway.composition.problem import Problem, place
+from gateway.composition.subgraph import SubgraphSchema
+from gateway.federation import normal_field_set
+
+
+def check(schema: SubgraphSchema) -> Iterator[Problem]:
+    for interface in schema.types.values():
+        if interface.kind != "INTERFACE":
+            continue
+        for key in interface.keys:
+            wanted = normal_field_set(key.text("fields") or "")
+            for name in sorted(schema.possible_types(interface.name)):
+                type_ = schema.types[name]
+                matching = [k for k in type_.keys if normal_field_set(k.text("fields") or "") == wanted]
+                if not matching:
+                    text = (
+                        f'"{name}" lacks the @key(fields: "{key.text("fields")}") of its interface "{interface.name}".'
+                    )
+                elif _resolvable(key.arguments) and not any(_resolvable(k.arguments) for k in matching):
+                    text = (
+                        f'the key "{key.text("fields")}" of "{name}" has to be resolvable, '
+                        f'as it is for its interface "{interface.name}".'
+                    )
+                else:
+                    continue
+                yield Problem(
+                    "INTERFACE_KEY_NOT_ON_IMPLEMENTATION",
+                    f"[{schema.name}] {text[0].upper()}{text[1:]}",
+                    place(schema.name, type_.node) + place(schema.name, key.node),
+                )
+
+
+def _resolvable(arguments: dict[str, object]) -> bool:
+    return arguments.get("resolvable") is not False
