@@ -1,15 +1,25 @@
 """Document text -> `Operation`, or `RequestError`: parse, pick the operation, check limits, validate against the API schema."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from graphql import (
+    ASTValidationRule,
     DocumentNode,
+    FieldsOnCorrectTypeRule,
     FragmentDefinitionNode,
+    FragmentsOnCompositeTypesRule,
     GraphQLError,
     GraphQLSchema,
+    KnownFragmentNamesRule,
+    KnownTypeNamesRule,
+    NoFragmentCyclesRule,
+    NoUndefinedVariablesRule,
     OperationDefinitionNode,
     OperationType,
     OverlappingFieldsCanBeMergedRule,
+    PossibleFragmentSpreadsRule,
+    ScalarLeafsRule,
+    UniqueFragmentNamesRule,
     parse,
     specified_rules,
     validate,
@@ -29,9 +39,26 @@ RULES = tuple(
     if rule.__name__ != "MaxIntrospectionDepthRule"
 )
 
+#: What planning relies on: names, fragments and selections, none of the types of arguments and variables.
+STRUCTURE = (
+    KnownTypeNamesRule,
+    FragmentsOnCompositeTypesRule,
+    ScalarLeafsRule,
+    FieldsOnCorrectTypeRule,
+    UniqueFragmentNamesRule,
+    KnownFragmentNamesRule,
+    PossibleFragmentSpreadsRule,
+    NoFragmentCyclesRule,
+    NoUndefinedVariablesRule,
+)
+
 
 def prepare(
-    schema: GraphQLSchema, source: str, operation_name: str | None = None, limits: Limits | None = None
+    schema: GraphQLSchema,
+    source: str,
+    operation_name: str | None = None,
+    limits: Limits | None = None,
+    rules: Collection[type[ASTValidationRule]] = RULES,
 ) -> Operation:
     """The operation that is asked for. Raises `RequestError`: parse, limit, choice or validation, each with its code."""
     limits = limits or Limits()
@@ -42,7 +69,7 @@ def prepare(
         if isinstance(other, OperationDefinitionNode):
             check_size(other, fragments, limits)
     found = validate(
-        schema, document, RULES, max_errors=limits.errors, hide_suggestions=True, allow_empty_selection_sets=False
+        schema, document, rules, max_errors=limits.errors, hide_suggestions=True, allow_empty_selection_sets=False
     )
     if found:
         raise RequestError([_entry(error, errors.GRAPHQL_VALIDATION_FAILED) for error in found])

@@ -3,6 +3,7 @@
 from gateway.errors import PlanningError
 from gateway.operation import Operation, prepare
 from gateway.operation.limits import UNLIMITED
+from gateway.operation.prepare import STRUCTURE
 from gateway.plan import Condition, EventTrigger, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
 from gateway.planner.emit import Emitter
 from gateway.planner.events import event_start
@@ -19,11 +20,11 @@ _INTROSPECTION = frozenset({"__schema", "__type", "__typename"})
 def build_plan(supergraph: Supergraph, operation: Operation | str, operation_name: str | None = None) -> Plan:
     """What to fetch, from where, in which order.
 
-    A text is prepared against the API schema first. The executor answers introspection, so plans have none of it. Raises `PlanningError`
+    A text is checked first for what planning relies on (types of arguments and variables are `prepare`'s, which a gateway calls). The executor answers introspection, so plans have none of it. Raises `PlanningError`
     where no plan answers the operation, `RequestError` for a text that isn't valid.
     """
     if isinstance(operation, str):
-        operation = prepare(supergraph.api_schema, operation, operation_name, UNLIMITED)
+        operation = prepare(supergraph.api_schema, operation, operation_name, UNLIMITED, STRUCTURE)
     graph = query_graph(supergraph)
     walker = _walker(supergraph, graph, operation)
     root = graph.roots[operation.kind]

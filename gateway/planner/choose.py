@@ -135,7 +135,7 @@ class Chooser:
             return needs
         if one.is_typename:
             return self._place_typename(position, one, types)
-        if one.types is not None and types != position.types:
+        if types != position.types if one.types is not None else self.graph.types[one.via].kind == "OBJECT":
             needs.update(self._know_types(position, types, one.conditions))
         remaining = types
         if one.type_name is None:
@@ -582,8 +582,8 @@ class Chooser:
         if static is None:
             raise PlanningError(f"Subgraph {route.graph} has no type {position.type_name}")
         part = self._part("root", route.graph, position, position.types, None, ())
-        for arrival in position.arrivals:
-            part.needs[arrival.part] = None
+        if position.parent is not None:  # a field that leads back to a root type: its objects have to be there first
+            part.needs[min(position.arrivals, key=_arrival_rank).part] = None
         part.level = 1 + max((need.level for need in part.needs), default=0)
         return self._arrive(part, Selection(route.graph, static, position.types))
 

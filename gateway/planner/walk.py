@@ -160,7 +160,10 @@ class Walker:
                 if narrowed == everything:
                     narrowed = None
                 static = condition
-                if narrowed is None and (self.graph.types[parent].kind == "OBJECT" or self._same_fields(parent, inner)):
+                if narrowed is None and (
+                    self.graph.types[parent].kind == "OBJECT"
+                    or (self.graph.types[condition].kind == "INTERFACE" and self._same_fields(parent, inner))
+                ):
                     static = parent
             self._collect(parent, (inner, static, narrowed, own), into)
 
