@@ -15,11 +15,12 @@ from botberi.wiring import keys
 from botberi.wiring.events import BusEventSource
 from botberi.wiring.internal_call import HttpCall, InternalCall, LocalCall
 from botberi.wiring.supergraph import read_sdl, source_at
-from event_broker.amqp import AmqpBus
 from event_broker.bus import Bus, BusUnavailable
-from event_broker.memory import MemoryBus
+from event_broker.factory import make_bus
+from event_broker.service import EventBroker
 from gateway.engine import SubgraphSource
 from shared_schema.database import Database, PoolOptions
+from shared_schema.migrate import DATABASES
 from shared_schema.settings import DatabaseSettings
 from workers.celery_app import create_app as create_celery
 from workers.dispatch import Dispatcher
@@ -80,7 +81,7 @@ class Platform:
     @property
     def bus_name(self) -> str:
         """What carries events, for people."""
-        return "in this process" if self._settings.amqp_url is None else "RabbitMQ (BOTBERI_AMQP_URL)"
+        return "in this process" if self._settings.amqp_url is None else "on RabbitMQ"
 
     async def parts(self) -> list[Part]:
         """Every part but Postgres, which has to run before."""
@@ -117,8 +118,7 @@ class Platform:
         return keys.load_file(given) if given else keys.load_folder(self._settings.state_dir / "keys")
 
     async def _start_bus(self) -> None:
-        url = self._settings.amqp_url
-        self._bus = MemoryBus() if url is None else AmqpBus(url)
+        self._bus = make_bus(self._settings.amqp_url)
         try:
             await self._bus.start()
         except BusUnavailable as error:
@@ -165,7 +165,12 @@ class Platform:
         return parts
 
     def _broker(self) -> Part:
-        raise NotImplementedError
+        assert self._urls is not None
+        assert self._bus is not None
+        broker = EventBroker(dict(zip(DATABASES, self._urls, strict=True)), self._bus)
+        return background.part(
+            "broker", broker.run, f"outbox to the bus {self.bus_name}", is_ready=lambda: broker.ready
+        )
 
     def _gateway_app(self, ring: keys.KeyRing, local: Mapping[str, subgraphs.LocalSubgraph]) -> Any:
         sources: dict[str, SubgraphSource] = {}

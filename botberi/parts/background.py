@@ -9,11 +9,21 @@ from botberi.run.supervisor import Part, Ready
 
 #: A loop that could not begin says so within this time.
 _PROBATION: Final = 0.2
+#: How often a loop is asked whether it is ready.
+_LOOK: Final = 0.05
 
 Loop = Callable[[asyncio.Event], Awaitable[None]]
 
 
-def part(name: str, loop: Loop, where: str, *, after: Sequence[str] = (), patience: float = 15.0) -> Part:
+def part(
+    name: str,
+    loop: Loop,
+    where: str,
+    *,
+    is_ready: Callable[[], bool] = lambda: True,
+    after: Sequence[str] = (),
+    patience: float = 15.0,
+) -> Part:
     """`loop(stop)` works until `stop` is set, and ends what it has begun within `patience` seconds."""
 
     async def run(ready: Ready) -> None:
@@ -21,6 +31,8 @@ def part(name: str, loop: Loop, where: str, *, after: Sequence[str] = (), patien
         task = asyncio.ensure_future(loop(stop))
         try:
             await asyncio.wait({task}, timeout=_PROBATION)
+            while not task.done() and not is_ready():
+                await asyncio.wait({task}, timeout=_LOOK)
             if not task.done():
                 ready(where)
             await asyncio.shield(task)

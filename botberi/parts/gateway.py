@@ -78,11 +78,12 @@ def part(settings: GatewaySettings, make: Callable[[], Starlette], after: Sequen
     """The part that serves it; an app is served once, so each start makes its own."""
 
     async def run(ready: Ready) -> None:
+        app = make()
         try:
             listener = bind(settings.host, settings.port)
         except PortTakenError as error:
             raise StartError(f"{error} (--port or BOTBERI_PORT)") from None
-        async with serving(make(), listener, server_config(settings)) as task:
+        async with serving(app, listener, server_config(settings)) as task:
             ready(f"http://{settings.host}:{settings.port}/graphql")
             # Not `await task`: being cancelled here must not cancel the server, which drains first.
             await asyncio.wait({task})

@@ -76,11 +76,11 @@ def served_part(name: str, make: Callable[[], Starlette], host: str, port: int) 
     """A subgraph that listens on a port of its own."""
 
     async def run(ready: Ready) -> None:
+        app = make()
         try:
             listener = bind(host, port)
         except PortTakenError as error:
             raise StartError(f"{error} (--port or BOTBERI_PORT)") from None
-        app = make()
         async with serving(app, listener) as task:
             await _until_healthy(app)
             ready(f"http://{host}:{port}")

@@ -47,7 +47,8 @@ class Supervisor:
     """Runs parts of one process. `start` returns when all are healthy, `wait` when the platform must end."""
 
     def __init__(self) -> None:
-        self._parts: list[Part] = []
+        #: What was started together, in the order of the starts.
+        self._waves: list[tuple[Part, ...]] = []
         self._states: dict[str, _State] = {}
         self._failure: asyncio.Future[StartError] = asyncio.get_running_loop().create_future()
 
@@ -58,7 +59,7 @@ class Supervisor:
 
     async def start(self, *parts: Part) -> None:
         """Start every part as soon as those before it are healthy; raise `StartError` when one can't be."""
-        self._parts += parts
+        self._waves.append(parts)
         self._states |= {part.name: _State() for part in parts}
         for part in parts:
             self._states[part.name].task = asyncio.create_task(self._keep(part), name=f"part {part.name}")
@@ -81,17 +82,24 @@ class Supervisor:
         raise await asyncio.shield(self._failure)
 
     async def stop(self) -> None:
-        """Stop parts, the last first, each within its `stop_timeout`."""
-        for part in reversed(self._parts):
-            task = self._states[part.name].task
-            if task is None or task.done():
-                continue
-            task.cancel()
-            done, _ = await asyncio.wait({task}, timeout=part.stop_timeout)
-            if not done:
-                logger.error("did not stop within %.0f s and is left", part.stop_timeout, extra={"part": part.name})
+        """Stop parts, each within its `stop_timeout` and after those that need it; the first started ones last."""
+        for parts in reversed(self._waves):
+            await asyncio.gather(*(self._stop(part, parts) for part in parts))
         if not self._failure.done():
             self._failure.cancel()
+
+    async def _stop(self, part: Part, beside: Sequence[Part]) -> None:
+        task = self._states[part.name].task
+        if task is None or task.done():
+            return
+        for other in beside:
+            user = self._states[other.name].task
+            if part.name in other.after and user is not None and not user.done():
+                await asyncio.wait({user}, timeout=other.stop_timeout + 1)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=part.stop_timeout)
+        if not done:
+            logger.error("did not stop within %.0f s and is left", part.stop_timeout, extra={"part": part.name})
 
     async def _keep(self, part: Part) -> None:
         """Run one part again and again, until cancelled or given up."""
