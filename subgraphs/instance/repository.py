@@ -86,8 +86,13 @@ async def instance_by_idempotency_key(session: AsyncSession, owner_id: UUID, key
 
 
 async def agent(session: AsyncSession, agent_id: UUID) -> Agent | None:
-    """The agent, locked against being retired until the unit of work ends."""
-    return await session.get(Agent, agent_id, with_for_update={"read": True})
+    """The agent."""
+    return await session.get(Agent, agent_id)
+
+
+async def hold_agent(session: AsyncSession, agent_id: UUID) -> None:
+    """Let nobody change or retire the agent until the unit of work ends; others may hold it too."""
+    await session.execute(select(Agent.id).where(Agent.id == agent_id).with_for_update(read=True))
 
 
 async def template(session: AsyncSession, template_id: UUID) -> Template | None:

@@ -16,7 +16,7 @@ from shared_schema.states import InstanceStatus, PublicationStatus
 from subgraphs.common.caller import Caller, Scope
 from subgraphs.common.context import Store
 from subgraphs.common.errors import ConflictRefusal, FieldProblem, NotFoundRefusal, ValidationRefusal
-from subgraphs.common.parameters import json_size, value_problems
+from subgraphs.common.parameters import check_value, json_size
 from subgraphs.instance import repository
 from subgraphs.instance.settings import InstanceSettings
 
@@ -55,15 +55,17 @@ class InstanceService:
         """Make an instance; a trigger tells the dispatcher, which has it run."""
         owner_id = caller.require(Scope.INSTANCES_WRITE)
         self._check_shape(wanted)
+        # Checked before the transaction: a large value takes long, and would hold locks and a connection.
+        async with self._store.read() as session:
+            agent, template = await _origin(session, wanted)
+        parameters = await self._parameters(agent, template, wanted.parameters)
         async with self._store.unit_of_work() as session:
             await repository.lock_owner(session, owner_id)
-            agent, template = await _origin(session, wanted)
-            parameters = self._parameters(agent, template, wanted.parameters)
-            name = (wanted.name or "").strip() or (template or agent).name
             if wanted.idempotency_key is not None:
                 made = await repository.instance_by_idempotency_key(session, owner_id, wanted.idempotency_key)
                 if made is not None:
                     return _same_request(made, agent, template, parameters)
+            await _still_the_same(session, wanted, agent, template)
             if await repository.active_count(session, owner_id) >= self._settings.instances_active_per_account:
                 most = self._settings.instances_active_per_account
                 raise ConflictRefusal(f"You have {most} instances that wait or run, which is as many as may.")
@@ -71,7 +73,7 @@ class InstanceService:
                 owner_id=owner_id,
                 agent_id=agent.id,
                 template_id=template.id if template else None,
-                name=name,
+                name=(wanted.name or "").strip() or (template or agent).name,
                 parameters=parameters,
                 idempotency_key=wanted.idempotency_key,
             )
@@ -125,13 +127,13 @@ class InstanceService:
         if problems:
             raise ValidationRefusal(problems)
 
-    def _parameters(self, agent: Agent, template: Template | None, given: object) -> dict[str, Any]:
+    async def _parameters(self, agent: Agent, template: Template | None, given: object) -> dict[str, Any]:
         filled = template.parameters if template else {}
         merged = {**filled, **(given if isinstance(given, dict) else {})}
         most = self._settings.instance_max_parameters_bytes
         if json_size(merged) > most:
             raise ValidationRefusal.at("parameters", f"At most {most} bytes of JSON are allowed.")
-        if problems := value_problems(agent.parameters_schema, merged, ("parameters",)):
+        if problems := await check_value(agent.parameters_schema, merged, ("parameters",)):
             raise ValidationRefusal(problems, "The parameters do not fit the agent.")
         return merged
 
@@ -160,6 +162,14 @@ async def _origin(session: AsyncSession, wanted: NewInstance) -> tuple[Agent, Te
     if agent.status is PublicationStatus.RETIRED:
         raise ConflictRefusal("The agent is retired; nothing new starts with it.")
     return agent, template
+
+
+async def _still_the_same(session: AsyncSession, wanted: NewInstance, agent: Agent, template: Template | None) -> None:
+    await repository.hold_agent(session, agent.id)
+    now_agent, now_template = await _origin(session, wanted)
+    versions = (now_agent.version, now_template.version if now_template else None)
+    if versions != (agent.version, template.version if template else None):
+        raise ConflictRefusal("The agent or the template was changed just now; try again.")
 
 
 def _same_request(made: Instance, agent: Agent, template: Template | None, parameters: Mapping[str, Any]) -> Instance:

@@ -131,6 +131,20 @@ async def test_only_what_is_published_starts(
     assert made["__typename"] == answer
 
 
+async def test_what_cannot_be_stored_is_bad_input(instance: Client) -> None:
+    agent_id = to_global_id("Agent", (await add_agent(instance)).id)
+    given = {"agentId": agent_id, "parameters": {"texts": ["a\x00b"]}}
+    error = await instance.fail(CREATE, {"input": given}, account_id=new_id())
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+async def test_large_parameters_are_taken_whole(instance: Client) -> None:
+    agent_id = to_global_id("Agent", (await add_agent(instance)).id)
+    texts = [f"text {number}" for number in range(10_000)]
+    row = (await create(instance, new_id(), agentId=agent_id, parameters={"texts": texts}))["instance"]
+    assert row["parameters"] == {"texts": texts}
+
+
 async def test_an_account_has_only_so_many_active_instances(instance: Client) -> None:
     owner = new_id()
     agent_id = to_global_id("Agent", (await add_agent(instance)).id)
