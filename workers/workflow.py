@@ -29,6 +29,22 @@ class RunCancelled(Exception):
     """Raised by `RunContext.check_cancelled` once the run shall end."""
 
 
+def either(first: str, second: str) -> Callable[[dict[str, Any]], None]:
+    """A JSON-Schema hook for an input that takes exactly one of two fields, and leaves out what it doesn't need.
+
+    The schema then refuses what the model's validator refuses, before a run exists. `null` as a default would
+    contradict the field's own type, so there is none.
+    """
+
+    def extend(schema: dict[str, Any]) -> None:
+        schema["oneOf"] = [{"required": [first]}, {"required": [second]}]
+        for described in schema["properties"].values():
+            if "default" in described and described["default"] is None:
+                del described["default"]
+
+    return extend
+
+
 class RunContext(Protocol):
     """How a running workflow meets whoever runs it."""
 

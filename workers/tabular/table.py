@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from workers.workflow import WorkflowInputError
+from workers.workflow import WorkflowInputError, either
 
 # The gateway takes about 1 MB of variables; silhouettes and trees on this many rows take seconds, not minutes.
 MAX_ROWS = 5_000
@@ -25,32 +25,25 @@ CellNumber = Annotated[float, Field(allow_inf_nan=False)]
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=120)]
 InputRow = Annotated[dict[ColumnName, CellText | int | CellNumber | bool | None], Field(max_length=MAX_COLUMNS)]
 
-
-def _one_of(schema: dict[str, Any]) -> None:
-    """Say in JSON Schema what `_exactly_one` checks, so that a form can tell before a run exists."""
-    schema["oneOf"] = [{"required": ["rows"]}, {"required": ["csv"]}]
-    for name in ("rows", "csv"):
-        schema["properties"][name].pop("default", None)
+InputRows = Annotated[list[InputRow], Field(min_length=1, max_length=MAX_ROWS)]
+CsvText = Annotated[str, StringConstraints(min_length=3, max_length=MAX_CSV_CHARACTERS)]
 
 
 class TableInput(BaseModel):
     """The part of a workflow's input that is a table."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_one_of)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=either("rows", "csv"))
 
-    rows: list[InputRow] | SkipJsonSchema[None] = Field(
+    # Limits stand on the types: on a field that may be None they would miss in the JSON Schema.
+    rows: InputRows | SkipJsonSchema[None] = Field(
         default=None,
         title="Rows",
         description="The table as a list of objects, one a row; a key that is missing in a row is an empty cell.",
-        min_length=1,
-        max_length=MAX_ROWS,
     )
-    csv: str | SkipJsonSchema[None] = Field(
+    csv: CsvText | SkipJsonSchema[None] = Field(
         default=None,
         title="CSV text",
         description="The table as CSV with a header line; comma, semicolon, tab or | between the cells.",
-        min_length=3,
-        max_length=MAX_CSV_CHARACTERS,
     )
     columns: list[ColumnName] = Field(
         default_factory=list,
@@ -58,12 +51,10 @@ class TableInput(BaseModel):
         description="Only these columns are looked at. Empty: all that carry information.",
         max_length=MAX_COLUMNS,
     )
-    label_column: str | SkipJsonSchema[None] = Field(
+    label_column: ColumnName | SkipJsonSchema[None] = Field(
         default=None,
         title="Label column",
         description="A column that names the rows (a customer's name, an order number); shown, never computed with.",
-        min_length=1,
-        max_length=120,
     )
     seed: int = Field(
         default=7,

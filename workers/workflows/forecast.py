@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -16,7 +16,7 @@ from pydantic.json_schema import SkipJsonSchema
 from workers.series.methods import DESCRIPTIONS, Forecaster, Method, forecasters
 from workers.series.season import find_season, season_strength
 from workers.tabular.columns import plain
-from workers.workflow import FunctionWorkflow, RunContext, Template, WorkflowInputError
+from workers.workflow import FunctionWorkflow, RunContext, Template, WorkflowInputError, either
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +34,7 @@ MAX_MISSING = 0.3
 REGULAR: dict[str, int] = {"hour": 24, "day": 7, "week": 52, "month": 12, "quarter": 4, "year": 1}
 
 Frequency = Literal["hour", "day", "week", "month", "quarter", "year"]
+Bounded = Field(min_length=MIN_VALUES, max_length=MAX_VALUES)
 Value = Annotated[float, Field(allow_inf_nan=False, ge=-1e15, le=1e15)]
 
 
@@ -46,39 +47,27 @@ class SeriesPoint(BaseModel):
     value: Value | None = Field(title="Value", description="null where it is missing.")
 
 
-def _one_of(schema: dict[str, Any]) -> None:
-    """Say in JSON Schema what `_consistent` checks, so that a form can tell before a run exists."""
-    schema["oneOf"] = [{"required": ["points"]}, {"required": ["values"]}]
-    for name in ("points", "values"):
-        schema["properties"][name].pop("default", None)
-
-
 class ForecastInput(BaseModel):
     """The series and how far to look ahead."""
 
-    model_config = ConfigDict(extra="forbid", title="Forecast", json_schema_extra=_one_of)
+    model_config = ConfigDict(extra="forbid", title="Forecast", json_schema_extra=either("points", "values"))
 
-    values: list[Value | None] | SkipJsonSchema[None] = Field(
+    # Limits stand on the types: on a field that may be None they would miss in the JSON Schema.
+    values: Annotated[list[Value | None], Bounded] | SkipJsonSchema[None] = Field(
         default=None,
         title="Values",
         description="The series, oldest first, at even steps; null where a value is missing.",
-        min_length=MIN_VALUES,
-        max_length=MAX_VALUES,
     )
-    points: list[SeriesPoint] | SkipJsonSchema[None] = Field(
+    points: Annotated[list[SeriesPoint], Bounded] | SkipJsonSchema[None] = Field(
         default=None,
         title="Points",
         description="The series with dates, in any order; the step is found, and gaps are filled.",
-        min_length=MIN_VALUES,
-        max_length=MAX_VALUES,
     )
     horizon: int = Field(default=12, title="Horizon", description="How many steps to forecast.", ge=1, le=MAX_HORIZON)
-    season_length: int | SkipJsonSchema[None] = Field(
+    season_length: Annotated[int, Field(ge=1, le=1_000)] | SkipJsonSchema[None] = Field(
         default=None,
         title="Season length",
         description="Steps in a season (7 for days in a week); leave it out to have it found; 1 for none.",
-        ge=1,
-        le=1_000,
     )
     start: Annotated[str, StringConstraints(min_length=8, max_length=35)] | SkipJsonSchema[None] = Field(
         default=None, title="Start", description="With values: the date of the first one, ISO 8601."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
@@ -39,12 +39,10 @@ class TableClustersInput(TableInput):
 
     model_config = ConfigDict(title="Table clusters")
 
-    clusters: int | SkipJsonSchema[None] = Field(
+    clusters: Annotated[int, Field(ge=2, le=12)] | SkipJsonSchema[None] = Field(
         default=None,
         title="Number of groups",
         description="Leave it out to have it chosen by the silhouette.",
-        ge=2,
-        le=12,
     )
     max_clusters: int = Field(
         default=8, title="Most groups", description="When chosen: try up to this many.", ge=2, le=12

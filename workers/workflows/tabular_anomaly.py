@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
@@ -50,12 +50,10 @@ class TabularAnomalyInput(TableInput):
     sensitivity: Literal["low", "normal", "high"] = Field(
         default="normal", title="Sensitivity", description="How readily a row is called an anomaly."
     )
-    expected_share: float | SkipJsonSchema[None] = Field(
+    expected_share: Annotated[float, Field(gt=0, le=0.5)] | SkipJsonSchema[None] = Field(
         default=None,
         title="Expected share",
         description="Take exactly this share of rows, the strangest first; leave it out to decide by sensitivity.",
-        gt=0,
-        le=0.5,
     )
     max_anomalies: int = Field(
         default=25, title="Most anomalies", description="List up to this many.", ge=1, le=MAX_ANOMALIES

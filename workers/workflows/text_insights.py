@@ -152,8 +152,8 @@ class TextInsightsOutput(BaseModel):
     overall: Overall
     key_phrases: list[KeyPhrase]
     topics: list[Topic]
-    topic_coherence: float | None = Field(
-        description="UMass coherence of the chosen number of topics; nearer 0 is better."
+    topic_separation: float | None = Field(
+        description="Silhouette of the texts by main topic, -1 to 1; near 0 the topics shade into each other."
     )
     statistics: TextStatistics
     texts: list[TextReport]
@@ -185,7 +185,7 @@ def run(given: TextInsightsInput, context: RunContext) -> TextInsightsOutput:
     context.progress(0.55, "Finding key phrases")
     found = _key_phrases(read, rated, given.key_phrases)
     context.progress(0.7, "Looking for topics")
-    topics, main_topic, coherence = _topics(read, rated, stop_words, given.max_topics, given.seed, context)
+    topics, main_topic, separation = _topics(read, rated, stop_words, given.max_topics, given.seed, context)
     context.progress(0.95, "Writing the report")
 
     shown = max(3, min(SHOWN_SENTENCES, SHOWN_SENTENCES_IN_ALL // len(read)))
@@ -197,7 +197,7 @@ def run(given: TextInsightsInput, context: RunContext) -> TextInsightsOutput:
         overall=overall,
         key_phrases=found,
         topics=topics,
-        topic_coherence=coherence,
+        topic_separation=separation,
         statistics=_statistics([token for part in read for token in part.tokens], given.texts, read),
         texts=reports,
         notes=notes,
@@ -319,7 +319,7 @@ def _topics(
     seed: int,
     context: RunContext,
 ) -> tuple[list[Topic], list[int | None], float | None]:
-    """NMF of TF-IDF for each number of topics; the most coherent number wins."""
+    """NMF of TF-IDF for each number of topics; the number that parts the texts best wins."""
     import numpy as np
     from sklearn.decomposition import NMF
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -339,40 +339,31 @@ def _topics(
     except ValueError:  # no word occurs in two texts: there is nothing the texts share
         return [], nothing, None
     terms = vectorizer.get_feature_names_out()
-    present = (weighted > 0).astype(np.float64)
-    together = np.asarray((present.T @ present).todense()) if len(terms) <= 5_000 else None
     largest = min(most, len(read) // 3, min(weighted.shape))
-    best: tuple[float, Any, Any] | None = None
+    best: tuple[float, Any, Any, list[int | None]] | None = None
     for count in range(min(2, largest), largest + 1):
         context.progress(0.7 + 0.2 * count / (largest + 1), f"Trying {count} topics")
         model = NMF(n_components=count, init="nndsvda", random_state=seed, max_iter=400, tol=1e-3)
         loads = model.fit_transform(weighted)
-        coherence = _coherence(model.components_, together)
-        if best is None or coherence > best[0]:
-            best = (coherence, loads, model.components_)
+        mains = [int(np.argmax(row)) if row.max() > 0 else None for row in loads]
+        separation = _separation(weighted, mains)
+        # One topic more has to earn its keep, as with groups of rows.
+        if best is None or separation > best[0] + 0.01:
+            best = (separation, loads, model.components_, mains)
     if best is None:
         return [], nothing, None
-    coherence, loads, components = best
-    mains = [int(np.argmax(row)) if row.max() > 0 else None for row in loads]
-    return _describe_topics(read, rated, terms, loads, components, mains), mains, round(coherence, 4)
+    separation, loads, components, mains = best
+    return _describe_topics(read, rated, terms, loads, components, mains), mains, round(separation, 4)
 
 
-def _coherence(components: NDArray[np.float64], together: NDArray[np.float64] | None) -> float:
-    """UMass coherence (Mimno et al. 2011) of the eight strongest terms, minus a share for topics that repeat."""
-    import numpy as np
+def _separation(weighted: Any, mains: list[int | None]) -> float:
+    """How much nearer texts are to their own topic's texts than to the next topic's."""
+    from sklearn.metrics import silhouette_score
 
-    assert together is not None
-    values: list[float] = []
-    tops = [np.argsort(-component)[:8] for component in components]
-    for top in tops:
-        pairs = [
-            math.log((together[later, earlier] + 1.0) / together[earlier, earlier])
-            for place, later in enumerate(top)
-            for earlier in top[:place]
-        ]
-        values.append(sum(pairs) / max(1, len(pairs)))
-    distinct = len({int(term) for top in tops for term in top}) / sum(len(top) for top in tops)
-    return float(np.mean(values)) / max(distinct, 0.1)
+    labels = [-1 if main is None else main for main in mains]
+    if not 1 < len(set(labels)) < len(labels):
+        return -1.0
+    return float(silhouette_score(weighted, labels, metric="cosine"))
 
 
 def _describe_topics(
@@ -511,7 +502,7 @@ WORKFLOW = FunctionWorkflow(
     description=(
         "Give it reviews, support messages or survey answers. Every sentence is rated with the VADER lexicon and "
         "shows the words that decided; key phrases are found by C-value and IDF; from eight texts "
-        "on, topics are found by non-negative matrix factorisation, and their number by coherence. The sentiment "
+        "on, topics are found by non-negative matrix factorisation, and their number by how well they part the texts. The sentiment "
         "lexicon is English; statistics and key phrases work in any language that writes spaces between words."
     ),
     version="1.0.0",
