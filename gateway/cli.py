@@ -144,11 +144,12 @@ def plan(
     query: Annotated[Path, typer.Option(help="File with the GraphQL document; - reads standard input.")],
     operation: Annotated[str | None, typer.Option(help="Name of the operation, where there are several.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Apollo's query-plan JSON.")] = False,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="A flowchart for Mermaid.")] = False,
 ) -> None:
     """Show how an operation would be fetched."""
     from gateway.errors import GatewayError, RequestError
     from gateway.operation import prepare
-    from gateway.planner import build_plan, plan_json, plan_text
+    from gateway.planner import build_plan
     from gateway.supergraph import Supergraph
 
     try:
@@ -159,7 +160,7 @@ def plan(
         _fail(INVALID_GRAPH, "\n".join(f"{entry.code}: {entry.message}" for entry in error.errors))
     except GatewayError as error:
         _fail(INVALID_GRAPH, f"{error.code}: {error.message}")
-    typer.echo(json.dumps(plan_json(made), indent=2) if as_json else plan_text(made))
+    typer.echo(json.dumps(made.to_json(), indent=2) if as_json else made.to_mermaid() if mermaid else str(made))
 
 
 def describe_problem(problem: Any) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway import errors
-from gateway.composition import Subgraph, compose
 from gateway.errors import ErrorEntry, GatewayError, RequestError, SubgraphError
 from gateway.executor import ExecutionResult, Runtime, execute, subscribe
 from gateway.operation import Limits, Operation, coerce_variables, prepare
@@ -370,6 +369,9 @@ def _request_error(message: str) -> RequestError:
 
 def compose_sources(subgraphs: Mapping[str, SubgraphSource]) -> Supergraph:
     """The supergraph of these subgraphs. Raises `CompositionError`; hints are logged."""
+    # Here, as a gateway that is given its supergraph starts faster without.
+    from gateway.composition import Subgraph, compose
+
     composition = compose([Subgraph(name=n, url=s.url, sdl=s.sdl) for n, s in subgraphs.items()])
     for hint in composition.hints:
         logger.info("composition hint: %s", hint)
