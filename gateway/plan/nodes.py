@@ -104,6 +104,9 @@ class Fetch:
     renames: tuple[Rename, ...] = ()
     reasons: tuple[str, ...] = ()
     path: Path = ()
+    #: Not empty: the request is needed only where all conditions of one of these hold, ("variable", True or False) each. (What one part of it
+    #: needs alone also stands in the operation, as @include and @skip; a request that is made in vain is merely wasted.)
+    only_if: tuple[tuple[tuple[str, bool], ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ class Emitter:
             renames=tuple(printer.renames),
             reasons=tuple(dict.fromkeys(reason for part in request.parts for reason in part.reasons)),
             path=path,
+            only_if=_only_if(request),
         )
 
     def _name(self, request: Request, number: int) -> str | None:
@@ -142,6 +143,12 @@ class Emitter:
         return f"__typename ...{directives} {{ {text} }}"
 
 
+def _only_if(request: Request) -> tuple[Conditions, ...]:
+    """Each part has conditions of its own: the request is for nothing where none of them hold."""
+    found = dict.fromkeys(tuple(c for c in part.conditions if c not in request.conditions) for part in request.parts)
+    return () if () in found else tuple(found)
+
+
 def _kind_of(graph: QueryGraph, type_name: str) -> OperationKind:
     return "mutation" if type_name == graph.roots["mutation"] else "query"
 
@@ -177,12 +184,14 @@ def _requests(parts: list[Part]) -> list[Request]:
     for part in sorted(parts, key=lambda p: (p.level, p.number)):
         if part.kind == "event":
             continue
-        key: object = (part.level, part.graph, part.conditions, part.kind)
+        key: object = (part.level, part.graph, part.kind)
         if part.kind == "root":
-            key = (key, id(part.position))
+            key = (key, id(part.position), part.conditions)
         request = made.get(key)
         if request is None:
             request = made[key] = Request(part.graph, part.kind, part.level, part.conditions, [])
+        # What holds for all parts is the request's condition; a part's own stand around its fields.
+        request.conditions = tuple(c for c in request.conditions if c in part.conditions)
         request.parts.append(part)
         of[part] = request
     for part, request in of.items():

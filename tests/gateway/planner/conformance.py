@@ -61,9 +61,10 @@ def load(case_id: str) -> dict[str, Any]:
 def judge(case_id: str) -> Verdict:
     """Plan one case and compare."""
     case = load(case_id)
-    peers = [case[name] for name in ("apollo", "hive") if case[name].get("ok")]
-    fetches = min((peer["fetches"] for peer in peers if peer["fetches"]), default=None)
-    depth = min((peer["depth"] for peer in peers if peer["fetches"]), default=None)
+    # A plan without a fetch answers nothing (the audit wants an error for that case).
+    peers = [case[name] for name in ("apollo", "hive") if case[name].get("ok") and case[name]["fetches"]]
+    fetches = min((peer["fetches"] for peer in peers), default=None)
+    depth = min((peer["depth"] for peer in peers), default=None)
     graph = supergraph(case["supergraph"])
     took = 0.0
     try:
