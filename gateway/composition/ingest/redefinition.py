@@ -8,7 +8,6 @@ from graphql import (
     InputValueDefinitionNode,
     NonNullTypeNode,
     ScalarTypeDefinitionNode,
-    ScalarTypeExtensionNode,
     TypeDefinitionNode,
     TypeNode,
     print_ast,
@@ -30,10 +29,13 @@ def invalid_redefinitions(document: DocumentNode, words: Vocabulary, subgraph: s
             for text in _differences(node, expected, set(words.types.values())):
                 message = f"[{subgraph}] The definition of @{node.name.value} isn't the specification's: {text}."
                 problems.append(Problem("DIRECTIVE_DEFINITION_INVALID", message, place(subgraph, node)))
-        elif isinstance(node, TypeDefinitionNode) and node.name.value in local_types:
-            if not isinstance(node, ScalarTypeDefinitionNode | ScalarTypeExtensionNode):
-                message = f'[{subgraph}] "{node.name.value}" is a scalar of the federation specification, not another kind of type.'
-                problems.append(Problem("TYPE_DEFINITION_INVALID", message, place(subgraph, node)))
+        elif (
+            isinstance(node, TypeDefinitionNode)
+            and node.name.value in local_types
+            and not isinstance(node, ScalarTypeDefinitionNode)
+        ):
+            message = f'[{subgraph}] "{node.name.value}" is a scalar of the federation specification, not another kind.'
+            problems.append(Problem("TYPE_DEFINITION_INVALID", message, place(subgraph, node)))
     return problems
 
 
@@ -77,7 +79,4 @@ def _fits(found: TypeNode, expected: TypeNode, scalars: set[str]) -> bool:
         return True
     if isinstance(found, NonNullTypeNode) and not isinstance(expected, NonNullTypeNode):
         return _fits(found.type, expected, scalars)
-    for scalar in scalars:
-        if wants.replace(scalar, "String") == has:
-            return True
-    return False
+    return any(wants.replace(scalar, "String") == has for scalar in scalars)

@@ -10,7 +10,6 @@ from graphql import (
     FieldNode,
     FragmentSpreadNode,
     InlineFragmentNode,
-    ListTypeNode,
     NonNullTypeNode,
     SelectionSetNode,
     print_ast,
@@ -169,14 +168,7 @@ def _counts_as_external(schema: SubgraphSchema, type_: TypeDef, field: FieldDef)
 
 
 def _check_key_field(type_: TypeDef, field: FieldDef, target: TypeDef | None) -> None:
-    current = field.type
-    while isinstance(current, NonNullTypeNode):
-        current = current.type
-    kind = None
-    if isinstance(current, ListTypeNode):
-        kind = "a list"
-    elif target is not None and target.kind in ("INTERFACE", "UNION"):
-        kind = f"{'an interface' if target.kind == 'INTERFACE' else 'a union'}"
-    if kind is not None:
+    if target is not None and target.kind in ("INTERFACE", "UNION"):
+        kind = "an interface" if target.kind == "INTERFACE" else "a union"
         message = f'"{type_.name}.{field.name}" is {kind}, which can\'t be part of a key.'
         raise _Fault("KEY_FIELDS_SELECT_INVALID_TYPE", message)

@@ -24,7 +24,16 @@ from gateway.composition.subgraph import base_name
 from gateway.supergraph import Supergraph, SupergraphField, SupergraphType
 
 _EXECUTABLE = frozenset(
-    ["QUERY", "MUTATION", "SUBSCRIPTION", "FIELD", "FRAGMENT_DEFINITION", "FRAGMENT_SPREAD", "INLINE_FRAGMENT", "VARIABLE_DEFINITION"]
+    [
+        "QUERY",
+        "MUTATION",
+        "SUBSCRIPTION",
+        "FIELD",
+        "FRAGMENT_DEFINITION",
+        "FRAGMENT_SPREAD",
+        "INLINE_FRAGMENT",
+        "VARIABLE_DEFINITION",
+    ]
 )
 
 

@@ -1,0 +1,134 @@
+"""Supergraph -> proof that each query of its API can be answered, or the smallest queries that can't.
+
+The walk goes over states (object type, positions at which one holds such an object) and not over paths, so that it ends after as many steps
+as there are states. A state need not be looked at if one with fewer positions was: more positions only help.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import product
+
+from gateway.composition.problem import Problem
+from gateway.composition.satisfiability.explain import explain
+from gateway.composition.satisfiability.reach import Position, Reach
+from gateway.query_graph import QueryGraph
+from gateway.supergraph import Supergraph
+
+#: All combinations of so many labels are looked at; of more: all on, all off, and each alone.
+MAX_LABELS = 6
+#: More errors than this tell no one more.
+MAX_ERRORS = 50
+
+State = tuple[str, frozenset[Position]]
+
+
+def unsatisfiable(supergraph: Supergraph) -> list[Problem]:
+    """`SATISFIABILITY_ERROR`s: one for each field that can't be had somewhere, with a shortest query."""
+    problems: dict[str, Problem] = {}
+    for on in _label_choices(supergraph):
+        graph = QueryGraph(supergraph, on.__contains__)
+        for coordinate, problem in _Walk(supergraph, Reach(graph)).problems():
+            problems.setdefault(coordinate, problem)
+            if len(problems) >= MAX_ERRORS:
+                return list(problems.values())
+    return list(problems.values())
+
+
+def _label_choices(supergraph: Supergraph) -> Iterator[frozenset[str]]:
+    labels = sorted(
+        {
+            join.override_label
+            for type_ in supergraph.types.values()
+            for field in type_.fields.values()
+            for join in field.joins
+            if join.override_label and join.override is not None
+        }
+    )
+    if len(labels) <= MAX_LABELS:
+        for choice in product((True, False), repeat=len(labels)):
+            yield frozenset(label for label, on in zip(labels, choice, strict=True) if on)
+        return
+    every = frozenset(labels)
+    yield from (every, frozenset())
+    for label in labels:
+        yield frozenset((label,))
+        yield every - {label}
+
+
+class _Walk:
+    def __init__(self, supergraph: Supergraph, reach: Reach) -> None:
+        self.supergraph = supergraph
+        self.reach = reach
+        self.graph = reach.graph
+        api = supergraph.api_schema.type_map
+        self.visible = {
+            name: [f for f in type_.fields if f in getattr(api[name], "fields", ())]
+            for name, type_ in supergraph.types.items()
+            if name in api
+        }
+        #: State -> (state before, what was selected from there).
+        self.came_from: dict[State, tuple[State, str] | None] = {}
+        self.seen: dict[str, list[frozenset[Position]]] = {}
+        self.queue: deque[State] = deque()
+
+    def problems(self) -> Iterator[tuple[str, Problem]]:
+        for kind, name in self.graph.roots.items():
+            if name and name in self.visible:
+                start = frozenset(
+                    Position(g, name) for g in self.graph.graphs if self.graph.subgraph_type(g, name) is not None
+                )
+                self.came_from[name, start] = None
+                self.queue.append((name, start))
+                yield from self._walk(kind)
+
+    def _walk(self, kind: str) -> Iterator[tuple[str, Problem]]:
+        while self.queue:
+            state = self.queue.popleft()
+            type_name, positions = state
+            reached = self.reach.all_reached(type_name, positions)
+            if not self._is_known(type_name, reached):
+                coordinate = f"{type_name}.__typename"
+                yield coordinate, explain(self.reach, state, "__typename", self._query(kind, state, "__typename"))
+                continue
+            for field in self.visible[type_name]:
+                children = {c for p in reached if (c := self.reach.child(type_name, p, field)) is not None}
+                if not children:
+                    query = self._query(kind, state, self._leaf(type_name, field))
+                    yield f"{type_name}.{field}", explain(self.reach, state, field, query)
+                    continue
+                target = self.graph.facts(type_name, field)[0]
+                if not self.graph.is_composite(target):
+                    continue
+                for concrete, below in self.reach.split(children):
+                    if concrete in self.visible and concrete in self.graph.possible(target):
+                        selection = field if concrete == target else f"{field}|{concrete}"
+                        self._visit((concrete, frozenset(below)), state, selection)
+
+    def _is_known(self, type_name: str, reached: set[Position]) -> bool:
+        """Somebody can tell that the object is of this type."""
+        return any(p.type_name == type_name for p in reached)
+
+    def _visit(self, state: State, before: State, selection: str) -> None:
+        type_name, positions = state
+        seen = self.seen.setdefault(type_name, [])
+        if any(other <= positions for other in seen):
+            return
+        seen[:] = [other for other in seen if not positions <= other]
+        seen.append(positions)
+        self.came_from.setdefault(state, (before, selection))
+        self.queue.append(state)
+
+    def _leaf(self, type_name: str, field: str) -> str:
+        target = self.graph.facts(type_name, field)[0]
+        return f"{field} {{ __typename }}" if self.graph.is_composite(target) else field
+
+    def _query(self, kind: str, state: State, leaf: str) -> str:
+        """The shortest operation that gets there."""
+        text = leaf
+        current = self.came_from[state]
+        while current is not None:
+            before, selection = current
+            field, _, concrete = selection.partition("|")
+            text = f"{field} {{ ... on {concrete} {{ {text} }} }}" if concrete else f"{field} {{ {text} }}"
+            current = self.came_from[before]
+        return f"{{ {text} }}" if kind == "query" else f"{kind} {{ {text} }}"
