@@ -41,12 +41,13 @@ _NOT_BUILT: Final = b"""<!doctype html><html lang="en"><head><meta charset="utf-
 
 
 class GraphiQL:
-    """The page and its files. Only files that are in `dist/` when it is first asked are ever read."""
+    """The page and its files. Only files that a look into `dist/` found are ever read, so no path leads outside."""
 
     def __init__(self, default_query: str | None = None, dist: Path = DIST) -> None:
         self._dist = dist
         self._default_query = default_query
-        self._files: dict[str, Path] | None = None
+        self._files: Mapping[str, Path] = {}
+        self._made = 0
         self._bodies: dict[Path, bytes] = {}
 
     async def serve_page(self, endpoint: str, send: Any) -> None:
@@ -64,7 +65,7 @@ class GraphiQL:
 
     async def serve_file(self, name: str, headers: Mapping[str, str], send: Any) -> None:
         """A file below `PREFIX`; its name has its content's hash in it, so it may be kept for ever."""
-        path = self._known().get(name)
+        path = self._find(name)
         if path is None:
             await send_bytes(send, 404, b"Not found", [(b"content-type", b"text/plain; charset=utf-8")])
             return
@@ -85,8 +86,13 @@ class GraphiQL:
         await send({"type": "http.response.start", "status": 200, "headers": answer})
         await send({"type": "http.response.body", "body": body})
 
-    def _known(self) -> Mapping[str, Path]:
-        if self._files is None or not self._files:
+    def _find(self, name: str) -> Path | None:
+        index = self._dist / "index.html"
+        made = index.stat().st_mtime_ns if index.is_file() else 0
+        if made != self._made:
+            # Built, or built anew, while the server ran.
             found = (path for path in self._dist.rglob("*") if path.is_file() and path.suffix in _TYPES)
-            self._files = {path.relative_to(self._dist).as_posix(): path for path in found if path.suffix != ".html"}
-        return self._files
+            self._files = {path.relative_to(self._dist).as_posix(): path for path in found if path != index}
+            self._bodies.clear()
+            self._made = made
+        return self._files.get(name)

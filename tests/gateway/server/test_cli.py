@@ -19,6 +19,7 @@ import pytest
 from typer.testing import CliRunner
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from gateway.cli import app
 from tests.support.live_server import LiveServer
@@ -161,7 +162,7 @@ async def test_stopping_under_load_drops_nothing(supergraph: Path) -> None:
 
         async with (
             aiohttp.ClientSession() as session,
-            connect(url.replace("http", "ws") + "/graphql", subprotocols=["graphql-transport-ws"]) as watcher,
+            connect(url.replace("http", "ws") + "/graphql", subprotocols=[Subprotocol("graphql-transport-ws")]) as watcher,
         ):
             await watcher.send('{"type":"connection_init"}')
             await watcher.recv()

@@ -27,9 +27,13 @@ def audits(setup: Setup, tmp_path_factory: pytest.TempPathFactory) -> list[dict[
     (folder / "audit.mjs").write_text(Path(__file__).with_name("audit.mjs").read_text())
     environment = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ['PATH']}"}
     install = [*npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "graphql-http@1.23.1", "graphql@16"]
-    installed = subprocess.run(install, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    installed = subprocess.run(
+        install, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
     if installed.returncode:
-        pytest.skip(f"the GraphQL-over-HTTP audits are skipped, npm can't install graphql-http: {installed.stderr[-200:]}")
+        pytest.skip(
+            f"the GraphQL-over-HTTP audits are skipped, npm can't install graphql-http: {installed.stderr[-200:]}"
+        )
     done = subprocess.run(
         [node, "audit.mjs", f"{setup.server.url}/graphql"],
         cwd=folder,
