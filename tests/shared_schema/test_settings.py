@@ -1,0 +1,37 @@
+"""Settings come from the environment, and a wrong one says so without telling secrets."""
+
+import pytest
+from pydantic import ValidationError
+
+from shared_schema.settings import AmqpSettings, DatabaseSettings, SettingsError, StateSettings
+
+
+def test_names_and_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BOTBERI_USER_DATABASE_URL", "BOTBERI_SHARED_DATABASE_URL", "BOTBERI_AMQP_URL", "BOTBERI_STATE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    assert DatabaseSettings().user_database_url is None
+    assert AmqpSettings().amqp_url is None
+    assert str(StateSettings().state_dir) == ".botberi"
+    monkeypatch.setenv("BOTBERI_USER_DATABASE_URL", "postgres://u:p@h/d")
+    monkeypatch.setenv("BOTBERI_AMQP_URL", "")
+    assert DatabaseSettings().require_user_database_url() == "postgresql://u:p@h/d"
+    assert AmqpSettings().amqp_url is None
+    with pytest.raises(SettingsError, match="BOTBERI_SHARED_DATABASE_URL is not set"):
+        DatabaseSettings().require_shared_database_url()
+
+
+@pytest.mark.parametrize("url", ["mysql://u:hunter2@h/d", "hunter2", "postgresql://"])
+def test_wrong_urls_are_refused_without_being_repeated(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("BOTBERI_USER_DATABASE_URL", url)
+    monkeypatch.setenv("BOTBERI_AMQP_URL", url)
+    for settings in (DatabaseSettings, AmqpSettings):
+        with pytest.raises(ValidationError) as caught:
+            settings()
+        assert "must look like" in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_secrets_stay_out_of_reprs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOTBERI_USER_DATABASE_URL", "postgresql://u:hunter2@h/d")
+    monkeypatch.setenv("BOTBERI_AMQP_URL", "amqp://u:hunter2@h/")
+    assert "hunter2" not in repr(DatabaseSettings()) + repr(AmqpSettings())
