@@ -7,11 +7,10 @@ steps and requests it would add; `Policy` says which requests cost nothing (anot
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
 from typing import TypeAlias
-
-from graphql import FieldNode
 
 from gateway.errors import PlanningError
 from gateway.plan import KeyField, KeyFragment, KeySelection
@@ -19,7 +18,7 @@ from gateway.planner.estimate import Estimator
 from gateway.planner.fetch_graph import Arrival, Part, Position, Selection
 from gateway.planner.tree import Conditions, Field
 from gateway.planner.walk import Walker
-from gateway.query_graph import Entry, QueryGraph, Resolver, SubgraphType, parse_field_set
+from gateway.query_graph import Entry, KeyPart, QueryGraph, Resolver, SubgraphType, key_parts, parse_field_set
 
 #: A request of the plan: (step, subgraph).
 Slot: TypeAlias = tuple[int, str]
@@ -431,14 +430,7 @@ class Chooser:
             mark = (id(position), f"{resolver.graph}.{one.name}", types)
             if mark in self._requiring:
                 return None
-            best: Route | None = None
-            for entry in self._entries(position, types, resolver.graph):
-                if entry.type_name != resolver.type_name:
-                    continue
-                route = self._jump_route(position, types, entry, itself=True)
-                if route is not None and (best is None or self._route_rank(route) < self._route_rank(best)):
-                    best = route
-            return best
+            return self._entity_route(position, types, resolver, one.conditions)
         return self._reach(position, types, resolver.graph, one.conditions, alone=alone)
 
     def _reach(
@@ -463,7 +455,29 @@ class Chooser:
         if not options and position.type_name == self.graph.roots["query"] and position.arrivals:
             level = 1 + min(arrival.part.level for arrival in position.arrivals)
             options.append(Route(graph, level, ((level, graph),), root=True))
-        return min(options, key=self._route_rank) if options else None
+        near = 1 + min((arrival.part.level for arrival in position.arrivals), default=0)
+        if all(route.level > near for route in options):
+            far = self._far_route(position, types, graph, conditions)
+            if far is not None:
+                options.append(far)
+        if not options:
+            return None
+        return options[0] if len(options) == 1 else min(options, key=self._route_rank)
+
+    def _entity_route(
+        self, position: Position, types: frozenset[str], resolver: Resolver, conditions: Conditions
+    ) -> Route | None:
+        """A jump by key, whoever is here already: representations carry what the field requires."""
+        routes = [
+            route
+            for entry in self._entries(position, types, resolver.graph)
+            if entry.type_name == resolver.type_name or self.graph.types[resolver.type_name].kind == "OBJECT"
+            for route in [self._jump_route(position, types, entry)]
+            if route is not None
+        ]
+        if routes:
+            return min(routes, key=self._route_rank)
+        return self._far_route(position, types, resolver.graph, conditions)
 
     def _reach_above(self, position: Position, types: frozenset[str], graph: str) -> Route | None:
         """Through the same field of the parent, in another subgraph."""
@@ -486,59 +500,108 @@ class Chooser:
             return None
         return Route(graph, above.level, above.added, descend=above)
 
-    def _entries(self, position: Position, types: frozenset[str], graph: str) -> Iterable[Entry]:
+    def _entries(self, position: Position, types: frozenset[str], graph: str) -> Sequence[Entry]:
         """Keys by which all of `types` enter `graph`. Objects of unknown type enter by their interface's key."""
         if (id(position), graph, types) in self._underway:
-            return []
+            return ()
         if position.arrivals and not any(a.knows_type for a in position.arrivals):
             static = position.arrivals[0].selection.static
             assert static is not None
-            by_interface = [e for e in self.graph.entries(static.name) if e.graph == graph]
+            by_interface = self.graph.entries_into(static.name, graph)
             target = self.graph.subgraph_type(graph, static.name)
             if by_interface and target is not None and types <= target.possible:
                 return by_interface
-        return [e for e in self.graph.entries(min(types)) if e.graph == graph]
+        return self.graph.entries_into(min(types), graph)
 
-    def _jump_route(
-        self, position: Position, types: frozenset[str], entry: Entry, *, itself: bool = False
-    ) -> Route | None:
-        """What a jump by this key costs, None where the key can't be had."""
-        mark = (id(position), entry.graph, types)
-        if mark in self._underway:
-            return None
+    def _jump_route(self, position: Position, types: frozenset[str], entry: Entry) -> Route | None:
+        """What a jump by this key costs, None where no arrival here gives the key."""
         level = 0
-        added: dict[Slot, None] = {}
-        some = min(types)
-        for node in parse_field_set(entry.key).selections:
-            if not isinstance(node, FieldNode) or node.name.value == "__typename":
-                continue
-            name = node.name.value
-            best: tuple[int, tuple[Slot, ...]] | None = None
-            for arrival in position.arrivals:
-                if types <= self._gives(arrival, name) and (best is None or arrival.part.level < best[0]):
-                    best = (arrival.part.level, ())
-            if best is None:
-                self._underway.add(mark)
-                try:
-                    for resolver in self.graph.resolvers(some, name):
-                        if resolver.graph == entry.graph or resolver.field.requires:
-                            continue
-                        route = self._reach(position, types, resolver.graph, ())
-                        if route is not None:
-                            rank = (route.level, len(route.added))
-                            if best is None or rank < (best[0], len(best[1])):
-                                best = (route.level, route.added)
-                finally:
-                    self._underway.discard(mark)
-            if best is None:
+        for part in key_parts(entry.key):
+            found = [
+                arrival.part.level + self._below_key(arrival.graph, types, part)
+                for arrival in position.arrivals
+                if types <= self._gives(arrival, part.name)
+            ]
+            if not found:
                 return None
-            level = max(level, best[0])
-            added.update(dict.fromkeys(best[1]))
+            level = max(level, min(found))
         if not position.arrivals:
             return None
         level += 1
-        added[level, entry.graph] = None
-        return Route(entry.graph, level, tuple(added), entry=entry)
+        return Route(entry.graph, level, ((level, entry.graph),), entry=entry)
+
+    def _below_key(self, graph: str, types: frozenset[str], part: KeyPart) -> int:
+        """0 where `graph` has all below this field of a key, else the step that it takes at least to get the rest."""
+        return 0 if part.below is None or self.graph.has_below(graph, min(types), part) else 1
+
+    def _far_route(self, position: Position, types: frozenset[str], graph: str, conditions: Conditions) -> Route | None:
+        """Through further subgraphs, which give the keys that nobody here has: shortest way first (Dijkstra over subgraphs)."""
+        if not position.arrivals:
+            return None
+        some = min(types)
+        reached: dict[str, tuple[int, tuple[Slot, ...]]] = {}
+        # Arrivals that are there, and descents from the parent.
+        open_ways: list[tuple[int, int, str, int, tuple[Slot, ...], Entry | None]] = []
+        for arrival in position.arrivals:
+            if types <= arrival.types and self._usable(arrival, position, conditions):
+                heappush(open_ways, (arrival.part.level, 0, arrival.graph, len(open_ways), (), None))
+        if position.field is not None and position.parent is not None:
+            for resolver in self.graph.resolvers(min(position.parent_types), position.field.name):
+                if all(way[2] != resolver.graph for way in open_ways) and resolver.graph != graph:
+                    above = self._reach_above(position, types, resolver.graph)
+                    if above is not None:
+                        heappush(
+                            open_ways,
+                            (above.level, len(above.added), resolver.graph, len(open_ways), above.added, None),
+                        )
+        count = len(open_ways)
+        while open_ways:
+            level, _, here, _, added, entry = heappop(open_ways)
+            if here in reached:
+                continue
+            reached[here] = (level, added)
+            if here == graph and entry is not None:
+                return Route(graph, level, added, entry=entry)
+            for other in self.graph.entries(some):
+                if other.graph in reached or (id(position), other.graph, types) in self._underway:
+                    continue
+                way = self._way_by_key(position, types, other, reached)
+                if way is not None:
+                    step, slots = way
+                    slots = (*slots, (step, other.graph))
+                    count += 1
+                    heappush(open_ways, (step, len(slots), other.graph, count, slots, other))
+        return None
+
+    def _way_by_key(
+        self,
+        position: Position,
+        types: frozenset[str],
+        entry: Entry,
+        reached: Mapping[str, tuple[int, tuple[Slot, ...]]],
+    ) -> tuple[int, tuple[Slot, ...]] | None:
+        """(step, requests so far) of a jump by this key from what is reached."""
+        level = 0
+        slots: dict[Slot, None] = {}
+        some = min(types)
+        for part in key_parts(entry.key):
+            best: tuple[int, int, tuple[Slot, ...]] | None = None
+            for arrival in position.arrivals:
+                if types <= self._gives(arrival, part.name):
+                    rank = (arrival.part.level + self._below_key(arrival.graph, types, part), 0)
+                    if best is None or rank < best[:2]:
+                        best = (*rank, ())
+            for resolver in self.graph.resolvers(some, part.name):
+                way = reached.get(resolver.graph)
+                if way is not None and not resolver.field.requires:
+                    rank = (way[0] + self._below_key(resolver.graph, types, part), len(way[1]))
+                    if best is None or rank < best[:2]:
+                        best = (*rank, way[1])
+            if best is None:
+                return None
+            level = max(level, best[0])
+            slots.update(dict.fromkeys(best[2]))
+        return level + 1, tuple(slots)
 
     def _gives(self, arrival: Arrival, name: str) -> frozenset[str]:
         if arrival.conditions:
@@ -677,14 +740,8 @@ class Chooser:
         mark = (id(position), f"{resolver.graph}.{one.name}", types)
         self._requiring.add(mark)
         try:
-            routes = [
-                route
-                for entry in self._entries(position, types, resolver.graph)
-                if entry.type_name == resolver.type_name
-                for route in [self._jump_route(position, types, entry, itself=True)]
-                if route is not None
-            ]
-            best = min(routes, key=self._route_rank)
+            best = self._entity_route(position, types, resolver, one.conditions)
+            assert best is not None
             assert best.entry is not None
             return self._jump(position, types, best.entry, one.conditions, resolver.field.requires, one)
         finally:

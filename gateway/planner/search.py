@@ -49,26 +49,33 @@ def search(
     if best.requests <= 1:
         return outcome.parts
     tried: set[Policy] = set()
+    used = Policy()
 
-    def attempt(policy: Policy) -> None:
-        nonlocal best, outcome, runs_left
+    def attempt(policy: Policy) -> bool:
+        nonlocal best, outcome, runs_left, used
         if runs_left <= 0 or policy in tried:
-            return
+            return False
         tried.add(policy)
         runs_left -= 1
         other_cost, other = run(policy)
-        if other_cost < best:
-            best, outcome = other_cost, other
+        if not other_cost < best:
+            return False
+        best, outcome, used = other_cost, other, policy
+        return True
 
     attempt(Policy(best.steps, outcome.forced))
     improved = True
     while improved and runs_left > 0 and best.requests > 1:
-        before = best
-        for slot in sorted(slots(outcome.parts) - outcome.forced, reverse=True):
-            attempt(Policy(best.steps, outcome.forced, frozenset((slot,))))
-            if best < before:
+        # Can one request be avoided, the others being there anyway? And if they needn't be?
+        present = slots(outcome.parts)
+        improved = False
+        for slot in sorted(present - outcome.forced, reverse=True):
+            banned = used.banned | {slot}
+            if attempt(Policy(best.steps, present - banned, banned)) or attempt(
+                Policy(best.steps, outcome.forced - banned, banned)
+            ):
+                improved = True
                 break
-        improved = best < before
     return outcome.parts
 
 

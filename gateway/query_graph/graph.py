@@ -9,8 +9,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from graphql import ListTypeNode, NamedTypeNode, NonNullTypeNode, TypeNode, parse_type, print_ast
+from graphql import (
+    FieldNode,
+    InlineFragmentNode,
+    ListTypeNode,
+    NamedTypeNode,
+    NonNullTypeNode,
+    SelectionSetNode,
+    TypeNode,
+    parse_type,
+    print_ast,
+)
 
+from gateway.query_graph.field_set import KeyPart
 from gateway.supergraph import JoinField, Supergraph, SupergraphField, SupergraphType
 
 #: Decides a progressive override's label: True hands the field to the subgraph that has `@override`.
@@ -105,6 +116,8 @@ class QueryGraph:
         self._possible: dict[str, frozenset[str]] = {}
         self._resolvers: dict[tuple[str, str], tuple[Resolver, ...]] = {}
         self._entries: dict[str, tuple[Entry, ...]] = {}
+        self._entries_into: dict[tuple[str, str], tuple[Entry, ...]] = {}
+        self._has_below: dict[tuple[str, str, KeyPart], bool] = {}
         self._local: dict[tuple[str, str, str], frozenset[str]] = {}
         self._common: dict[tuple[frozenset[str], str], frozenset[str]] = {}
         self._signatures: dict[tuple[str, str], object] = {}
@@ -270,6 +283,14 @@ class QueryGraph:
             found = self._entries[type_name] = tuple(result)
         return found
 
+    def entries_into(self, type_name: str, graph: str) -> tuple[Entry, ...]:
+        """Those of `entries` that lead into `graph`."""
+        key = (type_name, graph)
+        found = self._entries_into.get(key)
+        if found is None:
+            found = self._entries_into[key] = tuple(e for e in self.entries(type_name) if e.graph == graph)
+        return found
+
     def local_types(self, graph: str, static: str, field: str) -> frozenset[str]:
         """Of the concrete types that `static` can be in `graph`: those whose `field` is resolved there without `@requires`."""
         key = (graph, static, field)
@@ -292,6 +313,35 @@ class QueryGraph:
                 found = frozenset(result)
             self._local[key] = found
         return found
+
+    def has_below(self, graph: str, type_name: str, part: KeyPart) -> bool:
+        """Whether `graph` itself gives all that a key selects below one of its fields."""
+        key = (graph, type_name, part)
+        found = self._has_below.get(key)
+        if found is None:
+            own = self.subgraph_type(graph, type_name)
+            field = own.fields.get(part.name) if own is not None else None
+            found = field is not None and part.below is not None and self._covers(graph, field.type_name, part.below)
+            self._has_below[key] = found
+        return found
+
+    def _covers(self, graph: str, type_name: str, selection: SelectionSetNode) -> bool:
+        own = self.subgraph_type(graph, type_name)
+        if own is None:
+            return False
+        for node in selection.selections:
+            if isinstance(node, InlineFragmentNode):
+                name = node.type_condition.name.value if node.type_condition else type_name
+                if not self._covers(graph, name, node.selection_set):
+                    return False
+            elif isinstance(node, FieldNode) and node.name.value != "__typename":
+                if self.local_types(graph, type_name, node.name.value) != own.possible:
+                    return False
+                if node.selection_set is not None:
+                    field = own.fields.get(node.name.value)
+                    if field is None or not self._covers(graph, field.type_name, node.selection_set):
+                        return False
+        return True
 
     def common_graphs(self, types: frozenset[str], field: str) -> frozenset[str]:
         """Subgraphs that resolve `field` of all these concrete types alike, and that all of them enter alike."""
