@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from sqlalchemy import make_url
@@ -11,6 +11,8 @@ from workers.settings import WorkerSettings
 
 QUEUE = "agents"
 CONNECT_SECONDS = 5
+# One bell for the messages that come within this time; the first of them rings.
+BELL_INTERVAL_MS = 50
 # Any number, the same in every process: only one of them installs.
 _INSTALL_LOCK = 0x626F74706771
 
@@ -38,12 +40,11 @@ def transport_options(settings: WorkerSettings) -> dict[str, Any]:
         "wait_time_seconds": 0,
         "polling_interval": settings.pgmq_poll_seconds,
         "use_notify": True,
-        "notify_throttle_interval_ms": 50,
     }
 
 
 def ensure_pgmq(settings: WorkerSettings) -> None:
-    """Install pgmq's schema (plain SQL, no extension) in the shared database unless it is there. Idempotent."""
+    """Make pgmq's schema (plain SQL, no extension), the queue and its bell, where they are missing. Idempotent."""
     if settings.broker_url is not None:
         return
     from pgmq.install import get_embedded_install_sql
@@ -51,7 +52,17 @@ def ensure_pgmq(settings: WorkerSettings) -> None:
     url = settings.require_shared_database_url()
     with psycopg.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_INSTALL_LOCK,))
-        row = connection.execute("SELECT to_regclass('pgmq.meta') IS NOT NULL").fetchone()
-        if row is None or not row[0]:
+        if not _is_there(connection, "SELECT to_regclass('pgmq.meta') IS NOT NULL"):
             # A script of the package, without a value of ours in it.
             connection.execute(get_embedded_install_sql())
+        if not _is_there(connection, "SELECT EXISTS (SELECT FROM pgmq.meta WHERE queue_name = %s)", QUEUE):
+            connection.execute("SELECT pgmq.create(%s)", (QUEUE,))
+        # The table of bells is unlogged: a crash of the server empties it, and the trigger goes quiet.
+        bell = "SELECT EXISTS (SELECT FROM pgmq.notify_insert_throttle WHERE queue_name = %s)"
+        if not _is_there(connection, bell, QUEUE):
+            connection.execute("SELECT pgmq.enable_notify_insert(%s, %s)", (QUEUE, BELL_INTERVAL_MS))
+
+
+def _is_there(connection: psycopg.Connection[Any], question: LiteralString, *values: str) -> bool:
+    row = connection.execute(question, values).fetchone()
+    return row is not None and bool(row[0])

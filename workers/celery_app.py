@@ -13,6 +13,7 @@ from kombu import Exchange, Queue  # type: ignore[attr-defined]
 from workers.broker import QUEUE, broker_url, ensure_pgmq, transport_options
 from workers.logs import configure_logging
 from workers.settings import WorkerSettings
+from workers.transport import register
 
 
 def _queue(arguments: dict[str, Any] | None) -> Queue:
@@ -66,6 +67,7 @@ def configuration(settings: WorkerSettings) -> dict[str, Any]:
 
 def create_app(settings: WorkerSettings | None = None) -> Celery:
     """An application; without settings they are read from the environment when they are first needed."""
+    register()
     created = Celery("botberi", set_as_current=settings is None)
     created.add_defaults(lambda: configuration(settings or WorkerSettings()))
     return created

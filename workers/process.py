@@ -26,14 +26,12 @@ class ResultTooLarge(Exception):
 
 
 class ChildProcess:
-    """One workflow in a process: `receive()` its messages; `cancel()` asks, `kill()` doesn't."""
+    """A process for one workflow: `begin()` it, `receive()` its messages; `cancel()` asks, `kill()` doesn't."""
 
     def __init__(
         self,
-        workflow: str,
-        parameters: dict[str, Any],
-        *,
         max_line_bytes: int,
+        *,
         command: Sequence[str] = (sys.executable, "-m", "workers.child"),
     ) -> None:
         self._max_line = max_line_bytes
@@ -50,7 +48,6 @@ class ChildProcess:
         )
         # A child that doesn't read its order must not block the worker, which renews the lease meanwhile.
         self._orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._orders.put({"workflow": workflow, "parameters": parameters})
         threading.Thread(target=self._write_orders, args=(self._process.stdin,), daemon=True).start()
         self._readers = [
             threading.Thread(target=self._read_messages, args=(self._process.stdout,), daemon=True),
@@ -70,6 +67,14 @@ class ChildProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def begin(self, workflow: str, parameters: dict[str, Any]) -> None:
+        """Give the process its one run."""
+        self._orders.put({"workflow": workflow, "parameters": parameters})
 
     def receive(self, timeout: float) -> dict[str, Any] | None:
         """The next message, or None when there is none in time. Raises EOFError after the last."""

@@ -38,21 +38,14 @@ class Ending:
     message: str | None = None
 
 
-Spawn = Callable[[str, dict[str, Any], int], ChildProcess]
-
-
-def spawn(workflow: str, parameters: dict[str, Any], max_line_bytes: int) -> ChildProcess:
-    return ChildProcess(workflow, parameters, max_line_bytes=max_line_bytes)
-
-
 class Supervisor:
     """Carries out one claimed run."""
 
-    def __init__(self, claim: Claim, runs: RunStore, settings: WorkerSettings, *, spawn: Spawn = spawn) -> None:
+    def __init__(self, claim: Claim, runs: RunStore, settings: WorkerSettings, child: ChildProcess) -> None:
         self._claim = claim
         self._runs = runs
         self._settings = settings
-        self._spawn = spawn
+        self._child = child
         now = time.monotonic()
         self._deadline = now + settings.run_timeout_seconds
         # Counted from before the claim was asked for, so that ours ends before the database's.
@@ -83,7 +76,8 @@ class Supervisor:
     def _compute(self) -> Ending:
         limit = self._settings.run_result_max_bytes
         run = self._claim.run
-        with self._spawn(run.workflow, run.parameters, limit + 1_000) as child:
+        with self._child as child:
+            child.begin(run.workflow, run.parameters)
             while True:
                 try:
                     message = child.receive(TICK_SECONDS)

@@ -7,9 +7,12 @@ import os
 from functools import lru_cache
 from uuid import UUID, uuid4
 
+from celery.signals import worker_process_init
+
 from shared_schema.contracts.runs import TASK_NAME, RunTask
 from shared_schema.database import PoolOptions, SyncDatabase
 from workers.celery_app import app
+from workers.nursery import Nursery
 from workers.runs import RunStore
 from workers.settings import WorkerSettings, process_name
 from workers.supervise import Supervisor
@@ -18,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=1)
-def _store(pid: int) -> tuple[RunStore, WorkerSettings]:
-    """One pool a process, made after the fork: `pid` is the key."""
+def _tools(pid: int) -> tuple[RunStore, Nursery, WorkerSettings]:
+    """A process' own connections and children, made after the fork: `pid` is the key."""
     settings = WorkerSettings()
     # One connection and a spare; an answer that takes longer than a heartbeat is no answer.
     patience = max(1.0, min(5.0, settings.run_heartbeat_seconds))
@@ -33,14 +36,14 @@ def _store(pid: int) -> tuple[RunStore, WorkerSettings]:
     )
     database = SyncDatabase(settings.require_shared_database_url(), options)
     store = RunStore(database, lease_seconds=settings.run_lease_seconds, max_attempts=settings.run_max_attempts)
-    return store, settings
+    return store, Nursery(settings), settings
 
 
 @app.task(name=TASK_NAME, acks_late=True, reject_on_worker_lost=True, max_retries=None)  # type: ignore[untyped-decorator]
 def run(instance_id: str) -> None:
     """Carry out a run if it is there to be carried out; a message too many does nothing."""
     wanted: UUID = RunTask(instance_id=UUID(instance_id)).instance_id
-    store, settings = _store(os.getpid())
+    store, nursery, settings = _tools(os.getpid())
     claim = store.claim(wanted, f"{process_name()}:{uuid4().hex[:8]}")
     if claim is None:
         logger.info("nothing to do for run %s: it is %s", wanted, store.state(wanted))
@@ -49,4 +52,13 @@ def run(instance_id: str) -> None:
         "run started",
         extra={"instance": str(wanted), "attempt": claim.run.attempt, "workflow": claim.run.workflow},
     )
-    Supervisor(claim, store, settings).carry_out()
+    Supervisor(claim, store, settings, nursery.take()).carry_out()
+    nursery.prepare()
+
+
+def _warm_up(**_: object) -> None:
+    """The first run of a pool process shall be as quick as the next."""
+    _tools(os.getpid())[1].prepare_later()
+
+
+worker_process_init.connect(_warm_up)

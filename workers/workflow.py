@@ -82,6 +82,10 @@ class Workflow(Protocol):
     @property
     def version(self) -> str: ...
     @property
+    def libraries(self) -> tuple[str, ...]:
+        """The modules that `run` imports and that take long to load."""
+
+    @property
     def input_model(self) -> type[BaseModel]: ...
     @property
     def output_model(self) -> type[BaseModel]: ...
@@ -103,6 +107,7 @@ class FunctionWorkflow(Generic[InputT, OutputT]):
     output_model: type[OutputT]
     function: Callable[[InputT, RunContext], OutputT] = field(repr=False)
     tags: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
 
     def run(self, given: InputT, context: RunContext) -> OutputT:
         return self.function(given, context)

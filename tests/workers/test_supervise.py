@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.workers.support import Rows
+from workers.nursery import Nursery
 from workers.process import ChildProcess
 from workers.runs import RunStore
 from workers.settings import WorkerSettings
@@ -21,13 +24,10 @@ SAY = "import json,sys,time,os;order=json.loads(sys.stdin.readline());say=lambda
 TEXTS = {"texts": ["Good."]}
 
 
-def child(code: str) -> Callable[[str, dict[str, Any], int], ChildProcess]:
-    """A child that does what `code` says instead of a workflow."""
-
-    def spawn(workflow: str, parameters: dict[str, Any], limit: int) -> ChildProcess:
-        return ChildProcess(workflow, parameters, max_line_bytes=limit, command=(sys.executable, "-c", SAY + code))
-
-    return spawn
+def child(settings: WorkerSettings, code: str | None = None) -> ChildProcess:
+    """A real child, or one that does what `code` says instead of a workflow."""
+    command = (sys.executable, "-m", "workers.child") if code is None else (sys.executable, "-c", SAY + code)
+    return ChildProcess(settings.run_result_max_bytes + 1_000, command=command)
 
 
 def carry_out(
@@ -36,8 +36,7 @@ def carry_out(
     claim = store.claim(rows.instance(changes.pop("workflow", "text-insights"), changes.pop("parameters", TEXTS)), "me")
     assert claim is not None
     settings = settings.model_copy(update=changes)
-    arguments = {} if code is None else {"spawn": child(code)}
-    outcome = Supervisor(claim, store, settings, **arguments).carry_out()
+    outcome = Supervisor(claim, store, settings, child(settings, code)).carry_out()
     return outcome, rows.get(claim.run.instance_id)
 
 
@@ -102,7 +101,7 @@ def test_a_child_that_crashes_in_its_last_attempt_fails_the_run(
     instance_id = rows.instance("text-insights", TEXTS, attempt=2)
     claim = store.claim(instance_id, "me")
     assert claim is not None
-    assert Supervisor(claim, store, settings, spawn=child("os.kill(os.getpid(), 9)")).carry_out() == "FAILED"
+    assert Supervisor(claim, store, settings, child(settings, "os.kill(os.getpid(), 9)")).carry_out() == "FAILED"
     row = rows.get(instance_id)
     assert row["error_code"] == "CRASHED"
     assert "signal 9" in row["error_message"]
@@ -185,11 +184,8 @@ def test_a_fenced_worker_stops_its_child_and_writes_nothing(
 def test_a_child_dies_with_its_worker() -> None:
     code = (
         "import json,sys,time;from workers.process import ChildProcess;"
-        "c=ChildProcess('forecast',json.loads(sys.argv[1]),max_line_bytes=10**6);print(c.pid,flush=True);time.sleep(60)"
+        "c=ChildProcess(10**6);c.begin('forecast',json.loads(sys.argv[1]));print(c.pid,flush=True);time.sleep(60)"
     )
-    import os
-    import subprocess
-
     values = [float(n % 7) for n in range(5000)]
     worker = subprocess.Popen(
         [sys.executable, "-c", code, json.dumps({"values": values, "horizon": 400})], stdout=subprocess.PIPE
@@ -207,3 +203,34 @@ def test_a_child_dies_with_its_worker() -> None:
             return
         time.sleep(0.05)
     pytest.fail("the child outlived its worker")
+
+
+def test_a_warm_child_is_taken_once_and_answers_at_once(rows: Rows, store: RunStore, settings: WorkerSettings) -> None:
+    nursery = Nursery(settings)
+    nursery.prepare()
+    nursery.prepare()
+    time.sleep(6)
+    warm = nursery.take()
+    parameters = {"rows": [{"a": n % 5, "b": n % 7} for n in range(50)]}
+    claim = store.claim(rows.instance("tabular-anomaly", parameters), "me")
+    assert claim is not None
+    began = time.monotonic()
+    assert Supervisor(claim, store, settings, warm).carry_out() == "SUCCEEDED"
+    assert time.monotonic() - began < 1.5
+    cold = nursery.take()
+    assert cold.pid != warm.pid
+    cold.kill()
+
+
+def test_a_spare_child_that_died_is_replaced(settings: WorkerSettings) -> None:
+    nursery = Nursery(settings)
+    nursery.prepare()
+    assert nursery._spare is not None
+    dead = nursery._spare.pid
+    os.kill(dead, signal.SIGKILL)
+    time.sleep(0.2)
+    child = nursery.take()
+    assert child.pid != dead
+    assert child.alive
+    child.kill()
+    nursery.close()

@@ -457,6 +457,7 @@ WORKFLOW = FunctionWorkflow(
     output_model=ForecastOutput,
     function=run,
     tags=("time-series", "forecasting"),
+    libraries=("sklearn.linear_model",),
 )
 
 TEMPLATES = (

@@ -499,6 +499,7 @@ WORKFLOW = FunctionWorkflow(
     output_model=TableClustersOutput,
     function=run,
     tags=("table", "clustering", "segmentation"),
+    libraries=("sklearn.cluster", "sklearn.decomposition", "sklearn.metrics", "sklearn.neighbors"),
 )
 
 _CUSTOMERS = """customer,age,visits_per_month,average_basket,channel

@@ -324,6 +324,7 @@ WORKFLOW = FunctionWorkflow(
     output_model=TabularAnomalyOutput,
     function=run,
     tags=("table", "anomaly", "data-quality"),
+    libraries=("sklearn.ensemble",),
 )
 
 

@@ -510,6 +510,12 @@ WORKFLOW = FunctionWorkflow(
     output_model=TextInsightsOutput,
     function=run,
     tags=("text", "sentiment", "topics", "nlp"),
+    libraries=(
+        "sklearn.decomposition",
+        "sklearn.feature_extraction.text",
+        "sklearn.metrics",
+        "vaderSentiment.vaderSentiment",
+    ),
 )
 
 TEMPLATES = (
