@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from graphql import (
     DocumentNode,
@@ -12,7 +13,7 @@ from graphql import (
     VariableDefinitionNode,
 )
 
-from gateway.plan import OperationKind
+OperationKind: TypeAlias = Literal["query", "mutation", "subscription"]
 
 
 @dataclass(frozen=True, slots=True)

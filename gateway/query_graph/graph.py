@@ -238,7 +238,7 @@ class QueryGraph:
             # Off: the field stays where it came from, if that subgraph still has it.
             source = self._names.get(join.override)
             return any(j.graph == source for j in field.joins)
-        name = self.graphs[join.graph].name if join.graph in self.graphs else None
+        name = self.graphs[join.graph].name if join.graph is not None and join.graph in self.graphs else None
         return any(
             j.override == name and (not j.override_label or self.labels(j.override_label))
             for j in field.joins
