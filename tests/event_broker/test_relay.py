@@ -9,8 +9,10 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from yarl import URL
 
 from event_broker.bus import PublishError
+from event_broker.listener import Listener
 from event_broker.memory import MemoryBus
 from event_broker.relay import Relay, RelayOptions
 from event_broker.service import EventBroker
@@ -19,6 +21,7 @@ from shared_schema.contracts.events import Event
 from shared_schema.ids import new_id
 from tests.support.events import eventually
 from tests.support.postgres import TestPostgres
+from tests.support.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.postgres
 
@@ -321,10 +324,9 @@ async def brokering(url: str, bus: RecordingBus, **values: Any) -> AsyncIterator
 
 async def test_notify_wakes_the_broker(url: str, database: asyncpg.Connection, bus: RecordingBus) -> None:
     subject = new_id()
-    async with brokering(url, bus, relay_poll_seconds=30):
-        # Up to a poll's length may pass until the listener is there; then the bell is enough.
-        await eventually(lambda: True)
-        await asyncio.sleep(0.3)
+    async with brokering(url, bus, relay_poll_seconds=30) as broker:
+        await eventually(lambda: broker._listeners[0].connected)
+        await asyncio.sleep(0.1)
         loop = asyncio.get_running_loop()
         begin = loop.time()
         await add(database, subject, 1)
@@ -345,6 +347,31 @@ async def test_a_killed_listener_listens_again(url: str, database: asyncpg.Conne
         await eventually(lambda: listener.connected)
         await add(database, subject, 2)
         await eventually(lambda: bus.versions(subject) == [1, 2], within=5)
+
+
+async def test_a_listener_in_a_black_hole_listens_again(
+    url: str, database: asyncpg.Connection, bus: RecordingBus
+) -> None:
+    """Nothing raises, nothing closes: only the probe that gets no answer tells."""
+    parsed = URL(url)
+    subject = new_id()
+    async with TcpProxy(parsed.port or 0) as proxy:
+        bell, stop = asyncio.Event(), asyncio.Event()
+        listener = Listener(DATABASE, str(parsed.with_port(proxy.port)), bell, probe_interval=0.2, probe_timeout=0.3)
+        task = asyncio.create_task(listener.run(stop))
+        await eventually(lambda: listener.connected)
+        bell.clear()
+        proxy.freeze()
+        await add(database, subject, 1)
+        await eventually(lambda: not listener.connected, within=5)
+        assert not bell.is_set()
+        proxy.heal()
+        await eventually(lambda: listener.connected and bell.is_set(), within=10)
+        bell.clear()
+        await add(database, subject, 2)
+        await asyncio.wait_for(bell.wait(), 5)
+        stop.set()
+        await asyncio.wait_for(task, 5)
 
 
 async def test_without_any_notify_the_poll_delivers(url: str, database: asyncpg.Connection, bus: RecordingBus) -> None:
