@@ -33,12 +33,14 @@ from strawberry.extensions import (
     SchemaExtension,
     ValidationCache,
 )
+from strawberry.federation.schema import FederationAny
 from strawberry.federation.schema_directives import Key
 from strawberry.federation.types import FieldSet
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext
 
 from subgraphs.common.depth import depth_rule
+from subgraphs.common.errors import BadInput
 from subgraphs.common.event_source import DEFINITION
 from subgraphs.common.scalars import SCALARS
 
@@ -116,6 +118,16 @@ class SubgraphSchema(strawberry.federation.Schema):
     def sdl(self) -> str:
         """The SDL with federation directives, as the gateway composes it."""
         return polished(super().as_str())
+
+    def entities_resolver(self, info: strawberry.Info, representations: list[FederationAny]) -> list[FederationAny]:
+        """The entities that the representations name; each type batches its own by a loader."""
+        for representation in representations:
+            named = representation.get("__typename") if isinstance(representation, dict) else None
+            found = self.schema_converter.type_map.get(named) if isinstance(named, str) else None
+            origin = getattr(found.definition, "origin", None) if found else None
+            if not hasattr(origin, "resolve_reference"):
+                raise BadInput(f"There are no entities of type {named!r} here.")
+        return super().entities_resolver(info, representations)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Nothing: the endpoint logs what clients may not read, and what they sent is nobody's to log."""

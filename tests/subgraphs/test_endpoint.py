@@ -253,3 +253,14 @@ async def test_scalars_refuse_what_they_are_not(identity: Client, catalog: Clien
     given = {"slug": "s", "name": "n", "workflow": "w", "parametersSchema": {"a": deep}}
     error = await catalog.fail(query, {"i": given}, account_id=new_id(), role="admin")
     assert "64 levels" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "representation",
+    [{}, {"__typename": "Query"}, {"__typename": "Account"}, {"__typename": "Nothing"}, {"__typename": 1}, [], "x"],
+)
+async def test_only_entities_of_the_subgraph_are_resolved(catalog: Client, representation: Any) -> None:
+    query = "query ($r: [_Any!]!) { _entities(representations: $r) { __typename } }"
+    error = await catalog.fail(query, {"r": [representation]})
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert error["path"] == ["_entities"]
