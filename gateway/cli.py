@@ -37,7 +37,11 @@ class LogFormat(StrEnum):
 
 SupergraphOption = Annotated[Path | None, typer.Option(help="Supergraph SDL (join specification v0.1 to v0.5).")]
 SubgraphOption = Annotated[
-    list[str] | None, typer.Option(metavar="NAME=URL", help="A running subgraph; its SDL is asked of it. Repeatable.")
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=URL",
+        help="A running subgraph; its SDL is asked of it. With --supergraph: its address. Repeatable.",
+    ),
 ]
 SubgraphsOption = Annotated[
     Path | None, typer.Option(help="JSON file: a list of {name, url, sdl}; without sdl it is asked of the subgraph.")
@@ -173,7 +177,7 @@ Given = tuple[Path | None, Sequence[str], Path | None]
 
 
 def _one_of(supergraph: Path | None, subgraph: Sequence[str] | None, subgraphs: Path | None) -> Given:
-    if sum((supergraph is not None, bool(subgraph), subgraphs is not None)) != 1:
+    if sum((supergraph is not None, bool(subgraph) and supergraph is None, subgraphs is not None)) != 1:
         _fail(BAD_INPUT, "Give one of --supergraph FILE, --subgraph NAME=URL (repeatable), --subgraphs FILE.json.")
     return supergraph, subgraph or (), subgraphs
 
@@ -184,7 +188,8 @@ def _load(given: Given) -> "Gateway":
 
     try:
         if given[0] is not None:
-            return Gateway.from_supergraph(_read(given[0]))
+            addresses = {name: url for name, url, _ in _entries((None, given[1], None)) if url is not None}
+            return Gateway.from_supergraph(_read(given[0]), addresses)
         return Gateway.from_subgraphs(_run(_sources(given)))
     except CompositionError as error:
         lines = "\n".join(describe_problem(problem) for problem in error.errors)

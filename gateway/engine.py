@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway import errors
-from gateway.errors import ErrorEntry, GatewayError, RequestError, SubgraphError
+from gateway.errors import ErrorEntry, GatewayError, RequestError, SubgraphError, SupergraphError
 from gateway.executor import ExecutionResult, Runtime, execute, subscribe
 from gateway.operation import Limits, Operation, coerce_variables, prepare
 from gateway.plan import Plan
@@ -187,11 +187,18 @@ class Gateway:
         return cls(supergraph, clients, event_source=event_source, limits=limits)
 
     @classmethod
-    def from_supergraph(cls, sdl: str, **options: Any) -> "Gateway":
-        """Serve a supergraph SDL made anywhere, its subgraphs reached by the URLs in it. Raises `SupergraphError`."""
+    def from_supergraph(cls, sdl: str, addresses: Mapping[str, str] | None = None, **options: Any) -> "Gateway":
+        """Serve a supergraph SDL made anywhere; subgraphs are at the URLs in it, or in `addresses`. Raises `SupergraphError`."""
         supergraph = Supergraph.from_sdl(sdl)
-        clients = {graph.name: HttpClient(graph.name, graph.url) for graph in supergraph.graphs.values()}
-        return cls(supergraph, clients, **options)
+        urls = {graph.name: graph.url for graph in supergraph.graphs.values()}
+        unknown = sorted(set(addresses or ()) - set(urls))
+        if unknown:
+            raise SupergraphError(f"The supergraph has no subgraph {', '.join(unknown)}; it has {', '.join(urls)}.")
+        urls |= addresses or {}
+        nowhere = sorted(name for name, url in urls.items() if not url.startswith(("http://", "https://")))
+        if nowhere:
+            raise SupergraphError(f"The supergraph has no http(s) URL for subgraph {', '.join(nowhere)}.")
+        return cls(supergraph, {name: HttpClient(name, url) for name, url in urls.items()}, **options)
 
     @property
     def supergraph(self) -> Supergraph:
