@@ -2,7 +2,8 @@
 
 Root may not run Postgres, so root's server runs as an unprivileged user (`postgres` or `nobody`). That
 user must enter the data folder and read the binaries: where the state folder (or the virtual
-environment) lies behind a 0700 home, both live in /var/tmp, in a folder of this state folder's own.
+environment) lies behind a 0700 home, both live in /var/lib, in a folder of this state folder's own, to
+which `postgres` in the state folder is a link.
 """
 
 import errno
@@ -207,9 +208,10 @@ class EmbeddedPostgres:
             if self._identity.uid is None or self._can("-x", link):
                 return link
             link.rmdir()
-            digest = hashlib.sha256(os.fsencode(self.state_dir)).hexdigest()[:16]
-            home = Path("/var/tmp") / f"botberi-{digest}"  # noqa: S108 - guarded below
+            home = _outside(self.state_dir)
             self._set_orphan_aside(home)
+        if link.is_symlink() and not home.exists():
+            log.warning("%s is gone, and its data with it; the databases begin anew", home)
         home.mkdir(mode=0o711, exist_ok=True)
         found = home.lstat()
         # /var/tmp is everybody's: a folder that somebody else put there is not ours to use.
@@ -279,19 +281,17 @@ class EmbeddedPostgres:
     def _prepare_password(self) -> str:
         """Return the password of the state folder, made at the first start."""
         file = self.state_dir / "postgres.password"
-        try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
+        with suppress(FileNotFoundError):
             if password := file.read_text().strip():
                 return password
-            descriptor = os.open(file, os.O_WRONLY | os.O_TRUNC)
-        password = secrets.token_urlsafe(24)
-        with os.fdopen(descriptor, "w") as opened:
-            opened.write(password + "\n")
         if (self.data_dir / "PG_VERSION").exists():
             raise PostgresError(
                 f"{file} was lost while {self.data_dir} was kept: put the password back, or remove {self.state_dir}"
             )
+        file.unlink(missing_ok=True)
+        password = secrets.token_urlsafe(24)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+            opened.write(password + "\n")
         return password
 
     def _initialise(self, binaries: Path, deadline: float) -> None:
@@ -398,6 +398,16 @@ class EmbeddedPostgres:
             for name in self.databases:
                 if name not in present:
                     connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def _outside(state_dir: Path) -> Path:
+    """Return a folder beyond a home that the server's user cannot enter: /var/lib stays, /var/tmp is cleaned."""
+    digest = hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:16]
+    lasting = Path("/var/lib") / f"botberi-{digest}"
+    with suppress(OSError):
+        lasting.mkdir(mode=0o711, exist_ok=True)
+        return lasting
+    return Path("/var/tmp") / lasting.name  # noqa: S108 - checked by the caller
 
 
 def free_port() -> int:
