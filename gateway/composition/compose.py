@@ -9,7 +9,6 @@ from gateway.composition.ingest import graph_names, ingest, note_usage, upgrade
 from gateway.composition.merge import merge
 from gateway.composition.problem import Problem
 from gateway.composition.rules import INPUT_RULES, MERGED_RULES, SET_RULES, SUBGRAPH_RULES
-from gateway.composition.satisfiability import unsatisfiable
 from gateway.composition.subgraph import Subgraph, SubgraphSchema
 from gateway.supergraph import Supergraph
 from gateway.supergraph.print import print_supergraph
@@ -61,12 +60,11 @@ def compose(subgraphs: Sequence[Subgraph]) -> Composition:
     if merged.supergraph is None or problems:
         return Composition(None, (*problems, *merged.errors), hints)
     for rules in MERGED_RULES:
-        problems = [p for rule in rules for p in rule(merged.supergraph, merged.state)]
+        found = [p for rule in rules for p in rule(merged.supergraph, merged.state)]
+        problems = [p for p in found if p.level == "ERROR"]
+        hints += tuple(p for p in found if p.level != "ERROR")
         if problems:
             return Composition(None, tuple(problems), hints)
-    problems = unsatisfiable(merged.supergraph)
-    if problems:
-        return Composition(None, tuple(problems), hints)
     return Composition(merged.supergraph, (), hints)
 
 

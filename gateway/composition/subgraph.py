@@ -133,6 +133,8 @@ class SubgraphSchema:
     federation_types: frozenset[str]
     schema: Element
     document: DocumentNode
+    #: Arguments of the subgraph's own directives.
+    directive_arguments: dict[str, dict[str, InputDef]] = field(default_factory=dict)
     #: Root types are renamed to the default names already.
     query: bool = False
     mutation: bool = False
@@ -181,7 +183,7 @@ class SubgraphSchema:
         return (
             type_.kind == "INTERFACE"
             or field_.has("shareable")
-            or type_.has("shareable")
+            or any(a.on_extension is field_.on_extension for a in type_.applied("shareable"))
             or (type_.name, field_.name) in self.key_fields
         )
 

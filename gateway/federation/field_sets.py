@@ -31,6 +31,8 @@ def parse_field_set(text: str) -> SelectionSetNode:
         raise FieldSetSyntaxError(message) from error
     if len(document.definitions) != 1 or not isinstance(document.definitions[0], OperationDefinitionNode):
         raise FieldSetSyntaxError("it is not a selection of fields")
+    if not document.definitions[0].selection_set.selections:
+        raise FieldSetSyntaxError("it is empty")
     return document.definitions[0].selection_set
 
 

@@ -1,6 +1,6 @@
 """A subgraph's document -> what GraphQL itself forbids in it, once the federation's own vocabulary is known."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from graphql import (
@@ -23,7 +23,6 @@ from graphql import (
     TypeExtensionNode,
     ValueNode,
     build_ast_schema,
-    is_required_input_field,
     is_specified_scalar_type,
     print_ast,
     type_from_ast,
@@ -195,18 +194,12 @@ def _misfits(value: ValueNode, type_: Any) -> Iterator[str]:
                 yield f'{type_.name} has no field "{name}"'
             else:
                 yield from _misfits(item, type_.fields[name].type)
-        yield from _missing(type_, given)
     elif isinstance(type_, GraphQLEnumType):
-        if not isinstance(value, ast.EnumValueNode) or value.value not in type_.values:
+        # a string is taken for the value of that name, as the reference composers do
+        if not isinstance(value, ast.EnumValueNode | ast.StringValueNode) or value.value not in type_.values:
             yield f"{print_ast(value)} is no value of {type_.name}"
     elif isinstance(type_, GraphQLScalarType) and is_specified_scalar_type(type_):
         try:
             type_.parse_literal(value)
         except GraphQLError:
             yield f"{print_ast(value)} is no {type_.name}"
-
-
-def _missing(type_: GraphQLInputObjectType, given: Iterable[str]) -> Iterator[str]:
-    for name, field in type_.fields.items():
-        if is_required_input_field(field) and name not in given:
-            yield f'{type_.name} needs "{name}"'

@@ -20,7 +20,7 @@ from gateway.composition.ingest.graphql_rules import invalid_graphql
 from gateway.composition.ingest.redefinition import invalid_redefinitions
 from gateway.composition.ingest.vocabulary import Vocabulary, vocabulary
 from gateway.composition.problem import Location, Problem, place
-from gateway.composition.subgraph import Applied, Element, Subgraph, SubgraphSchema
+from gateway.composition.subgraph import Applied, Element, InputDef, Subgraph, SubgraphSchema
 from gateway.federation import Links, Version, read_links
 from gateway.federation.directives import SUBGRAPH_FIELDS, SUBGRAPH_TYPES, TYPES, directives_of, types_of
 from gateway.federation.versions import CORE, FEDERATION, FEDERATION_1, KNOWN_FEDERATION, KNOWN_LINK, LINK
@@ -44,7 +44,8 @@ def ingest(subgraph: Subgraph, graph: str) -> tuple[SubgraphSchema | None, list[
     problems += _import_problems(links, version, name)
     if problems:
         return None, problems
-    words = vocabulary(links, version)
+    defined = {d.name.value for d in document.definitions if isinstance(d, DirectiveDefinitionNode)}
+    words = vocabulary(links, version, defined)
     problems = invalid_redefinitions(document, words, name)
     roots, renames, clashes = _roots(document, name)
     problems += clashes
@@ -138,6 +139,7 @@ def _build(
     builder = TypeBuilder(words, renames)
     machinery = set(words.types.values()) | SUBGRAPH_TYPES | _link_types(links)
     own_directives: dict[str, DirectiveDefinitionNode] = {}
+    arguments: dict[str, dict[str, InputDef]] = {}
     schema = Element("schema")
     for node in document.definitions:
         if isinstance(node, SchemaDefinitionNode | SchemaExtensionNode):
@@ -148,6 +150,7 @@ def _build(
         elif isinstance(node, DirectiveDefinitionNode):
             if node.name.value not in words.definitions and node.name.value != links.link_name:
                 own_directives[node.name.value] = node
+                arguments[node.name.value] = {a.name.value: builder.input(a, False) for a in node.arguments or ()}
         elif isinstance(node, TypeDefinitionNode | TypeExtensionNode) and node.name.value not in machinery:
             builder.add(node)
     query = builder.types.get("Query")
@@ -167,6 +170,7 @@ def _build(
         federation_types=frozenset(machinery),
         schema=schema,
         document=document,
+        directive_arguments=arguments,
         query="query" in kinds,
         mutation="mutation" in kinds,
         subscription="subscription" in kinds,

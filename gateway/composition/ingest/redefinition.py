@@ -79,4 +79,5 @@ def _fits(found: TypeNode, expected: TypeNode, scalars: set[str]) -> bool:
         return True
     if isinstance(found, NonNullTypeNode) and not isinstance(expected, NonNullTypeNode):
         return _fits(found.type, expected, scalars)
-    return any(wants.replace(scalar, "String") == has for scalar in scalars)
+    strings = (wants.replace(scalar, "String") for scalar in scalars if scalar in wants)
+    return any(has in (text, f"[{text}]", f"[{text}]!") for text in strings)

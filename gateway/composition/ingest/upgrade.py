@@ -14,7 +14,7 @@ from graphql import (
     print_ast,
 )
 
-from gateway.composition.ingest.usage import note_usage
+from gateway.composition.ingest.usage import note_usage, selected
 from gateway.composition.problem import Problem, place
 from gateway.composition.subgraph import Applied, FieldDef, SubgraphSchema, TypeDef, base_name
 from gateway.federation import FieldSetSyntaxError, parse_field_set
@@ -28,6 +28,8 @@ def upgrade(schemas: Sequence[SubgraphSchema]) -> list[Problem]:
     old = [s for s in schemas if not s.is_federation_2]
     for schema in old:
         schema.was_upgraded = True
+        _own_key_fields(schema, schemas)
+    for schema in old:
         _clear_interfaces(schema)
         _drop_inactive_field_sets(schema)
         note_usage(schema)
@@ -38,11 +40,32 @@ def upgrade(schemas: Sequence[SubgraphSchema]) -> list[Problem]:
     shared = {s.name: list(_shared_elements(s, schemas)) for s in old}
     for elements in shared.values():
         for element in elements:
-            element.directives.append(Applied("shareable", _SHAREABLE, federation=True))
+            if isinstance(element, TypeDef):
+                for on_extension in (
+                    {field.on_extension for field in element.fields.values()} if not element.defined else {False}
+                ):
+                    element.directives.append(Applied("shareable", _SHAREABLE, True, on_extension))
+            else:
+                element.directives.append(Applied("shareable", _SHAREABLE, federation=True))
     return problems
 
 
 _SHAREABLE = ConstDirectiveNode(name=NameNode(value="shareable"), arguments=())
+
+
+def _own_key_fields(schema: SubgraphSchema, schemas: Sequence[SubgraphSchema]) -> None:
+    """Key fields of an extension aren't external: those of its own keys, or else of the first key of the type's owner."""
+    for type_ in schema.composites():
+        if type_.defined and not type_.has("extends"):
+            continue
+        texts = [key.text("fields") for key in type_.keys]
+        if not texts:
+            owners = (s.types[type_.name] for s in schemas if s is not schema and type_.name in s.types)
+            texts = [t.keys[0].text("fields") for t in owners if t.keys and t.defined and not t.has("extends")]
+        for text in texts:
+            for owner, field in selected(schema, type_, text):
+                if owner is type_:
+                    field.drop("external")
 
 
 def _clear_interfaces(schema: SubgraphSchema) -> None:
@@ -99,6 +122,11 @@ def _active(
             if field is None or selection.selection_set is None:
                 if field is None or external or _is_external_somewhere(schema, type_, field):
                     kept.append(selection)
+                elif (leaf := schema.types.get(base_name(field.type))) is not None and leaf.kind not in (
+                    "SCALAR",
+                    "ENUM",
+                ):
+                    kept.append(selection)  # it lacks a selection: for the rules to tell
                 continue
             target = schema.types.get(base_name(field.type))
             here = external or _is_external_somewhere(schema, type_, field)
@@ -123,7 +151,7 @@ def _is_external_somewhere(schema: SubgraphSchema, type_: TypeDef, field: FieldD
             for name in schema.possible_types(type_.name)
             if field.name in (t := schema.types[name]).fields
         )
-    return schema.is_external(type_, field) or (type_.name, field.name) in schema.fake_external
+    return schema.is_external(type_, field)
 
 
 def _drop_unused_externals(schema: SubgraphSchema) -> Iterator[Problem]:

@@ -1,5 +1,6 @@
 """A subgraph's links -> which local names mean which federation directives and types."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from graphql import (
@@ -24,7 +25,7 @@ from gateway.federation.directives import (
     directives_of,
     types_of,
 )
-from gateway.federation.versions import FEDERATION
+from gateway.federation.versions import FEDERATION, UPGRADED
 
 _LINK_SDL = """
 directive @link(url: String, as: String, for: link__Purpose, import: [link__Import]) repeatable on SCHEMA
@@ -45,13 +46,15 @@ class Vocabulary:
         return next((name for name, here in self.directives.items() if here == local), None)
 
 
-def vocabulary(links: Links, version: Version) -> Vocabulary:
-    """What a schema of this version with these links can say."""
+def vocabulary(links: Links, version: Version, defined: Collection[str] = ()) -> Vocabulary:
+    """What a schema of this version with these links, that defines these directives itself, can say."""
     link = links.of(FEDERATION)
     known = directives_of(version)
     if link is None:
         directives = {name: name for name in known}
-        types = {name: name for name in (*FEDERATION_1_TYPES, "FieldSet")}
+        types = {"FieldSet": FEDERATION_1_TYPES[0]}
+        # what a federation 1 schema defines under these names means the same once it is upgraded
+        directives |= {name: name for name in directives_of(UPGRADED) if name in defined}
     else:
         directives = {name: link.directive_name(name) for name in known}
         types = {name: link.type_name(name) for name in types_of(version)}
@@ -65,6 +68,7 @@ def vocabulary(links: Links, version: Version) -> Vocabulary:
     definitions = {
         local: _localize(definition(name, known.get(name, newest[name]).sdl), local, types)
         for name, local in directives.items()
+        if name in known or link is not None or local not in defined
     }
     return Vocabulary(directives, types, definitions)
 

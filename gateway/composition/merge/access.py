@@ -18,7 +18,7 @@ def conjunction(requirements: Iterable[Requirement]) -> list[list[str]]:
         alternatives = minimal(combined)
         if len(alternatives) > MAX_ALTERNATIVES:
             raise ValueError("the access requirements of one element have too many combinations")
-    return [list(option) for option in sorted(tuple(sorted(option)) for option in alternatives)]
+    return sorted((sorted(option) for option in alternatives), key=lambda option: (len(option), option))
 
 
 def minimal(options: set[frozenset[str]]) -> set[frozenset[str]]:

@@ -130,7 +130,8 @@ def _plan_one(
         message = f'"@{name}" is not the same directive in all subgraphs: it is from {told}.'
         plan.problems.append(Problem("DIRECTIVE_COMPOSITION_ERROR", message, at))
         return
-    newest = max(found, key=lambda r: r[2].url.version or Version(0, 0))
+    # of equal versions the last subgraph's
+    newest = max(reversed(found), key=lambda r: r[2].url.version or Version(0, 0))
     identity, original = next(iter(sources))
     subgraphs = {s.name for s, _, _ in found}
     for schema in schemas:
@@ -201,3 +202,5 @@ def _elements(schema: SubgraphSchema) -> Iterator[Element]:
         for field in type_.fields.values():
             yield field
             yield from field.arguments.values()
+    for arguments in schema.directive_arguments.values():
+        yield from arguments.values()

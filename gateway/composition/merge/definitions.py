@@ -16,7 +16,7 @@ from graphql import (
 
 from gateway.composition.merge.arguments import merge_arguments
 from gateway.composition.merge.state import MergeState, names_of
-from gateway.composition.subgraph import InputDef, SubgraphSchema
+from gateway.composition.subgraph import SubgraphSchema
 from gateway.federation import Import, Version
 from gateway.federation.directives import COMPOSED, definition
 from gateway.supergraph import JoinType, SupergraphType
@@ -41,7 +41,9 @@ _SCALARS = {
 
 def merged_definitions(state: MergeState) -> tuple[DirectiveDefinitionNode, ...]:
     """By name. To be called when all elements are merged, as only then it is known what is used."""
-    found: dict[str, DirectiveDefinitionNode] = {}
+    found = _executable(state)
+    for name, custom in state.composed.custom.items():
+        found[name] = _cleaned(state, custom.definition, custom.subgraphs)
     for feature in COMPOSED:
         if feature.directive in state.composed.used:
             name = state.composed.names[feature.directive]
@@ -49,10 +51,6 @@ def merged_definitions(state: MergeState) -> tuple[DirectiveDefinitionNode, ...]
     if "context" in state.composed.used:
         sdl = "(field: context__ContextFieldValue) on ARGUMENT_DEFINITION"
         found["context__fromContext"] = definition("context__fromContext", sdl)
-    for name, custom in state.composed.custom.items():
-        found[name] = _cleaned(state, custom.definition, custom.subgraphs)
-    for name, node in _executable(state).items():
-        found.setdefault(name, node)
     return tuple(found[name] for name in sorted(found))
 
 
@@ -154,16 +152,7 @@ def _merge_executable(
     sources: list[tuple[SubgraphSchema, DirectiveDefinitionNode]],
     locations: list[str],
 ) -> DirectiveDefinitionNode:
-    arguments = [
-        (
-            schema,
-            {
-                a.name.value: InputDef(a.name.value, a, None, type=a.type, default=a.default_value)
-                for a in node.arguments or ()
-            },
-        )
-        for schema, node in sources
-    ]
+    arguments = [(schema, schema.directive_arguments[name]) for schema, _ in sources]
     return DirectiveDefinitionNode(
         name=NameNode(value=name),
         description=next((d.description for _, d in sources if d.description), None),

@@ -18,7 +18,7 @@ from gateway.supergraph.values import value_node
 
 Source = tuple[SubgraphSchema, Element]
 #: Directives of GraphQL itself that are merged under their own names.
-_GRAPHQL = ("deprecated", "specifiedBy", "oneOf")
+_GRAPHQL = ("deprecated", "specifiedBy")
 _FEDERATION = ("inaccessible", "tag", "authenticated", "requiresScopes", "policy", "cost", "listSize", "cacheTag")
 
 
@@ -38,7 +38,7 @@ def merge_directives(state: MergeState, what: str, sources: Sequence[Source]) ->
             found += _merge_federation(state, what, name, applications, sources)
     for name in _GRAPHQL:
         applications = by_name.get((False, name))
-        if applications and (name != "oneOf" or len({s.name for s, _ in applications}) == len(sources)):
+        if applications:
             found.append(_most_frequent(state, what, name, applications))
     for federation, name in sorted(by_name):
         custom = state.composed.custom.get(name)

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from graphql import print_ast
 
-from gateway.composition.merge.override import Source
 from gateway.composition.merge.references import is_subtype
-from gateway.composition.merge.state import MergeState
+from gateway.composition.merge.state import MergeState, Source
 from gateway.supergraph import SupergraphField
 
 

@@ -9,10 +9,10 @@ from gateway.composition.merge.context import context_arguments
 from gateway.composition.merge.descriptions import merge_description
 from gateway.composition.merge.directives import merge_directives
 from gateway.composition.merge.external import check_external
-from gateway.composition.merge.override import Overrides, Source, read_overrides
+from gateway.composition.merge.override import Overrides, read_overrides
 from gateway.composition.merge.references import describe, merge_output_types, same
 from gateway.composition.merge.sharing import check_sharing
-from gateway.composition.merge.state import MergeState, names_of
+from gateway.composition.merge.state import MergeState, Source, names_of
 from gateway.composition.subgraph import Element, SubgraphSchema, TypeDef, base_name
 from gateway.supergraph import JoinField, SupergraphField
 

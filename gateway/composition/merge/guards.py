@@ -34,7 +34,21 @@ def guard_interfaces(state: MergeState, types: Mapping[str, SupergraphType]) -> 
         }
         directives = _combined(state, interface.directives, [t.directives for t in implementations])
         result[interface.name] = replace(interface, fields=fields, directives=directives)
+        _guard_implementations(state, interface.name, result)
     return result
+
+
+def _guard_implementations(state: MergeState, name: str, result: dict[str, SupergraphType]) -> None:
+    """What an interface object asks for on a field holds for the field of every implementation."""
+    objects = [t for _, t in state.sources(name) if t.is_interface_object]
+    guarded = {f.name for t in objects for f in t.fields.values() if any(f.has(guard) for guard in GUARDS)}
+    for implementation in state.implementers(name) if guarded else ():
+        owner = result[implementation]
+        fields = dict(owner.fields)
+        for field in guarded & fields.keys():
+            given = result[name].fields[field].directives
+            fields[field] = replace(fields[field], directives=_combined(state, fields[field].directives, [given]))
+        result[implementation] = replace(owner, fields=fields)
 
 
 def _combined(

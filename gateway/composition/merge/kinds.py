@@ -39,9 +39,9 @@ def _kind(state: MergeState, name: str, owners: list[tuple[SubgraphSchema, TypeD
 
 
 def _check_base(state: MergeState, name: str, owners: list[tuple[SubgraphSchema, TypeDef]]) -> None:
-    if name in _ROOTS or any(t.defined and not t.has("extends") for _, t in owners):
+    if name in _ROOTS or any(t.defined for _, t in owners):
         return
-    extending = [(s, t.node) for s, t in owners if t.extended or t.has("extends")]
+    extending = [(s, t.node) for s, t in owners if t.extended]
     if extending and state.kinds[name] == "OBJECT":
         state.error(
             "EXTENSION_WITH_NO_BASE",

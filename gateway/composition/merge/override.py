@@ -4,10 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gateway.composition.merge.state import MergeState
-from gateway.composition.subgraph import Applied, FieldDef, SubgraphSchema, TypeDef
+from gateway.composition.merge.state import MergeState, Source
+from gateway.composition.subgraph import Applied, SubgraphSchema
 
-Source = tuple[SubgraphSchema, TypeDef, FieldDef]
 _LABEL = re.compile(r"[a-zA-Z][a-zA-Z0-9_\-:./]*")
 _PERCENT = re.compile(r"percent\((100|\d{1,2}(\.\d{1,8})?)\)")
 
@@ -73,6 +72,15 @@ def read_overrides(state: MergeState, coordinate: str, sources: Sequence[Source]
             )
             result.by[schema.name] = (source, label)
             continue
+        other, other_type, other_field = here[source]
+        if other.is_external(other_type, other_field):
+            state.hint(
+                "OVERRIDE_DIRECTIVE_CAN_BE_REMOVED",
+                f'"{source}" doesn\'t resolve "{coordinate}": the @override in "{schema.name}" can be removed.',
+                "INFO",
+                at,
+            )
+            continue
         _apply(state, coordinate, (schema, type_, found), here[source], applied, label, result)
     return result
 
@@ -135,8 +143,6 @@ def _collision(overriding: Source, overridden: Source) -> tuple[SubgraphSchema, 
     other, other_type, other_field = overridden
     if schema.is_external(type_, found):
         return schema, "external"
-    if other.is_external(other_type, other_field):
-        return other, "external"
     for directive in ("requires", "provides"):
         if found.has(directive):
             return schema, directive

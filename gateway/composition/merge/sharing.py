@@ -1,18 +1,16 @@
-"""Who resolves a field -> whether all of them agreed to share it, and to share the same kinds of objects."""
+"""Who resolves a field -> whether all of them agreed to share it."""
 
 from collections.abc import Sequence
 
-from graphql import print_ast
-
-from gateway.composition.merge.override import Overrides, Source
-from gateway.composition.merge.state import MergeState, names_of
-from gateway.composition.subgraph import SubgraphSchema, base_name
+from gateway.composition.merge.override import Overrides
+from gateway.composition.merge.state import MergeState, Source, names_of
+from gateway.composition.subgraph import SubgraphSchema
 
 
 def check_sharing(
     state: MergeState, type_name: str, name: str, sources: Sequence[Source], overrides: Overrides
 ) -> None:
-    """`INVALID_FIELD_SHARING`, `SHAREABLE_HAS_MISMATCHED_RUNTIME_TYPES` and its hint."""
+    """`INVALID_FIELD_SHARING`; what is shared is noted, for a later look at the types of its values."""
     if state.kinds.get(type_name) == "INTERFACE" and not any(t.is_interface_object for _, t, _ in sources):
         return
     resolving: list[Source] = []
@@ -39,7 +37,7 @@ def check_sharing(
             [(s, f.node) for s, _, f in alone],
         )
     else:
-        _check_runtime_types(state, coordinate, resolving)
+        state.shared.append((coordinate, resolving))
 
 
 def _shareable(schema: SubgraphSchema, type_: object, field: object) -> bool:
@@ -62,32 +60,3 @@ def _through_interface_objects(state: MergeState, type_name: str, name: str, alr
                     found.append((schema, owner, field))
                     break
     return found
-
-
-def _check_runtime_types(state: MergeState, coordinate: str, sources: Sequence[Source]) -> None:
-    possible = {s.name: (s, s.possible_types(base_name(f.type)), f) for s, _, f in sources}
-    abstract = {n for _, _, f in sources if state.kinds.get(n := base_name(f.type)) in ("INTERFACE", "UNION")}
-    known = {name: entry for name, entry in possible.items() if entry[1]}
-    if not abstract or len(known) < 2:
-        return
-    if any((t := s.types.get(base_name(f.type))) is not None and t.is_interface_object for s, _, f in sources):
-        return
-    sets = [entry[1] for entry in known.values()]
-    if all(found == sets[0] for found in sets):
-        return
-    told = "; ".join(f'{", ".join(sorted(types))} in "{name}"' for name, (_, types, _) in known.items())
-    at = [(schema, field.node) for schema, _, field in known.values()]
-    kind = print_ast(sources[0][2].type)
-    if not set.intersection(*sets):
-        state.error(
-            "SHAREABLE_HAS_MISMATCHED_RUNTIME_TYPES",
-            f'"{coordinate}" ({kind}) is shared, but no type is possible in all subgraphs: {told}.',
-            at,
-        )
-    else:
-        state.hint(
-            "INCONSISTENT_RUNTIME_TYPES_FOR_SHAREABLE_RETURN",
-            f'"{coordinate}" ({kind}) is shared, but its possible types differ: {told}.',
-            "WARN",
-            at,
-        )

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from graphql import Node
 
 from gateway.composition.merge.composed import ComposedDirectives
 from gateway.composition.problem import Level, Problem, places
-from gateway.composition.subgraph import SubgraphSchema, TypeDef
+from gateway.composition.subgraph import FieldDef, SubgraphSchema, TypeDef
 from gateway.supergraph import TypeKind
+
+Source: TypeAlias = tuple[SubgraphSchema, TypeDef, FieldDef]
 
 
 @dataclass(slots=True)
@@ -20,6 +23,8 @@ class MergeState:
     kinds: dict[str, TypeKind] = field(default_factory=dict)
     interfaces: dict[str, set[str]] = field(default_factory=dict)
     members: dict[str, set[str]] = field(default_factory=dict)
+    #: Coordinate of each field that several subgraphs resolve -> these.
+    shared: list[tuple[str, list[Source]]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     hints: list[Problem] = field(default_factory=list)
     #: Names of enums and whether they are met in input or output positions.

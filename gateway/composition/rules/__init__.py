@@ -15,6 +15,7 @@ from gateway.composition.rules import (
     field_sets,
     inaccessible,
     interface_field_no_implem,
+    invalid_merged_graphql,
     interface_key_missing_implementation_type,
     interface_key_not_on_implementation,
     interface_object_usage_error,
@@ -22,6 +23,8 @@ from gateway.composition.rules import (
     invalid_subgraph_name,
     list_size,
     missing_transitive_auth_requirements,
+    satisfiability_error,
+    shareable_has_mismatched_runtime_types,
 )
 from gateway.composition.subgraph import Subgraph, SubgraphSchema
 from gateway.supergraph import Supergraph
@@ -58,5 +61,7 @@ SET_RULES: tuple[SetRule, ...] = (
 #: About the merged graph; a group is applied when the one before found nothing.
 MERGED_RULES: tuple[tuple[MergedRule, ...], ...] = (
     (interface_field_no_implem.check, missing_transitive_auth_requirements.check),
+    (invalid_merged_graphql.check,),
     (inaccessible.check,),
+    (shareable_has_mismatched_runtime_types.check, satisfiability_error.check),
 )

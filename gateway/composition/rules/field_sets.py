@@ -25,6 +25,10 @@ KEY_ON_INTERFACE = Version(2, 3)
 _LEAVES = ("SCALAR", "ENUM")
 
 
+#: Known without a definition.
+_DIRECTIVES = frozenset({"skip", "include", "deprecated", "specifiedBy"})
+
+
 class _Fault(Exception):
     """The first thing wrong in a field set; the rest of it can hardly be judged."""
 
@@ -60,10 +64,6 @@ def _check_field(
     schema: SubgraphSchema, type_: TypeDef, field: FieldDef, applied: Applied, name: str
 ) -> Iterator[Problem]:
     prefix = name.upper()
-    if type_.kind == "INTERFACE":
-        message = f'@{name} can\'t be on "{field.coordinate}", a field of an interface.'
-        yield _problem(schema, applied, f"{prefix}_UNSUPPORTED_ON_INTERFACE", message)
-        return
     target: TypeDef | None = type_
     if name == "provides":
         target = schema.types.get(base_name(field.type))
@@ -71,7 +71,9 @@ def _check_field(
             message = f'@provides on "{field.coordinate}" makes no sense: {print_ast(field.type)} has no fields.'
             yield _problem(schema, applied, "PROVIDES_ON_NON_OBJECT_FIELD", message)
             return
-    assert target is not None
+    if type_.kind == "INTERFACE":
+        message = f'@{name} can\'t be on "{field.coordinate}", a field of an interface.'
+        yield _problem(schema, applied, f"{prefix}_UNSUPPORTED_ON_INTERFACE", message)
     yield from _run(schema, target, applied, prefix, f'"{field.coordinate}"')
 
 
@@ -101,6 +103,10 @@ def _run(schema: SubgraphSchema, type_: TypeDef, applied: Applied, prefix: str, 
 def _walk(schema: SubgraphSchema, type_: TypeDef, node: SelectionSetNode, prefix: str, *, external: bool) -> None:
     for selection in node.selections:
         if selection.directives:
+            for directive in selection.directives:
+                name = directive.name.value
+                if name not in _DIRECTIVES and name not in schema.directive_definitions:
+                    raise _Fault(f"{prefix}_INVALID_FIELDS", f"there is no directive @{name}.")
             raise _Fault(f"{prefix}_DIRECTIVE_IN_FIELDS_ARG", "directives aren't allowed here.")
         if isinstance(selection, FragmentSpreadNode):
             raise _Fault(f"{prefix}_INVALID_FIELDS", "named fragments aren't allowed here.")

@@ -100,9 +100,13 @@ class _Walk:
                 if not self.graph.is_composite(target):
                     continue
                 for concrete, below in self.reach.split(children):
-                    if concrete in self.visible and concrete in self.graph.possible(target):
+                    if self._is_object(concrete) and concrete in self.graph.possible(target):
                         selection = field if concrete == target else f"{field}|{concrete}"
                         self._visit((concrete, frozenset(below)), state, selection)
+
+    def _is_object(self, name: str) -> bool:
+        """An interface that nothing implements has no objects of which a field could be missing."""
+        return name in self.visible and self.supergraph.types[name].kind == "OBJECT"
 
     def _is_known(self, type_name: str, reached: set[Position]) -> bool:
         """Somebody can tell that the object is of this type."""

@@ -1,11 +1,11 @@
 """An object in one subgraph -> the subgraphs in which it can be continued, by keys; with memory instead of paths."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from graphql import FieldNode, InlineFragmentNode, SelectionSetNode, print_ast
 
-from gateway.federation import parse_field_set
+from gateway.federation import normal_field_set, parse_field_set
 from gateway.query_graph import QueryGraph, SubgraphField
 
 _NO_CONTEXTS: frozenset[str] = frozenset()
@@ -23,6 +23,10 @@ class Position(NamedTuple):
     contexts: frozenset[str] = _NO_CONTEXTS
 
 
+#: An object's type, a position, and a subgraph that may not be entered.
+Key: TypeAlias = "tuple[str, Position, str | None]"
+
+
 class Reach:
     """Answers for one supergraph and one choice of labels. Everything is computed once.
 
@@ -33,16 +37,16 @@ class Reach:
     def __init__(self, graph: QueryGraph) -> None:
         self.graph = graph
         self.roots = {name for name in graph.roots.values() if name}
-        self._table: dict[tuple[str, Position], frozenset[Position]] = {}
-        self._final: set[tuple[str, Position]] = set()
-        self._pending: dict[tuple[str, Position], None] = {}
+        self._table: dict[Key, frozenset[Position]] = {}
+        self._final: set[Key] = set()
+        self._pending: dict[Key, None] = {}
         self._running = False
         self._children: dict[tuple[str, Position, str], Position | None] = {}
         self._contexts = _contexts(graph)
 
-    def reach(self, type_name: str, position: Position) -> frozenset[Position]:
+    def reach(self, type_name: str, position: Position, without: str | None = None) -> frozenset[Position]:
         """All positions of the same object, `position` included; `type_name` is the object's type."""
-        key = (type_name, position)
+        key = (type_name, position, without)
         if key in self._final:
             return self._table[key]
         if self._running:
@@ -70,28 +74,33 @@ class Reach:
             self._pending = {}
             self._running = False
 
-    def _step(self, type_name: str, position: Position) -> frozenset[Position]:
-        found = set(self._table[type_name, position])
+    def _step(self, type_name: str, position: Position, without: str | None) -> frozenset[Position]:
         if type_name in self.roots:
+            found = {position}
             for name in self.graph.graphs:
                 if self.graph.subgraph_type(name, type_name) is not None:
                     found.add(Position(name, type_name, None, position.contexts))
             return frozenset(found)
+        #: Position -> the key by which it was entered. A position can't help with the very key that led to it.
+        entered: dict[Position, str | None] = {position: None}
         grown = True
         while grown:
             grown = False
-            names = {p.type_name for p in found}
-            graphs = {(p.graph, p.type_name) for p in found if p.provides is None}
+            names = {p.type_name for p in entered}
+            graphs = {(p.graph, p.type_name) for p in entered if p.provides is None}
             for static in names:
                 for entry in self.graph.entries(static):
                     target = self._target(entry.graph, entry.type_name, type_name)
-                    if target is None or (entry.graph, target) in graphs:
+                    if target is None or entry.graph == without or (entry.graph, target) in graphs:
                         continue
-                    if self.satisfied(type_name, found, parse_field_set(entry.key)):
-                        found.add(Position(entry.graph, target, None, position.contexts))
+                    key = normal_field_set(entry.key)
+                    helpers = [p for p, by in entered.items() if by != key]
+                    needed = parse_field_set(entry.key)
+                    if self.missing(type_name, helpers, needed, without or entry.graph) is None:
+                        entered[Position(entry.graph, target, None, position.contexts)] = key
                         graphs.add((entry.graph, target))
                         grown = True
-        return frozenset(found)
+        return frozenset(entered)
 
     def _target(self, graph: str, entered: str, type_name: str) -> str | None:
         """The type name of the position that one has after entering `graph` by a key of `entered`."""
@@ -106,34 +115,49 @@ class Reach:
         """Everything in the selection can be fetched for an object at these positions."""
         return self.missing(type_name, positions, selection) is None
 
-    def missing(self, type_name: str, positions: Iterable[Position], selection: SelectionSetNode) -> str | None:
-        """The first field (as a path) of the selection that can't be fetched."""
+    def missing(
+        self,
+        type_name: str,
+        positions: Iterable[Position],
+        selection: SelectionSetNode,
+        without: str | None = None,
+    ) -> str | None:
+        """The first field of the selection that can't be fetched; `without` is a subgraph that may not help.
+
+        The reference composers don't let a subgraph give the fields of the key that it is entered by, nor do they take
+        fields whose resolver a label decides: verdicts are to be the same.
+        """
         held = list(positions)
         for node in selection.selections:
             if isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
                 if condition is None or self._covers(condition.name.value, type_name):
-                    found = self.missing(type_name, held, node.selection_set)
+                    found = self.missing(type_name, held, node.selection_set, without)
                     if found is not None:
                         return found
             elif isinstance(node, FieldNode) and node.name.value != "__typename":
                 name = node.name.value
                 children = [c for p in held if (c := self.child(type_name, p, name)) is not None]
-                if not children:
+                if not children or self._is_labelled(type_name, name):
                     return f"{type_name}.{name}"
                 if node.selection_set is not None:
                     for concrete, below in self.split(children):
-                        found = self.missing(concrete, self.all_reached(concrete, below), node.selection_set)
+                        reached = self.all_reached(concrete, below, without)
+                        found = self.missing(concrete, reached, node.selection_set, without)
                         if found is not None:
                             return found
         return None
 
+    def _is_labelled(self, type_name: str, field: str) -> bool:
+        found = self.graph.types[type_name].fields.get(field)
+        return found is not None and any(join.override_label for join in found.joins)
+
     def _covers(self, condition: str, type_name: str) -> bool:
         return condition in self.graph.types and type_name in self.graph.possible(condition)
 
-    def all_reached(self, type_name: str, positions: Iterable[Position]) -> set[Position]:
+    def all_reached(self, type_name: str, positions: Iterable[Position], without: str | None = None) -> set[Position]:
         """What `reach` gives for each, together."""
-        return {found for position in positions for found in self.reach(type_name, position)}
+        return {found for position in positions for found in self.reach(type_name, position, without)}
 
     def split(self, positions: Iterable[Position]) -> Iterator[tuple[str, list[Position]]]:
         """Concrete types that objects at these positions can be of, each with the positions where it can be."""

@@ -1,0 +1,18 @@
+"""INVALID_GRAPHQL of the merged graph: subgraphs that are valid each may not be so together (covariance, circles of inputs)."""
+
+from collections.abc import Iterator
+
+from graphql.type.validate import SchemaValidationContext
+
+from gateway.composition.merge.state import MergeState
+from gateway.composition.problem import Problem
+from gateway.supergraph import Supergraph
+
+
+def check(supergraph: Supergraph, state: MergeState) -> Iterator[Problem]:
+    context = SchemaValidationContext(supergraph.schema)
+    context.validate_root_types()
+    context.validate_directives()
+    context.validate_types()
+    for error in context.errors:
+        yield Problem("INVALID_GRAPHQL", error.message)
