@@ -17,10 +17,11 @@ class SubgraphSettings(DatabaseSettings, LogSettings):
     # What assertions are verified with: a JWKS file, or the URL where the gateway publishes it.
     assertion_jwks_file: Path | None = None
     assertion_jwks_url: str | None = None
-    # Limits of one request.
-    subgraph_max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
-    subgraph_max_depth: Annotated[int, Field(ge=1, le=100)] = 15
-    subgraph_max_tokens: Annotated[int, Field(ge=10, le=100_000)] = 2000
+    # Limits of one request. They admit what the gateway makes of the largest operation that it admits:
+    # a level more for `_entities`, fragments expanded, and many representations in the variables.
+    subgraph_max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 4 * 1024 * 1024
+    subgraph_max_depth: Annotated[int, Field(ge=1, le=100)] = 30
+    subgraph_max_tokens: Annotated[int, Field(ge=10, le=100_000)] = 20_000
     subgraph_request_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
 
     def key_source(self) -> KeySource:

@@ -97,7 +97,12 @@ async def identity(user_database_url: str, signer: Signer) -> AsyncIterator[Clie
 
 @pytest.fixture
 async def catalog(shared_database_url: str, signer: Signer) -> AsyncIterator[Client]:
-    settings = CatalogSettings(shared_database_url=shared_database_url)
+    settings = CatalogSettings(
+        shared_database_url=shared_database_url,
+        subgraph_max_body_bytes=1024 * 1024,
+        subgraph_max_depth=15,
+        subgraph_max_tokens=2000,
+    )
     async with Client(create_catalog(settings, jwks=signer.jwks()), "catalog", signer) as client:
         yield client
 
