@@ -710,6 +710,7 @@ class Chooser:
                 and part.typename == typename
                 and part.conditions == conditions
                 and part.level >= level
+                and not _conflicting(part.inputs, inputs)
             ):
                 part.needs.update(needs)
                 _merge_inputs(part.inputs, inputs)
@@ -808,6 +809,12 @@ class Chooser:
 
 def _arrival_rank(arrival: Arrival) -> int:
     return arrival.part.level
+
+
+def _conflicting(inputs: Iterable[KeySelection], more: Iterable[KeySelection]) -> bool:
+    """Whether a representation can't carry both: one field from two sources (`@requires` with other arguments)."""
+    sources = {one.name: one.source for one in inputs if isinstance(one, KeyField)}
+    return any(isinstance(one, KeyField) and sources.get(one.name, one.source) != one.source for one in more)
 
 
 def _merge_inputs(into: list[KeySelection], more: Iterable[KeySelection]) -> None:

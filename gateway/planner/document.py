@@ -121,16 +121,17 @@ class Printer:
         key = self._free_key(selection, item, type_name, path, keys) if mixed else field.key
         text = field.name if key == field.name else f"{key}: {field.name}"
         text += field.arguments_text
-        for variable, wanted in item.conditions:
-            if (variable, wanted) not in given:
-                text += f" @{'include' if wanted else 'skip'}(if: ${variable})"
-                self.variables[variable] = None
+        own = [condition for condition in item.conditions if condition not in given]
+        self.variables.update(dict.fromkeys(variable for variable, _ in own))
+        # A directive stands once at a field: what is left goes around it.
+        on_field, around = split_conditions(own)
+        text += on_field
         text += field.directives_text
         self.variables.update(dict.fromkeys(sorted(field.variables)))
         if item.child is not None:
             below = (*path, key, *[ITEMS] * field.list_depth)
             text += " " + self.selection(item.child, below, (*keys, key), mixed=mixed)
-        return text
+        return wrapped(text, around)
 
     def _free_key(self, selection: Selection, item: Item, type_name: str, path: Path, keys: tuple[str, ...]) -> str:
         """The field's response key, or another one where this key has another type already (GraphQL, 5.3.2 Field Selection Merging)."""
@@ -149,6 +150,24 @@ class Printer:
             if rename not in self.renames:
                 self.renames.append(rename)
         return candidate
+
+
+def split_conditions(conditions: Iterable[tuple[str, bool]]) -> tuple[str, list[str]]:
+    """Directives for one place, and those that need places of their own."""
+    first: dict[bool, str] = {}
+    rest = []
+    for variable, wanted in conditions:
+        text = f" @{'include' if wanted else 'skip'}(if: ${variable})"
+        if first.setdefault(wanted, text) != text:
+            rest.append(text)
+    return "".join(first.values()), rest
+
+
+def wrapped(text: str, directives: Iterable[str]) -> str:
+    """Inline fragments around fields, one for each directive."""
+    for directive in directives:
+        text = f"...{directive} {{ {text} }}"
+    return text
 
 
 def document(

@@ -16,7 +16,7 @@ from gateway.plan import (
     Representation,
 )
 from gateway.plan import Sequence as SequenceNode
-from gateway.planner.document import Printer, document
+from gateway.planner.document import Printer, document, split_conditions, wrapped
 from gateway.planner.fetch_graph import Part
 from gateway.planner.tree import Conditions
 from gateway.query_graph import QueryGraph
@@ -138,9 +138,9 @@ class Emitter:
         """Fields that ride in a request of weaker conditions."""
         if not missing:
             return text
-        directives = "".join(f" @{'include' if wanted else 'skip'}(if: ${variable})" for variable, wanted in missing)
         printer.variables.update(dict.fromkeys(variable for variable, _ in missing))
-        return f"__typename ...{directives} {{ {text} }}"
+        here, around = split_conditions(missing)
+        return "__typename " + wrapped(f"...{here} {{ {text} }}", around)
 
 
 def _only_if(request: Request) -> tuple[Conditions, ...]:
