@@ -1,6 +1,7 @@
 """`Accept` and `Content-Type` -> media types (GraphQL over HTTP, sections 4 and 6)."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 JSON: Final = "application/json"
@@ -12,6 +13,7 @@ HTML: Final = "text/html"
 _ANSWERS: Final = (JSON, GRAPHQL_JSON)
 #: Entries of one header that are looked at.
 _MOST: Final = 32
+_LONGEST_KEPT: Final = 256
 
 
 def parse_media_type(text: str) -> tuple[str, Mapping[str, str]]:
@@ -42,6 +44,12 @@ def accepted(accept: str | None) -> list[tuple[float, int, str]]:
 
 def choose(accept: str | None, offered: Sequence[str] = _ANSWERS) -> str | None:
     """The offered type that the client likes best, None where it accepts none of them."""
+    if accept is not None and len(accept) > _LONGEST_KEPT:
+        return _choose(accept, tuple(offered))
+    return _choose_kept(accept, tuple(offered))
+
+
+def _choose(accept: str | None, offered: tuple[str, ...]) -> str | None:
     ranges = accepted(accept)
     best: tuple[float, int, int] | None = None
     answer = None
@@ -57,6 +65,10 @@ def choose(accept: str | None, offered: Sequence[str] = _ANSWERS) -> str | None:
         if best is None or rank > best:
             best, answer = rank, media_type
     return answer
+
+
+#: Clients send few different headers, each a thousand times.
+_choose_kept = lru_cache(maxsize=512)(_choose)
 
 
 def prefers_html(accept: str | None) -> bool:

@@ -143,6 +143,7 @@ class SchemaClient:
                         field.resolve = method
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
+        assert not self.closed, "a request to a client that is closed"
         self.world.requests.append((self.name, request))
         self.world.running += 1
         try:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from gateway import engine as engine_module
 from gateway.engine import (
     CompositionError,
     EngineLimits,
@@ -16,7 +15,9 @@ from gateway.engine import (
     RequestContext,
     SubgraphSource,
     fetch_sdl,
+    planning,
 )
+from gateway.engine import gateway as gateway_module
 from gateway.errors import GatewayError, RequestError, SubgraphError
 from gateway.planner import build_plan
 from gateway.supergraph import Supergraph
@@ -78,7 +79,7 @@ def slow_planning(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
         gate.wait(10)
         return build_plan(*args)
 
-    monkeypatch.setattr(engine_module, "build_plan", waiting)
+    monkeypatch.setattr(planning, "build_plan", waiting)
     return gate
 
 
@@ -125,6 +126,7 @@ class Gated:
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
         await self.gate.wait()
+        assert not self.closed
         return await self.client.execute(request)
 
     def subscribe(self, request: SubgraphRequest) -> Any:
@@ -134,7 +136,8 @@ class Gated:
         self.closed = True
 
 
-async def test_an_operation_ends_on_the_graph_it_began_on() -> None:
+async def test_an_operation_ends_on_the_graph_it_began_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway_module, "_IDLE_CHECK", 0.01)
     old = {name: Gated(client) for name, client in clients().items()}
     world = World()
     world.name = "Grace"
@@ -153,6 +156,42 @@ async def test_an_operation_ends_on_the_graph_it_began_on() -> None:
     assert not new["accounts"].closed
     await gateway.aclose()
     assert new["accounts"].closed
+
+
+async def test_a_hundred_swaps_under_load_fail_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway_module, "_IDLE_CHECK", 0.01)
+    supergraph = Supergraph.from_sdl(SUPERGRAPH)
+    generations = [World() for _ in range(101)]
+    for number, world in enumerate(generations):
+        world.name = str(number)
+    made = [clients(world) for world in generations]
+    gateway = Gateway(supergraph, made[0])
+    seen: list[str] = []
+    stop = False
+
+    async def load(which: int) -> None:
+        count = 0
+        while not stop:
+            count += 1
+            # New documents, so that swaps happen while they are planned.
+            result = await gateway.execute(
+                GraphQLRequest(f"{{ me {{ name again{which}x{count}: name reviews {{ author {{ name }} }} }} }}")
+            )
+            assert result.data is not None
+            assert not result.errors
+            me = result.data["me"]
+            assert {me["name"], me["reviews"][0]["author"]["name"]} == {me["name"]}, "two supergraphs in one answer"
+            seen.append(me["name"])
+
+    tasks = [asyncio.create_task(load(which)) for which in range(4)]
+    for table in made[1:]:
+        await gateway.replace(supergraph, table)
+        await asyncio.sleep(0.01)
+    stop = True
+    await asyncio.gather(*tasks)
+    assert len(set(seen)) > 20
+    await asyncio.sleep(0.1)
+    assert [table["accounts"].closed for table in made] == [True] * 100 + [False]
 
 
 async def test_a_subscription_lives_on_over_a_swap() -> None:

@@ -1,0 +1,20 @@
+"""`Gateway`: one supergraph and its caches; `execute()`, `subscribe()`, `replace()`."""
+
+from gateway.engine.request import EngineLimits, GraphQLRequest, RequestContext
+from gateway.engine.sources import CompositionError, SubgraphSource, compose_sources, fetch_sdl
+from gateway.engine.planning import OVERLOADED, CacheStatistics, Prepared
+from gateway.engine.gateway import Gateway
+
+__all__ = [
+    "EngineLimits",
+    "GraphQLRequest",
+    "RequestContext",
+    "CompositionError",
+    "SubgraphSource",
+    "compose_sources",
+    "fetch_sdl",
+    "OVERLOADED",
+    "CacheStatistics",
+    "Prepared",
+    "Gateway",
+]

@@ -1,0 +1,213 @@
+"""A supergraph and ways to its subgraphs -> `Gateway`: requests in, results out."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Final
+
+from gateway import errors
+from gateway.engine.planning import CacheStatistics, Generation, Prepared, Preparer
+from gateway.engine.request import EngineLimits, GraphQLRequest, RequestContext
+from gateway.engine.sources import SubgraphSource, compose_sources
+from gateway.errors import ErrorEntry, RequestError, SupergraphError
+from gateway.executor import ExecutionResult, Runtime, execute, subscribe
+from gateway.operation import coerce_variables
+from gateway.supergraph import Supergraph
+from gateway.upstream import HttpClient
+from gateway.upstream.events import EventSource
+from gateway.upstream.port import SubgraphClient
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between looks at whether clients of a replaced supergraph can be closed, and for the closing of each.
+_IDLE_CHECK: Final = 1.0
+_PATIENCE: Final = 5.0
+
+
+class Gateway:
+    """One supergraph at a time, and its caches. Safe for any number of concurrent requests on one event loop."""
+
+    def __init__(
+        self,
+        supergraph: Supergraph,
+        clients: Mapping[str, SubgraphClient],
+        *,
+        event_source: EventSource | None = None,
+        limits: EngineLimits | None = None,
+    ) -> None:
+        self._limits = limits or EngineLimits()
+        self._current = Generation(supergraph, clients)
+        self._event_source = event_source
+        self._preparer = Preparer(self._limits)
+        self._closing: set[asyncio.Task[None]] = set()
+        self._wrap: Callable[[str, SubgraphClient], SubgraphClient] | None = None
+
+    @classmethod
+    def from_subgraphs(
+        cls,
+        subgraphs: Mapping[str, SubgraphSource],
+        *,
+        event_source: EventSource | None = None,
+        limits: EngineLimits | None = None,
+    ) -> "Gateway":
+        """Compose, and serve the result. Raises `CompositionError`."""
+        supergraph = compose_sources(subgraphs)
+        clients = {name: source.connect(name) for name, source in subgraphs.items()}
+        return cls(supergraph, clients, event_source=event_source, limits=limits)
+
+    @classmethod
+    def from_supergraph(cls, sdl: str, addresses: Mapping[str, str] | None = None, **options: Any) -> "Gateway":
+        """Serve a supergraph SDL made anywhere; subgraphs are at the URLs in it, or in `addresses`. Raises `SupergraphError`."""
+        supergraph = Supergraph.from_sdl(sdl)
+        urls = {graph.name: graph.url for graph in supergraph.graphs.values()}
+        unknown = sorted(set(addresses or ()) - set(urls))
+        if unknown:
+            raise SupergraphError(f"The supergraph has no subgraph {', '.join(unknown)}; it has {', '.join(urls)}.")
+        urls |= addresses or {}
+        nowhere = sorted(name for name, url in urls.items() if not url.startswith(("http://", "https://")))
+        if nowhere:
+            raise SupergraphError(f"The supergraph has no http(s) URL for subgraph {', '.join(nowhere)}.")
+        return cls(supergraph, {name: HttpClient(name, url) for name, url in urls.items()}, **options)
+
+    @property
+    def supergraph(self) -> Supergraph:
+        """What new operations run on."""
+        return self._current.supergraph
+
+    @property
+    def cache_statistics(self) -> CacheStatistics:
+        """Look-ups of operations since the gateway began."""
+        return self._preparer.statistics
+
+    @property
+    def cached_operations(self) -> int:
+        """How many operations are kept ready."""
+        return len(self._current.cache)
+
+    def wrap_clients(self, wrap: Callable[[str, SubgraphClient], SubgraphClient]) -> None:
+        """Put something in front of every subgraph's client (`wrap(name, client)`), now and after each `replace`."""
+        self._wrap = wrap
+        self._wrapped(self._current)
+
+    def _wrapped(self, generation: Generation) -> Generation:
+        if self._wrap is not None:
+            generation.callers = {name: self._wrap(name, client) for name, client in generation.clients.items()}
+        return generation
+
+    async def prepare(self, query: str, operation_name: str | None = None) -> Prepared:
+        """Parsed, validated and planned, from the cache when it can be. Raises `RequestError` and other `GatewayError`s."""
+        return await self._preparer.prepare(self._current, (query, operation_name))
+
+    async def execute(self, request: GraphQLRequest, context: RequestContext | None = None) -> ExecutionResult:
+        """Run a query or mutation. Raises `RequestError` when it can't be executed at all; never for a subgraph's fault."""
+        prepared = await self.prepare(request.query, request.operation_name)
+        return await self.run(prepared, request.variables, context)
+
+    async def run(
+        self, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None = None
+    ) -> ExecutionResult:
+        """`execute` for an operation that is prepared already."""
+        if prepared.operation.kind == "subscription":
+            raise _request_error("A subscription gives many results: use `subscribe`.")
+        coerced = coerce_variables(prepared.operation, variables)
+        generation = prepared.generation
+        generation.running += 1
+        try:
+            return await execute(prepared.plan, prepared.operation, coerced, self._runtime(generation, context))
+        finally:
+            generation.running -= 1
+
+    async def subscribe(
+        self, request: GraphQLRequest, context: RequestContext | None = None
+    ) -> AsyncIterator[ExecutionResult]:
+        """Results until the subscription completes; close the iterator to end it. Raises `RequestError` at once or never."""
+        prepared = await self.prepare(request.query, request.operation_name)
+        return self.stream(prepared, request.variables, context)
+
+    def stream(
+        self, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None = None
+    ) -> AsyncIterator[ExecutionResult]:
+        """`subscribe` for an operation that is prepared already."""
+        if prepared.operation.kind != "subscription":
+            raise _request_error("Only a subscription can be subscribed to.")
+        coerced = coerce_variables(prepared.operation, variables)
+        return self._results(prepared, coerced, context)
+
+    async def _results(
+        self, prepared: Prepared, variables: dict[str, Any], context: RequestContext | None
+    ) -> AsyncIterator[ExecutionResult]:
+        generation = prepared.generation
+        generation.running += 1
+        results = subscribe(prepared.plan, prepared.operation, variables, self._runtime(generation, context))
+        try:
+            async for result in results:
+                yield result
+                if context is not None:
+                    # A subscription may live for days: nobody reads the headers of past events.
+                    context.response_headers.clear()
+        finally:
+            close = getattr(results, "aclose", None)
+            if close is not None:
+                await close()
+            generation.running -= 1
+
+    def _runtime(self, generation: Generation, context: RequestContext | None) -> Runtime:
+        context = context or RequestContext()
+        return Runtime(
+            clients=generation.callers,
+            headers=context.subgraph_headers,
+            event_source=self._event_source,
+            subject=context.subject,
+            timeout=self._limits.operation_timeout,
+            subgraph_timeout=self._limits.subgraph_timeout,
+            max_errors=self._limits.max_errors,
+            response_headers=context.response_headers,
+        )
+
+    async def replace(self, supergraph: Supergraph, clients: Mapping[str, SubgraphClient] | None = None) -> None:
+        """Serve another supergraph from now on. Running operations and subscriptions end on the one they began on.
+
+        Without `clients` the present ones go on; clients that the new ones leave out are closed when nothing uses them any more.
+        """
+        old = self._current
+        new = await asyncio.to_thread(Generation, supergraph, old.clients if clients is None else clients)
+        self._current = self._wrapped(new)
+        kept = {id(client) for client in new.clients.values()}
+        left = [client for client in old.clients.values() if id(client) not in kept]
+        if left:
+            task = asyncio.get_running_loop().create_task(_close_when_idle(old, left))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def aclose(self) -> None:
+        """Close clients and threads. Call it when no request runs any more."""
+        for task in self._closing:
+            task.cancel()
+        if self._closing:
+            await asyncio.wait(set(self._closing), timeout=_PATIENCE)
+        await _close(list(self._current.clients.values()))
+        self._preparer.close()
+
+
+async def _close_when_idle(generation: Generation, clients: Sequence[SubgraphClient]) -> None:
+    try:
+        # Looked at now and then, as a subscription may live for days; twice, as an operation may be between two counts.
+        idle = 0
+        while idle < 2:
+            await asyncio.sleep(_IDLE_CHECK)
+            idle = idle + 1 if not generation.running else 0
+    finally:
+        await _close(clients)
+
+
+async def _close(clients: Sequence[SubgraphClient]) -> None:
+    for client in clients:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await client.aclose()
+        except Exception:
+            logger.exception("closing a subgraph client failed")
+
+
+def _request_error(message: str) -> RequestError:
+    return RequestError([ErrorEntry(message, errors.BAD_REQUEST)])

@@ -1,0 +1,130 @@
+"""One supergraph -> operations ready to run: planned once each, kept in a bounded cache."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from gateway import errors
+from gateway.engine.request import EngineLimits
+from gateway.errors import GatewayError
+from gateway.operation import Limits, Operation, prepare
+from gateway.plan import Plan
+from gateway.planner import build_plan
+from gateway.supergraph import Supergraph
+from gateway.upstream.port import SubgraphClient
+
+OVERLOADED: Final = "OVERLOADED"
+
+#: Document text and operation name.
+Key: TypeAlias = tuple[str, str | None]
+
+
+@dataclass(slots=True)
+class CacheStatistics:
+    """Counts since the gateway began."""
+
+    hits: int = 0
+    misses: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An operation that is ready to run, on the supergraph it was planned for."""
+
+    operation: Operation
+    plan: Plan
+    generation: "Generation" = field(repr=False)
+
+
+class Generation:
+    """One supergraph, its clients and its cache. Operations hold on to theirs until they end."""
+
+    def __init__(self, supergraph: Supergraph, clients: Mapping[str, SubgraphClient]) -> None:
+        missing = sorted(g.name for g in supergraph.graphs.values() if g.name not in clients)
+        if missing:
+            raise GatewayError(f"No client for subgraph {', '.join(missing)}.", code=errors.INVALID_SUPERGRAPH)
+        self.supergraph = supergraph
+        self.clients = dict(clients)
+        #: The same, seen through whatever measures them.
+        self.callers: Mapping[str, SubgraphClient] = self.clients
+        self.schema = supergraph.api_schema
+        self.cache: OrderedDict[Key, Prepared] = OrderedDict()
+        self.characters = 0
+        self.in_flight: dict[Key, asyncio.Future[Prepared]] = {}
+        #: Operations and subscriptions that run on it, or will as soon as they are planned.
+        self.running = 0
+
+    def make(self, query: str, operation_name: str | None, limits: Limits) -> Prepared:
+        """Parse, validate, plan. Runs in a thread."""
+        operation = prepare(self.schema, query, operation_name, limits)
+        return Prepared(operation, build_plan(self.supergraph, operation), self)
+
+    def keep(self, key: Key, prepared: Prepared, limits: EngineLimits) -> None:
+        """Put it in the cache; what was used longest ago makes room."""
+        self.cache[key] = prepared
+        self.characters += len(key[0])
+        while len(self.cache) > limits.cache_entries or (self.characters > limits.cache_characters and self.cache):
+            (query, _), _ = self.cache.popitem(last=False)
+            self.characters -= len(query)
+
+
+class Preparer:
+    """Prepares operations: from the cache, or in a thread, once for all who ask at the same time."""
+
+    def __init__(self, limits: EngineLimits) -> None:
+        self._limits = limits
+        self._threads = ThreadPoolExecutor(limits.planning_threads, thread_name_prefix="gateway-plan")
+        self.statistics = CacheStatistics()
+
+    async def prepare(self, generation: Generation, key: Key) -> Prepared:
+        """Raises `RequestError` and other `GatewayError`s."""
+        prepared = generation.cache.get(key)
+        if prepared is not None:
+            generation.cache.move_to_end(key)
+            self.statistics.hits += 1
+            return prepared
+        self.statistics.misses += 1
+        future = generation.in_flight.get(key) or self._begin(generation, key)
+        # Counted as running: its clients must not be closed under an operation that is about to begin.
+        generation.running += 1
+        try:
+            # `wait` leaves the shared future alone when this request is cancelled or runs out of time.
+            done, _ = await asyncio.wait({future}, timeout=self._limits.planning_timeout)
+        finally:
+            generation.running -= 1
+        if not done:
+            raise GatewayError(
+                f"Planning took longer than {self._limits.planning_timeout:g} s.", code=errors.LIMIT_EXCEEDED
+            )
+        try:
+            return future.result()
+        except GatewayError as error:
+            # One exception serves every request that waited; its traceback must not grow with each.
+            raise error.with_traceback(None) from None
+
+    def _begin(self, generation: Generation, key: Key) -> asyncio.Future[Prepared]:
+        if len(generation.in_flight) >= self._limits.planning_backlog:
+            raise GatewayError("Too many new operations are being planned; try again.", code=OVERLOADED)
+        loop = asyncio.get_running_loop()
+        # Always in a thread: a document of 500 characters can cost 150 ms to validate, and its length does not tell.
+        future = loop.run_in_executor(self._threads, generation.make, *key, self._limits.operation)
+        generation.in_flight[key] = future
+        future.add_done_callback(lambda done: self._planned(generation, key, done))
+        return future
+
+    def _planned(self, generation: Generation, key: Key, done: asyncio.Future[Prepared]) -> None:
+        generation.in_flight.pop(key, None)
+        if done.cancelled():
+            return
+        if done.exception() is None:
+            generation.keep(key, done.result(), self._limits)
+        else:
+            self.statistics.failures += 1
+
+    def close(self) -> None:
+        """Give up what waits."""
+        self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,55 @@
+"""What a client asks, on whose behalf, and within which limits."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.operation import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """What a client asks, free of how it came."""
+
+    query: str
+    operation_name: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _no_headers(_subgraph: str) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """On whose behalf, one for each request.
+
+    `subgraph_headers` gives the headers of each subgraph's requests, `subject` is `@subject` of event conditions.
+
+    `response_headers` fills with every subgraph's response headers as (subgraph, lower-case name, value).
+    """
+
+    subgraph_headers: Callable[[str], Mapping[str, str]] = _no_headers
+    subject: str | None = None
+    response_headers: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """Bounds of one `Gateway`. Times are in seconds."""
+
+    #: Operations kept ready, by number and by characters of their documents, whichever comes first.
+    cache_entries: int = 2_000
+    cache_characters: int = 16_000_000
+    #: Parsing, validating and planning run in threads of their own: at most so many, so many waiting, so long.
+    planning_threads: int = 2
+    planning_backlog: int = 200
+    planning_timeout: float = 5.0
+    #: A query or mutation as a whole, one event of a subscription, and one request to a subgraph.
+    operation_timeout: float = 30.0
+    subgraph_timeout: float = 15.0
+    #: Entries of `errors` in one response; more are counted.
+    max_errors: int = 50
+    #: What one document may ask (depth, aliases, tokens, …).
+    operation: Limits = field(default_factory=Limits)
