@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import Any, Final
 
 from graphql import parse_value, value_from_ast_untyped
@@ -15,10 +15,11 @@ from gateway.executor.execute import finish
 from gateway.executor.interpreter import run
 from gateway.executor.result import ExecutionResult
 from gateway.executor.runtime import Runtime
+from gateway.executor.selection import Selections
 from gateway.executor.state import Execution
 from gateway.executor.view import ObjectView
 from gateway.operation import Operation
-from gateway.plan import EventTrigger, PlanNode
+from gateway.plan import Condition, EventTrigger, Fetch, KeyField, Parallel, PlanNode, Sequence
 from gateway.upstream.codec import encode
 from gateway.upstream.events import EventSource, SourceEvent
 
@@ -51,16 +52,18 @@ async def entity_results(
         return
     about_one = trigger.snapshot or any(attribute in trigger.key_fields for attribute in wanted)
     versions = _Versions()
+    sources = _key_sources(trigger, rest, operation, variables)
     async with _following(source, trigger, wanted, runtime.max_pending_events) as pending:
         if trigger.snapshot:
             pending.put_first({name: arguments.get(name) for name in trigger.key_fields})
         async for key in pending:
             execution = Execution(operation, variables, runtime)
-            event_data = {trigger.response_key: {"__typename": trigger.type_name, **key}}
-            execution.root.add(_EVENT, event_data)
+            entity_data = {"__typename": trigger.type_name}
+            entity_data |= {source: key[name] for name in trigger.key_fields for source in sources[name]}
+            execution.root.add(_EVENT, {trigger.response_key: entity_data})
             await run(rest, execution)
             entity = execution.root.child(trigger.response_key)
-            if _is_unknown(entity):
+            if _is_unknown(entity, trigger):
                 if about_one:
                     yield _not_found(trigger, operation, variables, runtime)
                     return
@@ -75,9 +78,15 @@ async def entity_results(
                 return
 
 
-def _is_unknown(entity: ObjectView) -> bool:
-    """Every fetch said null for it, none failed: it doesn't exist, or the caller may not see it."""
-    return len(entity.layers) == 1 and bool(entity.gaps) and all(gap.failure is None for gap in entity.gaps)
+def _is_unknown(entity: ObjectView, trigger: EventTrigger) -> bool:
+    """It doesn't exist, or the caller may not see it.
+
+    Who has its version knows that; without one, all subgraphs must agree: others may answer something for any key.
+    """
+    nulls = [gap for gap in entity.gaps if gap.failure is None]
+    if trigger.version_key is not None:
+        return any(gap.covers([trigger.version_key]) for gap in nulls)
+    return bool(nulls) and len(nulls) == len(entity.gaps) and len(entity.layers) == 1
 
 
 def _not_found(
@@ -88,6 +97,39 @@ def _not_found(
     message = f"There is no such {trigger.type_name}."
     execution.errors.add(_EVENT, ErrorEntry(message, NOT_FOUND, (trigger.response_key,)))
     return finish(execution)
+
+
+def _key_sources(
+    trigger: EventTrigger, rest: PlanNode | None, operation: Operation, variables: Mapping[str, Any]
+) -> dict[str, set[str]]:
+    """Key field -> the response keys that it is read from: the client's aliases for it, and what representations in the plan name.
+
+    Its own name is not among them where the client gave that name to another field.
+    """
+    sources: dict[str, set[str]] = {name: set() for name in trigger.key_fields}
+    for field_name, response_key in Selections(operation, variables).fields_below(trigger.response_key):
+        if field_name in sources:
+            sources[field_name].add(response_key)
+    for fetch in _fetches(rest):
+        for entities in fetch.entities:
+            if (trigger.response_key,) not in entities.paths:
+                continue
+            for selection in (s for r in entities.representations for s in r.selections):
+                if isinstance(selection, KeyField) and selection.name in sources:
+                    sources[selection.name].add(selection.source)
+    return {name: found or {name} for name, found in sources.items()}
+
+
+def _fetches(node: PlanNode | None) -> Iterator[Fetch]:
+    match node:
+        case Fetch():
+            yield node
+        case Sequence(nodes) | Parallel(nodes):
+            for child in nodes:
+                yield from _fetches(child)
+        case Condition(_, if_true, if_false):
+            yield from _fetches(if_true)
+            yield from _fetches(if_false)
 
 
 def _arguments(trigger: EventTrigger, variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,19 +37,28 @@ class _Batch:
 
 async def run_fetch(fetch: Fetch, execution: Execution) -> None:
     """Never raises for a subgraph's fault: what went wrong is kept with the objects that lack data by it."""
-    batches = [_gather(entities, execution) for entities in fetch.entities]
-    if batches and not any(batch.representations for batch in batches):
+    if fetch.only_if and not any(_holds(conditions, execution) for conditions in fetch.only_if):
         return
-    outcome = await _call(fetch, batches, execution)
-    if isinstance(outcome, Failure):
-        for view, key in _targets(batches, execution):
-            view.gaps.append(Gap(fetch, key, outcome))
-        execution.failures.append((fetch.id, outcome, _place(batches)))
+    if fetch.entities:
+        batches = [_gather(entities, execution) for entities in fetch.entities]
+        if not any(batch.representations for batch in batches):
+            return
+        outcome = await _call(fetch, batches, execution)
+        if isinstance(outcome, Failure):
+            for batch in batches:
+                for view in (view for views in batch.views for view in views):
+                    view.gaps.append(Gap(fetch, batch.entities.response_key, outcome))
+            execution.failures.append((fetch.id, outcome, _place(batches)))
+        else:
+            _join_entities(fetch, batches, outcome, execution)
         return
-    if batches:
-        _join_entities(fetch, batches, outcome, execution)
-    else:
-        join_root(fetch, outcome, execution)
+    targets = list(objects_at(execution.root, fetch.path, execution.names))
+    if targets:
+        join_objects(fetch, targets, await _call(fetch, (), execution), execution)
+
+
+def _holds(conditions: Sequence[tuple[str, bool]], execution: Execution) -> bool:
+    return all((execution.variables.get(variable) is True) is wanted for variable, wanted in conditions)
 
 
 def _gather(entities: Entities, execution: Execution) -> _Batch:
@@ -126,34 +135,33 @@ def failure_of(error: SubgraphError) -> Failure:
     return Failure(error.message, error.code, extensions)
 
 
-def _targets(batches: Sequence[_Batch], execution: Execution) -> Iterator[tuple[ObjectView, str | None]]:
-    if not batches:
-        yield execution.root, None
-    for batch in batches:
-        for views in batch.views:
-            for view in views:
-                yield view, batch.entities.response_key
-
-
 def _place(batches: Sequence[_Batch]) -> ResponsePath | None:
     """Where to report what no field of the answer names: the first object that the fetch was for."""
     return next((views[0].path() for batch in batches for views in batch.views if views), None)
 
 
-def join_root(fetch: Fetch, answer: SubgraphResponse, execution: Execution) -> None:
-    """The answer of a fetch at the root becomes a layer of the root."""
-    for error in answer.errors:
-        path = _path_of(error)
-        if path:
-            execution.errors.add(fetch.id, _entry(error, fetch, renamed_path(path, fetch.renames)))
-        elif answer.data is not None:
-            execution.errors.add(fetch.id, _entry(error, fetch, None))
-    if answer.data is None:
-        failure = _no_data(fetch, answer.errors)
-        execution.root.gaps.append(Gap(fetch, None, failure))
-        execution.failures.append((fetch.id, failure, None))
-        return
-    execution.root.add(fetch.id, renamed(answer.data, fetch.renames, execution.names))
+def join_objects(
+    fetch: Fetch, targets: Sequence[ObjectView], answer: SubgraphResponse | Failure, execution: Execution
+) -> None:
+    """The answer of a fetch without representations becomes a layer of the root, or of objects that stand for a root type."""
+    if isinstance(answer, SubgraphResponse):
+        for error in answer.errors:
+            path = _path_of(error)
+            if path:
+                for view in targets:
+                    place = view.path() + renamed_path(path, fetch.renames)
+                    execution.errors.add(fetch.id, _entry(error, fetch, place))
+            elif answer.data is not None:
+                execution.errors.add(fetch.id, _entry(error, fetch, targets[0].path() or None))
+        if answer.data is not None:
+            data = renamed(answer.data, fetch.renames, execution.names)
+            for view in targets:
+                view.add(fetch.id, data)
+            return
+        answer = _no_data(fetch, answer.errors)
+    for view in targets:
+        view.gaps.append(Gap(fetch, None, answer))
+    execution.failures.append((fetch.id, answer, targets[0].path() or None))
 
 
 def _join_entities(fetch: Fetch, batches: Sequence[_Batch], answer: SubgraphResponse, execution: Execution) -> None:

@@ -8,7 +8,7 @@ from gateway import errors
 from gateway.errors import ErrorEntry, EventSourceError, SubgraphError
 from gateway.executor.eventsource import entity_results
 from gateway.executor.execute import finish
-from gateway.executor.fetching import failure_of, join_root
+from gateway.executor.fetching import failure_of, join_objects
 from gateway.executor.interpreter import run
 from gateway.executor.result import ExecutionResult
 from gateway.executor.runtime import Runtime
@@ -71,7 +71,7 @@ async def _subgraph_results(
 async def _resolve(
     primary: Fetch, answer: SubgraphResponse, rest: PlanNode | None, execution: Execution
 ) -> ExecutionResult:
-    join_root(primary, answer, execution)
+    join_objects(primary, (execution.root,), answer, execution)
     if answer.data is not None:
         await run(rest, execution)
     return finish(execution)

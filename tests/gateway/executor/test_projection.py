@@ -9,7 +9,7 @@ import pytest
 from gateway import errors
 from gateway.errors import SubgraphError
 from gateway.executor import ExecutionResult
-from gateway.plan import Condition, Fetch, Parallel, Plan, Sequence
+from gateway.plan import Condition, Fetch, ListItems, Parallel, Plan, Sequence
 from gateway.upstream.codec import decode
 from tests.gateway.executor.scripted import Scripted, errors_of, run
 
@@ -231,6 +231,44 @@ async def test_conditions_choose_what_is_fetched() -> None:
     result = await run(SDL, query, plan, {"a": a, "b": b, "c": c}, {"yes": True, "no": False})
     assert result.data == {"int": 1}
     assert [len(s.requests) for s in (a, b, c)] == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("yes", "no", "sent"), [(True, False, 1), (True, True, 0), (False, False, 0), (False, True, 1)]
+)
+async def test_a_fetch_that_some_conditions_need(yes: bool, no: bool, sent: int) -> None:
+    a = Scripted([{"data": {"int": 1}}])
+    only_if = ((("yes", True), ("no", False)), (("yes", False), ("no", True)))
+    await run(
+        SDL, "{ int }", Plan("query", Fetch(1, "a", "{ int }", only_if=only_if)), {"a": a}, {"yes": yes, "no": no}
+    )
+    assert len(a.requests) == sent
+
+
+async def test_a_fetch_at_objects_that_stand_for_the_root() -> None:
+    """A field that leads back to the query type: what other subgraphs have of it is fetched at the root and joined at each such object."""
+    sdl = "type Query { int: Int string: String add: Payload } type Payload { again: [Query!] }"
+    path = ("add", "again", ListItems())
+    plan = Plan(
+        "query",
+        Sequence(
+            (
+                Fetch(1, "a", "{ add { again { int } } }"),
+                Parallel(
+                    (Fetch(2, "b", "{ string }", path=path), Fetch(3, "c", "{ add { again { int } } }", path=path))
+                ),
+            )
+        ),
+    )
+    query = "{ add { again { int string add { again { int } } } } }"
+    b: dict[str, Any] = {"data": {"string": None}, "errors": [{"message": "no", "path": ["string"]}]}
+    again = {"data": {"add": {"again": [{"int": 1}, {"int": 2}]}}}
+    result = await run(sdl, query, plan, {"a": again, "b": b, "c": SubgraphError("c", "down")})
+    assert result.data == {"add": {"again": [{"int": n, "string": None, "add": None} for n in (1, 2)]}}
+    assert [(e.message, e.path) for e in result.errors] == [
+        *(("no", ("add", "again", n, "string")) for n in (0, 1)),
+        *(("down", ("add", "again", n, "add")) for n in (0, 1)),
+    ]
 
 
 async def test_only_the_variables_a_fetch_uses_are_sent_and_absent_ones_are_not() -> None:

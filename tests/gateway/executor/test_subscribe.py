@@ -203,6 +203,18 @@ async def test_a_slow_consumer_gets_the_newest_state_once() -> None:
     await nothing_comes(stream)
 
 
+async def test_a_client_may_give_the_keys_name_to_another_field() -> None:
+    """The planner then reads the key from a name of its own."""
+    key = Representation(frozenset({"Job"}), None, (KeyField("id", "__id_0"),))
+    operation = OPERATION.replace("status", "id: status")
+    node = Subscription(trigger(), Fetch(2, "jobs", operation, entities=(Entities((("jobUpdated",),), (key,)),)))
+    query = operation_of(build_schema(SDL), "subscription($id: ID!) { jobUpdated(id: $id) { id: status } }")
+    jobs = Scripted([{"data": {"_entities": [{"id": "fine", "v": 1, "d": True}]}}])
+    stream = subscribe(Plan("subscription", node), query, {"id": "1"}, Runtime({"jobs": jobs}, event_source=Source()))
+    assert [r.to_json() async for r in stream] == [{"data": {"jobUpdated": {"id": "fine"}}}]
+    assert jobs.requests[0].variables["representations"] == [{"__typename": "Job", "id": "1"}]
+
+
 ALL = trigger(response_key="jobsUpdated", where=("owner=@subject",), arguments=(), snapshot=False, until_key=None)
 ALL_QUERY = "subscription { jobsUpdated { id status } }"
 
