@@ -11,8 +11,11 @@ from tests.support.rabbitmq import RabbitNode, installed
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[TestPostgres]:
-    """A Postgres server of this test process (with pytest-xdist: of this worker)."""
-    with TestPostgres() as server:
+    """A Postgres server of this test process (with pytest-xdist: of this worker).
+
+    BOTBERI_TEST_POSTGRES_URL (a superuser's URL) runs the tests on another server, of another version say.
+    """
+    with TestPostgres(os.environ.get("BOTBERI_TEST_POSTGRES_URL")) as server:
         yield server
 
 

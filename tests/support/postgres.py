@@ -7,6 +7,7 @@ from typing import Self
 
 import psycopg
 from psycopg import sql
+from yarl import URL
 
 from botberi.postgres import EmbeddedPostgres
 from shared_schema.ids import new_id
@@ -18,7 +19,9 @@ class TestPostgres:
 
     __test__ = False
 
-    def __init__(self) -> None:
+    def __init__(self, external: str | None = None) -> None:
+        """Take the URL of a superuser on a server that runs already, or start the embedded one."""
+        self._external = external
         self._folder = tempfile.TemporaryDirectory(prefix="botberi-test-", dir="/tmp")
         # Root's server runs as another user, who must be able to enter.
         Path(self._folder.name).chmod(0o711)
@@ -26,7 +29,8 @@ class TestPostgres:
         self._templates: dict[DatabaseName, str] = {}
 
     def __enter__(self) -> Self:
-        self._server.start()
+        if self._external is None:
+            self._server.start()
         return self
 
     def __exit__(
@@ -42,6 +46,8 @@ class TestPostgres:
 
     def url(self, database: str = "postgres") -> str:
         """Return the URL of a database of this server."""
+        if self._external is not None:
+            return str(URL(self._external).with_path(f"/{database}"))
         return self._server.url(database)
 
     def execute(self, statement: sql.Composed) -> None:
@@ -52,7 +58,10 @@ class TestPostgres:
     def create(self, template: str | None = None) -> str:
         """Create a database, empty or like `template`, and return its name."""
         name = f"test_{new_id().hex}"
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+        # Copying files is quicker than copying through the log on the embedded server, which does not
+        # sync; elsewhere it would force a checkpoint.
+        strategy = "FILE_COPY" if self._external is None else "WAL_LOG"
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY " + strategy)
         self.execute(statement.format(sql.Identifier(name), sql.Identifier(template or "template1")))
         return name
 
