@@ -17,6 +17,7 @@ from botberi.run.serving import serving
 from botberi.run.supervisor import Part, Ready
 from botberi.wiring.internal_call import LocalCall
 from gateway.server import PortTakenError, bind
+from shared_schema.settings import SettingsError
 from subgraphs.common.settings import SubgraphSettings
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,10 @@ def make_app(name: str, overrides: Mapping[str, Any], jwks: Callable[[], Mapping
     """A fresh app; `overrides` win over the environment. Imported late: a gateway alone loads no SQLAlchemy."""
     settings_class = getattr(importlib.import_module(f"subgraphs.{name}.settings"), f"{name.capitalize()}Settings")
     settings: SubgraphSettings = settings_class(**overrides)
-    app: Starlette = importlib.import_module(f"subgraphs.{name}.app").create_app(settings, jwks=jwks)
+    try:
+        app: Starlette = importlib.import_module(f"subgraphs.{name}.app").create_app(settings, jwks=jwks)
+    except SettingsError as error:
+        raise StartError(str(error)) from None
     return app
 
 

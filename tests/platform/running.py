@@ -93,7 +93,9 @@ class RunningPlatform:
             state_dir = Path(self._folder.name) / "state"
         self.state_dir = state_dir
         self.port, self.postgres_port = free_ports(2)
-        self._environment = clean_environment({"PYTHONUNBUFFERED": "1"} | dict(environment or {}))
+        self._environment = clean_environment(
+            {"PYTHONUNBUFFERED": "1", "TEST_PLATFORM": str(state_dir)} | dict(environment or {})
+        )
         self._command = [
             *command,
             f"--port={self.port}",
@@ -170,16 +172,16 @@ class RunningPlatform:
             self._folder.cleanup()
 
 
-def processes_of(state_dir: Path) -> list[str]:
+def processes_of(state_dir: Path, *, with_pid: bool = False) -> list[str]:
     """Command lines of live processes that belong to a platform with this state folder."""
     found = []
     needle = os.fsencode(state_dir)
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         with suppress(OSError):
             command = (entry / "cmdline").read_bytes()
-            environment = (entry / "environ").read_bytes()
-            if command and (needle in command or b"BOTBERI_STATE_DIR=" + needle in environment):
-                found.append(command.replace(b"\0", b" ").decode(errors="replace"))
+            if command and (needle in command or needle in (entry / "environ").read_bytes()):
+                text = command.replace(b"\0", b" ").decode(errors="replace")
+                found.append(f"{entry.name} {text}" if with_pid else text)
     return found

@@ -1,0 +1,140 @@
+"""A fresh clone and one command, as a newcomer has them; the bootstrap on poorer machines."""
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.platform.clients import Client
+from tests.platform.running import ROOT, RunningPlatform, clean_environment
+
+pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout: nothing to clone")
+
+
+@pytest.fixture
+def clone() -> Iterator[Path]:
+    """The committed project in a folder whose name has a space; with GraphiQL where this checkout has it built."""
+    folder = Path(tempfile.mkdtemp(prefix="botberi-clone-", dir="/tmp"))
+    folder.chmod(0o755)
+    target = folder / "a clone"
+    subprocess.run(["git", "clone", "-q", "--depth=1", f"file://{ROOT}", str(target)], check=True, timeout=120)
+    yield target
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+async def test_one_command_from_a_fresh_clone(clone: Path) -> None:
+    """Timed without the network's share where this machine has it cached; the first query is the table's own."""
+    began = time.monotonic()
+    platform = RunningPlatform(command=[str(clone / "start")], state_dir=clone / ".botberi", cwd=Path("/"))
+    try:
+        platform.start(timeout=400)
+        assert time.monotonic() - began < 180, "a first start takes less than three minutes"
+        query = platform.output.lines[
+            next(i for i, line in enumerate(platform.output.lines) if "A first query" in line) + 1
+        ]
+        async with Client(platform.url) as client:
+            nodes = (await client.ask(query.strip()))["agents"]["nodes"]
+            assert nodes
+            async with client.session.get(platform.url, headers={"accept": "text/html"}) as page:
+                assert page.status == 200
+                assert "graphiql" in (await page.text()).lower()
+        assert platform.stop(signal.SIGINT) == 0
+        status = subprocess.run(
+            ["git", "status", "--porcelain"], cwd=clone, capture_output=True, text=True, check=True, timeout=30
+        )
+        assert status.stdout == "", "what a start makes is ignored by git"
+
+        began = time.monotonic()
+        again = RunningPlatform(command=[str(clone / "start")], state_dir=clone / ".botberi", cwd=Path("/"))
+        try:
+            again.start()
+            assert time.monotonic() - began < 10, "a later start takes less than ten seconds"
+        finally:
+            again.stop()
+    finally:
+        platform.stop()
+
+
+def fake_python(folder: Path, body: str) -> dict[str, str]:
+    """A PATH on which every python is a script that looks at its arguments first, and no uv is found."""
+    programs = folder / "programs"
+    programs.mkdir()
+    script = programs / "python3"
+    script.write_text("#!/bin/sh\n" + textwrap.dedent(body))
+    script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    for name in ("sh", "dirname", "cat", "cksum", "mkdir", "rm", "sleep", "uname", "env", "ldd", "rmdir"):
+        if found := shutil.which(name):
+            (programs / name).symlink_to(found)
+    return clean_environment({"PATH": str(programs)})
+
+
+def start(clone: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [str(clone / "start"), "--help"]
+    return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, timeout=300, check=False)
+
+
+REAL = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else shutil.which("python3")
+
+
+def test_debians_python_without_ensurepip_uses_pip(clone: Path, tmp_path: Path) -> None:
+    body = f"""
+        case "$*" in *ensurepip*) exit 1;; esac
+        exec {REAL} "$@"
+    """
+    if subprocess.run([str(REAL), "-m", "pip", "--version"], capture_output=True, check=False).returncode:
+        pytest.skip(f"{REAL} has no pip")
+    done = start(clone, fake_python(tmp_path, body))
+    assert done.returncode == 0, done.stderr
+    assert (clone / ".uv" / "lib" / "bin" / "uv").exists()
+    assert "Start the whole platform" in done.stdout
+
+
+def test_a_python_without_venv_and_pip_is_told_what_to_install(clone: Path, tmp_path: Path) -> None:
+    body = f"""
+        case "$*" in *ensurepip*|*"-m pip"*|*"-m virtualenv"*) exit 1;; esac
+        exec {REAL} "$@"
+    """
+    done = start(clone, fake_python(tmp_path, body))
+    assert done.returncode == 1
+    assert "apt-get install python3-venv" in done.stderr
+    assert not (clone / ".bootstrap-lock").exists()
+
+
+def test_a_python_that_is_too_old_is_told(clone: Path, tmp_path: Path) -> None:
+    done = start(clone, fake_python(tmp_path, "exit 1"))
+    assert done.returncode == 1
+    assert "Python 3.11, 3.12 or 3.13 is needed" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can try another user")
+def test_an_ordinary_user_can_start(clone: Path) -> None:
+    """The bootstrap as `nobody`, in a folder of their own, with a home that can't be written."""
+    for path in [clone, *clone.rglob("*")]:
+        os.lchown(path, 65534, 65534)
+    os.lchown(clone.parent, 65534, 65534)
+    environment = clean_environment({"HOME": "/nonexistent", "UV_CACHE_DIR": str(clone / ".uv-cache")})
+    environment["PATH"] = "/usr/local/bin:/usr/bin:/bin"
+    environment = {name: value for name, value in environment.items() if not name.startswith("PYENV")}
+    environment["GIT_CONFIG_COUNT"] = "0"
+    done = subprocess.run(
+        [str(clone / "start"), "--help"],
+        env=environment,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        user=65534,
+        group=65534,
+        extra_groups=[],
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Start the whole platform" in done.stdout
