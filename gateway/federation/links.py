@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from graphql import (
     ConstDirectiveNode,
@@ -160,12 +161,17 @@ def _read_link(node: ConstDirectiveNode, faults: list[LinkFault]) -> Link | None
             "INVALID_LINK_IDENTIFIER",
         )
         return None
-    if url.identity == FEDERATION and url.version is None:
+    path = urlsplit(url_node.value).path
+    if url.version is None or path.endswith("/") or path.count("/") < 2:
         fault(
-            f'The federation URL "{url_node.value}" names no version, like v2.9.', url_node, "INVALID_LINK_IDENTIFIER"
+            f'"{url_node.value}" doesn\'t end in a name and a version (expected /name/v1.0).',
+            url_node,
+            "INVALID_LINK_IDENTIFIER",
         )
         return None
     alias = values.get("as")
+    if url.name is None and alias is None:
+        fault(f'"{url_node.value}" has no name that GraphQL allows: give one with `as`.', url_node)
     prefix = alias.value if isinstance(alias, StringValueNode) else url.name
     if isinstance(alias, StringValueNode) and (not _NAME.fullmatch(alias.value) or "__" in alias.value):
         fault(f'"{alias.value}" can\'t be a namespace (`as`): it has to be a GraphQL name without "__".', alias)

@@ -2,7 +2,16 @@
 
 from collections.abc import Sequence
 
-from graphql import ConstValueNode, InputValueDefinitionNode, NameNode, NonNullTypeNode, StringValueNode, print_ast
+from graphql import (
+    ConstValueNode,
+    EnumValueNode,
+    InputValueDefinitionNode,
+    NameNode,
+    NonNullTypeNode,
+    StringValueNode,
+    TypeNode,
+    print_ast,
+)
 
 from gateway.composition.merge.descriptions import merge_description
 from gateway.composition.merge.directives import merge_directives
@@ -102,9 +111,16 @@ def merge_input_value(
         name=NameNode(value=name),
         description=StringValueNode(value=description, block=True) if description else None,
         type=merged,
-        default_value=merge_default(state, what, sources, prefix),
+        default_value=_enum_value(state, merged, merge_default(state, what, sources, prefix)),
         directives=merge_directives(state, what, elements),
     )
+
+
+def _enum_value(state: MergeState, type_: TypeNode, value: ConstValueNode | None) -> ConstValueNode | None:
+    """A string that stands for an enum's value (the reference composers let it) as the value."""
+    if isinstance(value, StringValueNode) and state.kinds.get(base_name(type_)) == "ENUM":
+        return EnumValueNode(value=value.value)
+    return value
 
 
 def merge_default(state: MergeState, what: str, sources: Sequence[Source], prefix: str) -> ConstValueNode | None:

@@ -187,6 +187,7 @@ def _federation_names(schemas: Sequence[SubgraphSchema], plan: ComposedDirective
             links = [(s.name, link.node) for found in used.values() for s in found if (link := s.links.of(FEDERATION))]
             plan.problems.append(Problem("LINK_IMPORT_NAME_MISMATCH", message, places(links), level))
         plan.names[name] = next(iter(used))
+        plan.used.add(name)
 
 
 def _applied_names(schema: SubgraphSchema) -> set[str]:

@@ -27,7 +27,7 @@ class ComposedDirectives:
     names: dict[str, str] = field(default_factory=dict)
     #: Local name (the same in every subgraph) -> directive.
     custom: dict[str, CustomDirective] = field(default_factory=dict)
-    #: Names of federation directives that were met on some element.
+    #: Names of federation directives that some subgraph applies.
     used: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     hints: list[Problem] = field(default_factory=list)

@@ -75,8 +75,6 @@ def _cleaned(state: MergeState, node: DirectiveDefinitionNode, subgraphs: set[st
         for applied in argument.directives or ():
             name = applied.name.value
             if name in local:
-                specification = next(n for n, v in state.composed.names.items() if v == local[name])
-                state.composed.used.add(specification)
                 directives.append(ConstDirectiveNode(name=NameNode(value=local[name]), arguments=applied.arguments))
             elif name in kept:
                 directives.append(applied)

@@ -13,7 +13,7 @@ from graphql import (
 
 from gateway.composition.merge.access import conjunction
 from gateway.composition.merge.state import MergeState
-from gateway.composition.subgraph import Applied, Element, SubgraphSchema
+from gateway.composition.subgraph import Applied, Element, FieldDef, SubgraphSchema
 from gateway.supergraph.values import value_node
 
 Source = tuple[SubgraphSchema, Element]
@@ -34,7 +34,6 @@ def merge_directives(state: MergeState, what: str, sources: Sequence[Source]) ->
     for name in _FEDERATION:
         applications = by_name.get((True, name))
         if applications and name in state.composed.names:
-            state.composed.used.add(name)
             found += _merge_federation(state, what, name, applications, sources)
     for name in _GRAPHQL:
         applications = by_name.get((False, name))
@@ -118,18 +117,24 @@ def _merge_federation(
         merged = conjunction([a.arguments.get(argument) or [[]] for _, a in applications])
         return [_directive(local, {argument: value_node(merged)})]
     values: dict[str, Any] = {}
+    defaults = {"requireOneSlicingArgument": True} if name == "listSize" else {}
     for _, applied in applications:
-        for argument, value in applied.arguments.items():
+        for argument, value in (defaults | applied.arguments).items():
             values[argument] = _combine(values.get(argument), value)
+    if (
+        "slicingArguments" in values
+    ):  # an argument that a subgraph doesn't know is no argument of the supergraph's field
+        known = [set(e.arguments) for _, e in sources if isinstance(e, FieldDef)]
+        values["slicingArguments"] = [v for v in values["slicingArguments"] if all(v in names for names in known)]
     return [_directive(local, {k: value_node(v) for k, v in values.items()})]
 
 
 def _combine(one: Any, other: Any) -> Any:
-    """The costlier of two numbers, both of two lists, the stricter of two switches."""
+    """The costlier of two numbers, both of two lists, a switch only if both have it on."""
     if one is None or other is None:
         return other if one is None else one
     if isinstance(one, bool) and isinstance(other, bool):
-        return one or other
+        return one and other
     if isinstance(one, list) and isinstance(other, list):
         return [*one, *(v for v in other if v not in one)]
     return max(one, other)

@@ -40,19 +40,21 @@ def merge_field(
     if not resolving:
         return None
     what = f'"{coordinate}"'
-    merged = _merge_type(state, what, resolving)
-    elements: list[tuple[SubgraphSchema, Element]] = [(s, f) for s, _, f in resolving]
-    described: list[tuple[SubgraphSchema, Element]] = [(s, f) for s, _, f in sources]
+    # an overridden declaration still has its say: it may come back when the @override goes
+    declared = [(s, t, f) for s, t, f in sources if not s.is_external(t, f)]
+    merged = _merge_type(state, what, declared)
+    elements: list[tuple[SubgraphSchema, Element]] = [(s, f) for s, _, f in declared]
     field = SupergraphField(
         name=name,
         type=merged,
-        arguments=merge_arguments(state, coordinate, [(s, f.arguments) for s, _, f in resolving]),
+        arguments=merge_arguments(state, coordinate, [(s, f.arguments) for s, _, f in declared]),
         directives=merge_directives(state, what, elements),
-        description=merge_description(state, what, described),
+        description=merge_description(state, what, elements),
     )
     check_external(state, field, coordinate, kept)
     check_sharing(state, type_name, name, kept, overrides)
-    joins = _joins(state, coordinate, merged, owners, kept, overrides)
+    varied = any(not same(f.type, merged) for _, _, f in declared)
+    joins = _joins(state, coordinate, owners, kept, overrides, varied=varied)
     return SupergraphField(
         name=name,
         type=merged,
@@ -84,12 +86,12 @@ def _merge_type(state: MergeState, what: str, sources: Sequence[Source]) -> Type
 def _joins(
     state: MergeState,
     coordinate: str,
-    merged: TypeNode,
     owners: Sequence[tuple[SubgraphSchema, TypeDef]],
     kept: Sequence[Source],
     overrides: Overrides,
+    *,
+    varied: bool,
 ) -> tuple[JoinField, ...]:
-    varied = any(not same(f.type, merged) for _, _, f in kept)
     joins = []
     for schema, type_, field in kept:
         requires = next(field.applied("requires"), None)

@@ -16,9 +16,12 @@ def merged_kinds(state: MergeState) -> None:
         kind = _kind(state, name, owners) if owners else "OBJECT"
         if kind is not None:
             state.kinds[name] = kind
+        if kind is None:
+            owners = [(s, t) for s, t in owners if _kind_of(t) == _kind_of(owners[0][1])]
+        if owners:
+            _check_base(state, name, owners)
         if kind in ("OBJECT", "INTERFACE"):
             state.interfaces[name] = {i for _, t in owners for i in t.interfaces}
-            _check_base(state, name, owners)
         elif kind == "UNION":
             state.members[name] = {m for _, t in owners for m in t.members}
 
@@ -26,7 +29,7 @@ def merged_kinds(state: MergeState) -> None:
 def _kind(state: MergeState, name: str, owners: list[tuple[SubgraphSchema, TypeDef]]) -> TypeKind | None:
     seen: dict[TypeKind, list[SubgraphSchema]] = {}
     for schema, type_ in owners:
-        seen.setdefault("INTERFACE" if type_.is_interface_object else type_.kind, []).append(schema)
+        seen.setdefault(_kind_of(type_), []).append(schema)
     if len(seen) > 1:
         told = ", ".join(f"{kind.lower().replace('_', ' ')} in {names_of(s)}" for kind, s in seen.items())
         state.error(
@@ -38,11 +41,15 @@ def _kind(state: MergeState, name: str, owners: list[tuple[SubgraphSchema, TypeD
     return next(iter(seen))
 
 
+def _kind_of(type_: TypeDef) -> TypeKind:
+    return "INTERFACE" if type_.is_interface_object else type_.kind
+
+
 def _check_base(state: MergeState, name: str, owners: list[tuple[SubgraphSchema, TypeDef]]) -> None:
     if name in _ROOTS or any(t.defined for _, t in owners):
         return
     extending = [(s, t.node) for s, t in owners if t.extended]
-    if extending and state.kinds[name] == "OBJECT":
+    if extending:
         state.error(
             "EXTENSION_WITH_NO_BASE",
             f'"{name}" is extended in {names_of(s for s, _ in extending)}, but defined in no subgraph.',

@@ -80,6 +80,7 @@ def read_overrides(state: MergeState, coordinate: str, sources: Sequence[Source]
                 "INFO",
                 at,
             )
+            result.by[schema.name] = (source, label)
             continue
         _apply(state, coordinate, (schema, type_, found), here[source], applied, label, result)
     return result
@@ -140,12 +141,10 @@ def _apply(
 
 def _collision(overriding: Source, overridden: Source) -> tuple[SubgraphSchema, str] | None:
     schema, type_, found = overriding
-    other, other_type, other_field = overridden
+    other, _, other_field = overridden
     if schema.is_external(type_, found):
         return schema, "external"
     for directive in ("requires", "provides"):
-        if found.has(directive):
-            return schema, directive
         if other_field.has(directive):
             return other, directive
     return None

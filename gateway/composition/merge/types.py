@@ -26,7 +26,7 @@ def type_joins(owners: Owners) -> tuple[JoinType, ...]:
                 JoinType(
                     schema.graph,
                     key=key.text("fields"),
-                    extension=(key.on_extension and not schema.was_upgraded) or type_.has("extends"),
+                    extension=(key.on_extension and (type_.defined or not schema.was_upgraded)) or type_.has("extends"),
                     resolvable=key.arguments.get("resolvable") is not False,
                     is_interface_object=is_object,
                 )
@@ -46,7 +46,6 @@ def type_directives(state: MergeState, name: str, owners: Owners) -> tuple[Const
     contexts = []
     for schema, type_ in owners:
         for applied in type_.applied("context"):
-            state.composed.used.add("context")
             value = StringValueNode(value=context_name(schema, applied.text("name") or ""), block=False)
             argument = ConstArgumentNode(name=NameNode(value="name"), value=value)
             contexts.append(ConstDirectiveNode(name=NameNode(value=local), arguments=(argument,)))

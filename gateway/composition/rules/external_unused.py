@@ -7,7 +7,7 @@ from gateway.composition.subgraph import SubgraphSchema
 
 
 def check(schema: SubgraphSchema) -> Iterator[Problem]:
-    for type_ in schema.objects():
+    for type_ in schema.composites():
         for field in type_.fields.values():
             place_ = (type_.name, field.name)
             if schema.is_external(type_, field) and place_ not in schema.used:

@@ -74,7 +74,8 @@ def _check_field(
     if type_.kind == "INTERFACE":
         message = f'@{name} can\'t be on "{field.coordinate}", a field of an interface.'
         yield _problem(schema, applied, f"{prefix}_UNSUPPORTED_ON_INTERFACE", message)
-    yield from _run(schema, target, applied, prefix, f'"{field.coordinate}"')
+    if target is not None:
+        yield from _run(schema, target, applied, prefix, f'"{field.coordinate}"')
 
 
 def _problem(schema: SubgraphSchema, applied: Applied, code: str, message: str) -> Problem:
