@@ -1,13 +1,11 @@
 """Standard input -> one workflow's run -> JSON lines on standard output. The process that a worker may kill.
 
 In: one line `{"workflow", "parameters"}`, then `{"cancel": true}` at any time; the end of input means that the worker
-is gone, and so is this process. With `--warm` the libraries are loaded before the order is read. Out: `{"kind": "progress" | "result" | "cancelled" | "error", …}`.
+is gone, and so is this process. Out: `{"kind": "progress" | "result" | "cancelled" | "error", …}`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import json
 import os
 import sys
@@ -87,21 +85,11 @@ def _problems(error: ValidationError) -> str:
     return "; ".join(listed) + more
 
 
-def load_libraries() -> None:
-    """Import what workflows will import; one that is missing here is missed by the run that needs it."""
-    for workflow in WORKFLOWS.values():
-        for library in workflow.libraries:
-            with contextlib.suppress(ImportError):
-                importlib.import_module(library)
-
-
 def main() -> int:
     # The protocol gets a descriptor of its own; what a library prints goes to the log.
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    if "--warm" in sys.argv:
-        load_libraries()
     line = sys.stdin.readline()
     if not line:
         return 0  # never needed

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Protocol, Self
 
 KEPT_STDERR = 8_000
 # Progress lines are small; only a result is large, and that has its own limit.
@@ -25,33 +25,54 @@ class ResultTooLarge(Exception):
     """The child sent a line beyond the limit."""
 
 
+class Started(Protocol):
+    """A process that waits for its order: a `subprocess.Popen`, or one forked for us."""
+
+    pid: int
+
+    @property
+    def stdin(self) -> IO[bytes] | None: ...
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+    @property
+    def stderr(self) -> IO[bytes] | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float) -> int:
+        """The exit status, negative for a signal; raises `subprocess.TimeoutExpired`."""
+
+    def kill(self) -> None: ...
+
+
+def start(command: Sequence[str] = (sys.executable, "-m", "workers.child")) -> subprocess.Popen[bytes]:
+    """Start a run's process the ordinary way."""
+    return subprocess.Popen(  # noqa: S603 - our own module, no shell
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A session of its own: Ctrl-C in a terminal is the worker's affair, and killing takes grandchildren too.
+        start_new_session=True,
+        env=child_environment(),
+    )
+
+
 class ChildProcess:
     """A process for one workflow: `begin()` it, `receive()` its messages; `cancel()` asks, `kill()` doesn't."""
 
-    def __init__(
-        self,
-        max_line_bytes: int,
-        *,
-        command: Sequence[str] = (sys.executable, "-m", "workers.child"),
-    ) -> None:
+    def __init__(self, max_line_bytes: int, process: Started) -> None:
         self._max_line = max_line_bytes
         self._messages: queue.Queue[dict[str, Any] | Exception | None] = queue.Queue(QUEUED_MESSAGES)
         self._stderr: deque[str] = deque(maxlen=200)
-        self._process = subprocess.Popen(  # noqa: S603 - our own module, no shell
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            # A session of its own: Ctrl-C in a terminal is the worker's affair, and killing takes grandchildren too.
-            start_new_session=True,
-            env=_environment(),
-        )
+        self._process = process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         # A child that doesn't read its order must not block the worker, which renews the lease meanwhile.
         self._orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        threading.Thread(target=self._write_orders, args=(self._process.stdin,), daemon=True).start()
+        threading.Thread(target=self._write_orders, args=(process.stdin,), daemon=True).start()
         self._readers = [
-            threading.Thread(target=self._read_messages, args=(self._process.stdout,), daemon=True),
-            threading.Thread(target=self._read_stderr, args=(self._process.stderr,), daemon=True),
+            threading.Thread(target=self._read_messages, args=(process.stdout,), daemon=True),
+            threading.Thread(target=self._read_stderr, args=(process.stderr,), daemon=True),
         ]
         for reader in self._readers:
             reader.start()
@@ -95,8 +116,11 @@ class ChildProcess:
 
     def kill(self) -> int:
         """End the process and its children, now, and return its exit status."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        # Only while it isn't known to have ended: until then its number, and its group's, are surely its own.
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill()
         status = self._process.wait(timeout=10)
         self._orders.put({})  # ends the thread that writes orders
         for reader in self._readers:
@@ -145,7 +169,7 @@ class ChildProcess:
                 self._stderr.append(line.decode(errors="replace"))
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """The worker's, without what a workflow has no business with: databases and brokers."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("BOTBERI_", "PG", "DATABASE_"))}
     # One thread a run: runs share the cores, and sums don't depend on how many there are.

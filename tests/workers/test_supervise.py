@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.workers.support import Rows
 from workers.nursery import Nursery
-from workers.process import ChildProcess
+from workers.process import ChildProcess, start
 from workers.runs import RunStore
 from workers.settings import WorkerSettings
 from workers.supervise import Supervisor
@@ -27,7 +28,7 @@ TEXTS = {"texts": ["Good."]}
 def child(settings: WorkerSettings, code: str | None = None) -> ChildProcess:
     """A real child, or one that does what `code` says instead of a workflow."""
     command = (sys.executable, "-m", "workers.child") if code is None else (sys.executable, "-c", SAY + code)
-    return ChildProcess(settings.run_result_max_bytes + 1_000, command=command)
+    return ChildProcess(settings.run_result_max_bytes + 1_000, start(command))
 
 
 def carry_out(
@@ -183,8 +184,8 @@ def test_a_fenced_worker_stops_its_child_and_writes_nothing(
 
 def test_a_child_dies_with_its_worker() -> None:
     code = (
-        "import json,sys,time;from workers.process import ChildProcess;"
-        "c=ChildProcess(10**6);c.begin('forecast',json.loads(sys.argv[1]));print(c.pid,flush=True);time.sleep(60)"
+        "import json,sys,time;from workers.process import ChildProcess,start;"
+        "c=ChildProcess(10**6,start());c.begin('forecast',json.loads(sys.argv[1]));print(c.pid,flush=True);time.sleep(60)"
     )
     values = [float(n % 7) for n in range(5000)]
     worker = subprocess.Popen(
@@ -205,32 +206,72 @@ def test_a_child_dies_with_its_worker() -> None:
     pytest.fail("the child outlived its worker")
 
 
-def test_a_warm_child_is_taken_once_and_answers_at_once(rows: Rows, store: RunStore, settings: WorkerSettings) -> None:
+@pytest.fixture
+def warm(settings: WorkerSettings) -> Iterator[Nursery]:
+    """A nursery whose zygote is ready."""
     nursery = Nursery(settings)
     nursery.prepare()
-    nursery.prepare()
-    time.sleep(6)
-    warm = nursery.take()
-    parameters = {"rows": [{"a": n % 5, "b": n % 7} for n in range(50)]}
-    claim = store.claim(rows.instance("tabular-anomaly", parameters), "me")
+    zygote = nursery._zygote
+    assert zygote is not None
+    deadline = time.monotonic() + 60
+    while not zygote.ready() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    yield nursery
+    nursery.close()
+
+
+TABLE = {"rows": [{"a": n % 5, "b": n % 7} for n in range(50)]}
+
+
+def test_forked_children_have_their_libraries_and_end_like_others(
+    rows: Rows, store: RunStore, settings: WorkerSettings, warm: Nursery
+) -> None:
+    for _ in range(3):
+        claim = store.claim(rows.instance("tabular-anomaly", TABLE), "me")
+        assert claim is not None
+        began = time.monotonic()
+        assert Supervisor(claim, store, settings, warm.take()).carry_out() == "SUCCEEDED"
+        assert time.monotonic() - began < 2
+    assert warm._zygote is not None
+
+
+def test_a_forked_child_can_be_killed_and_the_next_is_another(warm: Nursery) -> None:
+    first = warm.take()
+    first.begin("forecast", {"values": [float(n % 7) for n in range(5000)], "horizon": 400})
+    assert first.receive(10) is not None
+    assert first.kill() == -signal.SIGKILL
+    second = warm.take()
+    assert second.pid != first.pid
+    second.begin("text-insights", TEXTS)
+    while (message := second.receive(10)) is not None and message["kind"] == "progress":
+        pass
+    assert message is not None
+    assert message["kind"] == "result"
+    assert second.exit_status(5) == 0
+    assert second.kill() == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(first.pid, 0)
+
+
+def test_a_crash_in_a_forked_child_is_told(
+    rows: Rows, store: RunStore, settings: WorkerSettings, warm: Nursery
+) -> None:
+    claim = store.claim(rows.instance("forecast", {"values": [1.0, 2.0] * 2000}), "me")
     assert claim is not None
-    began = time.monotonic()
-    assert Supervisor(claim, store, settings, warm).carry_out() == "SUCCEEDED"
-    assert time.monotonic() - began < 1.5
-    cold = nursery.take()
-    assert cold.pid != warm.pid
-    cold.kill()
+    child = warm.take()
+    os.kill(child.pid, signal.SIGSEGV)
+    assert Supervisor(claim, store, settings, child).carry_out() == "RELEASED"
+    assert "signal 11" in rows.get(claim.run.instance_id)["progress_message"]
 
 
-def test_a_spare_child_that_died_is_replaced(settings: WorkerSettings) -> None:
-    nursery = Nursery(settings)
-    nursery.prepare()
-    assert nursery._spare is not None
-    dead = nursery._spare.pid
+def test_a_zygote_that_died_is_replaced(settings: WorkerSettings, warm: Nursery) -> None:
+    assert warm._zygote is not None
+    dead = warm._zygote.pid
     os.kill(dead, signal.SIGKILL)
     time.sleep(0.2)
-    child = nursery.take()
-    assert child.pid != dead
-    assert child.alive
-    child.kill()
-    nursery.close()
+    cold = warm.take()
+    assert cold.alive
+    cold.kill()
+    warm.prepare()
+    assert warm._zygote is not None
+    assert warm._zygote.pid != dead
