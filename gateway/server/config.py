@@ -12,6 +12,9 @@ class ServerConfig:
     #: Where GraphQL and GraphiQL are.
     path: str = "/graphql"
     transport: TransportSettings = field(default_factory=TransportSettings)
+    #: A request's line and headers: so large, so long on their way.
+    max_header_bytes: int = 65_536
+    header_timeout: float = 10.0
     #: `/metrics` in Prometheus' format. Keep it from the public at the proxy.
     metrics: bool = True
     #: One log line for each request (logger `gateway.access`).

@@ -14,6 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from gateway.server.config import ServerConfig
+from gateway.server.protocol import bounded_protocol
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ def uvicorn_config(app: Starlette, config: ServerConfig, log_level: str | None =
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=bounded_protocol(config.max_header_bytes, config.header_timeout),
         ws="websockets-sansio",
         lifespan="on",
         log_config=None,

