@@ -10,7 +10,6 @@ from gateway.errors import GatewayError
 from gateway.executor import Runtime, execute
 from gateway.operation import Operation, prepare
 from gateway.operation.limits import UNLIMITED
-from gateway.operation.prepare import STRUCTURE
 from gateway.planner import build_plan
 from tests.gateway.planner import conformance
 from tests.gateway.planner.support import fetches_of
