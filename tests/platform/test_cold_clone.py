@@ -47,7 +47,7 @@ async def test_one_command_from_a_fresh_clone(clone: Path) -> None:
                 assert page.status == 200
                 assert "graphiql" in (await page.text()).lower()
         assert platform.stop(signal.SIGINT) == 0
-        status = subprocess.run(
+        status = subprocess.run(  # noqa: ASYNC221 - nothing else happens meanwhile
             ["git", "status", "--porcelain"], cwd=clone, capture_output=True, text=True, check=True, timeout=30
         )
         assert status.stdout == "", "what a start makes is ignored by git"

@@ -69,7 +69,8 @@ def open_graphiql(browser: Browser, url: str) -> None:
 
 
 def run(browser: Browser, operation: str) -> None:
-    """Replace what the editor holds, and execute it."""
+    """Replace what the editor holds, and execute it. To begin with a bracket would make the editor add its twin."""
+    assert operation[0].isalpha()
     browser.page.click(".graphiql-query-editor .monaco-editor .view-lines")
     browser.page.keyboard.press("Control+A")
     browser.page.keyboard.insert_text(operation)
@@ -90,13 +91,13 @@ def test_a_query_and_a_live_subscription(browser: Browser, embedded: RunningPlat
     # The page begins with the first query that the README shows.
     browser.page.click(".graphiql-execute-button")
     expect(browser, r"displayName")
-    run(browser, '{ agent(slug: "text-insights") { name publisher { displayName } } }')
+    run(browser, 'query { agent(slug: "text-insights") { name publisher { displayName } } }')
     assert "Botberi" in expect(browser, r"Text\sinsights")
 
     email, password = embedded.password("user")
     run(browser, f'mutation {{ login(input: {{email: "{email}", password: "{password}"}}) {{ __typename }} }}')
     expect(browser, r"LoginSuccess")
-    run(browser, "{ me { email } }")
+    run(browser, "query { me { email } }")
     assert email in expect(browser, r"user@")
 
     # The session cookie alone signs in the socket, as it did the requests.
