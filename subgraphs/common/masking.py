@@ -6,14 +6,16 @@ import logging
 import secrets
 from typing import Any
 
+from asyncpg.exceptions import PostgresError
 from graphql import GraphQLError, GraphQLSyntaxError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from subgraphs.common.errors import BadInput, PublicError, Unavailable
 
-# Classes of SQLSTATE, and codes: connection failures, shutdown, too many connections, timeouts of locks.
-_UNAVAILABLE = ("08", "57P", "53", "55P03", "40")
+# Classes of SQLSTATE, and codes: connection failures, no entrance, shutdown, too many connections,
+# timeouts of statements and locks, deadlocks.
+_UNAVAILABLE = ("08", "28", "3D", "57P", "53", "57014", "55P03", "40")
 _UNSTORABLE_TEXT = ("22021", "22P05")
 
 
@@ -61,5 +63,7 @@ def unavailable(cause: BaseException) -> bool:
     if isinstance(cause, DBAPIError):
         state = str(getattr(cause.orig, "sqlstate", None) or "")
         return cause.connection_invalidated or state.startswith(_UNAVAILABLE)
+    if isinstance(cause, PostgresError):  # Raised while connecting, where SQLAlchemy translates nothing.
+        return str(cause.sqlstate).startswith(_UNAVAILABLE)
     # A refused or lost connection reaches us as OSError, a full pool or a slow peer as a timeout.
     return isinstance(cause, OSError | PoolTimeout | TimeoutError)

@@ -58,10 +58,11 @@ class Order(Generic[R]):
                 value = datetime.fromisoformat(value)
                 if value.tzinfo is None:
                     raise ValueError
+                value = value.astimezone(UTC)
             elif "\x00" in value:
                 raise ValueError
             return value, UUID(row_id)
-        except (ValueError, TypeError, AttributeError, binascii.Error) as problem:
+        except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error) as problem:
             raise BadInput("The cursor does not belong to this list in this order.") from problem
 
 

@@ -28,11 +28,12 @@ def normalised(password: str) -> str:
 
 def weakness(password: str, email: str, display_name: str) -> str | None:
     """Why a password may not be chosen, or None. Length and not being one's name; no rules of composition."""
-    text = normalised(password)
+    # Before it is normalised: that takes long for a text of megabytes.
+    text = normalised(password) if len(password) <= MAXIMUM_LENGTH else password
+    if len(text) > MAXIMUM_LENGTH:
+        return f"The password may have at most {MAXIMUM_LENGTH} characters."
     if len(text) < MINIMUM_LENGTH:
         return f"The password needs at least {MINIMUM_LENGTH} characters."
-    if len(password) > MAXIMUM_LENGTH or len(text) > MAXIMUM_LENGTH:
-        return f"The password may have at most {MAXIMUM_LENGTH} characters."
     if "\x00" in text:
         return "The password holds a character that nobody can type."
     if len(set(text)) < MINIMUM_DISTINCT:

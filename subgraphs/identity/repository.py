@@ -19,6 +19,8 @@ API_KEYS: Order[ApiKey] = Order("created", ApiKey.created_at, ApiKey.id, descend
 SESSIONS: Order[AccountSession] = Order("created", AccountSession.created_at, AccountSession.id, descending=True)
 
 LAST_USE_GRAIN = timedelta(minutes=1)
+# Ended sessions say in the database when they ended; the audit log says so for good.
+KEPT_AFTER_THE_END = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,22 @@ async def revoke_other_sessions(session: AsyncSession, account_id: UUID, kept: U
     if kept is not None:
         ended = ended.where(AccountSession.id != kept)
     await session.execute(ended.values(revoked_at=func.now()))
+
+
+async def keep_sessions(session: AsyncSession, account_id: UUID, most: int) -> None:
+    """End the sessions of an account beyond the `most` last used, and forget those that ended long ago."""
+    unended = select(AccountSession.id).where(
+        AccountSession.account_id == account_id,
+        AccountSession.revoked_at.is_(None),
+        AccountSession.expires_at > func.now(),
+    )
+    latest_first = (AccountSession.last_seen_at.desc(), AccountSession.id.desc())
+    surplus = unended.order_by(*latest_first).offset(most)
+    await session.execute(update(AccountSession).where(AccountSession.id.in_(surplus)).values(revoked_at=func.now()))
+    ended = func.least(func.coalesce(AccountSession.revoked_at, AccountSession.expires_at), AccountSession.expires_at)
+    await session.execute(
+        delete(AccountSession).where(AccountSession.account_id == account_id, ended < func.now() - KEPT_AFTER_THE_END)
+    )
 
 
 async def database_now(session: AsyncSession) -> datetime:

@@ -113,6 +113,7 @@ class IdentityService:
             )
             session.add(opened)
             await session.flush()
+            await repository.keep_sessions(session, account_id, self._settings.sessions_per_account)
             fact = AuditFact("session.login", "SUCCESS", account_id, opened.id, "AccountSession", opened.id)
             await repository.audit(session, fact)
         return SignIn(account, token, opened.expires_at)

@@ -21,6 +21,8 @@ class IdentitySettings(SubgraphSettings):
     # A session ends this long after the sign-in, and earlier when it goes unused.
     session_lifetime_seconds: Annotated[int, Field(ge=MINUTE, le=365 * DAY)] = 30 * DAY
     session_idle_seconds: Annotated[int, Field(ge=MINUTE, le=365 * DAY)] = 7 * DAY
+    # Sign-ins of one account at a time; one more ends the one that was longest unused.
+    sessions_per_account: Annotated[int, Field(ge=1, le=10_000)] = 100
     # argon2id as OWASP advises for one pass; hashing at once needs this much memory each.
     password_memory_kib: Annotated[int, Field(ge=8, le=1024 * 1024)] = 46 * 1024
     password_time_cost: Annotated[int, Field(ge=1, le=20)] = 1

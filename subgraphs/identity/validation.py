@@ -68,8 +68,8 @@ def api_key_problems(
 ) -> list[FieldProblem]:
     """What is wrong with a key that is to be made."""
     problems = name_problems("name", name)
-    if not scopes:
-        problems.append(FieldProblem(("scopes",), "A key needs at least one scope."))
+    if not 1 <= len(scopes) <= MAXIMUM_SCOPES:
+        problems.append(FieldProblem(("scopes",), f"A key needs 1 to {MAXIMUM_SCOPES} scopes."))
     allowed = grantable(caller.role) & caller.scopes
     for position, scope in enumerate(scopes[:MAXIMUM_SCOPES]):
         if scope not in allowed:

@@ -79,6 +79,13 @@ class Client(AsgiClient):
             event.remove(engine, "before_cursor_execute", note)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a Postgres server: those that use one of its databases."""
+    for item in items:
+        if {"user_database_url", "shared_database_url"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.postgres)
+
+
 @pytest.fixture(scope="session")
 def signer() -> Signer:
     return Signer()

@@ -246,6 +246,7 @@ async def test_an_api_key_is_shown_once_verifies_and_dies(identity: Client) -> N
         ({"name": "k", "scopes": ["instances:read", "account:write"]}, ["scopes", "1"]),
         ({"name": "k", "scopes": ["catalog:write"]}, ["scopes", "0"]),
         ({"name": "k", "scopes": ["anything"]}, ["scopes", "0"]),
+        ({"name": "k", "scopes": ["instances:read"] * 33}, ["scopes"]),
         ({"name": "k", "expiresAt": "2001-01-01T00:00:00Z"}, ["expiresAt"]),
     ],
 )
@@ -333,6 +334,25 @@ async def test_changing_the_password_ends_other_sessions(identity: Client) -> No
     assert (await verify(identity, kept))["session_id"] == session_id
     assert (await login(identity, email))["__typename"] == "UnauthenticatedError"
     assert (await login(identity, email, "another horse battery"))["__typename"] == "LoginSuccess"
+
+
+async def test_an_account_has_only_so_many_sessions(user_database_url: str, signer: Any) -> None:
+    app = create_app(identity_settings(user_database_url, sessions_per_account=2), jwks=signer.jwks())
+    async with Client(app, "identity", signer) as client:
+        account_id, email = await register(client)
+        tokens = [(await login(client, email))["token"] for _ in range(3)]
+        assert await verify(client, tokens[0]) == 404
+        for token in tokens[1:]:
+            assert (await verify(client, token))["account_id"] == str(account_id)
+        # What ended long ago is forgotten at the next sign-in.
+        async with client.store.unit_of_work() as session:
+            rows = await session.scalars(select(AccountSession).where(AccountSession.account_id == account_id))
+            for row in rows:
+                row.revoked_at = row.created_at.replace(year=2001) if row.revoked_at else None
+        await login(client, email)
+        async with client.store.read() as session:
+            rows = await session.scalars(select(AccountSession).where(AccountSession.account_id == account_id))
+            assert len(rows.all()) == 3
 
 
 async def test_a_session_ends_when_unused(identity: Client) -> None:

@@ -1,10 +1,19 @@
 """Relay's pages: whatever the sizes and directions, walking a list shows each node once, in order."""
 
+import base64
+import json
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared_schema.ids import new_id, to_global_id
+from shared_schema.models import Agent
+from subgraphs.catalog.repository import AGENT_ORDERS, CatalogOrder
+from subgraphs.common.errors import BadInput
 from tests.subgraphs.conftest import Client, add_agent, add_template
 
 PAGE = """query ($first: Int, $after: String, $last: Int, $before: String, $order: CatalogOrder! = NEWEST, $f: AgentFilter) {
@@ -118,6 +127,37 @@ async def test_bad_arguments_are_bad_input(catalog: Client, arguments: dict[str,
     error = await catalog.fail(PAGE, arguments)
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
     assert error["path"] == ["agents"]
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=40),
+    lambda inner: st.lists(inner, max_size=4),
+    max_leaves=6,
+)
+DATES = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=23)), timezone(-timedelta(hours=23))]))
+
+
+@given(st.text() | ANYTHING | st.tuples(st.just("newest"), DATES.map(datetime.isoformat) | ANYTHING, ANYTHING))
+def test_a_cursor_is_understood_or_refused(value: Any) -> None:
+    text = value if isinstance(value, str) else base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
+    try:
+        instant, row_id = AGENT_ORDERS[CatalogOrder.NEWEST].position(text)
+    except BadInput:
+        return
+    assert isinstance(instant, datetime)
+    assert instant.tzinfo is UTC
+    assert isinstance(row_id, UUID)
+
+
+@given(DATES, st.uuids(), st.text(alphabet=st.characters(exclude_characters="\x00"), max_size=80))
+def test_a_cursor_leads_back_to_its_row(instant: datetime, row_id: UUID, name: str) -> None:
+    agent = Agent(id=row_id, created_at=instant, name=name)
+    for order, value in ((CatalogOrder.NEWEST, instant), (CatalogOrder.NAME, name)):
+        try:
+            cursor = AGENT_ORDERS[order].cursor(agent)
+        except (OverflowError, TypeError):
+            continue  # An instant beyond the calendar in UTC, or a lone surrogate: Postgres stores neither.
+        assert AGENT_ORDERS[order].position(cursor) == (value, row_id)
 
 
 async def test_a_cursor_of_another_order_is_refused(catalog: Client, tag: str) -> None:
