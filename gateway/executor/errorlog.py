@@ -18,6 +18,11 @@ class ErrorLog:
         self._above: set[ResponsePath] = set()
         self.omitted = 0
 
+    @property
+    def full(self) -> bool:
+        """Whatever comes now is only counted."""
+        return len(self._entries) >= self._limit
+
     def add(self, order: int, entry: ErrorEntry) -> None:
         path = None if entry.path is None else tuple(entry.path)
         if path is not None:
@@ -25,7 +30,7 @@ class ErrorLog:
         mark = (path, entry.message, entry.code)
         if mark in self._seen:
             return
-        if len(self._entries) >= self._limit:
+        if self.full:
             self.omitted += 1
             return
         self._seen.add(mark)

@@ -148,9 +148,7 @@ def join_objects(
         for error in answer.errors:
             path = _path_of(error)
             if path:
-                for view in targets:
-                    place = view.path() + renamed_path(path, fetch.renames)
-                    execution.errors.add(fetch.id, _entry(error, fetch, place))
+                _report(error, fetch, targets, renamed_path(path, fetch.renames), execution)
             elif answer.data is not None:
                 execution.errors.add(fetch.id, _entry(error, fetch, targets[0].path() or None))
         if answer.data is not None:
@@ -162,6 +160,17 @@ def join_objects(
     for view in targets:
         view.gaps.append(Gap(fetch, None, answer))
     execution.failures.append((fetch.id, answer, targets[0].path() or None))
+
+
+def _report(
+    error: Mapping[str, Any], fetch: Fetch, views: Sequence[ObjectView], below: ResponsePath, execution: Execution
+) -> None:
+    """The error at each of these objects. Errors times places may be many: beyond the limit none is made."""
+    for done, view in enumerate(views):
+        if execution.errors.full:
+            execution.errors.omitted += len(views) - done
+            return
+        execution.errors.add(fetch.id, _entry(error, fetch, view.path() + below))
 
 
 def _join_entities(fetch: Fetch, batches: Sequence[_Batch], answer: SubgraphResponse, execution: Execution) -> None:
@@ -191,10 +200,10 @@ def _join_entities(fetch: Fetch, batches: Sequence[_Batch], answer: SubgraphResp
             if whole is None:
                 entity, failure = _checked(fetch, representation, entity, own, execution)
             table[batch.keys[index]] = entity
+            for error, rest in own:
+                if rest:
+                    _report(error, fetch, batch.views[index], rest, execution)
             for view in batch.views[index]:
-                for error, rest in own:
-                    if rest:
-                        execution.errors.add(fetch.id, _entry(error, fetch, view.path() + rest))
                 if entity is None:
                     view.gaps.append(Gap(fetch, response_key, failure))
                 else:

@@ -1,16 +1,23 @@
 """Undoes the planner's renames in a subgraph's answer: new objects along the renamed paths, the rest shared with what was parsed."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from gateway.executor.representations import TypeNames
 from gateway.plan import ListItems, Path, Rename, TypeCondition
 
+logger = logging.getLogger(__name__)
+
 
 def renamed(value: Any, renames: Sequence[Rename], names: TypeNames) -> Any:
     """The answer (the operation's data, or an entity) with each `source` called `target`."""
-    for rename in renames:
-        value = _rename(value, rename.path, rename, names)
+    try:
+        for rename in renames:
+            value = _rename(value, rename.path, rename, names)
+    except RecursionError:
+        # Lists in lists in lists …, where the type has none: projection finds the wrong shape and reports it.
+        logger.warning("an answer is nested too deeply to undo renames in it")
     return value
 
 

@@ -92,6 +92,8 @@ def _nested(value: Any, selection: KeyField, names: TypeNames) -> Any:
 
 def _merge(one: Any, other: Any) -> Any:
     """Two selections of one field (in and beside a fragment) are one object."""
+    if one is other:  # a leaf, of any depth
+        return one
     if isinstance(one, dict) and isinstance(other, dict):
         merged = dict(one)
         for key, value in other.items():

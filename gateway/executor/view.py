@@ -6,7 +6,7 @@ entity that sits at two paths shows at each only what was fetched for that path.
 """
 
 from bisect import insort
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
@@ -111,26 +111,44 @@ class ObjectView(View):
 
 
 class ListView(View):
-    """A list; each item is an `ObjectView`, a `ListView`, a raw leaf or None. Another list joins item by item if it is as long."""
+    """A list; each item is an `ObjectView`, a `ListView`, a raw leaf or None. Another list joins item by item if it is as long.
 
-    __slots__ = ("items",)
+    Items become views when they are first looked at: a hostile answer's nesting is never followed deeper than the plan or the client asks.
+    """
 
-    def __init__(self, parent: View | None, key: str | int, order: int, values: Sequence[Any]) -> None:
+    __slots__ = ("_items", "_layers")
+
+    def __init__(self, parent: View | None, key: str | int, order: int, values: list[Any]) -> None:
         super().__init__(parent, key)
-        self.items: list[Any] = [
-            None if value is None else view_of(self, index, order, value) for index, value in enumerate(values)
-        ]
+        self._layers = [(order, values)]
+        self._items: list[Any] | None = None
+
+    @property
+    def items(self) -> list[Any]:
+        if self._items is None:
+            (order, first), *others = self._layers
+            self._items = [view_of(self, index, order, value) for index, value in enumerate(first)]
+            for other_order, values in others:
+                self._join(other_order, values)
+        return self._items
 
     def add(self, order: int, value: Any) -> None:
         # Lists of unequal length can't be about the same objects: joining them would mix one object with another.
-        if not isinstance(value, list) or len(value) != len(self.items):
+        if not isinstance(value, list) or len(value) != len(self._layers[0][1]):
             return
-        for index, item in enumerate(value):
-            mine = self.items[index]
-            if mine is None and item is not None:
-                self.items[index] = view_of(self, index, order, item)
+        if self._items is None:
+            insort(self._layers, (order, value), key=_ORDER)
+        else:
+            self._join(order, value)
+
+    def _join(self, order: int, values: list[Any]) -> None:
+        items = self.items
+        for index, value in enumerate(values):
+            mine = items[index]
+            if mine is None:
+                items[index] = view_of(self, index, order, value)
             elif isinstance(mine, View):
-                mine.add(order, item)
+                mine.add(order, value)
 
 
 def view_of(parent: View | None, key: str | int, order: int, value: Any) -> Any:

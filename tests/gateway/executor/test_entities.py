@@ -408,3 +408,26 @@ async def test_response_headers_are_collected() -> None:
     }
     await run(SDL, "{ users { name } }", USERS, answers, response_headers=collected)
     assert collected == [("a", "set-cookie", "a"), ("a", "set-cookie", "b")]
+
+
+async def test_deep_nesting_is_only_followed_as_far_as_asked() -> None:
+    deep: Any = "x"
+    for _ in range(900):
+        deep = [deep]
+    rename = Rename(("friend",), "n", "name")
+    fetch = entity_fetch(2, ("me",), fields="friend { n: name } tags", renames=(rename,))
+    answers: dict[str, Any] = {
+        "a": {"data": {"me": user("1")}},
+        "b": {"data": {"_entities": [{"friend": deep, "tags": deep}]}},
+    }
+    plan = two_steps("{ me { __typename id } }", fetch)
+    result = await run(SDL, "{ me { friend { name } tags } }", plan, answers)
+    assert result.data == {"me": {"friend": None, "tags": [None]}}
+    assert errors_of(result) == [(["me", "friend"], INVALID), (["me", "tags", 0], INVALID)]
+
+
+async def test_many_errors_times_many_places_are_bounded() -> None:
+    reported = [{"message": f"e{i}", "path": ["_entities", 0, "name"]} for i in range(20_000)]
+    result = await users(["1"] * 5_000, {"data": {"_entities": [{"name": None}]}, "errors": reported})
+    assert len(result.errors) == 100
+    assert result.extensions["errorsOmitted"] >= 20_000 * 5_000 - 100
