@@ -60,7 +60,7 @@ def _encode_slowly(value: Any) -> bytes:
         if isinstance(item, _Raw):
             parts.append(item.text)
         elif isinstance(item, int) and not isinstance(item, bool):
-            parts.append(str(int(item)).encode())
+            parts.append(_digits(item))
         elif isinstance(item, Mapping):
             todo.append(_CLOSE_OBJECT)
             for index, (key, child) in reversed(list(enumerate(item.items()))):
@@ -78,6 +78,13 @@ def _encode_slowly(value: Any) -> bytes:
         else:
             parts.append(_scalar(item))
     return b"".join(parts)
+
+
+def _digits(value: int) -> bytes:
+    try:
+        return str(int(value)).encode()
+    except ValueError as error:  # Python's own limit, 4,300 digits
+        raise CodecError(str(error)) from error
 
 
 def _scalar(value: Any) -> bytes:

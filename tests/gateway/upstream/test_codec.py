@@ -7,6 +7,11 @@ import pytest
 
 from gateway.upstream.codec import CodecError, decode, encode
 
+
+def repr_or_type(value: Any) -> str:
+    return type(value).__name__
+
+
 EXACT = [
     "0",
     "-1",
@@ -43,9 +48,11 @@ def test_not_json(text: bytes) -> None:
         decode(text)
 
 
-@pytest.mark.parametrize("value", [object(), {1: 2**70}, "\ud800", {"a": {1, 2}}, [2**70, b"x"], 10**5000])
+@pytest.mark.parametrize(
+    "value", [object(), {1: 2**70}, "\ud800", {"a": {1, 2}}, [2**70, b"x"], 10**5000], ids=repr_or_type
+)
 def test_not_writable(value: Any) -> None:
-    with pytest.raises((CodecError, ValueError)):
+    with pytest.raises(CodecError):
         encode(value)
 
 
