@@ -21,7 +21,9 @@ class Exchange:
     send: Any
     #: What the server's log line says about the operation (`scope["state"]["graphql"]`).
     note: dict[str, Any]
+    #: Of what is answered in one piece.
     media_type: str = negotiate.JSON
+    wants_events: bool = False
     #: Headers of the answer.
     extra: list[tuple[bytes, bytes]] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)

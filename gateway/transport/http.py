@@ -21,7 +21,7 @@ from gateway.transport.problem import (
     HttpProblem,
     describe,
 )
-from gateway.transport.sse import stream_events
+from gateway.transport.sse import fail_as_events, stream_events
 from gateway.transport.watch import CallerWatch
 
 _ALLOWED: Final = ((b"allow", b"GET, POST, OPTIONS"),)
@@ -46,7 +46,10 @@ async def serve_http(core: Core, scope: Mapping[str, Any], receive: Any, send: A
         failure = describe(error)
         exchange.note.setdefault("outcome", failure.code)
         core.failed(exchange.note.get("kind", "unknown"), exchange.started, failure.code)
-        await exchange.fail(failure)
+        if exchange.wants_events and failure.status is None and not exchange.begun:
+            await fail_as_events(exchange, failure)
+        else:
+            await exchange.fail(failure)
 
 
 async def _answer(core: Core, exchange: Exchange, scope: Mapping[str, Any]) -> None:
@@ -56,7 +59,9 @@ async def _answer(core: Core, exchange: Exchange, scope: Mapping[str, Any]) -> N
     media_type = negotiate.choose(exchange.headers.get("accept"), offered)
     if media_type is None:
         raise HttpProblem(406, f"The gateway answers {', '.join(offered)} in UTF-8.", NOT_ACCEPTABLE)
-    if media_type != negotiate.EVENT_STREAM:
+    if media_type == negotiate.EVENT_STREAM:
+        exchange.wants_events = True
+    else:
         exchange.media_type = media_type
     request = await _read(core, exchange, scope)
     watch = CallerWatch(core.identity, core.identity.credentials(exchange.headers))
@@ -67,7 +72,7 @@ async def _answer(core: Core, exchange: Exchange, scope: Mapping[str, Any]) -> N
     if kind == "mutation" and exchange.method == "GET":
         raise HttpProblem(405, "A mutation can't be sent by GET.", METHOD_NOT_ALLOWED, _POST_ONLY)
     context = core.identity.context(lambda: watch.caller, exchange.headers)
-    if media_type == negotiate.EVENT_STREAM:
+    if exchange.wants_events:
         await stream_events(core, exchange, prepared, request, context, watch)
         return
     if kind == "subscription":

@@ -9,7 +9,7 @@ from gateway.engine import GraphQLRequest, Prepared, RequestContext
 from gateway.executor import ExecutionResult
 from gateway.transport.core import Core
 from gateway.transport.exchange import Exchange
-from gateway.transport.problem import describe
+from gateway.transport.problem import Failure, describe
 from gateway.transport.watch import CallerWatch
 
 _COMPLETE: Final = b"event: complete\ndata:\n\n"
@@ -48,6 +48,13 @@ async def stream_events(
     finally:
         core.observer.subscriptions(-1)
     core.failed(kind, exchange.started, exchange.note["outcome"])
+
+
+async def fail_as_events(exchange: Exchange, failure: Failure) -> None:
+    """A document that can't run, as a stream of one result: an `EventSource` can't read any other answer."""
+    await _start(exchange)
+    body = _next(failure.to_bytes()) + _COMPLETE
+    await exchange.send({"type": "http.response.body", "body": body})
 
 
 class _Stream:

@@ -2,14 +2,18 @@
 
 import http.client
 import json
+import os
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.server.app import create_app
 from gateway.server.config import ServerConfig
+from gateway.transport.graphiql.build import BuildError, find_node
 from gateway.transport.settings import TransportSettings, WebSocketSettings
 from tests.support.callers import CallerHeader, Tokens
 from tests.support.live_server import LiveServer, live
@@ -98,3 +102,43 @@ def setup() -> Iterator[Setup]:
 
     with live(make, CONFIG) as server:
         yield Setup(server, world, tokens)
+
+
+@dataclass
+class Node:
+    """Node.js with the packages that the tests' scripts import."""
+
+    node: Path
+    folder: Path
+
+    def run(self, script: str, *arguments: str) -> Any:
+        """What a script of this folder prints, as JSON."""
+        (self.folder / script).write_text(Path(__file__).with_name(script).read_text())
+        command = [self.node, script, *arguments]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """Skips in one clear line where there is no Node.js or no registry."""
+    try:
+        found, npm = find_node()
+    except BuildError as error:
+        pytest.skip(f"tests with Node.js clients are skipped: {error}")
+    folder = tmp_path_factory.mktemp("node")
+    (folder / "package.json").write_text('{"private": true, "type": "module"}')
+    packages = ["graphql-http@1.23.1", "graphql@16", "graphql-ws@6", "graphql-sse@2", "ws@8"]
+    installed = subprocess.run(
+        [*npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", *packages],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{found.parent}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    if installed.returncode:
+        pytest.skip(f"tests with Node.js clients are skipped, npm can't install them: {installed.stderr[-200:]}")
+    return Node(found, folder)

@@ -56,10 +56,22 @@ def test_get_for_event_sources_of_browsers(setup: Setup) -> None:
     assert answer.body == b'event: next\ndata: {"data":{"count":1}}\n\nevent: complete\ndata:\n\n'
 
 
-def test_a_document_that_cannot_run_is_no_stream(setup: Setup) -> None:
-    answer = setup.query("subscription { nothing }", ACCEPT)
-    assert answer.headers["content-type"].startswith("application/json")
-    assert answer.code == "GRAPHQL_VALIDATION_FAILED"
+def test_a_document_that_cannot_run_is_a_stream_of_its_errors(setup: Setup) -> None:
+    with stream(setup, "subscription { nothing }") as response:
+        (kind, result), last = list(events(response))
+    assert (kind, result["errors"][0]["extensions"]["code"], last) == (
+        "next",
+        "GRAPHQL_VALIDATION_FAILED",
+        ("complete", None),
+    )
+
+
+def test_a_request_that_is_wrong_as_http_is_no_stream(setup: Setup) -> None:
+    answer = setup.request(body={"query": 1}, headers=ACCEPT)
+    assert (answer.status, answer.code) == (400, "BAD_REQUEST")
+    setup.tokens.revoked.add("gone")
+    answer = setup.query("{ hello }", {**ACCEPT, "authorization": "Bearer gone"})
+    assert (answer.status, answer.code) == (401, "UNAUTHENTICATED")
 
 
 def test_a_silent_stream_is_kept_alive(setup: Setup) -> None:
