@@ -13,11 +13,13 @@ from uuid import UUID
 
 from celery import Celery
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from event_broker.bus import Bus
 from shared_schema.contracts.events import Event
 from shared_schema.database import Database
 from workers.broker import ensure_pgmq
+from workers.logs import brief
 from workers.metrics import OLDEST_WAITING, RUNS
 from workers.sender import DispatchError, TaskSender
 from workers.settings import WorkerSettings
@@ -111,7 +113,9 @@ class Dispatcher:
             await self._measure()
         except DispatchError as error:
             logger.error("%s", error)
-        except Exception:  # the next round may find the database again
+        except (DBAPIError, OSError) as error:
+            logger.warning("sweep failed, trying again: %s", brief(error))
+        except Exception:  # whatever it is, waiting runs need the next round
             logger.exception("sweep failed")
 
     async def _measure(self) -> None:

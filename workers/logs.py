@@ -54,3 +54,8 @@ def configure_logging(settings: LogSettings) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for chatty in ("celery.worker.strategy", "celery.app.trace", "amqp", "pgmq", "psycopg"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def brief(error: BaseException) -> str:
+    """An error in one line of a log."""
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"[:300]

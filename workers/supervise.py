@@ -13,6 +13,7 @@ from uuid import uuid4
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from workers.logs import brief
 from workers.process import ChildProcess, ResultTooLarge
 from workers.runs import Claim, Fenced, RunStore, Watch
 from workers.settings import WorkerSettings
@@ -119,7 +120,7 @@ class Supervisor:
         try:
             watch = ask()
         except UNREACHABLE as error:
-            logger.warning("database unreachable during run %s: %s", self._claim.run.instance_id, _brief(error))
+            logger.warning("database unreachable during run %s: %s", self._claim.run.instance_id, brief(error))
             if time.monotonic() >= self._lease_until:
                 raise LeaseLost from error
             self._renew_at = self._watch_at = time.monotonic() + min(1.0, self._settings.run_watch_seconds)
@@ -194,7 +195,7 @@ class Supervisor:
                         message=ending.message,
                     )
             except UNREACHABLE as error:
-                logger.warning("can't write the end of run %s: %s", self._claim.run.instance_id, _brief(error))
+                logger.warning("can't write the end of run %s: %s", self._claim.run.instance_id, brief(error))
                 if time.monotonic() >= self._lease_until:
                     raise LeaseLost from error
                 time.sleep(0.5)
@@ -209,7 +210,3 @@ class Supervisor:
 
 def _since(began: float) -> float:
     return round(time.monotonic() - began, 3)
-
-
-def _brief(error: Exception) -> str:
-    return str(error).splitlines()[0][:200]

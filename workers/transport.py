@@ -2,6 +2,7 @@
 
 kombu 5.7 drops and makes the queue's NOTIFY trigger anew for each consumer and each declaration; of two processes
 that do so at the same moment one fails, and both lock the queue's table. Here `broker.ensure_pgmq` makes it once.
+And it acknowledges on connections that are gone, with a traceback.
 """
 
 from __future__ import annotations
@@ -17,6 +18,15 @@ class Channel(pgmq.Channel):
     def _maybe_enable_notify(self, queue: str, queue_name: str | None = None) -> None:
         if self.use_notify:
             self.connection._register_notify_queue(queue_name or self._queue_name(queue))
+
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
+        # A channel whose connection was lost can't acknowledge: the message comes back, and finds nothing to do.
+        if self.connection is not None:
+            super().basic_ack(delivery_tag, multiple)  # type: ignore[no-untyped-call]
+
+    def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if self.connection is not None:
+            super().basic_reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]
 
 
 class Transport(pgmq.Transport):

@@ -13,6 +13,7 @@ import pytest
 
 from event_broker.memory import MemoryBus
 from shared_schema.database import Database
+from tests.support.postgres import TestPostgres
 from tests.workers.support import Rows, celery_worker, kill_group
 from tests.workers.test_dispatch import created
 from workers.celery_app import create_app
@@ -133,3 +134,29 @@ async def test_cancel_reaches_a_run_in_a_worker(
             row = await finished(rows, instance_id)
     assert (row["status"], row["result"]) == ("CANCELLED", None)
     assert time.monotonic() - asked < 3
+
+
+async def test_a_run_outlives_a_restart_of_postgres(
+    bus: MemoryBus,
+    database: Database,
+    settings: WorkerSettings,
+    postgres: TestPostgres,
+    rows: Rows,
+    tmp_path: Path,
+) -> None:
+    environment = {"BOTBERI_SHARED_DATABASE_URL": rows.url, "BOTBERI_RUN_LEASE_SECONDS": "15"}
+    log = tmp_path / "worker.log"
+    async with platform(bus, database, settings):
+        with celery_worker(environment, log) as worker:
+            instance_id = rows.instance("table-clusters", LONG)
+            await bus.publish(created(instance_id))
+            await asyncio.to_thread(rows.wait, instance_id, lambda row: row["progress"] > 0.1)
+            await asyncio.to_thread(postgres.server.stop)
+            await asyncio.to_thread(postgres.server.start)
+            row = await finished(rows, instance_id)
+            after = rows.instance("tabular-anomaly", {"rows": [{"a": n % 5} for n in range(50)]})
+            await bus.publish(created(after))
+            assert (await finished(rows, after))["status"] == "SUCCEEDED"
+            assert worker.poll() is None
+    assert (row["status"], row["attempt"]) == ("SUCCEEDED", 1)
+    assert "AttributeError" not in log.read_text()

@@ -7,8 +7,10 @@ import contextlib
 import logging
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from shared_schema.database import Database
+from workers.logs import brief
 from workers.metrics import REAPED
 from workers.settings import WorkerSettings
 
@@ -65,7 +67,9 @@ class Reaper:
         while not stop.is_set():
             try:
                 await self.reap()
-            except Exception:  # the next round may find the database again
+            except (DBAPIError, OSError) as error:
+                logger.warning("reaping failed, trying again: %s", brief(error))
+            except Exception:  # whatever it is, lost runs need the next round
                 logger.exception("reaping failed")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._settings.reaper_interval_seconds)
