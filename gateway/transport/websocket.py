@@ -105,6 +105,10 @@ class Session:
         self._draining = True
         if self._queries:
             await asyncio.wait(set(self._queries), timeout=_QUERIES_END)
+        # Their results shall leave before the close frame.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL):
+                await self._outbox.join()
         self._finish(Close(protocol.GOING_AWAY, "The server is going away"))
 
     def _finish(self, close: Close | None) -> None:
@@ -139,6 +143,7 @@ class Session:
     async def _write(self) -> None:
         while True:
             await self._send({"type": "websocket.send", "text": await self._outbox.get()})
+            self._outbox.task_done()
 
     async def _emit(self, text: str) -> None:
         try:
