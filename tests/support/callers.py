@@ -1,5 +1,6 @@
 """An authenticator and subgraph headers for tests: bearer tokens and session cookies that are names, and can be revoked."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ class Named:
 
 @dataclass
 class Tokens:
-    """`Bearer NAME` and cookie `session=NAME`; a name in `revoked` is refused, `down` makes every check fail."""
+    """`Bearer NAME` and cookie `session=NAME`; a name in `revoked` is refused, `slow` takes its time, `down` makes every check fail."""
 
     revoked: set[str] = field(default_factory=set)
     down: bool = False
@@ -33,6 +34,8 @@ class Tokens:
                 raise Unauthenticated("Send a bearer token.")
         if name is None:
             return None
+        if name == "slow":
+            await asyncio.sleep(0.2)
         if name in self.revoked:
             raise Unauthenticated("The session has ended.")
         return Named(name)

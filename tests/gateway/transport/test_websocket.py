@@ -78,7 +78,7 @@ CLOSINGS: list[tuple[str, list[Any], int]] = [
     ("ping payload is a string", [{"type": "ping", "payload": "x"}], 4400),
     ("lone surrogate", ['{"type":"ping","payload":{"a":"\\ud800"}}'], 4400),
     ("subscribe before init", [subscribe("{ hello }")], 4401),
-    ("subscribe before the acknowledgement", [INIT, subscribe("{ hello }")], 4401),
+    ("subscribe before the acknowledgement", [{**INIT, "payload": {"token": "slow"}}, subscribe("{ hello }")], 4401),
     ("two inits", [INIT, INIT], 4429),
     ("too big", [{"type": "ping", "payload": {"x": "y" * 11_000}}], 1009),
     ("never an init", [], 4408),
