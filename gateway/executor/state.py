@@ -1,4 +1,4 @@
-"""What one execution knows so far: the joined view, the side tables, the errors, the time that is left."""
+"""What one execution knows so far: the joined view, the errors, the time that is left."""
 
 import asyncio
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from gateway.operation import Operation
 class Execution:
     """One operation being executed, or one event of a subscription. Belongs to one request."""
 
-    __slots__ = ("deadline", "errors", "failures", "names", "operation", "root", "runtime", "tables", "variables")
+    __slots__ = ("deadline", "errors", "failures", "names", "operation", "root", "runtime", "variables")
 
     def __init__(self, operation: Operation, variables: Mapping[str, Any], runtime: Runtime) -> None:
         self.operation = operation
@@ -24,8 +24,6 @@ class Execution:
         self.names = TypeNames(operation.schema)
         self.root = ObjectView(None, "")
         self.errors = ErrorLog(runtime.max_errors)
-        #: Side tables: (fetch id, response key of `_entities`) -> representation as JSON -> the entity as the subgraph gave it.
-        self.tables: dict[tuple[int, str], dict[bytes, Mapping[str, Any] | None]] = {}
         #: Failures with the path that they are reported at if no lost field names them.
         self.failures: list[tuple[int, Failure, tuple[str | int, ...] | None]] = []
         self.deadline = asyncio.get_running_loop().time() + runtime.timeout

@@ -8,8 +8,9 @@ from gateway import errors
 from gateway.errors import ErrorEntry, EventSourceError, SubgraphError
 from gateway.executor.eventsource import entity_results
 from gateway.executor.execute import finish
-from gateway.executor.fetching import failure_of, join_objects
+from gateway.executor.fetching import join_objects
 from gateway.executor.interpreter import run
+from gateway.executor.request import failure_of
 from gateway.executor.result import ExecutionResult
 from gateway.executor.runtime import Runtime
 from gateway.executor.state import Execution
