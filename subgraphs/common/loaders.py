@@ -40,12 +40,18 @@ class ChildLoader:
     """Pages of children for many parents: equal pages in one query, counts in one query."""
 
     def __init__(
-        self, store: Store, statement: Select[Any], parent: InstrumentedAttribute[UUID], order: Order[Any]
+        self,
+        store: Store,
+        statement: Select[Any],
+        parent: InstrumentedAttribute[UUID],
+        order: Order[Any],
+        deferred: Sequence[InstrumentedAttribute[Any]] = (),
     ) -> None:
         self._store = store
         self._statement = statement
         self._parent = parent
         self._order = order
+        self._deferred = deferred
         self._pages: DataLoader[tuple[UUID, PageRequest], Page[Any]] = DataLoader(
             load_fn=self._load_pages, max_batch_size=MAXIMUM_BATCH
         )
@@ -66,7 +72,9 @@ class ChildLoader:
         pages: dict[tuple[UUID, PageRequest], Page[Any]] = {}
         async with self._store.read() as session:
             for request, of in parents.items():
-                found = await fetch_pages(session, self._statement, self._parent, of, self._order, request)
+                found = await fetch_pages(
+                    session, self._statement, self._parent, of, self._order, request, self._deferred
+                )
                 pages.update({(parent, request): page for parent, page in found.items()})
         return [pages[key] for key in keys]
 

@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import ColumnElement, Select, column, func, literal, select, true, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased, defer
 
 from subgraphs.common.errors import BadInput
 
@@ -115,6 +115,7 @@ async def fetch_pages(
     parents: Sequence[UUID],
     order: Order[R],
     request: PageRequest,
+    deferred: Sequence[InstrumentedAttribute[Any]] = (),
 ) -> Mapping[UUID, Page[R]]:
     """The same page for many parents, in one query: a bounded walk of the index for each.
 
@@ -131,6 +132,7 @@ async def fetch_pages(
     row = aliased(order.column.class_, one)
     keys = (getattr(row, order.column.key), getattr(row, order.id.key))
     pages: Select[R] = select(row).select_from(wanted).join(one, true()).order_by(*_direction(order, request, *keys))
+    pages = pages.options(*(defer(getattr(row, each.key), raiseload=True) for each in deferred))
     by_parent: dict[UUID, list[R]] = {key: [] for key in parents}
     for found in (await session.scalars(pages)).all():
         by_parent[getattr(found, parent.key)].append(found)

@@ -21,13 +21,16 @@ class Loaders:
         self._store = store
         self._owned: dict[tuple[Selection, InstanceOrder], ChildLoader] = {}
         self.instances = row_loader(store, repository.instances_by_id)
+        self.documents = row_loader(store, repository.documents_by_id)
 
     def owned(self, selection: Selection, order: InstanceOrder) -> ChildLoader:
         """Instances by owner, for one selection and order."""
         loader = self._owned.get((selection, order))
         if loader is None:
             statement = repository.selected(selection)
-            loader = ChildLoader(self._store, statement, Instance.owner_id, repository.ORDERS[order])
+            loader = ChildLoader(
+                self._store, statement, Instance.owner_id, repository.ORDERS[order], repository.DOCUMENTS
+            )
             self._owned[selection, order] = loader
         return loader
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute, defer
 
 from shared_schema.models import Agent, Instance, Template
 from shared_schema.states import TERMINAL, InstanceStatus
@@ -41,6 +43,18 @@ class Selection:
     agent_id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """What an instance was given, and what it found."""
+
+    parameters: dict[str, Any]
+    result: dict[str, Any] | None
+
+
+# A page of a hundred instances may hold 50 MB of these, and most who look at a list want none of it.
+DOCUMENTS: tuple[InstrumentedAttribute[Any], ...] = (Instance.parameters, Instance.result)
+
+
 def living() -> Select[Instance]:
     """Instances that were not deleted."""
     return select(Instance).where(Instance.deleted_at.is_(None))
@@ -57,8 +71,15 @@ def selected(selection: Selection) -> Select[Instance]:
 
 
 async def instances_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, Instance]:
-    """The living instances with these ids, in one query."""
-    return {row.id: row for row in await session.scalars(living().where(Instance.id.in_(ids)))}
+    """The living instances with these ids but for their documents, in one query."""
+    found = living().where(Instance.id.in_(ids)).options(*(defer(each, raiseload=True) for each in DOCUMENTS))
+    return {row.id: row for row in await session.scalars(found)}
+
+
+async def documents_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, Documents]:
+    """What instances were given and found, in one query."""
+    found = select(Instance.id, *DOCUMENTS).where(Instance.id.in_(ids))
+    return {row[0]: Documents(row[1], row[2]) for row in await session.execute(found)}
 
 
 async def lock_instance(session: AsyncSession, instance_id: UUID) -> Instance | None:

@@ -10,6 +10,7 @@ from typing import Annotated
 from uuid import UUID
 
 import strawberry
+from sqlalchemy import inspect
 
 from shared_schema import models, states
 from shared_schema.ids import to_global_id
@@ -21,7 +22,7 @@ from subgraphs.common.pagination import PageRequest
 from subgraphs.common.scalars import JSON
 from subgraphs.common.schema import REFERENCE
 from subgraphs.instance.context import Info
-from subgraphs.instance.repository import InstanceOrder, Selection
+from subgraphs.instance.repository import Documents, InstanceOrder, Selection
 from subgraphs.instance.service import visible
 
 strawberry.enum(
@@ -69,8 +70,6 @@ class Instance:
     progress: float = strawberry.field(description="From 0 to 1.")
     progress_message: str | None
     version: int = strawberry.field(description="Grows with every change.")
-    parameters: JSON
-    result: JSON | None = strawberry.field(description="What the agent found, once it has succeeded.")
     error: InstanceError | None = strawberry.field(description="Why it failed, if it did.")
     attempt: int = strawberry.field(description="How often a worker has taken it up.")
     agent: Agent
@@ -83,6 +82,7 @@ class Instance:
     finished_at: datetime | None
     cancel_requested_at: datetime | None
     is_terminal: bool = strawberry.field(description="Whether it has ended, one way or another.")
+    row: strawberry.Private[models.Instance]
 
     @classmethod
     def of(cls, row: models.Instance) -> Instance:
@@ -100,8 +100,7 @@ class Instance:
             progress=row.progress,
             progress_message=row.progress_message,
             version=row.version,
-            parameters=JSON(row.parameters),
-            result=JSON(row.result) if row.result is not None else None,
+            row=row,
             error=error,
             attempt=row.attempt,
             agent=Agent(id=strawberry.ID(to_global_id("Agent", row.agent_id))),
@@ -123,6 +122,26 @@ class Instance:
         row = await info.context.loaders.instances.load(instance_id) if instance_id else None
         row = visible(info.context.caller, row)
         return cls.of(row) if row else None
+
+    @strawberry.field(description="What it was given: the template's parameters, and its owner's over them.")
+    async def parameters(self, info: Info) -> JSON:
+        return JSON((await self._documents(info)).parameters)
+
+    @strawberry.field(description="What the agent found, once it has succeeded.")
+    async def result(self, info: Info) -> JSON | None:
+        if not self.is_terminal:
+            return None
+        found = (await self._documents(info)).result
+        return JSON(found) if found is not None else None
+
+    async def _documents(self, info: Info) -> Documents:
+        # A mutation has the whole row; lists and entities load documents only where they are selected.
+        if not {"parameters", "result"} & inspect(self.row).unloaded:
+            return Documents(self.row.parameters, self.row.result)
+        found = await info.context.loaders.documents.load(self.row.id)
+        if found is None:
+            raise LookupError(f"instance {self.row.id} is gone")
+        return found
 
 
 @strawberry.federation.type(keys=["id"])

@@ -321,6 +321,23 @@ async def test_entities_take_one_query(instance: Client) -> None:
         assert len(statements) == 1
 
 
+async def test_documents_are_read_only_where_they_are_selected(instance: Client) -> None:
+    owner = new_id()
+    done, waiting = await made(instance, owner), await made(instance, owner)
+    await put(instance, done, "RUNNING", "SUCCEEDED", result={"mood": "good"})
+    for selection, queries in (("id name", 1), ("id result parameters", 2)):
+        with instance.counting() as statements:
+            data = await instance.ask(f"{{ instances {{ nodes {{ {selection} }} }} }}", account_id=owner)
+            rows = await instance.entities("Instance", [done, waiting], f"{{ {selection} }}", account_id=owner)
+        assert data["instances"]["nodes"] == rows[::-1]
+        assert len(statements) == 2 * queries
+        selected = [statement.split("FROM", 1)[0] for statement in statements]
+        assert sum("result" in columns for columns in selected) == (0 if queries == 1 else 2)
+    assert rows[0] == {"id": to_global_id("Instance", done), "result": {"mood": "good"}, "parameters": {"texts": ["a"]}}
+    assert rows[1] is not None
+    assert rows[1]["result"] is None
+
+
 async def test_lists_of_many_accounts_take_two_queries(instance: Client) -> None:
     owners = [new_id() for _ in range(4)]
     for owner in owners:
