@@ -22,7 +22,7 @@ from subgraphs.common.assertion import AssertionRefused, AssertionVerifier
 from subgraphs.common.caller import Caller
 from subgraphs.common.context import RequestContext, RequestFacts
 from subgraphs.common.errors import PublicError
-from subgraphs.common.masking import formatted
+from subgraphs.common.masking import formatted, unexpected
 from subgraphs.common.metrics import SubgraphMetrics
 from subgraphs.common.schema import SubgraphSchema
 
@@ -133,6 +133,9 @@ class GraphQLEndpoint:
         except TimeoutError as problem:
             self._logger.error("A request took longer than %s s", self._limits.seconds)
             raise RequestRefused(504, "TIMEOUT", "The request took too long.") from problem
+        except Exception as problem:
+            incident = unexpected(self._logger, None, problem)
+            raise RequestRefused(500, "INTERNAL_SERVER_ERROR", f"Something went wrong: {incident}.") from problem
 
 
 async def read_body(request: Request, maximum: int) -> bytes:

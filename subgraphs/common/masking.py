@@ -39,11 +39,17 @@ def formatted(error: GraphQLError, logger: logging.Logger) -> dict[str, Any]:
         about_values = error.path is not None or error.message.startswith("Variable ")
         entry["extensions"] = {"code": "BAD_USER_INPUT" if about_values else code}
     else:
-        incident = secrets.token_hex(8)
-        logger.error("Error %s at %s", incident, error.path, exc_info=cause)
+        incident = unexpected(logger, error.path, cause)
         entry["message"] = "Something went wrong here; the log knows more by the error's id."
         entry["extensions"] = {"code": "INTERNAL_SERVER_ERROR", "errorId": incident}
     return entry
+
+
+def unexpected(logger: logging.Logger, path: object, cause: BaseException) -> str:
+    """Log what nobody foresaw, and give the id by which it is found in the log."""
+    incident = secrets.token_hex(8)
+    logger.error("Error %s at %s", incident, path, exc_info=cause)
+    return incident
 
 
 def _public(cause: BaseException | None) -> BaseException | None:

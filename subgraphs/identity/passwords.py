@@ -12,6 +12,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from subgraphs.common.errors import Unavailable
+from subgraphs.identity.common_passwords import is_common
 from subgraphs.identity.settings import IdentitySettings
 
 MINIMUM_LENGTH = 12
@@ -41,6 +42,8 @@ def weakness(password: str, email: str, display_name: str) -> str | None:
     folded = text.casefold()
     if folded in {email.casefold(), email.partition("@")[0].casefold(), display_name.casefold()}:
         return "The password must not be the address or the name."
+    if is_common(text):
+        return "This password is one that attackers try first; take another."
     return None
 
 

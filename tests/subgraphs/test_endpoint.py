@@ -16,6 +16,7 @@ from shared_schema.ids import new_id
 from subgraphs.catalog.app import create_app
 from subgraphs.catalog.settings import CatalogSettings
 from subgraphs.common.keys import file_keys
+from subgraphs.common.schema import SubgraphSchema
 from tests.subgraphs.conftest import Client
 from tests.support.asgi import Answer
 from tests.support.assertions import Signer
@@ -205,6 +206,20 @@ async def test_unexpected_errors_are_masked_and_logged(
     assert "secret" not in answer.body.decode()
     assert error["extensions"]["errorId"] in caplog.text
     assert "SELECT secret" in caplog.text
+
+
+async def test_a_failure_around_the_execution_is_masked_too(
+    catalog: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(SubgraphSchema, "execute", broken)
+    answer = await catalog.post("{ __typename }")
+    assert answer.status == 500
+    assert answer.json()["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+    assert b"secret" not in answer.body
+    assert "RuntimeError: secret" in caplog.text
 
 
 async def test_a_database_that_is_down_is_unavailable(signer: Signer) -> None:
