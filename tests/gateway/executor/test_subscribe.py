@@ -322,6 +322,19 @@ async def test_a_source_that_ends_completes() -> None:
     assert [result async for result in stream] == []
 
 
+@pytest.mark.parametrize("refusal", [EventSourceError("Not now."), OSError("secret")])
+async def test_a_source_that_refuses_is_an_error(refusal: Exception) -> None:
+    class Refusing(Source):
+        @asynccontextmanager
+        async def follow(self, topics: Sequence[str]) -> AsyncIterator[AsyncIterator[SourceEvent]]:
+            raise refusal
+            yield self._events()
+
+    found = [result async for result in results(Refusing(), Jobs())]
+    assert [e.code for e in found[0].errors] == [errors.EVENT_SOURCE_UNAVAILABLE]
+    assert "secret" not in found[0].errors[0].message
+
+
 async def test_no_event_source() -> None:
     found = [result async for result in results(None, Jobs())]
     assert [e.code for e in found[0].errors] == [errors.EVENT_SOURCE_UNAVAILABLE]
