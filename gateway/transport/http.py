@@ -1,13 +1,13 @@
 """An HTTP request -> a GraphQL response, as the GraphQL-over-HTTP specification has it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
 from gateway import errors
 from gateway.engine import GraphQLRequest, Prepared, RequestContext
 from gateway.errors import ErrorEntry, RequestError
+from gateway.executor import ExecutionResult
 from gateway.transport import negotiate
 from gateway.transport.body import ClientGone, read_body
 from gateway.transport.core import Core
@@ -104,33 +104,29 @@ async def _execute(
         # Nobody watches for a disconnect: a mutation that began runs to its end.
         result = await core.gateway.run(prepared, request.variables, context)
     else:
-        async with _while_connected(exchange.receive):
-            result = await core.gateway.run(prepared, request.variables, context)
+        result = await _while_connected(exchange.receive, core.gateway.run(prepared, request.variables, context))
     exchange.note["outcome"] = core.ended(kind, exchange.started, result)
     exchange.extra += core.identity.client_headers(context)
     await exchange.respond(200, result.to_bytes())
 
 
-@asynccontextmanager
-async def _while_connected(receive: Any) -> AsyncIterator[None]:
-    """Cancel what is inside when the client disconnects, and raise `ClientGone`."""
+async def _while_connected(receive: Any, work: Coroutine[Any, Any, ExecutionResult]) -> ExecutionResult:
+    """Await `work`, but cancel it when the client disconnects, and raise `ClientGone`."""
     task = asyncio.current_task()
     assert task is not None
-    gone = False
-
-    async def watch() -> None:
-        nonlocal gone
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        gone = True
-        task.cancel()
-
-    watcher = asyncio.get_running_loop().create_task(watch())
+    watcher = asyncio.get_running_loop().create_task(_watch(receive, task))
     try:
-        yield
+        return await work
     except asyncio.CancelledError:
-        if gone and task.uncancel() == 0:
+        # The watcher is through only when it was the one that cancelled.
+        if watcher.done() and not watcher.cancelled() and task.uncancel() == 0:
             raise ClientGone from None
         raise
     finally:
         watcher.cancel()
+
+
+async def _watch(receive: Any, task: asyncio.Task[Any]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    task.cancel()
