@@ -7,7 +7,7 @@ from functools import cached_property
 
 from gateway.composition.ingest import graph_names, ingest, note_usage, upgrade
 from gateway.composition.merge import merge
-from gateway.composition.problem import Problem
+from gateway.composition.problem import LimitExceeded, Problem
 from gateway.composition.rules import INPUT_RULES, MERGED_RULES, SET_RULES, SUBGRAPH_RULES
 from gateway.composition.subgraph import Subgraph, SubgraphSchema
 from gateway.supergraph import Supergraph
@@ -39,6 +39,15 @@ def compose(subgraphs: Sequence[Subgraph]) -> Composition:
 
     A stage starts when the one before it found no error, and reports all of its own errors at once.
     """
+    try:
+        return _compose(subgraphs)
+    except (RecursionError, LimitExceeded) as error:
+        reason = str(error) if isinstance(error, LimitExceeded) else "something in the subgraphs is nested too deep"
+        logger.warning("composition gave up: %s", reason)
+        return Composition(None, (Problem("COMPOSITION_LIMIT_EXCEEDED", f"Composition gave up: {reason}."),), ())
+
+
+def _compose(subgraphs: Sequence[Subgraph]) -> Composition:
     problems = [p for rule in INPUT_RULES for p in rule(subgraphs)]
     if problems:
         return Composition(None, tuple(problems), ())

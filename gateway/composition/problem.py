@@ -9,6 +9,10 @@ from graphql import Node, get_location
 Level: TypeAlias = Literal["ERROR", "WARN", "INFO", "DEBUG"]
 
 
+class LimitExceeded(Exception):
+    """A bound that protects against hostile input was met; the message says which."""
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """A place in a subgraph's SDL; line and column count from 1."""

@@ -60,17 +60,14 @@ class _Normal:
     def supergraph(self) -> dict[str, Any]:
         graph = self.graph
         types = {t.name: self.type(t) for t in graph.types.values() if not t.name.startswith(_OPTIONAL_PREFIXES)}
+        definitions = {d.name.value: self.definition(d) for d in graph.directive_definitions}
         return {
             "graphs": {g.name: g.url for g in graph.graphs.values()},
             "roots": {"query": graph.query, "mutation": graph.mutation, "subscription": graph.subscription},
             "types": types,
             "schema": self.directives(d for d in graph.schema_directives if not is_own_link(d)),
             "description": self.text(graph.description),
-            "directives": {
-                d.name.value: self.definition(d)
-                for d in graph.directive_definitions
-                if d.name.value in self.applied or not _is_optional(d.name.value)
-            },
+            "directives": {n: d for n, d in definitions.items() if n in self.applied or not _is_optional(n)},
         }
 
     def text(self, text: str | None) -> str | None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from itertools import product
 
+from gateway.composition.problem import LimitExceeded
+
 #: A requirement with more alternatives than this is an attack, not a policy.
 MAX_ALTERNATIVES = 10_000
 
@@ -17,7 +19,7 @@ def conjunction(requirements: Iterable[Requirement]) -> list[list[str]]:
         combined = {one | other for one, other in product(alternatives, options)}
         alternatives = minimal(combined)
         if len(alternatives) > MAX_ALTERNATIVES:
-            raise ValueError("the access requirements of one element have too many combinations")
+            raise LimitExceeded("the access requirements of one element have too many combinations")
     return sorted((sorted(option) for option in alternatives), key=lambda option: (len(option), option))
 
 

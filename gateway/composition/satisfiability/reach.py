@@ -42,6 +42,8 @@ class Reach:
         self._pending: dict[Key, None] = {}
         self._running = False
         self._children: dict[tuple[str, Position, str], Position | None] = {}
+        self._open: set[tuple[str, Position, str]] = set()
+        self._circles = 0
         self._contexts = _contexts(graph)
 
     def reach(self, type_name: str, position: Position, without: str | None = None) -> frozenset[Position]:
@@ -182,8 +184,17 @@ class Reach:
         key = (type_name, position, field)
         if key in self._children:
             return self._children[key]
-        found = self._child(type_name, position, field)
-        if not self._running or found is not None:  # what can be had stays so; what can't may come with the next round
+        if key in self._open:  # to have it one would have to have it: it can't be had this way
+            self._circles += 1
+            return None
+        self._open.add(key)
+        circles = self._circles
+        try:
+            found = self._child(type_name, position, field)
+        finally:
+            self._open.discard(key)
+        # what can be had stays so; what can't may come with the next round, or when the circle is left
+        if found is not None or not (self._running or (self._open and self._circles > circles)):
             self._children[key] = found
         return found
 
