@@ -7,6 +7,8 @@ import math
 import random
 import subprocess
 import sys
+import types
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -418,3 +420,23 @@ def test_counts_never_go_below_zero() -> None:
 
 def test_outputs_are_models_of_their_own() -> None:
     assert all(issubclass(workflow.output_model, BaseModel) for workflow in WORKFLOWS.values())
+
+
+def test_dates_beyond_the_calendar_are_explained() -> None:
+    with pytest.raises(WorkflowInputError) as caught:
+        run("forecast", {"values": [1.0] * 20, "start": "9998-01-01", "frequency": "year", "horizon": 5})
+    assert caught.value.code == "BAD_DATE"
+
+
+def test_the_guides_example_is_a_workflow() -> None:
+    guide = (Path(__file__).parents[2] / "docs/how-to/add-a-workflow.md").read_text()
+    code = guide.split("```python\n", 1)[1].split("```", 1)[0]
+    module = types.ModuleType("word_count")
+    sys.modules["word_count"] = module
+    try:
+        exec(compile(code, "word_count.py", "exec"), module.__dict__)
+        workflow, [template] = module.WORKFLOW, module.TEMPLATES
+        output = workflow.run(workflow.input_model.model_validate(template.parameters), Recorder())
+    finally:
+        del sys.modules["word_count"]
+    assert [(word.word, word.count) for word in output.words][0] == ("the", 2)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import calendar
 import math
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from workers.series.methods import DESCRIPTIONS, Forecaster, Method, forecasters
+from workers.series.backtest import Errors, back_test, coverage, half_widths
+from workers.series.dates import Frequency, find_frequency, moment_of, parse, step_of
+from workers.series.methods import DESCRIPTIONS, Method, forecasters
 from workers.series.season import find_season, season_strength
 from workers.tabular.columns import plain
 from workers.workflow import FunctionWorkflow, RunContext, Template, WorkflowInputError, either
@@ -25,15 +25,12 @@ if TYPE_CHECKING:
 MIN_VALUES = 12
 MAX_VALUES = 5_000
 MAX_HORIZON = 400
-# Back-test: so many times the past is cut short and forecast; more folds tell little more and cost as much.
-MAX_FOLDS = 10
 # A more complex method has to be this much better than a simpler one.
 BETTER_BY = 0.03
 # Share of missing values over which filling them in would be inventing the series.
 MAX_MISSING = 0.3
 REGULAR: dict[str, int] = {"hour": 24, "day": 7, "week": 52, "month": 12, "quarter": 4, "year": 1}
 
-Frequency = Literal["hour", "day", "week", "month", "quarter", "year"]
 Bounded = Field(min_length=MIN_VALUES, max_length=MAX_VALUES)
 Value = Annotated[float, Field(allow_inf_nan=False, ge=-1e15, le=1e15)]
 
@@ -161,11 +158,11 @@ def run(given: ForecastInput, context: RunContext) -> ForecastOutput:
     methods = forecasters(season.length)
     context.progress(0.15, "Testing methods on the past")
     horizon = min(given.horizon, max(1, len(values) // 4))
-    errors = _back_test(values, methods, horizon, season.length, context)
+    errors = back_test(values, methods, horizon, season.length, context)
     reports, best = _choose(errors, values, season.length)
     context.progress(0.85, "Forecasting")
     future = methods[best](values, given.horizon)
-    half = _half_widths(errors[best].signed, given.horizon, given.interval)
+    half = half_widths(errors[best].signed, given.horizon, given.interval)
     floor = 0.0 if given.non_negative else -math.inf
     points = [
         ForecastPoint(
@@ -178,10 +175,10 @@ def run(given: ForecastInput, context: RunContext) -> ForecastOutput:
         for step in range(given.horizon)
     ]
     slope = float(np.polyfit(np.arange(len(values)), values, 1)[0])
-    back_test = BackTest(
+    tested = BackTest(
         folds=len(errors[best].signed),
         horizon=horizon,
-        coverage=round(_coverage(errors[best].signed, given.interval), 4),
+        coverage=round(coverage(errors[best].signed, given.interval), 4),
     )
     return ForecastOutput(
         summary=_summary(points, best, reports, season),
@@ -190,15 +187,12 @@ def run(given: ForecastInput, context: RunContext) -> ForecastOutput:
         season=season,
         trend_per_step=round(slope, 6),
         methods=reports,
-        back_test=back_test,
+        back_test=tested,
         observations=len(values),
         filled=series.filled,
         frequency=series.frequency,
-        notes=_notes(series, given, horizon, back_test),
+        notes=_notes(series, given, horizon, tested),
     )
-
-
-# --- reading ---------------------------------------------------------------------------------------------------------
 
 
 def _read(given: ForecastInput) -> _Series:
@@ -210,34 +204,26 @@ def _read(given: ForecastInput) -> _Series:
         raw, start, frequency, date_only = _from_points(given.points, given.frequency, notes)
     else:
         raw = list(given.values or [])
-        start = _parse(given.start, "start") if given.start is not None else None
+        start = parse(given.start, "start") if given.start is not None else None
         frequency, date_only = given.frequency, given.start is not None and len(given.start) == 10
     values, filled = _fill(raw)
     return _Series(values, filled, start, frequency, date_only, notes)
-
-
-def _parse(text: str, path: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError as error:
-        raise WorkflowInputError("BAD_DATE", f"{text!r} is no ISO 8601 date or time.", path=path) from error
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _from_points(
     points: list[SeriesPoint], wanted: Frequency | None, notes: list[str]
 ) -> tuple[list[float | None], datetime, Frequency, bool]:
     """Dated points in any order -> values at even steps; a step without a point is missing."""
-    dated = [(_parse(point.at, f"points.{place}.at"), point.value) for place, point in enumerate(points)]
+    dated = [(parse(point.at, f"points.{place}.at"), point.value) for place, point in enumerate(points)]
     dated.sort(key=_when)
     for (earlier, _), (later, _) in pairwise(dated):
         if earlier == later:
             raise WorkflowInputError("DUPLICATE_DATE", f"Two points have the date {later.isoformat()}.", path="points")
     start = dated[0][0]
-    frequency = wanted or _frequency([later - earlier for (earlier, _), (later, _) in pairwise(dated)])
+    frequency = wanted or find_frequency([later - earlier for (earlier, _), (later, _) in pairwise(dated)])
     placed: dict[int, float | None] = {}
     for moment, value in dated:
-        step = _step_of(start, moment, frequency)
+        step = step_of(start, moment, frequency)
         if step in placed:
             raise WorkflowInputError(
                 "UNEVEN_SERIES", f"Two points fall into one {frequency}: {moment.isoformat()}.", path="points"
@@ -253,55 +239,15 @@ def _from_points(
     return [placed.get(step) for step in range(count)], start, frequency, all(len(point.at) == 10 for point in points)
 
 
-def _when(dated: tuple[datetime, float | None]) -> datetime:
-    return dated[0]
-
-
-def _frequency(gaps: list[timedelta]) -> Frequency:
-    common = Counter(gaps).most_common(1)[0][0].total_seconds() / 86_400
-    bounds: tuple[tuple[float, float, Frequency], ...] = (
-        (1 / 24.5, 1 / 23.5, "hour"),
-        (0.95, 1.05, "day"),
-        (6.9, 7.1, "week"),
-        (27.5, 31.5, "month"),
-        (89, 93, "quarter"),
-        (364, 367, "year"),
-    )
-    for low, high, name in bounds:
-        if low <= common <= high:
-            return name
-    raise WorkflowInputError(
-        "UNEVEN_SERIES",
-        "The dates follow no step of an hour, day, week, month, quarter or year; give plain values instead.",
-        path="points",
-    )
-
-
-def _step_of(start: datetime, moment: datetime, frequency: Frequency) -> int:
-    months = (moment.year - start.year) * 12 + moment.month - start.month
-    if frequency == "month":
-        return months
-    if frequency == "quarter":
-        return months // 3
-    if frequency == "year":
-        return moment.year - start.year
-    length = {"hour": 3600, "day": 86_400, "week": 604_800}[frequency]
-    return round((moment - start).total_seconds() / length)
-
-
 def _moment(series: _Series, step: int) -> str | None:
     if series.start is None or series.frequency is None:
         return None
-    start = series.start
-    if series.frequency in ("month", "quarter", "year"):
-        months = step * {"month": 1, "quarter": 3, "year": 12}[series.frequency]
-        year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
-        # The 31st of a month that has none is its last day.
-        day = min(start.day, calendar.monthrange(year, month + 1)[1])
-        moment = start.replace(year=year, month=month + 1, day=day)
-    else:
-        moment = start + step * timedelta(hours={"hour": 1, "day": 24, "week": 168}[series.frequency])
+    moment = moment_of(series.start, step, series.frequency)
     return moment.date().isoformat() if series.date_only else moment.isoformat()
+
+
+def _when(dated: tuple[datetime, float | None]) -> datetime:
+    return dated[0]
 
 
 def _fill(raw: list[float | None]) -> tuple[NDArray[np.float64], int]:
@@ -317,9 +263,6 @@ def _fill(raw: list[float | None]) -> tuple[NDArray[np.float64], int]:
     return np.interp(np.arange(len(values)), known, values[known]), missing
 
 
-# --- season and back-test -------------------------------------------------------------------------------------------------------
-
-
 def _season(values: NDArray[np.float64], wanted: int | None, frequency: Frequency | None) -> Season:
     if wanted is not None and wanted > 1 and len(values) < 2 * wanted:
         raise WorkflowInputError(
@@ -329,44 +272,8 @@ def _season(values: NDArray[np.float64], wanted: int | None, frequency: Frequenc
     return Season(length=length, strength=round(season_strength(values, length), 4), found=wanted is None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Errors:
-    """`signed[fold][step]`: what came minus what was forecast; `percent` likewise for sMAPE."""
-
-    signed: list[NDArray[np.float64]]
-    percent: list[NDArray[np.float64]]
-
-
-def _back_test(
-    values: NDArray[np.float64],
-    methods: dict[Method, Forecaster],
-    horizon: int,
-    season: int,
-    context: RunContext,
-) -> dict[Method, _Errors]:
-    """Rolling origin: each method forecasts stretches of the past from what came before them."""
-    import numpy as np
-
-    # A method has to see two seasons, and half of the series, before it is asked.
-    earliest = max(MIN_VALUES // 2 + 2, len(values) // 2, min(2 * season, len(values) - horizon - 1))
-    origins = sorted({int(at) for at in np.linspace(earliest, len(values) - horizon, MAX_FOLDS) if at >= earliest})
-    if not origins:
-        origins = [len(values) - horizon]
-    errors = {name: _Errors([], []) for name in methods}
-    for done, origin in enumerate(origins):
-        actual = values[origin : origin + horizon]
-        for name, method in methods.items():
-            context.check_cancelled()
-            predicted = method(values[:origin], horizon)
-            size = np.abs(actual) + np.abs(predicted)
-            errors[name].signed.append(actual - predicted)
-            errors[name].percent.append(200 * np.abs(actual - predicted) / np.where(size > 0, size, 1.0))
-        context.progress(0.15 + 0.65 * (done + 1) / len(origins), f"Back-test {done + 1} of {len(origins)}")
-    return errors
-
-
 def _choose(
-    errors: dict[Method, _Errors], values: NDArray[np.float64], season: int
+    errors: dict[Method, Errors], values: NDArray[np.float64], season: int
 ) -> tuple[list[MethodReport], Method]:
     import numpy as np
 
@@ -388,37 +295,6 @@ def _choose(
         for name in errors
     ]
     return sorted(reports, key=lambda report: report.mae), best
-
-
-def _half_widths(signed: list[NDArray[np.float64]], horizon: int, interval: float) -> list[float]:
-    """The quantile of past errors around each step; beyond the tested steps it grows with the square root of time."""
-    import numpy as np
-
-    absolute = np.abs(np.array(signed))
-    tested = absolute.shape[1]
-    widths: list[float] = []
-    for step in range(min(horizon, tested)):
-        pooled = np.sort(absolute[:, max(0, step - 3) : step + 4].ravel())
-        # Conformal: with n errors the (n + 1) * interval-th is what covers a new one.
-        rank = min(len(pooled), math.ceil((len(pooled) + 1) * interval))
-        widths.append(float(pooled[rank - 1]))
-    widths = list(np.maximum.accumulate(widths))  # the further ahead, the less is known
-    last = widths[-1]
-    widths += [last * math.sqrt((step + 1) / tested) for step in range(tested, horizon)]
-    return [float(width) for width in widths]
-
-
-def _coverage(signed: list[NDArray[np.float64]], interval: float) -> float:
-    """Each fold judged by the intervals that the other folds give."""
-    import numpy as np
-
-    if len(signed) < 2:
-        return interval
-    held = []
-    for place, fold in enumerate(signed):
-        widths = _half_widths([other for index, other in enumerate(signed) if index != place], len(fold), interval)
-        held.append(np.abs(fold) <= np.array(widths) + 1e-12)
-    return float(np.mean(np.concatenate(held)))
 
 
 def _notes(series: _Series, given: ForecastInput, horizon: int, back_test: BackTest) -> list[str]:

@@ -11,6 +11,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from workers.tabular.columns import Column, Kind, plain, understand
 from workers.tabular.features import Features, build_features
+from workers.tabular.groups import alone, isolation, kmeans, stability
 from workers.tabular.table import Cell, Table, TableInput, read_table
 from workers.workflow import FunctionWorkflow, RunContext, Template, WorkflowInputError
 
@@ -23,9 +24,6 @@ MIN_ROWS = 8
 SILHOUETTE_ROWS = 1_200
 PLOTTED_ROWS = 1_000
 SHOWN_OUTLIERS = 50
-# A row this many robust deviations lonelier than usual (on the logarithm of the distance), and this many times as far, is out.
-LONELY = 4.0
-TWICE = 2.5
 # How often groups of one row are set aside and the rest is grouped anew.
 REGROUPINGS = 3
 # Kaufman & Rousseeuw (1990), "Finding Groups in Data", table 4.
@@ -148,14 +146,14 @@ def run(given: TableClustersInput, context: RunContext) -> TableClustersOutput:
     if different < 3:
         raise WorkflowInputError("NO_VARIATION", f"The rows have {different} different forms; nothing to group.")
     context.progress(0.15, "Looking for rows far from all others")
-    isolation, outside = _isolation(features.matrix)
+    distance, outside = isolation(features.matrix)
     context.progress(0.25, "Choosing the number of groups")
     grouping = _group(features.matrix, outside, given, context)
     for _ in range(REGROUPINGS):
-        alone = _alone(grouping, outside)
-        if not alone.any() or given.clusters is not None:
+        single = alone(grouping.labels, len(grouping.centres), outside)
+        if not single.any() or given.clusters is not None:
             break
-        outside |= alone
+        outside |= single
         grouping = _group(features.matrix, outside, given, context)
     context.progress(0.7, "Measuring the quality of the groups")
     silhouettes, quality = _quality(features.matrix, grouping, outside, given.seed, context)
@@ -165,7 +163,7 @@ def run(given: TableClustersInput, context: RunContext) -> TableClustersOutput:
     ]
     context.progress(0.93, "Placing rows on a plane")
     points, axes = _plane(table, features, grouping, outside, given.seed)
-    outliers = _outliers(table, features, grouping, isolation, outside)
+    outliers = _outliers(table, features, grouping, distance, outside)
     return TableClustersOutput(
         summary=_summary(table, clusters, quality, int(outside.sum())),
         rows=table.row_count,
@@ -193,26 +191,6 @@ def _column_report(column: Column) -> ColumnReport:
     )
 
 
-def _isolation(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """How lonely each row is, and which rows are out: found first, for one of them would become a group."""
-    import numpy as np
-    from sklearn.neighbors import NearestNeighbors
-
-    neighbours = min(5, len(matrix) - 1)
-    distances, _ = NearestNeighbors(n_neighbors=neighbours + 1).fit(matrix).kneighbors(matrix)
-    far = distances[:, -1]
-    usual = float(np.median(far))
-    if usual == 0:
-        usual = float(far[far > 0].mean()) if (far > 0).any() else 1.0
-    ratio = far / usual
-    logs = np.log(np.maximum(ratio, 1e-3))
-    spread = max(1.4826 * float(np.median(np.abs(logs - np.median(logs)))), 0.08)
-    outside = (logs > np.median(logs) + LONELY * spread) & (ratio > TWICE)
-    if outside.sum() > 0.1 * len(matrix):  # so many are a group of their own
-        outside[:] = False
-    return ratio, outside
-
-
 def _group(
     matrix: NDArray[np.float64], outside: NDArray[np.bool_], given: TableClustersInput, context: RunContext
 ) -> _Grouping:
@@ -227,7 +205,7 @@ def _group(
     for done, count in enumerate(counts):
         if count >= len(np.unique(inside, axis=0)):
             raise WorkflowInputError("TOO_MANY_CLUSTERS", f"{count} groups need more different rows.", path="clusters")
-        model = _kmeans(count, given.seed).fit(inside)
+        model = kmeans(count, given.seed).fit(inside)
         score = float(
             silhouette_score(
                 inside, model.labels_, sample_size=min(SILHOUETTE_ROWS, len(inside)), random_state=given.seed
@@ -245,21 +223,6 @@ def _group(
     renumbered = np.empty(len(model.cluster_centers_), dtype=np.int64)
     renumbered[order] = np.arange(len(order))
     return _Grouping(labels=renumbered[labels], centres=model.cluster_centers_[order], trials=trials)
-
-
-def _alone(grouping: _Grouping, outside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The rows that are a group of one: k-means found an outlier."""
-    import numpy as np
-
-    sizes = np.bincount(grouping.labels[~outside], minlength=len(grouping.centres))
-    found: NDArray[np.bool_] = (sizes[grouping.labels] == 1) & ~outside
-    return found
-
-
-def _kmeans(count: int, seed: int) -> Any:
-    from sklearn.cluster import KMeans
-
-    return KMeans(n_clusters=count, n_init=8, random_state=seed)
 
 
 def _quality(
@@ -282,27 +245,9 @@ def _quality(
         silhouette=round(overall, 4),
         calinski_harabasz=round(float(calinski_harabasz_score(inside, labels)), 2),
         davies_bouldin=round(float(davies_bouldin_score(inside, labels)), 4),
-        stability=round(_stability(inside, len(grouping.centres), seed, context), 4),
+        stability=round(stability(inside, len(grouping.centres), seed, context), 4),
     )
     return silhouettes, quality
-
-
-def _stability(inside: NDArray[np.float64], count: int, seed: int, context: RunContext) -> float:
-    """Cluster two random halves, let each label all rows, compare; the mean of three tries."""
-    import numpy as np
-    from sklearn.metrics import adjusted_rand_score
-
-    generator = np.random.default_rng(seed + 1)
-    agreements = []
-    for _ in range(3):
-        context.check_cancelled()
-        shuffled = generator.permutation(len(inside))
-        halves = shuffled[: len(inside) // 2], shuffled[len(inside) // 2 :]
-        if any(len(np.unique(inside[half], axis=0)) < count for half in halves):
-            continue
-        first, second = (_kmeans(count, seed).fit(inside[half]).predict(inside) for half in halves)
-        agreements.append(float(adjusted_rand_score(first, second)))
-    return float(np.mean(agreements)) if agreements else 0.0
 
 
 def _describe(
@@ -386,12 +331,12 @@ def _outliers(
     table: Table,
     features: Features,
     grouping: _Grouping,
-    isolation: NDArray[np.float64],
+    distance: NDArray[np.float64],
     outside: NDArray[np.bool_],
 ) -> list[Outlier]:
     import numpy as np
 
-    found = sorted(np.flatnonzero(outside), key=lambda row: (-isolation[row], row))[:SHOWN_OUTLIERS]
+    found = sorted(np.flatnonzero(outside), key=lambda row: (-distance[row], row))[:SHOWN_OUTLIERS]
     listed = []
     for row in found:
         cluster = int(grouping.labels[row])
@@ -409,7 +354,7 @@ def _outliers(
                 row=int(row),
                 label=table.label(int(row)),
                 cluster=cluster,
-                isolation=round(float(isolation[row]), 3),
+                isolation=round(float(distance[row]), 3),
                 reasons=reasons,
             )
         )

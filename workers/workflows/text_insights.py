@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from workers.textual.keyphrases import rank, without_parts
 from workers.textual.split import ENGLISH_FUNCTION_WORDS, english_share, phrases, sentences, words
+from workers.textual.topics import find_topics
 from workers.workflow import FunctionWorkflow, RunContext, Template, WorkflowInputError
 
 if TYPE_CHECKING:
@@ -247,48 +249,13 @@ def _judge(rated: list[SentenceSentiment]) -> tuple[float, Label]:
 
 
 def _key_phrases(read: list[_Read], rated: list[list[SentenceSentiment]], wanted: int) -> list[KeyPhrase]:
-    """C-value (Frantzi et al. 2000) times IDF: a phrase counts as often as it stands on its own rather than
-    within a longer one, longer phrases count more, and what every text says counts less."""
-    occurrences = Counter(phrase for part in read for phrase in part.candidates)
-    if not occurrences:
-        return []
-    spread = Counter(phrase for part in read for phrase in set(part.candidates))
-    within: defaultdict[str, list[int]] = defaultdict(list)
-    for phrase, count in occurrences.items():
-        parts = phrase.split()
-        pieces = {" ".join(parts[i:j]) for i in range(len(parts)) for j in range(i + 1, len(parts) + 1)}
-        for piece in pieces - {phrase}:
-            within[piece].append(count)
-
-    def strength(phrase: str) -> float:
-        longer = within.get(phrase, [])
-        alone = occurrences[phrase] - (sum(longer) / len(longer) if longer else 0.0)
-        rarity = math.log((1 + len(read)) / (1 + spread[phrase])) + 1.0
-        return math.log2(1 + len(phrase.split())) * alone * rarity
-
-    scored = {phrase: strength(phrase) for phrase in occurrences}
-    ranked = sorted((phrase for phrase in scored if scored[phrase] > 0), key=lambda phrase: (-scored[phrase], phrase))
-    chosen = _without_parts(ranked, wanted)
+    ranked = rank([part.candidates for part in read])
+    chosen = without_parts([phrase.text for phrase in ranked], wanted)
+    by_text = {phrase.text: phrase for phrase in ranked}
     return [
-        _evidence(phrase, scored[phrase] / scored[chosen[0]], occurrences[phrase], read, rated) for phrase in chosen
+        _evidence(phrase, by_text[phrase].strength / by_text[chosen[0]].strength, by_text[phrase].count, read, rated)
+        for phrase in chosen
     ]
-
-
-def _identity(candidates: list[str]) -> list[str]:
-    return candidates
-
-
-def _without_parts(ranked: list[str], wanted: int) -> list[str]:
-    chosen: list[str] = []
-    for phrase in ranked:
-        if len(chosen) < wanted and not any(_covers(phrase, taken) for taken in chosen):
-            chosen.append(phrase)
-    return chosen
-
-
-def _covers(phrase: str, taken: str) -> bool:
-    """Two phrases of which one holds the other tell one thing."""
-    return f" {phrase} " in f" {taken} " or f" {taken} " in f" {phrase} "
 
 
 def _evidence(
@@ -319,11 +286,6 @@ def _topics(
     seed: int,
     context: RunContext,
 ) -> tuple[list[Topic], list[int | None], float | None]:
-    """NMF of TF-IDF for each number of topics; the number that parts the texts best wins."""
-    import numpy as np
-    from sklearn.decomposition import NMF
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
     nothing: list[int | None] = [None] * len(read)
     if most < 1 or len(read) < TEXTS_FOR_TOPICS:
         return [], nothing, None
@@ -331,39 +293,15 @@ def _topics(
         [token for token in part.tokens if token not in stop_words and len(token) > 2 and not token[0].isdigit()]
         for part in read
     ]
-    vectorizer = TfidfVectorizer(
-        analyzer=_identity, min_df=2, max_df=0.8 if len(read) > 10 else 1.0, max_features=5_000, sublinear_tf=True
-    )
-    try:
-        weighted = vectorizer.fit_transform(documents)
-    except ValueError:  # no word occurs in two texts: there is nothing the texts share
+
+    def tell(done: float, count: int) -> None:
+        context.progress(0.7 + 0.2 * done, f"Trying {count} topics")
+
+    found = find_topics(documents, most=most, seed=seed, tell=tell)
+    if found is None:
         return [], nothing, None
-    terms = vectorizer.get_feature_names_out()
-    largest = min(most, len(read) // 3, min(weighted.shape))
-    best: tuple[float, Any, Any, list[int | None]] | None = None
-    for count in range(min(2, largest), largest + 1):
-        context.progress(0.7 + 0.2 * count / (largest + 1), f"Trying {count} topics")
-        model = NMF(n_components=count, init="nndsvda", random_state=seed, max_iter=400, tol=1e-3)
-        loads = model.fit_transform(weighted)
-        mains = [int(np.argmax(row)) if row.max() > 0 else None for row in loads]
-        separation = _separation(weighted, mains)
-        # One topic more has to earn its keep, as with groups of rows.
-        if best is None or separation > best[0] + 0.01:
-            best = (separation, loads, model.components_, mains)
-    if best is None:
-        return [], nothing, None
-    separation, loads, components, mains = best
-    return _describe_topics(read, rated, terms, loads, components, mains), mains, round(separation, 4)
-
-
-def _separation(weighted: Any, mains: list[int | None]) -> float:
-    """How much nearer texts are to their own topic's texts than to the next topic's."""
-    from sklearn.metrics import silhouette_score
-
-    labels = [-1 if main is None else main for main in mains]
-    if not 1 < len(set(labels)) < len(labels):
-        return -1.0
-    return float(silhouette_score(weighted, labels, metric="cosine"))
+    topics = _describe_topics(read, rated, found.terms, found.loads, found.components, found.mains)
+    return topics, found.mains, round(found.separation, 4)
 
 
 def _describe_topics(
@@ -422,7 +360,7 @@ def _report(
         reliable=len(part.tokens) < 8 or shares >= ENGLISH_ENOUGH,
         sentences=rated[:shown],
         sentences_left_out=max(0, len(rated) - shown),
-        key_phrases=_without_parts([*shared, *rest], 5),
+        key_phrases=without_parts([*shared, *rest], 5),
         topic=topic,
         statistics=_statistics(part.tokens, [part.text], [part]),
     )
