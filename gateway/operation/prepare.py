@@ -87,7 +87,7 @@ def _parse(source: str, limits: Limits) -> DocumentNode:
     try:
         return parse(source, max_tokens=limits.tokens, allow_empty_selection_sets=False)
     except GraphQLError as error:
-        if "limit" in error.message and "token" in error.message:
+        if error.message.endswith(" tokens. Parsing aborted."):
             raise refuse("tokens", limits.tokens) from None
         raise RequestError([_entry(error, errors.GRAPHQL_PARSE_FAILED)]) from None
     except RecursionError:

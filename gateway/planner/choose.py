@@ -292,7 +292,8 @@ class Chooser:
             raise PlanningError(f"Subgraph {arrival.graph} has no type {static}")
         if item is None or item.child is None:
             made = Selection(arrival.graph, below, below.possible)
-            made.typename = below.is_abstract or below.is_interface_object
+            # Also where the type is abstract to clients alone: the subgraph's field gives one of its types always.
+            made.typename = below.is_abstract or self.graph.is_abstract(child.type_name)
             item = selection.add(one, types, conditions, made)
         assert item.child is not None
         new = Arrival(child, arrival.part, item.child, arrival.conditions, self._provided(arrival, one))

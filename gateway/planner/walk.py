@@ -160,9 +160,12 @@ class Walker:
                 if narrowed == everything:
                     narrowed = None
                 static = condition
-                if narrowed is None and (
-                    self.graph.types[parent].kind == "OBJECT"
-                    or (self.graph.types[condition].kind == "INTERFACE" and self._same_fields(parent, inner))
+                if self.graph.types[via].kind == "OBJECT":
+                    static = via  # an object within a fragment on it stays one, whatever fragments follow
+                elif (
+                    narrowed is None
+                    and self.graph.types[condition].kind == "INTERFACE"
+                    and self._same_fields(parent, inner)
                 ):
                     static = parent
             self._collect(parent, (inner, static, narrowed, own), into)

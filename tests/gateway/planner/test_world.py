@@ -12,7 +12,6 @@ from gateway.operation import Operation, prepare
 from gateway.operation.limits import UNLIMITED
 from gateway.planner import build_plan
 from tests.gateway.planner import conformance
-from tests.gateway.planner.support import fetches_of
 from tests.support.world import World
 
 #: Operations that aren't valid GraphQL by the API schema; the corpus has them to test planners without a validator.
@@ -58,8 +57,6 @@ async def test_answers_as_the_monolith(case_id: str, value: bool) -> None:
         with pytest.raises(GatewayError):
             build_plan(supergraph, prepare(supergraph.api_schema, case["query"], None, UNLIMITED))
         pytest.skip(f"not valid GraphQL: {error}"[:80])
-    if any(fetch.path for fetch in fetches_of(plan.node)):
-        pytest.xfail("the executor doesn't place root fetches below the root yet")
     variables = _variables(operation, value)
     if not variables and not value:
         return
