@@ -1,5 +1,6 @@
 """A subscription plan -> results as events come: from an event source, or from a subscription of one subgraph."""
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -17,6 +18,8 @@ from gateway.executor.state import Execution
 from gateway.operation import Operation
 from gateway.plan import EventTrigger, Fetch, Plan, PlanNode, Subscription
 from gateway.upstream.port import SubgraphRequest, SubgraphResponse
+
+logger = logging.getLogger(__name__)
 
 
 async def subscribe(
@@ -39,6 +42,9 @@ async def subscribe(
         yield ExecutionResult(None, (failure_of(error).at(None),))
     except EventSourceError as error:
         yield ExecutionResult(None, (ErrorEntry(error.message, error.code),))
+    except Exception:
+        logger.exception("a subscription failed")
+        yield ExecutionResult(None, (ErrorEntry("The subscription failed.", errors.INTERNAL_SERVER_ERROR),))
 
 
 async def _subgraph_results(

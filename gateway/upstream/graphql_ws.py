@@ -138,4 +138,4 @@ def _lost(subgraph: str, closed: SocketClosed) -> SubgraphError:
         4429: "refused the subscription (too many)",
     }.get(closed.code, "closed the subscription")
     message = f"Subgraph {subgraph!r} {what}."
-    return SubgraphError(subgraph, message, code=errors.SUBGRAPH_UNREACHABLE, status=closed.code)
+    return SubgraphError(subgraph, message, code=errors.SUBGRAPH_UNREACHABLE)

@@ -382,3 +382,15 @@ async def test_a_subgraphs_event_with_errors() -> None:
     found = [r async for r in tick_results(Scripted([bad, tick(2)]), Jobs(**{"1": job(1)}))]
     assert [r.data for r in found] == [{"ticks": None}, {"ticks": {"number": 2, "job": {"status": "s1"}}}]
     assert errors_of(found[0]) == [(["ticks"], errors.DOWNSTREAM_SERVICE_ERROR)]
+
+
+async def test_a_fault_of_our_own_is_an_error_and_the_end() -> None:
+    def headers(subgraph: str) -> Mapping[str, str]:
+        raise ZeroDivisionError("secret")
+
+    node = Subscription(Fetch(1, "ticks", "subscription { ticks { number } }", kind="subscription"))
+    runtime = Runtime({"ticks": Scripted([tick(1)])}, headers=headers)
+    operation = operation_of(build_schema(SDL), TICKS)
+    found = [result async for result in subscribe(Plan("subscription", node), operation, {}, runtime)]
+    assert [e.code for e in found[0].errors] == [errors.INTERNAL_SERVER_ERROR]
+    assert "secret" not in found[0].errors[0].message
