@@ -132,6 +132,16 @@ def healthy(url: str) -> None:
     raise typer.Exit(0 if is_healthy(url) else 1)
 
 
+def _mount_gateway() -> None:
+    """The gateway's own commands (`compose`, `plan`, `serve`, …), as `python -m gateway` has them."""
+    from gateway import cli as gateway_cli
+
+    app.registered_commands += gateway_cli.app.registered_commands
+
+
+_mount_gateway()
+
+
 def _serve(name: str, host: str | None = None, port: int | None = None) -> None:
     from botberi import services
 

@@ -1,0 +1,139 @@
+"""Every part as a process of its own, configured by the environment alone, as compose.yaml starts them; on RabbitMQ."""
+
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.platform.clients import Client
+from tests.platform.running import ROOT, Output, clean_environment, free_ports
+from tests.platform.test_instances import TEXTS, start, watch
+from tests.support.postgres import TestPostgres
+
+pytestmark = pytest.mark.rabbitmq
+
+
+class Service:
+    """One part."""
+
+    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+        self.name = name
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "botberi.cli", name],
+            cwd=ROOT,
+            env=clean_environment(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.output = Output(self.process)
+
+    def stop(self) -> int:
+        self.process.terminate()
+        try:
+            return self.process.wait(30)
+        finally:
+            self.process.kill()
+            self.process.wait(10)
+
+
+@contextmanager
+def service(name: str, environment: Mapping[str, str], ready: str) -> Iterator[Service]:
+    running = Service(name, environment)
+    try:
+        running.output.wait_for(ready, 60)
+        yield running
+    finally:
+        running.stop()
+
+
+def botberi(command: str, environment: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "botberi.cli", command],
+        cwd=ROOT,
+        env=clean_environment(environment),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def services(
+    postgres: TestPostgres, amqp_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path, dict[str, Service]]]:
+    """The gateway's endpoint, the seed's state folder, and the processes."""
+    state = tmp_path_factory.mktemp("services")
+    ports = dict(zip(("identity", "catalog", "instance", "gateway", "metrics"), free_ports(5), strict=True))
+    databases = {
+        "BOTBERI_USER_DATABASE_URL": postgres.url(postgres.create()),
+        "BOTBERI_SHARED_DATABASE_URL": postgres.url(postgres.create()),
+    }
+    bus = {"BOTBERI_AMQP_URL": amqp_url}
+    gateway_url = f"http://127.0.0.1:{ports['gateway']}"
+    verify = {"BOTBERI_ASSERTION_JWKS_URL": f"{gateway_url}/.well-known/jwks.json"}
+    botberi("migrate", databases)
+    assert "admin@botberi.dev" in botberi("seed", databases | {"BOTBERI_STATE_DIR": str(state)})
+    botberi("seed", databases | {"BOTBERI_STATE_DIR": str(state)})
+    with ExitStack() as stack:
+        running = {}
+        for name in ("identity", "catalog", "instance"):
+            environment = databases | verify | {"BOTBERI_PORT": str(ports[name])}
+            running[name] = stack.enter_context(service(name, environment, rf"{name}\s+ready"))
+        urls = {f"BOTBERI_{name.upper()}_URL": f"http://127.0.0.1:{ports[name]}" for name in running}
+        own = {"BOTBERI_PORT": str(ports["gateway"]), "BOTBERI_STATE_DIR": str(state), "BOTBERI_LOG_FORMAT": "json"}
+        running["gateway"] = stack.enter_context(service("gateway", urls | own | bus, r'"part": "gateway".*"ready'))
+        measured = {"BOTBERI_METRICS_PORT": str(ports["metrics"])}
+        running["broker"] = stack.enter_context(service("broker", databases | bus | measured, r"broker\s+ready"))
+        running["dispatcher"] = stack.enter_context(service("dispatcher", databases | bus, r"dispatcher\s+ready"))
+        running["worker"] = stack.enter_context(service("worker", databases | bus, r" ready\."))
+        metrics = f"http://127.0.0.1:{ports['metrics']}/metrics"
+        with urllib.request.urlopen(metrics, timeout=10) as answer:
+            assert b"botberi_outbox_published_total" in answer.read()
+        yield gateway_url, state, running
+
+
+async def test_a_run_through_services_of_their_own(services: tuple[str, Path, dict[str, Service]]) -> None:
+    import json
+
+    url, state, _ = services
+    kept = json.loads((state / "credentials.json").read_text())["user"]
+    async with Client(f"{url}/graphql") as client:
+        client.token = await client.sign_in(kept["email"], kept["password"])
+        events = await watch(client, await start(client, "text-insights", {"texts": TEXTS}))
+        assert events[-1]["status"] == "SUCCEEDED"
+        assert events[-1]["agent"]["publisher"] == {"displayName": "Botberi"}
+
+
+async def test_subgraphs_believe_nobody_but_the_gateway(services: tuple[str, Path, dict[str, Service]]) -> None:
+    _, _, running = services
+    for name in ("identity", "catalog", "instance"):
+        found = running[name].output.wait_for(r"http://127.0.0.1:\d+", 1).group(0)
+        async with Client(f"{found}/graphql", "anything") as client:
+            status, answer = await client.post({"query": "{ __typename }"})
+        assert status == 401
+        assert answer["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED_GATEWAY"
+
+
+def test_healthy_is_what_containers_ask(services: tuple[str, Path, dict[str, Service]]) -> None:
+    url, _, _ = services
+    command = [sys.executable, "-m", "botberi.cli", "healthy"]
+    assert subprocess.run([*command, f"{url}/health"], timeout=30, check=False).returncode == 0
+    assert subprocess.run([*command, "http://127.0.0.1:1/health"], timeout=30, check=False).returncode == 1
+
+
+def test_each_stops_on_sigterm_with_status_zero(services: tuple[str, Path, dict[str, Service]]) -> None:
+    _, _, running = services
+    for name in ("worker", "dispatcher", "broker", "gateway", "instance", "catalog", "identity"):
+        began = time.monotonic()
+        assert running[name].stop() == 0, running[name].output.text
+        assert time.monotonic() - began < 20, name
