@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 
 from event_broker.declare import declare_exchange, declare_queue
 from event_broker.delivery import Deliveries
@@ -37,7 +37,7 @@ class AmqpConsumer:
         self._close_timeout = close_timeout
         self._link = Link(url, connection_name, options, self._set_up, self._probe)
         self._running: set[asyncio.Task[None]] = set()
-        self._channel: AbstractChannel | None = None
+        self._source: AbstractQueue | None = None
         self._tag = ""
         self._closing = False
 
@@ -58,6 +58,12 @@ class AmqpConsumer:
     async def aclose(self) -> None:
         """Take no more, let running handlers end; the broker gives what is left to another consumer."""
         self._closing = True
+        if self._source is not None and self._link.ready:
+            try:
+                async with asyncio.timeout(2.0):
+                    await self._source.cancel(self._tag)
+            except (TimeoutError, OSError, RuntimeError, aio_pika.exceptions.AMQPError) as error:
+                log.info("%s: the consumer ends with its connection: %s", self._spec.name, describe(error))
         if self._running:
             await asyncio.wait(self._running, timeout=self._close_timeout)
         unfinished = set(self._running)
@@ -70,10 +76,12 @@ class AmqpConsumer:
         await channel.set_qos(prefetch_count=self._prefetch)
         exchange = await declare_exchange(channel)
         queue = await declare_queue(channel, exchange, self._spec)
-        self._channel = channel
+        self._source = queue
         self._tag = await queue.consume(self._on_message)
 
     async def _probe(self, channel: AbstractChannel) -> None:
+        if self._closing:
+            return
         queue = await channel.declare_queue(self._spec.name, passive=True)
         if not queue.declaration_result.consumer_count:
             raise aio_pika.exceptions.AMQPError(f"queue {self._spec.name} has no consumer")

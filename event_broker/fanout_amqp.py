@@ -39,6 +39,7 @@ class AmqpBackend(BroadcastBackend):
         self._incoming: asyncio.Queue[Message | Gap] = asyncio.Queue(_PREFETCH * 2)
         self._exchange: AbstractExchange | None = None
         self._queue: AbstractQueue | None = None
+        self._tag = ""
         self._declared_before = False
 
     async def connect(self) -> None:
@@ -51,6 +52,7 @@ class AmqpBackend(BroadcastBackend):
         if queue is not None and self._link.ready:
             try:
                 async with asyncio.timeout(2.0):
+                    await queue.cancel(self._tag)
                     await queue.delete(if_unused=False, if_empty=False)
             except Exception as error:
                 log.info("the follower's queue is left to expire: %s", describe(error))
@@ -119,7 +121,7 @@ class AmqpBackend(BroadcastBackend):
         self._declared_before = True
         # A connection that died without a word still holds the queue until its heartbeat fails; then
         # this is refused, and tried again.
-        await queue.consume(self._on_message, exclusive=True)
+        self._tag = await queue.consume(self._on_message, exclusive=True)
 
     async def _still_there(self, connection: AbstractConnection) -> bool:
         # Asking for a queue that is gone closes the channel, so it is asked on another.
