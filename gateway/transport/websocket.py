@@ -96,9 +96,11 @@ class Session:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         if close is not None:
+            # A close frame holds 123 bytes of reason.
+            reason = close.reason.encode()[:120].decode(errors="ignore")
             with suppress(Exception):
                 async with asyncio.timeout(_FAREWELL):
-                    await self._send({"type": "websocket.close", "code": close.code, "reason": close.reason})
+                    await self._send({"type": "websocket.close", "code": close.code, "reason": reason})
 
     async def drain(self) -> None:
         """The server stops: no new operations, queries end, then 1001 (without `complete`, so that clients come back)."""

@@ -107,6 +107,7 @@ AFTER_INIT: list[tuple[str, list[Any], int]] = [
     ("variables is a list", [subscribe("{ hello }", variables=[])], 4400),
     ("operationName is a number", [subscribe("{ hello }", operationName=1)], 4400),
     ("complete without id", [{"type": "complete"}], 4400),
+    ("same long id twice", [subscribe("subscription { forever }", "ü" * 128)] * 2, 4409),
     ("same id twice", [subscribe("subscription { forever }"), subscribe("subscription { forever }")], 4409),
 ]
 
