@@ -159,7 +159,17 @@ class Chooser:
         for group in self._alike(types, one):
             if not self._place_group(position, one, group, needs, None):
                 where = ".".join(position.keys) or position.type_name
-                raise PlanningError(f"No subgraph gives {min(group)}.{one.name} at {where!r}")
+                raise PlanningError(
+                    f"No subgraph gives {min(group)}.{one.name} at {where!r}{self._why(min(group), one)}"
+                )
+
+    def _why(self, type_name: str, one: Field) -> str:
+        for join in self.graph.types[type_name].joins:
+            own = self.graph.subgraph_type(join.graph, type_name)
+            facts = own.fields.get(one.name) if own is not None else None
+            if facts is not None and facts.from_context:
+                return " (in one it takes arguments by @fromContext, which isn't supported yet)"
+        return ""
 
     def _place_group(
         self,

@@ -144,9 +144,16 @@ class Emitter:
 
 
 def _only_if(request: Request) -> tuple[Conditions, ...]:
-    """Each part has conditions of its own: the request is for nothing where none of them hold."""
-    found = dict.fromkeys(tuple(c for c in part.conditions if c not in request.conditions) for part in request.parts)
+    """What is asked has conditions of its own, each part (or root field): where none of them hold, the request is for nothing."""
+    wanted: Iterable[Conditions] = [part.conditions for part in request.parts]
+    if request.kind == "root":
+        wanted = _root_conditions(request.parts[0])
+    found = dict.fromkeys(tuple(c for c in conditions if c not in request.conditions) for conditions in wanted)
     return () if () in found else tuple(found)
+
+
+def _root_conditions(part: Part) -> list[Conditions]:
+    return [()] if part.selection.typename else [item.conditions for item in part.selection.items] or [()]
 
 
 def _kind_of(graph: QueryGraph, type_name: str) -> OperationKind:
@@ -187,6 +194,9 @@ def _requests(parts: list[Part]) -> list[Request]:
         key: object = (part.level, part.graph, part.kind)
         if part.kind == "root":
             key = (key, id(part.position), part.conditions)
+        if part.kind == "root":
+            first, *others = _root_conditions(part)
+            part.conditions = tuple(c for c in first if all(c in other for other in others))
         request = made.get(key)
         if request is None:
             request = made[key] = Request(part.graph, part.kind, part.level, part.conditions, [])

@@ -39,6 +39,13 @@ class SubgraphField:
     external: bool = False
     requires: str | None = None
     provides: str | None = None
+    #: Has arguments that come from an ancestor (`@fromContext`), which the planner can't fill yet.
+    from_context: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        """Whether an object in this subgraph gives the field, without more."""
+        return not self.external and not self.requires and not self.from_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +237,14 @@ class QueryGraph:
         if join is None:
             return SubgraphField(field.name, type_name, depth, shape)
         return SubgraphField(
-            field.name, type_name, depth, shape, join.external, join.requires or None, join.provides or None
+            field.name,
+            type_name,
+            depth,
+            shape,
+            join.external,
+            join.requires or None,
+            join.provides or None,
+            bool(join.context_arguments),
         )
 
     def _overridden(self, field: SupergraphField, join: JoinField) -> bool:
@@ -261,7 +275,7 @@ class QueryGraph:
                     if subgraph_type is None or (name != type_name and not subgraph_type.is_interface_object):
                         continue
                     own = subgraph_type.fields.get(field)
-                    if own is not None and not own.external:
+                    if own is not None and not own.external and not own.from_context:
                         result.append(Resolver(graph, name, own))
             found = self._resolvers[key] = tuple(result)
         return found
@@ -301,14 +315,14 @@ class QueryGraph:
                 found = frozenset()
             elif subgraph_type.is_interface_object or subgraph_type.kind == "OBJECT":
                 own = subgraph_type.fields.get(field)
-                fine = own is not None and not own.external and not own.requires
+                fine = own is not None and own.is_local
                 found = subgraph_type.possible if fine else frozenset()
             else:
                 result = []
                 for name in subgraph_type.possible:
                     concrete = self.subgraph_type(graph, name)
                     own = concrete.fields.get(field) if concrete else None
-                    if own is not None and not own.external and not own.requires:
+                    if own is not None and own.is_local:
                         result.append(name)
                 found = frozenset(result)
             self._local[key] = found

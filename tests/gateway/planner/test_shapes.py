@@ -236,3 +236,24 @@ def test_gap_in_the_supergraph() -> None:
 def test_prepared_operations_are_planned_too(supergraph: Supergraph) -> None:
     operation = prepare(supergraph.api_schema, "query A { me { id } } query B { job(id: 1) { id } }", "B")
     assert _operations(build_plan(supergraph, operation)) == ["jobs: query B__jobs__0 { job(id: 1) { id } }"]
+
+
+def test_skipped_roots_are_not_fetched(supergraph: Supergraph) -> None:
+    plan = build_plan(supergraph, "query ($x: Boolean!) { me @include(if: $x) { id } job(id: 1) { id } }")
+    assert any(isinstance(node, Condition) and node.variable == "x" for node in getattr(plan.node, "nodes", ()))
+    plan = build_plan(
+        supergraph, "query ($x: Boolean!, $y: Boolean!) { me @include(if: $x) { id } other: me @skip(if: $y) { id } }"
+    )
+    assert [fetch.only_if for fetch in fetches_of(plan.node)] == [((("x", True),), (("y", False),))]
+
+
+def test_requests_of_differing_conditions_are_one(supergraph: Supergraph) -> None:
+    plan = build_plan(
+        supergraph,
+        "query ($x: Boolean!, $y: Boolean!) { me { a: jobs @include(if: $x) { id } b: jobs @skip(if: $y) { id } } }",
+    )
+    assert plan.fetch_count == 2
+    last = list(fetches_of(plan.node))[-1]
+    assert last.only_if == ((("x", True),), (("y", False),))
+    assert "@include(if: $x)" in last.operation
+    assert "@skip(if: $y)" in last.operation
