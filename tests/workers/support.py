@@ -33,7 +33,7 @@ FAST = {
     "BOTBERI_RUN_CANCEL_GRACE_SECONDS": "1",
     "BOTBERI_REAPER_INTERVAL_SECONDS": "0.3",
     "BOTBERI_SWEEP_INTERVAL_SECONDS": "0.3",
-    "BOTBERI_DISPATCH_PATIENCE_SECONDS": "2",
+    "BOTBERI_DISPATCH_PATIENCE_SECONDS": "4",
     "BOTBERI_PGMQ_VISIBILITY_SECONDS": "5",
     "BOTBERI_PGMQ_POLL_SECONDS": "0.05",
 }
@@ -96,7 +96,7 @@ class Rows:
         return found
 
     def wait(
-        self, instance_id: UUID, until: Callable[[dict[str, Any]], bool] | None = None, seconds: float = 40
+        self, instance_id: UUID, until: Callable[[dict[str, Any]], bool] | None = None, seconds: float = 90
     ) -> dict[str, Any]:
         """The row once it is terminal, or as `until` says."""
         deadline = time.monotonic() + seconds

@@ -107,7 +107,7 @@ async def test_the_sweeper_sends_what_got_lost_once_per_patience(dispatcher: Dis
     assert await dispatcher.sweep() == 1
     assert messages(rows) == [str(lost)]
     assert await dispatcher.sweep() == 0
-    await asyncio.sleep(2.2)
+    await asyncio.sleep(4.2)
     assert await dispatcher.sweep() == 2
     assert messages(rows)[1:] in ([str(lost), str(fresh)], [str(fresh), str(lost)])
     assert rows.get(fresh)["status"] == "QUEUED"

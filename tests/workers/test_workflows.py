@@ -439,4 +439,4 @@ def test_the_guides_example_is_a_workflow() -> None:
         output = workflow.run(workflow.input_model.model_validate(template.parameters), Recorder())
     finally:
         del sys.modules["word_count"]
-    assert [(word.word, word.count) for word in output.words][0] == ("the", 2)
+    assert next((word.word, word.count) for word in output.words) == ("the", 2)
