@@ -8,7 +8,7 @@ from typing import Any
 
 from asyncpg.exceptions import PostgresError
 from graphql import GraphQLError, GraphQLSyntaxError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from subgraphs.common.errors import BadInput, PublicError, Unavailable
@@ -68,7 +68,9 @@ def unavailable(cause: BaseException) -> bool:
     """Whether the database is what fails, for a while."""
     if isinstance(cause, DBAPIError):
         state = str(getattr(cause.orig, "sqlstate", None) or "")
-        return cause.connection_invalidated or state.startswith(_UNAVAILABLE)
+        # The driver's own errors have no SQLSTATE: a connection cut between two of its steps confuses it.
+        confused = not state and isinstance(cause, InterfaceError | InternalError)
+        return cause.connection_invalidated or confused or state.startswith(_UNAVAILABLE)
     if isinstance(cause, PostgresError):  # Raised while connecting, where SQLAlchemy translates nothing.
         return str(cause.sqlstate).startswith(_UNAVAILABLE)
     # A refused or lost connection reaches us as OSError, a full pool or a slow peer as a timeout.

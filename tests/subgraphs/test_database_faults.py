@@ -15,12 +15,13 @@ from tests.subgraphs.conftest import Client
 LIST = "{ ok: __typename agents { totalCount } }"
 
 
-async def cut(url: str) -> int:
-    """End every connection to the database but this one."""
+async def cut(url: str, doing: str = "") -> int:
+    """End every connection to the database but this one, or those whose statement has `doing` in it."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         ended = await connection.execute(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE %s",
+            [f"%{doing}%"],
         )
         row = await ended.fetchone()
         assert row is not None
@@ -58,7 +59,7 @@ async def test_a_connection_cut_at_work_is_unavailable_and_the_next_request_work
         request = asyncio.create_task(code(catalog))
         for _ in range(100):
             await asyncio.sleep(0.05)
-            if await cut(shared_database_url):
+            if await cut(shared_database_url, "pg_sleep(20"):
                 break
         assert await asyncio.wait_for(request, 5) == "SERVICE_UNAVAILABLE"
     assert await code(catalog) is None
