@@ -15,10 +15,13 @@ class GatewaySettings(StateSettings, AmqpSettings, LogSettings):
 
     #: Where the gateway listens.
     host: str = "127.0.0.1"
+    #: The port it listens on.
     port: Port = 8080
-    #: Subgraphs as services of their own (base URLs, such as http://identity:8081). Unset: in the gateway's process.
+    #: Identity as a service of its own (its base URL, such as http://identity:8081). Unset: in the gateway's process.
     identity_url: str | None = None
+    #: The catalog as a service of its own.
     catalog_url: str | None = None
+    #: The instance subgraph as a service of its own.
     instance_url: str | None = None
     #: The key with which the gateway signs who calls (PEM, Ed25519). Unset: one is made in the state folder.
     assertion_private_key_file: Path | None = None

@@ -1,0 +1,187 @@
+"""compose.yaml, the image, nginx, Prometheus and Grafana name only what exists."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+
+from botberi import settings_table
+from botberi.cli import app
+
+ROOT = Path(__file__).parents[2]
+REQUIRED = {
+    *("postgres", "rabbitmq", "migrate", "seed", "identity", "catalog", "instance", "gateway"),
+    *("broker", "dispatcher", "worker", "nginx", "flower", "prometheus", "grafana"),
+}
+ONE_SHOT = {"migrate", "seed"}
+CONDITIONS = {"service_started", "service_healthy", "service_completed_successfully"}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    return loaded
+
+
+def test_all_services_are_there_on_one_network(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert set(services) == REQUIRED
+    assert set(compose["networks"]) == {"botberi_net"}
+    for name, service in services.items():
+        assert service["networks"] == ["botberi_net"], name
+        assert service["restart"] == ("no" if name in ONE_SHOT else "unless-stopped"), name
+    assert [port.rpartition(":")[2] for port in services["nginx"]["ports"]] == ["8080"]
+    assert services["flower"]["ports"] == ["127.0.0.1:4400:4400"]
+
+
+def test_commands_exist_in_the_command_line(compose: dict[str, Any]) -> None:
+    commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    for name, service in compose["services"].items():
+        for command in (service.get("command"), service.get("healthcheck", {}).get("test", [])[1:]):
+            if command and command[0] == "botberi":
+                assert command[1] in commands, name
+
+
+def test_what_is_referred_to_exists(compose: dict[str, Any]) -> None:
+    volumes = set(compose["volumes"])
+    used: set[str] = set()
+    for name, service in compose["services"].items():
+        for path in service.get("env_file", []):
+            dev = ROOT / path.replace("${BOTBERI_ENV:-dev}", "dev")
+            assert dev.is_file(), (name, path)
+            prod = ROOT / (path.replace("${BOTBERI_ENV:-dev}", "prod") + ".template")
+            assert prod.is_file(), (name, path)
+        for mount in service.get("volumes", []):
+            source = mount.split(":")[0]
+            if source.startswith("."):
+                assert (ROOT / source).exists(), (name, source)
+            else:
+                used.add(source)
+        if "build" in service:
+            assert (ROOT / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
+    assert used == volumes
+
+
+def test_dependencies_can_be_waited_for(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    for name, service in services.items():
+        for other, wanted in service.get("depends_on", {}).items():
+            assert wanted["condition"] in CONDITIONS, (name, other)
+            if wanted["condition"] == "service_healthy":
+                assert services[other].get("healthcheck", {}).get("test"), (name, other)
+            if wanted["condition"] == "service_completed_successfully":
+                assert other in ONE_SHOT, (name, other)
+
+
+def test_the_subgraphs_listen_where_they_are_looked_for(compose: dict[str, Any]) -> None:
+    gateway = environment("gateway")
+    for name in ("identity", "catalog", "instance"):
+        port = environment(name)["BOTBERI_PORT"]
+        assert gateway[f"BOTBERI_{name.upper()}_URL"] == f"http://{name}:{port}"
+        assert f"http://127.0.0.1:{port}/health" in compose["services"][name]["healthcheck"]["test"]
+
+
+def test_templates_for_production_hold_no_secret() -> None:
+    secret = re.compile(r"(PASS(WORD)?|AUTH|_URL)$")
+    for path in (ROOT / "env/prod").glob("*.env.template"):
+        for name, value in assignments(path):
+            if secret.search(name) and not value.startswith("http://"):
+                assert value == "", f"{path.name}: {name}"
+
+
+def test_dashboards_and_alerts_ask_for_metrics_that_exist() -> None:
+    known = metric_names()
+    asked = set(asked_metrics())
+    assert len(asked) > 10
+    assert asked - known == set()
+
+
+def test_prometheus_scrapes_services_on_ports_that_they_have(compose: dict[str, Any]) -> None:
+    config = yaml.safe_load((ROOT / "infra/prometheus/prometheus.yml").read_text())
+    for job in config["scrape_configs"]:
+        for target in job["static_configs"][0]["targets"]:
+            service, port = target.split(":")
+            assert service in compose["services"], target
+            if service in ("identity", "catalog", "instance", "gateway"):
+                assert environment(service)["BOTBERI_PORT"] == port
+            if service in ("broker", "dispatcher"):
+                assert environment("metrics")["BOTBERI_METRICS_PORT"] == port
+
+
+def test_the_image_copies_what_exists() -> None:
+    text = (ROOT / "infra/container/Dockerfile").read_text()
+    for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
+        *sources, _ = line.split()
+        for source in sources:
+            assert (ROOT / source).exists(), source
+    assert "USER botberi" in text
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+def test_nginx_takes_its_configuration(tmp_path: Path) -> None:
+    # The gateway's name exists only inside the network.
+    text = (ROOT / "infra/nginx/nginx.conf").read_text().replace("gateway:8080", "127.0.0.1:8080")
+    (tmp_path / "nginx.conf").write_text(text.replace("/tmp/nginx.pid", f"{tmp_path}/nginx.pid"))
+    command = ["nginx", "-t", "-q", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_prometheus_takes_its_rules() -> None:
+    command = ["promtool", "check", "rules", str(ROOT / "infra/prometheus/alerts.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def environment(name: str) -> dict[str, str]:
+    return dict(assignments(ROOT / f"env/dev/{name}.env"))
+
+
+def assignments(path: Path) -> Iterator[tuple[str, str]]:
+    for line in path.read_text().splitlines():
+        if line and not line.startswith("#"):
+            name, separator, value = line.partition("=")
+            assert separator, f"{path.name}: {line}"
+            yield name, value
+
+
+def asked_metrics() -> Iterator[str]:
+    board = json.loads((ROOT / "infra/grafana/dashboards/botberi.json").read_text())
+    expressions = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    alerts = yaml.safe_load((ROOT / "infra/prometheus/alerts.yml").read_text())
+    expressions += [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
+    for expression in expressions:
+        yield from re.findall(r"\b(?:gateway|botberi)_[a-z_]+", expression)
+
+
+def metric_names() -> set[str]:
+    """Every metric that our code exports, as Prometheus calls it."""
+    from prometheus_client import REGISTRY
+
+    import event_broker.metrics
+    import workers.metrics  # noqa: F401 - imported for what it registers
+    from gateway.server.metrics import Metrics
+    from subgraphs.common.metrics import SubgraphMetrics
+    from tests.support.toy_graph import toy_gateway
+
+    assert event_broker.metrics
+    names: set[str] = set()
+    for registry in (REGISTRY, Metrics(toy_gateway()).registry, SubgraphMetrics("any").registry):
+        for metric in registry.collect():
+            suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}.get(metric.type, ("",))
+            names |= {metric.name + suffix for suffix in suffixes}
+    return names
+
+
+def test_the_settings_named_in_compose_are_known() -> None:
+    text = (ROOT / "compose.yaml").read_text()
+    own = {"BOTBERI_ENV", "BOTBERI_TAG", "BOTBERI_PUBLIC_PORT"}
+    assert set(re.findall(r"BOTBERI_[A-Z_]+", text)) - own <= set(settings_table.settings())
