@@ -1,6 +1,7 @@
 """A database URL -> an asyncpg connection of one's own, with limits on every wait."""
 
 import asyncio
+import logging
 from typing import Final
 
 import asyncpg
@@ -10,8 +11,15 @@ from shared_schema.database import KEEPALIVE
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 COMMAND_TIMEOUT_SECONDS: Final = 15.0
 
-# What a lost or refusing database raises; anything else is a mistake of ours and ends the part.
-DATABASE_ERRORS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# What a lost or refusing database raises. A server that dies in the middle of a message leaves asyncpg
+# in a state of its own confusion, which is no InterfaceError.
+DATABASE_ERRORS: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 async def connect(url: str, application_name: str) -> asyncpg.Connection:
@@ -34,8 +42,22 @@ async def close(connection: asyncpg.Connection) -> None:
     """Close, or cut when the other side does not answer."""
     try:
         await connection.close(timeout=2.0)
-    except DATABASE_ERRORS:
+    except Exception:
+        # However a broken connection fails to close, it is to be gone.
         connection.terminate()
+
+
+def log_lost(log: logging.Logger, what: str, error: Exception) -> None:
+    """Say why a session ended. What is not a database's failure is a mistake of ours: shown whole.
+
+    Either way the session is made anew: events must flow again, whatever the reason that they stopped.
+    """
+    # The first line alone: Postgres' details may hold values of rows.
+    text = f"{type(error).__name__}: {error}".partition("\n")[0][:300]
+    if isinstance(error, DATABASE_ERRORS):
+        log.warning("%s lost its database: %s", what, text)
+    else:
+        log.error("%s failed: %s", what, text, exc_info=error)
 
 
 class Backoff:

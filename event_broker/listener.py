@@ -8,7 +8,7 @@ import asyncio
 import logging
 from typing import Any
 
-from event_broker.connection import DATABASE_ERRORS, Backoff, close, connect, wait_for_any
+from event_broker.connection import Backoff, close, connect, log_lost, wait_for_any
 from event_broker.metrics import LISTENER_RECONNECTS
 
 log = logging.getLogger(__name__)
@@ -41,8 +41,8 @@ class Listener:
         while not stop.is_set():
             try:
                 await self._listen(stop, backoff)
-            except DATABASE_ERRORS as error:
-                log.warning("%s: the listener lost its connection: %s", self._database, _brief(error))
+            except Exception as error:
+                log_lost(log, f"{self._database}: the listener", error)
                 LISTENER_RECONNECTS.labels(self._database).inc()
                 await wait_for_any(backoff.next(), stop)
             finally:
@@ -69,8 +69,3 @@ class Listener:
 
     def _on_notify(self, _connection: Any, _pid: int, _channel: str, _payload: Any) -> None:
         self._bell.set()
-
-
-def _brief(error: BaseException) -> str:
-    # The first line: Postgres' details may hold values of rows.
-    return f"{type(error).__name__}: {error}".partition("\n")[0][:300]

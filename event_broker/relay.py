@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from event_broker.bus import Bus, BusError
-from event_broker.connection import DATABASE_ERRORS, Backoff, close, connect, wait_for_any
+from event_broker.connection import Backoff, close, connect, log_lost, wait_for_any
 from event_broker.metrics import LAG, OLDEST, PUBLISH_FAILURES, PUBLISHED, RELAY_ACTIVE, WAITING
 from event_broker.outbox import Outbox, Row
 
@@ -60,9 +60,8 @@ class Relay:
         while not stop.is_set():
             try:
                 await self._session(stop, backoff)
-            except DATABASE_ERRORS as error:
-                text = f"{type(error).__name__}: {error}".partition("\n")[0][:300]
-                log.warning("%s: the relay lost its database: %s", self._database, text)
+            except Exception as error:
+                log_lost(log, f"{self._database}: the relay", error)
                 await wait_for_any(backoff.next(), stop)
             finally:
                 self.connected = self.active = False
@@ -169,5 +168,10 @@ class _Attempt:
                 except BusError as error:
                     self.bus_failed = True
                     self.failed.append((row, f"{error.code}: {error}"))
+                    return
+                except Exception as error:
+                    # A mistake of ours about this one event; the others must not stand still for it.
+                    log.exception("%s: publishing outbox row %d failed", self._database, row.seq)
+                    self.failed.append((row, f"{type(error).__name__}: {error}"))
                     return
                 self.published.append(row.seq)

@@ -73,7 +73,7 @@ class EventBroker:
         tasks += [asyncio.create_task(relay.run(stop)) for relay in self._relays]
         stopping = asyncio.create_task(stop.wait())
         try:
-            # A part ends only when told to, or by a mistake of ours: then all end, and loudly.
+            # A part ends only when told to; should one end otherwise, all end, and loudly.
             await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
             if stop.is_set():
                 await asyncio.wait(tasks, timeout=_STOP_SECONDS)

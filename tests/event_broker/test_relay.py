@@ -293,6 +293,26 @@ async def test_published_rows_are_pruned_after_their_time(
     assert [row[0] for row in await database.fetch("SELECT aggregate_id FROM outbox")] == [recent]
 
 
+async def test_a_mistake_of_ours_is_logged_whole_and_costs_time_only(
+    url: str, database: asyncpg.Connection, bus: RecordingBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    subject = new_id()
+    broken = True
+
+    def refuse(_: Event) -> bool:
+        if broken:
+            raise KeyError("a mistake")
+        return False
+
+    bus.refuse = refuse
+    async with relaying(url, bus):
+        await add(database, subject, 1)
+        await eventually(lambda: "publishing outbox row 1 failed" in caplog.text)
+        broken = False
+        await eventually(lambda: bus.versions(subject) == [1])
+    assert "Traceback" in caplog.text
+
+
 async def test_the_database_comes_back(postgres: TestPostgres, bus: RecordingBus) -> None:
     """The whole server stops and starts again under a relay."""
     with TestPostgres() as own:
