@@ -70,6 +70,11 @@ def _errors(document: DocumentNode, links: Links, words: Vocabulary) -> list[Gra
     executable = [d for d in document.definitions if isinstance(d, ExecutableDefinitionNode)]
     if executable:
         return [GraphQLError("A schema holds no operations or fragments.", executable)]
+    reserved = [d for d in document.definitions if isinstance(d, TypeDefinitionNode) and d.name.value.startswith("__")]
+    if reserved:
+        return [
+            GraphQLError(f'"{d.name.value}": names with two underscores are introspection\'s.', d) for d in reserved
+        ]
     try:
         whole = DocumentNode(definitions=tuple(_definitions(document, links, words)))
         errors = validate_sdl(whole, None, _RULES)

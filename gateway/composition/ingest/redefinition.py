@@ -6,6 +6,7 @@ from graphql import (
     DirectiveDefinitionNode,
     DocumentNode,
     InputValueDefinitionNode,
+    NamedTypeNode,
     NonNullTypeNode,
     ScalarTypeDefinitionNode,
     TypeDefinitionNode,
@@ -15,6 +16,8 @@ from graphql import (
 
 from gateway.composition.ingest.vocabulary import Vocabulary
 from gateway.composition.problem import Problem, place
+
+_BUILT_IN = frozenset({"Int", "Float", "String", "Boolean", "ID"})
 
 
 def invalid_redefinitions(document: DocumentNode, words: Vocabulary, subgraph: str) -> list[Problem]:
@@ -73,11 +76,14 @@ def _argument_differences(
 
 
 def _fits(found: TypeNode, expected: TypeNode, scalars: set[str]) -> bool:
-    """The same type, stricter about null if it likes; `String` may stand for the specification's scalars."""
+    """The same type, stricter about null if it likes."""
     has, wants = print_ast(found), print_ast(expected)
     if has == wants:
         return True
     if isinstance(found, NonNullTypeNode) and not isinstance(expected, NonNullTypeNode):
         return _fits(found.type, expected, scalars)
-    strings = (wants.replace(scalar, "String") for scalar in scalars if scalar in wants)
-    return any(has in (text, f"[{text}]", f"[{text}]!") for text in strings)
+    # the specification's scalars may be written as what any library has
+    base = expected
+    while not isinstance(base, NamedTypeNode):
+        base = base.type  # type: ignore[attr-defined]
+    return base.name.value in scalars and has.strip("[]!") in _BUILT_IN

@@ -92,7 +92,9 @@ def _run(schema: SubgraphSchema, type_: TypeDef, applied: Applied, prefix: str, 
         yield _problem(schema, applied, f"{prefix}_INVALID_FIELDS_TYPE", message)
         return
     try:
-        _walk(schema, type_, parse_field_set(text), prefix, external=False)
+        for fault in _walk(schema, type_, parse_field_set(text), prefix, external=False):
+            message = f'The "fields" of {name} on {where}, "{text}": {fault.message}'
+            yield _problem(schema, applied, fault.code, message)
     except FieldSetSyntaxError as error:
         message = f'The "fields" of {name} on {where}, "{text}", can\'t be read: {error}'
         yield _problem(schema, applied, f"{prefix}_INVALID_FIELDS", message)
@@ -101,14 +103,17 @@ def _run(schema: SubgraphSchema, type_: TypeDef, applied: Applied, prefix: str, 
         yield _problem(schema, applied, fault.code, message)
 
 
-def _walk(schema: SubgraphSchema, type_: TypeDef, node: SelectionSetNode, prefix: str, *, external: bool) -> None:
+def _walk(
+    schema: SubgraphSchema, type_: TypeDef, node: SelectionSetNode, prefix: str, *, external: bool
+) -> Iterator[_Fault]:
+    """Faults beside which the rest still makes sense; raises the first one beside which it doesn't."""
     for selection in node.selections:
         if selection.directives:
             for directive in selection.directives:
                 name = directive.name.value
                 if name not in _DIRECTIVES and name not in schema.directive_definitions:
                     raise _Fault(f"{prefix}_INVALID_FIELDS", f"there is no directive @{name}.")
-            raise _Fault(f"{prefix}_DIRECTIVE_IN_FIELDS_ARG", "directives aren't allowed here.")
+            yield _Fault(f"{prefix}_DIRECTIVE_IN_FIELDS_ARG", "directives aren't allowed here.")
         if isinstance(selection, FragmentSpreadNode):
             raise _Fault(f"{prefix}_INVALID_FIELDS", "named fragments aren't allowed here.")
         if isinstance(selection, InlineFragmentNode):
@@ -117,16 +122,18 @@ def _walk(schema: SubgraphSchema, type_: TypeDef, node: SelectionSetNode, prefix
             if target is None or not _overlap(schema, type_, target):
                 name = condition.name.value if condition else type_.name
                 raise _Fault(f"{prefix}_INVALID_FIELDS", f'"{name}" can\'t be where "{type_.name}" is.')
-            _walk(schema, target, selection.selection_set, prefix, external=external)
+            yield from _walk(schema, target, selection.selection_set, prefix, external=external)
         elif isinstance(selection, FieldNode):
-            _walk_field(schema, type_, selection, prefix, external=external)
+            yield from _walk_field(schema, type_, selection, prefix, external=external)
 
 
 def _overlap(schema: SubgraphSchema, one: TypeDef, other: TypeDef) -> bool:
     return one.name == other.name or bool(schema.possible_types(one.name) & schema.possible_types(other.name))
 
 
-def _walk_field(schema: SubgraphSchema, type_: TypeDef, node: FieldNode, prefix: str, *, external: bool) -> None:
+def _walk_field(
+    schema: SubgraphSchema, type_: TypeDef, node: FieldNode, prefix: str, *, external: bool
+) -> Iterator[_Fault]:
     name = node.name.value
     if node.alias is not None:
         raise _Fault(f"{prefix}_INVALID_FIELDS", f'an alias ("{node.alias.value}") isn\'t allowed here.')
@@ -149,22 +156,23 @@ def _walk_field(schema: SubgraphSchema, type_: TypeDef, node: FieldNode, prefix:
     target = schema.types.get(base_name(field.type))
     if prefix == "KEY":
         _check_key_field(type_, field, target)
-    here = external or _counts_as_external(schema, type_, field)
     if node.selection_set is not None:
         if target is None or target.kind in _LEAVES:
             raise _Fault(f"{prefix}_INVALID_FIELDS", f'"{type_.name}.{name}" has no fields to select.')
-        _walk(schema, target, node.selection_set, prefix, external=here)
+        here = external or _counts_as_external(schema, type_, field)
+        yield from _walk(schema, target, node.selection_set, prefix, external=here)
         return
     if target is not None and target.kind not in _LEAVES:
         raise _Fault(f"{prefix}_INVALID_FIELDS", f'"{type_.name}.{name}" needs a selection of its fields.')
-    if prefix != "KEY" and not here:
-        raise _Fault(
+    if prefix != "KEY" and not external and not schema.is_external(type_, field):
+        yield _Fault(
             f"{prefix}_FIELDS_MISSING_EXTERNAL",
             f'"{type_.name}.{name}" should not be here, as it is not @external: this subgraph resolves it itself.',
         )
 
 
 def _counts_as_external(schema: SubgraphSchema, type_: TypeDef, field: FieldDef) -> bool:
+    """What is below this field is another subgraph's; of an interface's field: in one of the implementations."""
     if type_.kind == "INTERFACE":
         return any(
             schema.is_external(found, found.fields[field.name])
