@@ -431,3 +431,26 @@ async def test_many_errors_times_many_places_are_bounded() -> None:
     result = await users(["1"] * 5_000, {"data": {"_entities": [{"name": None}]}, "errors": reported})
     assert len(result.errors) == 100
     assert result.extensions["errorsOmitted"] >= 20_000 * 5_000 - 100
+
+
+@pytest.mark.parametrize("delays", [(0.0, 0.02), (0.02, 0.0)])
+async def test_layers_are_in_plan_order_whoever_is_quick(delays: tuple[float, float]) -> None:
+    fetches = (entity_fetch(2, ("me",)), entity_fetch(3, ("me",), subgraph="c"))
+    plan = two_steps("{ me { __typename id } }", Parallel(fetches))
+    answers: dict[str, Any] = {
+        "a": {"data": {"me": user("1")}},
+        "b": Scripted([{"data": {"_entities": [{"name": "first"}]}}], delay=delays[0]),
+        "c": Scripted([{"data": {"_entities": [{"name": "second"}]}}], delay=delays[1]),
+    }
+    assert (await run(SDL, "{ me { name } }", plan, answers)).data == {"me": {"name": "first"}}
+
+
+async def test_a_value_wins_over_another_layers_null() -> None:
+    """A root field that subgraphs share: one may not know the object, or a field of it."""
+    fetches = (Fetch(1, "a", "{ me { name friend { name } } }"), Fetch(2, "b", "{ me { name friend { name } } }"))
+    answers: dict[str, Any] = {
+        "a": {"data": {"me": {"name": None, "friend": None}}},
+        "b": {"data": {"me": {"name": "Ann", "friend": {"name": "Bob"}}}},
+    }
+    result = await run(SDL, "{ me { name friend { name } } }", Plan("query", Parallel(fetches)), answers)
+    assert result.data == {"me": {"name": "Ann", "friend": {"name": "Bob"}}}
