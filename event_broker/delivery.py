@@ -46,26 +46,33 @@ class Deliveries:
                 try:
                     async with asyncio.timeout(self._retry.handler_timeout):
                         await self._handler(event)
-                except Exception as error:
-                    HANDLER_FAILURES.labels(self._queue).inc()
-                    last = attempt == self._retry.attempts
-                    log.log(
-                        logging.ERROR if last else logging.WARNING,
-                        "%s: handling %s of %s failed (attempt %d of %d): %s: %s",
-                        self._queue,
-                        event.type,
-                        event.subject,
-                        attempt,
-                        self._retry.attempts,
-                        type(error).__name__,
-                        error,
-                        exc_info=last,
-                    )
-                    if not last:
+                except (Exception, asyncio.CancelledError) as error:
+                    task = asyncio.current_task()
+                    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                        raise
+                    # A cancellation that nobody asked of us came from within the handler: it failed.
+                    self._log(event, attempt, error)
+                    if attempt < self._retry.attempts:
                         await asyncio.sleep(self._retry.delay(attempt))
                 else:
                     return True
         return False
+
+    def _log(self, event: Event, attempt: int, error: BaseException) -> None:
+        HANDLER_FAILURES.labels(self._queue).inc()
+        last = attempt == self._retry.attempts
+        log.log(
+            logging.ERROR if last else logging.WARNING,
+            "%s: handling %s of %s failed (attempt %d of %d): %s: %s",
+            self._queue,
+            event.type,
+            event.subject,
+            attempt,
+            self._retry.attempts,
+            type(error).__name__,
+            error,
+            exc_info=error if last else None,
+        )
 
     @asynccontextmanager
     async def _turn(self, subject: UUID) -> AsyncIterator[None]:

@@ -94,6 +94,20 @@ async def test_a_handler_that_fails_is_called_again(bus: Bus) -> None:
     assert calls == [event] * 3
 
 
+async def test_a_handler_cancelled_from_within_has_failed(bus: Bus) -> None:
+    calls = 0
+
+    async def handler(event: Event) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise asyncio.CancelledError
+
+    await bus.consume(queue_name(), ["instance.updated"], handler)
+    await bus.publish(make_event())
+    await eventually(lambda: calls == 2)
+
+
 async def test_poison_goes_to_the_dead_letters_and_holds_up_nobody(bus: Bus, request: pytest.FixtureRequest) -> None:
     queue = queue_name()
     attempts: list[Event] = []
