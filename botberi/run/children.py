@@ -63,7 +63,7 @@ async def _stop(name: str, process: asyncio.subprocess.Process, patience: float)
         try:
             await asyncio.wait_for(process.wait(), patience)
         except TimeoutError:
-            logger.warning("did not end within %.0f s of SIGTERM; killing it", patience, extra={"part": name})
+            logger.warning("did not end within %.1f s of SIGTERM; killing it", patience, extra={"part": name})
     # Its own children (a pool's processes) share its group, and may outlive a leader that was killed.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
