@@ -454,3 +454,16 @@ async def test_a_value_wins_over_another_layers_null() -> None:
     }
     result = await run(SDL, "{ me { name friend { name } } }", Plan("query", Parallel(fetches)), answers)
     assert result.data == {"me": {"name": "Ann", "friend": {"name": "Bob"}}}
+
+
+async def test_a_type_condition_of_a_path_leaves_others_out() -> None:
+    both = Representation(frozenset({"User", "Product"}), None, (KeyField("id", "id"),))
+    path: Path = ("things", EACH, TypeCondition(frozenset({"Product"})))
+    b = Scripted([{"data": {"_entities": [{"name": "pen"}]}}])
+    fetch = Fetch(2, "b", entity_fetch(2).operation, entities=(Entities((path,), (both,)),))
+    root = {"data": {"things": [user("1"), {"__typename": "Product", "id": "p"}, None, 5]}}
+    query = "{ things { ... on Product { name } } }"
+    result = await run(SDL, query, two_steps("{ things { __typename id } }", fetch), {"a": root, "b": b})
+    assert b.requests[0].variables["representations"] == [{"__typename": "Product", "id": "p"}]
+    assert result.data == {"things": [{}, {"name": "pen"}, None, None]}
+    assert errors_of(result) == [(["things", 3], INVALID)]

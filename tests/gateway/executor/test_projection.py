@@ -315,3 +315,9 @@ async def test_two_roots_lose_only_their_own() -> None:
     )
     assert result.data == {"int": None, "string": "s", "color": None}
     assert [(e.message, e.path) for e in result.errors] == [("down", ("int",)), ("down", ("color",))]
+
+
+async def test_an_error_above_explains_a_null_below() -> None:
+    result = await answer("{ user { age } }", {"user": {"age": None}}, errors=[{"message": "no", "path": ["user"]}])
+    assert result.data == {"user": None}
+    assert [e.message for e in result.errors] == ["no"]
