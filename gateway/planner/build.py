@@ -62,10 +62,12 @@ def _mutation(
         graphs = [resolver.graph for resolver in graph.resolvers(root, field.name)]
         if not graphs:
             raise PlanningError(f"No subgraph gives {root}.{field.name}")
-        if chunks and chunks[-1][0] in graphs:
+        # One that several subgraphs resolve stands alone, so that it is sure to be one request.
+        only = graphs[0] if len(graphs) == 1 else ""
+        if only and chunks and chunks[-1][0] == only:
             chunks[-1][1].append(field)
         else:
-            chunks.append((graphs[0], [field]))
+            chunks.append((only, [field]))
     nodes: list[PlanNode] = []
     for _, chunk in chunks:
         parts = search(graph, walker, lambda: (Position(root, frozenset((root,))), []), tuple(chunk))

@@ -106,6 +106,10 @@ class Chooser:
     def _place_all(self, position: Position, fields: tuple[Field, ...]) -> None:
         """Fields that cost nothing or have one way first: what they bring may serve the others."""
         later = []
+        if position.parent is None and position.type_name == self.graph.roots["mutation"]:
+            for one in fields:  # in the client's order: they change things
+                self.place(position, one, position.types)
+            return
         for one in sorted(fields, key=lambda f: len(f.conditions)) if any(f.conditions for f in fields) else fields:
             if not self._obvious(position, one):
                 later.append(one)
@@ -138,9 +142,12 @@ class Chooser:
             needs.update(self._know_types(position, types, one.conditions))
         remaining = types
         if one.type_name is None:
+            near = _near(position)
             for arrival in sorted(position.arrivals, key=_arrival_rank):
                 if not self._usable(arrival, position, one.conditions):
                     continue
+                if one.internal and arrival.part.level > near:
+                    break  # others wait for it: a new request may have it earlier
                 here = self.local(arrival, one) & remaining
                 if here:
                     self._add(arrival, one, here, needs)
@@ -201,11 +208,14 @@ class Chooser:
         # An interface's field, and not all objects are served alike: whoever gave the object has to lead to it. (Its parent's field asked of
         # another subgraph, for these types alone, would only fit a supergraph that doesn't satisfy the operation.)
         alone = one.types is None and types < position.types and self.graph.is_abstract(one.via)
-        settled = any(rate[0] == 0 and rate[-1] == 0 for rate, *_ in options)
+        near = _near(position)
+        settled = any(rate[0] == 0 and rate[-1] == 0 and rate[-2] <= near for rate, *_ in options)
         for resolver in () if settled else self.graph.resolvers(some, one.name):
             if allowed is not None and resolver.graph not in allowed:
                 continue
-            if any(a.graph == resolver.graph for _, _, a, _ in options if isinstance(a, Arrival)):
+            if any(
+                a.graph == resolver.graph and rate[-2] <= near for rate, _, a, _ in options if isinstance(a, Arrival)
+            ):
                 continue
             route = self._route_to(position, types, resolver, one, alone=alone)
             if route is not None:
@@ -449,9 +459,13 @@ class Chooser:
     ) -> Route | None:
         """The best way to have the objects of `types` at this position in `graph`."""
         options = []
+        near = _near(position)
         for arrival in position.arrivals:
             if arrival.graph == graph and types <= arrival.types and self._usable(arrival, position, conditions):
-                return Route(graph, arrival.part.level, (), arrival=arrival)
+                there = Route(graph, arrival.part.level, (), arrival=arrival)
+                if there.level <= near:
+                    return there
+                options.append(there)
         if position.parent is None:
             if position.type_name in self.graph.roots.values():
                 return Route(graph, 1, ((1, graph),), root=True)
@@ -466,7 +480,6 @@ class Chooser:
         if not options and position.type_name == self.graph.roots["query"] and position.arrivals:
             level = 1 + min(arrival.part.level for arrival in position.arrivals)
             options.append(Route(graph, level, ((level, graph),), root=True))
-        near = 1 + min((arrival.part.level for arrival in position.arrivals), default=0)
         if all(route.level > near for route in options):
             far = self._far_route(position, types, graph, conditions)
             if far is not None:
@@ -820,6 +833,11 @@ class Chooser:
 
 def _arrival_rank(arrival: Arrival) -> int:
     return arrival.part.level
+
+
+def _near(position: Position) -> int:
+    """The step at which a jump from what is here first arrives."""
+    return 1 + min((arrival.part.level for arrival in position.arrivals), default=0)
 
 
 def _conflicting(inputs: Iterable[KeySelection], more: Iterable[KeySelection]) -> bool:

@@ -257,3 +257,13 @@ def test_requests_of_differing_conditions_are_one(supergraph: Supergraph) -> Non
     assert last.only_if == ((("x", True),), (("y", False),))
     assert "@include(if: $x)" in last.operation
     assert "@skip(if: $y)" in last.operation
+
+
+def test_mutations_keep_their_order(supergraph: Supergraph) -> None:
+    plan = build_plan(
+        supergraph,
+        'mutation ($x: Boolean!) { a: start(name: "a") @include(if: $x) { id } b: start(name: "b") { id } c: stop(id: 1) @skip(if: $x) { id } }',
+    )
+    assert plan.fetch_count == 1
+    operation = next(fetches_of(plan.node)).operation
+    assert operation.index(" a:") < operation.index(" b:") < operation.index(" c:")
