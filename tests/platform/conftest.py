@@ -8,12 +8,11 @@ from tests.platform.clients import Client
 from tests.platform.running import RunningPlatform
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """All of these start a platform, or talk to one."""
-    for item in items:
-        if "/tests/platform/" in str(item.path):
-            item.add_marker(pytest.mark.platform)
-            item.add_marker(pytest.mark.timeout(300))
+    if "/tests/platform/" in str(item.path):
+        item.add_marker(pytest.mark.platform)
+        item.add_marker(pytest.mark.timeout(300))
 
 
 @pytest.fixture(scope="session")
