@@ -1,5 +1,6 @@
 """Subgraphs' SDLs -> a supergraph, or errors; hints in both cases."""
 
+import gc
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,12 +40,18 @@ def compose(subgraphs: Sequence[Subgraph]) -> Composition:
 
     A stage starts when the one before it found no error, and reports all of its own errors at once.
     """
+    # Millions of nodes are made and none is garbage: collecting takes a third of the time and finds nothing.
+    collecting = gc.isenabled()
+    gc.disable()
     try:
         return _compose(subgraphs)
     except (RecursionError, LimitExceeded) as error:
         reason = str(error) if isinstance(error, LimitExceeded) else "something in the subgraphs is nested too deep"
         logger.warning("composition gave up: %s", reason)
         return Composition(None, (Problem("COMPOSITION_LIMIT_EXCEEDED", f"Composition gave up: {reason}."),), ())
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _compose(subgraphs: Sequence[Subgraph]) -> Composition:

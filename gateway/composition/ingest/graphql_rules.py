@@ -161,17 +161,16 @@ def _value_errors(document: DocumentNode, schema: GraphQLSchema, words: Vocabula
                     yield GraphQLError(f'The default value of "{node.name.value}" is wrong: {text}.', node)
 
 
-def _walk(node: Node) -> Iterator[Node]:
-    stack: list[Node] = [node]
+def _walk(document: DocumentNode) -> Iterator[Node]:
+    """Directives, arguments and input fields, wherever they can stand."""
+    stack: list[Any] = list(document.definitions)
     while stack:
         current = stack.pop()
-        yield current
-        for key in current.keys:
-            value = getattr(current, key, None)
-            if isinstance(value, Node):
-                stack.append(value)
-            elif isinstance(value, list | tuple):
-                stack.extend(v for v in value if isinstance(v, Node))
+        yield from current.directives or () if hasattr(current, "directives") else ()
+        if isinstance(current, ast.InputValueDefinitionNode):
+            yield current
+        for key in ("fields", "arguments", "values"):
+            stack.extend(getattr(current, key, None) or ())
 
 
 def _is_field_set(type_: Any, words: Vocabulary) -> bool:

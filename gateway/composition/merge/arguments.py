@@ -91,12 +91,13 @@ def merge_input_value(
     """`prefix` is FIELD_ARGUMENT or FIELD/INPUT_FIELD, of which the error codes are made. None after an error."""
     merged = merge_input_types(state, [a.type for _, a in sources])
     at = [(s, a.node) for s, a in sources]
-    told = describe([(s.name, a.type) for s, a in sources])
+    varied = merged is None or any(not same(merged, a.type) for _, a in sources)
+    told = describe([(s.name, a.type) for s, a in sources]) if varied else ""
     if merged is None:
         code = "FIELD_ARGUMENT_TYPE_MISMATCH" if prefix == "FIELD_ARGUMENT" else "FIELD_TYPE_MISMATCH"
         state.error(code, f"The types of {what} don't fit together: {told}.", at)
         merged = sources[0][1].type
-    elif any(not same(merged, a.type) for _, a in sources):
+    elif varied:
         code = "ARGUMENT" if prefix == "FIELD_ARGUMENT" else "FIELD"
         state.hint(
             f"INCONSISTENT_BUT_COMPATIBLE_{code}_TYPE",

@@ -67,18 +67,19 @@ def merge_field(
 
 def _merge_type(state: MergeState, what: str, sources: Sequence[Source]) -> TypeNode:
     merged = merge_output_types(state, [f.type for _, _, f in sources])
-    told = describe([(s.name, f.type) for s, _, f in sources])
-    at = [(s, f.node) for s, _, f in sources]
-    if merged is None:
-        state.error("FIELD_TYPE_MISMATCH", f"The types of {what} don't fit together: {told}.", at)
-        merged = sources[0][2].type
-    elif any(not same(merged, f.type) for _, _, f in sources):
-        state.hint(
-            "INCONSISTENT_BUT_COMPATIBLE_FIELD_TYPE",
-            f"{what} has different types ({told}); the supergraph has {print_ast(merged)}.",
-            "INFO",
-            at,
-        )
+    if merged is None or any(not same(merged, f.type) for _, _, f in sources):
+        told = describe([(s.name, f.type) for s, _, f in sources])
+        at = [(s, f.node) for s, _, f in sources]
+        if merged is None:
+            state.error("FIELD_TYPE_MISMATCH", f"The types of {what} don't fit together: {told}.", at)
+            merged = sources[0][2].type
+        else:
+            state.hint(
+                "INCONSISTENT_BUT_COMPATIBLE_FIELD_TYPE",
+                f"{what} has different types ({told}); the supergraph has {print_ast(merged)}.",
+                "INFO",
+                at,
+            )
     state.used_as_output.add(base_name(merged))
     return merged
 
