@@ -3,5 +3,6 @@
 from gateway.composition.subgraph import Subgraph
 from gateway.composition.compose import Composition, compose
 from gateway.composition.problem import Level, Location, Problem
+from gateway.composition.report import render
 
-__all__ = ["Subgraph", "compose", "Composition", "Problem", "Location", "Level"]
+__all__ = ["Subgraph", "compose", "Composition", "Problem", "Location", "Level", "render"]

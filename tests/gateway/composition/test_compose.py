@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.composition import Location, Subgraph, compose
+from gateway.composition import Location, Subgraph, compose, render
 from gateway.supergraph import read_supergraph
 from gateway.supergraph.compare import differences
 from gateway.supergraph.print import print_supergraph
@@ -65,6 +65,16 @@ def test_errors_of_several_subgraphs_come_together() -> None:
     assert [(e.code, e.locations) for e in composition.errors] == [
         ("INVALID_GRAPHQL", (Location("broken", 3, 1),)),
         ("KEY_INVALID_FIELDS", (Location("wrong", 3, 8),)),
+    ]
+
+
+def test_rendered_error_shows_the_place() -> None:
+    wrong = Subgraph("wrong", fed("@key") + 'type Query { a: A }\ntype A @key(fields: "nope") { id: ID! }')
+    text = render(compose([wrong]).errors, [wrong])
+    assert text.splitlines()[1:] == [
+        "  --> wrong:3:8",
+        '   | type A @key(fields: "nope") { id: ID! }',
+        "   |        ^",
     ]
 
 
