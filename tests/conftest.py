@@ -2,25 +2,30 @@
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.postgres import TestPostgres
-from tests.support.rabbitmq import RabbitNode, installed
+# The gateway's tests run without SQLAlchemy, Alembic or a driver: they are imported when asked for.
+if TYPE_CHECKING:
+    from tests.support.postgres import TestPostgres
+    from tests.support.rabbitmq import RabbitNode
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[TestPostgres]:
+def postgres() -> "Iterator[TestPostgres]":
     """A Postgres server of this test process (with pytest-xdist: of this worker).
 
     BOTBERI_TEST_POSTGRES_URL (a superuser's URL) runs the tests on another server, of another version say.
     """
+    from tests.support.postgres import TestPostgres
+
     with TestPostgres(os.environ.get("BOTBERI_TEST_POSTGRES_URL")) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def user_database_url(postgres: TestPostgres) -> Iterator[str]:
+def user_database_url(postgres: "TestPostgres") -> Iterator[str]:
     """A fresh, migrated `user_psql` for this module."""
     name = postgres.migrated("user_psql")
     yield postgres.url(name)
@@ -28,7 +33,7 @@ def user_database_url(postgres: TestPostgres) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def shared_database_url(postgres: TestPostgres) -> Iterator[str]:
+def shared_database_url(postgres: "TestPostgres") -> Iterator[str]:
     """A fresh, migrated `shared_psql` for this module."""
     name = postgres.migrated("shared_psql")
     yield postgres.url(name)
@@ -36,8 +41,10 @@ def shared_database_url(postgres: TestPostgres) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def rabbit_node() -> Iterator[RabbitNode]:
+def rabbit_node() -> "Iterator[RabbitNode]":
     """A RabbitMQ node that a test may stop and start; it is up whenever a test begins."""
+    from tests.support.rabbitmq import RabbitNode, installed
+
     if not installed():
         pytest.skip("no RabbitMQ: set BOTBERI_TEST_AMQP_URL, or install Debian's rabbitmq-server")
     with RabbitNode() as node:
