@@ -357,7 +357,8 @@ class Chooser:
         static = arrival.selection.static
         if arrival.part.kind == "event":
             assert static is not None
-            return arrival.types if one.name in static.fields and not one.children else frozenset()
+            # An event has the key under its own names.
+            return arrival.types if one.name in static.fields and one.key == one.name else frozenset()
         if static is not None:
             found = self.graph.local_types(arrival.graph, static.name, one.name)
             if arrival.types is not found:

@@ -41,6 +41,11 @@ def event_start(supergraph: Supergraph, graph: QueryGraph, walker: Walker, field
     keys = _first_key(graph, type_name)
     version, until = values.get("version"), values.get("until")
     names = Names(walker.names)
+    for key in keys:
+        if names.key((field.key,), key, "") != key:
+            raise PlanningError(
+                f"In {field.name}, which events feed, {key!r} can't be an alias of another field than the key's"
+            )
     hidden: list[Field] = []
     wanted: dict[str, str] = {}
     for name in (version, until):

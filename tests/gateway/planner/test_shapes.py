@@ -267,3 +267,13 @@ def test_mutations_keep_their_order(supergraph: Supergraph) -> None:
     assert plan.fetch_count == 1
     operation = next(fetches_of(plan.node)).operation
     assert operation.index(" a:") < operation.index(" b:") < operation.index(" c:")
+
+
+def test_aliased_keys_of_events_are_fetched(supergraph: Supergraph) -> None:
+    plan = build_plan(supergraph, "subscription { jobUpdated(id: 1) { id key: id } }")
+    assert isinstance(plan.node, Subscription)
+    (fetch,) = fetches_of(plan.node.rest)
+    assert "key: id" in fetch.operation
+    assert "{ id " not in fetch.operation.replace("key: id", "")
+    with pytest.raises(PlanningError, match="can't be an alias"):
+        build_plan(supergraph, "subscription { jobUpdated(id: 1) { id: name } }")
