@@ -1,0 +1,42 @@
+"""The pages' operations are valid, their commands exist, their links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+from graphql import GraphQLSchema, parse, validate
+
+from botberi.cli import app
+from botberi.parts.subgraphs import NAMES, sdl_file
+from botberi.table import FIRST_QUERY
+from botberi.wiring.supergraph import read_sdl
+from gateway.composition import Subgraph, compose
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.fixture(scope="module")
+def schema() -> GraphQLSchema:
+    composition = compose([Subgraph(name=name, sdl=read_sdl(sdl_file(name)), url="") for name in NAMES])
+    assert composition.supergraph is not None, composition.errors
+    return composition.supergraph.api_schema
+
+
+def test_operations_to_paste_are_valid(schema: GraphQLSchema) -> None:
+    blocks = re.findall(r"```graphql\n(.*?)```", (ROOT / "docs/how-to/first-run.md").read_text(), re.DOTALL)
+    assert len(blocks) >= 6
+    for operation in [*blocks, FIRST_QUERY]:
+        assert validate(schema, parse(operation)) == [], operation
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_and_commands(page: Path) -> None:
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+        if not target.startswith(("http://", "https://", "mailto:")):
+            assert (page.parent / target).exists(), target
+    commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    for command in re.findall(r"`(?:\.venv/bin/)?botberi ([a-z]+)", text):
+        assert command in commands, command
