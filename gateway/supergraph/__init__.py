@@ -8,12 +8,12 @@ from gateway.supergraph.model import (
     JoinImplements,
     JoinMember,
     JoinType,
-    Supergraph,
+    SupergraphData,
     SupergraphField,
     SupergraphType,
     TypeKind,
 )
-from gateway.supergraph.read import read_supergraph
+from gateway.supergraph.supergraph import Supergraph, read_supergraph
 
 __all__ = [
     "EnumValue",
@@ -24,6 +24,7 @@ __all__ = [
     "JoinMember",
     "JoinType",
     "Supergraph",
+    "SupergraphData",
     "SupergraphField",
     "SupergraphType",
     "TypeKind",

@@ -1,4 +1,4 @@
-"""Supergraph -> the GraphQL schemas made from it: everything, and what clients see."""
+"""SupergraphData -> the GraphQL schemas made from it: everything, and what clients see."""
 
 from typing import Any
 
@@ -26,23 +26,23 @@ from graphql import (
     build_ast_schema,
 )
 
-from gateway.supergraph.model import Supergraph, SupergraphType
+from gateway.supergraph.model import SupergraphData, SupergraphType
 
 #: Directives of GraphQL itself that stay visible in the API schema.
 _KEPT = frozenset({"deprecated", "specifiedBy", "oneOf"})
 
 
-def full_schema(supergraph: Supergraph) -> GraphQLSchema:
+def full_schema(supergraph: SupergraphData) -> GraphQLSchema:
     """Everything, `@inaccessible` elements included."""
     return _build(supergraph, hide=False)
 
 
-def api_schema(supergraph: Supergraph) -> GraphQLSchema:
+def api_schema(supergraph: SupergraphData) -> GraphQLSchema:
     """Only what clients may see (federation specification, `@inaccessible`)."""
     return _build(supergraph, hide=True)
 
 
-def _build(supergraph: Supergraph, *, hide: bool) -> GraphQLSchema:
+def _build(supergraph: SupergraphData, *, hide: bool) -> GraphQLSchema:
     builder = _Builder(supergraph, hide)
     return build_ast_schema(DocumentNode(definitions=tuple(builder.definitions())), assume_valid=True)
 
@@ -64,7 +64,7 @@ def _description(text: str | None) -> StringValueNode | None:
 
 
 class _Builder:
-    def __init__(self, supergraph: Supergraph, hide: bool) -> None:
+    def __init__(self, supergraph: SupergraphData, hide: bool) -> None:
         self.supergraph = supergraph
         self.hide = hide
         self.hidden = {t.name for t in supergraph.types.values() if hide and _inaccessible(t.directives)}

@@ -16,14 +16,14 @@ from graphql import (
 
 from gateway.federation import normal_field_set
 from gateway.federation.directives import COMPOSED_BY_NAME
-from gateway.supergraph.model import EnumValue, InputField, JoinField, Supergraph, SupergraphField, SupergraphType
+from gateway.supergraph.model import EnumValue, InputField, JoinField, SupergraphData, SupergraphField, SupergraphType
 from gateway.supergraph.print import is_own_link
 
 #: Definitions that come with a linked specification whether or not a directive of it is applied.
 _OPTIONAL_PREFIXES = ("join__", "link__", "core__", "context__", "cost__", "requiresScopes__", "policy__")
 
 
-def differences(one: Supergraph, other: Supergraph, *, descriptions: bool = True) -> list[str]:
+def differences(one: SupergraphData, other: SupergraphData, *, descriptions: bool = True) -> list[str]:
     """Readable lines, `path: in one | in other`; empty where both mean the same."""
     return list(_compare("", _Normal(one, descriptions).supergraph(), _Normal(other, descriptions).supergraph()))
 
@@ -51,7 +51,7 @@ def _is_optional(name: str) -> bool:
 class _Normal:
     """A supergraph as nested dicts and frozensets in which equal means the same."""
 
-    def __init__(self, graph: Supergraph, descriptions: bool) -> None:
+    def __init__(self, graph: SupergraphData, descriptions: bool) -> None:
         self.graph = graph
         self.descriptions = descriptions
         self.names = {g.graph: g.name for g in graph.graphs.values()}

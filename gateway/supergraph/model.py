@@ -1,19 +1,17 @@
 """The supergraph as data: types and fields, and for each the subgraphs that have it (the join specification, v0.1 to v0.5).
 
 Types, arguments, default values and foreign directives are kept as graphql-core AST nodes, so that nothing is lost between reading and
-printing. Subgraphs are named by their `join__Graph` enum value (`graph`) throughout; `Supergraph.graphs` gives name and URL.
+printing. Subgraphs are named by their `join__Graph` enum value (`graph`) throughout; `SupergraphData.graphs` gives name and URL.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Literal, TypeAlias
 
 from graphql import (
     ConstDirectiveNode,
     DirectiveDefinitionNode,
     DocumentNode,
-    GraphQLSchema,
     InputValueDefinitionNode,
     TypeNode,
 )
@@ -132,7 +130,7 @@ class SupergraphType:
 
 
 @dataclass(frozen=True)
-class Supergraph:
+class SupergraphData:
     """Everything that the SDL says. `types` has the supergraph's own types only, none of the link and join machinery."""
 
     graphs: Mapping[str, Graph]
@@ -147,24 +145,3 @@ class Supergraph:
     description: str | None = None
     #: The document that was read, None for one made by composition.
     document: DocumentNode | None = field(default=None, repr=False, compare=False)
-
-    @classmethod
-    def from_sdl(cls, sdl: str) -> "Supergraph":
-        """Read supergraph SDL. Raises `gateway.errors.SupergraphError`."""
-        from gateway.supergraph.read import read_supergraph
-
-        return read_supergraph(sdl)
-
-    @cached_property
-    def schema(self) -> GraphQLSchema:
-        """All types, `@inaccessible` elements included, without machinery: what plans are made against."""
-        from gateway.supergraph.api import full_schema
-
-        return full_schema(self)
-
-    @cached_property
-    def api_schema(self) -> GraphQLSchema:
-        """What clients see: `schema` without `@inaccessible` elements."""
-        from gateway.supergraph.api import api_schema
-
-        return api_schema(self)

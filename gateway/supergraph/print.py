@@ -1,4 +1,4 @@
-"""Supergraph -> join-specification SDL, in one order that depends on nothing but the graph."""
+"""SupergraphData -> join-specification SDL, in one order that depends on nothing but the graph."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ from graphql.language.block_string import print_block_string
 
 from gateway.federation.versions import JOIN, LINK, FeatureUrl, Version
 from gateway.supergraph.machinery import LATEST_JOIN, WRITTEN_JOIN, machinery_directives, machinery_types
-from gateway.supergraph.model import InputField, JoinField, JoinType, Supergraph, SupergraphField, SupergraphType
+from gateway.supergraph.model import InputField, JoinField, JoinType, SupergraphData, SupergraphField, SupergraphType
 
 _KEYWORDS = {
     "OBJECT": "type",
@@ -20,7 +20,7 @@ _KEYWORDS = {
 }
 
 
-def print_supergraph(supergraph: Supergraph, join: Version = LATEST_JOIN) -> str:
+def print_supergraph(supergraph: SupergraphData, join: Version = LATEST_JOIN) -> str:
     """SDL that reads back to the same supergraph. Raises `ValueError` for a join version that isn't written."""
     if join not in WRITTEN_JOIN:
         written = ", ".join(str(v) for v in WRITTEN_JOIN)
@@ -38,7 +38,7 @@ def print_supergraph(supergraph: Supergraph, join: Version = LATEST_JOIN) -> str
     return "\n\n".join(parts) + "\n"
 
 
-def _schema(supergraph: Supergraph, join: Version) -> str:
+def _schema(supergraph: SupergraphData, join: Version) -> str:
     links = [f'@link(url: "{LINK}/v1.0")', f'@link(url: "{JOIN}/{join}", for: EXECUTION)']
     links += [print_ast(d) for d in supergraph.schema_directives if not is_own_link(d)]
     roots = [("query", supergraph.query), ("mutation", supergraph.mutation), ("subscription", supergraph.subscription)]
@@ -58,7 +58,7 @@ def is_own_link(directive: ConstDirectiveNode) -> bool:
     return False
 
 
-def _graph_enum(supergraph: Supergraph) -> str:
+def _graph_enum(supergraph: SupergraphData) -> str:
     lines = [
         f"  {g.graph} @join__graph(name: {_text(g.name)}, url: {_text(g.url)})" for g in supergraph.graphs.values()
     ]

@@ -1,7 +1,7 @@
-"""Supergraph SDL -> Supergraph."""
+"""Supergraph SDL -> supergraph data, of the class that is asked for."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from graphql import (
     ConstDirectiveNode,
@@ -31,7 +31,7 @@ from gateway.supergraph.model import (
     JoinImplements,
     JoinMember,
     JoinType,
-    Supergraph,
+    SupergraphData,
     SupergraphField,
     SupergraphType,
     TypeKind,
@@ -45,10 +45,12 @@ _KINDS: dict[type[TypeDefinitionNode], TypeKind] = {
     InputObjectTypeDefinitionNode: "INPUT_OBJECT",
     ScalarTypeDefinitionNode: "SCALAR",
 }
+#: The face of this package reads `Supergraph`s, which this module is below of.
+Read = TypeVar("Read", bound=SupergraphData)
 _MACHINERY = ("join__", "link__", "core__")
 
 
-def read_supergraph(sdl: str) -> Supergraph:
+def read_into(kind: type[Read], sdl: str) -> Read:
     """Read join specification v0.1 to v0.5. Raises `SupergraphError` where the text is not a supergraph."""
     try:
         document = parse(sdl)
@@ -84,7 +86,7 @@ def read_supergraph(sdl: str) -> Supergraph:
     query = root("query")
     if query is None:
         raise SupergraphError("The supergraph has no query root type.")
-    return Supergraph(
+    return kind(
         graphs=graphs,
         types=types,
         query=query,
