@@ -37,6 +37,7 @@ class Verifier:
         self._clock = clock
         self._known: OrderedDict[bytes, tuple[float, Caller | None]] = OrderedDict()
         self._asking: dict[bytes, asyncio.Task[Caller | None]] = {}
+        self._forgot_at = float("-inf")
 
     async def verify(self, credential: str, kind: Kind) -> Caller | None:
         """Who calls; None when the credential is unknown, ended or revoked. Raises `VerifierUnavailableError`."""
@@ -54,6 +55,14 @@ class Verifier:
             task.add_done_callback(lambda _: self._asking.pop(name, None))
         # One caller's leaving must not fail the others who wait for the same answer.
         return await asyncio.shield(task)
+
+    def forget(self, subject: str) -> None:
+        """Ask again about this account's credentials: it may just have ended one of them."""
+        self._forgot_at = self._clock()
+        for name in [
+            name for name, (_, caller) in self._known.items() if caller is not None and caller.subject == subject
+        ]:
+            del self._known[name]
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: object) -> AsyncIterator[None]:
@@ -84,6 +93,8 @@ class Verifier:
             caller = None
         else:
             raise VerifierUnavailableError(f"identity answered {status} to the question who calls")
+        if asked <= self._forgot_at:
+            return caller
         self._known[name] = (asked + _BELIEVED_FOR, caller)
         self._known.move_to_end(name)
         if len(self._known) > _MOST_CACHED:

@@ -40,7 +40,7 @@ class Gateway:
         self._event_source = event_source
         self._preparer = Preparer(self._limits)
         self._closing: set[asyncio.Task[None]] = set()
-        self._wrap: Callable[[str, SubgraphClient], SubgraphClient] | None = None
+        self._wraps: list[Callable[[str, SubgraphClient], SubgraphClient]] = []
 
     @classmethod
     def from_subgraphs(
@@ -85,13 +85,18 @@ class Gateway:
         return len(self._current.cache)
 
     def wrap_clients(self, wrap: Callable[[str, SubgraphClient], SubgraphClient]) -> None:
-        """Put something in front of every subgraph's client (`wrap(name, client)`), now and after each `replace`."""
-        self._wrap = wrap
+        """Put something in front of every subgraph's client (`wrap(name, client)`), now and after each `replace`.
+
+        A later call goes in front of an earlier one.
+        """
+        self._wraps.append(wrap)
         self._wrapped(self._current)
 
     def _wrapped(self, generation: Generation) -> Generation:
-        if self._wrap is not None:
-            generation.callers = {name: self._wrap(name, client) for name, client in generation.clients.items()}
+        callers = dict(generation.clients)
+        for wrap in self._wraps:
+            callers = {name: wrap(name, client) for name, client in callers.items()}
+        generation.callers = callers
         return generation
 
     async def prepare(self, query: str, operation_name: str | None = None) -> Prepared:

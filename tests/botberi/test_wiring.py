@@ -5,7 +5,7 @@ import base64
 import json
 import stat
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ from botberi.wiring import keys
 from botberi.wiring.assertion import ANONYMOUS, GATEWAY, AssertionSigner, Caller
 from botberi.wiring.auth import AssertionHeaders, PlatformAuthenticator
 from botberi.wiring.events import BusEventSource, source_event
+from botberi.wiring.forgetting import ForgettingClient
 from botberi.wiring.internal_call import InternalCallError
 from botberi.wiring.verifier import Verifier, VerifierUnavailableError
 from event_broker.memory import MemoryBus
 from gateway.errors import EventSourceError
 from gateway.transport.port import Credentials, Unauthenticated
+from gateway.upstream.port import SubgraphRequest, SubgraphResponse
 from shared_schema.contracts.assertion import HEADER, Assertion
 from shared_schema.contracts.events import Event, EventData
 from shared_schema.ids import to_global_id
@@ -159,6 +161,19 @@ class Identity:
         return None
 
 
+class Silent:
+    """A subgraph that has nothing to say."""
+
+    async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
+        return SubgraphResponse(data={})
+
+    def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        return None
+
+
 @pytest.fixture
 def identity() -> Identity:
     return Identity()
@@ -177,6 +192,23 @@ class TestVerifier:
         path, body, headers = identity.asked[0]
         assert (path, body) == ("/internal/verify", {"credential": "good", "kind": "bearer"})
         assert payload(headers[HEADER])["sub"] == "gateway"
+
+    async def test_what_an_account_just_changed_is_asked_again(self, ring: keys.KeyRing, identity: Identity) -> None:
+        clock = Clock()
+        signer = AssertionSigner(ring)
+        verifier = Verifier(identity, signer, clock=clock)
+        mine = await verifier.verify("good", "bearer")
+        assert mine is not None
+        clock.now += 0.1
+        client = ForgettingClient(Silent(), verifier)
+        headers = {HEADER: signer.sign(mine, "identity")}
+        await client.execute(SubgraphRequest("{ me { id } }", headers=headers))
+        await verifier.verify("good", "bearer")
+        assert len(identity.asked) == 1
+        await client.execute(SubgraphRequest("mutation { logout }", kind="mutation", headers=headers))
+        clock.now += 0.1
+        await verifier.verify("good", "bearer")
+        assert len(identity.asked) == 2
 
     async def test_a_cookie_is_no_bearer_token(self, ring: keys.KeyRing, identity: Identity) -> None:
         verifier = Verifier(identity, AssertionSigner(ring))
