@@ -8,8 +8,8 @@ from graphql import ConstDirectiveNode, FieldNode, print_ast, value_from_ast_unt
 
 from gateway.errors import PlanningError
 from gateway.plan import EventTrigger
-from gateway.planner.choose import Names
 from gateway.planner.fetch_graph import Arrival, Part, Position, Selection
+from gateway.planner.representations import Names
 from gateway.planner.tree import Field
 from gateway.planner.walk import Walker
 from gateway.query_graph import QueryGraph, SubgraphField, SubgraphType, parse_field_set

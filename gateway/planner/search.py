@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.planner.choose import Chooser, Outcome, Policy, Slot
+from gateway.planner.choose import Chooser
 from gateway.planner.estimate import Estimator
 from gateway.planner.fetch_graph import Item, Part, Position, Selection
 from gateway.planner.optimize import optimize
+from gateway.planner.policy import Outcome, Policy, Slot
 from gateway.planner.tree import Field
 from gateway.planner.walk import Walker
 from gateway.query_graph import QueryGraph

@@ -159,11 +159,12 @@ class QueryGraph:
                 found = frozenset(node.members)
             else:
                 if self._members is None:
-                    self._members = {}
+                    members: dict[str, list[str]] = {}
                     for other in self.types.values():
                         if other.kind == "OBJECT":
                             for interface in other.interfaces:
-                                self._members.setdefault(interface, []).append(other.name)
+                                members.setdefault(interface, []).append(other.name)
+                    self._members = members  # whole, as other threads may plan at the same time
                 found = frozenset(self._members.get(name, ()))
                 if not found and any(join.is_interface_object for join in node.joins):
                     # Nobody implements it, yet an `@interfaceObject` gives objects of it: of no other type than its own.

@@ -1,0 +1,105 @@
+"""Arrivals -> what they give right where they are: fields, for which types, under which conditions, of which type below."""
+
+from gateway.planner.fetch_graph import Arrival, Position
+from gateway.planner.tree import Conditions, Field
+from gateway.planner.walk import Walker
+from gateway.query_graph import QueryGraph, parse_field_set
+
+
+class Local:
+    """Questions about arrivals that need no search."""
+
+    def __init__(self, graph: QueryGraph, walker: Walker) -> None:
+        self.graph = graph
+        self.walker = walker
+
+    def types(self, arrival: Arrival, one: Field) -> frozenset[str]:
+        """The types for which the arrival's subgraph gives the field right here."""
+        static = arrival.selection.static
+        if arrival.part.kind == "event":
+            assert static is not None
+            # An event has the key under its own names.
+            return arrival.types if one.name in static.fields and one.key == one.name else frozenset()
+        if static is not None:
+            found = self.graph.local_types(arrival.graph, static.name, one.name)
+            if arrival.types is not found:
+                found = found & arrival.types
+        else:
+            found = frozenset(
+                name for name in arrival.types if name in self.graph.local_types(arrival.graph, name, one.name)
+            )
+        if arrival.provided and found != arrival.types:
+            for given in arrival.provided:
+                if given.name == one.name and given.arguments_text == one.arguments_text:
+                    found |= arrival.types if given.types is None else arrival.types & given.types
+        return found
+
+    def gives(self, arrival: Arrival, name: str) -> frozenset[str]:
+        """The types for which the arrival always gives this field of a key."""
+        if arrival.conditions:
+            return frozenset()
+        static = arrival.selection.static
+        if arrival.part.kind == "event":
+            assert static is not None
+            return arrival.types if name in static.fields else frozenset()
+        if static is not None:
+            found = self.graph.local_types(arrival.graph, static.name, name) & arrival.types
+        else:
+            found = frozenset(t for t in arrival.types if t in self.graph.local_types(arrival.graph, t, name))
+        for given in arrival.provided:
+            if given.name == name:
+                found |= arrival.types if given.types is None else arrival.types & given.types
+        return found
+
+    def usable(self, arrival: Arrival, position: Position, conditions: Conditions) -> bool:
+        """Whether the arrival is there whenever the field is wanted."""
+        return not arrival.conditions or arrival.conditions <= position.conditions.union(conditions)
+
+    def alike(self, types: frozenset[str], one: Field) -> list[frozenset[str]]:
+        if len(types) < 2:
+            return [types] if types else []
+        groups: dict[object, list[str]] = {}
+        for name in sorted(types):
+            groups.setdefault(self.graph.signature(name, one.name), []).append(name)
+        return [frozenset(names) for names in groups.values()]
+
+    def statics_below(self, arrival: Arrival, one: Field, types: frozenset[str]) -> dict[str, frozenset[str]]:
+        """The field's type in the subgraph, by the concrete types of its parent."""
+        static = arrival.selection.static
+        if static is not None and one.name in static.fields and (types == arrival.types or not static.is_abstract):
+            return {static.fields[one.name].type_name: types}
+        found: dict[str, frozenset[str]] = {}
+        for name in sorted(types):
+            own = self.graph.subgraph_type(arrival.graph, name)
+            if own is None or one.name not in own.fields:
+                # An entity of an `@interfaceObject`: the field is the interface's.
+                assert static is not None
+                below = static.fields[one.name].type_name
+            else:
+                below = own.fields[one.name].type_name
+            found[below] = found.get(below, frozenset()) | {name}
+        return found
+
+    def static_below(self, arrival: Arrival, one: Field, types: frozenset[str]) -> str | None:
+        return next(iter(self.statics_below(arrival, one, types)), None)
+
+    def provided(self, arrival: Arrival, one: Field) -> tuple[Field, ...]:
+        found = [below for given in arrival.provided if given.name == one.name for below in given.children]
+        static = arrival.selection.static
+        names = [static.name] if static is not None and one.name in static.fields else sorted(arrival.types)
+        for name in names:
+            own = self.graph.subgraph_type(arrival.graph, name)
+            text = own.fields[one.name].provides if own is not None and one.name in own.fields else None
+            if text and own is not None:
+                parent = own.fields[one.name].type_name
+                found += self.walker.fields(parent, [parse_field_set(text)], internal=True)
+        return tuple(found)
+
+
+def arrival_rank(arrival: Arrival) -> int:
+    return arrival.part.level
+
+
+def near_step(position: Position) -> int:
+    """The step at which a jump from what is here first arrives."""
+    return 1 + min((arrival.part.level for arrival in position.arrivals), default=0)

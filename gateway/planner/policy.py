@@ -1,0 +1,41 @@
+"""What the stages of choosing share: the policy of a run, a way to a subgraph, the outcome."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from gateway.planner.fetch_graph import Arrival, Part
+from gateway.query_graph import Entry
+
+#: A request of the plan: (step, subgraph).
+Slot: TypeAlias = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`steps`: routes within this many steps aren't rated by their step. `wanted`: requests that exist anyway. `banned`: not to be used."""
+
+    steps: int = 0
+    wanted: frozenset[Slot] = frozenset()
+    banned: frozenset[Slot] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A way to an arrival in `graph`; `added` are the requests that it adds."""
+
+    graph: str
+    level: int
+    added: tuple[Slot, ...]
+    arrival: Arrival | None = None
+    descend: "Route | None" = None
+    entry: Entry | None = None
+    root: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run gave. `forced` are the requests of fields for which there was one way only; `choices` counts the others."""
+
+    parts: list[Part]
+    forced: frozenset[Slot]
+    choices: int

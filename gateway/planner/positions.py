@@ -1,0 +1,63 @@
+"""Positions below fields, and descents to them."""
+
+from gateway.errors import PlanningError
+from gateway.planner.fetch_graph import Arrival, Position, Selection
+from gateway.planner.local import Local
+from gateway.planner.tree import Field
+from gateway.query_graph import QueryGraph
+
+
+class Positions:
+    """Makes each position once, and each arrival there once."""
+
+    def __init__(self, graph: QueryGraph, local: Local) -> None:
+        self.graph = graph
+        self.local = local
+
+    def existing(self, position: Position, one: Field, types: frozenset[str]) -> Position | None:
+        if one.type_name is None:
+            return None
+        for child in position.children.get((one.key, one.conditions), ()):
+            if types <= child.parent_types and any(
+                self.local.usable(arrival, child, one.conditions) for arrival in child.arrivals
+            ):
+                return child
+        return None
+
+    def child(self, position: Position, one: Field, types: frozenset[str], graph: str, static: str) -> Position:
+        siblings = position.children.setdefault((one.key, one.conditions), [])
+        for child in siblings:
+            if types == child.parent_types and child.type_name == one.type_name:
+                return child
+        assert one.type_name is not None
+        below = self.graph.subgraph_type(graph, static)
+        possible = self.graph.possible(one.type_name)
+        if below is not None and below.possible & possible:
+            possible = below.possible & possible
+        elif below is not None and below.possible:
+            possible = below.possible
+        child = Position(one.type_name, possible, position, one, types)
+        siblings.append(child)
+        return child
+
+    def descend(self, arrival: Arrival, one: Field, types: frozenset[str], static: str, child: Position) -> Arrival:
+        """Select a composite field in `arrival`: the arrival below it."""
+        selection = arrival.selection
+        conditions = one.conditions
+        item = selection.find(one, types, conditions)
+        if item is not None and item.child is not None:
+            for known in child.arrivals:
+                if known.selection is item.child:
+                    return known
+        below = self.graph.subgraph_type(arrival.graph, static)
+        if below is None:
+            raise PlanningError(f"Subgraph {arrival.graph} has no type {static}")
+        if item is None or item.child is None:
+            made = Selection(arrival.graph, below, below.possible)
+            # Also where the type is abstract to clients alone: the subgraph's field gives one of its types always.
+            made.typename = below.is_abstract or self.graph.is_abstract(child.type_name)
+            item = selection.add(one, types, conditions, made)
+        assert item.child is not None
+        new = Arrival(child, arrival.part, item.child, arrival.conditions, self.local.provided(arrival, one))
+        child.arrivals.append(new)
+        return new

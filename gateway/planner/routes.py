@@ -1,0 +1,210 @@
+"""A position and a subgraph -> the best `Route` there: an arrival, a descent from the parent, a jump by key, or further subgraphs in between."""
+
+from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
+
+from gateway.planner.fetch_graph import Position
+from gateway.planner.local import Local, near_step
+from gateway.planner.policy import Policy, Route, Slot
+from gateway.planner.tree import Conditions, Field
+from gateway.query_graph import Entry, KeyPart, QueryGraph, Resolver, key_parts
+
+
+class Routes:
+    """Looks only; `active` are the requests that exist (or are wanted anyway), `underway` and `requiring` what is being made."""
+
+    def __init__(self, graph: QueryGraph, local: Local, policy: Policy) -> None:
+        self.graph = graph
+        self.local = local
+        self.policy = policy
+        self.active: set[Slot] = set(policy.wanted)
+        self.underway: set[tuple[int, str, frozenset[str]]] = set()
+        self.requiring: set[tuple[int, str, frozenset[str]]] = set()
+
+    def rank(self, route: Route) -> tuple[int, int, int]:
+        new = sum(slot not in self.active for slot in route.added)
+        banned = sum(slot in self.policy.banned for slot in route.added)
+        return (banned + max(route.level - self.policy.steps, 0), new, route.level)
+
+    def to(
+        self, position: Position, types: frozenset[str], resolver: Resolver, one: Field, *, alone: bool = False
+    ) -> Route | None:
+        if resolver.field.requires:
+            mark = (id(position), f"{resolver.graph}.{one.name}", types)
+            if mark in self.requiring:
+                return None
+            return self.to_entity(position, types, resolver, one.conditions)
+        return self.reach(position, types, resolver.graph, one.conditions, alone=alone)
+
+    def reach(
+        self, position: Position, types: frozenset[str], graph: str, conditions: Conditions, *, alone: bool = False
+    ) -> Route | None:
+        """The best way to have the objects of `types` at this position in `graph`."""
+        options = []
+        near = near_step(position)
+        for arrival in position.arrivals:
+            if arrival.graph == graph and types <= arrival.types and self.local.usable(arrival, position, conditions):
+                there = Route(graph, arrival.part.level, (), arrival=arrival)
+                if there.level <= near:
+                    return there
+                options.append(there)
+        if position.parent is None:
+            if position.type_name in self.graph.roots.values():
+                return Route(graph, 1, ((1, graph),), root=True)
+        elif not alone:
+            above = self._above(position, types, graph)
+            if above is not None:
+                options.append(above)
+        for entry in self.entries(position, types, graph):
+            route = self.by_key(position, types, entry)
+            if route is not None:
+                options.append(route)
+        if not options and position.type_name == self.graph.roots["query"] and position.arrivals:
+            level = 1 + min(arrival.part.level for arrival in position.arrivals)
+            options.append(Route(graph, level, ((level, graph),), root=True))
+        if all(route.level > near for route in options):
+            far = self._far(position, types, graph, conditions)
+            if far is not None:
+                options.append(far)
+        if not options:
+            return None
+        return options[0] if len(options) == 1 else min(options, key=self.rank)
+
+    def to_entity(
+        self, position: Position, types: frozenset[str], resolver: Resolver, conditions: Conditions
+    ) -> Route | None:
+        """A jump by key, whoever is here already: representations carry what the field requires."""
+        routes = [
+            route
+            for entry in self.entries(position, types, resolver.graph)
+            if entry.type_name == resolver.type_name or self.graph.types[resolver.type_name].kind == "OBJECT"
+            for route in [self.by_key(position, types, entry)]
+            if route is not None
+        ]
+        if routes:
+            return min(routes, key=self.rank)
+        return self._far(position, types, resolver.graph, conditions)
+
+    def _above(self, position: Position, types: frozenset[str], graph: str) -> Route | None:
+        """Through the same field of the parent, in another subgraph."""
+        parent, one = position.parent, position.field
+        assert parent is not None
+        assert one is not None
+        if parent.parent is None and parent.type_name == self.graph.roots["mutation"]:
+            return None  # a mutation runs once
+        for name in position.parent_types:
+            resolver = next(
+                (r for r in self.graph.resolvers(name, one.name) if r.graph == graph and not r.field.requires), None
+            )
+            if resolver is None:
+                return None
+            below = self.graph.subgraph_type(graph, resolver.field.type_name)
+            if below is None or not types <= below.possible:
+                return None
+        above = self.reach(parent, position.parent_types, graph, one.conditions)
+        if above is None:
+            return None
+        return Route(graph, above.level, above.added, descend=above)
+
+    def entries(self, position: Position, types: frozenset[str], graph: str) -> Sequence[Entry]:
+        """Keys by which all of `types` enter `graph`. Objects of unknown type enter by their interface's key."""
+        if (id(position), graph, types) in self.underway:
+            return ()
+        if position.arrivals and not any(a.knows_type for a in position.arrivals):
+            static = position.arrivals[0].selection.static
+            assert static is not None
+            by_interface = self.graph.entries_into(static.name, graph)
+            target = self.graph.subgraph_type(graph, static.name)
+            if by_interface and target is not None and types <= target.possible:
+                return by_interface
+        return self.graph.entries_into(min(types), graph)
+
+    def by_key(self, position: Position, types: frozenset[str], entry: Entry) -> Route | None:
+        """What a jump by this key costs, None where no arrival here gives the key."""
+        level = 0
+        for part in key_parts(entry.key):
+            found = [
+                arrival.part.level + self._below_key(arrival.graph, types, part)
+                for arrival in position.arrivals
+                if types <= self.local.gives(arrival, part.name)
+            ]
+            if not found:
+                return None
+            level = max(level, min(found))
+        if not position.arrivals:
+            return None
+        level += 1
+        return Route(entry.graph, level, ((level, entry.graph),), entry=entry)
+
+    def _below_key(self, graph: str, types: frozenset[str], part: KeyPart) -> int:
+        """0 where `graph` has all below this field of a key, else the step that it takes at least to get the rest."""
+        return 0 if part.below is None or self.graph.has_below(graph, min(types), part) else 1
+
+    def _far(self, position: Position, types: frozenset[str], graph: str, conditions: Conditions) -> Route | None:
+        """Through further subgraphs, which give the keys that nobody here has: shortest way first (Dijkstra over subgraphs)."""
+        if not position.arrivals:
+            return None
+        some = min(types)
+        reached: dict[str, tuple[int, tuple[Slot, ...]]] = {}
+        # Arrivals that are there, and descents from the parent.
+        open_ways: list[tuple[int, int, str, int, tuple[Slot, ...], Entry | None]] = []
+        for arrival in position.arrivals:
+            if types <= arrival.types and self.local.usable(arrival, position, conditions):
+                heappush(open_ways, (arrival.part.level, 0, arrival.graph, len(open_ways), (), None))
+        if position.field is not None and position.parent is not None:
+            for resolver in self.graph.resolvers(min(position.parent_types), position.field.name):
+                if all(way[2] != resolver.graph for way in open_ways) and resolver.graph != graph:
+                    above = self._above(position, types, resolver.graph)
+                    if above is not None:
+                        heappush(
+                            open_ways,
+                            (above.level, len(above.added), resolver.graph, len(open_ways), above.added, None),
+                        )
+        count = len(open_ways)
+        while open_ways:
+            level, _, here, _, added, entry = heappop(open_ways)
+            if here in reached:
+                continue
+            reached[here] = (level, added)
+            if here == graph and entry is not None:
+                return Route(graph, level, added, entry=entry)
+            for other in self.graph.entries(some):
+                if other.graph in reached or (id(position), other.graph, types) in self.underway:
+                    continue
+                way = self._way_by_key(position, types, other, reached)
+                if way is not None:
+                    step, slots = way
+                    slots = (*slots, (step, other.graph))
+                    count += 1
+                    heappush(open_ways, (step, len(slots), other.graph, count, slots, other))
+        return None
+
+    def _way_by_key(
+        self,
+        position: Position,
+        types: frozenset[str],
+        entry: Entry,
+        reached: Mapping[str, tuple[int, tuple[Slot, ...]]],
+    ) -> tuple[int, tuple[Slot, ...]] | None:
+        """(step, requests so far) of a jump by this key from what is reached."""
+        level = 0
+        slots: dict[Slot, None] = {}
+        some = min(types)
+        for part in key_parts(entry.key):
+            best: tuple[int, int, tuple[Slot, ...]] | None = None
+            for arrival in position.arrivals:
+                if types <= self.local.gives(arrival, part.name):
+                    rank = (arrival.part.level + self._below_key(arrival.graph, types, part), 0)
+                    if best is None or rank < best[:2]:
+                        best = (*rank, ())
+            for resolver in self.graph.resolvers(some, part.name):
+                way = reached.get(resolver.graph)
+                if way is not None and not resolver.field.requires:
+                    rank = (way[0] + self._below_key(resolver.graph, types, part), len(way[1]))
+                    if best is None or rank < best[:2]:
+                        best = (*rank, way[1])
+            if best is None:
+                return None
+            level = max(level, best[0])
+            slots.update(dict.fromkeys(best[2]))
+        return level + 1, tuple(slots)
