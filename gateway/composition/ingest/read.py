@@ -47,11 +47,10 @@ def ingest(subgraph: Subgraph, graph: str) -> tuple[SubgraphSchema | None, list[
     defined = {d.name.value for d in document.definitions if isinstance(d, DirectiveDefinitionNode)}
     words = vocabulary(links, version, defined)
     problems = invalid_redefinitions(document, words, name)
-    roots, renames, clashes = _roots(document, name)
-    problems += clashes
+    problems = problems or invalid_graphql(document, links, words, name)
     if problems:
         return None, problems
-    problems = invalid_graphql(document, links, words, name)
+    roots, renames, problems = _roots(document, name)
     if problems:
         return None, problems
     return _build(subgraph, graph, document, links, version, words, roots, renames), []

@@ -87,7 +87,10 @@ def _drop_inactive_field_sets(schema: SubgraphSchema) -> None:
                     continue
                 target = type_ if applied.name == "requires" else schema.types.get(base_name(field.type))
                 text = applied.text("fields")
-                if target is None or text is None:
+                if target is None or target.kind in ("SCALAR", "ENUM"):
+                    field.directives.remove(applied)
+                    continue
+                if text is None:
                     continue
                 try:
                     selection = parse_field_set(text)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from graphql import print_ast
 
-from gateway.composition.merge.references import is_subtype
+from gateway.composition.merge.references import is_subtype, same
 from gateway.composition.merge.state import MergeState, Source
 from gateway.supergraph import SupergraphField
 
@@ -16,7 +16,7 @@ def check_external(state: MergeState, merged: SupergraphField, coordinate: str, 
             continue
         at = [(schema, field.node)]
         where = f'"{coordinate}" in "{schema.name}"'
-        if not is_subtype(state, merged.type, field.type):
+        if not same(merged.type, field.type):
             state.error(
                 "EXTERNAL_TYPE_MISMATCH",
                 f"{where} is @external of type {print_ast(field.type)}, but it is resolved as {print_ast(merged.type)}.",

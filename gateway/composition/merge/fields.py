@@ -1,6 +1,7 @@
 """One field of an object or interface in several subgraphs -> the field of the supergraph, with its joins."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from graphql import TypeNode, print_ast
 
@@ -112,7 +113,8 @@ def _joins(
                 context_arguments=context_arguments(schema, type_, field),
             )
         )
-    plain = all(join == JoinField(join.graph) for join in joins)
+    # an @override of what isn't there changes nothing
+    plain = all(replace(join, override=None) == JoinField(join.graph) for join in joins)
     having = {s.name for s, _ in owners}
     if coordinate.startswith("Query."):
         having = {s.name for s in state.schemas}  # each subgraph has a Query, if only for `_service`

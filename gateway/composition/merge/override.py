@@ -48,13 +48,6 @@ def read_overrides(state: MergeState, coordinate: str, sources: Sequence[Source]
                 "OVERRIDE_FROM_SELF_ERROR", f'"{coordinate}" in "{schema.name}" overrides its own subgraph.', at
             )
             continue
-        if label is not None and not (_LABEL.fullmatch(label) or _PERCENT.fullmatch(label)):
-            state.error(
-                "OVERRIDE_LABEL_INVALID",
-                f'The label "{label}" on "{coordinate}" in "{schema.name}" is neither percent(0 to 100) '
-                "nor a name (a letter, then letters, digits, and any of _ - : . /).",
-                at,
-            )
         if source not in names:
             state.hint(
                 "FROM_SUBGRAPH_DOES_NOT_EXIST",
@@ -62,6 +55,7 @@ def read_overrides(state: MergeState, coordinate: str, sources: Sequence[Source]
                 "WARN",
                 at,
             )
+            result.by[schema.name] = (source, None)
             continue
         if source not in here:
             state.hint(
@@ -70,7 +64,7 @@ def read_overrides(state: MergeState, coordinate: str, sources: Sequence[Source]
                 "INFO",
                 at,
             )
-            result.by[schema.name] = (source, label)
+            result.by[schema.name] = (source, None)
             continue
         other, other_type, other_field = here[source]
         if other.is_external(other_type, other_field):
@@ -80,7 +74,7 @@ def read_overrides(state: MergeState, coordinate: str, sources: Sequence[Source]
                 "INFO",
                 at,
             )
-            result.by[schema.name] = (source, label)
+            result.by[schema.name] = (source, None)
             continue
         _apply(state, coordinate, (schema, type_, found), here[source], applied, label, result)
     return result
@@ -113,6 +107,13 @@ def _apply(
             [(schema, applied.node), (other, other_field.node)],
         )
         return
+    if label is not None and not (_LABEL.fullmatch(label) or _PERCENT.fullmatch(label)):
+        state.error(
+            "OVERRIDE_LABEL_INVALID",
+            f'The label "{label}" on "{coordinate}" in "{schema.name}" is neither percent(0 to 100) '
+            "nor a name (a letter, then letters, digits, and any of _ - : . /).",
+            [(schema, applied.node)],
+        )
     result.by[schema.name] = (other.name, label)
     used = (other_type.name, other_field.name) in other.used
     if label is not None:

@@ -143,7 +143,7 @@ def _walk_field(
     if field is None:
         raise _Fault(f"{prefix}_INVALID_FIELDS", f'"{type_.name}" has no field "{name}".')
     if field.arguments and prefix != "REQUIRES":
-        raise _Fault(f"{prefix}_FIELDS_HAS_ARGS", f'"{type_.name}.{name}" takes arguments.')
+        yield _Fault(f"{prefix}_FIELDS_HAS_ARGS", f'"{type_.name}.{name}" takes arguments.')
     for argument in node.arguments or ():
         if argument.name.value not in field.arguments:
             message = f'"{type_.name}.{name}" has no argument "{argument.name.value}".'
