@@ -1,0 +1,1 @@
+"""Benchmarks and comparisons with peers; not part of any package that is shipped."""

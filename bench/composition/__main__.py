@@ -1,0 +1,60 @@
+"""`python -m bench.composition random|show|scale|plans`: the tables of docs/performance.md and composition-differences.md."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from bench.peers import PeersMissing
+
+app = typer.Typer(help="Composition beside the peers from npm.", no_args_is_help=True, add_completion=False)
+
+
+@app.command("random")
+def random_(
+    cases: Annotated[int, typer.Option(min=1, help="How many sets.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="The first set's seed; the others follow.")] = 1,
+    least: Annotated[float, typer.Option(help="Fail below this agreement.")] = 0.995,
+) -> None:
+    """Compose random subgraph sets with ours and both peers; print agreement, and each difference with its seed."""
+    from bench.composition.random_sets import Table, outcomes
+
+    table = Table()
+    for outcome in outcomes(seed, cases):
+        table.add(outcome)
+        if outcome.differences:
+            told = "; ".join(outcome.differences[:3])
+            print(f"seed {outcome.seed} {outcome.way}: {told} (guild: {outcome.peers['guild'].told()})", flush=True)
+    print("\n".join(table.lines()))
+    if table.share < least:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(seed: int) -> None:
+    """Print a set and what everyone says of it."""
+    from bench.composition.composers import Peers
+    from bench.composition.random_sets import judge, random_set
+
+    way, subgraphs = random_set(seed)
+    for subgraph in subgraphs:
+        print(f"# {subgraph.name}\n{subgraph.sdl}")
+    with Peers() as peers:
+        outcome = judge(seed, peers)
+    print(f"# broken by: {way}")
+    for name, verdict in {"ours": outcome.ours, **outcome.peers}.items():
+        print(f"\n{name}: {verdict.told()}", *verdict.messages, sep="\n  ")
+    print("\ndifferences", *outcome.differences, sep="\n  ")
+
+
+def main() -> None:
+    """Run a command; what is missing is told in one line."""
+    try:
+        app()
+    except PeersMissing as error:
+        print(f"bench: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()
