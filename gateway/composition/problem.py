@@ -45,8 +45,18 @@ def place(subgraph: str, node: Node | None) -> tuple[Location, ...]:
     """Where a node stands; nothing for a node that composition itself made."""
     if node is None or node.loc is None:
         return ()
-    found = get_location(node.loc.source, node.loc.start)
+    found = get_location(node.loc.source, anchor(node))
     return (Location(subgraph, found.line, found.column),)
+
+
+def anchor(node: Node) -> int:
+    """Offset of what is looked at first: past a description."""
+    assert node.loc is not None
+    description = getattr(node, "description", None)
+    if description is not None and description.loc is not None and description.loc.end_token.next is not None:
+        start: int = description.loc.end_token.next.start
+        return start
+    return node.loc.start
 
 
 def places(found: Iterable[tuple[str, Node | None]]) -> tuple[Location, ...]:

@@ -97,7 +97,8 @@ ERRORS: Final[Mapping[str, Meaning]] = {
         "Define the same values in every subgraph, or hide those that differ with @inaccessible.",
     ),
     "EXTENSION_WITH_NO_BASE": Meaning(
-        "A type is extended, but defined in no subgraph.", "Define the type in one subgraph (`type`, not `extend type`)."
+        "A type is extended, but defined in no subgraph.",
+        "Define the type in one subgraph (`type`, not `extend type`).",
     ),
     "EXTERNAL_ARGUMENT_DEFAULT_MISMATCH": Meaning(
         "An argument of an @external field has another default than where the field is resolved.",
@@ -113,7 +114,8 @@ ERRORS: Final[Mapping[str, Meaning]] = {
         "A field is @external and has a directive that only its resolver can use.", "Keep one of the two."
     ),
     "EXTERNAL_MISSING_ON_BASE": Meaning(
-        "A field is @external wherever it is declared.", "Resolve it in one subgraph: declare it there without @external."
+        "A field is @external wherever it is declared.",
+        "Resolve it in one subgraph: declare it there without @external.",
     ),
     "EXTERNAL_ON_INTERFACE": Meaning(
         "A field of an interface is @external.", "Mark the fields of the implementations instead."
@@ -188,7 +190,8 @@ ERRORS: Final[Mapping[str, Meaning]] = {
         "@listSize(sizedFields:) names a field that isn't there.", "Name fields of the type that the field gives."
     ),
     "LIST_SIZE_INVALID_SLICING_ARGUMENT": Meaning(
-        "@listSize(slicingArguments:) names an argument that isn't there, or no Int.", "Name Int arguments of the field."
+        "@listSize(slicingArguments:) names an argument that isn't there, or no Int.",
+        "Name Int arguments of the field.",
     ),
     "MERGED_DIRECTIVE_APPLICATION_ON_EXTERNAL": Meaning(
         "A directive that is merged is on an @external field, where it has no effect.",
@@ -210,7 +213,9 @@ ERRORS: Final[Mapping[str, Meaning]] = {
         "@override is on a field, or takes over one, that has @external, @requires or @provides.",
         "Remove the other directive first.",
     ),
-    "OVERRIDE_FROM_SELF_ERROR": Meaning("An @override names its own subgraph.", "Name the subgraph that it takes over."),
+    "OVERRIDE_FROM_SELF_ERROR": Meaning(
+        "An @override names its own subgraph.", "Name the subgraph that it takes over."
+    ),
     "OVERRIDE_LABEL_INVALID": Meaning(
         "The label of an @override is neither percent(0 to 100) nor a name.", 'Write label: "percent(10)" or a name.'
     ),
@@ -292,9 +297,6 @@ HINTS: Final[Mapping[str, Meaning]] = {
     ),
     "INCONSISTENT_ARGUMENT_PRESENCE": Meaning(
         "An optional argument isn't in all subgraphs, so clients won't have it.", "Declare it everywhere."
-    ),
-    "INCONSISTENT_BUT_COMPATIBLE_ARGUMENT_TYPE": Meaning(
-        "An argument is nullable in some subgraphs only; clients have to give it.", "Write the same type everywhere."
     ),
     "INCONSISTENT_BUT_COMPATIBLE_FIELD_TYPE": Meaning(
         "A field has types that differ but fit together; clients see the loosest.", "Write the same type everywhere."

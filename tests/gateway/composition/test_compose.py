@@ -71,10 +71,10 @@ def test_errors_of_several_subgraphs_come_together() -> None:
 def test_rendered_error_shows_the_place() -> None:
     wrong = Subgraph("wrong", fed("@key") + 'type Query { a: A }\ntype A @key(fields: "nope") { id: ID! }')
     text = render(compose([wrong]).errors, [wrong])
-    assert text.splitlines()[1:] == [
-        "  --> wrong:3:8",
-        '   | type A @key(fields: "nope") { id: ID! }',
-        "   |        ^",
+    assert text.splitlines()[2:5] == [
+        "     --> wrong:3:8",
+        '    3 | type A @key(fields: "nope") { id: ID! }',
+        "      |        ^^^^",
     ]
 
 
