@@ -53,7 +53,7 @@ def _note_context(schema: SubgraphSchema, text: str | None) -> None:
 
 
 def selected(schema: SubgraphSchema, type_: TypeDef, text: str | None) -> Iterator[tuple[TypeDef, FieldDef]]:
-    """Every field that a field set selects, with the type that has it; what can't be found is passed over.
+    """Every field that a field set selects, with the type that has it; nothing if a field isn't there.
 
     A field of an interface counts for the types that implement it as well.
     """
@@ -63,7 +63,14 @@ def selected(schema: SubgraphSchema, type_: TypeDef, text: str | None) -> Iterat
         selection = parse_field_set(text)
     except FieldSetSyntaxError:
         return
-    yield from _selected(schema, type_, selection)
+    try:
+        yield from list(_selected(schema, type_, selection))
+    except _UnknownField:
+        return
+
+
+class _UnknownField(Exception):
+    """The field set doesn't fit the types; a rule says so."""
 
 
 def _selected(schema: SubgraphSchema, type_: TypeDef, node: SelectionSetNode) -> Iterator[tuple[TypeDef, FieldDef]]:
@@ -76,7 +83,9 @@ def _selected(schema: SubgraphSchema, type_: TypeDef, node: SelectionSetNode) ->
         elif isinstance(selection, FieldNode):
             field = type_.fields.get(selection.name.value)
             if field is None:
-                continue
+                if selection.name.value == "__typename":
+                    continue
+                raise _UnknownField
             yield type_, field
             if type_.kind == "INTERFACE":
                 for name in schema.possible_types(type_.name):

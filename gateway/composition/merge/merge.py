@@ -36,6 +36,8 @@ def merge(schemas: Sequence[SubgraphSchema]) -> MergeResult:
     state = MergeState(schemas, plan_directives(schemas))
     state.problems += state.composed.problems
     state.hints += state.composed.hints
+    if any(p.code == "DIRECTIVE_COMPOSITION_ERROR" for p in state.problems):
+        return MergeResult(None, state, tuple(state.problems), tuple(state.hints))
     merged_kinds(state)
     types = _merge_types(state)
     if not any(s.query and s.types["Query"].fields for s in schemas if "Query" in s.types):

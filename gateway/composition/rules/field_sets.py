@@ -92,7 +92,7 @@ def _run(schema: SubgraphSchema, type_: TypeDef, applied: Applied, prefix: str, 
         yield _problem(schema, applied, f"{prefix}_INVALID_FIELDS_TYPE", message)
         return
     try:
-        for fault in _walk(schema, type_, parse_field_set(text), prefix, external=False):
+        for fault in list(_walk(schema, type_, parse_field_set(text), prefix, external=False)):
             message = f'The "fields" of {name} on {where}, "{text}": {fault.message}'
             yield _problem(schema, applied, fault.code, message)
     except FieldSetSyntaxError as error:
