@@ -6,11 +6,15 @@ within that second.
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Final
 
 from botberi.wiring.assertion import subject_of
 from botberi.wiring.verifier import Verifier
 from gateway.upstream.port import SubgraphClient, SubgraphRequest, SubgraphResponse
 from shared_schema.contracts.assertion import HEADER
+
+#: Headers of subgraph requests go by their lower-case names.
+_HEADER: Final = HEADER.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class ForgettingClient:
         finally:
             # Even when no answer came: the mutation may have happened.
             if request.kind == "mutation":
-                self.verifier.forget(subject_of(request.headers[HEADER]))
+                self.verifier.forget(subject_of(request.headers[_HEADER]))
 
     def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
         """See `SubgraphClient`."""

@@ -23,6 +23,7 @@ from botberi.wiring.internal_call import InternalCallError
 from botberi.wiring.verifier import Verifier, VerifierUnavailableError
 from event_broker.memory import MemoryBus
 from gateway.errors import EventSourceError
+from gateway.transport.identity import Identity as TransportIdentity
 from gateway.transport.port import Credentials, Unauthenticated
 from gateway.upstream.port import SubgraphRequest, SubgraphResponse
 from shared_schema.contracts.assertion import HEADER, Assertion
@@ -201,7 +202,9 @@ class TestVerifier:
         assert mine is not None
         clock.now += 0.1
         client = ForgettingClient(Silent(), verifier)
-        headers = {HEADER: signer.sign(mine, "identity")}
+        # As the gateway sends them: by lower-case name.
+        caller = TransportIdentity(None, AssertionHeaders(signer), (), {}).context(lambda: mine, {})
+        headers = caller.subgraph_headers("identity")
         await client.execute(SubgraphRequest("{ me { id } }", headers=headers))
         await verifier.verify("good", "bearer")
         assert len(identity.asked) == 1
