@@ -9,8 +9,20 @@ from shared_schema.settings import AmqpSettings, DatabaseSettings, LogSettings, 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
+_PROJECT = Path(__file__).parents[1]
 
-class GatewaySettings(StateSettings, AmqpSettings, LogSettings):
+
+def default_state_dir() -> Path:
+    """`.botberi` in the project, wherever the command is given; in the working folder where Botberi is installed as a wheel."""
+    return (_PROJECT if (_PROJECT / "pyproject.toml").is_file() else Path.cwd()) / ".botberi"
+
+
+class _State(StateSettings):
+    #: Where embedded parts keep data, credentials and keys. Unset: `.botberi` in the project.
+    state_dir: Path = Field(default_factory=default_state_dir)
+
+
+class GatewaySettings(_State, AmqpSettings, LogSettings):
     """What `botberi gateway` reads; `botberi up` reads it as well."""
 
     #: Where the gateway listens.
@@ -52,7 +64,7 @@ class UpSettings(GatewaySettings, DatabaseSettings):
     seed_accounts: bool = True
 
 
-class SeedSettings(StateSettings, DatabaseSettings, LogSettings):
+class SeedSettings(_State, DatabaseSettings, LogSettings):
     """What `botberi seed` reads."""
 
     #: Whether to make the development admin and user, whose passwords are kept in the state folder.

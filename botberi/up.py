@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import sys
@@ -40,6 +41,9 @@ async def up(settings: UpSettings, names: frozenset[str]) -> int:
             if started is None:
                 return 130
             supervisor, platform = started
+            # What the start made lives to the end: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
             _tell(settings, platform, supervisor, time.monotonic() - began)
             code = await until_stopped(supervisor, stop)
         logger.info("stopped")

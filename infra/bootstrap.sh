@@ -83,6 +83,9 @@ make_environment() {
     export UV_PYTHON_DOWNLOADS=never
     # Hard links into a cache on another file system fail with a warning a line; copying just works.
     export UV_LINK_MODE="${UV_LINK_MODE:-copy}"
+    # People see uv's progress, logs don't.
+    quiet=-q
+    [ ! -t 2 ] || quiet=
     rm -f .venv/.botberi-stamp
     if ! .venv/bin/python -c '' 2>/dev/null; then
         say "making .venv with $("$python" -V)"
@@ -91,7 +94,7 @@ make_environment() {
     fi
     say "installing the locked packages into .venv"
     # `managed = false` belongs to `uv run`; pip commands are told their environment outright.
-    "$uv" pip sync -q --python .venv/bin/python --require-hashes requirements.lock ||
+    "$uv" pip sync $quiet --python .venv/bin/python --require-hashes requirements.lock ||
         die "installing the locked packages failed (see above); run this again to retry"
     "$uv" pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e . ||
         die "installing the project into .venv failed (see above)"

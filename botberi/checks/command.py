@@ -31,7 +31,7 @@ def _everything() -> int:
         if not debian.has(what):
             outcomes.append(_say(_left_out(what, tests)))
     os.environ[plugin.LINES] = "\n".join(outcome.line() for outcome in outcomes)
-    code = _pytest(["-p", "botberi.checks.plugin", "-n", "2", "--dist", "loadgroup"])
+    code = _pytest(["-p", "botberi.checks.plugin", "-n", "2", "--no-loadscope-reorder"])
     return code or int(any(not outcome.ok and not outcome.skipped for outcome in outcomes))
 
 

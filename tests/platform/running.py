@@ -84,7 +84,9 @@ class RunningPlatform:
         state_dir: Path | None = None,
         command: Sequence[str] = (sys.executable, "-m", "botberi.cli", "up"),
         cwd: Path = ROOT,
+        default: bool = False,
     ) -> None:
+        """`default` leaves the state folder to the platform; `state_dir` says where that is."""
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         if state_dir is None:
             self._folder = tempfile.TemporaryDirectory(prefix="botberi-up-", dir="/tmp", ignore_cleanup_errors=True)
@@ -100,7 +102,7 @@ class RunningPlatform:
             *command,
             f"--port={self.port}",
             f"--postgres-port={self.postgres_port}",
-            f"--state-dir={self.state_dir}",
+            *([] if default else [f"--state-dir={self.state_dir}"]),
             *arguments,
         ]
         self._cwd = cwd

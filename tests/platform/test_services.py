@@ -1,5 +1,6 @@
 """Every part as a process of its own, configured by the environment alone, as compose.yaml starts them; on RabbitMQ."""
 
+import json
 import subprocess
 import sys
 import time
@@ -11,11 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.platform.clients import Client
-from tests.platform.running import ROOT, Output, clean_environment, free_ports
+from tests.platform.running import READY, ROOT, Output, RunningPlatform, clean_environment, free_ports
 from tests.platform.test_instances import TEXTS, start, watch
 from tests.support.postgres import TestPostgres
-
-pytestmark = pytest.mark.rabbitmq
 
 
 class Service:
@@ -102,9 +101,8 @@ def services(
         yield gateway_url, state, running
 
 
+@pytest.mark.rabbitmq
 async def test_a_run_through_services_of_their_own(services: tuple[str, Path, dict[str, Service]]) -> None:
-    import json
-
     url, state, _ = services
     kept = json.loads((state / "credentials.json").read_text())["user"]
     async with Client(f"{url}/graphql") as client:
@@ -114,6 +112,7 @@ async def test_a_run_through_services_of_their_own(services: tuple[str, Path, di
         assert events[-1]["agent"]["publisher"] == {"displayName": "Botberi"}
 
 
+@pytest.mark.rabbitmq
 async def test_subgraphs_believe_nobody_but_the_gateway(services: tuple[str, Path, dict[str, Service]]) -> None:
     _, _, running = services
     for name in ("identity", "catalog", "instance"):
@@ -124,6 +123,7 @@ async def test_subgraphs_believe_nobody_but_the_gateway(services: tuple[str, Pat
         assert answer["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED_GATEWAY"
 
 
+@pytest.mark.rabbitmq
 def test_healthy_is_what_containers_ask(services: tuple[str, Path, dict[str, Service]]) -> None:
     url, _, _ = services
     command = [sys.executable, "-m", "botberi.cli", "healthy"]
@@ -131,9 +131,36 @@ def test_healthy_is_what_containers_ask(services: tuple[str, Path, dict[str, Ser
     assert subprocess.run([*command, "http://127.0.0.1:1/health"], timeout=30, check=False).returncode == 1
 
 
+@pytest.mark.rabbitmq
 def test_each_stops_on_sigterm_with_status_zero(services: tuple[str, Path, dict[str, Service]]) -> None:
     _, _, running = services
     for name in ("worker", "dispatcher", "broker", "gateway", "instance", "catalog", "identity"):
         began = time.monotonic()
         assert running[name].stop() == 0, running[name].output.text
         assert time.monotonic() - began < 20, name
+
+
+async def test_some_parts_here_and_others_elsewhere(postgres: TestPostgres) -> None:
+    """`up --only gateway,instance`, with identity and catalog as services of their own."""
+    databases = {
+        "BOTBERI_USER_DATABASE_URL": postgres.url(postgres.create()),
+        "BOTBERI_SHARED_DATABASE_URL": postgres.url(postgres.create()),
+    }
+    ports = dict(zip(("identity", "catalog"), free_ports(2), strict=True))
+    urls = {f"BOTBERI_{name.upper()}_URL": f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    botberi("migrate", databases)
+    partly = RunningPlatform(environment=databases | urls, arguments=["--only=gateway,instance"])
+    verify = {"BOTBERI_ASSERTION_JWKS_URL": f"{partly.base}/.well-known/jwks.json"}
+    with ExitStack() as stack:
+        for name, port in ports.items():
+            environment = databases | verify | {"BOTBERI_PORT": str(port)}
+            stack.enter_context(service(name, environment, rf"{name}\s+ready"))
+        stack.enter_context(partly)
+        text = partly.output.text
+        assert "Postgres" not in text[text.index(READY) :], "no embedded server where others are named"
+        assert "without broker and dispatcher here, events go no further" in text
+        async with Client(partly.url) as client:
+            client.token = await client.sign_in(*partly.password("user"))
+            data = await client.ask("{ me { displayName instances { totalCount } } agents { totalCount } }")
+            assert data["me"] == {"displayName": "Development user", "instances": {"totalCount": 0}}
+            assert data["agents"]["totalCount"] >= 4
