@@ -43,7 +43,9 @@ def edit(source: SourceText, start: int, end: int, text: str) -> Edit:
     line, column = source.position(start)
     end_line, end_column = source.position(end)
     first = source.starts[line - 1]
-    last = source.starts[end_line] if end_line < len(source.starts) else len(source.sdl)
+    # A line that goes with its end is no change of the next one.
+    shown = source.position(max(start, end - 1))[0]
+    last = source.starts[shown] if shown < len(source.starts) else len(source.sdl)
     before = source.sdl[first:last].rstrip("\r\n")
     after = (source.sdl[first:start] + text + source.sdl[end:last]).rstrip("\r\n")
     return Edit(source.subgraph, source.file, start, end, line, column, end_line, end_column, text, before, after)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 from graphql import (
-    ConstDirectiveNode,
+    DirectiveNode,
     FieldDefinitionNode,
     InterfaceTypeDefinitionNode,
     ListValueNode,
@@ -62,7 +62,7 @@ def _remove(source: SourceText, node: Node) -> Edit:
 def remove_directive(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
     """The directive at the place is what is wrong."""
     for node in _at(source, at):
-        if isinstance(node, ConstDirectiveNode):
+        if isinstance(node, DirectiveNode):
             yield _remove(source, node)
             return
 
@@ -131,7 +131,7 @@ def _types(source: SourceText) -> Iterator[ObjectTypeDefinitionNode | InterfaceT
 
 def _fields_argument(source: SourceText, at: Location) -> Iterator[Node]:
     for node in _at(source, at):
-        if isinstance(node, ConstDirectiveNode):
+        if isinstance(node, DirectiveNode):
             for argument in node.arguments or ():
                 if argument.name.value == "fields" and argument.value.loc is not None:
                     yield argument.value
@@ -188,7 +188,7 @@ def missing_at(problem: Problem, at: Location, source: SourceText) -> Iterator[E
     if told is None:
         return
     for node in _at(source, at):
-        if isinstance(node, ConstDirectiveNode) and node.loc is not None:
+        if isinstance(node, DirectiveNode) and node.loc is not None:
             begin = source.sdl.find(f'"{told[1][1:]}"', node.loc.start, node.loc.end)
             if begin >= 0:
                 yield edit(source, begin, begin + len(told[1]) + 1, f'"{told[1]}"')
