@@ -92,7 +92,7 @@ def _ingest_all(subgraphs: Sequence[Subgraph]) -> tuple[list[SubgraphSchema], li
         if schema is not None:
             note_usage(schema)
             if schema.is_federation_2:
-                found = _check_subgraph(schema)
+                found = [*found, *_check_subgraph(schema)]
             schemas.append(schema)
         problems += found
     return schemas, problems

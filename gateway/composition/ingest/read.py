@@ -47,13 +47,13 @@ def ingest(subgraph: Subgraph, graph: str) -> tuple[SubgraphSchema | None, list[
     defined = {d.name.value for d in document.definitions if isinstance(d, DirectiveDefinitionNode)}
     words = vocabulary(links, version, defined)
     problems = invalid_redefinitions(document, words, name)
-    problems = problems or invalid_graphql(document, links, words, name)
-    if problems:
-        return None, problems
+    invalid = invalid_graphql(document, links, words, name)
+    if problems:  # what follows from a wrong definition isn't told, what is unknown without it is
+        return None, problems + [p for p in invalid if "Unknown directive" in p.message]
+    if invalid:
+        return None, invalid
     roots, renames, problems = _roots(document, name)
-    if problems:
-        return None, problems
-    return _build(subgraph, graph, document, links, version, words, roots, renames), []
+    return _build(subgraph, graph, document, links, version, words, roots, renames), problems
 
 
 def _version(links: Links, name: str) -> tuple[Version, list[Problem]]:
@@ -121,6 +121,7 @@ def _roots(document: DocumentNode, name: str) -> tuple[dict[str, str], dict[str,
                 "Only the root type may have this name: rename one of them."
             )
             problems.append(Problem(f"ROOT_{kind.upper()}_USED", message, place(name, types[default])))
+            continue
         renames[written] = default
     return roots, renames, problems
 

@@ -138,6 +138,9 @@ def _walk_field(
     if node.alias is not None:
         raise _Fault(f"{prefix}_INVALID_FIELDS", f'an alias ("{node.alias.value}") isn\'t allowed here.')
     if name == "__typename":
+        if prefix != "KEY" and not external:
+            message = f'"{type_.name}.__typename" should not be here: this subgraph resolves it itself.'
+            yield _Fault(f"{prefix}_FIELDS_MISSING_EXTERNAL", message)
         return
     field = type_.fields.get(name)
     if field is None:
