@@ -2,7 +2,8 @@
 
 from gateway.composition.subgraph import Subgraph
 from gateway.composition.compose import Composition, compose
+from gateway.composition.contract import contract
 from gateway.composition.problem import Level, Location, Problem
 from gateway.composition.report import render
 
-__all__ = ["Subgraph", "compose", "Composition", "Problem", "Location", "Level", "render"]
+__all__ = ["Subgraph", "compose", "Composition", "contract", "Problem", "Location", "Level", "render"]
