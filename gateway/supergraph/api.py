@@ -14,9 +14,11 @@ from graphql import (
     InputObjectTypeDefinitionNode,
     InputValueDefinitionNode,
     InterfaceTypeDefinitionNode,
+    ListValueNode,
     NamedTypeNode,
     NameNode,
     ObjectTypeDefinitionNode,
+    ObjectValueNode,
     OperationType,
     OperationTypeDefinitionNode,
     ScalarTypeDefinitionNode,
@@ -26,6 +28,7 @@ from graphql import (
     build_ast_schema,
 )
 
+from gateway.federation.versions import INACCESSIBLE, FeatureUrl
 from gateway.supergraph.model import SupergraphData, SupergraphType
 
 #: Directives of GraphQL itself that stay visible in the API schema.
@@ -47,8 +50,24 @@ def _build(supergraph: SupergraphData, *, hide: bool) -> GraphQLSchema:
     return build_ast_schema(DocumentNode(definitions=tuple(builder.definitions())), assume_valid=True)
 
 
-def _inaccessible(directives: tuple[ConstDirectiveNode, ...] | None) -> bool:
-    return any(d.name.value == "inaccessible" for d in directives or ())
+def inaccessible_name(supergraph: SupergraphData) -> str:
+    """What `@inaccessible` is called here: a `@link` may rename it, and it hides all the same."""
+    for node in supergraph.schema_directives:
+        values = {a.name.value: a.value for a in node.arguments or ()}
+        url = values.get("url", values.get("feature"))
+        feature = FeatureUrl.parse(url.value) if isinstance(url, StringValueNode) else None
+        if feature is None or feature.identity != INACCESSIBLE:
+            continue
+        imported = values.get("import")
+        for item in imported.values if isinstance(imported, ListValueNode) else ():
+            names = {f.name.value: f.value for f in item.fields} if isinstance(item, ObjectValueNode) else {}
+            alias = names.get("as")
+            if isinstance(alias, StringValueNode):
+                return alias.value.removeprefix("@")
+        namespace = values.get("as")
+        if isinstance(namespace, StringValueNode):
+            return namespace.value
+    return "inaccessible"
 
 
 def _name(value: str) -> NameNode:
@@ -67,7 +86,11 @@ class _Builder:
     def __init__(self, supergraph: SupergraphData, hide: bool) -> None:
         self.supergraph = supergraph
         self.hide = hide
-        self.hidden = {t.name for t in supergraph.types.values() if hide and _inaccessible(t.directives)}
+        self.hiding = inaccessible_name(supergraph)
+        self.hidden = {t.name for t in supergraph.types.values() if hide and self.is_inaccessible(t.directives)}
+
+    def is_inaccessible(self, directives: tuple[ConstDirectiveNode, ...] | None) -> bool:
+        return any(d.name.value == self.hiding for d in directives or ())
 
     def definitions(self) -> list[DefinitionNode]:
         graph = self.supergraph
@@ -105,7 +128,7 @@ class _Builder:
         )
 
     def argument(self, node: InputValueDefinitionNode) -> InputValueDefinitionNode | None:
-        if self.hide and (_inaccessible(node.directives) or _base_name(node.type) in self.hidden):
+        if self.hide and (self.is_inaccessible(node.directives) or _base_name(node.type) in self.hidden):
             return None
         return InputValueDefinitionNode(
             name=node.name,
@@ -139,7 +162,7 @@ class _Builder:
                             directives=self.kept(v.directives),
                         )
                         for v in node.values.values()
-                        if not (self.hide and _inaccessible(v.directives))
+                        if not (self.hide and self.is_inaccessible(v.directives))
                     ),
                     **common,
                 )
@@ -158,7 +181,7 @@ class _Builder:
                     directives=self.kept(f.directives),
                 )
                 for f in node.fields.values()
-                if not (self.hide and (_inaccessible(f.directives) or _base_name(f.type) in self.hidden))
+                if not (self.hide and (self.is_inaccessible(f.directives) or _base_name(f.type) in self.hidden))
             ),
             interfaces=interfaces,
             **common,
