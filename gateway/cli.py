@@ -1,18 +1,21 @@
-"""`python -m gateway`: serve · compose · plan. They need nothing but the gateway itself."""
+"""`python -m gateway`: serve · compose · check · contract · plan · inspect. They need nothing but the gateway itself."""
 
-import asyncio
 import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from gateway.commands.console import BAD_INPUT, INVALID_GRAPH, PORT_TAKEN, fail, read, run
+from gateway.commands.options import OF_OPERATION, FailOn, Filter, Format, Stage
+from gateway.commands.sources import Source, gather, listed
+
 # The engine is imported where it is used: `--help` and a mistyped option answer at once.
 if TYPE_CHECKING:
-    from gateway.engine import Gateway, SubgraphSource
+    from gateway.engine import Gateway
+    from gateway.supergraph import Supergraph
 
 app = typer.Typer(
     add_completion=False,
@@ -21,11 +24,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="A GraphQL federation gateway for any graph.",
 )
-
-#: Exit statuses, beside 0. 2 is also what typer itself says for wrong options.
-INVALID_GRAPH: Final = 1
-BAD_INPUT: Final = 2
-PORT_TAKEN: Final = 3
 
 
 class LogFormat(StrEnum):
@@ -43,8 +41,25 @@ SubgraphOption = Annotated[
         help="A running subgraph; its SDL is asked of it. With --supergraph: its address. Repeatable.",
     ),
 ]
-SubgraphsOption = Annotated[
-    Path | None, typer.Option(help="JSON file: a list of {name, url, sdl}; without sdl it is asked of the subgraph.")
+InputOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--input",
+        "--subgraphs",
+        help="List of {name, url, sdl | file} in JSON or YAML; without sdl or file it is asked of the subgraph. Repeatable.",
+    ),
+]
+FilesArgument = Annotated[list[Path] | None, typer.Argument(help="SDL files, named as their subgraphs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="File for the supergraph SDL.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="How problems are told.")]
+IncludeOption = Annotated[
+    list[str] | None, typer.Option("--include-tag", help="Keep what has this @tag alone. Repeatable.")
+]
+ExcludeOption = Annotated[list[str] | None, typer.Option("--exclude-tag", help="Hide what has this @tag. Repeatable.")]
+UnreachableOption = Annotated[bool, typer.Option(help="With tags: hide types that nothing leads to any more.")]
+NameOption = Annotated[
+    str | None, typer.Option("--operation", help="Name of the operation, where the document has several.")
 ]
 
 
@@ -57,7 +72,7 @@ def main() -> None:
 def serve(
     supergraph: SupergraphOption = None,
     subgraph: SubgraphOption = None,
-    subgraphs: SubgraphsOption = None,
+    subgraphs: InputOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes any free one.")] = 8080,
     path: Annotated[str, typer.Option(help="Where GraphQL and GraphiQL are.")] = "/graphql",
@@ -79,9 +94,9 @@ def serve(
     from gateway.transport.settings import TransportSettings
 
     if log_level.lower() not in ("debug", "info", "warning", "error"):
-        _fail(BAD_INPUT, f"--log-level {log_level!r} is none of debug, info, warning, error.")
+        fail(BAD_INPUT, f"--log-level {log_level!r} is none of debug, info, warning, error.")
     if not path.startswith("/"):
-        _fail(BAD_INPUT, f"--path {path!r} does not begin with a slash.")
+        fail(BAD_INPUT, f"--path {path!r} does not begin with a slash.")
     configure(log_format.value, log_level)
     defaults = TransportSettings()
     config = ServerConfig(
@@ -99,173 +114,162 @@ def serve(
     try:
         listener = bind(host, port)
     except PortTakenError as error:
-        _fail(PORT_TAKEN, str(error))
+        fail(PORT_TAKEN, str(error))
     with listener:
         gateway = _load(given)
-        _run(_serve(gateway, listener, config))
+        run(_serve(gateway, listener, config))
 
 
 @app.command()
 def compose(
+    files: FilesArgument = None,
     subgraph: SubgraphOption = None,
-    subgraphs: SubgraphsOption = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File for the supergraph SDL.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print {ok, supergraph, errors, hints} as JSON.")] = False,
+    subgraphs: InputOption = None,
+    output: OutputOption = None,
+    form: FormatOption = Format.TEXT,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Short for --format json: {ok, supergraph, errors, hints}.")
+    ] = False,
+    include_tag: IncludeOption = None,
+    exclude_tag: ExcludeOption = None,
+    hide_unreachable: UnreachableOption = False,
 ) -> None:
-    """Compose subgraphs to a supergraph. `--subgraph name=FILE` takes an SDL file as well as a URL."""
-    from gateway.composition import Subgraph
-    from gateway.composition import compose as compose_subgraphs
+    """Compose subgraphs to a supergraph. Exit code 0: composed; 1: errors; 2: the input can't be read."""
+    from gateway.commands.compose import compose as command
 
-    sources = _run(_sources(_one_of(None, subgraph, subgraphs)))
-    result = compose_subgraphs([Subgraph(name=n, sdl=s.sdl, url=s.url) for n, s in sources.items()])
-    if as_json:
-        answer = {
-            "ok": result.ok,
-            "supergraph": result.supergraph_sdl,
-            "errors": [problem.as_dict() for problem in result.errors],
-            "hints": [problem.as_dict() for problem in result.hints],
-        }
-        typer.echo(json.dumps(answer, indent=2))
-    else:
-        for problem in (*result.hints, *result.errors):
-            typer.echo(describe_problem(problem), err=True)
-    if not result.ok:
-        if not as_json:
-            typer.echo(f"The subgraphs do not compose: {len(result.errors)} errors.", err=True)
-        raise typer.Exit(INVALID_GRAPH)
-    if output is not None:
-        try:
-            output.write_text(result.supergraph_sdl or "", "utf-8")
-        except OSError as error:
-            _fail(BAD_INPUT, f"{output} can't be written: {error.strerror}.")
-    elif not as_json:
-        typer.echo(result.supergraph_sdl)
+    sources = _sources(subgraph, subgraphs, files)
+    filters = Filter(include_tag or (), exclude_tag or (), hide_unreachable)
+    command(sources, filters, Format.JSON if as_json else form, output)
+
+
+@app.command()
+def contract(
+    supergraph: Annotated[Path, typer.Argument(help="Supergraph SDL; - reads standard input.")],
+    output: OutputOption = None,
+    form: FormatOption = Format.TEXT,
+    include_tag: IncludeOption = None,
+    exclude_tag: ExcludeOption = None,
+    hide_unreachable: UnreachableOption = False,
+) -> None:
+    """Make the variant of a supergraph that clients with these tags see."""
+    from gateway.commands.compose import contract_of
+
+    filters = Filter(include_tag or (), exclude_tag or (), hide_unreachable)
+    if not filters:
+        fail(BAD_INPUT, "Give --include-tag, --exclude-tag or --hide-unreachable.")
+    contract_of(supergraph, filters, form, output)
+
+
+@app.command()
+def check(
+    old: Annotated[Path, typer.Argument(help="Supergraph SDL, list of subgraphs, or folder of their SDL files.")],
+    new: Annotated[Path, typer.Argument(help="The same of what is to come.")],
+    as_json: JsonOption = False,
+    fail_on: Annotated[FailOn, typer.Option(help="Mildest class of changes that gives exit code 1.")] = FailOn.BREAKING,
+) -> None:
+    """Tell what a change of the graph means for its clients: breaking, dangerous, safe."""
+    from gateway.commands.check import check as command
+
+    command(old, new, as_json, fail_on)
 
 
 @app.command()
 def plan(
     supergraph: Annotated[Path, typer.Option(help="Supergraph SDL.")],
     query: Annotated[Path, typer.Option(help="File with the GraphQL document; - reads standard input.")],
-    operation: Annotated[str | None, typer.Option(help="Name of the operation, where there are several.")] = None,
+    operation: NameOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Apollo's query-plan JSON.")] = False,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="A flowchart for Mermaid.")] = False,
 ) -> None:
     """Show how an operation would be fetched."""
-    from gateway.errors import GatewayError, RequestError
+    from gateway.errors import GatewayError
     from gateway.operation import prepare
     from gateway.planner import build_plan
-    from gateway.supergraph import Supergraph
 
     try:
-        graph = Supergraph.from_sdl(_read(supergraph))
-        text = sys.stdin.read() if str(query) == "-" else _read(query)
-        made = build_plan(graph, prepare(graph.api_schema, text, operation))
-    except RequestError as error:
-        _fail(INVALID_GRAPH, "\n".join(f"{entry.code}: {entry.message}" for entry in error.errors))
+        graph = _supergraph(supergraph)
+        made = build_plan(graph, prepare(graph.api_schema, read(query), operation))
     except GatewayError as error:
-        _fail(INVALID_GRAPH, f"{error.code}: {error.message}")
+        _refuse(error)
     typer.echo(json.dumps(made.to_json(), indent=2) if as_json else made.to_mermaid() if mermaid else str(made))
 
 
-def describe_problem(problem: Any) -> str:
-    """An error or hint of composition with its places, on one line each."""
-    places = ", ".join(f"{at.subgraph}:{at.line}:{at.column}" for at in problem.locations)
-    return f"{problem.level} {problem.code}: {problem.message}{f' ({places})' if places else ''}"
+@app.command()
+def inspect(
+    stage: Annotated[Stage, typer.Argument(help="What to look at.")],
+    files: Annotated[list[Path] | None, typer.Argument(help="Subgraphs' SDL files, in place of a supergraph.")] = None,
+    supergraph: SupergraphOption = None,
+    subgraph: SubgraphOption = None,
+    subgraphs: InputOption = None,
+    query: Annotated[Path | None, typer.Option(help="File with the GraphQL document; - reads standard input.")] = None,
+    operation: NameOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one stage: the supergraph, its query graph, an operation as planned, its fetches, its plan."""
+    from gateway.commands.compose import composed
+    from gateway.commands.inspect import inspect as data
+    from gateway.commands.inspect import told
+    from gateway.errors import GatewayError
+
+    if stage in OF_OPERATION and query is None:
+        fail(BAD_INPUT, f"inspect {stage} needs --query FILE.")
+    graph = _supergraph(supergraph) if supergraph is not None else composed(_sources(subgraph, subgraphs, files))
+    text = read(query) if query is not None and stage in OF_OPERATION else None
+    try:
+        if as_json:
+            typer.echo(json.dumps(data(stage, graph, text, operation), indent=2))
+        else:
+            typer.echo(told(stage, graph, text, operation))
+    except GatewayError as error:
+        _refuse(error)
 
 
-Given = tuple[Path | None, Sequence[str], Path | None]
+def _supergraph(path: Path) -> "Supergraph":
+    from gateway.commands.compose import load_supergraph
+
+    return load_supergraph(path)
 
 
-def _one_of(supergraph: Path | None, subgraph: Sequence[str] | None, subgraphs: Path | None) -> Given:
-    if sum((supergraph is not None, bool(subgraph) and supergraph is None, subgraphs is not None)) != 1:
-        _fail(BAD_INPUT, "Give one of --supergraph FILE, --subgraph NAME=URL (repeatable), --subgraphs FILE.json.")
-    return supergraph, subgraph or (), subgraphs
+def _refuse(error: Any) -> NoReturn:
+    """A `GatewayError` in words: all of a request's errors."""
+    entries = getattr(error, "errors", ())
+    fail(INVALID_GRAPH, "\n".join(f"{e.code}: {e.message}" for e in entries) or f"{error.code}: {error.message}")
+
+
+def _sources(
+    subgraph: Sequence[str] | None, subgraphs: Sequence[Path] | None, files: Sequence[Path] | None
+) -> list[Source]:
+    if not (subgraph or subgraphs or files):
+        fail(BAD_INPUT, "Give SDL files, --subgraph NAME=URL (repeatable), or --input FILE (a list in JSON or YAML).")
+    return gather(subgraph or (), subgraphs or (), files or ())
+
+
+Given = tuple[Path | None, Sequence[str], Sequence[Path]]
+
+
+def _one_of(supergraph: Path | None, subgraph: Sequence[str] | None, subgraphs: Sequence[Path] | None) -> Given:
+    if sum((supergraph is not None, bool(subgraph) and supergraph is None, bool(subgraphs))) != 1:
+        fail(BAD_INPUT, "Give one of --supergraph FILE, --subgraph NAME=URL (repeatable), --subgraphs FILE.json.")
+    return supergraph, subgraph or (), subgraphs or ()
 
 
 def _load(given: Given) -> "Gateway":
-    from gateway.engine import CompositionError, Gateway
+    from gateway.engine import CompositionError, Gateway, SubgraphSource
     from gateway.errors import GatewayError
 
+    supergraph, pairs, lists = given
     try:
-        if given[0] is not None:
-            addresses = {name: url for name, url, _ in _entries((None, given[1], None)) if url is not None}
-            return Gateway.from_supergraph(_read(given[0]), addresses)
-        return Gateway.from_subgraphs(_run(_sources(given)))
+        if supergraph is not None:
+            addresses = {source.name: source.url for source in listed(pairs) if source.url is not None}
+            return Gateway.from_supergraph(read(supergraph), addresses)
+        sources = gather(pairs, lists)
+        return Gateway.from_subgraphs({s.name: SubgraphSource(s.sdl or "", url=s.url) for s in sources})
     except CompositionError as error:
-        lines = "\n".join(describe_problem(problem) for problem in error.errors)
-        _fail(INVALID_GRAPH, f"The subgraphs do not compose:\n{lines}")
+        from gateway.commands.compose import report, subgraphs_of
+
+        fail(INVALID_GRAPH, f"The subgraphs do not compose:\n{report(error.errors, sources, subgraphs_of(sources))}")
     except GatewayError as error:
-        _fail(INVALID_GRAPH, f"{error.code}: {error.message}")
-
-
-async def _sources(given: Given) -> "dict[str, SubgraphSource]":
-    from gateway.engine import SubgraphSource, fetch_sdl
-    from gateway.errors import GatewayError
-    from gateway.upstream import HttpClient
-
-    wanted = _entries(given)
-
-    async def complete(name: str, url: str | None, sdl: str | None) -> tuple[str, SubgraphSource]:
-        if sdl is None:
-            assert url is not None
-            client = HttpClient(name, url)
-            try:
-                sdl = await fetch_sdl(name, client)
-            finally:
-                await client.aclose()
-        return name, SubgraphSource(sdl, url=url)
-
-    try:
-        return dict(await asyncio.gather(*(complete(*entry) for entry in wanted)))
-    except GatewayError as error:
-        _fail(INVALID_GRAPH, f"{error.code}: {error.message}")
-
-
-def _entries(given: Given) -> list[tuple[str, str | None, str | None]]:
-    _, pairs, file = given
-    found: list[tuple[str, str | None, str | None]] = []
-    for pair in pairs:
-        name, separator, place = pair.partition("=")
-        if not separator or not name or not place:
-            _fail(BAD_INPUT, f"--subgraph {pair!r} is not NAME=URL.")
-        if place.startswith(("http://", "https://")):
-            found.append((name, place, None))
-        else:
-            found.append((name, None, _read(Path(place))))
-    if file is not None:
-        found += [_entry(file, index, entry) for index, entry in enumerate(_list_in(file))]
-    names = [name for name, _, _ in found]
-    if len(set(names)) != len(names):
-        _fail(BAD_INPUT, "Two subgraphs have the same name.")
-    return found
-
-
-def _list_in(file: Path) -> list[Any]:
-    try:
-        parsed = json.loads(_read(file))
-    except ValueError as error:
-        _fail(BAD_INPUT, f"{file} is not valid JSON: {error}.")
-    if not isinstance(parsed, list) or not parsed:
-        _fail(BAD_INPUT, f"{file} is not a list of {{name, url, sdl}}.")
-    return parsed
-
-
-def _entry(file: Path, index: int, entry: Any) -> tuple[str, str | None, str | None]:
-    fields: Mapping[str, Any] = entry if isinstance(entry, dict) else {}
-    name, url, sdl = fields.get("name"), fields.get("url"), fields.get("sdl")
-    texts = (isinstance(url, str) or url is None) and (isinstance(sdl, str) or sdl is None)
-    if not isinstance(name, str) or not name or not texts or (url is None and sdl is None):
-        _fail(BAD_INPUT, f"{file}: entry {index} needs a name, a url, and may have an sdl, all strings.")
-    return name, url, sdl
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except OSError as error:
-        _fail(BAD_INPUT, f"{path} can't be read: {error.strerror}.")
-    except UnicodeDecodeError:
-        _fail(BAD_INPUT, f"{path} is not UTF-8 text.")
+        fail(INVALID_GRAPH, f"{error.code}: {error.message}")
 
 
 async def _serve(gateway: "Gateway", listener: Any, config: Any) -> None:
@@ -276,16 +280,3 @@ async def _serve(gateway: "Gateway", listener: Any, config: Any) -> None:
     shown = f"[{host}]" if ":" in host else host
     typer.echo(f"The gateway serves http://{shown}:{port}{config.path}", err=True)
     await serve_app(create_app(gateway, config), listener, config)
-
-
-def _run(work: Any) -> Any:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(work)
-
-
-def _fail(status: int, message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(status)

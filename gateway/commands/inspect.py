@@ -1,0 +1,208 @@
+"""`inspect` and `plan`: each stage from a supergraph and an operation to its plan -> text, or plain data for JSON."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from graphql import print_ast
+
+from gateway.commands.options import Stage
+from gateway.operation import Operation, prepare
+from gateway.plan import Condition, EventTrigger, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
+from gateway.plan.text import path_text
+from gateway.planner import build_plan
+from gateway.planner.tree import Field
+from gateway.planner.walk import Walker
+from gateway.query_graph import query_graph
+from gateway.supergraph import Supergraph
+
+
+def inspect(stage: Stage, supergraph: Supergraph, query: str | None = None, operation_name: str | None = None) -> Any:
+    """Plain data: dictionaries, lists, texts. Raises `GatewayError` for an operation that isn't valid or can't be planned."""
+    if stage is Stage.SUPERGRAPH:
+        return _supergraph(supergraph)
+    if stage is Stage.GRAPH:
+        return _graph(supergraph)
+    assert query is not None
+    operation = prepare(supergraph.api_schema, query, operation_name)
+    if stage is Stage.OPERATION:
+        return _operation(supergraph, operation)
+    plan = build_plan(supergraph, operation)
+    return _fetches(plan) if stage is Stage.FETCHES else plan.to_json()
+
+
+def told(stage: Stage, supergraph: Supergraph, query: str | None = None, operation_name: str | None = None) -> str:
+    """The same for people."""
+    if stage is Stage.PLAN:
+        assert query is not None
+        return str(build_plan(supergraph, prepare(supergraph.api_schema, query, operation_name)))
+    return "\n".join(_lines(inspect(stage, supergraph, query, operation_name)))
+
+
+def _lines(data: Any, indent: str = "") -> Iterator[str]:
+    """A tree of names: what is short stands behind its name, what is long below it."""
+    for name, value in data.items():
+        if isinstance(value, dict):
+            yield f"{indent}{name}"
+            yield from _lines(value, indent + "  ")
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for entry in value:
+                yield f"{indent}{name}"
+                yield from _lines(entry, indent + "  ")
+        elif isinstance(value, list):
+            if value:
+                yield f"{indent}{name}: {', '.join(map(str, value))}"
+        elif isinstance(value, str) and "\n" in value:
+            yield f"{indent}{name}:"
+            yield from (f"{indent}  {line}" for line in value.splitlines())
+        elif value is not None and value is not False:
+            yield f"{indent}{name}" if value is True or value == "" else f"{indent}{name}: {value}"
+
+
+def _supergraph(supergraph: Supergraph) -> dict[str, Any]:
+    """Subgraphs, and each type with its keys and its fields' joins as the join specification has them."""
+    names = {graph.graph: graph.name for graph in supergraph.graphs.values()}
+
+    def joins(field: Any, owners: list[str]) -> list[str]:
+        if not field.joins:
+            return owners
+        said = []
+        for join in field.joins:
+            marks = [
+                *(["external"] if join.external else []),
+                *([f'requires "{join.requires}"'] if join.requires else []),
+                *([f'provides "{join.provides}"'] if join.provides else []),
+                *([f'overrides "{join.override}"'] if join.override else []),
+                *([f'label "{join.override_label}"'] if join.override_label else []),
+            ]
+            owner = names.get(join.graph or "", "interface object")
+            said.append(f"{owner} ({', '.join(marks)})" if marks else owner)
+        return said
+
+    types: dict[str, Any] = {}
+    for type_ in supergraph.types.values():
+        owners = list(dict.fromkeys(names[j.graph] for j in type_.joins))
+        keys = [
+            f'"{j.key}" in {names[j.graph]}' + ("" if j.resolvable else " (not resolvable)")
+            for j in type_.joins
+            if j.key is not None
+        ]
+        entry: dict[str, Any] = {"in": owners}
+        entry |= {"keys": keys} if keys else {}
+        entry |= {"implements": list(type_.interfaces)} if type_.interfaces else {}
+        entry |= {"members": list(type_.members)} if type_.members else {}
+        entry |= {"values": list(type_.values)} if type_.values else {}
+        fields = {f"{f.name}: {print_ast(f.type)}": joins(f, owners) for f in type_.fields.values()}
+        fields |= {f"{f.name}: {print_ast(f.node.type)}": joins(f, owners) for f in type_.input_fields.values()}
+        entry |= {"fields": fields} if fields else {}
+        types[f"{type_.kind.lower()} {type_.name}"] = entry
+    return {"subgraphs": {g.name: g.url for g in supergraph.graphs.values()}, "types": types}
+
+
+def _graph(supergraph: Supergraph) -> dict[str, Any]:
+    """Who answers each field of an object, and by which keys one enters which subgraph."""
+    graph = query_graph(supergraph)
+    names = {g.graph: g.name for g in supergraph.graphs.values()}
+    found: dict[str, Any] = {}
+    for type_ in supergraph.types.values():
+        if type_.kind != "OBJECT":
+            continue
+        entry: dict[str, Any] = {}
+        entries = [f'{names[e.graph]} by {e.type_name} "{e.key}"' for e in graph.entries(type_.name)]
+        if entries:
+            entry["entered"] = entries
+        answered: dict[str, list[str]] = {}
+        for field in type_.fields:
+            answered[field] = [
+                names[r.graph]
+                + (f" as {r.type_name}" if r.type_name != type_.name else "")
+                + (f' (requires "{r.field.requires}")' if r.field.requires else "")
+                + (f' (provides "{r.field.provides}")' if r.field.provides else "")
+                for r in graph.resolvers(type_.name, field)
+            ]
+        entry["answered"] = answered
+        found[type_.name] = entry
+    return found
+
+
+def _operation(supergraph: Supergraph, operation: Operation) -> dict[str, Any]:
+    """As the planner walks it: fragments dissolved into concrete types, `@skip` and `@include` into conditions."""
+    graph = query_graph(supergraph)
+    root = graph.roots[operation.kind] or ""
+    fields = Walker(graph, operation.fragments).fields(root, [operation.selection_set])
+    variables = {
+        f"${v.variable.name.value}": print_ast(v.type)
+        + (f" = {print_ast(v.default_value)}" if v.default_value is not None else "")
+        for v in operation.variable_definitions
+    }
+    head: dict[str, Any] = {"kind": operation.kind, "name": operation.name}
+    head |= {"variables": variables} if variables else {}
+    return {**head, "fields": _tree(fields)}
+
+
+def _tree(fields: tuple[Field, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for field in fields:
+        label = field.name if field.key == field.name else f"{field.key}: {field.name}"
+        label += field.arguments_text
+        if field.types is not None:
+            label += f" on {' | '.join(sorted(field.types))}"
+        label += "".join(f" if {'' if wanted else 'not '}${variable}" for variable, wanted in field.conditions)
+        found[label] = _tree(field.children) if field.children else ""
+    return found
+
+
+def _fetches(plan: Plan) -> dict[str, Any]:
+    """Each request: its step, subgraph, operation, and why it is made."""
+    fetches = []
+    for step, fetch in sorted(_steps(plan.node, 1), key=lambda found: (found[0], _number(found[1]))):
+        if isinstance(fetch, EventTrigger):
+            fetches.append(
+                {"step": step, "events": list(fetch.topics), "gives": f"{fetch.type_name} ({fetch.response_key})"}
+            )
+            continue
+        entry: dict[str, Any] = {"step": step, "number": fetch.id, "subgraph": fetch.subgraph}
+        places = [path_text(path) for entities in fetch.entities for path in entities.paths]
+        entry |= {"for": places} if places else {}
+        entry |= {"variables": [f"${name}" for name in fetch.variables]} if fetch.variables else {}
+        entry |= {"because": list(fetch.reasons)} if fetch.reasons else {}
+        fetches.append({**entry, "operation": fetch.operation})
+    return {"steps": plan.depth, "requests": plan.fetch_count, "fetch": fetches}
+
+
+def _number(fetch: Fetch | EventTrigger) -> int:
+    return fetch.id if isinstance(fetch, Fetch) else 0
+
+
+def _steps(node: PlanNode | Subscription | None, step: int) -> Iterator[tuple[int, Fetch | EventTrigger]]:
+    """Every fetch with the number of its step, counted from 1."""
+    match node:
+        case Fetch():
+            yield step, node
+        case Parallel(nodes):
+            for inner in nodes:
+                yield from _steps(inner, step)
+        case Sequence(nodes):
+            for inner in nodes:
+                yield from _steps(inner, step)
+                step += _depth(inner)
+        case Condition(_, if_true, if_false):
+            yield from _steps(if_true, step)
+            yield from _steps(if_false, step)
+        case Subscription(primary, rest):
+            yield step, primary
+            yield from _steps(rest, step + 1)
+
+
+def _depth(node: PlanNode | None) -> int:
+    match node:
+        case None:
+            return 0
+        case Fetch():
+            return 1
+        case Parallel(nodes):
+            return max((_depth(inner) for inner in nodes), default=0)
+        case Sequence(nodes):
+            return sum(_depth(inner) for inner in nodes)
+        case Condition(_, if_true, if_false):
+            return max(_depth(if_true), _depth(if_false))
+    raise TypeError(node)

@@ -1,0 +1,48 @@
+"""Choices and groups of options of the commands, apart from what they do: reading them costs nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Format(StrEnum):
+    """How problems are told."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+    GITHUB = "github"
+
+
+class FailOn(StrEnum):
+    """The mildest class of changes that a check refuses."""
+
+    BREAKING = "breaking"
+    DANGEROUS = "dangerous"
+    NEVER = "never"
+
+
+class Stage(StrEnum):
+    """What can be looked at, in the order in which an operation comes by it."""
+
+    SUPERGRAPH = "supergraph"
+    GRAPH = "graph"
+    OPERATION = "operation"
+    FETCHES = "fetches"
+    PLAN = "plan"
+
+
+#: These ask for an operation as well.
+OF_OPERATION = (Stage.OPERATION, Stage.FETCHES, Stage.PLAN)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A contract's tags."""
+
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    hide_unreachable: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.include or self.exclude or self.hide_unreachable)
