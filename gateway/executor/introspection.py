@@ -20,6 +20,7 @@ from graphql import (
 from gateway import errors
 from gateway.errors import ErrorEntry
 from gateway.operation import Operation
+from gateway.operation.defer import without_defer
 
 
 def introspect(
@@ -27,16 +28,21 @@ def introspect(
 ) -> tuple[Any, list[ErrorEntry]]:
     """The value of one root field (its merged nodes), and the errors in it."""
     used = _variables_in(operation, nodes)
-    document = DocumentNode(
-        definitions=(
-            OperationDefinitionNode(
-                operation=OperationType.QUERY,
-                name=None,
-                variable_definitions=tuple(d for d in operation.variable_definitions if d.variable.name.value in used),
-                directives=(),
-                selection_set=SelectionSetNode(selections=tuple(nodes)),
-            ),
-            *operation.fragments.values(),
+    # The answer is at hand: nothing of it is deferred.
+    document = without_defer(
+        DocumentNode(
+            definitions=(
+                OperationDefinitionNode(
+                    operation=OperationType.QUERY,
+                    name=None,
+                    variable_definitions=tuple(
+                        d for d in operation.variable_definitions if d.variable.name.value in used
+                    ),
+                    directives=(),
+                    selection_set=SelectionSetNode(selections=tuple(nodes)),
+                ),
+                *operation.fragments.values(),
+            )
         )
     )
     result = execute_sync(

@@ -35,7 +35,7 @@ from gateway.operation.model import Operation
 RULES = tuple(
     FieldsMergeRule if rule is OverlappingFieldsCanBeMergedRule else rule
     for rule in specified_rules
-    # Limited by `Limits` for every field alike; @defer and @stream aren't in the API schema.
+    # Limited by `Limits` for every field alike.
     if rule.__name__ != "MaxIntrospectionDepthRule"
 )
 

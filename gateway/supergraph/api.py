@@ -26,6 +26,7 @@ from graphql import (
     StringValueNode,
     UnionTypeDefinitionNode,
     build_ast_schema,
+    parse,
 )
 
 from gateway.federation.versions import INACCESSIBLE, FeatureUrl
@@ -33,6 +34,11 @@ from gateway.supergraph.model import SupergraphData, SupergraphType
 
 #: Directives of GraphQL itself that stay visible in the API schema.
 _KEPT = frozenset({"deprecated", "specifiedBy", "oneOf"})
+
+#: The gateway's own: it never reaches a subgraph.
+_DEFER = parse(
+    "directive @defer(if: Boolean! = true, label: String) on FRAGMENT_SPREAD | INLINE_FRAGMENT", no_location=True
+).definitions[0]
 
 
 def full_schema(supergraph: SupergraphData) -> GraphQLSchema:
@@ -107,11 +113,12 @@ class _Builder:
             )
         ]
         nodes += [self.directive(d) for d in graph.directive_definitions if self.is_client_directive(d)]
+        nodes += [_DEFER] if self.hide else []
         nodes += [self.type(t) for t in graph.types.values() if t.name not in self.hidden]
         return nodes
 
     def is_client_directive(self, node: DirectiveDefinitionNode) -> bool:
-        """Executable directives are part of the API; those of the type system are the composer's."""
+        """Executable directives are part of the API; those of the type system are the composer's, @defer is the gateway's own."""
         return node.name.value not in ("defer", "stream") and any(
             location.value in _EXECUTABLE_LOCATIONS for location in node.locations
         )
