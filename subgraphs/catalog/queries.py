@@ -63,7 +63,7 @@ class Query(ServiceQuery):
         filter: AgentFilter | None = None,
         search: Search = None,
         order_by: OrderBy = CatalogOrder.NEWEST,
-    ) -> Connection[Agent]:
+    ) -> Connection[Agent] | None:
         request = PageRequest.of(first, after, last, before)
         statement = repository.agents(_selection(info, filter or AgentFilter(), search))
         store = info.context.store
@@ -86,7 +86,7 @@ class Query(ServiceQuery):
         filter: TemplateFilter | None = None,
         search: Search = None,
         order_by: OrderBy = CatalogOrder.NEWEST,
-    ) -> Connection[Template]:
+    ) -> Connection[Template] | None:
         request = PageRequest.of(first, after, last, before)
         statement = repository.templates(_selection(info, filter or TemplateFilter(), search))
         store = info.context.store

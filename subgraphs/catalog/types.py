@@ -89,7 +89,7 @@ class Agent:
     @strawberry.field(description="Parameters to start from, newest first.")
     async def templates(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[Template]:
+    ) -> Connection[Template] | None:
         request = PageRequest.of(first, after, last, before)
         return await info.context.loaders.agent_templates.connection(self.row_id, request, Template.of)
 

@@ -107,7 +107,7 @@ class Account:
     @strawberry.field(description="The account's API keys, newest first; for the account itself and admins.")
     async def api_keys(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[ApiKey]:
+    ) -> Connection[ApiKey] | None:
         self._require_open_to(info)
         request = PageRequest.of(first, after, last, before)
         return await info.context.loaders.api_keys.connection(self.row.id, request, ApiKey.of)
@@ -115,7 +115,7 @@ class Account:
     @strawberry.field(description="Where the account is signed in, newest first; for itself and admins.")
     async def sessions(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
-    ) -> Connection[Session]:
+    ) -> Connection[Session] | None:
         self._require_open_to(info)
         request = PageRequest.of(first, after, last, before)
         current = info.context.caller.session_id

@@ -33,7 +33,7 @@ class Query(ServiceQuery):
         before: Before = None,
         filter: InstanceFilter | None = None,
         order_by: OrderBy = InstanceOrder.NEWEST,
-    ) -> Connection[Instance]:
+    ) -> Connection[Instance] | None:
         caller = info.context.caller
         if caller.account_id is None:
             raise Unauthenticated("Sign in to see your instances.")

@@ -72,9 +72,10 @@ class Instance:
     version: int = strawberry.field(description="Grows with every change.")
     error: InstanceError | None = strawberry.field(description="Why it failed, if it did.")
     attempt: int = strawberry.field(description="How often a worker has taken it up.")
-    agent: Agent
+    # Nullable, though each has both: what another subgraph fails to say must not cost the instance.
+    agent: Agent | None
     template: Template | None = strawberry.field(description="The template that it was started from.")
-    owner: Account
+    owner: Account | None
     created_at: datetime
     updated_at: datetime
     queued_at: datetime | None
@@ -170,7 +171,7 @@ class Account:
         before: Before = None,
         filter: InstanceFilter | None = None,
         order_by: OrderBy = InstanceOrder.NEWEST,
-    ) -> Connection[Instance]:
+    ) -> Connection[Instance] | None:
         if not info.context.caller.may_read(self.account_id, Scope.INSTANCES_READ):
             raise Forbidden("Only the account itself and admins may see this.")
         request = PageRequest.of(first, after, last, before)

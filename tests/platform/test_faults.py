@@ -36,9 +36,8 @@ async def test_only_the_failing_subgraphs_fields_are_lost(
         began = time.monotonic()
         answer = await client.execute(QUERY)
         assert time.monotonic() - began < 20
-        # `instances` is non-null: its null climbs to `me`, which is nullable; the catalog's part stands.
         assert answer["data"]["agents"]["nodes"][0]["slug"], answer
-        assert answer["data"]["me"] is None
+        assert answer["data"]["me"] == {"displayName": "Development user", "instances": None}
         assert answer["data"]["instance"] is None
         found = {tuple(error["path"]): error["extensions"]["code"] for error in answer["errors"]}
         assert set(found) == {("me", "instances"), ("instance",)}, answer

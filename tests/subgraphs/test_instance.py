@@ -255,7 +255,7 @@ async def test_who_may_do_what(
         listed = answer["data"]["_entities"][0]["instances"]["nodes"]
         assert variables["id"] in [node["id"] for node in listed]
     else:
-        assert answer["data"]["_entities"] == [None]
+        assert answer["data"]["_entities"] == [{"id": representation["id"], "instances": None}]
         assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
         assert answer["errors"][0]["path"] == ["_entities", 0, "instances"]
 

@@ -1,9 +1,10 @@
 """Each subgraph's printed SDL, against `schema.graphql` and against what the supergraph needs."""
 
+import re
 from pathlib import Path
 
 import pytest
-from graphql import build_schema, parse
+from graphql import GraphQLNonNull, GraphQLObjectType, build_schema, get_named_type, parse
 
 import subgraphs
 from subgraphs.catalog.schema import sdl as catalog_sdl
@@ -33,6 +34,22 @@ def test_schema_graphql_is_what_the_code_says(name: str) -> None:
 @pytest.mark.parametrize("name", SDLS)
 def test_the_sdl_is_a_valid_schema(name: str) -> None:
     build_schema(FEDERATION + SDLS[name]())
+
+
+@pytest.mark.parametrize("name", SDLS)
+def test_a_list_or_another_subgraphs_entity_that_cannot_be_had_costs_nothing_else(name: str) -> None:
+    schema = build_schema(FEDERATION + SDLS[name]())
+    pointed_at = set(re.findall(r"type (\w+) @key\(fields: \"id\", resolvable: false\)", SDLS[name]()))
+    if name == "instance":
+        pointed_at.add("Account")  # keyed here for its list of instances; identity says who it is
+    for type_name, found in schema.type_map.items():
+        if not isinstance(found, GraphQLObjectType) or type_name.startswith("__") or type_name.endswith("Success"):
+            continue
+        for field_name, field in found.fields.items():
+            if isinstance(field.type, GraphQLNonNull):
+                of = str(get_named_type(field.type))
+                may_fail = type_name == "Query" or of.endswith("Connection") or of in pointed_at
+                assert not may_fail, f"{type_name}.{field_name}"
 
 
 def test_the_event_source_directive_is_the_contracts() -> None:
