@@ -14,13 +14,14 @@ app = typer.Typer(help="Composition beside the peers from npm.", no_args_is_help
 def random_(
     cases: Annotated[int, typer.Option(min=1, help="How many sets.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="The first set's seed; the others follow.")] = 1,
+    way: Annotated[str | None, typer.Option(help="Break every set in this way (a name from breakages.py).")] = None,
     least: Annotated[float, typer.Option(help="Fail below this agreement.")] = 0.995,
 ) -> None:
     """Compose random subgraph sets with ours and both peers; print agreement, and each difference with its seed."""
     from bench.composition.random_sets import Table, outcomes
 
     table = Table()
-    for outcome in outcomes(seed, cases):
+    for outcome in outcomes(seed, cases, way):
         table.add(outcome)
         if outcome.differences:
             told = "; ".join(outcome.differences[:3])
@@ -31,17 +32,17 @@ def random_(
 
 
 @app.command()
-def show(seed: int) -> None:
+def show(seed: int, way: Annotated[str | None, typer.Option(help="As for `random`.")] = None) -> None:
     """Print a set and what everyone says of it."""
     from bench.composition.composers import Peers
     from bench.composition.random_sets import judge, random_set
 
-    way, subgraphs = random_set(seed)
+    how, subgraphs = random_set(seed, way)
     for subgraph in subgraphs:
         print(f"# {subgraph.name}\n{subgraph.sdl}")
     with Peers() as peers:
-        outcome = judge(seed, peers)
-    print(f"# broken by: {way}")
+        outcome = judge(seed, peers, way)
+    print(f"# broken by: {how}")
     for name, verdict in {"ours": outcome.ours, **outcome.peers}.items():
         print(f"\n{name}: {verdict.told()}", *verdict.messages, sep="\n  ")
     print("\ndifferences", *outcome.differences, sep="\n  ")

@@ -87,6 +87,8 @@ def _verdict(answer: dict[str, Any]) -> Verdict:
     errors = answer["errors"]
     codes = frozenset(e["code"] for e in errors)
     messages = tuple(f"{e['code']}: {e['message']}" for e in errors)
+    if "UNKNOWN" in codes:  # an exception of some library, passed on: no verdict of the composer
+        return Verdict(frozenset(), messages, crash=messages[0])
     if errors:
         return Verdict(codes, messages)
     try:

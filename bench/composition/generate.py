@@ -95,7 +95,9 @@ class Generator:
         made = Field(name, type_)
         if self.chance(0.2):
             required = self.chance(0.3)
-            made.arguments["arg"] = Field("arg", "Int!" if required else "Int", default="3" if self.chance(0.4) else None)
+            made.arguments["arg"] = Field(
+                "arg", "Int!" if required else "Int", default="3" if self.chance(0.4) else None
+            )
         return made
 
     def _shareable(self, service: Service, type_: Type) -> None:
@@ -139,7 +141,9 @@ class Generator:
             if self.chance(0.2):
                 first = made.fields["i0"]
                 first.type += "!"
-                first.default = {"String": '"x"', "Int": "1", "Boolean": "true", "Float": "1.5", "ID": '"1"'}[first.base]
+                first.default = {"String": '"x"', "Int": "1", "Boolean": "true", "Float": "1.5", "ID": '"1"'}[
+                    first.base
+                ]
             name = f"find_{service.name}"
             service.type("type", "Query").fields[name] = Field(name, "Int", {"by": Field("by", "Filter")})
 
@@ -154,7 +158,7 @@ class Generator:
                 made.interfaces = ["Named"]
                 made.fields["title"] = Field("title", shared.type)
                 self._shareable(service, made)
-                if self.chance(0.2):
+                if self.chance(0.03):
                     made.fields["extra"] = Field("extra", "Int")
             field = f"named_{service.name}"
             service.type("type", "Query").fields[field] = Field(field, self.random.choice(("Named", "[Named!]")))

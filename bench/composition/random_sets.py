@@ -34,16 +34,19 @@ class Outcome:
         return first.crash is None and second.crash is None and first.codes == second.codes
 
 
-def random_set(seed: int) -> tuple[str, list[Subgraph]]:
-    """How it is broken ("whole" where it isn't), and the subgraphs."""
+def random_set(seed: int, way: str | None = None) -> tuple[str, list[Subgraph]]:
+    """How it is broken ("whole" where it isn't; `way` if given and possible), and the subgraphs."""
     services = generate(seed)
-    way = "whole" if seed % 10 < WHOLE * 10 else broken(seed, services)
+    if way is not None:
+        way = way if broken(seed, services, (way,)) else "whole"
+    else:
+        way = "whole" if seed % 10 < WHOLE * 10 else broken(seed, services) or "whole"
     return way, [s.subgraph() for s in services]
 
 
-def judge(seed: int, peers: Peers) -> Outcome:
+def judge(seed: int, peers: Peers, way: str | None = None) -> Outcome:
     """Compose one set with everyone."""
-    way, subgraphs = random_set(seed)
+    way, subgraphs = random_set(seed, way)
     outcome = Outcome(seed, way, ours(subgraphs), {name: peers.compose(name, subgraphs) for name in PEERS})
     reference = outcome.reference
     if reference is not None:
@@ -51,11 +54,11 @@ def judge(seed: int, peers: Peers) -> Outcome:
     return outcome
 
 
-def outcomes(seed: int, count: int) -> Iterator[Outcome]:
+def outcomes(seed: int, count: int, way: str | None = None) -> Iterator[Outcome]:
     """`count` sets, from seed to seed + count."""
     with Peers() as peers:
         for one in range(seed, seed + count):
-            yield judge(one, peers)
+            yield judge(one, peers, way)
 
 
 @dataclass

@@ -254,7 +254,7 @@ def _find_clashes(links: list[Link], faults: list[LinkFault]) -> None:
         elif link.prefix:
             prefixes[link.prefix] = link
         for item in link.imports:
-            if item.alias in imported:
+            if item.alias in imported and imported[item.alias] is not link:
                 other = imported[item.alias].url
                 faults.append(
                     LinkFault(

@@ -74,9 +74,13 @@ class Routes:
         self, position: Position, types: frozenset[str], resolver: Resolver, conditions: Conditions
     ) -> Route | None:
         """A jump by key, whoever is here already: representations carry what the field requires."""
+        entries = self.entries(position, types, resolver.graph)
+        if not entries and any(arrival.graph == resolver.graph for arrival in position.arrivals):
+            # as the reference planner does: what fetches have left they may come back to by any key
+            entries = self.graph.own_keys(min(types), resolver.graph)
         routes = [
             route
-            for entry in self.entries(position, types, resolver.graph)
+            for entry in entries
             if entry.type_name == resolver.type_name or self.graph.types[resolver.type_name].kind == "OBJECT"
             for route in [self.by_key(position, types, entry)]
             if route is not None

@@ -306,6 +306,12 @@ class QueryGraph:
             found = self._entries_into[key] = tuple(e for e in self.entries(type_name) if e.graph == graph)
         return found
 
+    def own_keys(self, type_name: str, graph: str) -> tuple[Entry, ...]:
+        """Keys of the type in `graph`, those with `resolvable: false` too: who left `graph` comes back by them."""
+        return tuple(
+            Entry(j.graph, type_name, j.key) for j in self.types[type_name].joins if j.key and j.graph == graph
+        )
+
     def local_types(self, graph: str, static: str, field: str) -> frozenset[str]:
         """Of the concrete types that `static` can be in `graph`: those whose `field` is resolved there without `@requires`."""
         key = (graph, static, field)

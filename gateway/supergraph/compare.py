@@ -95,7 +95,7 @@ class _Normal:
     def input(self, node: InputValueDefinitionNode) -> dict[str, Any]:
         return {
             "type": print_ast(node.type),
-            "default": None if node.default_value is None else _value(node.default_value),
+            "default": None if node.default_value is None else _default(node),
             "directives": self.directives(node.directives),
             "description": self.text(node.description.value if node.description else None),
         }
@@ -164,6 +164,14 @@ class _Normal:
             "directives": self.directives(value.directives),
             "description": self.text(value.description),
         }
+
+
+def _default(node: InputValueDefinitionNode) -> str:
+    """A default value's text; an `ID` written as a number is the same as its text in quotes."""
+    assert node.default_value is not None
+    text = _value(node.default_value)
+    bare = text[1:-1] if text.startswith('"') else ""
+    return bare if print_ast(node.type).rstrip("!") == "ID" and bare.isdigit() else text
 
 
 def _value(node: Node, unordered: bool = False) -> str:

@@ -1,6 +1,7 @@
 """One subgraph's SDL -> `SubgraphSchema` and what is wrong with it; never raises."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from graphql import (
     ConstDirectiveNode,
@@ -43,7 +44,7 @@ def ingest(subgraph: Subgraph, graph: str) -> tuple[SubgraphSchema | None, list[
     problems += [Problem(f.code, f"[{name}] {f.message}", place(name, f.node)) for f in links.faults]
     problems += _import_problems(links, version, name)
     if problems:
-        return None, problems
+        return None, problems + _unknown_with(document, links, version, name)
     defined = {d.name.value for d in document.definitions if isinstance(d, DirectiveDefinitionNode)}
     words = vocabulary(links, version, defined)
     problems = invalid_redefinitions(document, words, name)
@@ -71,6 +72,26 @@ def _version(links: Links, name: str) -> tuple[Version, list[Problem]]:
         message = f"[{name}] The federation specification has no version {link.url.version} (known: v2.0 to {newest})."
         problems.append(Problem("UNKNOWN_FEDERATION_LINK_VERSION", message, place(name, link.node)))
     return link.url.version, problems
+
+
+def _unknown_with(document: DocumentNode, links: Links, version: Version, name: str) -> list[Problem]:
+    """What an unknown version leaves without a meaning: the directives imported from it, where they are applied."""
+    link = links.of(FEDERATION)
+    if link is None or version in KNOWN_FEDERATION or version == FEDERATION_1:
+        return []
+    imported = {item.alias for item in link.imports}
+    problems: dict[str, Problem] = {}
+    stack: list[Any] = [d for d in document.definitions if isinstance(d, TypeDefinitionNode | TypeExtensionNode)]
+    while stack:
+        node = stack.pop()
+        for directive in node.directives or ():
+            used = f"@{directive.name.value}"
+            if used in imported:
+                message = f"[{name}] {used} is unknown as the version of the federation specification is."
+                problems.setdefault(used, Problem("INVALID_GRAPHQL", message, place(name, directive)))
+        for key in ("fields", "arguments", "values"):
+            stack.extend(getattr(node, key, None) or ())
+    return list(problems.values())
 
 
 def _import_problems(links: Links, version: Version, name: str) -> list[Problem]:

@@ -38,7 +38,8 @@ def read_overrides(state: MergeState, coordinate: str, sources: Sequence[Source]
         if type_.kind == "INTERFACE" or type_.is_interface_object:
             kind = "an interface object" if type_.is_interface_object else "an interface"
             state.error(
-                "OVERRIDE_ON_INTERFACE",
+                # the code of the reference composers: @interfaceObject is the directive that is collided with
+                "OVERRIDE_COLLISION_WITH_ANOTHER_DIRECTIVE" if type_.is_interface_object else "OVERRIDE_ON_INTERFACE",
                 f'"{coordinate}" in "{schema.name}" can\'t be an @override: it is a field of {kind}.',
                 at,
             )

@@ -66,6 +66,8 @@ def _check_field(
     prefix = name.upper()
     target: TypeDef | None = type_
     if name == "provides":
+        if field.has("external"):
+            return  # both together has an error of its own
         target = schema.types.get(base_name(field.type))
         if target is None or target.kind in (*_LEAVES, "INPUT_OBJECT"):
             message = f'@provides on "{field.coordinate}" makes no sense: {print_ast(field.type)} has no fields.'

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from graphql.type.validate import SchemaValidationContext
 
+from gateway.composition.ingest.graphql_rules import is_ignored
 from gateway.composition.merge.state import MergeState
 from gateway.composition.problem import Problem
 from gateway.supergraph import Supergraph
@@ -15,5 +16,5 @@ def check(supergraph: Supergraph, state: MergeState) -> Iterator[Problem]:
     context.validate_directives()
     context.validate_types()
     for error in context.errors:
-        if "invalid default value" not in error.message:  # looked at in each subgraph
+        if not is_ignored(error):
             yield Problem("INVALID_GRAPHQL", error.message)

@@ -219,8 +219,7 @@ class Reach:
         selection = parse_field_set(field.requires)
         if self.satisfied(type_name, (position,), selection):
             return True
-        view = self.graph.subgraph_type(position.graph, position.type_name)
-        if view is None or not view.keys:
+        if not self.graph.own_keys(position.type_name, position.graph):
             return False  # nothing to come back by, once the required fields are fetched elsewhere
         return self.satisfied(type_name, self.reach(type_name, position), selection)
 
