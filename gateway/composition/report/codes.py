@@ -18,19 +18,16 @@ def _family(name: str, about: str) -> dict[str, Meaning]:
     prefix = name.upper()
     return {
         f"{prefix}_DIRECTIVE_IN_FIELDS_ARG": Meaning(
-            f"The field set of an @{name} has a directive in it.", "A field set is made of field names alone."
-        ),
-        f"{prefix}_FIELDS_HAS_ARGS": Meaning(
-            f"The field set of an @{name} uses a field that takes arguments.", "Use fields without arguments there."
+            f"The field set of a @{name} has a directive in it.", "A field set is made of field names alone."
         ),
         f"{prefix}_INVALID_FIELDS": Meaning(
-            f"The field set of an @{name} can't be read, or doesn't fit the type.", f"Name fields of {about}."
+            f"The field set of a @{name} can't be read, or doesn't fit the type.", f"Name fields of {about}."
         ),
         f"{prefix}_INVALID_FIELDS_TYPE": Meaning(
-            f'The "fields" of an @{name} is no string.', 'Write the field set as one string: "id", "id name".'
+            f'The "fields" of a @{name} is no string.', 'Write the field set as one string: "id", "id name".'
         ),
         f"{prefix}_UNSUPPORTED_ON_INTERFACE": Meaning(
-            f"An @{name} is on an interface" + (" before federation 2.3." if name == "key" else "'s field."),
+            f"A @{name} is on an interface" + (" before federation 2.3." if name == "key" else "'s field."),
             "Link federation v2.3 or newer." if name == "key" else f"Put @{name} on the fields of the implementations.",
         ),
     }
@@ -176,6 +173,9 @@ ERRORS: Final[Mapping[str, Meaning]] = {
     "INVALID_SUBGRAPH_NAME": Meaning(
         "A subgraph has no name, a reserved one, or another's.", 'Give each a name of its own; "_" is reserved.'
     ),
+    "KEY_FIELDS_HAS_ARGS": Meaning(
+        "The field set of a @key uses a field that takes arguments.", "Use fields without arguments there."
+    ),
     "KEY_FIELDS_SELECT_INVALID_TYPE": Meaning(
         "A @key selects a list, an interface or a union.", "Make keys of scalars, enums and objects of these."
     ),
@@ -224,6 +224,9 @@ ERRORS: Final[Mapping[str, Meaning]] = {
     ),
     "OVERRIDE_SOURCE_HAS_OVERRIDE": Meaning(
         "The field that is taken over is itself an @override.", "Remove the older @override."
+    ),
+    "PROVIDES_FIELDS_HAS_ARGS": Meaning(
+        "The field set of a @provides uses a field that takes arguments.", "Use fields without arguments there."
     ),
     "PROVIDES_FIELDS_MISSING_EXTERNAL": Meaning(
         "A @provides names a field that its subgraph resolves anyway.", _EXTERNAL_LEAF
@@ -297,6 +300,10 @@ HINTS: Final[Mapping[str, Meaning]] = {
     ),
     "INCONSISTENT_ARGUMENT_PRESENCE": Meaning(
         "An optional argument isn't in all subgraphs, so clients won't have it.", "Declare it everywhere."
+    ),
+    "INCONSISTENT_BUT_COMPATIBLE_ARGUMENT_TYPE": Meaning(
+        "An argument has types that differ but fit together; clients see the strictest.",
+        "Write the same type everywhere.",
     ),
     "INCONSISTENT_BUT_COMPATIBLE_FIELD_TYPE": Meaning(
         "A field has types that differ but fit together; clients see the loosest.", "Write the same type everywhere."

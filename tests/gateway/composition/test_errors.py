@@ -9,13 +9,10 @@ from gateway.composition import Subgraph, compose
 CASES = sorted(p for p in (Path(__file__).parent / "cases").iterdir() if p.is_dir())
 #: What comes with the code by its nature: each is wrong in two ways at once.
 COMPANIONS = {
-    "EXTERNAL_ON_INTERFACE": {"EXTERNAL_UNUSED"},
-    "PROVIDES_DIRECTIVE_IN_FIELDS_ARG": {"PROVIDES_FIELDS_MISSING_EXTERNAL"},
-    "REQUIRES_DIRECTIVE_IN_FIELDS_ARG": {"REQUIRES_FIELDS_MISSING_EXTERNAL"},
     "REQUIRES_UNSUPPORTED_ON_INTERFACE": {"REQUIRES_FIELDS_MISSING_EXTERNAL"},
 }
 #: About the whole, or about what no text stands for.
-PLACELESS = {"NO_QUERIES", "SATISFIABILITY_ERROR", "INVALID_SUBGRAPH_NAME", "DISALLOWED_INACCESSIBLE"}
+PLACELESS = {"NO_SUBGRAPHS", "NO_QUERIES", "SATISFIABILITY_ERROR", "INVALID_SUBGRAPH_NAME", "DISALLOWED_INACCESSIBLE"}
 
 
 def load(case: Path) -> list[Subgraph]:
