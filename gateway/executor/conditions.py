@@ -1,15 +1,13 @@
-"""An `EventTrigger` and one subscription's variables -> which events it wants, and how their entities are named in the plan."""
+"""An `EventTrigger` and one subscription's variables -> which events it wants."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from graphql import parse_value, value_from_ast_untyped
 
 from gateway import errors
 from gateway.errors import ErrorEntry
-from gateway.executor.selection import Selections
-from gateway.operation import Operation
-from gateway.plan import Condition, EventTrigger, Fetch, KeyField, Parallel, PlanNode, Sequence
+from gateway.plan import EventTrigger
 from gateway.upstream.events import SourceEvent
 
 
@@ -51,36 +49,3 @@ def matches(event: SourceEvent, wanted: Mapping[str, str]) -> bool:
         (value := event.attributes.get(attribute)) is not None and str(value) == text
         for attribute, text in wanted.items()
     )
-
-
-def key_sources(
-    trigger: EventTrigger, rest: PlanNode | None, operation: Operation, variables: Mapping[str, Any]
-) -> dict[str, set[str]]:
-    """Key field -> the response keys that it is read from: the client's aliases for it, and what representations in the plan name.
-
-    Its own name is not among them where the client gave that name to another field.
-    """
-    sources: dict[str, set[str]] = {name: set() for name in trigger.key_fields}
-    for field_name, response_key in Selections(operation, variables).fields_below(trigger.response_key):
-        if field_name in sources:
-            sources[field_name].add(response_key)
-    for fetch in _fetches(rest):
-        for entities in fetch.entities:
-            if (trigger.response_key,) not in entities.paths:
-                continue
-            for selection in (s for r in entities.representations for s in r.selections):
-                if isinstance(selection, KeyField) and selection.name in sources:
-                    sources[selection.name].add(selection.source)
-    return {name: found or {name} for name, found in sources.items()}
-
-
-def _fetches(node: PlanNode | None) -> Iterator[Fetch]:
-    match node:
-        case Fetch():
-            yield node
-        case Sequence(nodes) | Parallel(nodes):
-            for child in nodes:
-                yield from _fetches(child)
-        case Condition(_, if_true, if_false):
-            yield from _fetches(if_true)
-            yield from _fetches(if_false)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, Final
 
 from gateway.errors import ErrorEntry, EventSourceError
-from gateway.executor.conditions import arguments, conditions, key_sources, matches
+from gateway.executor.conditions import arguments, conditions, matches
 from gateway.executor.delivery import Pending, Versions
 from gateway.executor.execute import finish
 from gateway.executor.interpreter import run
@@ -44,14 +44,13 @@ async def entity_results(
         return
     about_one = trigger.snapshot or any(attribute in trigger.key_fields for attribute in wanted)
     versions = Versions()
-    sources = key_sources(trigger, rest, operation, variables)
     async with _following(source, trigger, wanted, runtime.max_pending_events) as pending:
         if trigger.snapshot:
             pending.put_first({name: given.get(name) for name in trigger.key_fields})
         async for key in pending:
             execution = Execution(operation, variables, runtime)
             entity_data = {"__typename": trigger.type_name}
-            entity_data |= {source: key[name] for name in trigger.key_fields for source in sources[name]}
+            entity_data |= {source: key[name] for name, sources in trigger.key_sources for source in sources}
             execution.root.add(_EVENT, {trigger.response_key: entity_data})
             await run(rest, execution)
             entity = execution.root.child(trigger.response_key)

@@ -93,13 +93,6 @@ class Selections:
                 return bool(getattr(argument.value, "value", False))
         return False
 
-    def fields_below(self, root_key: str) -> Iterator[tuple[str, str]]:
-        """(field, response key) of everything that is selected in a root field, whatever the types and conditions."""
-        for root in self._all_fields(self.operation.selection_set, set()):
-            if (root.alias or root.name).value == root_key and root.selection_set is not None:
-                for node in self._all_fields(root.selection_set, set()):
-                    yield node.name.value, (node.alias or node.name).value
-
     def known_part(self, path: Sequence[str | int]) -> tuple[str | int, ...]:
         """The path of an error up to where the client's own selection ends: deeper there are fields that the plan alone asked for."""
         sets: list[SelectionSetNode] = [self.operation.selection_set]

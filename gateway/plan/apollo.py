@@ -52,6 +52,7 @@ def _event(event: EventTrigger) -> dict[str, Any]:
         "field": event.response_key,
         "type": event.type_name,
         "keys": list(event.key_fields),
+        "keySources": {name: list(keys) for name, keys in event.key_sources},
         "topics": list(event.topics),
         "where": list(event.where),
         "arguments": dict(event.arguments),

@@ -137,6 +137,7 @@ class EventTrigger:
     """The root of a subscription that an event source feeds (`@eventSource`, see docs/architecture/contracts.md).
 
     Each event gives `{response_key: {"__typename": type_name, **key}}`; `rest` of the subscription plans everything else as entity fetches.
+    The key's values stand under the response keys that `key_sources` names (key field, response keys); a key field that nobody reads isn't in it.
     `arguments` are `(name, GraphQL value text)`, such as `("id", "$id")`. `version_key` and `until_key` are response keys in the entity's data
     that the planner selects for the executor alone; projection leaves them out.
     """
@@ -150,6 +151,7 @@ class EventTrigger:
     snapshot: bool = False
     version_key: str | None = None
     until_key: str | None = None
+    key_sources: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,9 @@ def _lines(node: "PlanNode | Subscription") -> Iterator[str]:
 def _event(event: EventTrigger) -> Iterator[str]:
     where = f", where: [{', '.join(event.where)}]" if event.where else ""
     yield f"Event(topics: [{', '.join(event.topics)}]{where}) {{"
-    yield f"  {event.response_key}: {event.type_name} {{ {' '.join(event.key_fields)} }}"
+    sources = dict(event.key_sources)
+    keys = (key if key == name else f"{key}: {name}" for name in event.key_fields for key in sources.get(name, (name,)))
+    yield f"  {event.response_key}: {event.type_name} {{ {' '.join(keys)} }}"
     yield "}"
 
 

@@ -1,12 +1,14 @@
 """Operation + supergraph -> `Plan`. Pure and deterministic."""
 
+from dataclasses import replace
+
 from gateway.errors import PlanningError
 from gateway.operation import Operation, prepare
 from gateway.operation.limits import UNLIMITED
 from gateway.operation.prepare import STRUCTURE
 from gateway.plan import Condition, EventTrigger, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
 from gateway.planner.emit import Emitter
-from gateway.planner.events import event_start
+from gateway.planner.events import event_start, key_sources
 from gateway.planner.fetch_graph import Position
 from gateway.planner.search import search
 from gateway.planner.tree import Field
@@ -94,7 +96,8 @@ def _subscription(
     event = event_start(supergraph, graph, walker, field)
     if event is not None:
         parts = search(graph, walker, event.start, event.fields)
-        return Subscription(event.trigger, emitter.node(parts, "query"))
+        trigger = replace(event.trigger, key_sources=key_sources(parts))
+        return Subscription(trigger, emitter.node(parts, "query"))
     parts = search(graph, walker, lambda: (Position(root, frozenset((root,))), []), fields)
     first = [part for part in parts if part.kind == "root" and not part.position.path]
     if len(first) != 1:

@@ -41,11 +41,6 @@ def event_start(supergraph: Supergraph, graph: QueryGraph, walker: Walker, field
     keys = _first_key(graph, type_name)
     version, until = values.get("version"), values.get("until")
     names = Names(walker.names)
-    for key in keys:
-        if names.key((field.key,), key, "") != key:
-            raise PlanningError(
-                f"In {field.name}, which events feed, {key!r} can't be an alias of another field than the key's"
-            )
     hidden: list[Field] = []
     wanted: dict[str, str] = {}
     for name in (version, until):
@@ -71,6 +66,18 @@ def event_start(supergraph: Supergraph, graph: QueryGraph, walker: Walker, field
         return _position(graph, type_name, field, keys)
 
     return EventStart(trigger, (*field.children, *hidden), start)
+
+
+def key_sources(parts: list[Part]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Under which response keys a finished plan reads the event's key: the client's, and those of representations."""
+    found: dict[str, list[str]] = {}
+    for part in parts:
+        if part.kind == "event":
+            for item in part.selection.items:
+                keys = found.setdefault(item.field.name, [])
+                if not item.field.is_typename and item.field.key not in keys:
+                    keys.append(item.field.key)
+    return tuple((name, tuple(keys)) for name, keys in found.items() if keys)
 
 
 def _position(graph: QueryGraph, type_name: str, field: Field, keys: tuple[str, ...]) -> tuple[Position, list[Part]]:

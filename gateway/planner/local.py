@@ -18,8 +18,8 @@ class Local:
         static = arrival.selection.static
         if arrival.part.kind == "event":
             assert static is not None
-            # An event has the key under its own names.
-            return arrival.types if one.name in static.fields and one.key == one.name else frozenset()
+            # Under whatever response keys: the trigger says which.
+            return arrival.types if one.name in static.fields else frozenset()
         if static is not None:
             found = self.graph.local_types(arrival.graph, static.name, one.name)
             if arrival.types is not found:

@@ -66,6 +66,9 @@ def aliases(request: SubgraphRequest, values: dict[str, Any]) -> dict[str, Any]:
         ("{ id }", [{"id": "7"}, {"id": "7"}]),
         ("{ id: status key: id }", [{"id": "s1", "key": "7"}, {"id": "s2", "key": "7"}]),
         ("{ version: status done: cost }", [{"version": "s1", "done": 1.5}, {"version": "s2", "done": 1.5}]),
+        ("{ id: status }", [{"id": "s1"}, {"id": "s2"}]),
+        ("{ id: version a: id b: id }", [{"id": 1, "a": "7", "b": "7"}, {"id": 2, "a": "7", "b": "7"}]),
+        ("{ ... on Job { id: cost } }", [{"id": 1.5}, {"id": 1.5}]),
         ("{ __typename version }", [{"__typename": "Job", "version": 1}, {"__typename": "Job", "version": 2}]),
     ],
 )

@@ -42,6 +42,7 @@ def trigger(**changes: Any) -> EventTrigger:
         "snapshot": True,
         "version_key": "v",
         "until_key": "d",
+        "key_sources": (("id", ("id",)),),
         **changes,
     }
     return EventTrigger(**values)
@@ -207,7 +208,8 @@ async def test_a_client_may_give_the_keys_name_to_another_field() -> None:
     """The planner then reads the key from a name of its own."""
     key = Representation(frozenset({"Job"}), None, (KeyField("id", "__id_0"),))
     operation = OPERATION.replace("status", "id: status")
-    node = Subscription(trigger(), Fetch(2, "jobs", operation, entities=(Entities((("jobUpdated",),), (key,)),)))
+    named = trigger(key_sources=(("id", ("__id_0",)),))
+    node = Subscription(named, Fetch(2, "jobs", operation, entities=(Entities((("jobUpdated",),), (key,)),)))
     query = operation_of(build_schema(SDL), "subscription($id: ID!) { jobUpdated(id: $id) { id: status } }")
     jobs = Scripted([{"data": {"_entities": [{"id": "fine", "v": 1, "d": True}]}}])
     stream = subscribe(Plan("subscription", node), query, {"id": "1"}, Runtime({"jobs": jobs}, event_source=Source()))

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.errors import PlanningError, RequestError
 from gateway.operation import prepare
-from gateway.plan import Condition, EventTrigger, Fetch, Plan, Sequence, Subscription
+from gateway.plan import Condition, EventTrigger, Fetch, KeyField, Plan, Sequence, Subscription
 from gateway.planner import build_plan
 from gateway.supergraph import Supergraph
 from tests.gateway.planner.support import fetches_of
@@ -198,6 +198,7 @@ def test_subscription_of_an_event_source(supergraph: Supergraph) -> None:
         snapshot=True,
         version_key="version",
         until_key="done",
+        key_sources=(("id", ("id",)),),
     )
     fetches = list(fetches_of(plan.node.rest))
     assert [fetch.subgraph for fetch in fetches] == ["jobs", "users"]
@@ -214,6 +215,17 @@ def test_hidden_event_fields_get_names_of_their_own(supergraph: Supergraph) -> N
     assert isinstance(plan.node.primary, EventTrigger)
     assert plan.node.primary.version_key == "__version_0"
     assert plan.node.primary.until_key == "done"
+
+
+def test_events_give_their_key_under_any_name(supergraph: Supergraph) -> None:
+    plan = build_plan(supergraph, "subscription { jobUpdated(id: 1) { id: name one: id two: id } }")
+    assert isinstance(plan.node, Subscription)
+    assert isinstance(plan.node.primary, EventTrigger)
+    assert plan.node.primary.key_sources == (("id", ("__id_0", "one", "two")),)
+    (fetch,) = fetches_of(plan.node.rest)
+    assert fetch.entities[0].representations[0].selections == (KeyField("id", "__id_0"),)
+    assert "jobUpdated: Job { __id_0: id one: id two: id }" in str(plan)
+    assert plan.to_json()["node"]["primary"]["keySources"] == {"id": ["__id_0", "one", "two"]}
 
 
 def test_unknown_field(supergraph: Supergraph) -> None:
@@ -269,11 +281,8 @@ def test_mutations_keep_their_order(supergraph: Supergraph) -> None:
     assert operation.index(" a:") < operation.index(" b:") < operation.index(" c:")
 
 
-def test_aliased_keys_of_events_are_fetched(supergraph: Supergraph) -> None:
+def test_aliased_keys_of_events_need_no_fetch(supergraph: Supergraph) -> None:
     plan = build_plan(supergraph, "subscription { jobUpdated(id: 1) { id key: id } }")
     assert isinstance(plan.node, Subscription)
     (fetch,) = fetches_of(plan.node.rest)
-    assert "key: id" in fetch.operation
-    assert "{ id " not in fetch.operation.replace("key: id", "")
-    with pytest.raises(PlanningError, match="can't be an alias"):
-        build_plan(supergraph, "subscription { jobUpdated(id: 1) { id: name } }")
+    assert fetch.operation.endswith("{ ... on Job { version done } } }")
