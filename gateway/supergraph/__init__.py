@@ -16,6 +16,7 @@ from gateway.supergraph.model import (
 from gateway.supergraph.supergraph import Supergraph, read_supergraph
 
 __all__ = [
+    "ContextArgument",
     "EnumValue",
     "Graph",
     "InputField",
