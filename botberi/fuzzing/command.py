@@ -1,0 +1,97 @@
+"""`botberi fuzz`: a run with its tables, or the oracle's own test; exit code 1 where something is wrong."""
+
+import logging
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from botberi.fuzzing.folder import write_case
+from botberi.fuzzing.fuzz import Finding, Report, fuzz
+from botberi.fuzzing.pair import describe
+from botberi.fuzzing.planted import BUGS, Found, hunt
+from botberi.fuzzing.shrink import shrink
+
+#: Far apart, so that processes never run the same graph.
+STRIDE = 10_000_000
+
+
+def run(pairs: int, seed: int | None, processes: int, keep: Path | None) -> int:
+    """Run pairs, print what was covered; failing cases shrink and are kept as folders."""
+    seed = seed if seed is not None else int(time.time()) % 1_000_000
+    print(f"{pairs} pairs from seed {seed} in {processes} process(es)", flush=True)
+    begun = time.monotonic()
+    share = -(-pairs // processes)
+    report = Report()
+    if processes == 1:
+        _add(report, _quiet(pairs, seed))
+    else:
+        with ProcessPoolExecutor(processes) as pool:
+            for done in as_completed([pool.submit(_quiet, share, seed + n * STRIDE) for n in range(processes)]):
+                _add(report, done.result())
+    seconds = time.monotonic() - begun
+    print(coverage(report))
+    print(f"{report.pairs} pairs, {report.graphs} graphs, {report.calls} subgraph calls, {seconds:.0f} s: ", end="")
+    print(f"{len(report.findings)} mismatches")
+    for finding in report.findings:
+        _tell(finding, keep)
+    return 1 if report.findings else 0
+
+
+def _quiet(pairs: int, seed: int) -> Report:
+    """Failing calls are part of it: their log lines are not news."""
+    logging.disable(logging.ERROR)
+    return fuzz(pairs, seed, stop_at=5)
+
+
+def _add(report: Report, other: Report) -> None:
+    for name in ("pairs", "graphs", "skipped", "calls"):
+        setattr(report, name, getattr(report, name) + getattr(other, name))
+    report.refused += other.refused
+    report.features += other.features
+    report.findings += other.findings
+
+
+def coverage(report: Report) -> str:
+    """How many pairs had each feature, as a Markdown table."""
+    lines = ["| feature | pairs |", "|---|---:|"]
+    lines += [f"| {name} | {count} |" for name, count in sorted(report.features.items())]
+    refused = ", ".join(f"{name} {count}" for name, count in sorted(report.refused.items()))
+    tail = f"graphs that can't be composed: {refused or 'none'}; operations that aren't valid: {report.skipped}"
+    return "\n".join(lines) + f"\n\n{tail}"
+
+
+def _tell(finding: Finding, keep: Path | None) -> None:
+    print(f"\nseed {finding.seed}, operation {finding.index}: {finding.problem}\n{describe(finding.case)}")
+    print("shrinking …", flush=True)
+    small = shrink(finding.case, finding.problem)
+    print(describe(small))
+    if keep is not None:
+        folder = keep / f"seed_{finding.seed}_{finding.index}".replace("-", "_")
+        print(f"kept in {write_case(small, folder, finding.problem.splitlines()[0])}")
+
+
+def hunt_all(pairs: int, seed: int, processes: int) -> int:
+    """Plant every bug, print the table; more than one that isn't found is a failure."""
+    logging.disable(logging.ERROR)
+    found: dict[str, Found] = {}
+    with ProcessPoolExecutor(processes, max_tasks_per_child=1) as pool:
+        for done in as_completed([pool.submit(_hunt, index, pairs, seed) for index in range(len(BUGS))]):
+            index, pairs_run, problem, seconds = done.result()
+            bug = BUGS[index]
+            found[bug.title] = Found(bug, pairs_run, problem, seconds)
+            print(f"{'found' if problem else 'MISSED'} after {pairs_run} pairs: {bug.title}", file=sys.stderr, flush=True)
+    print("| planted bug | in | found after pairs | by |\n|---|---|---:|---|")
+    for bug in BUGS:
+        one = found[bug.title]
+        how = one.problem.splitlines()[0][:70].replace("|", "¦") if one.problem else ""
+        print(f"| {bug.title} | {bug.room} | {one.pairs if one.problem else f'not within {one.pairs}'} | {how} |")
+    missed = sum(not one.problem for one in found.values())
+    print(f"\n{len(BUGS) - missed} of {len(BUGS)} found within {pairs} pairs (seed {seed})")
+    return 1 if missed > 1 else 0
+
+
+def _hunt(index: int, pairs: int, seed: int) -> tuple[int, int, str, float]:
+    logging.disable(logging.ERROR)
+    one = hunt(BUGS[index], pairs, seed)
+    return index, one.pairs, one.problem, one.seconds

@@ -1,0 +1,211 @@
+"""A subgraph's SDL -> what it says, read independently of the gateway; and the monolith's SDL as clients see it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from graphql import (
+    DirectiveNode,
+    DocumentNode,
+    GraphQLSchema,
+    InterfaceTypeDefinitionNode,
+    NonNullTypeNode,
+    ObjectTypeDefinitionNode,
+    SchemaExtensionNode,
+    SelectionSetNode,
+    Visitor,
+    build_ast_schema,
+    is_list_type,
+    is_non_null_type,
+    parse,
+    visit,
+)
+from graphql import GraphQLList, GraphQLNonNull
+from graphql.language import REMOVE
+
+ENTITIES = "\nscalar _Any\nunion _Entity = {members}\nextend type Query {{ _entities(representations: [_Any!]!): [_Entity]! }}"
+
+
+@dataclass(frozen=True)
+class Key:
+    """One `@key`."""
+
+    text: str
+    fields: SelectionSetNode
+    resolvable: bool
+
+
+@dataclass
+class FieldFacts:
+    """A field as one subgraph declares it."""
+
+    type: Any
+    external: bool = False
+    requires: SelectionSetNode | None = None
+    provides: SelectionSetNode | None = None
+    override: str | None = None
+    label: str | None = None
+    shareable: bool = False
+    #: Another subgraph has taken it over: nobody may ask here.
+    lost: bool = False
+
+
+@dataclass
+class TypeFacts:
+    """A type as one subgraph declares it."""
+
+    name: str
+    interface: bool
+    interface_object: bool = False
+    keys: list[Key] = field(default_factory=list)
+    fields: dict[str, FieldFacts] = field(default_factory=dict)
+
+
+class SubgraphFacts:
+    """Types, directives and the executable schema of one subgraph."""
+
+    def __init__(self, name: str, sdl: str) -> None:
+        self.name = name
+        document = parse(sdl, no_location=True)
+        self.types: dict[str, TypeFacts] = {}
+        self.schema = _executable(document)
+        for node in document.definitions:
+            if isinstance(node, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode):
+                self.types[node.name.value] = self._type(node)
+
+    def _type(self, node: ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode) -> TypeFacts:
+        made = TypeFacts(node.name.value, isinstance(node, InterfaceTypeDefinitionNode))
+        shareable = False
+        for directive in node.directives or ():
+            if directive.name.value == "key":
+                text = str(_argument(directive, "fields"))
+                made.keys.append(Key(text, field_set(text), _argument(directive, "resolvable") is not False))
+            made.interface_object |= directive.name.value == "interfaceObject"
+            shareable |= directive.name.value == "shareable"
+        declared = self.schema.type_map[node.name.value].fields  # type: ignore[attr-defined]
+        for one in node.fields or ():
+            facts = FieldFacts(declared[one.name.value].type, shareable=shareable)
+            for directive in one.directives or ():
+                match directive.name.value:
+                    case "external":
+                        facts.external = True
+                    case "shareable":
+                        facts.shareable = True
+                    case "requires":
+                        facts.requires = field_set(str(_argument(directive, "fields")))
+                    case "provides":
+                        facts.provides = field_set(str(_argument(directive, "fields")))
+                    case "override":
+                        facts.override = str(_argument(directive, "from"))
+                        label = _argument(directive, "label")
+                        facts.label = None if label is None else str(label)
+            made.fields[one.name.value] = facts
+        return made
+
+    def settle(self, others: Mapping[str, "SubgraphFacts"]) -> None:
+        """Mark who lost which field to whom: a label of less than all leaves it where it was."""
+        for type_name, declared in self.types.items():
+            for name, facts in declared.fields.items():
+                if facts.override is None:
+                    continue
+                if facts.label == "percent(0)":
+                    facts.lost = True
+                elif facts.override in others and (old := others[facts.override].field(type_name, name)) is not None:
+                    old.lost = True
+
+    def field(self, type_name: str, name: str) -> FieldFacts | None:
+        """The declaration, if there is one."""
+        declared = self.types.get(type_name)
+        return None if declared is None else declared.fields.get(name)
+
+    def possible(self, name: str) -> frozenset[str] | None:
+        """Concrete types here; None where the subgraph doesn't know (an interface object, or no such type)."""
+        declared = self.types.get(name)
+        type_ = self.schema.type_map.get(name)
+        if type_ is None or (declared is not None and declared.interface_object):
+            return None
+        if declared is None or declared.interface:
+            return frozenset(t.name for t in self.schema.get_possible_types(type_))  # type: ignore[arg-type]
+        return frozenset((name,))
+
+    def values(self, name: str) -> frozenset[str] | None:
+        """An enum's values here."""
+        type_ = self.schema.type_map.get(name)
+        return None if type_ is None else frozenset(type_.values)  # type: ignore[attr-defined]
+
+
+def _argument(directive: DirectiveNode, name: str) -> Any:
+    return next((getattr(a.value, "value", None) for a in directive.arguments or () if a.name.value == name), None)
+
+
+def field_set(text: str) -> SelectionSetNode:
+    """The selection of a `@key`, `@requires` or `@provides`."""
+    definition: Any = parse(f"{{ {text} }}", no_location=True).definitions[0]
+    selection: SelectionSetNode = definition.selection_set
+    return selection
+
+
+class _WithoutDirectives(Visitor):
+    def enter_directive(self, node: DirectiveNode, *_: Any) -> Any:
+        return REMOVE if node.name.value != "deprecated" else None
+
+    def enter_schema_extension(self, node: SchemaExtensionNode, *_: Any) -> Any:
+        return REMOVE
+
+
+def _executable(document: DocumentNode) -> GraphQLSchema:
+    """The subgraph's own schema, with `_entities`."""
+    plain: DocumentNode = visit(document, _WithoutDirectives())
+    objects = [d for d in document.definitions if isinstance(d, ObjectTypeDefinitionNode)]
+    members = [o.name.value for o in objects if any(d.name.value == "key" for d in o.directives or ())]
+    text = "" if any(o.name.value == "Query" for o in objects) else "\ntype Query\n"
+    if members:
+        text += ENTITIES.format(members=" | ".join(members))
+    if text:
+        extra = parse(text, no_location=True)
+        plain = replace(plain, definitions=(*plain.definitions, *extra.definitions))
+    return build_ast_schema(plain, assume_valid=True)
+
+
+class _Visible(Visitor):
+    def _enter(self, node: Any, *_: Any) -> Any:
+        return REMOVE if any(d.name.value == "inaccessible" for d in node.directives or ()) else None
+
+    enter_field_definition = enter_enum_value_definition = _enter
+
+    def enter_directive_definition(self, *_: Any) -> Any:
+        return REMOVE
+
+
+def visible(document: DocumentNode) -> DocumentNode:
+    """What clients see of the monolith."""
+    shown: DocumentNode = visit(document, _Visible())
+    return shown
+
+
+class _Loose(Visitor):
+    def leave_field_definition(self, node: Any, *_: Any) -> Any:
+        return replace(node, type=visit(node.type, _Nullable()))
+
+
+class _Nullable(Visitor):
+    def leave_non_null_type(self, node: NonNullTypeNode, *_: Any) -> Any:
+        return node.type
+
+
+def loose(document: DocumentNode) -> DocumentNode:
+    """The same with every field nullable: each error shows, none takes another's place along."""
+    nullable: DocumentNode = visit(document, _Loose())
+    return nullable
+
+
+def strictest(one: Any, other: Any) -> Any:
+    """The type with every `!` that either has."""
+    strict = is_non_null_type(one) or is_non_null_type(other)
+    one = one.of_type if is_non_null_type(one) else one
+    other = other.of_type if is_non_null_type(other) else other
+    made = GraphQLList(strictest(one.of_type, other.of_type)) if is_list_type(one) and is_list_type(other) else one
+    return GraphQLNonNull(made) if strict else made
+
+
+__all__ = ["FieldFacts", "Key", "SubgraphFacts", "TypeFacts", "field_set", "loose", "strictest", "visible"]

@@ -1,0 +1,110 @@
+"""Seeds -> pairs, run one after another; what they covered, and the first that failed."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from botberi.fuzzing.graph import Graph, make_graph
+from botberi.fuzzing.operation import random_operation
+from botberi.fuzzing.pair import Arena, Case, Mismatch, Refused
+from botberi.fuzzing.world import Trouble
+
+#: Operations on one graph: composing costs as much as ten of them.
+PER_GRAPH = 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A pair that failed, and how to repeat it."""
+
+    seed: int
+    index: int
+    problem: str
+    case: Case
+    plan: str = ""
+
+
+@dataclass
+class Report:
+    """What a run did."""
+
+    pairs: int = 0
+    graphs: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    skipped: int = 0
+    calls: int = 0
+    seconds: float = 0.0
+    features: Counter[str] = field(default_factory=Counter)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def some_trouble(seed: int) -> Trouble:
+    """Half of all pairs only have nulls; the others errors, forbidden nulls or failing calls."""
+    chosen = random.Random(seed)
+    nulls = chosen.choice((0, 50, 150, 300))
+    roll = chosen.random()
+    if roll < 0.45:
+        return Trouble(seed, nulls)
+    if roll < 0.75:
+        return Trouble(seed, nulls, errors=chosen.choice((30, 100, 300)), broken=chosen.choice((0, 30, 100)))
+    how = chosen.choice(("unreachable", "no data", "timeout", "status"))
+    return Trouble(seed, nulls, failing=tuple(sorted({chosen.randrange(5) for _ in range(chosen.choice((1, 1, 2)))})), how=how)
+
+
+def cases(arena: Arena, seed: int, count: int = PER_GRAPH) -> Iterator[tuple[int, Case, Counter[str]]]:
+    """Operations for one graph."""
+    for index in range(count):
+        own = seed * 1000 + index
+        trouble = some_trouble(own)
+        made = random_operation(arena.supergraph.api_schema, own, mutations=not trouble.failing)
+        yield index, Case(arena.graph, made.document, made.variables, trouble), made.features
+
+
+def fuzz(
+    pairs: int,
+    seed: int,
+    *,
+    stop_at: int = 1,
+    until: float | None = None,
+    make: Callable[[int], Graph] = make_graph,
+    progress: Callable[[Report], None] | None = None,
+) -> Report:
+    """Run `pairs` pairs, beginning with `seed`; end early at `stop_at` findings, or at the time `until` (of `time.monotonic`)."""
+    report = Report()
+    begun = time.monotonic()
+    while report.pairs < pairs and len(report.findings) < stop_at and (until is None or time.monotonic() < until):
+        asyncio.run(_graph(report, seed, pairs, stop_at, make))
+        seed += 1
+        report.seconds = time.monotonic() - begun
+        if progress is not None:
+            progress(report)
+    return report
+
+
+async def _graph(report: Report, seed: int, pairs: int, stop_at: int, make: Callable[[int], Graph]) -> None:
+    graph = make(seed)
+    try:
+        arena = Arena(graph)
+    except Refused as refused:
+        report.refused[str(refused)] += 1
+        return
+    except Mismatch as mismatch:
+        report.findings.append(Finding(seed, -1, str(mismatch), Case(graph, "{ __typename }", {}, Trouble())))
+        return
+    report.graphs += 1
+    for index, case, features in cases(arena, seed):
+        outcome = await arena.run(case.document, case.variables, case.trouble)
+        if outcome.skipped:
+            report.skipped += 1
+            continue
+        report.pairs += 1
+        report.calls += outcome.calls
+        for name in (*(+features), *(+outcome.features)):
+            report.features[name] += 1
+        if outcome.problem:
+            report.findings.append(Finding(seed, index, outcome.problem, case, outcome.plan))
+        if report.pairs >= pairs or len(report.findings) >= stop_at:
+            return

@@ -1,0 +1,338 @@
+"""A `Graph` -> its world: objects whose every value follows from who they are, and which of them may be null or fail."""
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    GraphQLError,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    InlineFragmentNode,
+    SelectionSetNode,
+    build_ast_schema,
+    execute_sync,
+    is_enum_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+    parse,
+)
+from graphql.execution.values import get_argument_values
+
+from botberi.fuzzing.declared import SubgraphFacts, loose, strictest, visible
+from botberi.fuzzing.graph import Graph
+
+POPULATION = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """An object: its concrete type, and which one of that type."""
+
+    type: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What goes wrong in a pair. Rates are per thousand."""
+
+    salt: int = 0
+    nulls: int = 100
+    #: Resolvers that raise, list items that are errors.
+    errors: int = 0
+    #: Nulls where the schema allows none.
+    broken: int = 0
+    #: Which calls to subgraphs fail (counted from 0), and how.
+    failing: tuple[int, ...] = ()
+    how: str = "unreachable"
+
+
+def number_of(*parts: Any) -> int:
+    """The same for the same parts."""
+    return zlib.crc32(json.dumps(parts, sort_keys=True, default=str).encode())
+
+
+class World:
+    """What depends on the graph alone."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        whole = parse(graph.monolith, no_location=True)
+        shown = visible(whole)
+        self.schema = build_ast_schema(whole)
+        self.client_schema = build_ast_schema(shown, assume_valid=True)
+        self.loose_schema = build_ast_schema(loose(shown), assume_valid=True)
+        self.subgraphs = {name: SubgraphFacts(name, sdl) for name, sdl in graph.subgraphs.items()}
+        for facts in self.subgraphs.values():
+            facts.settle(self.subgraphs)
+        self._values: dict[tuple[str, str], Any] = {}
+        self._choices: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def possible(self, name: str) -> frozenset[str]:
+        """Concrete types, by the monolith."""
+        return possible(self.schema, name)
+
+    def names_of(self, type_name: str) -> tuple[str, ...]:
+        """The type and its interfaces."""
+        return (type_name, *(i.name for i in self.schema.type_map[type_name].interfaces))  # type: ignore[attr-defined]
+
+    def type_of(self, parent: str, name: str) -> Any:
+        """The field's type, with every `!` that any subgraph has."""
+        key = (parent, name)
+        if key not in self._values:
+            made = self.schema.type_map[parent].fields[name].type  # type: ignore[attr-defined]
+            for facts in self.subgraphs.values():
+                for owner in self.names_of(parent):
+                    if (field := facts.field(owner, name)) is not None and not field.external:
+                        made = strictest(made, field.type)
+            self._values[key] = made
+        return self._values[key]
+
+    @cached_property
+    def guarded(self) -> frozenset[tuple[str, str]]:
+        """Fields that never fail: those that keys and `@requires` read, and those that subgraphs don't agree on whether they can be null."""
+        found: set[tuple[str, str]] = set()
+        for facts in self.subgraphs.values():
+            for type_name, declared in facts.types.items():
+                sets = [key.fields for key in declared.keys] + [f.requires for f in declared.fields.values() if f.requires]
+                for one in sets:
+                    found |= set(self._read(type_name, one))
+        for name, type_ in self.schema.type_map.items():
+            for field_name, field in (getattr(type_, "fields", None) or {}).items():
+                if hasattr(field, "args") and not name.startswith("__") and str(field.type) != str(self.type_of(name, field_name)):
+                    found.add((name, field_name))
+        return frozenset(found)
+
+    def _read(self, type_name: str, selection: SelectionSetNode) -> Iterator[tuple[str, str]]:
+        for node in selection.selections:
+            if isinstance(node, FieldNode) and node.name.value != "__typename":
+                for concrete in self.possible(type_name):
+                    yield concrete, node.name.value
+                    if node.selection_set is not None:
+                        below = named(self.schema.type_map[concrete].fields[node.name.value].type)  # type: ignore[attr-defined]
+                        yield from self._read(below, node.selection_set)
+            elif isinstance(node, InlineFragmentNode):
+                yield from self._read(node.type_condition.name.value if node.type_condition else type_name, node.selection_set)
+
+    def choices(self, parent: str, name: str) -> tuple[str, ...]:
+        """Types (or enum values) that each subgraph which has the field can give."""
+        key = (parent, name)
+        if key not in self._choices:
+            inner = named(self.schema.type_map[parent].fields[name].type)  # type: ignore[attr-defined]
+            kind = self.schema.type_map[inner]
+            found = set(kind.values) if is_enum_type(kind) else set(self.possible(inner))
+            for facts in self.subgraphs.values():
+                for owner in self.names_of(parent):
+                    field = facts.field(owner, name)
+                    if field is None or (owner != parent and not facts.types[owner].interface_object):
+                        continue
+                    known = facts.values(inner) if is_enum_type(kind) else facts.possible(inner)
+                    if known is not None:
+                        found &= set(known)
+            self._choices[key] = tuple(sorted(found))
+        return self._choices[key]
+
+
+class Facts:
+    """The truth under some trouble: values of fields, and the monolith's answer."""
+
+    def __init__(self, world: World, trouble: Trouble) -> None:
+        self.world = world
+        self.trouble = trouble
+        #: Nulls that the schema doesn't allow, where they were made while watched.
+        self.broken: set[tuple[str | int, ...]] | None = None
+        self.forced: frozenset[tuple[str | int, ...]] = frozenset()
+        self._projections: dict[tuple[Thing, int], Any] = {}
+
+    def _struck(self, rate: int, *parts: Any) -> bool:
+        return rate > 0 and number_of(self.trouble.salt, *parts) % 1000 < rate
+
+    def value(self, thing: Thing, name: str, arguments: Mapping[str, Any]) -> Any:
+        """The field's value: leaves as JSON, objects as `Thing`s, an exception where it fails."""
+        seed = (thing.type, thing.number, name, dict(arguments))
+        shaky = (thing.type, name) not in self.world.guarded
+        if shaky and self._struck(self.trouble.errors, "error", seed):
+            return GraphQLError(f"injected at {thing.type}.{name}")
+        return self._make(self.world.type_of(thing.type, name), seed, thing, name, shaky)
+
+    def _make(self, type_: Any, seed: Any, thing: Thing, name: str, shaky: bool) -> Any:
+        if is_non_null_type(type_):
+            if shaky and self._struck(self.trouble.broken, "broken", seed):
+                return None
+            return self._present(type_.of_type, seed, thing, name, shaky)
+        if name not in IDENTITY and self._struck(self.trouble.nulls, "null", seed):
+            return None
+        return self._present(type_, seed, thing, name, shaky)
+
+    def _present(self, type_: Any, seed: Any, thing: Thing, name: str, shaky: bool) -> Any:
+        if name in IDENTITY:
+            return IDENTITY[name](thing)
+        if is_list_type(type_):
+            items: list[Any] = []
+            for index in range(number_of("length", self.trouble.salt, seed) % 4 if "[[" not in str(type_) else 2):
+                if shaky and self._struck(self.trouble.errors // 2, "item", seed, index):
+                    items.append(GraphQLError(f"injected in {thing.type}.{name}"))
+                else:
+                    items.append(self._make(type_.of_type, (seed, index), thing, name, shaky))
+            return items
+        number = number_of(self.trouble.salt, seed)
+        if is_enum_type(type_):
+            values = self.world.choices(thing.type, name) or tuple(sorted(type_.values))
+            return values[number % len(values)]
+        if is_leaf_type(type_):
+            return LEAVES[type_.name](number, name)
+        choices = self.world.choices(thing.type, name)
+        if not choices:
+            return None
+        return Thing(choices[number_of("type", self.trouble.salt, seed) % len(choices)], number % POPULATION)
+
+    def project(self, thing: Thing, selections: tuple[SelectionSetNode, ...]) -> dict[str, Any]:
+        """The truth of a field set, as a representation has it."""
+        found: dict[str, Any] = {}
+        for selection in selections:
+            self._project(thing, selection, found)
+        return found
+
+    def _project(self, thing: Thing, selection: SelectionSetNode, into: dict[str, Any]) -> None:
+        for node in selection.selections:
+            if isinstance(node, InlineFragmentNode):
+                if node.type_condition is None or thing.type in self.world.possible(node.type_condition.name.value):
+                    self._project(thing, node.selection_set, into)
+            elif isinstance(node, FieldNode) and node.name.value != "__typename":
+                definition = self.world.schema.type_map[thing.type].fields[node.name.value]  # type: ignore[attr-defined]
+                value = self.value(thing, node.name.value, get_argument_values(definition, node))
+                into[node.name.value] = self._below(value, node.selection_set, into.get(node.name.value))
+
+    def _below(self, value: Any, selection: SelectionSetNode | None, before: Any) -> Any:
+        if isinstance(value, list):
+            old = before if isinstance(before, list) else [None] * len(value)
+            return [self._below(item, selection, other) for item, other in zip(value, old, strict=True)]
+        if isinstance(value, Thing):
+            assert selection is not None
+            found = dict(before) if isinstance(before, dict) else {}
+            self._project(value, selection, found)
+            return found
+        return value
+
+    # -- the monolith
+
+    def monolith(
+        self,
+        schema: GraphQLSchema,
+        document: Any,
+        variables: Mapping[str, Any],
+        *,
+        forced: frozenset[tuple[str | int, ...]] = frozenset(),
+        watched: set[tuple[str | int, ...]] | None = None,
+    ) -> tuple[Any, "Ledger"]:
+        """graphql-core's answer, and what mutations did. Errors are raised at `forced` paths; `watched` gets those of forbidden nulls."""
+        ledger = Ledger()
+
+        def resolve(thing: Thing, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+            path = tuple(info.path.as_list())
+            if path in forced:
+                raise GraphQLError("as told")
+            ledger.note(info, arguments)
+            if info.field_name.startswith("count_"):
+                return ledger.count(arguments)
+            value = self.value(thing, info.field_name, arguments)
+            if isinstance(value, Exception):
+                raise value
+            if watched is not None:
+                _watch(self.world.schema.type_map[thing.type].fields[info.field_name].type, value, path, watched)  # type: ignore[attr-defined]
+            if forced and isinstance(value, list):
+                value = _force(value, path, forced)
+            return value
+
+        operation = next(d for d in document.definitions if hasattr(d, "operation"))
+        root = "Mutation" if operation.operation.value == "mutation" else "Query"
+        result = execute_sync(
+            schema,
+            document,
+            Thing(root, 0),
+            variable_values=dict(variables),
+            field_resolver=resolve,
+            type_resolver=lambda thing, *_: thing.type,
+        )
+        return result, ledger
+
+
+class Ledger:
+    """What mutations did, in their order."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, Any]] = []
+        self.total = 0
+
+    def note(self, info: GraphQLResolveInfo, arguments: Mapping[str, Any]) -> None:
+        """A root field of a mutation is being resolved."""
+        if info.parent_type.name == "Mutation":
+            self.done.append((info.field_name, dict(arguments)))
+
+    def count(self, arguments: Mapping[str, Any]) -> int:
+        """Order shows in the answer."""
+        self.total = self.total * 3 % 1_000_003 + int(arguments["by"])
+        return self.total
+
+
+def _watch(type_: Any, value: Any, path: tuple[str | int, ...], found: set[tuple[str | int, ...]]) -> None:
+    if is_non_null_type(type_):
+        if value is None:
+            found.add(path)
+        type_ = type_.of_type
+    if is_list_type(type_) and isinstance(value, list):
+        for index, item in enumerate(value):
+            _watch(type_.of_type, item, (*path, index), found)
+
+
+def _force(value: Any, path: tuple[str | int, ...], forced: frozenset[tuple[str | int, ...]]) -> Any:
+    if path in forced:
+        return GraphQLError("as told")
+    if isinstance(value, list):
+        return [_force(item, (*path, index), forced) for index, item in enumerate(value)]
+    return value
+
+
+def named(type_: Any) -> str:
+    """The innermost type's name."""
+    while is_non_null_type(type_) or is_list_type(type_):
+        type_ = type_.of_type
+    return str(type_.name)
+
+
+def possible(schema: GraphQLSchema, name: str) -> frozenset[str]:
+    """Concrete types."""
+    type_ = schema.type_map[name]
+    if hasattr(type_, "types") or type(type_).__name__ == "GraphQLInterfaceType":
+        return frozenset(t.name for t in schema.get_possible_types(type_))  # type: ignore[arg-type]
+    return frozenset((name,))
+
+
+#: Fields that say who a thing is. `tenant`, `region`, `row` and `col` do so only together.
+IDENTITY: dict[str, Any] = {
+    "id": lambda t: f"{t.type}:{t.number}",
+    "sku": lambda t: f"sku-{t.type}-{t.number}",
+    "code": lambda t: f"{t.type}-{t.number}",
+    "tenant": lambda t: t.number // 2,
+    "region": lambda t: f"region {t.number % 2}",
+    "row": lambda t: t.number // 2,
+    "col": lambda t: t.number % 2,
+    "ref": lambda t: Thing("Ref", t.number),
+    "spot": lambda t: Thing("Spot", t.number),
+    "parts": lambda t: [Thing("Part", 2 * t.number), Thing("Part", 2 * t.number + 1)],
+}
+LEAVES: dict[str, Any] = {
+    "Int": lambda n, _: n % 100_000 - 50_000,
+    "Float": lambda n, _: n % 1000 / 8 + 0.0625,
+    "Boolean": lambda n, _: bool(n % 2),
+    "String": lambda n, name: f"{name} «{n % 1_000_000}»",
+    "ID": lambda n, name: f"{name}-{n % 1_000_000}",
+    "Big": lambda n, _: n**4 if n % 3 else n,
+    "Json": lambda n, name: ({"z": n % 9, "a": [None, name]}, [n % 7, {}], n % 5, None or f"j{n % 9}", True)[n % 5],
+}

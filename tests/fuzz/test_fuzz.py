@@ -1,0 +1,77 @@
+"""The gateway against one monolith, on fixed and fresh seeds; and cases that once failed.
+
+BOTBERI_FUZZ_SECONDS sets how long each of the two runs may take (20 by default), BOTBERI_FUZZ_SEED the fresh one's seed.
+"""
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from botberi.fuzzing.command import coverage
+from botberi.fuzzing.folder import read_case, write_case
+from botberi.fuzzing.fuzz import fuzz
+from botberi.fuzzing.graph import make_graph
+from botberi.fuzzing.operation import random_operation
+from botberi.fuzzing.pair import Arena, describe
+from botberi.fuzzing.planted import BUGS, hunt
+from botberi.fuzzing.shrink import outcome_of, shrink
+
+CASES = Path(__file__).resolve().parents[1] / "gateway" / "cases"
+SECONDS = float(os.environ.get("BOTBERI_FUZZ_SECONDS", "20"))
+FRESH = int(os.environ.get("BOTBERI_FUZZ_SEED", random.SystemRandom().randrange(10**9)))
+
+
+@pytest.mark.timeout(SECONDS * 3 + 60)
+@pytest.mark.parametrize("seed", [1, pytest.param(FRESH, id="fresh")])
+def test_agrees_with_the_monolith(seed: int) -> None:
+    print(f"BOTBERI_FUZZ_SEED={seed}")
+    report = fuzz(100_000, seed, until=time.monotonic() + SECONDS)
+    print(coverage(report))
+    print(f"{report.pairs} pairs in {report.seconds:.0f} s")
+    assert report.pairs >= 20, "hardly anything was compared"
+    for finding in report.findings:
+        pytest.fail(f"seed {finding.seed}, {finding.index}: {finding.problem}\n{describe(finding.case)}\n{finding.plan}")
+
+
+@pytest.mark.parametrize("name", sorted(p.parent.name for p in CASES.glob("*/case.json")))
+async def test_case(name: str, request: pytest.FixtureRequest) -> None:
+    """A folder is a pair that once failed. `xfail` in its case.json says why it still does."""
+    case, facts = read_case(CASES / name)
+    if "xfail" in facts:
+        request.node.add_marker(pytest.mark.xfail(reason=facts["xfail"], strict=True))
+    outcome = await outcome_of(case)
+    assert not outcome.skipped, "the graph can't be composed, or the operation isn't valid"
+    assert not outcome.problem, f"{facts['why']}\n{describe(case)}\n{outcome.plan}"
+
+
+def test_a_seed_always_gives_the_same() -> None:
+    one, other = make_graph(7), make_graph(7)
+    assert one == other
+    schema = Arena(one).supergraph.api_schema
+    assert random_operation(schema, 5) == random_operation(schema, 5)
+    assert random_operation(schema, 5) != random_operation(schema, 6)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("title", ["nulls don't climb", "representations lack their last field", "@requires is ignored"])
+def test_finds_planted_bugs(title: str) -> None:
+    """A few of those that `botberi fuzz --planted` tries."""
+    found = hunt(next(bug for bug in BUGS if bug.title == title), 1000, seed=1)
+    assert found.problem, f"not found within {found.pairs} pairs"
+
+
+@pytest.mark.timeout(180)
+def test_a_failing_case_shrinks_and_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bug = next(bug for bug in BUGS if bug.title == "fields come in reverse order")
+    monkeypatch.setattr(bug.owner, bug.name, bug.change(bug.owner.__dict__[bug.name]))
+    finding = fuzz(500, 1).findings[0]
+    small = shrink(finding.case, finding.problem, seconds=15)
+    assert len(small.document) < len(finding.case.document)
+    assert len(small.graph.monolith) <= len(finding.case.graph.monolith)
+    write_case(small, tmp_path / "case", finding.problem)
+    again, facts = read_case(tmp_path / "case")
+    assert facts["why"] == finding.problem
+    assert (again.document.strip(), again.variables) == (small.document.strip(), small.variables)
