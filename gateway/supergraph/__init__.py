@@ -1,6 +1,7 @@
 """The supergraph in memory, read from and printed as join-specification SDL; the API schema that clients see."""
 
 from gateway.supergraph.model import (
+    ContextArgument,
     EnumValue,
     Graph,
     InputField,
