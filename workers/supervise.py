@@ -64,8 +64,7 @@ class Supervisor:
         began = time.monotonic()
         try:
             ending = self._compute()
-            self._write(ending)
-            outcome = ending.status or "RELEASED"
+            outcome = self._write(ending)
             code = ending.code
         except (Fenced, LeaseLost) as lost:
             outcome, code = "FENCED", type(lost).__name__
@@ -180,20 +179,20 @@ class Supervisor:
             "FAILED", None, "CRASHED", f"The computation ended unexpectedly ({how}) in attempt {attempt} of {most}."
         )
 
-    def _write(self, ending: Ending) -> None:
-        """Write the ending, again while the database is away and the lease is ours."""
+    def _write(self, ending: Ending) -> str:
+        """Write the ending, again while the database is away and the lease is ours; what it is called in the end."""
         while True:
             try:
                 if ending.status is None:
                     self._runs.release(self._claim, ending.message or "")
-                else:
-                    self._runs.finish(
-                        self._claim,
-                        ending.status,
-                        result=ending.result,
-                        code=ending.code,
-                        message=ending.message,
-                    )
+                    return "RELEASED"
+                return self._runs.finish(
+                    self._claim,
+                    ending.status,
+                    result=ending.result,
+                    code=ending.code,
+                    message=ending.message,
+                )
             except UNREACHABLE as error:
                 logger.warning("can't write the end of run %s: %s", self._claim.run.instance_id, brief(error))
                 if time.monotonic() >= self._lease_until:
@@ -204,8 +203,6 @@ class Supervisor:
                     raise
                 logger.exception("the result of run %s can't be stored", self._claim.run.instance_id)
                 ending = Ending("FAILED", None, "RESULT_NOT_STORABLE", "The result holds what the database can't keep.")
-            else:
-                return
 
 
 def _since(began: float) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import CursorResult, TextClause, text
+from sqlalchemy import Row, TextClause, text
 
 from shared_schema.contracts.runs import RunInput
 from shared_schema.database import SyncDatabase
@@ -71,10 +71,9 @@ def _guarded(change: str, answer: str = "") -> TextClause:
 
 
 _STOP = "cancel_requested_at IS NOT NULL OR deleted_at IS NOT NULL AS cancelled"
-_WATCH = text("""
-    SELECT cancel_requested_at IS NOT NULL OR deleted_at IS NOT NULL AS cancelled FROM instances
-    WHERE id = :id AND attempt = :attempt AND lease_owner = :owner AND status = 'RUNNING'
-""")
+_WATCH = _guarded(
+    "SELECT cancel_requested_at IS NOT NULL OR deleted_at IS NOT NULL AS cancelled FROM instances",
+)
 _RENEW = _guarded(
     "UPDATE instances SET lease_expires_at = clock_timestamp() + make_interval(secs => :lease)",
     f"RETURNING {_STOP}",
@@ -86,20 +85,34 @@ _PROGRESS = _guarded(
     """,
     f"RETURNING {_STOP}",
 )
-_FINISH = _guarded("""
-    UPDATE instances SET status = CAST(:status AS varchar), result = CAST(:result AS jsonb),
-        error_code = :code, error_message = :message,
-        progress = CASE WHEN CAST(:status AS varchar) = 'SUCCEEDED' THEN 1 ELSE progress END,
-        progress_message = CASE WHEN CAST(:status AS varchar) = 'SUCCEEDED' THEN NULL ELSE progress_message END,
+# Whoever was told that the run is being cancelled shall not find it succeeded.
+_SUCCESS = _guarded(
+    """
+    UPDATE instances SET
+        status = CASE WHEN cancel_requested_at IS NULL THEN 'SUCCEEDED' ELSE 'CANCELLED' END,
+        result = CASE WHEN cancel_requested_at IS NULL THEN CAST(:result AS jsonb) END,
+        error_code = CASE WHEN cancel_requested_at IS NOT NULL THEN 'CANCELLED' END,
+        error_message = CASE WHEN cancel_requested_at IS NOT NULL THEN 'Cancelled.' END,
+        progress = CASE WHEN cancel_requested_at IS NULL THEN 1 ELSE progress END,
+        progress_message = CASE WHEN cancel_requested_at IS NOT NULL THEN progress_message END,
         lease_owner = NULL, lease_expires_at = NULL
-""")
+    """,
+    "RETURNING status",
+)
+_END = _guarded(
+    """
+    UPDATE instances SET status = :status, result = NULL, error_code = :code, error_message = :message,
+        lease_owner = NULL, lease_expires_at = NULL
+    """,
+    "RETURNING status",
+)
 # The lease of a waiting run is its dispatcher's: once it is over, the sweeper sends the run again.
 _RELEASE = _guarded(
     """
     UPDATE instances SET status = 'QUEUED', progress = 0, progress_message = :message,
         lease_owner = 'released', lease_expires_at = clock_timestamp()
     """,
-    "AND cancel_requested_at IS NULL AND deleted_at IS NULL",
+    "AND cancel_requested_at IS NULL AND deleted_at IS NULL RETURNING status",
 )
 
 
@@ -167,30 +180,28 @@ class RunStore:
         result: dict[str, Any] | None = None,
         code: str | None = None,
         message: str | None = None,
-    ) -> None:
-        """Write the one terminal state."""
-        values = {
-            "status": status,
-            "result": None if result is None else json.dumps(result, allow_nan=False),
-            "code": code,
-            "message": None if message is None else message[:MAX_ERROR],
-        }
-        self._write(_FINISH, claim.guard | values)
+    ) -> Ending:
+        """Write the one terminal state and return it: a success that comes after a cancel is none."""
+        if status == "SUCCEEDED":
+            found = None if result is None else json.dumps(result, allow_nan=False)
+            row = self._answer(_SUCCESS, claim.guard | {"result": found})
+        else:
+            text = None if message is None else message[:MAX_ERROR]
+            row = self._answer(_END, claim.guard | {"status": status, "code": code, "message": text})
+        written: Ending = row.status
+        return written
 
     def release(self, claim: Claim, message: str) -> None:
         """Give the run back to be tried again."""
-        self._write(_RELEASE, claim.guard | {"message": message[:MAX_MESSAGE]})
+        self._answer(_RELEASE, claim.guard | {"message": message[:MAX_MESSAGE]})
 
-    def _ask(self, statement: Any, values: dict[str, Any]) -> Watch:
+    def _ask(self, statement: TextClause, values: dict[str, Any]) -> Watch:
+        return Watch(cancelled=bool(self._answer(statement, values).cancelled))
+
+    def _answer(self, statement: TextClause, values: dict[str, Any]) -> Row[Any]:
+        """What the holder's row answers."""
         with self._database.unit_of_work() as session:
             row = session.execute(statement, values).one_or_none()
         if row is None:
             raise Fenced(str(values["id"]))
-        return Watch(cancelled=bool(row.cancelled))
-
-    def _write(self, statement: Any, values: dict[str, Any]) -> None:
-        with self._database.unit_of_work() as session:
-            result = session.execute(statement, values)
-            assert isinstance(result, CursorResult)
-            if result.rowcount != 1:
-                raise Fenced(str(values["id"]))
+        return row
