@@ -21,7 +21,7 @@ class PeersMissing(Exception):
     """node or npm isn't here, or npm can't install."""
 
 
-def installed(packages: Mapping[str, str]) -> Path:
+def installed(packages: Mapping[str, str], timeout: float = INSTALL_TIMEOUT) -> Path:
     """A folder whose node_modules hold these versions; installs them the first time. Raises `PeersMissing`."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
@@ -35,11 +35,11 @@ def installed(packages: Mapping[str, str]) -> Path:
     (folder / "package.json").write_text(wanted)
     command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
     try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=INSTALL_TIMEOUT)
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=timeout)
     except subprocess.CalledProcessError as error:
         raise PeersMissing(f"npm can't install {', '.join(packages)}: {error.stderr.strip()[-500:]}") from error
     except subprocess.TimeoutExpired as error:
-        raise PeersMissing(f"npm took more than {INSTALL_TIMEOUT:.0f} s to install {', '.join(packages)}.") from error
+        raise PeersMissing(f"npm took more than {timeout:.0f} s to install {', '.join(packages)}.") from error
     done.touch()
     return folder
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bench.composition.scale import ScaleMissing
 from bench.peers import PeersMissing
 
 app = typer.Typer(help="Composition beside the peers from npm.", no_args_is_help=True, add_completion=False)
@@ -48,11 +49,37 @@ def show(seed: int, way: Annotated[str | None, typer.Option(help="As for `random
     print("\ndifferences", *outcome.differences, sep="\n  ")
 
 
+@app.command()
+def scale(
+    graphs: Annotated[list[str] | None, typer.Argument(help="s010 s050 s100 s200; all by default.")] = None,
+    peers: Annotated[bool, typer.Option(help="Run the peers too.")] = True,
+) -> None:
+    """Time and peak memory on the large graphs, ours and the peers', as a Markdown table."""
+    from bench.composition.scale import GOALS, table
+
+    for row in table(graphs or list(GOALS), peers):
+        print(row, flush=True)
+
+
+@app.command()
+def plans(
+    graphs: Annotated[list[str] | None, typer.Argument(help="s010 s050 s100 s200; all by default.")] = None,
+) -> None:
+    """How long our planner takes for the ten queries of each large graph, as a Markdown table."""
+    from bench.composition.plans import planned
+    from bench.composition.scale import GOALS
+
+    print("| graph | query | ms | fetches |\n|---|---|---|---|")
+    for name in graphs or list(GOALS):
+        for one in planned(name):
+            print(f"| {one.graph} | {one.query} | {one.milliseconds:.0f} | {one.fetches or one.error} |", flush=True)
+
+
 def main() -> None:
     """Run a command; what is missing is told in one line."""
     try:
         app()
-    except PeersMissing as error:
+    except (PeersMissing, ScaleMissing) as error:
         print(f"bench: {error}", file=sys.stderr)
         raise SystemExit(2) from None
 

@@ -72,15 +72,11 @@ def share_an_owned_field(random_: random.Random, services: list[Service]) -> boo
     for service, type_, field in random_.sample(_fields(services), len(_fields(services))):
         for other in services:
             found = other.types.get(type_.name)
-            if (
-                other is not service
-                and found is not None
-                and found.keyword == "type"
-                and field.name not in found.fields
-            ):
-                if found.name != "Query":
-                    found.fields[field.name] = Field(field.name, field.type, dict(field.arguments))
-                    return True
+            if other is service or found is None or found.keyword != "type" or found.name == "Query":
+                continue
+            if field.name not in found.fields:
+                found.fields[field.name] = Field(field.name, field.type, dict(field.arguments))
+                return True
     return False
 
 

@@ -81,12 +81,12 @@ class Generator:
         for j in range(self.random.randint(0, 2)):
             shared = self._field(f"common{j}")
             for service in self.random.sample(members, self.random.randint(1, len(members))):
-                field = Field(shared.name, shared.type, dict(shared.arguments))
+                own = Field(shared.name, shared.type, dict(shared.arguments))
                 if service.version is not None:
-                    field.directives.append("@shareable")
-                if self.chance(0.15) and not field.type.endswith("!"):
-                    field.type += "!"
-                service.types[name].fields[field.name] = field
+                    own.directives.append("@shareable")
+                if self.chance(0.15) and not own.type.endswith("!"):
+                    own.type += "!"
+                service.types[name].fields[own.name] = own
         return members
 
     def _field(self, name: str) -> Field:

@@ -63,7 +63,10 @@ class Element:
         return (d for d in self.directives if d.federation and d.name == name)
 
     def has(self, name: str) -> bool:
-        return any(True for _ in self.applied(name))
+        for applied in self.directives:  # asked for every field many times: no generator
+            if applied.name == name and applied.federation:
+                return True
+        return False
 
     def drop(self, name: str) -> None:
         self.directives = [d for d in self.directives if not (d.federation and d.name == name)]

@@ -29,9 +29,11 @@ from graphql import (
     validate_schema,
 )
 from graphql.language import ast
+from graphql.language.ast import QUERY_DOCUMENT_KEYS
+from graphql.language.visitor import ParallelVisitor, visit
 from graphql.validation.rules.possible_type_extensions import PossibleTypeExtensionsRule
 from graphql.validation.specified_rules import specified_sdl_rules
-from graphql.validation.validate import validate_sdl
+from graphql.validation.validation_context import SDLValidationContext
 
 from gateway.composition.ingest.vocabulary import Vocabulary, link_definitions, scalar
 from gateway.composition.problem import Location, Problem
@@ -48,6 +50,10 @@ _DEFINITION_OF = {
     ast.EnumTypeExtensionNode: ast.EnumTypeDefinitionNode,
     ast.InputObjectTypeExtensionNode: ast.InputObjectTypeDefinitionNode,
     ast.ScalarTypeExtensionNode: ast.ScalarTypeDefinitionNode,
+}
+#: Half of all nodes are names and descriptions.
+_VISITED = {
+    kind: tuple(key for key in keys if key not in ("name", "description")) for kind, keys in QUERY_DOCUMENT_KEYS.items()
 }
 #: A subgraph without queries is fine: the gateway's own `_service` and `_entities` make its query root.
 _ALLOWED = ("Query root type must be provided.", "Type Query must define one or more fields.")
@@ -79,7 +85,7 @@ def _errors(document: DocumentNode, links: Links, words: Vocabulary) -> list[Gra
         ]
     try:
         whole = DocumentNode(definitions=tuple(_definitions(document, links, words)))
-        errors = validate_sdl(whole, None, _RULES)
+        errors = _sdl_errors(whole)
         if errors:
             return errors
         schema = build_ast_schema(whole, assume_valid=False, assume_valid_sdl=True)
@@ -87,6 +93,14 @@ def _errors(document: DocumentNode, links: Links, words: Vocabulary) -> list[Gra
         return [error if isinstance(error, GraphQLError) else GraphQLError(str(error))]
     errors = [e for e in validate_schema(schema) if e.message not in _ALLOWED and not is_ignored(e)]
     return errors or list(_value_errors(whole, schema, words))
+
+
+def _sdl_errors(document: DocumentNode) -> list[GraphQLError]:
+    """As graphql-core's `validate_sdl`, past the nodes that no rule looks at."""
+    errors: list[GraphQLError] = []
+    context = SDLValidationContext(document, None, errors.append)
+    visit(document, ParallelVisitor([rule(context) for rule in _RULES]), _VISITED)
+    return errors
 
 
 def is_ignored(error: GraphQLError) -> bool:

@@ -113,11 +113,9 @@ def _joins(
                 context_arguments=context_arguments(schema, type_, field),
             )
         )
+    # each subgraph has a Query, if only for `_service`
+    having = len(state.schemas) if coordinate.startswith("Query.") else len(owners)
     # an @override of what isn't there changes nothing
-    plain = all(replace(join, override=None) == JoinField(join.graph) for join in joins)
-    having = {s.name for s, _ in owners}
-    if coordinate.startswith("Query."):
-        having = {s.name for s in state.schemas}  # each subgraph has a Query, if only for `_service`
-    if plain and having == {s.name for s, _, _ in kept}:
+    if having == len(kept) and all(replace(join, override=None) == JoinField(join.graph) for join in joins):
         return ()  # it is in every subgraph that has the type, and the same in all
     return tuple(joins)

@@ -48,11 +48,14 @@ def _shareable(schema: SubgraphSchema, type_: object, field: object) -> bool:
 
 def _through_interface_objects(state: MergeState, type_name: str, name: str, already: set[str]) -> list[Source]:
     """A subgraph that has the interface as an object resolves the field for every implementation."""
-    found = []
+    found: list[Source] = []
+    interfaces = state.interfaces.get(type_name)
+    if not interfaces:
+        return found
     for schema in state.schemas:
         if schema.name in already or type_name in schema.types:
             continue
-        for interface in state.interfaces.get(type_name, ()):
+        for interface in interfaces:
             owner = schema.types.get(interface)
             if owner is not None and owner.is_interface_object and name in owner.fields:
                 field = owner.fields[name]

@@ -1,0 +1,96 @@
+"""The large graphs of ../shared/conformance/scale -> time and peak memory of ours and the peers, each in a process of its own."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.composition.composers import PACKAGES, PEERS, SCRIPT
+from bench.peers import CACHE, ROOT, PeerProcess, installed
+
+SCALE = ROOT.parent / "shared" / "conformance" / "scale"
+#: Seconds and megabytes that ours may take (issue "Composition", "Speed").
+GOALS = {"s010": 1.0, "s050": 3.0, "s100": 10.0, "s200": 10.0}
+MEMORY_GOAL = 1024.0
+#: The peers' time is cut there.
+TIMEOUT = 420.0
+#: Some of these graphs overflow node's default stack, or its default heap.
+NODE_OPTIONS = ("--stack-size=3900", "--max-old-space-size=6144")
+_NOT_ARGUMENTS = ("out", "types_defined", "type_definitions", "fields", "bytes")
+
+
+class ScaleMissing(Exception):
+    """The folder with the parameters isn't there."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One composer on one graph; `note` says why there is no time."""
+
+    seconds: float | None
+    megabytes: float | None
+    note: str = ""
+
+    def told(self) -> str:
+        return self.note if self.seconds is None else f"{self.seconds:.2f} s, {self.megabytes:.0f} MB"
+
+
+def subgraphs(name: str) -> Path:
+    """The file with the graph's SDLs; generated from its parameters the first time."""
+    if not SCALE.is_dir():
+        raise ScaleMissing(f"{SCALE} isn't here: it holds the parameters of the large graphs.")
+    target = CACHE / "scale" / name
+    if not (target / "subgraphs.json").exists():
+        parameters: dict[str, Any] = json.loads((SCALE / name / "case.json").read_text())["params"]
+        arguments = [
+            word
+            for key, value in parameters.items()
+            if key not in _NOT_ARGUMENTS
+            for word in (f"--{key.replace('_', '-')}", str(value))
+        ]
+        command = [sys.executable, str(SCALE / "gen_scale.py"), *arguments, "--out", str(target)]
+        subprocess.run(command, check=True, timeout=120)
+    return target / "subgraphs.json"
+
+
+def ours(name: str) -> Run:
+    """Composition and SDL, in a fresh interpreter; its import isn't counted, as the peers' isn't."""
+    command = [sys.executable, "-m", "bench.composition.once", str(subgraphs(name))]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=TIMEOUT)
+    answer = json.loads(done.stdout)
+    if not answer["ok"]:
+        return Run(None, None, "errors")
+    return Run(answer["seconds"], answer["megabytes"])
+
+
+def peer(composer: str, name: str) -> Run:
+    """One peer, in a fresh node process."""
+    question = {"composer": composer, "subgraphs": json.loads(subgraphs(name).read_text())}
+    with PeerProcess(SCRIPT, installed(PACKAGES), options=NODE_OPTIONS) as process:
+        try:
+            answer = process.ask(question, TIMEOUT)
+        except TimeoutError:
+            return Run(None, None, f"over {TIMEOUT:.0f} s")
+        except ConnectionError:
+            return Run(None, None, "out of memory")
+    if "crash" in answer or not answer["ok"]:
+        return Run(None, None, answer.get("crash", "errors")[:60])
+    return Run(answer["seconds"], answer["peakMegabytes"])
+
+
+def table(names: list[str], peers: bool) -> Iterator[str]:
+    """Markdown rows, as they come."""
+    yield "| graph | ours | goal |" + "".join(f" {p} | ratio |" for p in PEERS if peers)
+    yield "|---|---|---|" + "---|---|" * (len(PEERS) if peers else 0)
+    for name in names:
+        mine = ours(name)
+        row = f"| {name} | {mine.told()} | {GOALS[name]:.0f} s |"
+        for other in PEERS if peers else ():
+            theirs = peer(other, name)
+            known = theirs.seconds is not None and mine.seconds is not None
+            ratio = f"{theirs.seconds / mine.seconds:.1f}" if known and theirs.seconds and mine.seconds else "-"
+            row += f" {theirs.told()} | {ratio} |"
+        yield row
