@@ -7,13 +7,7 @@ from typing import Annotated
 import strawberry
 
 from subgraphs.catalog.types import Agent, Template
-from subgraphs.common.results import (
-    ConflictError,
-    ForbiddenError,
-    NotFoundError,
-    UnauthenticatedError,
-    ValidationError,
-)
+from subgraphs.common.results import TypedError
 
 
 @strawberry.type
@@ -21,10 +15,7 @@ class CreateAgentSuccess:
     agent: Agent
 
 
-CreateAgentResult = Annotated[
-    CreateAgentSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
-    strawberry.union("CreateAgentResult"),
-]
+CreateAgentResult = Annotated[CreateAgentSuccess | TypedError, strawberry.union("CreateAgentResult")]
 
 
 @strawberry.type
@@ -32,10 +23,7 @@ class UpdateAgentSuccess:
     agent: Agent
 
 
-UpdateAgentResult = Annotated[
-    UpdateAgentSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
-    strawberry.union("UpdateAgentResult"),
-]
+UpdateAgentResult = Annotated[UpdateAgentSuccess | TypedError, strawberry.union("UpdateAgentResult")]
 
 
 @strawberry.type
@@ -43,10 +31,7 @@ class PublishAgentSuccess:
     agent: Agent
 
 
-PublishAgentResult = Annotated[
-    PublishAgentSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
-    strawberry.union("PublishAgentResult"),
-]
+PublishAgentResult = Annotated[PublishAgentSuccess | TypedError, strawberry.union("PublishAgentResult")]
 
 
 @strawberry.type
@@ -54,10 +39,7 @@ class RetireAgentSuccess:
     agent: Agent
 
 
-RetireAgentResult = Annotated[
-    RetireAgentSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
-    strawberry.union("RetireAgentResult"),
-]
+RetireAgentResult = Annotated[RetireAgentSuccess | TypedError, strawberry.union("RetireAgentResult")]
 
 
 @strawberry.type
@@ -65,10 +47,7 @@ class CreateTemplateSuccess:
     template: Template
 
 
-CreateTemplateResult = Annotated[
-    CreateTemplateSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
-    strawberry.union("CreateTemplateResult"),
-]
+CreateTemplateResult = Annotated[CreateTemplateSuccess | TypedError, strawberry.union("CreateTemplateResult")]
 
 
 @strawberry.type
@@ -76,10 +55,7 @@ class UpdateTemplateSuccess:
     template: Template
 
 
-UpdateTemplateResult = Annotated[
-    UpdateTemplateSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
-    strawberry.union("UpdateTemplateResult"),
-]
+UpdateTemplateResult = Annotated[UpdateTemplateSuccess | TypedError, strawberry.union("UpdateTemplateResult")]
 
 
 @strawberry.type
@@ -87,10 +63,7 @@ class PublishTemplateSuccess:
     template: Template
 
 
-PublishTemplateResult = Annotated[
-    PublishTemplateSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
-    strawberry.union("PublishTemplateResult"),
-]
+PublishTemplateResult = Annotated[PublishTemplateSuccess | TypedError, strawberry.union("PublishTemplateResult")]
 
 
 @strawberry.type
@@ -98,7 +71,4 @@ class RetireTemplateSuccess:
     template: Template
 
 
-RetireTemplateResult = Annotated[
-    RetireTemplateSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
-    strawberry.union("RetireTemplateResult"),
-]
+RetireTemplateResult = Annotated[RetireTemplateSuccess | TypedError, strawberry.union("RetireTemplateResult")]

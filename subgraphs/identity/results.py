@@ -8,16 +8,7 @@ from typing import Annotated, TypeVar
 
 import strawberry
 
-from subgraphs.common.results import (
-    ConflictError,
-    Error,
-    ForbiddenError,
-    NotFoundError,
-    TypedError,
-    UnauthenticatedError,
-    ValidationError,
-    attempt,
-)
+from subgraphs.common.results import Error, TypedError, attempt
 from subgraphs.identity.context import Context
 from subgraphs.identity.throttle import ThrottledRefusal
 from subgraphs.identity.types import Account, ApiKey, Session
@@ -70,52 +61,15 @@ class RevokeSessionSuccess:
     session: Session
 
 
-RegisterResult = Annotated[
-    RegisterSuccess
-    | ValidationError
-    | NotFoundError
-    | ForbiddenError
-    | ConflictError
-    | UnauthenticatedError
-    | ThrottledError,
-    strawberry.union("RegisterResult"),
-]
-LoginResult = Annotated[
-    LoginSuccess
-    | ValidationError
-    | NotFoundError
-    | ForbiddenError
-    | ConflictError
-    | UnauthenticatedError
-    | ThrottledError,
-    strawberry.union("LoginResult"),
-]
+RegisterResult = Annotated[RegisterSuccess | TypedError | ThrottledError, strawberry.union("RegisterResult")]
+LoginResult = Annotated[LoginSuccess | TypedError | ThrottledError, strawberry.union("LoginResult")]
 ChangePasswordResult = Annotated[
-    ChangePasswordSuccess
-    | ValidationError
-    | NotFoundError
-    | ForbiddenError
-    | ConflictError
-    | UnauthenticatedError
-    | ThrottledError,
-    strawberry.union("ChangePasswordResult"),
+    ChangePasswordSuccess | TypedError | ThrottledError, strawberry.union("ChangePasswordResult")
 ]
-LogoutResult = Annotated[
-    LogoutSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
-    strawberry.union("LogoutResult"),
-]
-CreateApiKeyResult = Annotated[
-    CreateApiKeySuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
-    strawberry.union("CreateApiKeyResult"),
-]
-RevokeApiKeyResult = Annotated[
-    RevokeApiKeySuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
-    strawberry.union("RevokeApiKeyResult"),
-]
-RevokeSessionResult = Annotated[
-    RevokeSessionSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
-    strawberry.union("RevokeSessionResult"),
-]
+LogoutResult = Annotated[LogoutSuccess | TypedError, strawberry.union("LogoutResult")]
+CreateApiKeyResult = Annotated[CreateApiKeySuccess | TypedError, strawberry.union("CreateApiKeyResult")]
+RevokeApiKeyResult = Annotated[RevokeApiKeySuccess | TypedError, strawberry.union("RevokeApiKeyResult")]
+RevokeSessionResult = Annotated[RevokeSessionSuccess | TypedError, strawberry.union("RevokeSessionResult")]
 
 
 async def attempt_throttled(context: Context, work: Awaitable[T]) -> T | TypedError | ThrottledError:

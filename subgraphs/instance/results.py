@@ -6,13 +6,7 @@ from typing import Annotated
 
 import strawberry
 
-from subgraphs.common.results import (
-    ConflictError,
-    ForbiddenError,
-    NotFoundError,
-    UnauthenticatedError,
-    ValidationError,
-)
+from subgraphs.common.results import TypedError
 from subgraphs.instance.types import Instance
 
 
@@ -21,10 +15,7 @@ class CreateInstanceSuccess:
     instance: Instance
 
 
-CreateInstanceResult = Annotated[
-    CreateInstanceSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
-    strawberry.union("CreateInstanceResult"),
-]
+CreateInstanceResult = Annotated[CreateInstanceSuccess | TypedError, strawberry.union("CreateInstanceResult")]
 
 
 @strawberry.type
@@ -34,10 +25,7 @@ class CancelInstanceSuccess:
     )
 
 
-CancelInstanceResult = Annotated[
-    CancelInstanceSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
-    strawberry.union("CancelInstanceResult"),
-]
+CancelInstanceResult = Annotated[CancelInstanceSuccess | TypedError, strawberry.union("CancelInstanceResult")]
 
 
 @strawberry.type
@@ -46,7 +34,4 @@ class DeleteInstanceSuccess:
     instance: Instance = strawberry.field(description="As it was.")
 
 
-DeleteInstanceResult = Annotated[
-    DeleteInstanceSuccess | ValidationError | NotFoundError | ForbiddenError | ConflictError | UnauthenticatedError,
-    strawberry.union("DeleteInstanceResult"),
-]
+DeleteInstanceResult = Annotated[DeleteInstanceSuccess | TypedError, strawberry.union("DeleteInstanceResult")]
