@@ -29,8 +29,22 @@ class Registration:
 
 
 def sign_in_address(email: str) -> str:
-    """The form in which an address is looked up and counted; never refuses."""
-    return unicodedata.normalize("NFKC", email[:MAXIMUM_EMAIL]).strip().lower().replace("\x00", "")
+    """The form in which an address is stored, looked up and counted; never refuses."""
+    try:
+        return _address(email)
+    except EmailNotValidError:
+        return _folded(email).lower().replace("\x00", "")
+
+
+def _address(email: str) -> str:
+    # Mail is proved by mail, not by DNS at the moment of the registration.
+    checked = validate_email(_folded(email), check_deliverability=False, test_environment=True)
+    return checked.normalized.lower()
+
+
+def _folded(email: str) -> str:
+    # One character more than is allowed, so that a longer one is still seen as too long.
+    return unicodedata.normalize("NFKC", email[: MAXIMUM_EMAIL + 1]).strip()
 
 
 def registration(email: str, password: str, display_name: str) -> Registration:
@@ -38,10 +52,7 @@ def registration(email: str, password: str, display_name: str) -> Registration:
     problems: list[FieldProblem] = []
     address, name = sign_in_address(email), display_name.strip()
     try:
-        # Mail is proved by mail, not by DNS at the moment of the registration.
-        address = validate_email(
-            email.strip()[: MAXIMUM_EMAIL + 1], check_deliverability=False, test_environment=True
-        ).normalized.lower()
+        address = _address(email)
     except EmailNotValidError as problem:
         problems.append(FieldProblem(("email",), str(problem)))
     problems += name_problems("displayName", name)

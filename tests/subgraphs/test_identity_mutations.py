@@ -96,6 +96,27 @@ async def test_an_address_is_taken_however_it_is_written(identity: Client) -> No
     assert (await identity.ask(REGISTER, {"input": given}))["register"]["__typename"] == "ConflictError"
 
 
+@pytest.mark.parametrize(
+    ("typed", "same"),
+    [
+        ("{}\N{LATIN SMALL LIGATURE FI}@example.com", "{}fi@example.com"),
+        ("{}\N{FULLWIDTH LATIN SMALL LETTER A}@example.com", "{}A@example.com"),
+        ("{}@xn--bcher-kva.example", "{}@b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.example"),
+        ("{}@b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.example", "{}@bu\N{COMBINING DIAERESIS}cher.example"),
+    ],
+    ids=["ligature", "full width", "punycode", "decomposed"],
+)
+async def test_an_account_is_signed_in_to_however_its_address_is_written(
+    identity: Client, typed: str, same: str
+) -> None:
+    name = f"u{new_id().hex}"
+    given = {"email": typed.format(name), "password": PASSWORD, "displayName": "Ada"}
+    made = (await identity.ask(REGISTER, {"input": given}))["register"]["account"]["id"]
+    for text in (typed, same):
+        answer = await identity.post(LOGIN, {"input": {"email": text.format(name), "password": PASSWORD}})
+        assert answer.json()["data"]["login"]["account"]["id"] == made
+
+
 async def test_registration_may_be_closed(user_database_url: str, signer: Any) -> None:
     app = create_app(identity_settings(user_database_url, registration_open=False), jwks=signer.jwks())
     async with Client(app, "identity", signer) as client:
