@@ -9,23 +9,28 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from graphql import ConstDirectiveNode, DirectiveDefinitionNode, InputValueDefinitionNode, StringValueNode, parse
+from graphql import (
+    ConstDirectiveNode,
+    DirectiveDefinitionNode,
+    InputValueDefinitionNode,
+    NameNode,
+    StringValueNode,
+    parse,
+)
 
 from gateway.composition.compose import Composition
 from gateway.composition.merge.composed import ComposedDirectives
 from gateway.composition.merge.state import MergeState
 from gateway.composition.rules import inaccessible
 from gateway.composition.subgraph import base_name
-from gateway.federation import FeatureUrl
 from gateway.federation.versions import INACCESSIBLE, TAG
 from gateway.supergraph import EnumValue, InputField, Supergraph, SupergraphField, SupergraphType
+from gateway.supergraph.api import directive_name, inaccessible_name
 
-_HIDDEN: Final = "inaccessible"
 _MACHINERY: Final = (
     "directive @inaccessible on FIELD_DEFINITION | OBJECT | INTERFACE | UNION | ARGUMENT_DEFINITION | SCALAR | ENUM"
     " | ENUM_VALUE | INPUT_OBJECT | INPUT_FIELD_DEFINITION\n"
-    f'extend schema @link(url: "{INACCESSIBLE}/v0.2", for: SECURITY)\n'
-    "type _ @inaccessible { _: Int }"
+    f'extend schema @link(url: "{INACCESSIBLE}/v0.2", for: SECURITY)'
 )
 
 
@@ -40,50 +45,31 @@ def contract(
 
     `hide_unreachable` also hides types that no operation can come by any more.
     """
-    rule = _Contract(frozenset(include), frozenset(exclude), _tag_name(supergraph))
+    tag, hidden = directive_name(supergraph, TAG, "tag"), inaccessible_name(supergraph)
+    rule = _Contract(frozenset(include), frozenset(exclude), tag, hidden)
     types = {name: rule.type(type_) for name, type_ in supergraph.types.items()}
-    made = _with_machinery(replace(supergraph, types=_settled(types, supergraph), document=None))
+    made = rule.with_machinery(replace(supergraph, types=rule.settled(types, supergraph), document=None))
     if hide_unreachable:
-        made = replace(made, types=_without_unreachable(made))
-    state = MergeState((), ComposedDirectives(names={_HIDDEN: _HIDDEN}, used={_HIDDEN}))
+        made = replace(made, types=rule.without_unreachable(made))
+    state = MergeState((), ComposedDirectives(names={"inaccessible": hidden}, used={"inaccessible"}))
     errors = tuple(inaccessible.check(made, state))
     return Composition(None if errors else made, errors, ())
-
-
-def _tag_name(supergraph: Supergraph) -> str:
-    """What `@tag` is called in this supergraph."""
-    for directive in supergraph.schema_directives:
-        values = {
-            a.name.value: a.value.value for a in directive.arguments or () if isinstance(a.value, StringValueNode)
-        }
-        url = FeatureUrl.parse(values.get("url", ""))
-        if url is not None and url.identity == TAG:
-            return values.get("as", "tag")
-    return "tag"
-
-
-def _is_hidden(directives: Iterable[ConstDirectiveNode]) -> bool:
-    return any(d.name.value == _HIDDEN for d in directives)
-
-
-def _example() -> ConstDirectiveNode:
-    node = parse(_MACHINERY, no_location=True).definitions[2]
-    found: ConstDirectiveNode = node.directives[0]  # type: ignore[attr-defined]
-    return found
-
-
-_MARK: Final = _example()
-
-
-def _hide(directives: tuple[ConstDirectiveNode, ...]) -> tuple[ConstDirectiveNode, ...]:
-    return directives if _is_hidden(directives) else (*directives, _MARK)
 
 
 @dataclass(frozen=True, slots=True)
 class _Contract:
     include: frozenset[str]
     exclude: frozenset[str]
+    #: What `@tag` and `@inaccessible` are called in this supergraph.
     tag: str
+    hidden: str
+
+    def is_hidden(self, directives: Iterable[ConstDirectiveNode]) -> bool:
+        return any(d.name.value == self.hidden for d in directives)
+
+    def hide(self, directives: tuple[ConstDirectiveNode, ...]) -> tuple[ConstDirectiveNode, ...]:
+        mark = ConstDirectiveNode(name=NameNode(value=self.hidden), arguments=())
+        return directives if self.is_hidden(directives) else (*directives, mark)
 
     def tags(self, directives: Iterable[ConstDirectiveNode]) -> frozenset[str]:
         return frozenset(
@@ -96,7 +82,7 @@ class _Contract:
 
     def type(self, type_: SupergraphType) -> SupergraphType:
         own = self.tags(type_.directives)
-        directives = _hide(type_.directives) if own & self.exclude else type_.directives
+        directives = self.hide(type_.directives) if own & self.exclude else type_.directives
         return replace(
             type_,
             directives=directives,
@@ -110,7 +96,7 @@ class _Contract:
         hide = bool(tags & self.exclude) or (bool(self.include) and not tags & self.include)
         return replace(
             found,
-            directives=_hide(found.directives) if hide else found.directives,
+            directives=self.hide(found.directives) if hide else found.directives,
             arguments=tuple(self.input(a) for a in found.arguments),
         )
 
@@ -123,79 +109,75 @@ class _Contract:
             description=node.description,
             type=node.type,
             default_value=node.default_value,
-            directives=_hide(directives),
+            directives=self.hide(directives),
             loc=node.loc,
         )
 
     def value(self, found: EnumValue) -> EnumValue:
         hide = bool(self.tags(found.directives) & self.exclude)
-        return replace(found, directives=_hide(found.directives)) if hide else found
+        return replace(found, directives=self.hide(found.directives)) if hide else found
 
+    def settled(self, types: dict[str, SupergraphType], supergraph: Supergraph) -> dict[str, SupergraphType]:
+        """Types of which nothing is left are hidden as well, and unions whose members all are; the query root is judged by the rules."""
+        for name, type_ in list(types.items()):
+            if type_.kind in ("OBJECT", "INTERFACE") and name != supergraph.query:
+                left = any(not self.is_hidden(f.directives) for f in type_.fields.values())
+            elif type_.kind in ("ENUM", "INPUT_OBJECT"):
+                left = any(not self.is_hidden(d) for d in _children(type_)) or not _children(type_)
+            else:
+                continue
+            if not left:
+                types[name] = replace(type_, directives=self.hide(type_.directives))
+        for name, type_ in list(types.items()):
+            if type_.kind == "UNION" and all(m in types and self.is_hidden(types[m].directives) for m in type_.members):
+                types[name] = replace(type_, directives=self.hide(type_.directives))
+        return types
 
-def _settled(types: dict[str, SupergraphType], supergraph: Supergraph) -> dict[str, SupergraphType]:
-    """Types of which nothing is left are hidden as well, and unions whose members all are; the query root is judged by the rules."""
-    for name, type_ in list(types.items()):
-        if type_.kind in ("OBJECT", "INTERFACE") and name != supergraph.query:
-            left = any(not _is_hidden(f.directives) for f in type_.fields.values())
-        elif type_.kind in ("ENUM", "INPUT_OBJECT"):
-            left = any(not _is_hidden(d) for d in _children(type_)) or not _children(type_)
-        else:
-            continue
-        if not left:
-            types[name] = replace(type_, directives=_hide(type_.directives))
-    for name, type_ in list(types.items()):
-        if type_.kind == "UNION" and all(m in types and _is_hidden(types[m].directives) for m in type_.members):
-            types[name] = replace(type_, directives=_hide(type_.directives))
-    return types
+    def with_machinery(self, supergraph: Supergraph) -> Supergraph:
+        """The definition of `@inaccessible` and its link, where the supergraph had none."""
+        if any(d.name.value == self.hidden for d in supergraph.directive_definitions):
+            return supergraph
+        definition, schema = parse(_MACHINERY, no_location=True).definitions
+        assert isinstance(definition, DirectiveDefinitionNode)
+        link: tuple[ConstDirectiveNode, ...] = schema.directives  # type: ignore[attr-defined]
+        return replace(
+            supergraph,
+            directive_definitions=(*supergraph.directive_definitions, definition),
+            schema_directives=(*supergraph.schema_directives, *link),
+        )
+
+    def without_unreachable(self, supergraph: Supergraph) -> dict[str, SupergraphType]:
+        reached: set[str] = set()
+        waiting = [n for n in (supergraph.query, supergraph.mutation, supergraph.subscription) if n]
+        while waiting:
+            name = waiting.pop()
+            type_ = supergraph.types.get(name)
+            if name in reached or type_ is None or self.is_hidden(type_.directives):
+                continue
+            reached.add(name)
+            waiting += self.referred(type_)
+            if type_.kind == "INTERFACE":
+                waiting += [t.name for t in supergraph.types.values() if name in t.interfaces]
+        for definition in supergraph.directive_definitions:
+            reached |= {base_name(a.type) for a in definition.arguments or ()}
+        return {
+            name: type_ if name in reached else replace(type_, directives=self.hide(type_.directives))
+            for name, type_ in supergraph.types.items()
+        }
+
+    def referred(self, type_: SupergraphType) -> Iterator[str]:
+        yield from type_.members
+        yield from type_.interfaces
+        for found in type_.fields.values():
+            if not self.is_hidden(found.directives):
+                yield base_name(found.type)
+                yield from (base_name(a.type) for a in found.arguments if not self.is_hidden(a.directives or ()))
+        for entry in type_.input_fields.values():
+            if not self.is_hidden(entry.node.directives or ()):
+                yield base_name(entry.node.type)
 
 
 def _children(type_: SupergraphType) -> list[Collection[ConstDirectiveNode]]:
     if type_.kind == "ENUM":
         return [v.directives for v in type_.values.values()]
     return [tuple(f.node.directives or ()) for f in type_.input_fields.values()]
-
-
-def _with_machinery(supergraph: Supergraph) -> Supergraph:
-    """The definition of `@inaccessible` and its link, where the supergraph had none."""
-    if any(d.name.value == _HIDDEN for d in supergraph.directive_definitions):
-        return supergraph
-    definition, schema, _ = parse(_MACHINERY, no_location=True).definitions
-    assert isinstance(definition, DirectiveDefinitionNode)
-    link: tuple[ConstDirectiveNode, ...] = schema.directives  # type: ignore[attr-defined]
-    return replace(
-        supergraph,
-        directive_definitions=(*supergraph.directive_definitions, definition),
-        schema_directives=(*supergraph.schema_directives, *link),
-    )
-
-
-def _without_unreachable(supergraph: Supergraph) -> dict[str, SupergraphType]:
-    reached: set[str] = set()
-    waiting = [n for n in (supergraph.query, supergraph.mutation, supergraph.subscription) if n]
-    while waiting:
-        name = waiting.pop()
-        type_ = supergraph.types.get(name)
-        if name in reached or type_ is None or _is_hidden(type_.directives):
-            continue
-        reached.add(name)
-        waiting += _referred(type_)
-        if type_.kind == "INTERFACE":
-            waiting += [t.name for t in supergraph.types.values() if name in t.interfaces]
-    for definition in supergraph.directive_definitions:
-        reached |= {base_name(a.type) for a in definition.arguments or ()}
-    return {
-        name: type_ if name in reached else replace(type_, directives=_hide(type_.directives))
-        for name, type_ in supergraph.types.items()
-    }
-
-
-def _referred(type_: SupergraphType) -> Iterator[str]:
-    yield from type_.members
-    yield from type_.interfaces
-    for found in type_.fields.values():
-        if not _is_hidden(found.directives):
-            yield base_name(found.type)
-            yield from (base_name(a.type) for a in found.arguments if not _is_hidden(a.directives or ()))
-    for entry in type_.input_fields.values():
-        if not _is_hidden(entry.node.directives or ()):
-            yield base_name(entry.node.type)

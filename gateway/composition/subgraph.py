@@ -63,10 +63,9 @@ class Element:
         return (d for d in self.directives if d.federation and d.name == name)
 
     def has(self, name: str) -> bool:
-        for applied in self.directives:  # asked for every field many times: no generator
-            if applied.name == name and applied.federation:
-                return True
-        return False
+        if not self.directives:  # asked of every field many times, and most have none
+            return False
+        return any(d.name == name and d.federation for d in self.directives)
 
     def drop(self, name: str) -> None:
         self.directives = [d for d in self.directives if not (d.federation and d.name == name)]

@@ -2,6 +2,7 @@
 
 from gateway.supergraph.model import (
     ContextArgument,
+    ContextArgument,
     EnumValue,
     Graph,
     InputField,

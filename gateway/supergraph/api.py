@@ -58,11 +58,16 @@ def _build(supergraph: SupergraphData, *, hide: bool) -> GraphQLSchema:
 
 def inaccessible_name(supergraph: SupergraphData) -> str:
     """What `@inaccessible` is called here: a `@link` may rename it, and it hides all the same."""
+    return directive_name(supergraph, INACCESSIBLE, "inaccessible")
+
+
+def directive_name(supergraph: SupergraphData, identity: str, default: str) -> str:
+    """What the one directive of a specification is called here, by its `@link`."""
     for node in supergraph.schema_directives:
         values = {a.name.value: a.value for a in node.arguments or ()}
         url = values.get("url", values.get("feature"))
         feature = FeatureUrl.parse(url.value) if isinstance(url, StringValueNode) else None
-        if feature is None or feature.identity != INACCESSIBLE:
+        if feature is None or feature.identity != identity:
             continue
         imported = values.get("import")
         for item in imported.values if isinstance(imported, ListValueNode) else ():
@@ -73,7 +78,7 @@ def inaccessible_name(supergraph: SupergraphData) -> str:
         namespace = values.get("as")
         if isinstance(namespace, StringValueNode):
             return namespace.value
-    return "inaccessible"
+    return default
 
 
 def _name(value: str) -> NameNode:

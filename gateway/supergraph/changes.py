@@ -25,6 +25,7 @@ from graphql import (
     is_introspection_type,
     is_specified_directive,
     is_specified_scalar_type,
+    print_ast,
 )
 
 Severity: TypeAlias = Literal["breaking", "dangerous", "safe"]
@@ -172,7 +173,7 @@ def _arguments(
 
 
 def _added(node: GraphQLArgument | GraphQLInputField, coordinate: str, what: str) -> Change:
-    if isinstance(node.type, GraphQLNonNull) and node.default_value is Undefined:
+    if isinstance(node.type, GraphQLNonNull) and _default_text(node) is None:
         return Change("breaking", f"REQUIRED_{what}_ADDED", coordinate, f'"{coordinate}" is new and has to be given.')
     return Change("dangerous", f"OPTIONAL_{what}_ADDED", coordinate, f'"{coordinate}" is new and may be given.')
 
@@ -224,20 +225,23 @@ def _input_fits(old: Any, new: Any) -> bool:
 
 
 def _default(old: Any, new: Any, coordinate: str, what: str) -> Iterator[Change]:
-    if old.default_value == new.default_value:
+    before, after = _default_text(old), _default_text(new)
+    if before == after:
         return
-    before, after = _value(old.default_value), _value(new.default_value)
-    message = f'The default of "{coordinate}" changed from {before} to {after}.'
-    if old.default_value is Undefined:
+    message = f'The default of "{coordinate}" changed from {before or "nothing"} to {after or "nothing"}.'
+    if before is None:
         yield Change("safe", f"{what}_DEFAULT_VALUE_ADDED", coordinate, message)
-    elif new.default_value is Undefined and isinstance(new.type, GraphQLNonNull):
+    elif after is None and isinstance(new.type, GraphQLNonNull):
         yield Change("breaking", f"{what}_DEFAULT_VALUE_REMOVED", coordinate, message)
     else:
         yield Change("dangerous", f"{what}_DEFAULT_VALUE_CHANGE", coordinate, message)
 
 
-def _value(value: Any) -> str:
-    return "nothing" if value is Undefined else repr(value)
+def _default_text(node: Any) -> str | None:
+    """As it was written, for schemas built from SDL; None for no default."""
+    if node.default is None:
+        return None if node.default_value is Undefined else repr(node.default_value)
+    return print_ast(node.default.literal) if node.default.literal is not None else repr(node.default.value)
 
 
 def _deprecation(old: Any, new: Any, coordinate: str) -> Iterator[Change]:

@@ -23,6 +23,7 @@ from graphql import (
     TypeExtensionNode,
     ValueNode,
     build_ast_schema,
+    is_input_type,
     is_specified_scalar_type,
     print_ast,
     type_from_ast,
@@ -35,6 +36,8 @@ from graphql.validation.rules.possible_type_extensions import PossibleTypeExtens
 from graphql.validation.specified_rules import specified_sdl_rules
 from graphql.validation.validation_context import SDLValidationContext
 
+from gateway.composition.ingest.kinds import mixed_kinds
+from gateway.composition.ingest.machinery import machinery_uses
 from gateway.composition.ingest.vocabulary import Vocabulary, link_definitions, scalar
 from gateway.composition.problem import Location, Problem
 from gateway.federation import Links
@@ -83,6 +86,9 @@ def _errors(document: DocumentNode, links: Links, words: Vocabulary) -> list[Gra
         return [
             GraphQLError(f'"{d.name.value}": names with two underscores are introspection\'s.', d) for d in reserved
         ]
+    wrong = [*mixed_kinds(document), *machinery_uses(document, links, words)]
+    if wrong:
+        return wrong
     try:
         whole = DocumentNode(definitions=tuple(_definitions(document, links, words)))
         errors = _sdl_errors(whole)
@@ -91,8 +97,20 @@ def _errors(document: DocumentNode, links: Links, words: Vocabulary) -> list[Gra
         schema = build_ast_schema(whole, assume_valid=False, assume_valid_sdl=True)
     except (TypeError, GraphQLError) as error:
         return [error if isinstance(error, GraphQLError) else GraphQLError(str(error))]
-    errors = [e for e in validate_schema(schema) if e.message not in _ALLOWED and not is_ignored(e)]
+    try:
+        found = validate_schema(schema)
+    except TypeError:  # a default value of what is no input type
+        return list(_output_arguments(whole, schema))
+    errors = [e for e in found if e.message not in _ALLOWED and not is_ignored(e)]
     return errors or list(_value_errors(whole, schema, words))
+
+
+def _output_arguments(document: DocumentNode, schema: GraphQLSchema) -> Iterator[GraphQLError]:
+    for node in _walk(document):
+        if isinstance(node, ast.InputValueDefinitionNode):
+            expected = type_from_ast(schema, node.type)
+            if expected is not None and not is_input_type(expected):
+                yield GraphQLError(f'"{node.name.value}" must be of an input type, which {expected} is not.', node)
 
 
 def _sdl_errors(document: DocumentNode) -> list[GraphQLError]:

@@ -18,12 +18,13 @@ from graphql import (
 
 from gateway.composition.ingest.build import TypeBuilder
 from gateway.composition.ingest.graphql_rules import invalid_graphql
+from gateway.composition.ingest.machinery import machinery_types
 from gateway.composition.ingest.redefinition import invalid_redefinitions
 from gateway.composition.ingest.vocabulary import Vocabulary, vocabulary
 from gateway.composition.problem import Location, Problem, place
 from gateway.composition.subgraph import Applied, Element, InputDef, Subgraph, SubgraphSchema
 from gateway.federation import Links, Version, read_links
-from gateway.federation.directives import SUBGRAPH_FIELDS, SUBGRAPH_TYPES, TYPES, directives_of, types_of
+from gateway.federation.directives import SUBGRAPH_FIELDS, TYPES, directives_of, types_of
 from gateway.federation.versions import CORE, FEDERATION, FEDERATION_1, KNOWN_FEDERATION, KNOWN_LINK, LINK
 
 _ROOTS = {"query": "Query", "mutation": "Mutation", "subscription": "Subscription"}
@@ -158,7 +159,7 @@ def _build(
     renames: dict[str, str],
 ) -> SubgraphSchema:
     builder = TypeBuilder(words, renames)
-    machinery = set(words.types.values()) | SUBGRAPH_TYPES | _link_types(links)
+    machinery = machinery_types(links, words)
     own_directives: dict[str, DirectiveDefinitionNode] = {}
     arguments: dict[str, dict[str, InputDef]] = {}
     schema = Element("schema")
@@ -196,14 +197,6 @@ def _build(
         mutation="mutation" in kinds,
         subscription="subscription" in kinds,
     )
-
-
-def _link_types(links: Links) -> set[str]:
-    names = {"link__Import", "link__Purpose", "core__Purpose", "core__Import"}
-    link = links.of(LINK)
-    if link is not None:
-        names |= {link.type_name("Import"), link.type_name("Purpose")}
-    return names
 
 
 def _schema_directives(builder: TypeBuilder, nodes: Iterable[ConstDirectiveNode] | None, links: Links) -> list[Applied]:

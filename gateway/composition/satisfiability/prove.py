@@ -6,7 +6,8 @@ as there are states. A state need not be looked at if one with fewer positions w
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import product
+from collections.abc import Set as AbstractSet
+from itertools import islice, product
 
 from gateway.composition.problem import Problem
 from gateway.composition.satisfiability.explain import explain
@@ -20,6 +21,8 @@ MAX_LABELS = 6
 MAX_ERRORS = 50
 
 State = tuple[str, frozenset[Position]]
+#: Type -> sets of positions, none of which holds another.
+Seen = dict[str, list[AbstractSet[Position]]]
 
 
 def unsatisfiable(supergraph: Supergraph) -> list[Problem]:
@@ -68,14 +71,18 @@ class _Walk:
         }
         #: State -> (state before, what was selected from there).
         self.came_from: dict[State, tuple[State, str] | None] = {}
-        self.seen: dict[str, list[frozenset[Position]]] = {}
+        self.seen: Seen = {}
+        #: The same for what is reached from a state.
+        self.expanded: Seen = {}
         self.queue: deque[State] = deque()
 
     def problems(self) -> Iterator[tuple[str, Problem]]:
         for kind, name in self.graph.roots.items():
             if name and name in self.visible:
                 start = frozenset(
-                    Position(g, name) for g in self.graph.graphs if self.graph.subgraph_type(g, name) is not None
+                    self.reach.with_contexts(Position(g, name))
+                    for g in self.graph.graphs
+                    if self.graph.subgraph_type(g, name) is not None
                 )
                 self.came_from[name, start] = None
                 self.queue.append((name, start))
@@ -90,13 +97,17 @@ class _Walk:
                 coordinate = f"{type_name}.__typename"
                 yield coordinate, explain(self.reach, state, "__typename", self._query(kind, state, "__typename"))
                 continue
+            if self._is_covered(self.expanded, type_name, reached):
+                continue  # by keys one gets from here wherever one got from there
             for field in self.visible[type_name]:
-                children = {c for p in reached if (c := self.reach.child(type_name, p, field)) is not None}
+                target = self.graph.facts(type_name, field)[0]
+                found = (c for p in reached if (c := self.reach.child(type_name, p, field)) is not None)
+                # of a leaf it is enough that somebody has it
+                children = set(found if self.graph.is_composite(target) else islice(found, 1))
                 if not children:
                     query = self._query(kind, state, self._leaf(type_name, field))
                     yield f"{type_name}.{field}", explain(self.reach, state, field, query)
                     continue
-                target = self.graph.facts(type_name, field)[0]
                 if not self.graph.is_composite(target):
                     continue
                 for concrete, below in self.reach.split(children):
@@ -113,14 +124,20 @@ class _Walk:
         return any(p.type_name == type_name for p in reached)
 
     def _visit(self, state: State, before: State, selection: str) -> None:
-        type_name, positions = state
-        seen = self.seen.setdefault(type_name, [])
-        if any(other <= positions for other in seen):
+        if self._is_covered(self.seen, *state):
             return
-        seen[:] = [other for other in seen if not positions <= other]
-        seen.append(positions)
         self.came_from.setdefault(state, (before, selection))
         self.queue.append(state)
+
+    @staticmethod
+    def _is_covered(seen: Seen, type_name: str, positions: AbstractSet[Position]) -> bool:
+        """One with no more positions was seen already. If not, this one is noted."""
+        known = seen.setdefault(type_name, [])
+        if any(other <= positions for other in known):
+            return True
+        known[:] = [other for other in known if not positions <= other]
+        known.append(positions)
+        return False
 
     def _leaf(self, type_name: str, field: str) -> str:
         target = self.graph.facts(type_name, field)[0]

@@ -81,7 +81,7 @@ class Reach:
             found = {position}
             for name in self.graph.graphs:
                 if self.graph.subgraph_type(name, type_name) is not None:
-                    found.add(Position(name, type_name, None, position.contexts))
+                    found.add(self.with_contexts(Position(name, type_name, None, position.contexts)))
             return frozenset(found)
         #: Position -> the key by which it was entered. A position can't help with the very key that led to it.
         entered: dict[Position, str | None] = {position: None}
@@ -176,8 +176,8 @@ class Reach:
         """The position once it is known what the object is; an interface object stays one."""
         found = self.graph.subgraph_type(position.graph, position.type_name)
         if found is not None and found.is_interface_object:
-            return self._with_contexts(position)
-        return self._with_contexts(position._replace(type_name=type_name))
+            return self.with_contexts(position)
+        return self.with_contexts(position._replace(type_name=type_name))
 
     def child(self, type_name: str, position: Position, field: str) -> Position | None:
         """Where the field's value is, None if this subgraph can't give it at this position."""
@@ -241,7 +241,8 @@ class Reach:
 
     # ---- contexts ---------------------------------------------------------------------------------------------------------
 
-    def _with_contexts(self, position: Position) -> Position:
+    def with_contexts(self, position: Position) -> Position:
+        """The position with the contexts that its own type sets there."""
         if not self._contexts:
             return position
         names = [position.type_name, *self.graph.types[position.type_name].interfaces]

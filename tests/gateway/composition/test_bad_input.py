@@ -97,6 +97,27 @@ BAD: dict[str, tuple[Callable[[], list[Subgraph]], str, str]] = {
         "INVALID_GRAPHQL",
         "",
     ),
+    "an argument that is no input": (lambda: one("type Query { a(n: Query = 3): Int }"), "INVALID_GRAPHQL", "Query"),
+    "an extension of another kind": (
+        lambda: one(FINE + " extend type Note { a: Int } input Note { b: Int }"),
+        "INVALID_GRAPHQL",
+        "Note",
+    ),
+    "an object named as a scalar of GraphQL": (
+        lambda: one(FINE + " extend type Int { a: ID }"),
+        "INVALID_GRAPHQL",
+        "Int",
+    ),
+    "a field of a federation type": (
+        lambda: one("type Query { a: _Service _service: _Service! } type _Service { sdl: String }"),
+        "INVALID_GRAPHQL",
+        "Query.a",
+    ),
+    "a client's directive with a federation type": (
+        lambda: one(fed(V, "@key") + FINE + " directive @x(a: federation__FieldSet) on FIELD"),
+        "INVALID_GRAPHQL",
+        "@x",
+    ),
     "an input that needs itself": (
         lambda: one("input I { i: I! } type Query { a(i: I): Int }"),
         "INVALID_GRAPHQL",
