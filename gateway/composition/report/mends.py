@@ -10,20 +10,16 @@ from typing import Final, TypeAlias
 from graphql import (
     DirectiveNode,
     FieldDefinitionNode,
-    InterfaceTypeDefinitionNode,
     ListValueNode,
     Node,
-    ObjectTypeDefinitionNode,
     StringValueNode,
     TypeDefinitionNode,
-    parse,
 )
 
 from gateway.composition.problem import Location, Problem
 from gateway.composition.report.edits import Edit, edit
 from gateway.composition.report.sources import SourceText
-from gateway.federation import read_links
-from gateway.federation.versions import FEDERATION, KNOWN_FEDERATION, KNOWN_LINK
+from gateway.federation.versions import KNOWN_FEDERATION, KNOWN_LINK
 
 Mend: TypeAlias = Callable[[Problem, Location, SourceText], Iterator[Edit]]
 
@@ -38,13 +34,6 @@ def mend(problem: Problem, sources: Mapping[str, SourceText]) -> list[Edit]:
 
 def _at(source: SourceText, at: Location) -> list[Node]:
     return source.nodes(source.offset(at.line, at.column))
-
-
-def _federation_name(source: SourceText, directive: str) -> str | None:
-    """How the subgraph can write a federation directive: imported, or by the specification's namespace."""
-    links = read_links(parse(source.sdl))
-    link = links.of(FEDERATION)
-    return link.directive_name(directive) if link is not None else None
 
 
 def _remove(source: SourceText, node: Node) -> Edit:
@@ -71,7 +60,7 @@ def remove_own_directive(name: str) -> Mend:
     """The definition at the place has the directive `name`, which is what is wrong."""
 
     def make(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
-        local = _federation_name(source, name)
+        local = source.federation_name(name)
         for node in _at(source, at):
             for directive in getattr(node, "directives", None) or ():
                 if isinstance(node, FieldDefinitionNode) and directive.name.value in (local, name):
@@ -92,7 +81,7 @@ def add_directive(name: str) -> Mend:
     """The field or type at the place lacks the directive `name`."""
 
     def make(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
-        local = _federation_name(source, name)
+        local = source.federation_name(name)
         for node in _at(source, at):
             if local is None or node.loc is None:
                 continue
@@ -111,22 +100,10 @@ def add_directive(name: str) -> Mend:
 
 def remove_field(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
     """The field at the place, unless its type had nothing left."""
-    offset = source.offset(at.line, at.column)
-    for parent in _types(source):
-        fields = parent.fields or ()
-        for field in fields:
-            if field in source.nodes(offset) and len(fields) > 1:
-                yield _remove(source, field)
-                return
-
-
-def _types(source: SourceText) -> Iterator[ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode]:
-    # `nodes` has parsed the text already; its nodes are looked through so that identity holds.
-    source.nodes(0)
-    for group in (source._nodes or {}).values():
-        for node in group:
-            if isinstance(node, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode):
-                yield node
+    for node in _at(source, at):
+        if source.siblings(node) > 1:
+            yield _remove(source, node)
+            return
 
 
 def _fields_argument(source: SourceText, at: Location) -> Iterator[Node]:

@@ -2,13 +2,15 @@
 
 import bisect
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from graphql import GraphQLError, Node, Visitor, parse, visit
+from graphql import DocumentNode, GraphQLError, Node, TypeDefinitionNode, TypeExtensionNode, Visitor, parse, visit
 
 from gateway.composition.problem import anchor
+from gateway.federation import Link, read_links
+from gateway.federation.versions import FEDERATION
 
 _LINE_END: Final = re.compile(r"\r\n|[\n\r]")
 #: What a caret line underlines: a name, with its @; a string; else one character.
@@ -22,7 +24,6 @@ class SourceText:
     subgraph: str
     sdl: str
     file: str | None = None
-    _nodes: dict[int, list[Node]] | None = field(default=None, repr=False)
 
     @cached_property
     def starts(self) -> list[int]:
@@ -55,12 +56,41 @@ class SourceText:
 
     def nodes(self, offset: int) -> list[Node]:
         """The nodes that begin there, the outermost first; none where the text can't be parsed."""
-        if self._nodes is None:
-            self._nodes = _by_offset(self.sdl)
         return self._nodes.get(offset, [])
 
+    def siblings(self, field: Node) -> int:
+        """How many fields its type has, itself included."""
+        return self._siblings.get(id(field), 0)
 
-def _by_offset(sdl: str) -> dict[int, list[Node]]:
+    def federation_name(self, directive: str) -> str | None:
+        """How the subgraph can write a federation directive: imported, or by the specification's namespace."""
+        return self._link.directive_name(directive) if self._link is not None else None
+
+    # What follows is made once for a text, however many problems it has.
+
+    @cached_property
+    def _document(self) -> DocumentNode | None:
+        try:
+            return parse(self.sdl)
+        except (GraphQLError, RecursionError):
+            return None
+
+    @cached_property
+    def _nodes(self) -> dict[int, list[Node]]:
+        return _by_offset(self._document) if self._document is not None else {}
+
+    @cached_property
+    def _siblings(self) -> dict[int, int]:
+        definitions = self._document.definitions if self._document is not None else ()
+        types = [d for d in definitions if isinstance(d, TypeDefinitionNode | TypeExtensionNode)]
+        return {id(f): len(fields) for d in types for fields in [getattr(d, "fields", None) or ()] for f in fields}
+
+    @cached_property
+    def _link(self) -> Link | None:
+        return read_links(self._document).of(FEDERATION) if self._document is not None else None
+
+
+def _by_offset(document: DocumentNode) -> dict[int, list[Node]]:
     found: dict[int, list[Node]] = {}
 
     class Collector(Visitor):
@@ -68,8 +98,5 @@ def _by_offset(sdl: str) -> dict[int, list[Node]]:
             if node.loc is not None:
                 found.setdefault(anchor(node), []).append(node)
 
-    try:
-        visit(parse(sdl), Collector())
-    except (GraphQLError, RecursionError):
-        return {}
+    visit(document, Collector())
     return found
