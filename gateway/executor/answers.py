@@ -57,7 +57,7 @@ def sort_errors(
     list[Mapping[str, Any]],
 ]:
     """Errors that name an entity, by entity with the rest of their path; and the others."""
-    sizes = {batch.entities.response_key: len(batch.representations) for batch in batches}
+    sizes = {batch.response_key: len(batch.representations) for batch in batches}
     by_entity: dict[tuple[str, int], list[tuple[Mapping[str, Any], ResponsePath]]] = {}
     elsewhere = []
     for error in reported:

@@ -32,10 +32,10 @@ async def run_fetch(fetch: Fetch, execution: Execution) -> None:
     if fetch.only_if and not any(_holds(conditions, execution) for conditions in fetch.only_if):
         return
     if fetch.entities:
-        batches = [gather(entities, execution) for entities in fetch.entities]
+        batches, operation = gather(fetch, execution)
         if not any(batch.representations for batch in batches):
             return
-        outcome = await send(fetch, batches, execution)
+        outcome = await send(fetch, batches, execution, operation)
         if isinstance(outcome, Failure):
             for batch in batches:
                 for view in (view for views in batch.views for view in views):
@@ -102,7 +102,7 @@ def _join_entities(fetch: Fetch, batches: Sequence[Batch], answer: SubgraphRespo
             continue
         table = _side_table(fetch, batch, answer, by_entity, elsewhere, execution)
         for index, (key, views) in enumerate(zip(batch.keys, batch.views, strict=True)):
-            for error, below in by_entity.get((batch.entities.response_key, index), ()):
+            for error, below in by_entity.get((batch.response_key, index), ()):
                 if below:
                     _report(error, fetch, views, below, execution)
             _join(fetch, batch, table[key], views)
@@ -117,7 +117,7 @@ def _side_table(
     execution: Execution,
 ) -> dict[bytes, Mapping[str, Any] | Failure | None]:
     """Representation (as JSON) -> the entity, None for one that the subgraph doesn't know, or why it can't be used."""
-    response_key, count = batch.entities.response_key, len(batch.representations)
+    response_key, count = batch.response_key, len(batch.representations)
     results: Any = None if answer.data is None else answer.data.get(response_key)
     whole: Failure | None = None
     if results is None:

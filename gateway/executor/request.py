@@ -2,38 +2,77 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from gateway import errors
 from gateway.errors import SubgraphError
 from gateway.executor.collect import objects_at
-from gateway.executor.failure import Failure
+from gateway.executor.contexts import context_values, copied_operation, copy_suffixes
+from gateway.executor.failure import Failure, Gap
 from gateway.executor.representations import represent
 from gateway.executor.state import Execution
-from gateway.executor.view import ObjectView
+from gateway.executor.view import MISSING, ObjectView
 from gateway.plan import Entities, Fetch
 from gateway.upstream.codec import encode
 from gateway.upstream.port import SubgraphRequest, SubgraphResponse
 
 logger = logging.getLogger(__name__)
 
+CONTEXT_MISSING: Final = "CONTEXT_MISSING"
+
 
 @dataclass(slots=True)
 class Batch:
-    """The representations of one `_entities` field, each with the objects that it stands for."""
+    """The representations of one `_entities` field, each with the objects that it stands for.
+
+    Where objects differ in the values of contextual arguments (`values`), there is a batch for each set of values, and `suffix` is what names its copy.
+    """
 
     entities: Entities
     representations: list[dict[str, Any]] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
     views: list[list[ObjectView]] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+    suffix: str = ""
+    index_of: dict[bytes, int] = field(default_factory=dict)
+
+    @property
+    def response_key(self) -> str:
+        """Of the field in the operation that is sent."""
+        return self.named(self.entities.response_key)
+
+    def named(self, name: str) -> str:
+        """A response key's or variable's name in the operation that is sent."""
+        return name + self.suffix
+
+    def variables(self) -> Iterator[tuple[str, Any]]:
+        """The representations and what else is particular to this batch."""
+        yield self.named(self.entities.variable), self.representations
+        for name, value in self.values.items():
+            yield self.named(name), value
 
 
-def gather(entities: Entities, execution: Execution) -> Batch:
+def gather(fetch: Fetch, execution: Execution) -> tuple[list[Batch], str]:
+    """The batches of a fetch, and the operation for them: the plan's own, unless entities differ in what their contexts give."""
+    found = [(entities, _batches(fetch, entities, execution)) for entities in fetch.entities]
+    all_batches = [batch for _, batches in found for batch in batches]
+    contextual = [batches for entities, batches in found if entities.contexts]
+    if all(len(batches) == 1 for batches in contextual):
+        return all_batches, fetch.operation
+    suffixes = copy_suffixes(fetch, max(len(batches) for batches in contextual))
+    for batches in contextual:
+        for batch, suffix in zip(batches, suffixes, strict=False):
+            batch.suffix = suffix
+    return all_batches, copied_operation(fetch, [suffixes[: len(batches)] for batches in contextual])
+
+
+def _batches(fetch: Fetch, entities: Entities, execution: Execution) -> list[Batch]:
     """Every object at the field's paths, equal representations once."""
-    batch = Batch(entities)
-    index_of: dict[bytes, int] = {}
+    by_values: dict[bytes, Batch] = {}
+    if not entities.contexts:
+        by_values[b""] = Batch(entities)
     seen: set[int] = set()
     for path in entities.paths:
         for view in objects_at(execution.root, path, execution.names):
@@ -43,19 +82,46 @@ def gather(entities: Entities, execution: Execution) -> Batch:
             made = represent(view, entities.representations, execution.names)
             if made is None:
                 continue
+            batch = _batch_of(view, fetch, entities, by_values, execution)
+            if batch is None:
+                continue
             representation = made[0]
             key = encode(representation)
-            index = index_of.get(key)
+            index = batch.index_of.get(key)
             if index is None:
-                index = index_of[key] = len(batch.representations)
+                index = batch.index_of[key] = len(batch.representations)
                 batch.representations.append(representation)
                 batch.keys.append(key)
                 batch.views.append([])
             batch.views[index].append(view)
+    return list(by_values.values())
+
+
+def _batch_of(
+    view: ObjectView, fetch: Fetch, entities: Entities, by_values: dict[bytes, Batch], execution: Execution
+) -> Batch | None:
+    """The batch of those with the same contextual values; None, with a gap, where a value is missing."""
+    if not entities.contexts:
+        return by_values[b""]
+    values = context_values(view, entities.contexts, execution.names)
+    for context in entities.contexts:
+        value = values[context.variable]
+        if value is MISSING or (value is None and context.type.endswith("!")):
+            message = f"A field of subgraph {fetch.subgraph!r} lacks a value that an object above it should give."
+            failure = Failure(message, CONTEXT_MISSING, {"service": fetch.subgraph})
+            view.gaps.append(Gap(fetch, entities.response_key, failure))
+            logger.warning("fetch %s: no value for $%s at %s", fetch.id, context.variable, view.path())
+            return None
+    mark = encode(values)
+    batch = by_values.get(mark)
+    if batch is None:
+        batch = by_values[mark] = Batch(entities, values=values)
     return batch
 
 
-async def send(fetch: Fetch, batches: Sequence[Batch], execution: Execution) -> SubgraphResponse | Failure:
+async def send(
+    fetch: Fetch, batches: Sequence[Batch], execution: Execution, operation: str | None = None
+) -> SubgraphResponse | Failure:
     """Within the subgraph's time and the operation's; cancelling it cancels the request."""
     runtime = execution.runtime
     client = runtime.clients.get(fetch.subgraph)
@@ -67,7 +133,7 @@ async def send(fetch: Fetch, batches: Sequence[Batch], execution: Execution) -> 
         )
     variables = {name: execution.variables[name] for name in fetch.variables if name in execution.variables}
     for batch in batches:
-        variables[batch.entities.variable] = batch.representations
+        variables.update(batch.variables())
     timeout = min(runtime.timeout_for(fetch.subgraph), execution.time_left())
     try:
         if timeout <= 0:
@@ -75,7 +141,7 @@ async def send(fetch: Fetch, batches: Sequence[Batch], execution: Execution) -> 
         async with asyncio.timeout(timeout):
             answer = await client.execute(
                 SubgraphRequest(
-                    operation=fetch.operation,
+                    operation=operation or fetch.operation,
                     variables=variables,
                     operation_name=fetch.operation_name,
                     kind=fetch.kind,

@@ -2,6 +2,8 @@
 
 from gateway.plan.nodes import (
     Condition,
+    ContextSource,
+    ContextValue,
     Entities,
     EventTrigger,
     Fetch,
@@ -24,6 +26,8 @@ from gateway.plan.plan import Plan
 
 __all__ = [
     "Condition",
+    "ContextSource",
+    "ContextValue",
     "Entities",
     "EventTrigger",
     "Fetch",

@@ -74,7 +74,9 @@ def _fetch(fetch: Fetch) -> dict[str, Any]:
     if not fetch.entities:
         return _flatten(fetch.path, base) if fetch.path else base
     if len(fetch.entities) == 1 and len(fetch.entities[0].paths) == 1:
-        return _flatten(fetch.entities[0].paths[0], {**base, "requires": _requires(fetch.entities[0])})
+        entities = fetch.entities[0]
+        base |= {"requires": _requires(entities), **_rewrites(entities)}
+        return _flatten(entities.paths[0], base)
     return {
         **base,
         "kind": "BatchFetch",
@@ -85,6 +87,7 @@ def _fetch(fetch: Fetch) -> dict[str, Any]:
                     "representationsVariableName": one.variable,
                     "paths": [list(path_text(path)) for path in one.paths],
                     "requires": _requires(one),
+                    **_rewrites(one),
                 }
                 for one in fetch.entities
             ]
@@ -106,6 +109,33 @@ def _requires(entities: Entities) -> list[dict[str, Any]]:
         for one in entities.representations
         for name in ((one.typename,) if one.typename else sorted(one.types))
     ]
+
+
+def _rewrites(entities: Entities) -> dict[str, Any]:
+    """Where contextual arguments come from."""
+    found = [
+        {"kind": "KeyRenamer", "path": [*[".."] * source.up, *path], "renameKeyTo": value.variable}
+        for value in entities.contexts
+        for source in value.sources
+        for name in ([None] if source.types is None else sorted(source.types))
+        for path in _ways(source.selections, name)
+    ]
+    return {"contextRewrites": found} if found else {}
+
+
+def _ways(selections: tuple[KeySelection, ...], type_name: str | None) -> list[list[str]]:
+    """Paths to the leaves of selections, of objects of this type."""
+    here = [] if type_name is None else [f"... on {type_name}"]
+    found: list[list[str]] = []
+    for one in selections:
+        if isinstance(one, KeyField):
+            below = _ways(one.selections, None) if one.selections else [[]]
+            found += [[*here, one.source, *rest] for rest in below]
+        elif type_name is None:
+            found += [way for name in sorted(one.types) for way in _ways(one.selections, name)]
+        elif type_name in one.types:
+            found += _ways(one.selections, type_name)
+    return found
 
 
 def _selections(selections: tuple[KeySelection, ...]) -> list[dict[str, Any]]:

@@ -66,13 +66,39 @@ class Representation:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextSource:
+    """Where the value of a contextual argument is: in the object that is `up` objects above the entity, if that is of `types` (None: always).
+
+    `selections` lead to the value: one field, and in each field one below (per type, where fragments say so).
+    """
+
+    up: int
+    types: frozenset[str] | None
+    selections: tuple[KeySelection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContextValue:
+    """An operation variable that each entity's ancestors fill (`@fromContext`): from the first source that fits."""
+
+    variable: str
+    type: str
+    sources: tuple[ContextSource, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Entities:
-    """One `_entities` field of a fetch: where the objects live (`paths`), and how they become representations (the first that fits)."""
+    """One `_entities` field of a fetch: where the objects live (`paths`), and how they become representations (the first that fits).
+
+    Entities whose `contexts` have unequal values can't share the field: the executor repeats it under other response keys, with variables of
+    its own, once for each set of values.
+    """
 
     paths: tuple[Path, ...]
     representations: tuple[Representation, ...]
     response_key: str = "_entities"
     variable: str = "representations"
+    contexts: tuple[ContextValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

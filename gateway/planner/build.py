@@ -52,7 +52,9 @@ def _walker(supergraph: Supergraph, graph: QueryGraph, operation: Operation) -> 
         for d in supergraph.directive_definitions
         if any(location.value == "FIELD" for location in d.locations) and d.name.value not in ("skip", "include")
     )
-    return Walker(graph, operation.fragments, forwarded)
+    walker = Walker(graph, operation.fragments, forwarded)
+    walker.variables = frozenset(v.variable.name.value for v in operation.variable_definitions)
+    return walker
 
 
 def _mutation(

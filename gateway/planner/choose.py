@@ -10,7 +10,8 @@ from collections import deque
 from dataclasses import replace
 
 from gateway.errors import PlanningError
-from gateway.plan import KeySelection
+from gateway.plan import ContextSource, ContextValue, KeySelection
+from gateway.planner.contexts import Contexts, with_arguments
 from gateway.planner.estimate import Estimator
 from gateway.planner.fetch_graph import Arrival, Part, PartKind, Position, Selection
 from gateway.planner.local import Local, arrival_rank, near_step
@@ -34,7 +35,8 @@ class Chooser:
         self.estimator = estimator
         self.policy = policy
         self.local = Local(graph, walker)
-        self.routes = Routes(graph, self.local, policy)
+        self.contexts = Contexts(graph, walker.variables)
+        self.routes = Routes(graph, self.local, policy, self.contexts)
         self.positions = Positions(graph, self.local)
         self.names = Names(walker.names)
         self.parts: list[Part] = []
@@ -116,15 +118,16 @@ class Chooser:
             if not self._place_group(position, one, group, needs, None):
                 where = ".".join(position.keys) or position.type_name
                 raise PlanningError(
-                    f"No subgraph gives {min(group)}.{one.name} at {where!r}{self._why(min(group), one)}"
+                    f"No subgraph gives {min(group)}.{one.name} at {where!r}{self._why(position, min(group), one)}"
                 )
 
-    def _why(self, type_name: str, one: Field) -> str:
-        for join in self.graph.types[type_name].joins:
-            own = self.graph.subgraph_type(join.graph, type_name)
-            facts = own.fields.get(one.name) if own is not None else None
-            if facts is not None and facts.from_context:
-                return " (in one it takes arguments by @fromContext, which isn't supported yet)"
+    def _why(self, position: Position, type_name: str, one: Field) -> str:
+        for resolver in self.graph.resolvers(type_name, one.name):
+            for argument in resolver.field.contexts:
+                if not self.contexts.ancestors(position, argument.context):
+                    return (
+                        f" (nothing above it sets the context {argument.context!r} of its argument {argument.name!r})"
+                    )
         return ""
 
     def _place_group(
@@ -178,14 +181,26 @@ class Chooser:
         before = len(self.parts)
         if isinstance(way, Arrival):
             arrival = way
-        elif chosen is not None and chosen.field.requires:
-            arrival = self._jump_requiring(position, types, chosen, one, needs)
+        elif chosen is not None and chosen.field.needs_more:
+            arrival = self._jump_requiring(position, types, chosen, one)
         else:
             arrival = self._follow(position, types, way, one.conditions)
         if len(options) == 1:
             self.forced.update((part.level, part.graph) for part in self.parts[before:])
-        self._add(arrival, one, types, needs)
+        asked = one
+        if chosen is not None and chosen.field.contexts:
+            names = self._context_variables(position, types, chosen)
+            asked = with_arguments(one, {a.name: names[a.name] for a in chosen.field.contexts})
+        self._add(arrival, one, types, needs, asked)
         return True
+
+    def _context_variables(self, position: Position, types: frozenset[str], resolver: Resolver) -> dict[str, str]:
+        return {
+            argument.name: self.contexts.variable(
+                resolver.graph, id(position), types, resolver.type_name, resolver.field.name, argument.name
+            )
+            for argument in resolver.field.contexts
+        }
 
     def _rate(self, one: Field, graph: str, static: str | None, level: int, added: tuple[Slot, ...]) -> tuple[int, ...]:
         new = sum(slot not in self.routes.active for slot in added)
@@ -199,17 +214,25 @@ class Chooser:
                 extra = self.estimator.cover(missing, {g for step, g in self.routes.active if step > level})
         return (banned, max(depth - self.policy.steps, 0), new + extra, level, escapes)
 
-    def _add(self, arrival: Arrival, one: Field, types: frozenset[str], needs: dict[Part, None]) -> None:
-        """Select the field in an arrival that resolves it for `types`; go on below."""
+    def _add(
+        self,
+        arrival: Arrival,
+        one: Field,
+        types: frozenset[str],
+        needs: dict[Part, None],
+        asked: Field | None = None,
+    ) -> None:
+        """Select the field (as it is asked there) in an arrival that resolves it for `types`; go on below."""
+        asked = asked or one
         needs[arrival.part] = None
         if one.type_name is None:
             conditions = () if one.internal else one.conditions
-            if arrival.selection.find(one, types, conditions) is None:
-                arrival.selection.add(one, types, conditions, None)
+            if arrival.selection.find(asked, types, conditions) is None:
+                arrival.selection.add(asked, types, conditions, None)
             return
         for below, here in self.local.statics_below(arrival, one, types).items():
             child = self.positions.child(arrival.position, one, here, arrival.graph, below)
-            self.positions.descend(arrival, one, here, below, child)
+            self.positions.descend(arrival, asked, here, below, child)
             self._place_children(child, one, needs)
 
     def _place_children(self, child: Position, one: Field, needs: dict[Part, None]) -> None:
@@ -328,8 +351,7 @@ class Chooser:
         types: frozenset[str],
         entry: Entry,
         conditions: Conditions,
-        requires: str | None = None,
-        for_field: Field | None = None,
+        resolver: Resolver | None = None,
     ) -> Arrival:
         """Entities of `entry.graph`: gather the key (and what is required), then make the part, or widen one that is late enough."""
         needs: dict[Part, None] = {}
@@ -344,14 +366,20 @@ class Chooser:
             inputs = self._gather(position, types, entry.type_name, entry.key, conditions, needs, mark_typename=True)
         finally:
             self.routes.underway.discard(mark)
-        if requires is not None:
+        contexts: dict[str, ContextValue] = {}
+        if resolver is not None:
             # Not under the mark: what is required may come from another field of the same subgraph.
-            inputs += self._gather(position, types, entry.type_name, requires, conditions, needs)
+            if resolver.field.requires:
+                inputs += self._gather(position, types, entry.type_name, resolver.field.requires, conditions, needs)
+            contexts = self._gather_contexts(position, types, resolver, conditions, needs)
         level = 1 + max((part.level for part in needs), default=0)
         typename = entry.type_name if by_interface else (min(types) if len(types) == 1 else None)
         reason = f"key {entry.key!r} of {entry.type_name}"
-        if requires is not None and for_field is not None:
-            reason = f"{entry.type_name}.{for_field.name} requires {requires!r}"
+        if resolver is not None:
+            field = resolver.field
+            wanted = [f"requires {field.requires!r}"] if field.requires else []
+            wanted += [f"takes {a.name!r} from {a.context} {a.selection}" for a in field.contexts]
+            reason = f"{entry.type_name}.{field.name} {', '.join(wanted)}"
         for arrival in position.arrivals:
             part = arrival.part
             if (
@@ -367,12 +395,14 @@ class Chooser:
             ):
                 part.needs.update(needs)
                 merge_inputs(part.inputs, inputs)
+                part.contexts.update(contexts)
                 part.reasons[reason] = None
                 return arrival
         part = self._part("entity", entry.graph, position, types, typename, conditions)
         part.needs.update(needs)
         part.level = level
         merge_inputs(part.inputs, inputs)
+        part.contexts.update(contexts)
         part.reasons[reason] = None
         static: SubgraphType | None = None
         if typename is not None:
@@ -389,7 +419,6 @@ class Chooser:
         types: frozenset[str],
         resolver: Resolver,
         one: Field,
-        needs: dict[Part, None],
     ) -> Arrival:
         mark = (id(position), f"{resolver.graph}.{one.name}", types)
         self.routes.requiring.add(mark)
@@ -397,7 +426,7 @@ class Chooser:
             best = self.routes.to_entity(position, types, resolver, one.conditions)
             assert best is not None
             assert best.entry is not None
-            return self._jump(position, types, best.entry, one.conditions, resolver.field.requires, one)
+            return self._jump(position, types, best.entry, one.conditions, resolver)
         finally:
             self.routes.requiring.discard(mark)
 
@@ -433,6 +462,35 @@ class Chooser:
                 for arrival in position.arrivals[:1]:
                     given[arrival.part] = None
         needs.update(given)
+        return result
+
+    def _gather_contexts(
+        self,
+        position: Position,
+        types: frozenset[str],
+        resolver: Resolver,
+        conditions: Conditions,
+        needs: dict[Part, None],
+    ) -> dict[str, ContextValue]:
+        """Have the values of contextual arguments selected at the ancestors that set them; how they are read there, by variable."""
+        names = self._context_variables(position, types, resolver)
+        result: dict[str, ContextValue] = {}
+        for argument in resolver.field.contexts:
+            sources = []
+            for ancestor in self.contexts.ancestors(position, argument.context):
+                above = ancestor.position
+                # Between here and there the way may be skipped: the value is then not needed.
+                own = tuple(sorted({*conditions, *(position.conditions - above.conditions)}))
+                given: dict[Part, None] = {}
+                read = self._gather(above, ancestor.types, ancestor.bearer, argument.selection, own, given)
+                apart = len(above.types) > 1
+                if apart:
+                    given.update(self._know_types(above, ancestor.types, own))
+                    self._mark_typename(above, given)
+                sources.append(ContextSource(ancestor.up, ancestor.types if apart else None, tuple(read)))
+                needs.update(given)
+            variable = names[argument.name]
+            result[variable] = ContextValue(variable, argument.type, tuple(sources))
         return result
 
     def _mark_typename(self, position: Position, given: dict[Part, None]) -> None:

@@ -1,7 +1,7 @@
 """Selections of one fetch -> the text of a subgraph operation, with the renames that its types force."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from graphql import VariableDefinitionNode, print_ast
 
@@ -176,11 +176,11 @@ def document(
     body: str,
     definitions: Iterable[VariableDefinitionNode],
     used: Iterable[str],
-    representations: Sequence[str] = (),
+    own: Mapping[str, str] | None = None,
 ) -> str:
-    """The whole operation."""
+    """The whole operation; `own` are variables that aren't the client's, with their types."""
     wanted = set(used)
-    variables = [f"${name}: [_Any!]!" for name in representations]
+    variables = [f"${name}: {type_name}" for name, type_name in (own or {}).items()]
     variables += [
         print_ast(
             VariableDefinitionNode(

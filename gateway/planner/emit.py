@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from gateway.operation import Operation
 from gateway.plan import (
     Condition,
+    ContextValue,
     Entities,
     Fetch,
     OperationKind,
@@ -79,7 +80,8 @@ class Emitter:
             body,
             self.operation.variable_definitions,
             printer.variables,
-            [one.variable for one in entities],
+            {one.variable: "[_Any!]!" for one in entities}
+            | {value.variable: value.type for one in entities for value in one.contexts},
         )
         return Fetch(
             id=number,
@@ -107,7 +109,7 @@ class Emitter:
 
     def _entities(self, request: Request, printer: Printer) -> tuple[tuple[Entities, ...], str]:
         """`_entities` fields: one for each different selection; places with equal ones share it."""
-        made: dict[tuple[tuple[Representation, ...], str], list[Path]] = {}
+        made: dict[tuple[tuple[Representation, ...], str, tuple[ContextValue, ...]], list[Path]] = {}
         for group in _by_position(request.parts):
             own = Printer(self.graph)
             pieces = []
@@ -118,7 +120,7 @@ class Emitter:
                 pieces.append(self._guarded(inner, missing, own))
             text = "{ " + " ".join(dict.fromkeys(pieces)) + " }"
             representations = tuple(dict.fromkeys(_representation(self.graph, part) for part in group))
-            paths = made.setdefault((representations, text), [])
+            paths = made.setdefault((representations, text, tuple(group[0].contexts.values())), [])
             if group[0].position.path not in paths:
                 paths.append(group[0].position.path)
             # One rename serves every `_entities` field: a renamed key tells what it is called.
@@ -126,13 +128,20 @@ class Emitter:
             printer.variables.update(own.variables)
         result, bodies = [], []
         single = len(made) == 1
-        for index, ((representations, text), paths) in enumerate(made.items()):
+        for index, ((representations, text, contexts), paths) in enumerate(made.items()):
             key = "_entities" if single else f"_e{index}"
-            variable = "representations" if single else f"representations_{index}"
-            result.append(Entities(tuple(paths), representations, key, variable))
+            variable = self._free("representations" if single else f"representations_{index}")
+            result.append(Entities(tuple(paths), representations, key, variable, contexts))
             field_text = "_entities" if single else f"{key}: _entities"
             bodies.append(f"{field_text}(representations: ${variable}) {text}")
         return tuple(result), "{ " + " ".join(bodies) + " }"
+
+    def _free(self, variable: str) -> str:
+        """A name that no variable of the client has."""
+        taken = {v.variable.name.value for v in self.operation.variable_definitions}
+        while variable in taken:
+            variable = f"_{variable}"
+        return variable
 
     def _guarded(self, text: str, missing: Sequence[tuple[str, bool]], printer: Printer) -> str:
         """Fields that ride in a request of weaker conditions."""
@@ -166,7 +175,10 @@ def _by_position(parts: Iterable[Part]) -> list[list[Part]]:
         # Parts that would send the same objects as different types can't share one list of representations.
         for number in range(len(groups) + 1):
             group = groups.setdefault((part.position.path, number), [])
-            if all(part.types.isdisjoint(other.types) or _same_entity(part, other) for other in group):
+            if all(
+                part.contexts == other.contexts and (part.types.isdisjoint(other.types) or _same_entity(part, other))
+                for other in group
+            ):
                 group.append(part)
                 break
     return [group for group in groups.values() if group]

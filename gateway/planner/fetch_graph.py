@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from gateway.plan import KeySelection, ListItems, Path, TypeCondition
+from gateway.plan import ContextValue, KeySelection, ListItems, Path, TypeCondition
 from gateway.planner.tree import Conditions, Field
 from gateway.query_graph import SubgraphType
 
@@ -135,6 +135,8 @@ class Part:
     level: int = 1
     needs: "dict[Part, None]" = field(default_factory=dict)
     inputs: list[KeySelection] = field(default_factory=list)
+    #: By variable.
+    contexts: dict[str, ContextValue] = field(default_factory=dict)
     reasons: dict[str, None] = field(default_factory=dict)
     arrival: Arrival = field(init=False)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 
+from gateway.planner.contexts import Contexts
 from gateway.planner.fetch_graph import Position
 from gateway.planner.local import Local, near_step
 from gateway.planner.policy import Policy, Route, Slot
@@ -13,8 +14,9 @@ from gateway.query_graph import Entry, KeyPart, QueryGraph, Resolver, key_parts
 class Routes:
     """Looks only; `active` are the requests that exist (or are wanted anyway), `underway` and `requiring` what is being made."""
 
-    def __init__(self, graph: QueryGraph, local: Local, policy: Policy) -> None:
+    def __init__(self, graph: QueryGraph, local: Local, policy: Policy, contexts: Contexts) -> None:
         self.graph = graph
+        self.contexts = contexts
         self.local = local
         self.policy = policy
         self.active: set[Slot] = set(policy.wanted)
@@ -29,7 +31,9 @@ class Routes:
     def to(
         self, position: Position, types: frozenset[str], resolver: Resolver, one: Field, *, alone: bool = False
     ) -> Route | None:
-        if resolver.field.requires:
+        if resolver.field.needs_more:
+            if not self.contexts.available(position, resolver.field):
+                return None
             mark = (id(position), f"{resolver.graph}.{one.name}", types)
             if mark in self.requiring:
                 return None
@@ -98,7 +102,7 @@ class Routes:
             return None  # a mutation runs once
         for name in position.parent_types:
             resolver = next(
-                (r for r in self.graph.resolvers(name, one.name) if r.graph == graph and not r.field.requires), None
+                (r for r in self.graph.resolvers(name, one.name) if r.graph == graph and not r.field.needs_more), None
             )
             if resolver is None:
                 return None
@@ -203,7 +207,7 @@ class Routes:
                         best = (*rank, ())
             for resolver in self.graph.resolvers(some, part.name):
                 way = reached.get(resolver.graph)
-                if way is not None and not resolver.field.requires:
+                if way is not None and not resolver.field.needs_more:
                     rank = (way[0] + self._below_key(resolver.graph, types, part), len(way[1]))
                     if best is None or rank < best[:2]:
                         best = (*rank, way[1])

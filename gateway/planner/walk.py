@@ -40,6 +40,8 @@ class Walker:
         self.fragments = fragments or {}
         self.directives = directives
         self.names: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
+        #: Names that the client's variables have.
+        self.variables: frozenset[str] = frozenset()
         self.count = 0
 
     def fields(

@@ -16,13 +16,14 @@ from graphql import (
     NamedTypeNode,
     NonNullTypeNode,
     SelectionSetNode,
+    StringValueNode,
     TypeNode,
     parse_type,
     print_ast,
 )
 
 from gateway.query_graph.field_set import KeyPart
-from gateway.supergraph import JoinField, Supergraph, SupergraphField, SupergraphType
+from gateway.supergraph import ContextArgument, JoinField, Supergraph, SupergraphField, SupergraphType
 
 #: Decides a progressive override's label: True hands the field to the subgraph that has `@override`.
 Labels: TypeAlias = Callable[[str], bool]
@@ -39,13 +40,18 @@ class SubgraphField:
     external: bool = False
     requires: str | None = None
     provides: str | None = None
-    #: Has arguments that come from an ancestor (`@fromContext`), which the planner can't fill yet.
-    from_context: bool = False
+    #: Arguments that come from an ancestor (`@fromContext`).
+    contexts: tuple[ContextArgument, ...] = ()
+
+    @property
+    def needs_more(self) -> bool:
+        """Being at an object isn't enough: other fields' values have to come along."""
+        return bool(self.requires or self.contexts)
 
     @property
     def is_local(self) -> bool:
         """Whether an object in this subgraph gives the field, without more."""
-        return not self.external and not self.requires and not self.from_context
+        return not self.external and not self.requires and not self.contexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,15 @@ def type_facts(node: TypeNode) -> tuple[str, int, str]:
     return node.name.value, depth, shape
 
 
+def _sets(node: SupergraphType, context: str) -> bool:
+    """`@context(name:)`, whatever a link calls the directive: names of contexts say their subgraph, nothing else is called like that."""
+    return any(
+        a.name.value == "name" and isinstance(a.value, StringValueNode) and a.value.value == context
+        for directive in node.directives
+        for a in directive.arguments or ()
+    )
+
+
 class QueryGraph:
     """Answers for one supergraph. Made by `query_graph(supergraph)`."""
 
@@ -130,6 +145,7 @@ class QueryGraph:
         self._signatures: dict[tuple[str, str], object] = {}
         self._members: dict[str, list[str]] | None = None
         self._facts: dict[tuple[str, str], tuple[str, int, str]] = {}
+        self._bearers: dict[str, Mapping[str, str]] = {}
 
     # ---- the supergraph's own types -------------------------------------------------------------------------------------
 
@@ -170,6 +186,19 @@ class QueryGraph:
                     # Nobody implements it, yet an `@interfaceObject` gives objects of it: of no other type than its own.
                     found = frozenset((name,))
             self._possible[name] = found
+        return found
+
+    def context_bearers(self, context: str) -> Mapping[str, str]:
+        """Concrete types whose objects have the context -> the type that sets it: their own, or an interface or union that they are in."""
+        found = self._bearers.get(context)
+        if found is None:
+            setting = [node for node in self.types.values() if _sets(node, context)]
+            bearers: dict[str, str] = {}
+            # What sets it for the most comes first: an interface's field is selected once.
+            for node in sorted(setting, key=lambda n: (-len(self.possible(n.name)), n.name)):
+                for name in self.possible(node.name):
+                    bearers.setdefault(name, node.name)
+            found = self._bearers[context] = bearers
         return found
 
     # ---- one subgraph's view ----------------------------------------------------------------------------------------------
@@ -245,7 +274,7 @@ class QueryGraph:
             join.external,
             join.requires or None,
             join.provides or None,
-            bool(join.context_arguments),
+            join.context_arguments,
         )
 
     def _overridden(self, field: SupergraphField, join: JoinField) -> bool:
@@ -263,7 +292,7 @@ class QueryGraph:
     # ---- who resolves what ------------------------------------------------------------------------------------------------
 
     def resolvers(self, type_name: str, field: str) -> tuple[Resolver, ...]:
-        """Subgraphs that resolve the field for this concrete type, those with `@requires` included."""
+        """Subgraphs that resolve the field for this concrete type, those with `@requires` and `@fromContext` included."""
         key = (type_name, field)
         found = self._resolvers.get(key)
         if found is None:
@@ -276,7 +305,7 @@ class QueryGraph:
                     if subgraph_type is None or (name != type_name and not subgraph_type.is_interface_object):
                         continue
                     own = subgraph_type.fields.get(field)
-                    if own is not None and not own.external and not own.from_context:
+                    if own is not None and not own.external:
                         result.append(Resolver(graph, name, own))
             found = self._resolvers[key] = tuple(result)
         return found
@@ -313,7 +342,7 @@ class QueryGraph:
         )
 
     def local_types(self, graph: str, static: str, field: str) -> frozenset[str]:
-        """Of the concrete types that `static` can be in `graph`: those whose `field` is resolved there without `@requires`."""
+        """Of the concrete types that `static` can be in `graph`: those whose `field` is resolved there without `@requires` or `@fromContext`."""
         key = (graph, static, field)
         found = self._local.get(key)
         if found is None:
@@ -375,7 +404,7 @@ class QueryGraph:
                 for r in self.resolvers(name, field):
                     own = "" if r.type_name == name else r.type_name
                     entries = tuple((e.type_name == name, e.key) for e in self.entries(name) if e.graph == r.graph)
-                    mine[r.graph] = (own, r.field.type_name, r.field.requires, entries)
+                    mine[r.graph] = (own, r.field.type_name, r.field.requires, r.field.contexts, entries)
                 if remaining is None:
                     remaining = mine
                 else:
@@ -391,7 +420,13 @@ class QueryGraph:
         found = self._signatures.get(key)
         if found is None:
             resolvers = tuple(
-                (r.graph, "" if r.type_name == type_name else r.type_name, r.field.type_name, r.field.requires)
+                (
+                    r.graph,
+                    "" if r.type_name == type_name else r.type_name,
+                    r.field.type_name,
+                    r.field.requires,
+                    r.field.contexts,
+                )
                 for r in self.resolvers(type_name, field)
             )
             entries = tuple(

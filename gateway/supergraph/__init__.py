@@ -3,6 +3,7 @@
 from gateway.supergraph.model import (
     ContextArgument,
     ContextArgument,
+    ContextArgument,
     EnumValue,
     Graph,
     InputField,
@@ -18,6 +19,7 @@ from gateway.supergraph.model import (
 from gateway.supergraph.supergraph import Supergraph, read_supergraph
 
 __all__ = [
+    "ContextArgument",
     "ContextArgument",
     "EnumValue",
     "Graph",

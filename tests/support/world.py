@@ -53,6 +53,14 @@ class Seen:
     provided: SelectionSetNode | None = None
 
 
+@dataclass(frozen=True)
+class Placed:
+    """A thing where it is in an answer: contexts come from what is above it."""
+
+    thing: Thing
+    above: "Placed | None" = None
+
+
 def _hash(*parts: Any) -> int:
     return zlib.crc32(json.dumps(parts, sort_keys=True, default=str).encode())
 
@@ -134,20 +142,50 @@ class World:
         root = self.graph.roots[operation.operation.value]
         assert root is not None
 
-        def resolve(thing: Thing, info: GraphQLResolveInfo, **arguments: Any) -> Any:
-            return self.value(thing, info.field_name, arguments)
+        def resolve(placed: Placed, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+            arguments |= self.context_values(placed, info.field_name)
+            return _placed(self.value(placed.thing, info.field_name, arguments), placed)
 
-        def resolve_type(thing: Thing, *_: Any) -> str:
-            return thing.type
+        def resolve_type(placed: Placed, *_: Any) -> str:
+            return placed.thing.type
 
         return execute_sync(
             self.schema,
             document,
-            Thing(root, 0),
+            Placed(Thing(root, 0)),
             variable_values=dict(variables or {}),
             field_resolver=resolve,
             type_resolver=resolve_type,
         )
+
+    def context_values(self, placed: Placed, name: str) -> dict[str, Any]:
+        """Contextual arguments of a field: from the nearest thing above that sets the context."""
+        found = {}
+        joins = self.supergraph.types[placed.thing.type].fields[name].joins
+        for argument in (argument for join in joins for argument in join.context_arguments):
+            bearers = self.graph.context_bearers(argument.context)
+            above = placed.above
+            while above is not None and above.thing.type not in bearers:
+                above = above.above
+            assert above is not None, f"nothing above sets {argument.context}"
+            found[argument.name] = self._selected(above, parse_field_set(argument.selection))
+        return found
+
+    def _selected(self, placed: Any, selection: SelectionSetNode) -> Any:
+        if isinstance(placed, list):
+            return [self._selected(item, selection) for item in placed]
+        if placed is None:
+            return None
+        for node in selection.selections:
+            if isinstance(node, InlineFragmentNode):
+                assert node.type_condition is not None
+                if placed.thing.type in self.graph.possible(node.type_condition.name.value):
+                    return self._selected(placed, node.selection_set)
+            elif isinstance(node, FieldNode):
+                arguments = self.context_values(placed, node.name.value)
+                value = _placed(self.value(placed.thing, node.name.value, arguments), placed)
+                return self._selected(value, node.selection_set) if node.selection_set else value
+        raise AssertionError("nothing is selected")
 
     # ---- representations --------------------------------------------------------------------------------------------------------
 
@@ -270,6 +308,12 @@ class WorldClient:
         return _seen(self.world.value(seen.thing, name, arguments), below)
 
 
+def _placed(value: Any, above: Placed) -> Any:
+    if isinstance(value, list):
+        return [_placed(item, above) for item in value]
+    return Placed(value, above) if isinstance(value, Thing) else value
+
+
 def _provided(selection: SelectionSetNode, name: str, thing: Thing, graph: Any) -> Iterator[FieldNode]:
     for node in selection.selections:
         if isinstance(node, FieldNode) and node.name.value == name:
@@ -317,9 +361,12 @@ def subgraph_sdl(supergraph: Supergraph, graph: str) -> str:
             fields = []
             for name, facts in own.fields.items():
                 arguments = ", ".join(
-                    f"{a.name.value}: {print_ast(a.type)}"
-                    + (f" = {print_ast(a.default_value)}" if a.default_value else "")
-                    for a in node.fields[name].arguments
+                    [
+                        f"{a.name.value}: {print_ast(a.type)}"
+                        + (f" = {print_ast(a.default_value)}" if a.default_value else "")
+                        for a in node.fields[name].arguments
+                    ]
+                    + [f"{a.name}: {a.type}" for a in facts.contexts]
                 )
                 fields.append(f"{name}{'(' + arguments + ')' if arguments else ''}: {facts.shape}")
             if node.name == supergraph.query:

@@ -1,0 +1,166 @@
+"""Contextual arguments: an entity's ancestors -> the values of its variables; values that differ -> an operation with an `_entities` field for each."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    NameNode,
+    OperationDefinitionNode,
+    VariableDefinitionNode,
+    VariableNode,
+    Visitor,
+    parse,
+    print_ast,
+    visit,
+)
+
+from gateway.executor.representations import TypeNames
+from gateway.executor.view import MISSING, ListView, ObjectView, View
+from gateway.plan import ContextSource, ContextValue, Entities, Fetch, KeyField, KeySelection
+
+
+def context_values(view: ObjectView, contexts: Sequence[ContextValue], names: TypeNames) -> dict[str, Any]:
+    """The variables' values for one entity; MISSING where no ancestor fits, or it lacks the field."""
+    above = [view, *_ancestors(view)]
+    return {context.variable: _first(above, context.sources, names) for context in contexts}
+
+
+def _ancestors(view: View) -> Iterator[ObjectView]:
+    here = view.parent
+    while here is not None:
+        if isinstance(here, ObjectView):
+            yield here
+        here = here.parent
+
+
+def _first(above: Sequence[ObjectView], sources: Sequence[ContextSource], names: TypeNames) -> Any:
+    for source in sources:
+        if source.up < len(above):
+            view = above[source.up]
+            if source.types is None or names.includes(source.types, names.of(view)):
+                return _read(view, source.selections, names)
+    return MISSING
+
+
+def _read(value: Any, selections: Sequence[KeySelection], names: TypeNames) -> Any:
+    if isinstance(value, ListView):
+        items = [_read(item, selections, names) for item in value.items]
+        return MISSING if any(item is MISSING for item in items) else items
+    if not isinstance(value, ObjectView):
+        return None if value is None else MISSING
+    for one in selections:
+        if isinstance(one, KeyField):
+            if one.selections:
+                return _read(value.child(one.source), one.selections, names)
+            return value.value(one.source)
+        if names.includes(one.types, names.of(value)):
+            return _read(value, one.selections, names)
+    return MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """Text that belongs to an `_entities` field with contexts (by its number), cut where its copies' suffixes stand; or to none."""
+
+    owner: int | None
+    texts: tuple[str, ...]
+
+    def copies(self, suffixes: Sequence[Sequence[str]]) -> Iterator[str]:
+        if self.owner is None:
+            yield self.texts[0]
+        else:
+            for suffix in suffixes[self.owner]:
+                yield suffix.join(self.texts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    head: str
+    variables: tuple[_Pieces, ...]
+    directives: str
+    fields: tuple[_Pieces, ...]
+
+
+def copy_suffixes(fetch: Fetch, count: int) -> list[str]:
+    """What to append to the names of copies, so that no variable of the client has such a name."""
+    names = tuple(
+        name
+        for one in fetch.entities
+        if one.contexts
+        for name in (one.variable, *(value.variable for value in one.contexts))
+    )
+    separator = "_"
+    while any(variable.startswith(name + separator) for variable in fetch.variables for name in names):
+        separator += "_"
+    return [f"{separator}{number}" for number in range(count)]
+
+
+def copied_operation(fetch: Fetch, suffixes: Sequence[Sequence[str]]) -> str:
+    """The fetch's operation with each `_entities` field that has contexts once for each of its suffixes (none: without it)."""
+    template = _template(fetch.operation, tuple(one for one in fetch.entities if one.contexts))
+    variables = ", ".join(text for one in template.variables for text in one.copies(suffixes))
+    fields = " ".join(text for one in template.fields for text in one.copies(suffixes))
+    return f"{template.head}({variables}){template.directives} {{ {fields} }}"
+
+
+@lru_cache(maxsize=256)
+def _template(operation: str, contextual: tuple[Entities, ...]) -> _Template:
+    definition = parse(operation, no_location=True).definitions[0]
+    assert isinstance(definition, OperationDefinitionNode)
+    mark = "__copy"
+    while mark in operation:
+        mark += "_"
+    owners = {one.response_key: number for number, one in enumerate(contextual)}
+    of_variable = {
+        name: number
+        for number, one in enumerate(contextual)
+        for name in (one.variable, *(value.variable for value in one.contexts))
+    }
+    variables = []
+    for node in definition.variable_definitions or ():
+        owner = of_variable.get(node.variable.name.value)
+        variables.append(_Pieces(owner, tuple(print_ast(_marked(node, of_variable, mark)).split(mark))))
+    fields = []
+    for field in definition.selection_set.selections:
+        assert isinstance(field, FieldNode)
+        owner = owners.get((field.alias or field.name).value)
+        texts: tuple[str, ...] = (print_ast(field),)
+        if owner is not None:
+            key = (field.alias or field.name).value
+            bare = FieldNode(
+                alias=NameNode(value=key + mark),
+                name=field.name,
+                arguments=field.arguments,
+                directives=field.directives,
+                selection_set=field.selection_set,
+            )
+            texts = tuple(print_ast(_marked(bare, of_variable, mark)).split(mark))
+        fields.append(_Pieces(owner, texts))
+    name = f" {definition.name.value}" if definition.name else ""
+    directives = "".join(" " + print_ast(directive) for directive in definition.directives or ())
+    return _Template(definition.operation.value + name, tuple(variables), directives, tuple(fields))
+
+
+class _Marker(Visitor):
+    """Appends the mark to the names of the variables that are copied."""
+
+    def __init__(self, variables: dict[str, int], mark: str) -> None:
+        super().__init__()
+        self._variables = variables
+        self._mark = mark
+
+    def leave_variable(self, node: VariableNode, *_: object) -> VariableNode:
+        if node.name.value not in self._variables:
+            return node
+        return VariableNode(name=NameNode(value=node.name.value + self._mark))
+
+
+def _marked(
+    node: FieldNode | VariableDefinitionNode, variables: dict[str, int], mark: str
+) -> FieldNode | VariableDefinitionNode:
+    marked = visit(node, _Marker(variables, mark))
+    assert isinstance(marked, FieldNode | VariableDefinitionNode)
+    return marked
