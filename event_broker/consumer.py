@@ -6,6 +6,7 @@ import logging
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 
+from event_broker.broken_off import cancelled_only_if_asked
 from event_broker.declare import declare_exchange, declare_queue
 from event_broker.delivery import Deliveries
 from event_broker.link import Link, LinkOptions, describe
@@ -61,7 +62,8 @@ class AmqpConsumer:
         if self._source is not None and self._link.ready:
             try:
                 async with asyncio.timeout(2.0):
-                    await self._source.cancel(self._tag)
+                    with cancelled_only_if_asked():
+                        await self._source.cancel(self._tag)
             except (TimeoutError, OSError, RuntimeError, aio_pika.exceptions.AMQPError) as error:
                 log.info("%s: the consumer ends with its connection: %s", self._spec.name, describe(error))
         if self._running:

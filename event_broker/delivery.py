@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
+from event_broker.broken_off import cancelled_only_if_asked
 from event_broker.bus import Handler
 from event_broker.metrics import HANDLER_FAILURES
 from shared_schema.contracts.events import Event
@@ -45,12 +46,9 @@ class Deliveries:
             for attempt in range(1, self._retry.attempts + 1):
                 try:
                     async with asyncio.timeout(self._retry.handler_timeout):
-                        await self._handler(event)
-                except (Exception, asyncio.CancelledError) as error:
-                    task = asyncio.current_task()
-                    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                        raise
-                    # A cancellation that nobody asked of us came from within the handler: it failed.
+                        with cancelled_only_if_asked():
+                            await self._handler(event)
+                except Exception as error:
                     self._log(event, attempt, error)
                     if attempt < self._retry.attempts:
                         await asyncio.sleep(self._retry.delay(attempt))
@@ -58,7 +56,7 @@ class Deliveries:
                     return True
         return False
 
-    def _log(self, event: Event, attempt: int, error: BaseException) -> None:
+    def _log(self, event: Event, attempt: int, error: Exception) -> None:
         HANDLER_FAILURES.labels(self._queue).inc()
         last = attempt == self._retry.attempts
         log.log(

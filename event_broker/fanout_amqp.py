@@ -15,6 +15,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, 
 from broadcaster import BroadcastBackend
 from broadcaster import Event as Message
 
+from event_broker.broken_off import cancelled_only_if_asked
 from event_broker.bus import BusUnavailable
 from event_broker.declare import declare_exchange
 from event_broker.fanout import Gap
@@ -76,7 +77,8 @@ class AmqpBackend(BroadcastBackend):
         try:
             async with asyncio.timeout(self._options.operation_timeout):
                 if self._queue is not None and self._exchange is not None:
-                    await self._queue.unbind(self._exchange, group)
+                    with cancelled_only_if_asked():
+                        await self._queue.unbind(self._exchange, group)
         except (TimeoutError, OSError, RuntimeError, aio_pika.exceptions.AMQPError) as error:
             raise BusUnavailable(describe(error)) from error
 
@@ -96,7 +98,8 @@ class AmqpBackend(BroadcastBackend):
             async with asyncio.timeout(self._options.operation_timeout):
                 if self._queue is None or self._exchange is None:
                     raise BusUnavailable("the follower is not connected")
-                await self._queue.bind(self._exchange, pattern)
+                with cancelled_only_if_asked():
+                    await self._queue.bind(self._exchange, pattern)
         except (TimeoutError, OSError, RuntimeError, aio_pika.exceptions.AMQPError) as error:
             raise BusUnavailable(f"cannot bind {pattern}: {describe(error)}") from error
 

@@ -16,6 +16,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import AbstractChannel as UnderlayChannel
 
+from event_broker.broken_off import cancelled_only_if_asked
 from event_broker.bus import BusUnavailable
 from event_broker.metrics import RECONNECTS
 
@@ -119,7 +120,8 @@ class Link:
         while True:
             was_up = False
             try:
-                await self._session()
+                with cancelled_only_if_asked():
+                    await self._session()
             except Exception as error:
                 was_up = self._ready.is_set()
                 self._failure = error

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from typing import Any
 
+from event_broker.broken_off import cancelled_only_if_asked
 from event_broker.connection import Backoff, close, connect, log_lost, wait_for_any
 from event_broker.metrics import LISTENER_RECONNECTS
 
@@ -40,7 +41,8 @@ class Listener:
         backoff = Backoff(0.2, 5.0)
         while not stop.is_set():
             try:
-                await self._listen(stop, backoff)
+                with cancelled_only_if_asked():
+                    await self._listen(stop, backoff)
             except Exception as error:
                 log_lost(log, f"{self._database}: the listener", error)
                 LISTENER_RECONNECTS.labels(self._database).inc()

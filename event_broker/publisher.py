@@ -8,6 +8,7 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from pamqp.commands import Basic
 
+from event_broker.broken_off import cancelled_only_if_asked
 from event_broker.bus import BusUnavailable, PublishError
 from event_broker.declare import declare_all
 from event_broker.link import Link, LinkOptions, describe
@@ -51,7 +52,8 @@ class AmqpPublisher:
                 await self._link.wait_ready(self._options.operation_timeout)
                 if self._exchange is None:
                     raise PublishError("the channel is closed")
-                answer = await self._exchange.publish(message, routing_key=event.routing_key, mandatory=True)
+                with cancelled_only_if_asked():
+                    answer = await self._exchange.publish(message, routing_key=event.routing_key, mandatory=True)
         except TimeoutError as error:
             raise PublishError(f"{event.type} was not confirmed in {self._options.operation_timeout:.0f} s") from error
         except BusUnavailable as error:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from event_broker.broken_off import cancelled_only_if_asked
 from event_broker.bus import Bus, BusError
 from event_broker.connection import Backoff, close, connect, log_lost, wait_for_any
 from event_broker.metrics import LAG, OLDEST, PUBLISH_FAILURES, PUBLISHED, RELAY_ACTIVE, WAITING
@@ -59,7 +60,8 @@ class Relay:
         backoff = Backoff(0.2, 5.0)
         while not stop.is_set():
             try:
-                await self._session(stop, backoff)
+                with cancelled_only_if_asked():
+                    await self._session(stop, backoff)
             except Exception as error:
                 log_lost(log, f"{self._database}: the relay", error)
                 await wait_for_any(backoff.next(), stop)
