@@ -25,8 +25,15 @@ class Outcome:
 
     @property
     def reference(self) -> Verdict | None:
-        """The first peer that said something."""
-        return next((v for v in self.peers.values() if v.crash is None), None)
+        """The first peer's verdict; None where it crashed, which says nothing."""
+        verdict = self.peers[PEERS[0]]
+        return verdict if verdict.crash is None else None
+
+    @property
+    def second(self) -> Verdict | None:
+        """The other peer's, where the first crashed."""
+        verdict = self.peers[PEERS[1]]
+        return verdict if self.reference is None and verdict.crash is None else None
 
     @property
     def peers_agree(self) -> bool:
@@ -67,6 +74,8 @@ class Table:
 
     sets: int = 0
     silent: int = 0
+    only_second: int = 0
+    agree_with_second: int = 0
     agree: int = 0
     both_agree: int = 0
     agree_with_both: int = 0
@@ -86,6 +95,10 @@ class Table:
         reference = outcome.reference
         if reference is None:
             self.silent += 1
+            second = outcome.second
+            if second is not None:
+                self.only_second += 1
+                self.agree_with_second += second.codes == outcome.ours.codes
             return
         good = not outcome.differences
         self.agree += good
@@ -118,4 +131,6 @@ class Table:
             share = self.agree_with_both / self.both_agree
             yield f"verdicts where the two peers agree ({self.both_agree} sets): {share:.2%} are ours too"
             yield f"the two peers agree with each other on {self.both_agree / judged:.2%}"
+        if self.only_second:
+            yield f"the reference crashed, the other peer didn't: {self.only_second} sets, {self.agree_with_second} as we say"
         yield f"crashes: {', '.join(f'{name} {self.crashes[name]}' for name in PEERS)}; ways used: {len(self.ways)}"

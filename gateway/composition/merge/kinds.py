@@ -1,6 +1,6 @@
 """Names of types in all subgraphs -> the kind of each in the supergraph, and the hierarchy of types."""
 
-from gateway.composition.merge.state import MergeState, names_of
+from gateway.composition.merge.state import MergeState, kind_of, names_of
 from gateway.composition.subgraph import SubgraphSchema, TypeDef
 from gateway.supergraph import TypeKind
 
@@ -9,15 +9,13 @@ _ROOTS = frozenset({"Query", "Mutation", "Subscription"})
 
 
 def merged_kinds(state: MergeState) -> None:
-    """Fill `kinds`, `interfaces` and `members`. Types whose kinds differ are left out, after an error."""
+    """Fill `kinds`, `interfaces` and `members`. Where kinds differ, an error is noted and the first one counts."""
     names = dict.fromkeys(name for schema in state.schemas for name in schema.types if name not in _BUILT_IN)
     for name in [*names, *(() if "Query" in names else ("Query",))]:
         owners = state.sources(name)
-        kind = _kind(state, name, owners) if owners else "OBJECT"
-        if kind is not None:
-            state.kinds[name] = kind
-        if kind is None:
-            owners = [(s, t) for s, t in owners if _kind_of(t) == _kind_of(owners[0][1])]
+        kind = state.kinds[name] = _kind(state, name, owners) if owners else "OBJECT"
+        if name in state.mismatched:
+            owners = state.sources(name)
         if owners:
             _check_base(state, name, owners)
         if kind in ("OBJECT", "INTERFACE"):
@@ -26,10 +24,10 @@ def merged_kinds(state: MergeState) -> None:
             state.members[name] = {m for _, t in owners for m in t.members}
 
 
-def _kind(state: MergeState, name: str, owners: list[tuple[SubgraphSchema, TypeDef]]) -> TypeKind | None:
+def _kind(state: MergeState, name: str, owners: list[tuple[SubgraphSchema, TypeDef]]) -> TypeKind:
     seen: dict[TypeKind, list[SubgraphSchema]] = {}
     for schema, type_ in owners:
-        seen.setdefault(_kind_of(type_), []).append(schema)
+        seen.setdefault(kind_of(type_), []).append(schema)
     if len(seen) > 1:
         told = ", ".join(f"{kind.lower().replace('_', ' ')} in {names_of(s)}" for kind, s in seen.items())
         state.error(
@@ -37,12 +35,8 @@ def _kind(state: MergeState, name: str, owners: list[tuple[SubgraphSchema, TypeD
             f'"{name}" is not the same kind of type everywhere: {told}.',
             [(s, t.node) for s, t in owners],
         )
-        return None
+        state.mismatched.add(name)
     return next(iter(seen))
-
-
-def _kind_of(type_: TypeDef) -> TypeKind:
-    return "INTERFACE" if type_.is_interface_object else type_.kind
 
 
 def _check_base(state: MergeState, name: str, owners: list[tuple[SubgraphSchema, TypeDef]]) -> None:

@@ -31,9 +31,15 @@ class MergeState:
     used_as_input: set[str] = field(default_factory=set)
     used_as_output: set[str] = field(default_factory=set)
 
+    #: Types whose kinds differ: what else is wrong is told of those of the merged kind only.
+    mismatched: set[str] = field(default_factory=set)
+
     def sources(self, name: str) -> list[tuple[SubgraphSchema, TypeDef]]:
         """The subgraphs that have this type, with their view of it."""
-        return [(s, s.types[name]) for s in self.schemas if name in s.types]
+        found = [(s, s.types[name]) for s in self.schemas if name in s.types]
+        if name in self.mismatched:
+            return [(s, t) for s, t in found if kind_of(t) == self.kinds[name]]
+        return found
 
     def error(self, code: str, message: str, at: Iterable[tuple[SubgraphSchema, Node | None]] = ()) -> None:
         self.problems.append(Problem(code, message, places((s.name, n) for s, n in at)))
@@ -49,6 +55,11 @@ class MergeState:
 
     def is_named_subtype(self, name: str, of: str) -> bool:
         return of in self.interfaces.get(name, ()) or name in self.members.get(of, ())
+
+
+def kind_of(type_: TypeDef) -> TypeKind:
+    """The kind that a type has in the supergraph."""
+    return "INTERFACE" if type_.is_interface_object else type_.kind
 
 
 def names_of(schemas: Iterable[SubgraphSchema]) -> str:

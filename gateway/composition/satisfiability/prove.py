@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from itertools import islice, product
 
+from graphql import ConstDirectiveNode
+
 from gateway.composition.problem import Problem
 from gateway.composition.satisfiability.explain import explain
 from gateway.composition.satisfiability.reach import Position, Reach
 from gateway.query_graph import QueryGraph
 from gateway.supergraph import Supergraph
+from gateway.supergraph.api import inaccessible_name
 
 #: All combinations of so many labels are looked at; of more: all on, all off, and each alone.
 MAX_LABELS = 6
@@ -58,17 +61,31 @@ def _label_choices(supergraph: Supergraph) -> Iterator[frozenset[str]]:
         yield every - {label}
 
 
+def _visible(supergraph: Supergraph, graph: QueryGraph) -> dict[str, list[str]]:
+    """Types and fields of the API schema. The schema itself would take longer to build than many graphs to prove."""
+    hiding = inaccessible_name(supergraph)
+
+    def is_hidden(directives: tuple[ConstDirectiveNode, ...]) -> bool:
+        return any(d.name.value == hiding for d in directives)
+
+    hidden = {t.name for t in supergraph.types.values() if is_hidden(t.directives)}
+    return {
+        name: [
+            field.name
+            for field in type_.fields.values()
+            if not is_hidden(field.directives) and graph.facts(name, field.name)[0] not in hidden
+        ]
+        for name, type_ in supergraph.types.items()
+        if name not in hidden
+    }
+
+
 class _Walk:
     def __init__(self, supergraph: Supergraph, reach: Reach) -> None:
         self.supergraph = supergraph
         self.reach = reach
         self.graph = reach.graph
-        api = supergraph.api_schema.type_map
-        self.visible = {
-            name: [f for f in type_.fields if f in getattr(api[name], "fields", ())]
-            for name, type_ in supergraph.types.items()
-            if name in api
-        }
+        self.visible = _visible(supergraph, self.graph)
         #: State -> (state before, what was selected from there).
         self.came_from: dict[State, tuple[State, str] | None] = {}
         self.seen: Seen = {}
