@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from graphql import Node, get_location
+from graphql import Node, Token
 
 Level: TypeAlias = Literal["ERROR", "WARN", "INFO", "DEBUG"]
 
@@ -45,18 +45,21 @@ def place(subgraph: str, node: Node | None) -> tuple[Location, ...]:
     """Where a node stands; nothing for a node that composition itself made."""
     if node is None or node.loc is None:
         return ()
-    found = get_location(node.loc.source, anchor(node))
-    return (Location(subgraph, found.line, found.column),)
+    token = _anchor(node)
+    return (Location(subgraph, token.line, token.column),)
 
 
 def anchor(node: Node) -> int:
     """Offset of what is looked at first: past a description."""
+    return _anchor(node).start
+
+
+def _anchor(node: Node) -> Token:
+    """Tokens know their line and column; asking for those of an offset would read the text up to there each time."""
     assert node.loc is not None
     description = getattr(node, "description", None)
-    if description is not None and description.loc is not None and description.loc.end_token.next is not None:
-        start: int = description.loc.end_token.next.start
-        return start
-    return node.loc.start
+    after = description.loc.end_token.next if description is not None and description.loc is not None else None
+    return after or node.loc.start_token
 
 
 def places(found: Iterable[tuple[str, Node | None]]) -> tuple[Location, ...]:
