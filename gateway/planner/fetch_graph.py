@@ -38,7 +38,8 @@ class Selection:
     def find(self, field: Field, types: frozenset[str], conditions: Conditions) -> Item | None:
         """An item that already gives the field to all of `types`, whenever `conditions` hold."""
         for item in self._index.get(field.key, ()):
-            if types <= item.types and (item.conditions == conditions or not item.conditions):
+            # An unconditional object doesn't give a conditional one: what is selected below would lose its conditions.
+            if types <= item.types and (item.conditions == conditions or not (item.conditions or item.child)):
                 return item
         return None
 

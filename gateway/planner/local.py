@@ -35,8 +35,8 @@ class Local:
         return found
 
     def gives(self, arrival: Arrival, name: str) -> frozenset[str]:
-        """The types for which the arrival always gives this field of a key."""
-        if arrival.conditions:
+        """The types for which the arrival gives this field of a key whenever there are objects at its position."""
+        if not arrival.conditions <= arrival.position.conditions:
             return frozenset()
         static = arrival.selection.static
         if arrival.part.kind == "event":
