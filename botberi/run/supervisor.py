@@ -147,7 +147,8 @@ class Supervisor:
                 await _end(task)
                 return TimeoutError(f"not healthy within {part.start_timeout:.0f} s")
             await asyncio.wait({task})
-            return task.exception()
+            # A library may cancel what a part waits for. That is the part's death, not the end of its keeper.
+            return RuntimeError("it was cancelled from within") if task.cancelled() else task.exception()
         except asyncio.CancelledError:
             await _end(task)
             raise

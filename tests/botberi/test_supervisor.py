@@ -62,6 +62,27 @@ async def test_a_part_that_dies_is_started_again() -> None:
     assert lives == 2
 
 
+async def test_a_part_that_is_cancelled_from_within_is_started_again() -> None:
+    lives = 0
+    again = asyncio.Event()
+
+    async def run(ready: Ready) -> None:
+        nonlocal lives
+        lives += 1
+        ready("here")
+        if lives == 1:
+            lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            lost.cancel()
+            await lost
+        again.set()
+        await asyncio.Event().wait()
+
+    supervisor = Supervisor()
+    await supervisor.start(Part("weak", run))
+    await asyncio.wait_for(again.wait(), 5)
+    await supervisor.stop()
+
+
 async def test_a_part_that_keeps_dying_ends_the_platform_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     async def run(ready: Ready) -> None:
         ready("here")
