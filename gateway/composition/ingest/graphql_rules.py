@@ -1,6 +1,7 @@
 """A subgraph's document -> what GraphQL itself forbids in it, once the federation's own vocabulary is known."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from graphql import (
@@ -60,6 +61,8 @@ _VISITED = {
 }
 #: A subgraph without queries is fine: the gateway's own `_service` and `_entities` make its query root.
 _ALLOWED = ("Query root type must be provided.", "Type Query must define one or more fields.")
+#: Each error looks for its line and for names that are like the wrong one, which takes a millisecond; more of them help nobody.
+MAX_ERRORS = 200
 #: Checked otherwise (default values), or new in GraphQL's edition of 2025 and not yet asked for by other composers.
 _IGNORED = ("invalid default value", "must not be deprecated.")
 
@@ -116,9 +119,20 @@ def _output_arguments(document: DocumentNode, schema: GraphQLSchema) -> Iterator
 def _sdl_errors(document: DocumentNode) -> list[GraphQLError]:
     """As graphql-core's `validate_sdl`, past the nodes that no rule looks at."""
     errors: list[GraphQLError] = []
-    context = SDLValidationContext(document, None, errors.append)
-    visit(document, ParallelVisitor([rule(context) for rule in _RULES]), _VISITED)
+
+    def add(error: GraphQLError) -> None:
+        errors.append(error)
+        if len(errors) >= MAX_ERRORS:
+            raise _EnoughError
+
+    context = SDLValidationContext(document, None, add)
+    with suppress(_EnoughError):
+        visit(document, ParallelVisitor([rule(context) for rule in _RULES]), _VISITED)
     return errors
+
+
+class _EnoughError(Exception):
+    """`MAX_ERRORS` were found."""
 
 
 def is_ignored(error: GraphQLError) -> bool:

@@ -206,3 +206,17 @@ def test_mutants_are_answered() -> None:
     seen, raised = mutants.run(seed=4, count=700)
     assert not raised, raised[0]
     assert len(seen) > 40
+
+
+def test_very_many_errors_are_told_soon() -> None:
+    unknown = "type Query {\n" + "\n".join(f"  f{i}: Nope{i}" for i in range(3_000)) + "\n}"
+    unshared = "type Query {\n" + "\n".join(f"  f{i}: Int" for i in range(3_000)) + "\n}"
+    started = time.process_time()
+    errors = compose(one(unknown)).errors
+    assert {e.code for e in errors} == {"INVALID_GRAPHQL"}
+    assert 100 <= len(errors) <= 1_000
+    subgraphs = [Subgraph(name, fed(V) + unshared) for name in "ab"]
+    made = compose(subgraphs)
+    assert len(made.errors) == 3_000
+    assert all(len(f.patch) == 2 for f in findings(made.errors, subgraphs))
+    assert time.process_time() - started < 15
