@@ -90,7 +90,7 @@ class _Projection:
         value = view.value(key) if _is_leaf(kind) else view.child(key)
         if value is MISSING:
             value = None
-            self.explain(view, key, is_non_null_type(kind))
+            self.explain(view, key)
         sets = [node.selection_set for node in nodes if node.selection_set is not None]
         return self.complete(kind, value, view, (key,), sets, f"{runtime_type.name}.{name}")
 
@@ -195,7 +195,7 @@ class _Projection:
     def explained(self, path: ResponsePath) -> bool:
         return self.execution.errors.explains(path)
 
-    def explain(self, view: ObjectView, key: str, required: bool) -> None:
+    def explain(self, view: ObjectView, key: str) -> None:
         """No subgraph gave this field: say why, unless an error there does already."""
         gap = _gap(view, key)
         if gap is not None and gap.failure is None:
@@ -204,7 +204,7 @@ class _Projection:
         if self.explained(path):
             return
         if gap is not None and gap.failure is not None:
-            self.add(gap.failure.at(path), droppable=gap.failure.climbed and not required)
+            self.add(gap.failure.at(path), droppable=gap.failure.climbed)
         else:
             self.report(f"No subgraph gave a value for {key!r}.", path)
 
