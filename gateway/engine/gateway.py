@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from gateway import errors
+from gateway.engine.labels import LabelResolver, decide_labels
 from gateway.engine.planning import CacheStatistics, Generation, Prepared, Preparer
 from gateway.engine.request import EngineLimits, GraphQLRequest, RequestContext
 from gateway.engine.sources import SubgraphSource, compose_sources
@@ -34,7 +35,9 @@ class Gateway:
         *,
         event_source: EventSource | None = None,
         limits: EngineLimits | None = None,
+        labels: LabelResolver | None = None,
     ) -> None:
+        self._label_resolver = labels
         self._limits = limits or EngineLimits()
         self._current = Generation(supergraph, clients)
         self._event_source = event_source
@@ -49,11 +52,12 @@ class Gateway:
         *,
         event_source: EventSource | None = None,
         limits: EngineLimits | None = None,
+        labels: LabelResolver | None = None,
     ) -> "Gateway":
         """Compose, and serve the result. Raises `CompositionError`."""
         supergraph = compose_sources(subgraphs)
         clients = {name: source.connect(name) for name, source in subgraphs.items()}
-        return cls(supergraph, clients, event_source=event_source, limits=limits)
+        return cls(supergraph, clients, event_source=event_source, limits=limits, labels=labels)
 
     @classmethod
     def from_supergraph(cls, sdl: str, addresses: Mapping[str, str] | None = None, **options: Any) -> "Gateway":
@@ -99,13 +103,23 @@ class Gateway:
         generation.callers = callers
         return generation
 
-    async def prepare(self, query: str, operation_name: str | None = None) -> Prepared:
-        """Parsed, validated and planned, from the cache when it can be. Raises `RequestError` and other `GatewayError`s."""
-        return await self._preparer.prepare(self._current, (query, operation_name))
+    async def prepare(
+        self, query: str, operation_name: str | None = None, context: RequestContext | None = None
+    ) -> Prepared:
+        """Parsed, validated and planned, from the cache when it can be. Raises `RequestError` and other `GatewayError`s.
+
+        `context` is for progressive overrides, which are decided here, once for the request.
+        """
+        generation = self._current
+        labels = generation.labels
+        if labels:
+            patience = self._limits.label_timeout
+            labels = await decide_labels(labels, context or RequestContext(), self._label_resolver, patience)
+        return await self._preparer.prepare(generation, (query, operation_name, labels))
 
     async def execute(self, request: GraphQLRequest, context: RequestContext | None = None) -> ExecutionResult:
         """Run a query or mutation. Raises `RequestError` when it can't be executed at all; never for a subgraph's fault."""
-        prepared = await self.prepare(request.query, request.operation_name)
+        prepared = await self.prepare(request.query, request.operation_name, context)
         return await self.run(prepared, request.variables, context)
 
     async def run(
@@ -126,7 +140,7 @@ class Gateway:
         self, request: GraphQLRequest, context: RequestContext | None = None
     ) -> AsyncIterator[ExecutionResult]:
         """Results until the subscription completes; close the iterator to end it. Raises `RequestError` at once or never."""
-        prepared = await self.prepare(request.query, request.operation_name)
+        prepared = await self.prepare(request.query, request.operation_name, context)
         return self.stream(prepared, request.variables, context)
 
     def stream(

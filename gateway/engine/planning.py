@@ -13,13 +13,14 @@ from gateway.errors import GatewayError
 from gateway.operation import Limits, Operation, prepare
 from gateway.plan import Plan
 from gateway.planner import build_plan
+from gateway.query_graph import open_labels
 from gateway.supergraph import Supergraph
 from gateway.upstream.port import SubgraphClient
 
 OVERLOADED: Final = "OVERLOADED"
 
-#: Document text and operation name.
-Key: TypeAlias = tuple[str, str | None]
+#: Document text, operation name, active labels of progressive overrides.
+Key: TypeAlias = tuple[str, str | None, frozenset[str]]
 
 
 @dataclass(slots=True)
@@ -52,23 +53,25 @@ class Generation:
         #: The same, seen through whatever measures them.
         self.callers: Mapping[str, SubgraphClient] = self.clients
         self.schema = supergraph.api_schema
+        #: Those of progressive overrides that each request decides.
+        self.labels = open_labels(supergraph)
         self.cache: OrderedDict[Key, Prepared] = OrderedDict()
         self.characters = 0
         self.in_flight: dict[Key, asyncio.Future[Prepared]] = {}
         #: Operations and subscriptions that run on it, or will as soon as they are planned.
         self.running = 0
 
-    def make(self, query: str, operation_name: str | None, limits: Limits) -> Prepared:
+    def make(self, query: str, operation_name: str | None, labels: frozenset[str], limits: Limits) -> Prepared:
         """Parse, validate, plan. Runs in a thread."""
         operation = prepare(self.schema, query, operation_name, limits)
-        return Prepared(operation, build_plan(self.supergraph, operation), self)
+        return Prepared(operation, build_plan(self.supergraph, operation, labels=labels), self)
 
     def keep(self, key: Key, prepared: Prepared, limits: EngineLimits) -> None:
         """Put it in the cache; what was used longest ago makes room."""
         self.cache[key] = prepared
         self.characters += len(key[0])
         while len(self.cache) > limits.cache_entries or (self.characters > limits.cache_characters and self.cache):
-            (query, _), _ = self.cache.popitem(last=False)
+            (query, *_), _ = self.cache.popitem(last=False)
             self.characters -= len(query)
 
 

@@ -27,12 +27,15 @@ class RequestContext:
 
     `subgraph_headers` gives the headers of each subgraph's requests, `subject` is `@subject` of event conditions.
 
+    `rollout_key` decides percentages of progressive overrides, the same for the same key; without it `subject` does, else chance.
+
     `response_headers` fills with every subgraph's response headers as (subgraph, lower-case name, value).
     """
 
     subgraph_headers: Callable[[str], Mapping[str, str]] = _no_headers
     subject: str | None = None
     response_headers: list[tuple[str, str, str]] = field(default_factory=list)
+    rollout_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class EngineLimits:
     planning_threads: int = 2
     planning_backlog: int = 200
     planning_timeout: float = 5.0
+    #: Deciding the labels of progressive overrides.
+    label_timeout: float = 1.0
     #: A query or mutation as a whole, one event of a subscription, and one request to a subgraph.
     operation_timeout: float = 30.0
     subgraph_timeout: float = 15.0

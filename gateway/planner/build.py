@@ -19,15 +19,21 @@ from gateway.supergraph import Supergraph
 _INTROSPECTION = frozenset({"__schema", "__type", "__typename"})
 
 
-def build_plan(supergraph: Supergraph, operation: Operation | str, operation_name: str | None = None) -> Plan:
+def build_plan(
+    supergraph: Supergraph,
+    operation: Operation | str,
+    operation_name: str | None = None,
+    *,
+    labels: frozenset[str] = frozenset(),
+) -> Plan:
     """What to fetch, from where, in which order.
 
     A text is checked first for what planning relies on (types of arguments and variables are `prepare`'s, which a gateway calls). The executor answers introspection, so plans have none of it. Raises `PlanningError`
-    where no plan answers the operation, `RequestError` for a text that isn't valid.
+    where no plan answers the operation, `RequestError` for a text that isn't valid. `labels` are those of progressive overrides that are active.
     """
     if isinstance(operation, str):
         operation = prepare(supergraph.api_schema, operation, operation_name, UNLIMITED, STRUCTURE)
-    graph = query_graph(supergraph)
+    graph = query_graph(supergraph, labels)
     walker = _walker(supergraph, graph, operation)
     root = graph.roots[operation.kind]
     if root is None:

@@ -1,7 +1,8 @@
 """Who answers which field, and by which key: composition walks it to prove, the planner to plan."""
 
 from gateway.query_graph.field_set import FieldSet, KeyPart, key_parts, parse_field_set
-from gateway.query_graph.graph import Entry, Labels, QueryGraph, Resolver, SubgraphField, SubgraphType, query_graph
+from gateway.query_graph.graph import Entry, QueryGraph, Resolver, SubgraphField, SubgraphType, query_graph
+from gateway.query_graph.labels import Labels, open_labels, percentage
 
 __all__ = [
     "Entry",
@@ -13,6 +14,8 @@ __all__ = [
     "SubgraphField",
     "SubgraphType",
     "key_parts",
+    "open_labels",
     "parse_field_set",
+    "percentage",
     "query_graph",
 ]

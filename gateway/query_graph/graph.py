@@ -5,7 +5,8 @@ touch. Tables only grow by facts of the (immutable) supergraph; filling one twic
 """
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,10 +24,11 @@ from graphql import (
 )
 
 from gateway.query_graph.field_set import KeyPart
+from gateway.query_graph.labels import Labels, active_labels, default_labels
 from gateway.supergraph import ContextArgument, JoinField, Supergraph, SupergraphField, SupergraphType
 
-#: Decides a progressive override's label: True hands the field to the subgraph that has `@override`.
-Labels: TypeAlias = Callable[[str], bool]
+#: Sets of active labels that a supergraph's query graphs are kept for.
+MAX_LABEL_SETS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +90,6 @@ class Entry:
     graph: str
     type_name: str
     key: str
-
-
-def default_labels(label: str) -> bool:
-    """`percent(N)` only where N is all; any other label is off until a hook decides it."""
-    if label.startswith("percent(") and label.endswith(")"):
-        try:
-            return float(label[8:-1]) >= 100
-        except ValueError:
-            return False
-    return False
 
 
 def type_facts(node: TypeNode) -> tuple[str, int, str]:
@@ -436,15 +428,25 @@ class QueryGraph:
         return found
 
 
-_GRAPHS: dict[int, tuple["weakref.ref[Supergraph]", QueryGraph]] = {}
+_Known: TypeAlias = "tuple[weakref.ref[Supergraph], OrderedDict[frozenset[str], QueryGraph]]"
+_GRAPHS: dict[int, _Known] = {}
 
 
-def query_graph(supergraph: Supergraph) -> QueryGraph:
-    """The supergraph's query graph, made once (by identity: a supergraph is immutable)."""
+def query_graph(supergraph: Supergraph, labels: frozenset[str] = frozenset()) -> QueryGraph:
+    """The supergraph's query graph where these progressive overrides are active: made once for each set of labels.
+
+    By identity, as a supergraph is immutable. Of many sets those that were used longest ago are forgotten.
+    """
     identity = id(supergraph)
     known = _GRAPHS.get(identity)
-    if known is not None and known[0]() is supergraph:
-        return known[1]
-    graph = QueryGraph(supergraph)
-    _GRAPHS[identity] = (weakref.ref(supergraph, lambda _: _GRAPHS.pop(identity, None)), graph)
+    if known is None or known[0]() is not supergraph:
+        known = (weakref.ref(supergraph, lambda _: _GRAPHS.pop(identity, None)), OrderedDict())
+        _GRAPHS[identity] = known
+    # Threads may plan at the same time: each step leaves the table whole.
+    graph = known[1].pop(labels, None)
+    if graph is None:
+        graph = QueryGraph(supergraph, active_labels(labels))
+    known[1][labels] = graph
+    while len(known[1]) > MAX_LABEL_SETS:
+        known[1].pop(next(iter(known[1])), None)
     return graph

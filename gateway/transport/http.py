@@ -66,12 +66,12 @@ async def _answer(core: Core, exchange: Exchange, scope: Mapping[str, Any]) -> N
     request = await _read(core, exchange, scope)
     watch = CallerWatch(core.identity, core.identity.credentials(exchange.headers))
     await watch.begin()
-    prepared = await core.gateway.prepare(request.query, request.operation_name)
+    context = core.identity.context(lambda: watch.caller, exchange.headers)
+    prepared = await core.gateway.prepare(request.query, request.operation_name, context)
     kind = prepared.operation.kind
     exchange.note.update(kind=kind, name=prepared.operation.name)
     if kind == "mutation" and exchange.method == "GET":
         raise HttpProblem(405, "A mutation can't be sent by GET.", METHOD_NOT_ALLOWED, _POST_ONLY)
-    context = core.identity.context(lambda: watch.caller, exchange.headers)
     if exchange.wants_events:
         await stream_events(core, exchange, prepared, request, context, watch)
         return

@@ -222,7 +222,7 @@ class Session:
     async def _operation(self, identifier: str, request: GraphQLRequest) -> None:
         started, kind = time.perf_counter(), "unknown"
         try:
-            prepared = await self._core.gateway.prepare(request.query, request.operation_name)
+            prepared = await self._core.gateway.prepare(request.query, request.operation_name, self._context())
             kind = prepared.operation.kind
             if kind == "subscription":
                 await self._stream(identifier, prepared, request)

@@ -75,9 +75,9 @@ def slow_planning(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Planning waits for the event."""
     gate = threading.Event()
 
-    def waiting(*args: Any) -> Any:
+    def waiting(*args: Any, **options: Any) -> Any:
         gate.wait(10)
-        return build_plan(*args)
+        return build_plan(*args, **options)
 
     monkeypatch.setattr(planning, "build_plan", waiting)
     return gate
