@@ -28,16 +28,16 @@ State = tuple[str, frozenset[Position]]
 Seen = dict[str, list[AbstractSet[Position]]]
 
 
-def unsatisfiable(supergraph: Supergraph) -> list[Problem]:
-    """`SATISFIABILITY_ERROR`s: one for each field that can't be had somewhere, with a shortest query."""
+def unsatisfiable(supergraph: Supergraph) -> dict[str, Problem]:
+    """`SATISFIABILITY_ERROR`s: one for each field (its coordinate) that can't be had somewhere, with a shortest query."""
     problems: dict[str, Problem] = {}
     for on in _label_choices(supergraph):
         graph = QueryGraph(supergraph, on.__contains__)
         for coordinate, problem in _Walk(supergraph, Reach(graph)).problems():
             problems.setdefault(coordinate, problem)
             if len(problems) >= MAX_ERRORS:
-                return list(problems.values())
-    return list(problems.values())
+                return problems
+    return problems
 
 
 def _label_choices(supergraph: Supergraph) -> Iterator[frozenset[str]]:
