@@ -60,7 +60,8 @@ async def serve_socket(core: Core, scope: Mapping[str, Any], receive: Any, send:
 
 
 async def _refuse(scope: Mapping[str, Any], send: Any, status: int) -> None:
-    if "websocket.http.response" in scope.get("extensions", {}):
+    # A close before the handshake is a 403 in itself; uvicorn counts any other refusal as an error of ours.
+    if status != 403 and "websocket.http.response" in scope.get("extensions", {}):
         headers = [(b"retry-after", b"1")] if status == 503 else []
         await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": b""})

@@ -136,7 +136,9 @@ async def test_only_the_one_subprotocol_is_spoken(setup: Setup, offered: list[st
         ("null", False),
     ],
 )
-async def test_pages_of_other_sites_get_no_socket(setup: Setup, origin: str | None, good: bool) -> None:
+async def test_pages_of_other_sites_get_no_socket(
+    setup: Setup, origin: str | None, good: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     if good:
         async with opened(setup, origin=origin) as client:
             await client.begin()
@@ -145,6 +147,7 @@ async def test_pages_of_other_sites_get_no_socket(setup: Setup, origin: str | No
             async with opened(setup, origin=origin):
                 pass
         assert refused.value.response.status_code == 403
+        assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_the_own_origin_is_welcome(setup: Setup) -> None:
