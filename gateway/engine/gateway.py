@@ -44,6 +44,7 @@ class Gateway:
         self._preparer = Preparer(self._limits)
         self._closing: set[asyncio.Task[None]] = set()
         self._wraps: list[Callable[[str, SubgraphClient], SubgraphClient]] = []
+        self._on_replaced: list[Callable[[], None]] = []
 
     @classmethod
     def from_subgraphs(
@@ -95,6 +96,10 @@ class Gateway:
         """
         self._wraps.append(wrap)
         self._wrapped(self._current)
+
+    def on_replaced(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called after each `replace`, once nothing runs on the old supergraph any more."""
+        self._on_replaced.append(tell)
 
     def _wrapped(self, generation: Generation) -> Generation:
         callers = dict(generation.clients)
@@ -193,8 +198,8 @@ class Gateway:
         self._current = self._wrapped(new)
         kept = {id(client) for client in new.clients.values()}
         left = [client for client in old.clients.values() if id(client) not in kept]
-        if left:
-            task = asyncio.get_running_loop().create_task(_close_when_idle(old, left))
+        if left or self._on_replaced:
+            task = asyncio.get_running_loop().create_task(_close_when_idle(old, left, tuple(self._on_replaced)))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
@@ -208,7 +213,9 @@ class Gateway:
         self._preparer.close()
 
 
-async def _close_when_idle(generation: Generation, clients: Sequence[SubgraphClient]) -> None:
+async def _close_when_idle(
+    generation: Generation, clients: Sequence[SubgraphClient], then: Sequence[Callable[[], None]] = ()
+) -> None:
     try:
         # Looked at now and then, as a subscription may live for days; twice, as an operation may be between two counts.
         idle = 0
@@ -217,6 +224,9 @@ async def _close_when_idle(generation: Generation, clients: Sequence[SubgraphCli
             idle = idle + 1 if not generation.running else 0
     finally:
         await _close(clients)
+    del generation
+    for tell in then:
+        tell()
 
 
 async def _close(clients: Sequence[SubgraphClient]) -> None:

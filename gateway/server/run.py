@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 import socket
@@ -14,13 +13,12 @@ import uvicorn
 from starlette.applications import Starlette
 
 from gateway.server.config import ServerConfig
+from gateway.server.memory import resettle, settle
 from gateway.server.protocol import bounded_protocol
 
 logger = logging.getLogger(__name__)
 
 _BACKLOG: Final = 2048
-#: Default thresholds cost 5 to 15 % of a request that makes many objects.
-_GC_THRESHOLDS: Final = (20_000, 20, 50)
 
 
 class PortTakenError(OSError):
@@ -103,11 +101,10 @@ async def serve(
     """Serve until SIGTERM or SIGINT (or cancellation), then drain."""
     config = config or ServerConfig()
     server = _Server(uvicorn_config(app, config, log_level), app, config)
-    # What start-up made lives to the end: the collector need not look at it again, and requests leave little for it.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
-    gc.enable()
+    settle()
+    gateway = getattr(app.state, "gateway", None)
+    if gateway is not None:  # an app around ours may not have it
+        gateway.on_replaced(resettle)
     await server.serve(sockets=[listener])
 
 
