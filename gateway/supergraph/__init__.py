@@ -2,8 +2,6 @@
 
 from gateway.supergraph.model import (
     ContextArgument,
-    ContextArgument,
-    ContextArgument,
     EnumValue,
     Graph,
     InputField,
@@ -19,7 +17,6 @@ from gateway.supergraph.model import (
 from gateway.supergraph.supergraph import Supergraph, read_supergraph
 
 __all__ = [
-    "ContextArgument",
     "ContextArgument",
     "EnumValue",
     "Graph",

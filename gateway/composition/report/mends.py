@@ -14,6 +14,7 @@ from graphql import (
     Node,
     StringValueNode,
     TypeDefinitionNode,
+    TypeExtensionNode,
 )
 
 from gateway.composition.problem import Location, Problem
@@ -63,7 +64,7 @@ def remove_own_directive(name: str) -> Mend:
         local = source.federation_name(name)
         for node in _at(source, at):
             for directive in getattr(node, "directives", None) or ():
-                if isinstance(node, FieldDefinitionNode) and directive.name.value in (local, name):
+                if isinstance(node, FieldDefinitionNode | TypeDefinitionNode) and directive.name.value in (local, name):
                     yield _remove(source, directive)
                     return
 
@@ -96,6 +97,27 @@ def add_directive(name: str) -> Mend:
             return
 
     return make
+
+
+def extension_as_definition(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
+    """`extend type T` -> `type T`."""
+    start = source.offset(at.line, at.column)
+    told = re.compile(r"extend\s+(?=[a-z])").match(source.sdl, start)
+    if told is not None and any(isinstance(node, TypeExtensionNode) for node in _at(source, at)):
+        yield edit(source, start, told.end(), "")
+
+
+def key_of_interface(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
+    """The key at the second place is the interface's; the type at the first place lacks it."""
+    if len(problem.locations) != 2 or at is not problem.locations[0]:
+        return
+    keys = [node for node in _at(source, problem.locations[1]) if isinstance(node, DirectiveNode)]
+    for node in _at(source, at):
+        if keys and keys[0].loc is not None and isinstance(node, TypeDefinitionNode) and node.name.loc is not None:
+            last = (*(getattr(node, "interfaces", None) or ()), node.name)
+            end = max(n.loc.end for n in last if n.loc is not None)
+            yield edit(source, end, end, f" {source.sdl[keys[0].loc.start : keys[0].loc.end]}")
+            return
 
 
 def remove_field(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
@@ -174,11 +196,13 @@ def missing_at(problem: Problem, at: Location, source: SourceText) -> Iterator[E
 MENDS: Final[Mapping[str, Mend]] = {
     "AUTH_REQUIREMENTS_APPLIED_ON_INTERFACE": remove_directive,
     "COST_APPLIED_TO_INTERFACE_FIELD": remove_directive,
+    "EXTENSION_WITH_NO_BASE": extension_as_definition,
     "EXTERNAL_COLLISION_WITH_ANOTHER_DIRECTIVE": remove_directive,
     "EXTERNAL_ON_INTERFACE": remove_own_directive("external"),
     "EXTERNAL_UNUSED": remove_field,
     "FROM_SUBGRAPH_DOES_NOT_EXIST": remove_directive,
     "IMPLEMENTED_BY_INACCESSIBLE": remove_own_directive("inaccessible"),
+    "INTERFACE_KEY_NOT_ON_IMPLEMENTATION": key_of_interface,
     "INVALID_FIELD_SHARING": add_directive("shareable"),
     "INVALID_GRAPHQL": suggested_name,
     "INVALID_LINK_DIRECTIVE_USAGE": missing_at,
@@ -196,6 +220,7 @@ MENDS: Final[Mapping[str, Mend]] = {
     "PROVIDES_INVALID_FIELDS_TYPE": field_set_as_string,
     "PROVIDES_ON_NON_OBJECT_FIELD": remove_directive,
     "PROVIDES_UNSUPPORTED_ON_INTERFACE": remove_directive,
+    "QUERY_ROOT_TYPE_INACCESSIBLE": remove_own_directive("inaccessible"),
     "REFERENCED_INACCESSIBLE": add_directive("inaccessible"),
     "REQUIRES_DIRECTIVE_IN_FIELDS_ARG": field_set_without_directives,
     "REQUIRES_INVALID_FIELDS_TYPE": field_set_as_string,
