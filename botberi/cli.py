@@ -132,6 +132,22 @@ def healthy(url: str) -> None:
     raise typer.Exit(0 if is_healthy(url) else 1)
 
 
+@app.command()
+def fuzz(
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs of graph and operation.")] = 10_000,
+    seed: Annotated[int | None, typer.Option(help="Where to begin; from the clock by default, and printed.")] = None,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the pairs.")] = 1,
+    keep: Annotated[Path | None, typer.Option(help="Write failing cases, shrunk, as folders here.")] = None,
+    planted: Annotated[bool, typer.Option("--planted", help="Test the oracle: plant bugs, count which are found.")] = False,
+) -> None:
+    """Compare the gateway with one monolith on random graphs and operations (docs/reference/fuzzing.md)."""
+    from botberi.fuzzing import command
+
+    if planted:
+        raise typer.Exit(command.hunt_all(pairs, seed or 1, processes))
+    raise typer.Exit(command.run(pairs, seed, processes, keep))
+
+
 def _mount_gateway() -> None:
     """The gateway's own commands (`compose`, `plan`, `serve`, …), as `python -m gateway` has them."""
     from gateway import cli as gateway_cli

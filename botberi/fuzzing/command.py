@@ -80,7 +80,9 @@ def hunt_all(pairs: int, seed: int, processes: int) -> int:
             index, pairs_run, problem, seconds = done.result()
             bug = BUGS[index]
             found[bug.title] = Found(bug, pairs_run, problem, seconds)
-            print(f"{'found' if problem else 'MISSED'} after {pairs_run} pairs: {bug.title}", file=sys.stderr, flush=True)
+            print(
+                f"{'found' if problem else 'MISSED'} after {pairs_run} pairs: {bug.title}", file=sys.stderr, flush=True
+            )
     print("| planted bug | in | found after pairs | by |\n|---|---|---:|---|")
     for bug in BUGS:
         one = found[bug.title]

@@ -7,6 +7,8 @@ from typing import Any
 from graphql import (
     DirectiveNode,
     DocumentNode,
+    GraphQLList,
+    GraphQLNonNull,
     GraphQLSchema,
     InterfaceTypeDefinitionNode,
     NonNullTypeNode,
@@ -20,10 +22,11 @@ from graphql import (
     parse,
     visit,
 )
-from graphql import GraphQLList, GraphQLNonNull
 from graphql.language import REMOVE
 
-ENTITIES = "\nscalar _Any\nunion _Entity = {members}\nextend type Query {{ _entities(representations: [_Any!]!): [_Entity]! }}"
+ENTITIES = (
+    "\nscalar _Any\nunion _Entity = {members}\nextend type Query {{ _entities(representations: [_Any!]!): [_Entity]! }}"
+)
 
 
 @dataclass(frozen=True)

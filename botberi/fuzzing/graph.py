@@ -78,7 +78,7 @@ class Maker:
         self.interfaces: dict[str, list[str]] = {}
         self.common: dict[str, dict[str, tuple[str, str]]] = {}
         self.unions: dict[str, list[str]] = {}
-        self.colors = {name: COLORS for name in self.names}
+        self.colors: dict[str, tuple[str, ...]] = dict.fromkeys(self.names, COLORS)
         self.entity_interface: tuple[str, str, list[str]] | None = None
 
     def chance(self, odds: float) -> bool:
@@ -161,7 +161,11 @@ class Maker:
         for name, keys in entity.keys_at.items():
             block = self.graphs[name].block(Kind.TYPE, entity.name)
             for key in keys:
-                resolvable = "" if key != keys[-1] or len(keys) == 1 or name == owner or self.chance(0.7) else ", resolvable: false"
+                resolvable = (
+                    ""
+                    if key != keys[-1] or len(keys) == 1 or name == owner or self.chance(0.7)
+                    else ", resolvable: false"
+                )
                 block.directives.append(f'@key(fields: "{key}"{resolvable})')
                 self._key_fields(self.graphs[name], block, key)
 
@@ -339,7 +343,10 @@ class Maker:
         free += [
             (name, target.fields[name])
             for name, made in block.fields.items()
-            if name in target.fields and "@external" in made.directives and not made.arguments and made.type.strip("[]!") in LEAVES
+            if name in target.fields
+            and "@external" in made.directives
+            and not made.arguments
+            and made.type.strip("[]!") in LEAVES
         ]
         if not free:
             return
@@ -486,7 +493,9 @@ class Maker:
                         made.directives.append('@tag(name: "t")')
         for entity in self.entities.values():
             shown = {f for i, fields in self.common.items() if entity.name in self.interfaces[i] for f in fields}
-            hideable = [n for n in self.whole.blocks[entity.name].fields if n in (*entity.fields, "sku") and n not in shown]
+            hideable = [
+                n for n in self.whole.blocks[entity.name].fields if n in (*entity.fields, "sku") and n not in shown
+            ]
             if hideable and self.chance(0.25):
                 self._hide(entity.name, self.random.choice(hideable))
         if self.chance(0.15):

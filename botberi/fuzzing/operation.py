@@ -17,6 +17,7 @@ from graphql import (
     is_list_type,
     is_non_null_type,
     is_required_argument,
+    is_required_input_field,
     is_union_type,
 )
 
@@ -88,7 +89,9 @@ class Writer:
                 continue
             name = self.random.choice(("a", "b", "c"))
             if name not in self.declared:
-                self.declared[name] = "Boolean!" if name != "c" else f"Boolean! = {self.random.choice(('true', 'false'))}"
+                self.declared[name] = (
+                    "Boolean!" if name != "c" else f"Boolean! = {self.random.choice(('true', 'false'))}"
+                )
                 if name != "c" or self.chance(0.5):
                     self.variables[name] = self.chance(0.5)
             self.features[f"@{kind} with a variable"] += 1
@@ -105,7 +108,7 @@ class Writer:
             return f"...{self.random.choice(usable)}{self._directives()}"
         target: Any = parent
         if self.chance(0.85):
-            target = self.schema.type_map[self.random.choice(self._conditions(parent))]
+            target = self.schema.type_map[self.random.choice(self._conditions(parent) or [parent.name])]
         kind = "a union" if is_union_type(target) else "an interface" if is_interface_type(target) else "an object type"
         if self.chance(0.3):
             name = f"F{len(self.fragments)}"
@@ -151,10 +154,10 @@ class Writer:
             else:
                 self.features["argument left to its default"] += 1
         self.features["argument"] += len(arguments)
-        text = name + (f"({', '.join(arguments)})" if arguments else "")
+        text: str = name + (f"({', '.join(arguments)})" if arguments else "")
         if made.args or self.chance(0.15):
             self.features["alias"] += 1
-            alias = self.random.choice(ALIASES) if self.chance(0.4) else f"k{self.random.randint(0, 99)}"
+            alias: str = self.random.choice(ALIASES) if self.chance(0.4) else f"k{self.random.randint(0, 99)}"
             text = f"{alias}: {text}"
         if parent in (self.schema.query_type, self.schema.mutation_type):
             self.features["second root field"] += self.budget < self.depth
@@ -196,7 +199,7 @@ class Writer:
             chosen = [
                 (name, made)
                 for name, made in type_.fields.items()
-                if (is_non_null_type(made.type) and made.default_value is None)
+                if is_required_input_field(made)
                 or (self.chance(0.4) and (depth < 2 or not is_input_object_type(get_named_type(made.type))))
             ]
             return "{" + ", ".join(f"{n}: {self._value(m.type, depth + 1)}" for n, m in chosen) + "}"
@@ -257,7 +260,7 @@ class Writer:
             return {
                 name: self._json(made.type, depth + 1)
                 for name, made in type_.fields.items()
-                if (is_non_null_type(made.type) and made.default_value is None)
+                if is_required_input_field(made)
                 or (self.chance(0.4) and (depth < 2 or not is_input_object_type(get_named_type(made.type))))
             }
         return json.loads(self._scalar(type_.name))

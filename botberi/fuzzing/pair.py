@@ -18,7 +18,8 @@ from botberi.fuzzing.world import Facts, Trouble, World
 from gateway.composition import Subgraph
 from gateway.errors import GatewayError, RequestError
 from gateway.operation.limits import UNLIMITED
-from gateway.plan import Condition, Fetch, Parallel, Plan, Sequence as Steps
+from gateway.plan import Condition, Fetch, Parallel, Plan
+from gateway.plan import Sequence as Steps
 from gateway.supergraph import Supergraph
 from gateway.upstream.codec import decode, encode
 
@@ -131,7 +132,7 @@ class Arena:
         else:
             self._check_whole(node, variables, run, truth, answer, reported, ledger.done)
         outcome.features["error above a null that climbed"] += any(
-            p is not None and len(landing(answer["data"], p)) < len(p) for p in reported
+            p is not None and is_null(answer["data"], p[:-1]) for p in reported
         )
         outcome.features[f"{min(outcome.calls, 6)}{'+' if outcome.calls > 5 else ''} calls"] += 1
         outcome.features["null in the answer"] += b"null" in encode(answer["data"])
@@ -177,8 +178,12 @@ class Arena:
         answer: Any,
         reported: Sequence[Path | None],
     ) -> None:
-        """Calls failed: the truth with an error wherever we report one is our answer, and we report only what such a call was for."""
+        """Calls failed: the truth with an error wherever we report one is our answer, and we report only what such a call was for.
+
+        A call that took nothing from the answer may be told at an object that it was for.
+        """
         told = frozenset(p for p in reported if p is not None)
+        lost = frozenset(p for p in told if is_null(answer["data"], p))
         services = {name for name, _ in run.failed}
         if not reported:
             raise Mismatch("a call failed, and no error tells of it")
@@ -187,7 +192,7 @@ class Arena:
         for error in answer["errors"]:
             if error.get("extensions", {}).get("service") not in services:
                 raise Mismatch(f"an error of a subgraph that didn't fail: {error}")
-        truth, _ = run.facts.monolith(self.world.client_schema, node, variables, forced=told)
+        truth, _ = run.facts.monolith(self.world.client_schema, node, variables, forced=lost)
         same(decode(encode(truth.data)), answer["data"])
         places = [place for name, request in run.failed for place in places_of(plan, name, request.operation)]
         for path in told:
@@ -239,6 +244,15 @@ def landing(data: Any, path: Path) -> Path:
     if data is not None:
         raise Mismatch(f"an error at {path}, where there is a value")
     return path
+
+
+def is_null(data: Any, path: Path) -> bool:
+    """At the path, or above it."""
+    for key in path:
+        if data is None:
+            return True
+        data = data.get(key) if isinstance(data, dict) else data[int(key)] if isinstance(data, list) else None
+    return data is None
 
 
 def fetches(node: Any) -> list[Fetch]:

@@ -12,7 +12,7 @@ from graphql import NonNullTypeNode
 from botberi.fuzzing.fuzz import fuzz
 from gateway.executor import failure, view
 from gateway.executor.errorlog import ErrorLog
-from gateway.executor.project import CLIMBING, _Projection
+from gateway.executor.project import CLIMBING, Projection
 from gateway.executor.selection import Selections
 from gateway.plan import KeyField, Parallel, Sequence
 from gateway.planner.walk import Walker
@@ -149,7 +149,9 @@ def _conditions(kind: str) -> Callable[[Any], Any]:
     def change(before: Any) -> Any:
         def conditions(directives: Any, outer: Any) -> Any:
             found = before(directives, outer)
-            return found if not found else tuple((name, not wanted if kind == "all" else True) for name, wanted in found)
+            return (
+                found if not found else tuple((name, not wanted if kind == "all" else True) for name, wanted in found)
+            )
 
         return conditions
 
@@ -158,7 +160,7 @@ def _conditions(kind: str) -> Callable[[Any], Any]:
 
 def _without_arguments(before: Any) -> Any:
     def fields(self: Any, *arguments: Any, **named: Any) -> Any:
-        return tuple(replace(f, arguments=()) for f in before(self, *arguments, **named))
+        return tuple(replace(f, arguments=(), arguments_text="") for f in before(self, *arguments, **named))
 
     return fields
 
@@ -246,7 +248,13 @@ BUGS = (
     Bug("@skip is ignored in the answer", "executor", Selections, "included", _included("skip")),
     Bug("@include is ignored in the answer", "executor", Selections, "included", _included("include")),
     Bug("fields come in reverse order", "executor", Selections, "fields", _groups(lambda g: dict(reversed(g.items())))),
-    Bug("fields come sorted by response key", "executor", Selections, "fields", _groups(lambda g: dict(sorted(g.items())))),
+    Bug(
+        "fields come sorted by response key",
+        "executor",
+        Selections,
+        "fields",
+        _groups(lambda g: dict(sorted(g.items()))),
+    ),
     Bug(
         "aliases are forgotten",
         "executor",
@@ -254,31 +262,106 @@ BUGS = (
         "fields",
         _groups(lambda g: {nodes[0].name.value: nodes for nodes in g.values()}),
     ),
-    Bug("of merged fields only the first counts", "executor", Selections, "fields", _groups(lambda g: {k: n[:1] for k, n in g.items()})),
-    Bug("fragments apply to every type", "executor", Selections, "applies", lambda _: lambda self, condition, kind: True),
-    Bug("fragments on abstract types never apply", "executor", Selections, "applies", lambda _: lambda self, c, kind: c == kind.name),
-    Bug("nulls don't climb", "executor", _Projection, "complete", _climbs),
-    Bug("a null list climbs", "executor", _Projection, "list_value", _climbs_too_far),
+    Bug(
+        "of merged fields only the first counts",
+        "executor",
+        Selections,
+        "fields",
+        _groups(lambda g: {k: n[:1] for k, n in g.items()}),
+    ),
+    Bug(
+        "fragments apply to every type", "executor", Selections, "applies", lambda _: lambda self, condition, kind: True
+    ),
+    Bug(
+        "fragments on abstract types never apply",
+        "executor",
+        Selections,
+        "applies",
+        lambda _: lambda self, c, kind: c == kind.name,
+    ),
+    Bug("nulls don't climb", "executor", Projection, "complete", _climbs),
+    Bug("a null list climbs", "executor", Projection, "list_value", _climbs_too_far),
     Bug("the first layer's null wins", "executor", view.ObjectView, "value", lambda _: _first_layer),
-    Bug("paths lack list indices", "executor", view.View, "path", lambda b: lambda self: tuple(k for k in b(self) if isinstance(k, str))),
+    Bug(
+        "paths lack list indices",
+        "executor",
+        view.View,
+        "path",
+        lambda b: lambda self: tuple(k for k in b(self) if isinstance(k, str)),
+    ),
     Bug("errors of entities are dropped", "executor", _FETCHING, "sort_errors", lambda b: lambda *a: ({}, b(*a)[1])),
-    Bug("every failure counts as explained", "executor", _Projection, "explained", lambda _: lambda self, path: True),
-    Bug("an error's path ends one key early", "executor", Selections, "known_part", lambda b: lambda self, path: b(self, path)[:-1]),
+    Bug("every failure counts as explained", "executor", Projection, "explained", lambda _: lambda self, path: True),
+    Bug(
+        "an error's path ends one key early",
+        "executor",
+        Selections,
+        "known_part",
+        lambda b: lambda self, path: b(self, path)[:-1],
+    ),
     Bug("renamed keys aren't restored", "executor", _FETCHING, "renamed", lambda _: lambda value, *rest: value),
     Bug("answers aren't checked by type", "executor", _PROJECT, "leaf", lambda _: lambda kind, value: value),
-    Bug("big integers pass through a float", "executor", _PROJECT, "leaf", lambda b: lambda kind, value: int(float(value)) if kind.name == "Big" and isinstance(value, int) else b(kind, value)),
+    Bug(
+        "big integers pass through a float",
+        "executor",
+        _PROJECT,
+        "leaf",
+        lambda b: (
+            lambda kind, value: int(float(value)) if kind.name == "Big" and isinstance(value, int) else b(kind, value)
+        ),
+    ),
     Bug("entities are joined in reverse order", "executor", _FETCHING, "send", _swapped_entities),
     Bug("a failed call is taken for an empty answer", "executor", _FETCHING, "send", _silent),
     Bug("the last variable isn't forwarded", "executor", _FETCHING, "send", _fewer_variables),
-    Bug("only the first object of a list is fetched", "executor", _REQUEST, "objects_at", lambda b: lambda *a: list(b(*a))[:1]),
-    Bug("equal representations are sent twice", "executor", _REQUEST, "encode", lambda _: lambda value: str(id(value)).encode()),
+    Bug(
+        "only the first object of a list is fetched",
+        "executor",
+        _REQUEST,
+        "objects_at",
+        lambda b: lambda *a: list(b(*a))[:1],
+    ),
+    Bug(
+        "equal representations are sent twice",
+        "executor",
+        _REQUEST,
+        "encode",
+        lambda _: lambda value: str(id(value)).encode(),
+    ),
     Bug("compound keys are told apart by their first field", "executor", _REQUEST, "encode", lambda _: _half_key),
     Bug("representations lack their last field", "executor", _REQUEST, "represent", _representation(_drop_last)),
-    Bug("representations lack what is null", "executor", _REQUEST, "represent", _representation(lambda f, _: {k: v for k, v in f.items() if v is not None})),
-    Bug("interface objects are asked for by the object's name", "executor", _REQUEST, "represent", _representation(_own_name)),
+    Bug(
+        "representations lack what is null",
+        "executor",
+        _REQUEST,
+        "represent",
+        _representation(lambda f, _: {k: v for k, v in f.items() if v is not None}),
+    ),
+    Bug(
+        "interface objects are asked for by the object's name",
+        "executor",
+        _REQUEST,
+        "represent",
+        _representation(_own_name),
+    ),
     Bug("conditions of requests are ignored", "executor", _FETCHING, "_holds", lambda _: lambda *a: False),
-    Bug("errors are told twice", "executor", ErrorLog, "add", lambda b: lambda self, order, entry: (b(self, order, entry), self._entries.append((order, len(self._entries), entry)))[0]),
-    Bug("defaults of variables are ignored", "operation", "gateway.operation", "coerce_variables", lambda _: lambda operation, values: dict(values)),
+    Bug(
+        "errors are told twice",
+        "executor",
+        ErrorLog,
+        "add",
+        lambda b: (
+            lambda self, order, entry: (
+                b(self, order, entry),
+                self._entries.append((order, len(self._entries), entry)),
+            )[0]
+        ),
+    ),
+    Bug(
+        "defaults of variables are ignored",
+        "operation",
+        "gateway.operation",
+        "coerce_variables",
+        lambda _: lambda operation, values: dict(values),
+    ),
     Bug("@requires is ignored", "planner", QueryGraph, "_field", _no_requires),
     Bug("@external fields are fetched", "planner", QueryGraph, "_field", _no_external),
     Bug("@override is ignored", "planner", QueryGraph, "_overridden", lambda _: lambda *a: False),
@@ -289,8 +372,20 @@ BUGS = (
     Bug("keys lack their last field", "planner", _EMIT, "_representation", _fewer_key_fields),
     Bug("nested keys lack all but their first field", "planner", _EMIT, "_representation", _shallow_keys),
     Bug("steps that need each other run at once", "planner", _EMIT, "_arrange", _all_parallel),
-    Bug("shared non-null fields become nullable", "composition", "gateway.composition.merge.fields", "merge_output_types", _nullable),
-    Bug("unions keep common members only", "composition", "gateway.composition.merge.merge", "merge_union", _fewer_members),
+    Bug(
+        "shared non-null fields become nullable",
+        "composition",
+        "gateway.composition.merge.fields",
+        "merge_output_types",
+        _nullable,
+    ),
+    Bug(
+        "unions keep common members only",
+        "composition",
+        "gateway.composition.merge.merge",
+        "merge_union",
+        _fewer_members,
+    ),
 )
 
 

@@ -81,7 +81,8 @@ def _smaller_trouble(case: Case) -> Iterator[Case]:
     trouble = case.trouble
     for name in ("nulls", "errors", "broken"):
         if getattr(trouble, name):
-            yield replace(case, trouble=replace(trouble, **{name: 0}))
+            cleared: dict[str, Any] = {name: 0}
+            yield replace(case, trouble=replace(trouble, **cleared))
     for index in range(len(trouble.failing)):
         yield replace(case, trouble=replace(trouble, failing=trouble.failing[:index] + trouble.failing[index + 1 :]))
 

@@ -234,13 +234,13 @@ class FuzzClient:
 
     # -- what is answered
 
-    def _type_of(self, seen: Seen, info: GraphQLResolveInfo, abstract: Any) -> str:
+    def _type_of(self, seen: Seen, info: GraphQLResolveInfo[Any], abstract: Any) -> str:
         possible = {t.name for t in info.schema.get_possible_types(abstract)}
         if seen.asked is not None and seen.asked in possible:
             return seen.asked
         return next(name for name in self.world.names_of(seen.thing.type) if name in possible)
 
-    def _resolve(self, seen: Seen, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+    def _resolve(self, seen: Seen, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
         name, run = info.field_name, self.run
         if name == "_entities":
             return [self._entity(r) for r in arguments["representations"]]
@@ -258,7 +258,7 @@ class FuzzClient:
         below = provided.selection_set if provided is not None else None
         return _seen(value, own.provides or below)
 
-    def _allowed(self, seen: Seen, info: GraphQLResolveInfo, own: FieldFacts, provided: FieldNode | None) -> None:
+    def _allowed(self, seen: Seen, info: GraphQLResolveInfo[Any], own: FieldFacts, provided: FieldNode | None) -> None:
         label = f"{info.parent_type.name}.{info.field_name}"
         features = self.run.features
         if own.external and provided is None:
@@ -329,4 +329,3 @@ def _within(truth: Any, given: Any) -> bool:
     if isinstance(truth, list):
         return isinstance(given, list) and len(given) == len(truth) and all(map(_within, truth, given))
     return bool(truth == given)
-

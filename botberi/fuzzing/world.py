@@ -100,12 +100,18 @@ class World:
         found: set[tuple[str, str]] = set()
         for facts in self.subgraphs.values():
             for type_name, declared in facts.types.items():
-                sets = [key.fields for key in declared.keys] + [f.requires for f in declared.fields.values() if f.requires]
+                sets = [key.fields for key in declared.keys] + [
+                    f.requires for f in declared.fields.values() if f.requires
+                ]
                 for one in sets:
                     found |= set(self._read(type_name, one))
         for name, type_ in self.schema.type_map.items():
             for field_name, field in (getattr(type_, "fields", None) or {}).items():
-                if hasattr(field, "args") and not name.startswith("__") and str(field.type) != str(self.type_of(name, field_name)):
+                if (
+                    hasattr(field, "args")
+                    and not name.startswith("__")
+                    and str(field.type) != str(self.type_of(name, field_name))
+                ):
                     found.add((name, field_name))
         return frozenset(found)
 
@@ -118,7 +124,9 @@ class World:
                         below = named(self.schema.type_map[concrete].fields[node.name.value].type)  # type: ignore[attr-defined]
                         yield from self._read(below, node.selection_set)
             elif isinstance(node, InlineFragmentNode):
-                yield from self._read(node.type_condition.name.value if node.type_condition else type_name, node.selection_set)
+                yield from self._read(
+                    node.type_condition.name.value if node.type_condition else type_name, node.selection_set
+                )
 
     def choices(self, parent: str, name: str) -> tuple[str, ...]:
         """Types (or enum values) that each subgraph which has the field can give."""
@@ -234,7 +242,7 @@ class Facts:
         """graphql-core's answer, and what mutations did. Errors are raised at `forced` paths; `watched` gets those of forbidden nulls."""
         ledger = Ledger()
 
-        def resolve(thing: Thing, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+        def resolve(thing: Thing, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
             path = tuple(info.path.as_list())
             if path in forced:
                 raise GraphQLError("as told")
@@ -270,7 +278,7 @@ class Ledger:
         self.done: list[tuple[str, Any]] = []
         self.total = 0
 
-    def note(self, info: GraphQLResolveInfo, arguments: Mapping[str, Any]) -> None:
+    def note(self, info: GraphQLResolveInfo[Any], arguments: Mapping[str, Any]) -> None:
         """A root field of a mutation is being resolved."""
         if info.parent_type.name == "Mutation":
             self.done.append((info.field_name, dict(arguments)))
@@ -334,5 +342,5 @@ LEAVES: dict[str, Any] = {
     "String": lambda n, name: f"{name} «{n % 1_000_000}»",
     "ID": lambda n, name: f"{name}-{n % 1_000_000}",
     "Big": lambda n, _: n**4 if n % 3 else n,
-    "Json": lambda n, name: ({"z": n % 9, "a": [None, name]}, [n % 7, {}], n % 5, None or f"j{n % 9}", True)[n % 5],
+    "Json": lambda n, name: ({"z": n % 9, "a": [None, name]}, [n % 7, {}], n % 5, f"j{n % 9}", True)[n % 5],
 }

@@ -33,7 +33,9 @@ def test_agrees_with_the_monolith(seed: int) -> None:
     print(f"{report.pairs} pairs in {report.seconds:.0f} s")
     assert report.pairs >= 20, "hardly anything was compared"
     for finding in report.findings:
-        pytest.fail(f"seed {finding.seed}, {finding.index}: {finding.problem}\n{describe(finding.case)}\n{finding.plan}")
+        pytest.fail(
+            f"seed {finding.seed}, {finding.index}: {finding.problem}\n{describe(finding.case)}\n{finding.plan}"
+        )
 
 
 @pytest.mark.parametrize("name", sorted(p.parent.name for p in CASES.glob("*/case.json")))
@@ -56,7 +58,9 @@ def test_a_seed_always_gives_the_same() -> None:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("title", ["nulls don't climb", "representations lack their last field", "@requires is ignored"])
+@pytest.mark.parametrize(
+    "title", ["nulls don't climb", "representations lack their last field", "@requires is ignored"]
+)
 def test_finds_planted_bugs(title: str) -> None:
     """A few of those that `botberi fuzz --planted` tries."""
     found = hunt(next(bug for bug in BUGS if bug.title == title), 1000, seed=1)
