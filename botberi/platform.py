@@ -66,6 +66,16 @@ def needed(settings: UpSettings, names: frozenset[str]) -> frozenset[str]:
     return names | {"postgres"} if names & _ON_DATABASES else names
 
 
+def require_subgraphs(settings: UpSettings, names: frozenset[str]) -> None:
+    """Raise `StartError` unless the gateway's subgraphs are among the parts, or settings say where they run."""
+    missing = [name for name in subgraphs.NAMES if name not in names and not getattr(settings, f"{name}_url")]
+    if "gateway" in names and missing:
+        told = " and ".join(f"BOTBERI_{name.upper()}_URL" for name in missing)
+        raise StartError(
+            f"The gateway needs {', '.join(missing)}: start them too (--only), or say with {told} where they run."
+        )
+
+
 class Platform:
     """Makes the parts, and owns what several of them use."""
 
@@ -85,7 +95,8 @@ class Platform:
 
     async def parts(self) -> list[Part]:
         """Every part but Postgres, which has to run before."""
-        self._refuse_gaps()
+        require_subgraphs(self._settings, self.names)
+        self._warn_of_gaps()
         ring = self._ring()
         local = {name: self._local(name, ring) for name in subgraphs.NAMES if name in self.names}
         if self.names & {"broker", "dispatcher", "gateway"}:
@@ -196,15 +207,7 @@ class Platform:
         url: str | None = getattr(self._settings, f"{name}_url")
         return url
 
-    def _refuse_gaps(self) -> None:
-        """What a choice of parts leaves open must be elsewhere, and settings must say where."""
-        if "gateway" in self.names:
-            missing = [name for name in subgraphs.NAMES if name not in self.names and self._url_of(name) is None]
-            if missing:
-                told = " and ".join(f"BOTBERI_{name.upper()}_URL" for name in missing)
-                raise StartError(
-                    f"The gateway needs {', '.join(missing)}: start them too (--only), or say with {told} where they run."
-                )
+    def _warn_of_gaps(self) -> None:
         apart = self.names & {"broker", "dispatcher", "gateway"}
         if self._settings.amqp_url is None and 0 < len(apart) < 3:
             logger.warning(

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from botberi import credentials, data, table
 from botberi.parts import graphiql, postgres
-from botberi.platform import Platform, needed
+from botberi.platform import Platform, needed, require_subgraphs
 from botberi.postgres import DATABASES
 from botberi.run import locks, logs, ports
 from botberi.run.errors import StartError
@@ -33,6 +33,7 @@ async def up(settings: UpSettings, names: frozenset[str]) -> int:
     logs.configure(settings.log_format, settings.log_level)
     settings = settings.model_copy(update={"state_dir": settings.state_dir.resolve()})
     names = needed(settings, names)
+    require_subgraphs(settings, names)
     _make_state_dir(settings)
     where = f"http://{settings.host}:{settings.port}" if "gateway" in names else "without a gateway"
     with stop_signals() as stop, locks.hold(settings.state_dir / "locks", sorted(names), where):

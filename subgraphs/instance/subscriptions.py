@@ -35,7 +35,7 @@ class Subscription:
         yield None
 
     @strawberry.subscription(
-        description="Every change of any of your instances.",
+        description="Every change of any of your instances, as long as it is there: its deletion is not told of.",
         directives=[EventSource(topics=["instance.*"], where=["owner=@subject"], version="version")],
     )
     async def instances_updated(self) -> AsyncGenerator[Instance | None, None]:

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from botberi import up as up_module
 from botberi.run import locks, logs, ports
 from botberi.run.children import child
 from botberi.run.errors import StartError
+from botberi.settings import UpSettings
 
 
 @pytest.fixture
@@ -195,3 +197,12 @@ class TestLogs:
         entry = json.loads(line)
         assert (entry["part"], entry["level"], entry["message"], entry["code"]) == ("gateway", "error", "failed", 3)
         assert "ValueError: why" in entry["exception"]
+
+
+async def test_what_a_choice_of_parts_lacks_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(up_module.logs, "configure", lambda *_: None)
+    with pytest.raises(StartError, match="BOTBERI_IDENTITY_URL and BOTBERI_CATALOG_URL"):
+        await up_module.up(UpSettings(state_dir=tmp_path / "state"), frozenset({"gateway", "instance"}))
+    assert not (tmp_path / "state").exists()
