@@ -1,8 +1,21 @@
 """Plan -> response: runs a query plan over subgraph clients and projects the answers in the client's shape."""
 
 from gateway.executor.execute import execute
+from gateway.executor.incremental import deliver
 from gateway.executor.subscribe import subscribe
+from gateway.executor.payload import PathForm, Payload, PayloadForm, PendingForm, payload_bytes
 from gateway.executor.result import ExecutionResult
 from gateway.executor.runtime import Runtime
 
-__all__ = ["ExecutionResult", "Runtime", "execute", "subscribe"]
+__all__ = [
+    "ExecutionResult",
+    "PathForm",
+    "Payload",
+    "PayloadForm",
+    "PendingForm",
+    "Runtime",
+    "deliver",
+    "execute",
+    "payload_bytes",
+    "subscribe",
+]

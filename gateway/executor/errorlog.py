@@ -52,5 +52,9 @@ class ErrorLog:
             return True
         return any(path[:length] in self._at for length in range(len(path)))
 
+    def in_order(self) -> Sequence[tuple[int, ErrorEntry]]:
+        """Entries with the order that they were added under."""
+        return [(order, entry) for order, _, entry in sorted(self._entries, key=lambda item: item[:2])]
+
     def entries(self) -> Sequence[ErrorEntry]:
         return tuple(entry for _, _, entry in sorted(self._entries, key=lambda item: item[:2]))

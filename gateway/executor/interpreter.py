@@ -4,7 +4,7 @@ import asyncio
 
 from gateway.executor.fetching import run_fetch
 from gateway.executor.state import Execution
-from gateway.plan import Condition, Fetch, Parallel, PlanNode, Sequence
+from gateway.plan import Condition, Defer, Fetch, Parallel, PlanNode, Sequence
 
 
 async def run(node: PlanNode | None, execution: Execution) -> None:
@@ -14,6 +14,7 @@ async def run(node: PlanNode | None, execution: Execution) -> None:
             return
         case Fetch():
             await run_fetch(node, execution)
+            execution.note_end(node.id)
         case Sequence(nodes):
             for child in nodes:
                 await run(child, execution)
@@ -23,3 +24,8 @@ async def run(node: PlanNode | None, execution: Execution) -> None:
                     group.create_task(run(child, execution))
         case Condition(variable, if_true, if_false):
             await run(if_true if execution.variables.get(variable) is True else if_false, execution)
+        case Defer(primary, parts):
+            # All at once, as this caller wants one answer; needs come first (`incremental.py` has the other way).
+            await run(primary, execution)
+            for part in parts:
+                await run(part.node, execution)

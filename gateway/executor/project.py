@@ -28,24 +28,26 @@ from gateway.executor.state import Execution
 from gateway.executor.view import MISSING, ListView, ObjectView, View
 
 #: A null where the schema allows none: the parent becomes null instead.
-_CLIMBING: Final = object()
-_AFTER_ALL_FETCHES: Final = 1 << 60
+CLIMBING: Final = object()
+AFTER_ALL_FETCHES: Final = 1 << 60
 
 
 def project(execution: Execution) -> dict[str, Any] | None:
     """The response's `data`; errors go to the execution's log."""
-    projection = _Projection(execution)
+    projection = Projection(execution)
     root = projection.root_type()
     data = projection.object_value(execution.root, root, [execution.operation.selection_set]) if root else None
     projection.finish()
     return data
 
 
-class _Projection:
-    def __init__(self, execution: Execution) -> None:
+class Projection:
+    """One look at the view. `sets` are the merged fields' selection sets, in a form that `groups` alone reads."""
+
+    def __init__(self, execution: Execution, selections: Selections | None = None) -> None:
         self.execution = execution
         self.schema = execution.operation.schema
-        self.selections = Selections(execution.operation, execution.variables)
+        self.selections = selections or Selections(execution.operation, execution.variables)
         #: Errors found here, with whether a null that climbs past them takes them along.
         self.found: list[tuple[ErrorEntry, bool]] = []
 
@@ -54,7 +56,7 @@ class _Projection:
 
     def finish(self) -> None:
         for entry, _ in self.found:
-            self.execution.errors.add(_AFTER_ALL_FETCHES, entry)
+            self.execution.errors.add(AFTER_ALL_FETCHES, entry)
         told = {(entry.message, entry.code) for entry in self.execution.errors.entries()}
         for order, failure, path in self.execution.failures:
             if (failure.message, failure.code) not in told:
@@ -66,16 +68,27 @@ class _Projection:
         self, view: ObjectView, runtime_type: GraphQLNamedType, sets: Sequence[SelectionSetNode]
     ) -> dict[str, Any] | None:
         result: dict[str, Any] = {}
-        mark = len(self.found)
+        mark = self.mark()
         for key, nodes in self.selections.fields(sets, runtime_type).items():
-            value = self.field(view, runtime_type, key, nodes)
-            if value is _CLIMBING:
-                self.found[mark:] = [item for item in self.found[mark:] if not item[1]]
+            below = [node.selection_set for node in nodes if node.selection_set is not None]
+            value = self.field(view, runtime_type, key, nodes, below)
+            if value is CLIMBING:
+                self.lose(mark)
                 return None
             result[key] = value
         return result
 
-    def field(self, view: ObjectView, runtime_type: GraphQLNamedType, key: str, nodes: list[FieldNode]) -> Any:
+    def mark(self) -> tuple[int, int]:
+        """What is found from here on may be lost again."""
+        return len(self.found), 0
+
+    def lose(self, mark: tuple[int, int]) -> None:
+        """A null climbed past everything since `mark`."""
+        self.found[mark[0] :] = [item for item in self.found[mark[0] :] if not item[1]]
+
+    def field(
+        self, view: ObjectView, runtime_type: GraphQLNamedType, key: str, nodes: list[FieldNode], sets: Any
+    ) -> Any:
         name = nodes[0].name.value
         if name == "__typename":
             return self.typename(view, runtime_type, key)
@@ -91,7 +104,6 @@ class _Projection:
         if value is MISSING:
             value = None
             self.explain(view, key)
-        sets = [node.selection_set for node in nodes if node.selection_set is not None]
         return self.complete(kind, value, view, (key,), sets, f"{runtime_type.name}.{name}")
 
     def complete(
@@ -100,7 +112,7 @@ class _Projection:
         value: Any,
         view: View,
         below: ResponsePath,
-        sets: Sequence[SelectionSetNode],
+        sets: Any,
         label: str,
     ) -> Any:
         """`below` is the path from `view`, the nearest position that has one of its own."""
@@ -110,7 +122,7 @@ class _Projection:
                 path = view.path() + below
                 if not self.explained(path):
                     self.report(f"Cannot return null for non-nullable field {label}.", path)
-                return _CLIMBING
+                return CLIMBING
             return completed
         if value is None:
             return None
@@ -134,7 +146,7 @@ class _Projection:
         value: Any,
         view: View,
         below: ResponsePath,
-        sets: Sequence[SelectionSetNode],
+        sets: Any,
         label: str,
     ) -> Any:
         if isinstance(value, ListView):
@@ -145,11 +157,11 @@ class _Projection:
             self.report(f"The value of {label} is not a list.", view.path() + below)
             return None
         result = []
-        mark = len(self.found)
+        mark = self.mark()
         for index, item in enumerate(items):
             completed = self.complete(kind, item, view, (*below, index), sets, label)
-            if completed is _CLIMBING:
-                self.found[mark:] = [item for item in self.found[mark:] if not item[1]]
+            if completed is CLIMBING:
+                self.lose(mark)
                 return None
             result.append(completed)
         return result
@@ -176,12 +188,12 @@ class _Projection:
         if is_object_type(runtime_type):
             return runtime_type.name
         self.report(f"The type of this {runtime_type.name} is not known.", (*view.path(), key))
-        return _CLIMBING
+        return CLIMBING
 
     def introspection(self, key: str, nodes: list[FieldNode]) -> Any:
         value, found = introspect(self.execution.operation, self.execution.variables, key, nodes)
         self.found += [(entry, False) for entry in found]
-        return _CLIMBING if value is None and nodes[0].name.value == "__schema" else value
+        return CLIMBING if value is None and nodes[0].name.value == "__schema" else value
 
     # -- errors
 

@@ -15,7 +15,7 @@ from gateway.operation import Operation
 class Execution:
     """One operation being executed, or one event of a subscription. Belongs to one request."""
 
-    __slots__ = ("deadline", "errors", "failures", "names", "operation", "root", "runtime", "variables")
+    __slots__ = ("deadline", "ends", "errors", "failures", "names", "operation", "root", "runtime", "variables")
 
     def __init__(self, operation: Operation, variables: Mapping[str, Any], runtime: Runtime) -> None:
         self.operation = operation
@@ -27,6 +27,20 @@ class Execution:
         #: Failures with the path that they are reported at if no lost field names them.
         self.failures: list[tuple[int, Failure, tuple[str | int, ...] | None]] = []
         self.deadline = asyncio.get_running_loop().time() + runtime.timeout
+        #: Fetch -> set when it has ended, for those that somebody waits for.
+        self.ends: dict[int, asyncio.Event] = {}
+
+    def branch(self) -> "Execution":
+        """Goes on with the same view, variables and time, but keeps its own errors: for what is delivered apart."""
+        other = Execution(self.operation, self.variables, self.runtime)
+        other.names, other.root, other.deadline, other.ends = self.names, self.root, self.deadline, self.ends
+        return other
+
+    def note_end(self, fetch: int) -> None:
+        """This fetch has ended, or won't be made."""
+        event = self.ends.get(fetch)
+        if event is not None:
+            event.set()
 
     def time_left(self) -> float:
         return self.deadline - asyncio.get_running_loop().time()

@@ -41,7 +41,8 @@ class Defers:
     def __init__(self, document: DocumentNode) -> None:
         self._document = document
         self._by_node: dict[int, DeferDirective] = {}
-        visit(document, _Finder(self._by_node))
+        if document.loc is None or DEFER in document.loc.source.body:  # most have none, and a visit takes a while
+            visit(document, _Finder(self._by_node))
 
     def __bool__(self) -> bool:
         return bool(self._by_node)

@@ -4,6 +4,8 @@ from typing import Any
 
 from gateway.plan.nodes import (
     Condition,
+    Defer,
+    DeferredPart,
     Entities,
     EventTrigger,
     Fetch,
@@ -37,6 +39,10 @@ def _node(node: PlanNode | Subscription) -> dict[str, Any]:
             if if_false is not None:
                 result["elseClause"] = _node(if_false)
             return result
+        case Defer(primary, parts):
+            result = {"kind": "Defer", "primary": {} if primary is None else {"node": _node(primary)}}
+            result["deferred"] = [_part(part) for part in parts]
+            return result
         case Subscription(primary, rest):
             first = _event(primary) if isinstance(primary, EventTrigger) else _fetch(primary)
             result = {"kind": "Subscription", "primary": first}
@@ -44,6 +50,21 @@ def _node(node: PlanNode | Subscription) -> dict[str, Any]:
                 result["rest"] = _node(rest)
             return result
     raise TypeError(node)
+
+
+def _part(part: DeferredPart) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "depends": [{"id": fetch} for fetch in part.depends],
+        "queryPath": list(path_text(part.path)),
+        "subselection": part.selection,
+    }
+    if part.label is not None:
+        result["label"] = part.label
+    if part.variable is not None:
+        result["condition"] = part.variable
+    if part.node is not None:
+        result["node"] = _node(part.node)
+    return result
 
 
 def _event(event: EventTrigger) -> dict[str, Any]:

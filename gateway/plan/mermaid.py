@@ -1,6 +1,6 @@
 """Plan nodes -> a Mermaid flowchart."""
 
-from gateway.plan.nodes import Condition, EventTrigger, Fetch, Parallel, PlanNode, Sequence, Subscription
+from gateway.plan.nodes import Condition, Defer, EventTrigger, Fetch, Parallel, PlanNode, Sequence, Subscription
 from gateway.plan.text import path_text
 
 
@@ -33,6 +33,13 @@ class _Chart:
                     ends += self.add(if_true, before, f"if {variable}")
                 if if_false is not None:
                     ends += self.add(if_false, before, f"unless {variable}")
+                return ends
+            case Defer(primary, parts):
+                ends = before if primary is None else self.add(primary, before, label)
+                for part in parts:
+                    if part.node is not None:
+                        needed = [f"f{fetch}" for fetch in part.depends]
+                        self.add(part.node, needed or before, f"deferred {part.label or ''}".strip())
                 return ends
             case Subscription(primary, rest):
                 if isinstance(primary, EventTrigger):

@@ -159,6 +159,32 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class DeferredPart:
+    """What one `@defer` adds to a plan.
+
+    `defers` are the directives (by number, in document order) that the fragment stands under, its own among them: the part's fields may come later
+    where one of them is on. `label`, `path` and `selection` are the fragment's, for people. `node` may begin when the fetches `depends` have ended;
+    it is None where other parts' fetches give all of the fragment. `variable` is the directive's `if`.
+    """
+
+    defers: frozenset[int]
+    label: str | None
+    path: Path
+    selection: str
+    depends: tuple[int, ...] = ()
+    node: "PlanNode | None" = None
+    variable: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """`primary` gives what isn't deferred. A part depends on fetches of `primary` and of earlier parts, whose `defers` are among its own."""
+
+    primary: "PlanNode | None"
+    deferred: tuple[DeferredPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EventTrigger:
     """The root of a subscription that an event source feeds (`@eventSource`, see docs/architecture/contracts.md).
 
@@ -188,4 +214,4 @@ class Subscription:
     rest: "PlanNode | None" = None
 
 
-PlanNode: TypeAlias = Fetch | Sequence | Parallel | Condition
+PlanNode: TypeAlias = Fetch | Sequence | Parallel | Condition | Defer

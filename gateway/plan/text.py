@@ -1,11 +1,13 @@
 """Plan nodes -> the text form of Apollo's query plans."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from graphql import FieldNode, OperationDefinitionNode, parse, print_ast
 
 from gateway.plan.nodes import (
     Condition,
+    Defer,
+    DeferredPart,
     EventTrigger,
     Fetch,
     KeyField,
@@ -56,7 +58,7 @@ def selections_by_key(fetch: Fetch) -> dict[str, list[str]]:
     return found
 
 
-def _indent(lines: Iterator[str] | list[str]) -> Iterator[str]:
+def _indent(lines: Iterable[str]) -> Iterator[str]:
     return ("  " + line for line in lines)
 
 
@@ -85,6 +87,16 @@ def _lines(node: "PlanNode | Subscription") -> Iterator[str]:
                 yield f"Skip(if: ${variable}) {{"
                 yield from _indent(_lines(if_false))
                 yield "}"
+        case Defer(primary, parts):
+            yield "Defer {"
+            yield "  Primary {"
+            if primary is not None:
+                yield from _indent(list(_indent(_lines(primary))))
+            yield "  }, ["
+            for part in parts:
+                yield from _indent(list(_indent(_part(part))))
+            yield "  ]"
+            yield "}"
         case Subscription(primary, rest):
             yield "Subscription {"
             yield "  Primary: {"
@@ -96,6 +108,20 @@ def _lines(node: "PlanNode | Subscription") -> Iterator[str]:
                 yield from _indent(list(_indent(_lines(rest))))
                 yield "  },"
             yield "}"
+
+
+def _part(part: DeferredPart) -> Iterator[str]:
+    facts = [f"depends: [{', '.join(map(str, part.depends))}]", f'path: "{".".join(path_text(part.path))}"']
+    facts += [f'label: "{part.label}"'] if part.label is not None else []
+    facts += [f"if: ${part.variable}"] if part.variable is not None else []
+    yield f"Deferred({', '.join(facts)}) {{"
+    yield from _indent(part.selection.splitlines())
+    if part.node is None:
+        yield "},"
+    else:
+        yield "} => {"
+        yield from _indent(_lines(part.node))
+        yield "},"
 
 
 def _event(event: EventTrigger) -> Iterator[str]:

@@ -1,0 +1,225 @@
+"""Groups of deferred fields, and which are ready -> payloads: what is announced, delivered, completed, and the errors of each."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+from gateway import errors
+from gateway.errors import ErrorEntry
+from gateway.executor.deferral import DeferredSelections
+from gateway.executor.errorlog import ResponsePath
+from gateway.executor.latecomers import DeferringProjection, Fragment, Group
+from gateway.executor.payload import Completed, Incremental, Payload, Pending
+from gateway.executor.project import AFTER_ALL_FETCHES
+from gateway.executor.result import ExecutionResult
+from gateway.executor.selection import Selections
+from gateway.executor.state import Execution
+
+_LOST: Final = "A field of the deferred fragment is null where it can't be."
+
+
+class Publisher:
+    """One response. Errors of all payloads together are bounded as those of a plain response are."""
+
+    def __init__(self, execution: Execution, selections: Selections, deferred: DeferredSelections) -> None:
+        self._execution = execution
+        self._selections = selections
+        self._deferred = deferred
+        self._groups: list[Group] = []
+        self._unannounced: dict[Fragment, None] = {}
+        self._open: dict[Fragment, None] = {}
+        #: Entries that were told, and where entries belong in the client's terms; the log keeps the entries alive.
+        self._told: set[int] = set()
+        self._paths: dict[int, ResponsePath] = {}
+        self._count = 0
+
+    def first(self) -> Payload:
+        """When everything that isn't deferred has ended."""
+        projection = self._projection()
+        data = projection.initial()
+        self._found(projection)
+        entries = self._take(lambda path: path is None or _is_in(path, data))
+        pending = self._announce()
+        if not pending:
+            # Nothing else will come: nothing may be left untold.
+            entries += self._rest()
+        return Payload(ExecutionResult(data, entries, self._omitted()), pending, has_next=bool(pending))
+
+    def absorb(self, branch: Execution) -> None:
+        """A part of the plan has ended: its errors are ours."""
+        execution = self._execution
+        for order, entry in branch.errors.in_order():
+            execution.errors.add(order, entry)
+        execution.errors.omitted += branch.errors.omitted
+        execution.failures += branch.failures
+
+    def next(self, is_ready: Callable[[Group], bool]) -> Payload | None:
+        """All that can be delivered now; None where nothing can."""
+        pending: list[Pending] = []
+        incremental: list[Incremental] = []
+        completed: list[Completed] = []
+        moved = True
+        while moved:
+            moved = self._answer(is_ready)
+            for fragment in list(self._open):
+                if all(group.done for group in fragment.groups):
+                    del self._open[fragment]
+                    self._complete(fragment, incremental, completed)
+                    moved = True
+            pending += self._announce()
+        if not completed:
+            return None
+        has_next = bool(self._open)
+        if not has_next:
+            rest = self._rest()
+            if rest and incremental:
+                incremental[-1] = replace(incremental[-1], errors=(*incremental[-1].errors, *rest))
+            elif rest:
+                completed[-1] = replace(completed[-1], errors=(*completed[-1].errors, *rest))
+        return Payload(None, pending, incremental, completed, has_next, {} if has_next else self._omitted())
+
+    def _projection(self) -> DeferringProjection:
+        return DeferringProjection(self._execution, self._selections, self._deferred)
+
+    def _answer(self, is_ready: Callable[[Group], bool]) -> bool:
+        """Project the groups that are ready, and announced."""
+        waiting, self._groups = self._groups, []
+        moved = False
+        for group in waiting:
+            live = [fragment for fragment in group.fragments if not fragment.is_lost()]
+            if not live:
+                group.done = True
+            elif any(fragment in self._open for fragment in live) and is_ready(group):
+                self._project(group)
+                moved = True
+            else:
+                self._groups.append(group)
+        return moved
+
+    def _project(self, group: Group) -> None:
+        projection = self._projection()
+        group.data = projection.later(group)
+        group.done = True
+        self._found(projection)
+        start = len(group.path)
+        if group.data is None:
+            group.errors = self._take(
+                lambda path: (
+                    path is not None
+                    and path[:start] == group.path
+                    and len(path) > start
+                    and path[start] in group.fields
+                )
+            )
+        else:
+            group.errors = self._take(
+                lambda path: path is not None and path[:start] == group.path and _is_in(path[start:], group.data)
+            )
+
+    def _complete(self, fragment: Fragment, incremental: list[Incremental], completed: list[Completed]) -> None:
+        assert fragment.id is not None
+        failed = [group for group in fragment.groups if group.data is None]
+        if failed:
+            fragment.failed = True
+            found = [entry for group in failed for entry in group.errors]
+            # Without an error it would look complete.
+            completed.append(Completed(fragment.id, found or [ErrorEntry(_LOST, errors.SUBGRAPH_INVALID_RESPONSE)]))
+            return
+        fragment.completed = True
+        for group in fragment.groups:
+            if group.delivered:
+                continue
+            group.delivered = True
+            best = fragment
+            for other in group.fragments:
+                if other in self._open and len(other.path) > len(best.path):
+                    best = other
+            assert best.id is not None
+            assert group.data is not None
+            incremental.append(Incremental(best.id, group.data, group.path[len(best.path) :], group.errors))
+        completed.append(Completed(fragment.id))
+
+    def _announce(self) -> list[Pending]:
+        """Fragments that nothing stands before any more. One whose fields all came with others is never heard of."""
+        pending = []
+        moved = True
+        while moved:
+            moved = False
+            for fragment in list(self._unannounced):
+                around = fragment.around()
+                if fragment.is_lost():
+                    del self._unannounced[fragment]
+                elif around is None or around.completed:
+                    moved = True
+                    del self._unannounced[fragment]
+                    if all(group.delivered for group in fragment.groups):
+                        fragment.completed = True
+                    elif any(group.done and group.data is None for group in fragment.groups):
+                        fragment.failed = True
+                    else:
+                        fragment.id = str(self._count)
+                        self._count += 1
+                        self._open[fragment] = None
+                        pending.append(Pending(fragment.id, fragment.path, fragment.label))
+        return pending
+
+    def _found(self, projection: DeferringProjection) -> None:
+        for entry, _ in projection.found:
+            self._execution.errors.add(AFTER_ALL_FETCHES, entry)
+        for group in projection.groups:
+            self._groups.append(group)
+            for fragment in group.fragments:
+                fragment.groups.append(group)
+                if fragment.id is None:
+                    self._unannounced[fragment] = None
+
+    # -- errors
+
+    def _take(self, belongs: Callable[[ResponsePath | None], bool]) -> list[ErrorEntry]:
+        """Untold errors at places that belong to what is delivered now; paths end where the client's own selection does."""
+        taken = []
+        for _, entry in self._execution.errors.in_order():
+            if id(entry) in self._told:
+                continue
+            path = self._path(entry)
+            if not belongs(path):
+                continue
+            self._told.add(id(entry))
+            taken.append(entry if path == entry.path else replace(entry, path=path or None))
+        return taken
+
+    def _path(self, entry: ErrorEntry) -> ResponsePath | None:
+        if entry.path is None:
+            return None
+        path = self._paths.get(id(entry))
+        if path is None:
+            path = self._paths[id(entry)] = self._selections.known_part(entry.path)
+        return path
+
+    def _rest(self) -> list[ErrorEntry]:
+        """What no payload had a place for, and failures that no field of the response tells of."""
+        log = self._execution.errors
+        told = {(entry.message, entry.code) for _, entry in log.in_order()}
+        for order, failure, path in self._execution.failures:
+            if (failure.message, failure.code) not in told:
+                log.add(order, failure.at(path))
+        return self._take(lambda _: True)
+
+    def _omitted(self) -> dict[str, Any]:
+        omitted = self._execution.errors.omitted
+        return {"errorsOmitted": omitted} if omitted else {}
+
+
+def _is_in(path: Iterable[str | int], data: Any) -> bool:
+    """Whether the place is in the data: all the way, or up to a null."""
+    here: Any = data
+    for key in path:
+        if here is None:
+            return True
+        if isinstance(here, dict):
+            if key not in here:
+                return False
+        elif not (isinstance(here, list) and isinstance(key, int) and key < len(here)):
+            return False
+        here = here[key]
+    return True
