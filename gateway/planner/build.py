@@ -4,9 +4,11 @@ from dataclasses import replace
 
 from gateway.errors import PlanningError
 from gateway.operation import Operation, prepare
+from gateway.operation.defer import Defers
 from gateway.operation.limits import UNLIMITED
 from gateway.operation.prepare import STRUCTURE
-from gateway.plan import Condition, EventTrigger, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
+from gateway.plan import Condition, Defer, EventTrigger, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
+from gateway.planner.defer import with_deferred
 from gateway.planner.emit import Emitter
 from gateway.planner.events import event_start, key_sources
 from gateway.planner.fetch_graph import Position
@@ -25,16 +27,19 @@ def build_plan(
     operation_name: str | None = None,
     *,
     labels: frozenset[str] = frozenset(),
+    defer: bool = True,
 ) -> Plan:
     """What to fetch, from where, in which order.
 
     A text is checked first for what planning relies on (types of arguments and variables are `prepare`'s, which a gateway calls). The executor answers introspection, so plans have none of it. Raises `PlanningError`
     where no plan answers the operation, `RequestError` for a text that isn't valid. `labels` are those of progressive overrides that are active.
+    Without `defer`, what the client defers is planned as if it didn't: for one answer at once.
     """
     if isinstance(operation, str):
         operation = prepare(supergraph.api_schema, operation, operation_name, UNLIMITED, STRUCTURE)
     graph = query_graph(supergraph, labels)
-    walker = _walker(supergraph, graph, operation)
+    defers = Defers(operation.document) if defer and operation.kind != "subscription" else None
+    walker = _walker(supergraph, graph, operation, defers)
     root = graph.roots[operation.kind]
     if root is None:
         raise PlanningError(f"The supergraph has no {operation.kind} type")
@@ -48,17 +53,19 @@ def build_plan(
     else:
         parts = search(graph, walker, lambda: (Position(root, frozenset((root,))), []), fields) if fields else []
         node = emitter.node(parts, "query")
+    if defers and not isinstance(node, Subscription):
+        node = with_deferred(node, emitter.deferred, operation, defers)
     count, depth = measure(node)
     return Plan(operation.kind, node, count, depth)
 
 
-def _walker(supergraph: Supergraph, graph: QueryGraph, operation: Operation) -> Walker:
+def _walker(supergraph: Supergraph, graph: QueryGraph, operation: Operation, defers: Defers | None) -> Walker:
     forwarded = frozenset(
         d.name.value
         for d in supergraph.directive_definitions
         if any(location.value == "FIELD" for location in d.locations) and d.name.value not in ("skip", "include")
     )
-    walker = Walker(graph, operation.fragments, forwarded)
+    walker = Walker(graph, operation.fragments, forwarded, defers)
     walker.variables = frozenset(v.variable.name.value for v in operation.variable_definitions)
     return walker
 
@@ -134,6 +141,11 @@ def measure(node: PlanNode | Subscription | None) -> tuple[int, int]:
         case Condition(_, if_true, if_false):
             one, other = measure(if_true), measure(if_false)
             return one[0] + other[0], max(one[1], other[1])
+        case Defer(primary, parts):
+            # A part may begin before all of `primary` has ended: the depth is the most that it can be.
+            count, depth = measure(primary)
+            counts = [measure(part.node) for part in parts]
+            return count + sum(c for c, _ in counts), depth + max((d for _, d in counts), default=0)
         case Subscription(primary, rest):
             count, depth = measure(rest)
             own = 0 if isinstance(primary, EventTrigger) else 1

@@ -19,7 +19,7 @@ from gateway.planner.policy import Outcome, Policy, Route, Slot
 from gateway.planner.positions import Positions
 from gateway.planner.representations import Names, conflicting, merge_inputs
 from gateway.planner.routes import Routes
-from gateway.planner.tree import Conditions, Field
+from gateway.planner.tree import Conditions, Field, defers, without_defers
 from gateway.planner.walk import Walker
 from gateway.query_graph import Entry, QueryGraph, Resolver, SubgraphType, parse_field_set
 
@@ -90,7 +90,8 @@ class Chooser:
         if one.is_typename:
             return self._place_typename(position, one, types)
         if types != position.types if one.types is not None else self.graph.types[one.via].kind == "OBJECT":
-            needs.update(self._know_types(position, types, one.conditions))
+            # Whether a deferred fragment applies at all has to be known without it.
+            needs.update(self._know_types(position, types, without_defers(one.conditions)))
         remaining = types
         if one.type_name is None:
             near = near_step(position)
@@ -302,7 +303,7 @@ class Chooser:
         if route.arrival is not None:
             return route.arrival
         if route.root:
-            return self._new_root(position, route)
+            return self._new_root(position, route, conditions)
         if route.descend is not None:
             parent, one = position.parent, position.field
             assert parent is not None
@@ -316,11 +317,12 @@ class Chooser:
         assert route.entry is not None
         return self._jump(position, types, route.entry, conditions)
 
-    def _new_root(self, position: Position, route: Route) -> Arrival:
+    def _new_root(self, position: Position, route: Route, conditions: Conditions) -> Arrival:
         static = self.graph.subgraph_type(route.graph, position.type_name)
         if static is None:
             raise PlanningError(f"Subgraph {route.graph} has no type {position.type_name}")
-        part = self._part("root", route.graph, position, position.types, None, ())
+        deferred = tuple(c for c in conditions if position.parent is None and defers((c,)))
+        part = self._part("root", route.graph, position, position.types, None, deferred)
         if position.parent is not None:  # a field that leads back to a root type: its objects have to be there first
             part.needs[min(position.arrivals, key=arrival_rank).part] = None
         part.level = 1 + max((need.level for need in part.needs), default=0)

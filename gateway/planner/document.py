@@ -7,7 +7,7 @@ from graphql import VariableDefinitionNode, print_ast
 
 from gateway.plan import ListItems, Path, Rename
 from gateway.planner.fetch_graph import Item, Selection
-from gateway.planner.tree import Conditions
+from gateway.planner.tree import Conditions, without_defers
 from gateway.query_graph import QueryGraph
 
 _BASE = re.compile(r"\w+")
@@ -121,7 +121,7 @@ class Printer:
         key = self._free_key(selection, item, type_name, path, keys) if mixed else field.key
         text = field.name if key == field.name else f"{key}: {field.name}"
         text += field.arguments_text
-        own = [condition for condition in item.conditions if condition not in given]
+        own = [condition for condition in without_defers(item.conditions) if condition not in given]
         self.variables.update(dict.fromkeys(variable for variable, _ in own))
         # A directive stands once at a field: what is left goes around it.
         on_field, around = split_conditions(own)

@@ -19,7 +19,7 @@ from gateway.plan import (
 from gateway.plan import Sequence as SequenceNode
 from gateway.planner.document import Printer, document, split_conditions, wrapped
 from gateway.planner.fetch_graph import Part
-from gateway.planner.tree import Conditions
+from gateway.planner.tree import Conditions, without_defers
 from gateway.query_graph import QueryGraph
 
 _NOT_A_NAME = re.compile(r"\W")
@@ -34,7 +34,18 @@ class Request:
     level: int
     conditions: Conditions
     parts: list[Part]
+    #: Not empty: all that it asks for stands under these `@defer`s.
+    defers: frozenset[int] = frozenset()
     needs: "dict[Request, None]" = field(default_factory=dict)
+    number: int = 0
+
+
+@dataclass(slots=True)
+class Deferred:
+    """Nodes that run when the fetches `depends` have ended."""
+
+    nodes: list[PlanNode] = field(default_factory=list)
+    depends: dict[int, None] = field(default_factory=dict)
 
 
 class Emitter:
@@ -44,23 +55,36 @@ class Emitter:
         self.graph = graph
         self.operation = operation
         self.count = 0
+        #: By the `@defer`s that they stand under.
+        self.deferred: dict[frozenset[int], Deferred] = {}
 
     def node(self, parts: list[Part], kind: OperationKind) -> PlanNode | None:
-        """The node that runs these parts."""
+        """The node that runs these parts, but for those that are deferred: they are kept in `deferred`."""
         requests = _requests(parts)
         nodes = {request: self._conditional(request, kind) for request in requests}
-        return _arrange(requests, nodes)
+        for defers in dict.fromkeys(request.defers for request in requests if request.defers):
+            self._defer(defers, [request for request in requests if request.defers == defers], nodes)
+        return _arrange([request for request in requests if not request.defers], nodes)
+
+    def _defer(self, defers: frozenset[int], requests: list[Request], nodes: dict[Request, PlanNode]) -> None:
+        into = self.deferred.setdefault(defers, Deferred())
+        node = _arrange(requests, nodes)
+        assert node is not None
+        into.nodes.append(node)
+        inside = set(requests)
+        needed = {need.number for request in requests for need in request.needs if need not in inside}
+        into.depends.update(dict.fromkeys(sorted(needed)))
 
     def _conditional(self, request: Request, kind: OperationKind) -> PlanNode:
         node: PlanNode = self.fetch(request, kind)
-        for variable, wanted in reversed(request.conditions):
+        for variable, wanted in reversed(without_defers(request.conditions)):
             node = Condition(variable, if_true=node) if wanted else Condition(variable, if_false=node)
         return node
 
     def fetch(self, request: Request, kind: OperationKind) -> Fetch:
         """One request of the plan."""
         printer = Printer(self.graph)
-        number = self.count
+        number = request.number = self.count
         self.count += 1
         entities: tuple[Entities, ...] = ()
         path: Path = ()
@@ -116,7 +140,7 @@ class Emitter:
             for part in group:
                 given = (*request.conditions, *part.conditions)
                 inner = own.fields((part.selection,), given=given, framed=True, mixed=len(group) > 1)
-                missing = [c for c in part.conditions if c not in request.conditions]
+                missing = [c for c in without_defers(part.conditions) if c not in request.conditions]
                 pieces.append(self._guarded(inner, missing, own))
             text = "{ " + " ".join(dict.fromkeys(pieces)) + " }"
             representations = tuple(dict.fromkeys(_representation(self.graph, part) for part in group))
@@ -157,7 +181,9 @@ def _only_if(request: Request) -> tuple[Conditions, ...]:
     wanted: Iterable[Conditions] = [part.conditions for part in request.parts]
     if request.kind == "root":
         wanted = _root_conditions(request.parts[0])
-    found = dict.fromkeys(tuple(c for c in conditions if c not in request.conditions) for conditions in wanted)
+    found = dict.fromkeys(
+        tuple(c for c in without_defers(conditions) if c not in request.conditions) for conditions in wanted
+    )
     return () if () in found else tuple(found)
 
 
@@ -200,18 +226,22 @@ def _representation(graph: QueryGraph, part: Part) -> Representation:
 def _requests(parts: list[Part]) -> list[Request]:
     made: dict[object, Request] = {}
     of: dict[Part, Request] = {}
-    for part in sorted(parts, key=lambda p: (p.level, p.number)):
-        if part.kind == "event":
-            continue
-        key: object = (part.level, part.graph, part.kind)
+    parts = sorted(parts, key=lambda p: (p.level, p.number))
+    keys: dict[Part, object] = {}
+    for part in parts:
+        keys[part] = (part.level, part.graph, part.kind)
         if part.kind == "root":
-            key = (key, id(part.position), part.conditions)
-        if part.kind == "root":
+            keys[part] = (keys[part], id(part.position), part.conditions)
             first, *others = _root_conditions(part)
             part.conditions = tuple(c for c in first if all(c in other for other in others))
+    defers = _deferred(parts)
+    for part in parts:
+        if part.kind == "event":
+            continue
+        key = (keys[part], defers[part])
         request = made.get(key)
         if request is None:
-            request = made[key] = Request(part.graph, part.kind, part.level, part.conditions, [])
+            request = made[key] = Request(part.graph, part.kind, part.level, part.conditions, [], defers[part])
         # What holds for all parts is the request's condition; a part's own stand around its fields.
         request.conditions = tuple(c for c in request.conditions if c in part.conditions)
         request.parts.append(part)
@@ -221,6 +251,17 @@ def _requests(parts: list[Part]) -> list[Request]:
             if need in of and of[need] is not request:
                 request.needs[of[need]] = None
     return list(made.values())
+
+
+def _deferred(parts: list[Part]) -> dict[Part, frozenset[int]]:
+    """The `@defer`s under which each part can wait: what something else needs earlier can't. `parts` are in the order of their steps."""
+    found = {part: part.defers for part in parts}
+    if any(found.values()):
+        for part in reversed(parts):
+            for need in part.needs:
+                if need in found:  # a subscription's first request stands apart
+                    found[need] &= found[part]
+    return found
 
 
 def _arrange(requests: list[Request], nodes: dict[Request, PlanNode]) -> PlanNode | None:

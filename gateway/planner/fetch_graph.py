@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from gateway.plan import ContextValue, KeySelection, ListItems, Path, TypeCondition
-from gateway.planner.tree import Conditions, Field
+from gateway.planner.tree import Conditions, Field, defers
 from gateway.query_graph import SubgraphType
 
 PartKind: TypeAlias = Literal["root", "entity", "event"]
@@ -144,3 +144,10 @@ class Part:
     @property
     def selection(self) -> Selection:
         return self.arrival.selection
+
+    @property
+    def defers(self) -> frozenset[int]:
+        """The `@defer`s that all its fields stand under."""
+        if not self.conditions and not self.position.conditions:
+            return frozenset()
+        return defers(self.conditions) | defers(self.position.conditions)

@@ -1,7 +1,7 @@
 """Arrivals -> what they give right where they are: fields, for which types, under which conditions, of which type below."""
 
 from gateway.planner.fetch_graph import Arrival, Position
-from gateway.planner.tree import Conditions, Field
+from gateway.planner.tree import Conditions, Field, defers
 from gateway.planner.walk import Walker
 from gateway.query_graph import QueryGraph, parse_field_set
 
@@ -12,6 +12,7 @@ class Local:
     def __init__(self, graph: QueryGraph, walker: Walker) -> None:
         self.graph = graph
         self.walker = walker
+        self.defers = bool(walker.defers)
 
     def types(self, arrival: Arrival, one: Field) -> frozenset[str]:
         """The types for which the arrival's subgraph gives the field right here."""
@@ -53,6 +54,8 @@ class Local:
 
     def usable(self, arrival: Arrival, position: Position, conditions: Conditions) -> bool:
         """Whether the arrival is there whenever the field is wanted."""
+        if self.defers and position.parent is None and defers(arrival.conditions) != defers(conditions):
+            return False  # what is deferred at the root has a request of its own, and nobody else waits for it
         return not arrival.conditions or arrival.conditions <= position.conditions.union(conditions)
 
     def alike(self, types: frozenset[str], one: Field) -> list[frozenset[str]]:

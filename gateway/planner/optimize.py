@@ -16,10 +16,10 @@ def merge_into_later_steps(parts: list[Part]) -> None:
     """A request whose parts can all wait for later requests to the same subgraph is saved: they ride along."""
     users = _users(parts)
     last = max((part.level for part in parts), default=0)
-    slots: dict[str, dict[int, list[Part]]] = {}
+    slots: dict[tuple[str, frozenset[int]], dict[int, list[Part]]] = {}
     for part in parts:
         if part.kind == "entity":
-            slots.setdefault(part.graph, {}).setdefault(part.level, []).append(part)
+            slots.setdefault((part.graph, part.defers), {}).setdefault(part.level, []).append(part)
     for level in range(last - 1, 0, -1):
         for by_level in slots.values():
             moving = by_level.get(level)

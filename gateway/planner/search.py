@@ -89,7 +89,7 @@ def slots(parts: list[Part]) -> frozenset[Slot]:
 def cost(parts: list[Part]) -> Cost:
     """Rate a finished run."""
     requests = {
-        (part.level, part.graph, part.kind, part.position.path if part.kind == "root" else ())
+        (part.level, part.graph, part.kind, part.position.path if part.kind == "root" else (), part.defers)
         for part in parts
         if part.kind != "event"
     }

@@ -1,5 +1,6 @@
 """A selection in the planner's form: fields with the concrete types, conditions and arguments under which they hold, fragments dissolved."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -7,6 +8,24 @@ from graphql import ArgumentNode
 
 #: ("variable", True) where the field is included if the variable is true; all of them hold together.
 Conditions: TypeAlias = tuple[tuple[str, bool], ...]
+
+#: A deferred field has a condition that no variable can have the name of. It parts requests as other conditions do, and is never printed.
+_DEFERRED = "@"
+
+
+def deferred(number: int) -> tuple[str, bool]:
+    """The condition of fields in the fragment of this `@defer`."""
+    return f"{_DEFERRED}{number}", True
+
+
+def defers(conditions: Iterable[tuple[str, bool]]) -> frozenset[int]:
+    """The numbers of the `@defer`s in conditions."""
+    return frozenset(int(name[1:]) for name, _ in conditions if name.startswith(_DEFERRED))
+
+
+def without_defers(conditions: Conditions) -> Conditions:
+    """The conditions on variables."""
+    return tuple(one for one in conditions if not one[0].startswith(_DEFERRED))
 
 
 @dataclass(slots=True, eq=False)

@@ -18,7 +18,8 @@ from graphql import (
 )
 
 from gateway.errors import PlanningError
-from gateway.planner.tree import Conditions, Field
+from gateway.operation.defer import Defers
+from gateway.planner.tree import Conditions, Field, deferred
 from gateway.query_graph import QueryGraph
 
 #: More fields than this after dissolving fragments are refused: an operation that was admitted by `Limits` stays far below.
@@ -35,8 +36,10 @@ class Walker:
         graph: QueryGraph,
         fragments: Mapping[str, FragmentDefinitionNode] | None = None,
         directives: frozenset[str] = frozenset(),
+        defers: Defers | None = None,
     ) -> None:
         self.graph = graph
+        self.defers = defers
         self.fragments = fragments or {}
         self.directives = directives
         self.names: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
@@ -136,6 +139,11 @@ class Walker:
                 if added is None:
                     continue
                 own = added
+                if self.defers and not isinstance(node, FieldNode):
+                    assert isinstance(node, FragmentSpreadNode | InlineFragmentNode)
+                    directive = self.defers.of(node)
+                    if directive is not None:
+                        own = tuple(sorted({*own, deferred(directive.number)}))
             if isinstance(node, FieldNode):
                 key = node.alias.value if node.alias else node.name.value
                 known = into.get((key, types, own))

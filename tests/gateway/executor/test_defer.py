@@ -1,0 +1,212 @@
+"""What is deferred: nulls stop at the fragment's border, each part has its own errors, what nobody waits for is cancelled."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing
+from functools import cache
+from typing import Any
+
+import pytest
+
+from gateway.composition import Subgraph, compose
+from gateway.errors import SubgraphError
+from gateway.executor import PathForm, PendingForm, Runtime, deliver
+from gateway.operation import prepare
+from gateway.plan import Defer
+from gateway.planner import build_plan
+from gateway.supergraph import Supergraph
+from tests.gateway.executor.scripted import Answer, Scripted
+from tests.support.incremental import Whole
+
+LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key"])\n'
+USERS = """
+type Query { me: User users: [User!] slow: String }
+type User @key(fields: "id") { id: ID! name: String secret: String! }
+"""
+REVIEWS = """
+type User @key(fields: "id") { id: ID! reviews: [Review!] score: Int! }
+type Review @key(fields: "id") { id: ID! body: String! author: User }
+"""
+ME = {"data": {"me": {"__typename": "User", "id": "1", "name": "Ada"}}}
+LATE = '{ me { name ... @defer(label: "late") { score reviews { body } } } }'
+
+
+@cache
+def graph() -> Supergraph:
+    composition = compose(
+        [Subgraph(name=n, url=f"http://{n}", sdl=LINK + s) for n, s in (("users", USERS), ("reviews", REVIEWS))]
+    )
+    assert composition.supergraph is not None, composition.errors
+    return composition.supergraph
+
+
+async def payloads(
+    query: str, answers: Mapping[str, Answer | Scripted], variables: Mapping[str, Any] | None = None, **runtime: Any
+) -> list[Any]:
+    clients = {name: a if isinstance(a, Scripted) else Scripted([a]) for name, a in answers.items()}
+    operation = prepare(graph().api_schema, query)
+    plan = build_plan(graph(), operation)
+    form, found = PendingForm(), []
+    async for payload in deliver(plan, operation, variables or {}, Runtime(clients, **runtime)):
+        one_piece = payload.result is not None and not payload.has_next
+        found.append(payload.result.to_json() if one_piece and payload.result else form.json(payload))
+    assert all(client.untouched() for client in clients.values())
+    whole = Whole()
+    for one in found:
+        whole.read(one)
+    return found
+
+
+def entities(*found: Any, errors: Any = ()) -> Answer:
+    return {"data": {"_entities": list(found)}, "errors": list(errors)}
+
+
+async def test_a_part_that_fails_says_so_itself() -> None:
+    first, last = await payloads(
+        "{ me { name ... @defer { reviews { body } } } }",
+        {"users": ME, "reviews": SubgraphError("reviews", "It is down.", code="SUBGRAPH_UNREACHABLE")},
+    )
+    assert first["data"] == {"me": {"name": "Ada"}}
+    assert "errors" not in first
+    (one,) = last["incremental"]
+    assert one["data"] == {"reviews": None}
+    assert [(e["path"], e["extensions"]["code"]) for e in one["errors"]] == [
+        (["me", "reviews"], "SUBGRAPH_UNREACHABLE")
+    ]
+
+
+async def test_a_null_stops_at_the_border_of_the_fragment() -> None:
+    error = {"message": "no score", "path": ["_entities", 0, "score"]}
+    first, last = await payloads(LATE, {"users": ME, "reviews": entities(None, errors=[error])})
+    assert first["data"] == {"me": {"name": "Ada"}}
+    assert "incremental" not in last
+    (end,) = last["completed"]
+    assert [(e["message"], e["path"]) for e in end["errors"]] == [("no score", ["me", "score"])]
+    assert last["hasNext"] is False
+
+
+async def test_a_null_above_takes_its_fragments_along() -> None:
+    (only,) = await payloads(
+        "{ me { secret ... @defer { score } } slow }",
+        {
+            "users": {"data": {"me": {"__typename": "User", "id": "1", "secret": None}, "slow": "x"}},
+            "reviews": entities(),
+        },
+    )
+    assert only["data"] == {"me": None, "slow": "x"}
+    assert [e["path"] for e in only["errors"]] == [["me", "secret"]]
+
+
+async def test_each_object_of_a_list_has_its_fragment() -> None:
+    users = {"data": {"users": [{"__typename": "User", "id": str(n), "name": f"n{n}"} for n in range(3)]}}
+    scores = [
+        {"__typename": "User", "score": 1},
+        {"__typename": "User", "score": None},
+        {"__typename": "User", "score": 3},
+    ]
+    first, last = await payloads(
+        "{ users { name ... @defer { score } } }", {"users": users, "reviews": entities(*scores)}
+    )
+    assert [one["path"] for one in first["pending"]] == [["users", 0], ["users", 1], ["users", 2]]
+    assert [(one["id"], one["data"]) for one in last["incremental"]] == [("0", {"score": 1}), ("2", {"score": 3})]
+    assert [one["id"] for one in last["completed"] if one.get("errors")] == ["1"]
+
+
+async def test_errors_of_what_is_not_deferred_stay_in_the_first_payload() -> None:
+    users = {**ME, "errors": [{"message": "no name", "path": ["me", "name"]}]}
+    users = {"data": {"me": {"__typename": "User", "id": "1", "name": None}}, "errors": users["errors"]}
+    first, last = await payloads(
+        LATE, {"users": users, "reviews": entities({"__typename": "User", "score": 1, "reviews": []})}
+    )
+    assert [e["message"] for e in first["errors"]] == ["no name"]
+    assert "errors" not in last["incremental"][0]
+
+
+async def test_an_inner_fragment_comes_after_the_outer_one() -> None:
+    query = '{ me { name ... @defer(label: "a") { reviews { body ... @defer(label: "b") { author { secret } } } } } }'
+    review = {"__typename": "Review", "body": "fine", "author": {"__typename": "User", "id": "2"}}
+
+    def users(request: Any) -> Any:
+        return entities({"__typename": "User", "secret": "s"}) if "_entities" in request.operation else ME
+
+    answers = {"users": Scripted([users], delay=0.02), "reviews": entities({"__typename": "User", "reviews": [review]})}
+    first, second, third = await payloads(query, answers)
+    assert [one["label"] for one in first["pending"]] == ["a"]
+    assert [one["label"] for one in second["pending"]] == ["b"]
+    assert second["incremental"][0]["data"] == {"reviews": [{"body": "fine"}]}
+    assert third["incremental"] == [{"id": "1", "data": {"author": {"secret": "s"}}}]
+
+
+@pytest.mark.parametrize(("variables", "count"), [({"late": True}, 2), ({"late": False}, 1), ({}, 2)])
+async def test_the_variable_decides(variables: Mapping[str, Any], count: int) -> None:
+    query = "query ($late: Boolean! = true) { me { name ... @defer(if: $late) { score } } }"
+    found = await payloads(query, {"users": ME, "reviews": entities({"__typename": "User", "score": 7})}, variables)
+    assert len(found) == count
+    if count == 1:
+        assert found == [{"data": {"me": {"name": "Ada", "score": 7}}}]
+
+
+async def test_a_part_that_is_too_slow_ends_with_an_error() -> None:
+    slow = Scripted([entities({"__typename": "User", "score": 1, "reviews": []})], delay=5)
+    _, last = await payloads(LATE, {"users": ME, "reviews": slow}, subgraph_timeouts={"reviews": 0.05})
+    assert last["completed"][0]["errors"][0]["extensions"]["code"] == "SUBGRAPH_TIMEOUT"
+    assert slow.cancelled == 1
+
+
+async def test_closing_the_stream_cancels_what_is_under_way() -> None:
+    slow = Scripted([entities()], delay=5)
+    operation = prepare(graph().api_schema, LATE)
+    runtime = Runtime({"users": Scripted([ME]), "reviews": slow})
+    async with aclosing(deliver(build_plan(graph(), operation), operation, {}, runtime)) as stream:
+        first = await anext(stream)
+        assert first.has_next
+        await asyncio.sleep(0.01)
+    assert slow.cancelled == 1
+
+
+async def test_errors_of_all_payloads_together_are_bounded() -> None:
+    users = {"data": {"users": [{"__typename": "User", "id": str(n), "name": "n"} for n in range(20)]}}
+    first, last = await payloads(
+        "{ users { name ... @defer { score } } }",
+        {"users": users, "reviews": entities(*[{"__typename": "User", "score": "x"}] * 20)},
+        max_errors=5,
+    )
+    assert len(first["pending"]) == 20
+    assert all(one["errors"] for one in last["completed"])
+    assert last["extensions"]["errorsOmitted"] >= 15
+
+
+async def test_the_form_of_apollos_clients_tells_of_a_lost_fragment() -> None:
+    operation = prepare(graph().api_schema, LATE)
+    runtime = Runtime({"users": Scripted([ME]), "reviews": Scripted([entities(None)])})
+    form = PathForm()
+    found = [form.json(p) async for p in deliver(build_plan(graph(), operation), operation, {}, runtime)]
+    (one,) = found[1]["incremental"]
+    assert (one["data"], one["path"], one["label"]) == (None, ["me"], "late")
+    assert one["errors"]
+    assert [payload["hasNext"] for payload in found] == [True, False]
+
+
+def test_plans_part_what_is_deferred() -> None:
+    plan = build_plan(graph(), '{ me { name ... @defer(label: "late") { score } } ... @defer { slow } }')
+    node = plan.node
+    assert isinstance(node, Defer)
+    assert [(part.label, part.depends, part.node is not None) for part in node.deferred] == [
+        ("late", (0,), True),
+        (None, (), True),
+    ]
+    json = plan.to_json()["node"]
+    assert json["kind"] == "Defer"
+    assert json["primary"]["node"]["operation"] == "{ me { __typename name id } }"
+    late, root = json["deferred"]
+    assert (late["label"], late["queryPath"], late["depends"]) == ("late", ["me"], [{"id": 0}])
+    assert late["node"]["node"]["serviceName"] == "reviews"
+    assert root["node"]["operation"] == "{ slow }"
+    assert 'Deferred(depends: [0], path: "me", label: "late") {' in str(plan)
+    assert "-->|deferred late|" in plan.to_mermaid()
+    assert plan.fetch_count == 3
+    at_once = build_plan(
+        graph(), '{ me { name ... @defer(label: "late") { score } } ... @defer { slow } }', defer=False
+    )
+    assert at_once.fetch_count == 2
+    assert not isinstance(at_once.node, Defer)
