@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, Final
 
 from gateway import errors
@@ -11,7 +12,7 @@ from gateway.engine.planning import CacheStatistics, Generation, Prepared, Prepa
 from gateway.engine.request import EngineLimits, GraphQLRequest, RequestContext
 from gateway.engine.sources import SubgraphSource, compose_sources
 from gateway.errors import ErrorEntry, RequestError, SupergraphError
-from gateway.executor import ExecutionResult, Runtime, execute, subscribe
+from gateway.executor import ExecutionResult, Payload, Runtime, deliver, execute, subscribe
 from gateway.operation import coerce_variables
 from gateway.supergraph import Supergraph
 from gateway.upstream import HttpClient
@@ -138,6 +139,29 @@ class Gateway:
         generation.running += 1
         try:
             return await execute(prepared.plan, prepared.operation, coerced, self._runtime(generation, context))
+        finally:
+            generation.running -= 1
+
+    def deliver(
+        self, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None = None
+    ) -> AsyncGenerator[Payload, None]:
+        """`run` in parts: what the client defers comes in later payloads. Close it to cancel what is under way. Raises `RequestError` at once."""
+        if prepared.operation.kind == "subscription":
+            raise _request_error("A subscription gives many results: use `subscribe`.")
+        coerced = coerce_variables(prepared.operation, variables)
+        return self._payloads(prepared, coerced, context)
+
+    async def _payloads(
+        self, prepared: Prepared, variables: dict[str, Any], context: RequestContext | None
+    ) -> AsyncGenerator[Payload, None]:
+        generation = prepared.generation
+        generation.running += 1
+        try:
+            runtime = self._runtime(generation, context)
+            plan = prepared.deferred or prepared.plan
+            async with aclosing(deliver(plan, prepared.operation, variables, runtime)) as payloads:
+                async for payload in payloads:
+                    yield payload
         finally:
             generation.running -= 1
 

@@ -11,7 +11,7 @@ from gateway import errors
 from gateway.engine.request import EngineLimits
 from gateway.errors import GatewayError
 from gateway.operation import Limits, Operation, prepare
-from gateway.plan import Plan
+from gateway.plan import Defer, Plan
 from gateway.planner import build_plan
 from gateway.query_graph import open_labels
 from gateway.supergraph import Supergraph
@@ -37,8 +37,11 @@ class Prepared:
     """An operation that is ready to run, on the supergraph it was planned for."""
 
     operation: Operation
+    #: For an answer in one piece.
     plan: Plan
     generation: "Generation" = field(repr=False)
+    #: For an answer in parts, where the client defers something.
+    deferred: Plan | None = None
 
 
 class Generation:
@@ -64,7 +67,10 @@ class Generation:
     def make(self, query: str, operation_name: str | None, labels: frozenset[str], limits: Limits) -> Prepared:
         """Parse, validate, plan. Runs in a thread."""
         operation = prepare(self.schema, query, operation_name, limits)
-        return Prepared(operation, build_plan(self.supergraph, operation, labels=labels), self)
+        plan = build_plan(self.supergraph, operation, labels=labels)
+        if not isinstance(plan.node, Defer):
+            return Prepared(operation, plan, self)
+        return Prepared(operation, build_plan(self.supergraph, operation, labels=labels, defer=False), self, plan)
 
     def keep(self, key: Key, prepared: Prepared, limits: EngineLimits) -> None:
         """Put it in the cache; what was used longest ago makes room."""

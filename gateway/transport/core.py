@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from gateway.engine import Gateway
 from gateway.executor import ExecutionResult
@@ -15,6 +15,8 @@ from gateway.transport.port import Observer
 from gateway.transport.settings import TransportSettings
 
 logger = logging.getLogger(__name__)
+
+ResultT = TypeVar("ResultT")
 
 
 class _Nobody:
@@ -61,7 +63,7 @@ class Core:
         """Report an operation that gave none."""
         self.observer.operation(kind, code, time.perf_counter() - started)
 
-    async def to_the_end(self, work: Coroutine[Any, Any, ExecutionResult]) -> ExecutionResult:
+    async def to_the_end(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
         """Await `work`; when the waiting is cancelled (the client has gone), `work` goes on: half a mutation helps nobody."""
         task = asyncio.get_running_loop().create_task(work)
         self.unattended.add(task)

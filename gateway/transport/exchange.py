@@ -24,6 +24,8 @@ class Exchange:
     #: Of what is answered in one piece.
     media_type: str = negotiate.JSON
     wants_events: bool = False
+    #: The client takes nothing but `multipart/mixed`.
+    parts_only: bool = False
     #: Headers of the answer.
     extra: list[tuple[bytes, bytes]] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)

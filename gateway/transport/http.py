@@ -1,19 +1,19 @@
 """An HTTP request -> a GraphQL response, as the GraphQL-over-HTTP specification has it."""
 
-import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway import errors
 from gateway.engine import GraphQLRequest, Prepared, RequestContext
 from gateway.errors import ErrorEntry, RequestError
-from gateway.executor import ExecutionResult
 from gateway.transport import negotiate
 from gateway.transport.body import ClientGone, read_body
+from gateway.transport.connected import while_connected
 from gateway.transport.core import Core
 from gateway.transport.exchange import Exchange, send_bytes
 from gateway.transport.identity import decode_headers
 from gateway.transport.parameters import from_body, from_query_string
+from gateway.transport.parts import send_parts
 from gateway.transport.problem import (
     METHOD_NOT_ALLOWED,
     NOT_ACCEPTABLE,
@@ -57,6 +57,9 @@ async def _answer(core: Core, exchange: Exchange, scope: Mapping[str, Any]) -> N
         raise HttpProblem(405, "GraphQL is served by GET and POST.", METHOD_NOT_ALLOWED, _ALLOWED)
     offered = (negotiate.JSON, negotiate.GRAPHQL_JSON, *((negotiate.EVENT_STREAM,) if core.settings.sse else ()))
     media_type = negotiate.choose(exchange.headers.get("accept"), offered)
+    if media_type is None and negotiate.part_form(exchange.headers.get("accept")) is not None:
+        exchange.parts_only = True  # what isn't executed is answered in plain JSON all the same
+        media_type = negotiate.JSON
     if media_type is None:
         raise HttpProblem(406, f"The gateway answers {', '.join(offered)} in UTF-8.", NOT_ACCEPTABLE)
     if media_type == negotiate.EVENT_STREAM:
@@ -78,7 +81,11 @@ async def _answer(core: Core, exchange: Exchange, scope: Mapping[str, Any]) -> N
     if kind == "subscription":
         message = "A subscription needs a WebSocket (graphql-transport-ws) or `accept: text/event-stream`."
         raise RequestError([ErrorEntry(message, errors.BAD_REQUEST)])
-    await _execute(core, exchange, prepared, request, context)
+    form = negotiate.part_form(exchange.headers.get("accept"))
+    if form is not None and (prepared.deferred is not None or exchange.parts_only):
+        await send_parts(core, exchange, prepared, request, context, form)
+    else:
+        await _execute(core, exchange, prepared, request, context)
 
 
 async def _read(core: Core, exchange: Exchange, scope: Mapping[str, Any]) -> GraphQLRequest:
@@ -104,29 +111,7 @@ async def _execute(
         # Nobody watches for a disconnect: a mutation that began runs to its end.
         result = await core.gateway.run(prepared, request.variables, context)
     else:
-        result = await _while_connected(exchange.receive, core.gateway.run(prepared, request.variables, context))
+        result = await while_connected(exchange.receive, core.gateway.run(prepared, request.variables, context))
     exchange.note["outcome"] = core.ended(kind, exchange.started, result)
     exchange.extra += core.identity.client_headers(context)
     await exchange.respond(200, result.to_bytes())
-
-
-async def _while_connected(receive: Any, work: Coroutine[Any, Any, ExecutionResult]) -> ExecutionResult:
-    """Await `work`, but cancel it when the client disconnects, and raise `ClientGone`."""
-    task = asyncio.current_task()
-    assert task is not None
-    watcher = asyncio.get_running_loop().create_task(_watch(receive, task))
-    try:
-        return await work
-    except asyncio.CancelledError:
-        # The watcher is through only when it was the one that cancelled.
-        if watcher.done() and not watcher.cancelled() and task.uncancel() == 0:
-            raise ClientGone from None
-        raise
-    finally:
-        watcher.cancel()
-
-
-async def _watch(receive: Any, task: asyncio.Task[Any]) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    task.cancel()

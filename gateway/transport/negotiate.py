@@ -4,10 +4,15 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
+from gateway.executor import PathForm, PayloadForm, PendingForm
+
 JSON: Final = "application/json"
 GRAPHQL_JSON: Final = "application/graphql-response+json"
 EVENT_STREAM: Final = "text/event-stream"
 HTML: Final = "text/html"
+MULTIPART: Final = "multipart/mixed"
+#: `deferSpec` of Apollo's clients.
+PATH_SPEC: Final = "20220824"
 
 #: In the order of our preference where the client has none: `*/*` gets plain JSON, as clients of old expect.
 _ANSWERS: Final = (JSON, GRAPHQL_JSON)
@@ -69,6 +74,24 @@ def _choose(accept: str | None, offered: tuple[str, ...]) -> str | None:
 
 #: Clients send few different headers, each a thousand times.
 _choose_kept = lru_cache(maxsize=512)(_choose)
+
+
+def part_form(accept: str | None) -> PayloadForm | None:
+    """How to deliver in parts; None where the client doesn't ask for it by name, or likes an answer in one piece better."""
+    best: tuple[float, PayloadForm] | None = None
+    for item in (accept or "").split(",", _MOST)[:_MOST]:
+        essence, parameters = parse_media_type(item)
+        if essence != MULTIPART:
+            continue
+        try:
+            weight = float(parameters.get("q", "1"))
+        except ValueError:
+            continue
+        if 0 < weight <= 1 and (best is None or weight > best[0]):
+            best = (weight, PathForm() if parameters.get("deferspec") == PATH_SPEC else PendingForm())
+    if best is None or any(w > best[0] for w, s, r in accepted(accept) if s == 2 and r in _ANSWERS):
+        return None
+    return best[1]
 
 
 def prefers_html(accept: str | None) -> bool:

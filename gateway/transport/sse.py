@@ -2,11 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.engine import GraphQLRequest, Prepared, RequestContext
-from gateway.executor import ExecutionResult
+from gateway.executor import ExecutionResult, PendingForm, payload_bytes
 from gateway.transport.core import Core
 from gateway.transport.exchange import Exchange
 from gateway.transport.problem import Failure, describe
@@ -14,6 +16,8 @@ from gateway.transport.watch import CallerWatch
 
 _COMPLETE: Final = b"event: complete\ndata:\n\n"
 _KEEP_ALIVE: Final = b":\n\n"
+#: Longer than any operation runs.
+_NEVER: Final = 86_400.0
 _HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -32,6 +36,9 @@ async def stream_events(
 ) -> None:
     """Any operation as a stream; a query or mutation is a stream of one result."""
     kind = prepared.operation.kind
+    if prepared.deferred is not None:
+        await _stream_payloads(core, exchange, prepared, request, context, watch)
+        return
     if kind != "subscription":
         result = await core.gateway.run(prepared, request.variables, context)
         exchange.note["outcome"] = core.ended(kind, exchange.started, result)
@@ -50,6 +57,43 @@ async def stream_events(
     core.failed(kind, exchange.started, exchange.note["outcome"])
 
 
+async def _stream_payloads(
+    core: Core,
+    exchange: Exchange,
+    prepared: Prepared,
+    request: GraphQLRequest,
+    context: RequestContext,
+    watch: CallerWatch,
+) -> None:
+    """What the client defers comes in further results."""
+    kind, form = prepared.operation.kind, PendingForm()
+    async with aclosing(core.gateway.deliver(prepared, request.variables, context)) as payloads:
+        first = await anext(payloads)
+        assert first.result is not None
+        exchange.extra += core.identity.client_headers(context)
+        await _start(exchange)
+        await _send(core, exchange, _next(payload_bytes(form, first)))
+
+        async def rest() -> AsyncGenerator[Encoded, None]:
+            async for payload in payloads:
+                yield Encoded(payload_bytes(form, payload))
+
+        outcome = await _Stream(core, exchange, watch, ends_with_server=False).run(rest())
+        ended = core.ended(kind, exchange.started, first.result)
+        exchange.note["outcome"] = ended if outcome == "ok" else outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A result that is JSON already."""
+
+    body: bytes
+
+    def to_bytes(self) -> bytes:
+        """The JSON."""
+        return self.body
+
+
 async def fail_as_events(exchange: Exchange, failure: Failure) -> None:
     """A document that can't run, as a stream of one result: an `EventSource` can't read any other answer."""
     await _start(exchange)
@@ -60,14 +104,15 @@ async def fail_as_events(exchange: Exchange, failure: Failure) -> None:
 class _Stream:
     """Waits for the next result, the client's going, the server's stopping and the clock, all at once."""
 
-    def __init__(self, core: Core, exchange: Exchange, watch: CallerWatch) -> None:
+    def __init__(self, core: Core, exchange: Exchange, watch: CallerWatch, *, ends_with_server: bool = True) -> None:
         self._core, self._exchange, self._watch = core, exchange, watch
+        self._ends_with_server = ends_with_server
         self._next_tick = time.monotonic() + core.settings.recheck_interval
 
-    async def run(self, results: AsyncIterator[ExecutionResult]) -> str:
+    async def run(self, results: AsyncIterator[ExecutionResult] | AsyncIterator[Encoded]) -> str:
         loop, core = asyncio.get_running_loop(), self._core
         gone = loop.create_task(_disconnect(self._exchange.receive))
-        stopping = loop.create_task(core.draining.wait())
+        stopping = loop.create_task(core.draining.wait() if self._ends_with_server else asyncio.sleep(_NEVER))
         upcoming: asyncio.Task[Any] = loop.create_task(_pull(results))
         try:
             while True:
@@ -116,7 +161,9 @@ class _Stream:
         await _send(self._core, self._exchange, text, more=more)
 
 
-async def _pull(results: AsyncIterator[ExecutionResult]) -> ExecutionResult | None:
+async def _pull(
+    results: AsyncIterator[ExecutionResult] | AsyncIterator[Encoded],
+) -> ExecutionResult | Encoded | None:
     return await anext(results, None)
 
 

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import aclosing, suppress
 from typing import Any, Final
 
 from gateway import errors
 from gateway.engine import GraphQLRequest, Prepared, RequestContext
 from gateway.errors import ErrorEntry, GatewayError
+from gateway.executor import Payload, PendingForm, payload_bytes
 from gateway.transport import socket_messages as protocol
 from gateway.transport.core import Core
 from gateway.transport.identity import decode_headers
@@ -247,10 +248,31 @@ class Session:
         task = asyncio.current_task()
         assert task is not None
         self._queries.add(task)
+        if prepared.deferred is not None:
+            await self._in_parts(identifier, prepared, request, started)
+            return
         work = self._core.gateway.run(prepared, request.variables, self._context())
         result = await (self._core.to_the_end(work) if prepared.operation.kind == "mutation" else work)
         self._core.ended(prepared.operation.kind, started, result)
         await self._emit(protocol.about(identifier, "next", result.to_bytes()))
+        await self._last(identifier, protocol.about(identifier, "complete"))
+
+    async def _in_parts(self, identifier: str, prepared: Prepared, request: GraphQLRequest, started: float) -> None:
+        """What the client defers comes in further `next` messages."""
+        kind, form = prepared.operation.kind, PendingForm()
+        payloads = self._core.gateway.deliver(prepared, request.variables, self._context())
+        first = _First(payloads)
+        try:
+            payload = await (self._core.to_the_end(first.pull()) if kind == "mutation" else anext(payloads))
+        except asyncio.CancelledError:
+            await first.abandon()
+            raise
+        async with aclosing(payloads):
+            assert payload.result is not None
+            await self._emit(protocol.about(identifier, "next", payload_bytes(form, payload)))
+            async for later in payloads:
+                await self._emit(protocol.about(identifier, "next", payload_bytes(form, later)))
+            self._core.ended(kind, started, payload.result)
         await self._last(identifier, protocol.about(identifier, "complete"))
 
     async def _stream(self, identifier: str, prepared: Prepared, request: GraphQLRequest) -> None:
@@ -278,3 +300,25 @@ class Session:
         watch = self._watch
         assert watch is not None
         return self._core.identity.context(lambda: watch.caller, watch.headers)
+
+
+class _First:
+    """The first payload of a mutation, which runs to its end though the client may be gone: then nothing of the rest."""
+
+    def __init__(self, payloads: AsyncGenerator[Payload, None]) -> None:
+        self._payloads = payloads
+        self._pulling = self._abandoned = False
+
+    async def pull(self) -> Payload:
+        self._pulling = True
+        try:
+            return await anext(self._payloads)
+        finally:
+            self._pulling = False
+            if self._abandoned:
+                await self._payloads.aclose()
+
+    async def abandon(self) -> None:
+        self._abandoned = True
+        if not self._pulling:
+            await self._payloads.aclose()
