@@ -53,11 +53,12 @@ def show(seed: int, way: Annotated[str | None, typer.Option(help="As for `random
 def scale(
     graphs: Annotated[list[str] | None, typer.Argument(help="s010 s050 s100 s200; all by default.")] = None,
     peers: Annotated[bool, typer.Option(help="Run the peers too.")] = True,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which a peer is stopped.")] = 420.0,
 ) -> None:
     """Time and peak memory on the large graphs, ours and the peers', as a Markdown table."""
     from bench.composition.scale import GOALS, table
 
-    for row in table(graphs or list(GOALS), peers):
+    for row in table(graphs or list(GOALS), peers, timeout):
         print(row, flush=True)
 
 

@@ -61,12 +61,12 @@ class Generator:
         members = self.services_of()
         keys = [KEYS[0], *self.random.sample(KEYS[1:], self.random.randint(0, 2))]
         for i, service in enumerate(members):
-            mine = [keys[0]] if self.chance(0.85) or len(keys) == 1 else [keys[1]]
+            mine = [keys[0]] if self.chance(0.96) or len(keys) == 1 else [keys[1]]
             if self.chance(0.3):
                 mine = list({k[0]: k for k in [*mine, self.random.choice(keys)]}.values())
             made = service.type("type", name)
             for text, fields in mine:
-                resolvable = "" if i == 0 or self.chance(0.93) else ", resolvable: false"
+                resolvable = "" if i == 0 or self.chance(0.97) else ", resolvable: false"
                 if service.version is None:
                     resolvable = ""
                 made.directives.append(f'@key(fields: "{text}"{resolvable})')

@@ -34,6 +34,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { composer: name, subgraphs } = JSON.parse(line);
   composer(name); // loading isn't measured
   const start = performance.now();
+  const used = process.cpuUsage();
   let answer;
   try {
     const { errors, supergraph } = compose(name, subgraphs);
@@ -42,6 +43,8 @@ for await (const line of createInterface({ input: process.stdin })) {
     answer = { ok: false, errors: [], crash: String(error?.message ?? error).slice(0, 2000) };
   }
   answer.seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(used);
+  answer.cpu = (user + system) / 1e6;
   answer.peakMegabytes = process.resourceUsage().maxRSS / 1024;
   process.stdout.write(JSON.stringify(answer) + "\n");
 }

@@ -31,11 +31,12 @@ class Run:
     """One composer on one graph; `note` says why there is no time."""
 
     seconds: float | None
+    cpu: float | None
     megabytes: float | None
     note: str = ""
 
     def told(self) -> str:
-        return self.note if self.seconds is None else f"{self.seconds:.2f} s, {self.megabytes:.0f} MB"
+        return self.note or f"{self.seconds:.1f} s ({self.cpu:.1f}), {self.megabytes:.0f} MB"
 
 
 def subgraphs(name: str) -> Path:
@@ -62,35 +63,34 @@ def ours(name: str) -> Run:
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=TIMEOUT)
     answer = json.loads(done.stdout)
     if not answer["ok"]:
-        return Run(None, None, "errors")
-    return Run(answer["seconds"], answer["megabytes"])
+        return Run(None, None, None, "errors")
+    return Run(answer["seconds"], answer["cpu"], answer["megabytes"])
 
 
-def peer(composer: str, name: str) -> Run:
+def peer(composer: str, name: str, timeout: float = TIMEOUT) -> Run:
     """One peer, in a fresh node process."""
     question = {"composer": composer, "subgraphs": json.loads(subgraphs(name).read_text())}
     with PeerProcess(SCRIPT, installed(PACKAGES), options=NODE_OPTIONS) as process:
         try:
-            answer = process.ask(question, TIMEOUT)
+            answer = process.ask(question, timeout)
         except TimeoutError:
-            return Run(None, None, f"over {TIMEOUT:.0f} s")
+            return Run(None, None, None, f"over {timeout:.0f} s")
         except ConnectionError:
-            return Run(None, None, "out of memory")
+            return Run(None, None, None, "out of memory")
     if "crash" in answer or not answer["ok"]:
-        return Run(None, None, answer.get("crash", "errors")[:60])
-    return Run(answer["seconds"], answer["peakMegabytes"])
+        return Run(None, None, None, answer.get("crash", "errors")[:60])
+    return Run(answer["seconds"], answer["cpu"], answer["peakMegabytes"])
 
 
-def table(names: list[str], peers: bool) -> Iterator[str]:
-    """Markdown rows, as they come."""
+def table(names: list[str], peers: bool, timeout: float = TIMEOUT) -> Iterator[str]:
+    """Markdown rows, as they come: seconds (of CPU), peak memory; ratios are of CPU time, theirs to ours."""
     yield "| graph | ours | goal |" + "".join(f" {p} | ratio |" for p in PEERS if peers)
     yield "|---|---|---|" + "---|---|" * (len(PEERS) if peers else 0)
     for name in names:
         mine = ours(name)
         row = f"| {name} | {mine.told()} | {GOALS[name]:.0f} s |"
         for other in PEERS if peers else ():
-            theirs = peer(other, name)
-            known = theirs.seconds is not None and mine.seconds is not None
-            ratio = f"{theirs.seconds / mine.seconds:.1f}" if known and theirs.seconds and mine.seconds else "-"
+            theirs = peer(other, name, timeout)
+            ratio = f"{theirs.cpu / mine.cpu:.1f}" if theirs.cpu and mine.cpu else "-"
             row += f" {theirs.told()} | {ratio} |"
         yield row

@@ -34,6 +34,7 @@ def merge_field(
             "no subgraph resolves it.",
             [(s, f.node) for s, _, f in sources],
         )
+        read_overrides(state, coordinate, sources)  # what is wrong with those is told beside it
         return None
     overrides = read_overrides(state, coordinate, sources)
     kept = [source for source in sources if source[0].name not in overrides.dropped]

@@ -11,6 +11,12 @@ from gateway.supergraph import Supergraph
 
 
 def check(supergraph: Supergraph, state: MergeState) -> Iterator[Problem]:
+    for graph in supergraph.graphs.values():
+        if graph.graph.startswith("__"):
+            message = (
+                f'The subgraph "{graph.name}" would be {graph.graph} in join__Graph: such names are introspection\'s.'
+            )
+            yield Problem("INVALID_GRAPHQL", message)
     context = SchemaValidationContext(supergraph.schema)
     context.validate_root_types()
     context.validate_directives()

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from gateway.composition.ingest.names import graph_names
 from gateway.composition.problem import Problem
 from gateway.composition.subgraph import Subgraph
 
@@ -21,9 +20,4 @@ def check(subgraphs: Sequence[Subgraph]) -> Iterator[Problem]:
             yield Problem("INVALID_SUBGRAPH_NAME", f'"{RESERVED}" is reserved: name the subgraph otherwise.')
         elif subgraph.name in seen:
             yield Problem("INVALID_SUBGRAPH_NAME", f'Two subgraphs are named "{subgraph.name}".')
-        elif graph_names([subgraph.name])[subgraph.name].startswith("__"):
-            yield Problem(
-                "INVALID_GRAPHQL",
-                f'The subgraph "{subgraph.name}" would be "__…" in join__Graph, and such names are introspection\'s.',
-            )
         seen.add(subgraph.name)
