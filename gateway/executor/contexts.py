@@ -1,6 +1,6 @@
 """Contextual arguments: an entity's ancestors -> the values of its variables; values that differ -> an operation with an `_entities` field for each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from graphql import (
     FieldNode,
     NameNode,
+    Node,
     OperationDefinitionNode,
     VariableDefinitionNode,
     VariableNode,
@@ -67,6 +68,8 @@ class _Pieces:
 
     owner: int | None
     texts: tuple[str, ...]
+    #: A variable's own name, or the names of those that a field uses.
+    names: frozenset[str]
 
     def copies(self, suffixes: Sequence[Sequence[str]]) -> Iterator[str]:
         if self.owner is None:
@@ -82,6 +85,8 @@ class _Template:
     variables: tuple[_Pieces, ...]
     directives: str
     fields: tuple[_Pieces, ...]
+    #: Variables in the operation's directives.
+    used: frozenset[str]
 
 
 def copy_suffixes(fetch: Fetch, count: int) -> list[str]:
@@ -101,7 +106,8 @@ def copy_suffixes(fetch: Fetch, count: int) -> list[str]:
 def copied_operation(fetch: Fetch, suffixes: Sequence[Sequence[str]]) -> str:
     """The fetch's operation with each `_entities` field that has contexts once for each of its suffixes (none: without it)."""
     template = _template(fetch.operation, tuple(one for one in fetch.entities if one.contexts))
-    variables = ", ".join(text for one in template.variables for text in one.copies(suffixes))
+    used = template.used.union(*(one.names for one in template.fields if one.owner is None or suffixes[one.owner]))
+    variables = ", ".join(text for one in template.variables if one.names <= used for text in one.copies(suffixes))
     fields = " ".join(text for one in template.fields for text in one.copies(suffixes))
     return f"{template.head}({variables}){template.directives} {{ {fields} }}"
 
@@ -122,12 +128,13 @@ def _template(operation: str, contextual: tuple[Entities, ...]) -> _Template:
     variables = []
     for node in definition.variable_definitions or ():
         owner = of_variable.get(node.variable.name.value)
-        variables.append(_Pieces(owner, tuple(print_ast(_marked(node, of_variable, mark)).split(mark))))
+        texts = tuple(print_ast(_marked(node, of_variable, mark)).split(mark))
+        variables.append(_Pieces(owner, texts, frozenset((node.variable.name.value,))))
     fields = []
     for field in definition.selection_set.selections:
         assert isinstance(field, FieldNode)
         owner = owners.get((field.alias or field.name).value)
-        texts: tuple[str, ...] = (print_ast(field),)
+        texts = (print_ast(field),)
         if owner is not None:
             key = (field.alias or field.name).value
             bare = FieldNode(
@@ -138,10 +145,29 @@ def _template(operation: str, contextual: tuple[Entities, ...]) -> _Template:
                 selection_set=field.selection_set,
             )
             texts = tuple(print_ast(_marked(bare, of_variable, mark)).split(mark))
-        fields.append(_Pieces(owner, texts))
+        fields.append(_Pieces(owner, texts, _names((field,))))
     name = f" {definition.name.value}" if definition.name else ""
     directives = "".join(" " + print_ast(directive) for directive in definition.directives or ())
-    return _Template(definition.operation.value + name, tuple(variables), directives, tuple(fields))
+    head, used = definition.operation.value + name, _names(definition.directives or ())
+    return _Template(head, tuple(variables), directives, tuple(fields), used)
+
+
+class _Names(Visitor):
+    """Collects the names of variables."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def enter_variable(self, node: VariableNode, *_: object) -> None:
+        self.found.add(node.name.value)
+
+
+def _names(nodes: Iterable[Node]) -> frozenset[str]:
+    visitor = _Names()
+    for node in nodes:
+        visit(node, visitor)
+    return frozenset(visitor.found)
 
 
 class _Marker(Visitor):

@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 
 from gateway.composition import Subgraph, compose
-from gateway.errors import PlanningError
+from gateway.errors import PlanningError, RequestError
 from gateway.executor import Runtime, execute
 from gateway.operation import coerce_variables, prepare
+from gateway.operation.limits import UNLIMITED
 from gateway.planner import build_plan
 from gateway.supergraph import Supergraph
 from tests.gateway.executor.scripted import Scripted
 from tests.gateway.planner.support import fetches_of
+from tests.support.random_operations import random_operation
 from tests.support.world import World
 
 LINK = (
@@ -238,3 +240,33 @@ async def test_errors_of_copies_are_told_where_their_entities_are() -> None:
     )
     assert answer["data"] == {"ts": [{"u": {"loose": 1}}, {"u": {"loose": None}}, {"u": {"loose": 1}}]}
     assert [(e["message"], e["path"]) for e in answer["errors"]] == [("no", ["ts", 1, "u", "loose"])]
+
+
+GRAPHS = {
+    "same": SAME,
+    "elsewhere": ELSEWHERE,
+    "kinds": KINDS,
+    "union": UNION,
+    "root": ROOT,
+    "nested": NESTED,
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+async def test_random_operations(name: str) -> None:
+    supergraph = GRAPHS[name]
+    world = World(supergraph)
+    compared = 0
+    for seed in range(25):
+        document, variables = random_operation(supergraph.api_schema, seed)
+        try:
+            operation = prepare(supergraph.api_schema, document, None, UNLIMITED)
+        except RequestError:
+            continue  # aliases that conflict
+        truth = world.monolith(document, variables)
+        plan = build_plan(supergraph, operation)
+        result = await execute(plan, operation, variables, Runtime(world.clients()))
+        answer = json.loads(result.to_bytes())
+        assert json.dumps(answer) == json.dumps({"data": truth.data}), f"seed {seed}: {document}\n{plan}"
+        compared += 1
+    assert compared > 10
