@@ -60,14 +60,20 @@ def build_plan(
 
 
 def _walker(supergraph: Supergraph, graph: QueryGraph, operation: Operation, defers: Defers | None) -> Walker:
-    forwarded = frozenset(
-        d.name.value
-        for d in supergraph.directive_definitions
-        if any(location.value == "FIELD" for location in d.locations) and d.name.value not in ("skip", "include")
-    )
-    walker = Walker(graph, operation.fragments, forwarded, defers)
+    walker = Walker(graph, operation.fragments, _known_on(supergraph, "FIELD"), defers)
+    walker.fragment_directives = _known_on(supergraph, "INLINE_FRAGMENT")
     walker.variables = frozenset(v.variable.name.value for v in operation.variable_definitions)
     return walker
+
+
+def _known_on(supergraph: Supergraph, location: str) -> frozenset[str]:
+    """Directives that subgraphs get as the client wrote them: composition leaves those that all of them define."""
+    return frozenset(
+        d.name.value
+        for d in supergraph.directive_definitions
+        if any(place.value == location for place in d.locations)
+        and d.name.value not in ("skip", "include", "defer", "stream")
+    )
 
 
 def _mutation(

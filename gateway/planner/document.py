@@ -131,7 +131,7 @@ class Printer:
         if item.child is not None:
             below = (*path, key, *[ITEMS] * field.list_depth)
             text += " " + self.selection(item.child, below, (*keys, key), mixed=mixed)
-        return wrapped(text, around)
+        return wrapped(text, (*around, *reversed(field.around)))
 
     def _free_key(self, selection: Selection, item: Item, type_name: str, path: Path, keys: tuple[str, ...]) -> str:
         """The field's response key, or another one where this key has another type already (GraphQL, 5.3.2 Field Selection Merging)."""
@@ -177,6 +177,7 @@ def document(
     definitions: Iterable[VariableDefinitionNode],
     used: Iterable[str],
     own: Mapping[str, str] | None = None,
+    directives: str = "",
 ) -> str:
     """The whole operation; `own` are variables that aren't the client's, with their types."""
     wanted = set(used)
@@ -190,9 +191,10 @@ def document(
         for node in definitions
         if node.variable.name.value in wanted
     ]
-    head = kind if kind != "query" or name or variables else ""
+    head = kind if kind != "query" or name or variables or directives else ""
     if name:
         head += f" {name}"
     if variables:
         head += f"({', '.join(variables)})"
+    head += directives
     return f"{head} {body}".strip()

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from graphql import DirectiveNode, print_ast
+
 from gateway.operation import Operation
 from gateway.plan import (
     Condition,
@@ -20,6 +22,7 @@ from gateway.plan import Sequence as SequenceNode
 from gateway.planner.document import Printer, document, split_conditions, wrapped
 from gateway.planner.fetch_graph import Part
 from gateway.planner.tree import Conditions, without_defers
+from gateway.planner.walk import variables_of
 from gateway.query_graph import QueryGraph
 
 _NOT_A_NAME = re.compile(r"\W")
@@ -98,6 +101,8 @@ class Emitter:
             kind = "query"
             entities, body = self._entities(request, printer)
         name = self._name(request, number)
+        directives = self._directives(kind)
+        printer.variables.update(dict.fromkeys(sorted(variables_of(directives))))
         text = document(
             kind,
             name,
@@ -106,6 +111,7 @@ class Emitter:
             printer.variables,
             {one.variable: "[_Any!]!" for one in entities}
             | {value.variable: value.type for one in entities for value in one.contexts},
+            "".join(" " + print_ast(directive) for directive in directives),
         )
         return Fetch(
             id=number,
@@ -124,6 +130,15 @@ class Emitter:
             path=path,
             only_if=_only_if(request),
         )
+
+    def _directives(self, kind: OperationKind) -> list[DirectiveNode]:
+        """The client's directives on the operation, where one of this kind may have them: all subgraphs know what the supergraph does."""
+        found = []
+        for node in self.operation.definition.directives or ():
+            definition = self.operation.schema.get_directive(node.name.value)
+            if definition is not None and any(place.name == kind.upper() for place in definition.locations):
+                found.append(node)
+        return found
 
     def _name(self, request: Request, number: int) -> str | None:
         if self.operation.name is None:

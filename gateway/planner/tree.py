@@ -50,6 +50,8 @@ class Field:
     children: "tuple[Field, ...]" = ()
     internal: bool = False
     variables: frozenset[str] = field(default=frozenset())
+    #: Directives of fragments that it stands in, as text.
+    around: tuple[str, ...] = ()
 
     @property
     def is_typename(self) -> bool:

@@ -25,7 +25,12 @@ from gateway.query_graph import QueryGraph
 #: More fields than this after dissolving fragments are refused: an operation that was admitted by `Limits` stays far below.
 MAX_FIELDS = 200_000
 
-_Scope = tuple[SelectionSetNode, str, frozenset[str] | None, Conditions]
+#: The last are the directives of fragments around, outermost first.
+_Scope = tuple[SelectionSetNode, str, frozenset[str] | None, Conditions, tuple[DirectiveNode, ...]]
+_Collected = dict[
+    tuple[str, frozenset[str] | None, Conditions],
+    tuple[FieldNode, str, list[SelectionSetNode], tuple[DirectiveNode, ...]],
+]
 
 
 class Walker:
@@ -43,6 +48,8 @@ class Walker:
         self.fragments = fragments or {}
         self.directives = directives
         self.names: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
+        #: Directives on fragments that subgraphs get too, on inline fragments.
+        self.fragment_directives: frozenset[str] = frozenset()
         #: Names that the client's variables have.
         self.variables: frozenset[str] = frozenset()
         self.count = 0
@@ -57,24 +64,22 @@ class Walker:
         conditions: Conditions = (),
     ) -> tuple[Field, ...]:
         """The fields of these selections of an object of type `parent`."""
-        scopes: list[_Scope] = [(s, parent, None, conditions) for s in selection_sets]
+        scopes: list[_Scope] = [(s, parent, None, conditions, ()) for s in selection_sets]
         return self._fields(parent, scopes, path, internal)
 
     def _fields(self, parent: str, scopes: list[_Scope], path: tuple[str, ...], internal: bool) -> tuple[Field, ...]:
-        collected: dict[
-            tuple[str, frozenset[str] | None, Conditions], tuple[FieldNode, str, list[SelectionSetNode]]
-        ] = {}
+        collected: _Collected = {}
         for scope in scopes:
             self._collect(parent, scope, collected)
         plain = {key[:2] for key in collected if not key[2]}
         result = []
-        for (key, types, conditions), (node, via, selections) in collected.items():
+        for (key, types, conditions), (node, via, selections, around) in collected.items():
             if conditions and not selections and ((key, types) in plain or (key, None) in plain):
                 continue  # the same leaf is selected without condition
             self.count += 1
             if self.count > MAX_FIELDS:
                 raise PlanningError(f"The operation selects more than {MAX_FIELDS} fields")
-            result.append(self._field(node, key, via, types, conditions, selections, path, internal))
+            result.append(self._field(node, key, via, types, conditions, selections, around, path, internal))
         return tuple(result)
 
     def _field(
@@ -85,6 +90,7 @@ class Walker:
         types: frozenset[str] | None,
         conditions: Conditions,
         selections: list[SelectionSetNode],
+        around: tuple[DirectiveNode, ...],
         path: tuple[str, ...],
         internal: bool,
     ) -> Field:
@@ -103,7 +109,9 @@ class Walker:
                 type_name = None
         children: tuple[Field, ...] = ()
         if type_name is not None:
-            children = self._fields(type_name, [(s, type_name, None, ()) for s in selections], (*path, key), internal)
+            children = self._fields(
+                type_name, [(s, type_name, None, (), ()) for s in selections], (*path, key), internal
+            )
         return Field(
             key=key,
             name=name,
@@ -117,7 +125,8 @@ class Walker:
             list_depth=depth,
             children=children,
             internal=internal,
-            variables=_variables(arguments, own) if arguments or own else frozenset(),
+            variables=variables_of((*arguments, *own, *around)) if arguments or own or around else frozenset(),
+            around=tuple(" " + print_ast(d) for d in around),
         )
 
     def _facts(self, via: str, types: frozenset[str] | None, name: str) -> tuple[str, int, str]:
@@ -129,9 +138,9 @@ class Walker:
         self,
         parent: str,
         scope: _Scope,
-        into: dict[tuple[str, frozenset[str] | None, Conditions], tuple[FieldNode, str, list[SelectionSetNode]]],
+        into: _Collected,
     ) -> None:
-        selection_set, via, types, conditions = scope
+        selection_set, via, types, conditions, around = scope
         for node in selection_set.selections:
             own = conditions
             if node.directives:
@@ -149,7 +158,7 @@ class Walker:
                 known = into.get((key, types, own))
                 if known is None:
                     sets = [node.selection_set] if node.selection_set else []
-                    into[key, types, own] = (node, via, sets)
+                    into[key, types, own] = (node, via, sets, around)
                 elif node.selection_set:
                     known[2].append(node.selection_set)
                 continue
@@ -178,7 +187,8 @@ class Walker:
                     and self._same_fields(parent, inner)
                 ):
                     static = parent
-            self._collect(parent, (inner, static, narrowed, own), into)
+            wrapping = tuple(d for d in node.directives or () if d.name.value in self.fragment_directives)
+            self._collect(parent, (inner, static, narrowed, own, (*around, *wrapping)), into)
 
     def _same_fields(self, parent: str, selection_set: SelectionSetNode) -> bool:
         """Whether the fields of a fragment that always applies can be read as fields of the parent type itself."""
@@ -219,8 +229,9 @@ class _VariableNames(Visitor):
         self.found.add(node.name.value)
 
 
-def _variables(arguments: Iterable[ArgumentNode], directives: Iterable[DirectiveNode]) -> frozenset[str]:
+def variables_of(nodes: Iterable[ArgumentNode | DirectiveNode]) -> frozenset[str]:
+    """Names of the variables in arguments and directives."""
     visitor = _VariableNames()
-    for node in (*arguments, *directives):
+    for node in nodes:
         visit(node, visitor)
     return frozenset(visitor.found)

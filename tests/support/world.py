@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
+    DirectiveDefinitionNode,
     FieldNode,
     GraphQLError,
     GraphQLResolveInfo,
@@ -330,10 +331,15 @@ def _seen(value: Any, provided: SelectionSetNode | None) -> Any:
     return Seen(value, None, provided) if isinstance(value, Thing) else value
 
 
+def _is_executable(node: DirectiveDefinitionNode) -> bool:
+    places = {"QUERY", "MUTATION", "SUBSCRIPTION", "FIELD", "FRAGMENT_SPREAD", "INLINE_FRAGMENT"}
+    return all(place.value in places for place in node.locations)
+
+
 def subgraph_sdl(supergraph: Supergraph, graph: str) -> str:
     """The schema that a subgraph serves, as far as the supergraph tells it."""
     tables = query_graph(supergraph)
-    parts = ["scalar _Any"]
+    parts = ["scalar _Any", *(print_ast(node) for node in supergraph.directive_definitions if _is_executable(node))]
     entities = []
     for node in supergraph.types.values():
         if not any(join.graph == graph for join in node.joins):
