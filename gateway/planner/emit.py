@@ -152,10 +152,13 @@ class Emitter:
         for group in _by_position(request.parts):
             own = Printer(self.graph)
             pieces = []
+            shared = frozenset.intersection(*(part.position.conditions for part in group))
             for part in group:
                 given = (*request.conditions, *part.conditions)
                 inner = own.fields((part.selection,), given=given, framed=True, mixed=len(group) > 1)
-                missing = [c for c in without_defers(part.conditions) if c not in request.conditions]
+                # Places that are one path to the client may stand under different conditions: what only some of them have is said here.
+                wanted = tuple(sorted({*part.conditions, *(part.position.conditions - shared)}))
+                missing = [c for c in without_defers(wanted) if c not in request.conditions]
                 pieces.append(self._guarded(inner, missing, own))
             text = "{ " + " ".join(dict.fromkeys(pieces)) + " }"
             representations = tuple(dict.fromkeys(_representation(self.graph, part) for part in group))
