@@ -20,6 +20,7 @@ def run(pairs: int, seed: int | None, processes: int, keep: Path | None) -> int:
     """Run pairs, print what was covered; failing cases shrink and are kept as folders."""
     seed = seed if seed is not None else int(time.time()) % 1_000_000
     print(f"{pairs} pairs from seed {seed} in {processes} process(es)", flush=True)
+    logging.disable(logging.ERROR)
     begun = time.monotonic()
     share = -(-pairs // processes)
     report = Report()
