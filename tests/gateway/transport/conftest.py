@@ -129,7 +129,15 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
         pytest.skip(f"tests with Node.js clients are skipped: {error}")
     folder = tmp_path_factory.mktemp("node")
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
-    packages = ["graphql-http@1.23.1", "graphql@16", "graphql-ws@6", "graphql-sse@2", "ws@8"]
+    packages = [
+        "graphql-http@1.23.1",
+        "graphql@16",
+        "graphql-ws@6",
+        "graphql-sse@2",
+        "ws@8",
+        "@apollo/client@3",
+        "@urql/core@5",
+    ]
     installed = subprocess.run(
         [*npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", *packages],
         cwd=folder,

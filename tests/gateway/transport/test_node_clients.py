@@ -27,3 +27,13 @@ def test_the_usual_clients_are_served(setup: Setup, node: Node) -> None:
         assert got[name]["subscription"] == [user, user]
         assert got[name]["together"] == [[{"data": {"count": n + 1}} for n in range(to)] for to in (3, 2, 1)]
         assert "nothing" in str(got[name]["invalid"])
+
+
+@pytest.mark.timeout(150)
+def test_apollo_client_and_urql_show_what_is_deferred_later(setup: Setup, node: Node) -> None:
+    got = node.run("defer.mjs", f"{setup.server.url}/graphql")
+    first = {"me": {"name": "Ada"}, "hello": "hello world"}
+    whole = {"me": {"name": "Ada", "reviews": [{"body": "fine"}]}, "hello": "hello world"}
+    assert [one["data"] for one in got["apollo"]] == [first, whole]
+    assert not any(one.get("errors") for one in got["apollo"])
+    assert [(one["data"], one["hasNext"]) for one in got["urql"]] == [(first, True), (whole, False)]
