@@ -71,7 +71,7 @@ def test_finds_planted_bugs(title: str) -> None:
 def test_a_failing_case_shrinks_and_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bug = next(bug for bug in BUGS if bug.title == "fields come in reverse order")
     monkeypatch.setattr(bug.owner, bug.name, bug.change(bug.owner.__dict__[bug.name]))
-    finding = fuzz(500, 1).findings[0]
+    finding = max(fuzz(500, 1, stop_at=5).findings, key=lambda f: len(f.case.document))
     small = shrink(finding.case, finding.problem, seconds=15)
     assert len("".join(small.document.split())) < len("".join(finding.case.document.split()))
     assert len(small.graph.monolith) <= len(finding.case.graph.monolith)
