@@ -138,7 +138,9 @@ def fuzz(
     seed: Annotated[int | None, typer.Option(help="Where to begin; from the clock by default, and printed.")] = None,
     processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the pairs.")] = 1,
     keep: Annotated[Path | None, typer.Option(help="Write failing cases, shrunk, as folders here.")] = None,
-    planted: Annotated[bool, typer.Option("--planted", help="Test the oracle: plant bugs, count which are found.")] = False,
+    planted: Annotated[
+        bool, typer.Option("--planted", help="Test the oracle: plant bugs, count which are found.")
+    ] = False,
 ) -> None:
     """Compare the gateway with one monolith on random graphs and operations (docs/reference/fuzzing.md)."""
     from botberi.fuzzing import command

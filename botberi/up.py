@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import sys
@@ -21,6 +20,7 @@ from botberi.run.errors import StartError
 from botberi.run.stopping import stop_signals, until_stopped
 from botberi.run.supervisor import Supervisor
 from botberi.settings import UpSettings
+from gateway.server import memory
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +42,7 @@ async def up(settings: UpSettings, names: frozenset[str]) -> int:
             if started is None:
                 return 130
             supervisor, platform = started
-            # What the start made lives to the end: the collector need not look at it again.
-            gc.collect()
-            gc.freeze()
+            memory.settle()
             _tell(settings, platform, supervisor, time.monotonic() - began)
             code = await until_stopped(supervisor, stop)
         logger.info("stopped")
