@@ -7,7 +7,7 @@ from graphql import print_ast
 
 from gateway.commands.options import Stage
 from gateway.operation import Operation, prepare
-from gateway.plan import Condition, EventTrigger, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
+from gateway.plan import Condition, Defer, EventTrigger, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
 from gateway.plan.text import path_text
 from gateway.planner import build_plan
 from gateway.planner.tree import Field
@@ -188,6 +188,16 @@ def _steps(node: PlanNode | Subscription | None, step: int) -> Iterator[tuple[in
         case Condition(_, if_true, if_false):
             yield from _steps(if_true, step)
             yield from _steps(if_false, step)
+        case Defer(primary, parts):
+            ends = {}
+            for number, fetch in _steps(primary, step):
+                ends[_number(fetch)] = number
+                yield number, fetch
+            for part in parts:
+                begin = 1 + max((ends[needed] for needed in part.depends), default=step - 1)
+                for number, fetch in _steps(part.node, begin):
+                    ends[_number(fetch)] = number
+                    yield number, fetch
         case Subscription(primary, rest):
             yield step, primary
             yield from _steps(rest, step + 1)
@@ -205,4 +215,6 @@ def _depth(node: PlanNode | None) -> int:
             return sum(_depth(inner) for inner in nodes)
         case Condition(_, if_true, if_false):
             return max(_depth(if_true), _depth(if_false))
+        case Defer(primary, parts):
+            return _depth(primary) + max((_depth(part.node) for part in parts), default=0)
     raise TypeError(node)

@@ -107,3 +107,11 @@ def test_each_stage_can_be_looked_at(stage: str, said: list[str]) -> None:
 def test_what_cannot_be_looked_at(arguments: list[str], status: int, said: str) -> None:
     code, out = run("inspect", *arguments)
     assert (code, said in out) == (status, True), out
+
+
+def test_inspect_lists_deferred_fetches_behind_what_they_need(folder: Path) -> None:
+    (folder / "late.graphql").write_text("{ me { name ... @defer { reviews { body } } } ... @defer { whoami } }")
+    code, out = run("inspect", "fetches", "--supergraph", "super.graphql", "--query", "late.graphql", "--json")
+    assert code == 0
+    found = [(fetch["step"], fetch["subgraph"]) for fetch in json.loads(out)["fetch"]]
+    assert sorted(found) == [(1, "accounts"), (1, "accounts"), (2, "reviews")]

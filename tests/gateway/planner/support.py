@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gateway.plan import Condition, EventTrigger, Fetch, Parallel, PlanNode, Sequence, Subscription
+from gateway.plan import Condition, Defer, EventTrigger, Fetch, Parallel, PlanNode, Sequence, Subscription
 
 
 def fetches_of(node: PlanNode | Subscription | EventTrigger | None) -> Iterator[Fetch]:
@@ -16,6 +16,10 @@ def fetches_of(node: PlanNode | Subscription | EventTrigger | None) -> Iterator[
         case Condition(_, if_true, if_false):
             yield from fetches_of(if_true)
             yield from fetches_of(if_false)
+        case Defer(primary, parts):
+            yield from fetches_of(primary)
+            for part in parts:
+                yield from fetches_of(part.node)
         case Subscription(primary, rest):
             yield from fetches_of(primary)
             yield from fetches_of(rest)
