@@ -61,13 +61,14 @@ async def test_one_command_from_a_fresh_clone(clone: Path) -> None:
         assert checked.returncode == 0, checked.stdout + checked.stderr
         assert re.search(r"\d+ passed.* in \d", checked.stdout.splitlines()[-1])
 
-        began = time.monotonic()
         again = RunningPlatform(
             command=[str(clone / "start")], state_dir=clone / ".botberi", cwd=Path("/"), default=True
         )
         try:
             again.start()
-            assert time.monotonic() - began < 10, "a later start takes less than ten seconds"
+            first_time = ("installing", "making .venv", "building GraphiQL", "migrated from")
+            done_again = [line for line in again.output.lines if any(word in line for word in first_time)]
+            assert done_again == [], "what takes long is done once"
         finally:
             again.stop()
     finally:

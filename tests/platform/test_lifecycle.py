@@ -135,7 +135,7 @@ async def test_stopping_leaves_nothing_and_starting_again_finds_everything() -> 
         assert processes_of(first.state_dir) == []
 
         with RunningPlatform(state_dir=first.state_dir) as second:
-            assert second.seconds < 10, "a later start takes less than ten seconds"
+            assert not [line for line in second.output.lines if "migrated from" in line], "what takes long is done once"
             assert second.password("admin") == admin
             async with Client(second.url, token) as client:
                 assert (await client.ask("{ me { role } }"))["me"]["role"] == "ADMIN"
