@@ -279,6 +279,16 @@ class Chooser:
         typename = replace(TYPENAME, conditions=conditions)
         return self._place_typename(position, typename, position.types)
 
+    def _types_above(self, position: Position) -> dict[Part, None]:
+        """A position below objects of some types only is found when somebody has said which those are."""
+        needs: dict[Part, None] = {}
+        while position.parent is not None and position.field is not None:
+            if position.parent_types < position.parent.types:
+                conditions = without_defers(position.field.conditions)
+                needs.update(self._know_types(position.parent, position.parent_types, conditions))
+            position = position.parent
+        return needs
+
     def _jump_for_type(self, position: Position, types: frozenset[str], conditions: Conditions) -> Arrival:
         interface = next(
             (a.selection.static.name for a in position.arrivals if a.selection.static is not None), position.type_name
@@ -325,6 +335,7 @@ class Chooser:
         part = self._part("root", route.graph, position, position.types, None, deferred)
         if position.parent is not None:  # a field that leads back to a root type: its objects have to be there first
             part.needs[min(position.arrivals, key=arrival_rank).part] = None
+            part.needs.update(self._types_above(position))
         part.level = 1 + max((need.level for need in part.needs), default=0)
         return self._arrive(part, Selection(route.graph, static, position.types))
 
@@ -356,7 +367,7 @@ class Chooser:
         resolver: Resolver | None = None,
     ) -> Arrival:
         """Entities of `entry.graph`: gather the key (and what is required), then make the part, or widen one that is late enough."""
-        needs: dict[Part, None] = {}
+        needs = self._types_above(position)
         by_interface = self.graph.types[entry.type_name].kind == "INTERFACE"
         target = self.graph.subgraph_type(entry.graph, entry.type_name)
         real = target is not None and not target.is_interface_object
