@@ -129,7 +129,7 @@ class DeferringProjection(Projection):
             sets = tuple((d.node.selection_set, d.usage) for d in details if d.node.selection_set is not None)
             value = self.field(view, runtime_type, key, [d.node for d in details], Below(sets, around, known))
             if value is CLIMBING:
-                self.lose(mark)
+                self.lose(mark, view.path())
                 return None
             result[key] = value
         return result
@@ -137,8 +137,8 @@ class DeferringProjection(Projection):
     def mark(self) -> tuple[int, int]:
         return len(self.found), len(self.groups)
 
-    def lose(self, mark: tuple[int, int]) -> None:
-        super().lose((mark[0], 0))
+    def lose(self, mark: tuple[int, int], place: ResponsePath) -> None:
+        super().lose((mark[0], 0), place)
         del self.groups[mark[1] :]
 
 

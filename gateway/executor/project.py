@@ -1,6 +1,6 @@
 """The joined view -> the response in the client's shape, by the API schema: nulls climb, every lost field has its error."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 
 from graphql import (
@@ -48,8 +48,8 @@ class Projection:
         self.execution = execution
         self.schema = execution.operation.schema
         self.selections = selections or Selections(execution.operation, execution.variables)
-        #: Errors found here, with whether a null that climbs past them takes them along.
-        self.found: list[tuple[ErrorEntry, bool]] = []
+        #: Errors found here; a null that climbs to the place beside one of them, or further, takes it along.
+        self.found: list[tuple[ErrorEntry, ResponsePath | None]] = []
 
     def root_type(self) -> GraphQLObjectType | None:
         return self.schema.get_root_type(self.execution.operation.definition.operation)
@@ -73,7 +73,7 @@ class Projection:
             below = [node.selection_set for node in nodes if node.selection_set is not None]
             value = self.field(view, runtime_type, key, nodes, below)
             if value is CLIMBING:
-                self.lose(mark)
+                self.lose(mark, view.path())
                 return None
             result[key] = value
         return result
@@ -82,9 +82,10 @@ class Projection:
         """What is found from here on may be lost again."""
         return len(self.found), 0
 
-    def lose(self, mark: tuple[int, int]) -> None:
-        """A null climbed past everything since `mark`."""
-        self.found[mark[0] :] = [item for item in self.found[mark[0] :] if not item[1]]
+    def lose(self, mark: tuple[int, int], place: ResponsePath) -> None:
+        """A null climbed to `place`, past everything since `mark`."""
+        kept = [(entry, to) for entry, to in self.found[mark[0] :] if to is None or len(to) < len(place)]
+        self.found[mark[0] :] = kept
 
     def field(
         self, view: ObjectView, runtime_type: GraphQLNamedType, key: str, nodes: list[FieldNode], sets: Any
@@ -161,7 +162,7 @@ class Projection:
         for index, item in enumerate(items):
             completed = self.complete(kind, item, view, (*below, index), sets, label)
             if completed is CLIMBING:
-                self.lose(mark)
+                self.lose(mark, view.path() + below)
                 return None
             result.append(completed)
         return result
@@ -192,16 +193,16 @@ class Projection:
 
     def introspection(self, key: str, nodes: list[FieldNode]) -> Any:
         value, found = introspect(self.execution.operation, self.execution.variables, key, nodes)
-        self.found += [(entry, False) for entry in found]
+        self.found += [(entry, None) for entry in found]
         return CLIMBING if value is None and nodes[0].name.value == "__schema" else value
 
     # -- errors
 
     def report(self, message: str, path: ResponsePath, code: str = errors.SUBGRAPH_INVALID_RESPONSE) -> None:
-        self.add(ErrorEntry(message, code, path), droppable=False)
+        self.add(ErrorEntry(message, code, path))
 
-    def add(self, entry: ErrorEntry, *, droppable: bool) -> None:
-        self.found.append((entry, droppable))
+    def add(self, entry: ErrorEntry, lost_at: ResponsePath | None = None) -> None:
+        self.found.append((entry, lost_at))
         self.execution.errors.note(tuple(entry.path or ()))
 
     def explained(self, path: ResponsePath) -> bool:
@@ -216,15 +217,37 @@ class Projection:
         if self.explained(path):
             return
         if gap is not None and gap.failure is not None:
-            self.add(gap.failure.at(path), droppable=gap.failure.climbed)
+            self.add(gap.failure.at(path), path if gap.failure.climbed else None)
         else:
-            self.report(f"No subgraph gave a value for {key!r}.", path)
+            # What a subgraph nulled with a field that failed is worth no error where the client's null climbs as far.
+            entry = ErrorEntry(f"No subgraph gave a value for {key!r}.", errors.SUBGRAPH_INVALID_RESPONSE, path)
+            self.add(entry, max(filter(self.explained, _nulled(view)), key=len, default=None))
 
 
 def _is_leaf(kind: GraphQLOutputType) -> bool:
     while is_non_null_type(kind) or is_list_type(kind):
         kind = kind.of_type
     return bool(is_leaf_type(kind))
+
+
+def _nulled(view: ObjectView) -> Iterator[ResponsePath]:
+    """Places from this object upwards that one subgraph says are null, though another gave them."""
+    keys: ResponsePath = (view.key,)
+    here = view.parent
+    while here is not None:
+        if isinstance(here, ObjectView):
+            for _, layer in here.layers:
+                value: Any = layer
+                for length, key in enumerate(keys, 1):
+                    try:
+                        value = value[key]
+                    except (KeyError, IndexError, TypeError):
+                        break
+                    if value is None:
+                        yield (*here.path(), *keys[:length])
+                        break
+        keys = (here.key, *keys)
+        here = here.parent
 
 
 def _gap(view: ObjectView, key: str) -> Gap | None:

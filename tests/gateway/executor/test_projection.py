@@ -143,6 +143,22 @@ async def test_a_null_that_climbed_out_of_the_subgraph_is_told_once() -> None:
     assert errors_of(result) == [(["must"], errors.DOWNSTREAM_SERVICE_ERROR)]
 
 
+@pytest.mark.parametrize("name", ["String", "String!"])
+async def test_what_was_lost_with_a_failed_field_is_told_where_the_null_climbs_less_far(name: str) -> None:
+    sdl = f"type Tree {{ id: ID made: Int! }} type Thing {{ name: {name} tree: Tree }} type Query {{ thing: Thing }}"
+    plan = Plan("query", Sequence((Fetch(1, "a", "{ x }"), Fetch(2, "b", "{ x }"))))
+    failed = {"data": {"thing": None}, "errors": [{"message": "no name", "path": ["thing", "name"]}]}
+    given = {"a": {"data": {"thing": {"tree": {"id": "1"}}}}, "b": failed}
+    result = await run(sdl, "{ thing { tree { id made } name } }", plan, given)
+    told = [(["thing", "name"], errors.DOWNSTREAM_SERVICE_ERROR)]
+    if name == "String":
+        assert result.data == {"thing": {"tree": None, "name": None}}
+        told.append((["thing", "tree", "made"], INVALID))
+    else:
+        assert result.data == {"thing": None}
+    assert errors_of(result) == told
+
+
 USER = {"__typename": "User", "name": "Ann", "age": 1, "id": "1"}
 TYPES: list[tuple[str, Any, Any, int]] = [
     ("{ named { name } }", {"named": USER}, {"named": {"name": "Ann"}}, 0),
