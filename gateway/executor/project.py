@@ -188,7 +188,11 @@ class Projection:
     def typename(self, view: ObjectView, runtime_type: GraphQLNamedType, key: str) -> Any:
         if is_object_type(runtime_type):
             return runtime_type.name
-        self.report(f"The type of this {runtime_type.name} is not known.", (*view.path(), key))
+        gap = _gap(view, key)
+        if gap is not None and gap.failure is not None:
+            self.explain(view, key)
+        else:
+            self.report(f"The type of this {runtime_type.name} is not known.", (*view.path(), key))
         return CLIMBING
 
     def introspection(self, key: str, nodes: list[FieldNode]) -> Any:
