@@ -16,6 +16,20 @@ from gateway.federation.versions import (
     Version,
 )
 
+#: Where a directive of operations may stand (GraphQL specification, ExecutableDirectiveLocation).
+EXECUTABLE_LOCATIONS = frozenset(
+    {
+        "QUERY",
+        "MUTATION",
+        "SUBSCRIPTION",
+        "FIELD",
+        "FRAGMENT_DEFINITION",
+        "FRAGMENT_SPREAD",
+        "INLINE_FRAGMENT",
+        "VARIABLE_DEFINITION",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class FederationDirective:

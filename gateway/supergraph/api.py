@@ -29,6 +29,7 @@ from graphql import (
     parse,
 )
 
+from gateway.federation.directives import EXECUTABLE_LOCATIONS
 from gateway.federation.versions import INACCESSIBLE, FeatureUrl
 from gateway.supergraph.model import SupergraphData, SupergraphType
 
@@ -125,7 +126,7 @@ class _Builder:
     def is_client_directive(self, node: DirectiveDefinitionNode) -> bool:
         """Executable directives are part of the API; those of the type system are the composer's, @defer is the gateway's own."""
         return node.name.value not in ("defer", "stream") and any(
-            location.value in _EXECUTABLE_LOCATIONS for location in node.locations
+            location.value in EXECUTABLE_LOCATIONS for location in node.locations
         )
 
     def directive(self, node: DirectiveDefinitionNode) -> DirectiveDefinitionNode:
@@ -135,7 +136,7 @@ class _Builder:
             arguments=tuple(a for a in map(self.argument, node.arguments or ()) if a is not None),
             repeatable=node.repeatable,
             locations=tuple(
-                location for location in node.locations if location.value in _EXECUTABLE_LOCATIONS or not self.hide
+                location for location in node.locations if location.value in EXECUTABLE_LOCATIONS or not self.hide
             ),
         )
 
@@ -198,20 +199,6 @@ class _Builder:
             interfaces=interfaces,
             **common,
         )
-
-
-_EXECUTABLE_LOCATIONS = frozenset(
-    {
-        "QUERY",
-        "MUTATION",
-        "SUBSCRIPTION",
-        "FIELD",
-        "FRAGMENT_DEFINITION",
-        "FRAGMENT_SPREAD",
-        "INLINE_FRAGMENT",
-        "VARIABLE_DEFINITION",
-    }
-)
 
 
 def _base_name(node: Any) -> str:

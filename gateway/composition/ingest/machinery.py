@@ -8,13 +8,8 @@ from graphql import DirectiveDefinitionNode, DocumentNode, GraphQLError, TypeDef
 from gateway.composition.ingest.vocabulary import Vocabulary
 from gateway.composition.subgraph import base_name
 from gateway.federation import Links
-from gateway.federation.directives import SUBGRAPH_FIELDS, SUBGRAPH_TYPES
+from gateway.federation.directives import EXECUTABLE_LOCATIONS, SUBGRAPH_FIELDS, SUBGRAPH_TYPES
 from gateway.federation.versions import LINK
-
-#: Directives that clients use; others are composed only where a subgraph asks for it.
-_EXECUTABLE = frozenset(
-    ("QUERY", "MUTATION", "SUBSCRIPTION", "FIELD", "FRAGMENT_DEFINITION", "FRAGMENT_SPREAD", "INLINE_FRAGMENT")
-) | {"VARIABLE_DEFINITION"}
 
 
 def machinery_types(links: Links, words: Vocabulary) -> set[str]:
@@ -30,7 +25,8 @@ def machinery_uses(document: DocumentNode, links: Links, words: Vocabulary) -> I
     """Fields, arguments and members of the subgraph's own types that are of the federation's types."""
     names = machinery_types(links, words)
     for node in document.definitions:
-        if isinstance(node, DirectiveDefinitionNode) and any(p.value in _EXECUTABLE for p in node.locations):
+        # Directives that clients use; others are composed only where a subgraph asks for it.
+        if isinstance(node, DirectiveDefinitionNode) and any(p.value in EXECUTABLE_LOCATIONS for p in node.locations):
             for argument in node.arguments or ():
                 if base_name(argument.type) in names:
                     yield _error(f"@{node.name.value}", base_name(argument.type), argument)

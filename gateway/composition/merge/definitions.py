@@ -18,19 +18,9 @@ from gateway.composition.merge.arguments import merge_arguments
 from gateway.composition.merge.state import MergeState, names_of
 from gateway.composition.subgraph import SubgraphSchema
 from gateway.federation import Import, Version
-from gateway.federation.directives import COMPOSED, definition
+from gateway.federation.directives import COMPOSED, EXECUTABLE_LOCATIONS, definition
 from gateway.supergraph import JoinType, SupergraphType
 
-_EXECUTABLE = (
-    "QUERY",
-    "MUTATION",
-    "SUBSCRIPTION",
-    "FIELD",
-    "FRAGMENT_DEFINITION",
-    "FRAGMENT_SPREAD",
-    "INLINE_FRAGMENT",
-    "VARIABLE_DEFINITION",
-)
 _GRAPHQL = frozenset({"deprecated", "specifiedBy", "oneOf", "skip", "include", "defer", "stream"})
 _SCALARS = {
     "requiresScopes": "requiresScopes__Scope",
@@ -141,7 +131,7 @@ def _executable(state: MergeState) -> dict[str, DirectiveDefinitionNode]:
 
 
 def _locations(node: DirectiveDefinitionNode) -> list[str]:
-    return [location.value for location in node.locations if location.value in _EXECUTABLE]
+    return [location.value for location in node.locations if location.value in EXECUTABLE_LOCATIONS]
 
 
 def _merge_executable(

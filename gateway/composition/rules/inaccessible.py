@@ -21,20 +21,8 @@ from graphql import (
 from gateway.composition.merge.state import MergeState
 from gateway.composition.problem import Problem, places
 from gateway.composition.subgraph import base_name
+from gateway.federation.directives import EXECUTABLE_LOCATIONS
 from gateway.supergraph import Supergraph, SupergraphField, SupergraphType
-
-_EXECUTABLE = frozenset(
-    [
-        "QUERY",
-        "MUTATION",
-        "SUBSCRIPTION",
-        "FIELD",
-        "FRAGMENT_DEFINITION",
-        "FRAGMENT_SPREAD",
-        "INLINE_FRAGMENT",
-        "VARIABLE_DEFINITION",
-    ]
-)
 
 
 def check(supergraph: Supergraph, state: MergeState) -> Iterator[Problem]:
@@ -72,7 +60,7 @@ class _Checker:
         for node in self.supergraph.directive_definitions:
             for argument in node.arguments or ():
                 if self.is_hidden(argument.directives) and not any(
-                    place.value in _EXECUTABLE for place in node.locations
+                    place.value in EXECUTABLE_LOCATIONS for place in node.locations
                 ):
                     message = (
                         f'"@{node.name.value}({argument.name.value}:)" can\'t be @inaccessible: clients never see it.'
