@@ -150,6 +150,18 @@ def fuzz(
     raise typer.Exit(command.run(pairs, seed, processes, keep))
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def bench(context: typer.Context) -> None:
+    """Measure the gateway beside its peers: bench gateway, composition, … (in a checkout of the project)."""
+    from botberi.benchmarks import run
+
+    try:
+        code = run(context.args)
+    except StartError as error:
+        _end(str(error))
+    raise typer.Exit(code)
+
+
 def _mount_gateway() -> None:
     """The gateway's own commands (`compose`, `plan`, `serve`, …), as `python -m gateway` has them."""
     from gateway import cli as gateway_cli
