@@ -17,7 +17,7 @@ from botberi.settings import GatewaySettings
 from botberi.table import FIRST_QUERY
 from botberi.wiring.assertion import AssertionSigner
 from botberi.wiring.auth import AssertionHeaders, PlatformAuthenticator
-from botberi.wiring.forgetting import ForgettingClient
+from botberi.wiring.forgetting import forgetting
 from botberi.wiring.internal_call import InternalCall
 from botberi.wiring.keys import KeyRing
 from botberi.wiring.supergraph import make_gateway
@@ -66,7 +66,7 @@ def make_app(
         return Response(text, media_type=CONTENT_TYPE)
 
     gateway = make_gateway(sources, event_source)
-    gateway.wrap_clients(lambda name, client: ForgettingClient(client, verifier) if name == "identity" else client)
+    gateway.wrap_clients(lambda name, client: forgetting(client, verifier) if name == "identity" else client)
     return create_app(
         gateway,
         server_config(settings),

@@ -4,25 +4,33 @@ The verifier believes an answer for a second. Whoever signs out expects to be ou
 within that second.
 """
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 from botberi.wiring.assertion import subject_of
 from botberi.wiring.verifier import Verifier
-from gateway.upstream.port import SubgraphClient, SubgraphRequest, SubgraphResponse
+from gateway.plan import OperationKind
+from gateway.upstream.port import EncodedClient, SubgraphClient, SubgraphRequest, SubgraphResponse
 from shared_schema.contracts.assertion import HEADER
 
 #: Headers of subgraph requests go by their lower-case names.
 _HEADER: Final = HEADER.lower()
 
 
-@dataclass(frozen=True, slots=True)
+def forgetting(client: SubgraphClient, verifier: Verifier) -> SubgraphClient:
+    """Identity's client, so that it forgets; it takes encoded bodies where `client` does."""
+    if isinstance(client, EncodedClient):
+        return ForgettingEncodedClient(client, verifier)
+    return ForgettingClient(client, verifier)
+
+
 class ForgettingClient:
     """A `SubgraphClient` around identity's."""
 
-    client: SubgraphClient
-    verifier: Verifier
+    def __init__(self, client: SubgraphClient, verifier: Verifier) -> None:
+        self.client = client
+        self.verifier = verifier
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
         """See `SubgraphClient`."""
@@ -40,3 +48,21 @@ class ForgettingClient:
     async def aclose(self) -> None:
         """See `SubgraphClient`."""
         await self.client.aclose()
+
+
+class ForgettingEncodedClient(ForgettingClient):
+    """An `EncodedClient` around identity's."""
+
+    def __init__(self, client: EncodedClient, verifier: Verifier) -> None:
+        super().__init__(client, verifier)
+        self._start = client.start
+
+    def start(
+        self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
+    ) -> asyncio.Future[SubgraphResponse]:
+        """See `EncodedClient`."""
+        future = self._start(body, kind, headers, timeout)
+        if kind == "mutation":
+            subject = subject_of(headers[_HEADER])
+            future.add_done_callback(lambda _: self.verifier.forget(subject))
+        return future

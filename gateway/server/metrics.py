@@ -1,7 +1,8 @@
 """What happens in the gateway -> Prometheus metrics, each server with a registry of its own."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -10,7 +11,8 @@ from prometheus_client.registry import Collector
 
 from gateway.engine import Gateway
 from gateway.errors import GatewayError
-from gateway.upstream.port import SubgraphClient, SubgraphRequest, SubgraphResponse
+from gateway.plan import OperationKind
+from gateway.upstream.port import EncodedClient, SubgraphClient, SubgraphRequest, SubgraphResponse
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -52,7 +54,7 @@ class Metrics:
         )
         self._sockets = Gauge("gateway_websockets_open", "Open WebSockets.", registry=self.registry)
         self.registry.register(_CacheCollector(gateway))
-        gateway.wrap_clients(lambda name, client: MeasuredClient(name, client, self))
+        gateway.wrap_clients(lambda name, client: measured(name, client, self))
 
     def operation(self, kind: str, outcome: str, seconds: float) -> None:
         """See `gateway.transport.port.Observer`."""
@@ -91,6 +93,13 @@ class _CacheCollector(Collector):
         yield GaugeMetricFamily("gateway_plan_cache_entries", "Operations kept ready.", value=size)
 
 
+def measured(name: str, client: SubgraphClient, metrics: Metrics) -> SubgraphClient:
+    """The client, counted and timed; it takes encoded bodies where `client` does."""
+    if isinstance(client, EncodedClient):
+        return MeasuredEncodedClient(name, client, metrics)
+    return MeasuredClient(name, client, metrics)
+
+
 class MeasuredClient:
     """A subgraph's client, counted and timed."""
 
@@ -125,3 +134,30 @@ class MeasuredClient:
     async def aclose(self) -> None:
         """See `SubgraphClient`."""
         await self._client.aclose()
+
+
+class MeasuredEncodedClient(MeasuredClient):
+    """An `EncodedClient`, counted and timed."""
+
+    def __init__(self, name: str, client: EncodedClient, metrics: Metrics) -> None:
+        super().__init__(name, client, metrics)
+        self._start = client.start
+
+    def start(
+        self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
+    ) -> asyncio.Future[SubgraphResponse]:
+        """See `EncodedClient`."""
+        started = time.perf_counter()
+        future = self._start(body, kind, headers, timeout)
+        future.add_done_callback(lambda done: self._over(done, started))
+        return future
+
+    def _over(self, done: asyncio.Future[SubgraphResponse], started: float) -> None:
+        self._seconds.observe(time.perf_counter() - started)
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is None:
+            (self._count.labels(self._name, "errors") if done.result().errors else self._ok).inc()
+        elif isinstance(error, GatewayError):
+            self._count.labels(self._name, error.code).inc()

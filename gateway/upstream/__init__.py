@@ -1,6 +1,6 @@
 """The subgraph's side: requests to subgraphs behind one protocol, and event sources."""
 
-from gateway.upstream.port import SubgraphClient, SubgraphRequest, SubgraphResponse
+from gateway.upstream.port import EncodedClient, SubgraphClient, SubgraphRequest, SubgraphResponse
 from gateway.upstream.http import HttpClient, HttpOptions
 from gateway.upstream.websocket import WebSocketOptions
 from gateway.upstream.local import AsgiClient, AsgiOptions
@@ -8,6 +8,7 @@ from gateway.upstream.schema import SchemaClient
 from gateway.upstream.events import EventSource, SourceEvent
 
 __all__ = [
+    "EncodedClient",
     "SubgraphClient",
     "SubgraphRequest",
     "SubgraphResponse",

@@ -9,6 +9,7 @@ import aiohttp
 
 from gateway import errors
 from gateway.errors import SubgraphError
+from gateway.plan import OperationKind
 from gateway.upstream.answer import ACCEPT, invalid, read_answer, request_body, request_headers
 from gateway.upstream.body import BodyError, BodyReader
 from gateway.upstream.gate import Gate
@@ -51,16 +52,27 @@ class HttpClient:
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
         """See `SubgraphClient.execute`. A query whose connection is lost before an answer began is sent once more; a mutation never."""
-        body = request_body(self.name, request)
-        headers = request_headers(self.name, self.options.headers, request.headers)
+        timeout = self.options.timeout if request.timeout is None else request.timeout
+        return await self.start(request_body(self.name, request), request.kind, request.headers, timeout)
+
+    def start(
+        self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
+    ) -> asyncio.Future[SubgraphResponse]:
+        """See `EncodedClient.start`."""
+        return asyncio.get_running_loop().create_task(self._send(body, kind, headers, timeout))
+
+    async def _send(
+        self, body: bytes, kind: OperationKind, given: Mapping[str, str], patience: float
+    ) -> SubgraphResponse:
+        headers = request_headers(self.name, self.options.headers, given)
         headers |= {"content-type": "application/json", "accept": ACCEPT, "accept-encoding": "gzip"}
-        timeout = self.options.timeout if request.timeout is None else min(request.timeout, self.options.timeout)
+        patience = min(patience, self.options.timeout)
         try:
-            async with asyncio.timeout(timeout), self._gate.enter():
+            async with asyncio.timeout(patience), self._gate.enter():
                 try:
                     return await self._post(body, headers)
                 except _Lost:
-                    if request.kind != "query":
+                    if kind != "query":
                         raise
                     logger.info("subgraph %s: connection lost before an answer, sending the query again", self.name)
                     return await self._post(body, headers)

@@ -1,8 +1,9 @@
 """What every way to a subgraph gives: `SubgraphRequest` -> `SubgraphResponse`."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from gateway.plan import OperationKind
 
@@ -44,4 +45,15 @@ class SubgraphClient(Protocol):
 
     async def aclose(self) -> None:
         """Close pools and tasks."""
+        ...
+
+
+@runtime_checkable
+class EncodedClient(SubgraphClient, Protocol):
+    """A client that takes a body as it goes over the wire. Wrappers have `start` only where what they wrap has it."""
+
+    def start(
+        self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
+    ) -> "asyncio.Future[SubgraphResponse]":
+        """Begin a request whose JSON body is already written; a bare future that resolves to the answer or raises SubgraphError. Cancelling it cancels the request."""
         ...

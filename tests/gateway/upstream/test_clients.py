@@ -9,7 +9,7 @@ from graphql import GraphQLError, build_schema
 
 from gateway import errors
 from gateway.errors import SubgraphError
-from gateway.upstream import AsgiClient, HttpClient, SchemaClient, SubgraphClient, SubgraphRequest
+from gateway.upstream import AsgiClient, EncodedClient, HttpClient, SchemaClient, SubgraphClient, SubgraphRequest
 from tests.support.subgraph_app import serving, subgraph_app
 
 SDL = """
@@ -195,3 +195,14 @@ async def test_refused_subscription_is_one_answer_with_errors(client: SubgraphCl
     assert len(answers) == 1
     assert answers[0].data is None
     assert answers[0].errors
+
+
+async def test_takes_a_body_that_is_written_already(client: SubgraphClient) -> None:
+    if not isinstance(client, EncodedClient):
+        pytest.skip("needs no bytes")
+    body = b'{"query":"query($n: String!) { hello(name: $n) }","variables":{"n":"you"}}'
+    answer = await client.start(body, "query", {"x-caller": "me"}, 5.0)
+    assert answer.data == {"hello": "hello you"}
+    with pytest.raises(SubgraphError) as caught:
+        await client.start(b'{"query":"{ slow }"}', "query", {}, 0.1)
+    assert caught.value.code == errors.SUBGRAPH_TIMEOUT
