@@ -12,6 +12,7 @@ from event_broker.delivery import Deliveries
 from event_broker.link import Link, LinkOptions, describe
 from event_broker.metrics import DEAD_LETTERS
 from event_broker.topology import QueueSpec
+from shared_schema import killpoints
 from shared_schema.contracts.events import Event
 
 log = logging.getLogger(__name__)
@@ -103,9 +104,12 @@ class AmqpConsumer:
                 log.error("%s: a message is no event: %s", self._spec.name, describe(error))
                 handled = False
             else:
+                killpoints.reach("consumer.received")
                 handled = await self._deliveries.deliver(event)
+                killpoints.reach("consumer.handled")
             if handled:
                 await message.ack()
+                killpoints.reach("consumer.acknowledged")
             else:
                 DEAD_LETTERS.labels(self._spec.name).inc()
                 await message.reject(requeue=False)

@@ -21,6 +21,7 @@ from event_broker.declare import declare_exchange
 from event_broker.fanout import Gap
 from event_broker.link import Link, LinkOptions, describe
 from event_broker.topology import FANOUT_EXPIRES_SECONDS, FANOUT_LIMIT
+from shared_schema import killpoints
 from shared_schema.contracts.events import MAX_BYTES
 
 log = logging.getLogger(__name__)
@@ -143,8 +144,10 @@ class AmqpBackend(BroadcastBackend):
             raise BusUnavailable("the follower's queue has no consumer")
 
     async def _on_message(self, message: AbstractIncomingMessage) -> None:
+        killpoints.reach("fanout.received")
         if message.body_size is None or message.body_size <= MAX_BYTES:
             await self._incoming.put(Message(message.routing_key or "", message.body.decode(errors="replace")))
+        killpoints.reach("fanout.delivered")
         try:
             await message.ack()
         except (aio_pika.exceptions.AMQPError, OSError, RuntimeError) as error:

@@ -13,6 +13,7 @@ from event_broker.bus import BusUnavailable, PublishError
 from event_broker.declare import declare_all
 from event_broker.link import Link, LinkOptions, describe
 from event_broker.topology import EXCHANGE
+from shared_schema import killpoints
 from shared_schema.contracts.events import CONTENT_TYPE, Event
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class AmqpPublisher:
                 await self._link.wait_ready(self._options.operation_timeout)
                 if self._exchange is None:
                     raise PublishError("the channel is closed")
+                killpoints.reach("publisher.sending")
                 with cancelled_only_if_asked():
                     answer = await self._exchange.publish(message, routing_key=event.routing_key, mandatory=True)
         except TimeoutError as error:
@@ -61,6 +63,7 @@ class AmqpPublisher:
         except (aio_pika.exceptions.AMQPError, OSError, RuntimeError) as error:
             # A channel that closes under a publish is a RuntimeError in aiormq.
             raise PublishError(f"{event.type} was not confirmed: {describe(error)}") from error
+        killpoints.reach("publisher.confirmed")
         if not isinstance(answer, Basic.Ack):
             # Returned: even the queue of the unrouted is gone.
             raise PublishError(f"the broker returned {event.type}: nothing takes it")

@@ -17,6 +17,7 @@ from event_broker.bus import Bus, BusError
 from event_broker.connection import Backoff, close, connect, log_lost, wait_for_any
 from event_broker.metrics import LAG, OLDEST, PUBLISH_FAILURES, PUBLISHED, RELAY_ACTIVE, WAITING
 from event_broker.outbox import Outbox, Row
+from shared_schema import killpoints
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class Relay:
                 if stop.is_set():
                     return
             self.connected = self.active = True
+            killpoints.reach("relay.locked")
             backoff.reset()
             RELAY_ACTIVE.labels(self._database).set(1)
             log.info("%s: relaying its outbox", self._database)
@@ -111,11 +113,14 @@ class Relay:
         chains: dict[tuple[str, object], list[Row]] = {}
         for row in rows:
             chains.setdefault(row.aggregate, []).append(row)
+        killpoints.reach("relay.read")
         attempt = _Attempt(self._database, self._bus, self._options.concurrency)
         await asyncio.gather(*(attempt.publish(chain) for chain in chains.values()))
         if attempt.published:
+            killpoints.reach("relay.unmarked")
             for seconds in await outbox.mark_published(attempt.published):
                 LAG.labels(self._database).observe(seconds)
+            killpoints.reach("relay.marked")
             PUBLISHED.labels(self._database).inc(len(attempt.published))
             self._bus_backoff.reset()
         for row, error in attempt.failed:
@@ -176,4 +181,5 @@ class _Attempt:
                     log.exception("%s: publishing outbox row %d failed", self._database, row.seq)
                     self.failed.append((row, f"{type(error).__name__}: {error}"))
                     return
+                killpoints.reach("relay.published")
                 self.published.append(row.seq)

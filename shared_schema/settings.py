@@ -44,9 +44,13 @@ class Settings(BaseSettings):
 
 
 class LogSettings(Settings):
-    """How every part logs."""
+    """What every part reads: which environment it is, and how it logs."""
 
+    # `prod` refuses what is for development and tests alone (shared_schema/killpoints.py).
+    env: Literal["dev", "prod"] = "dev"
+    # How every part logs.
     log_format: Literal["text", "json"] = "text"
+    # How every part logs.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 

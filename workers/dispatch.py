@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from event_broker.bus import Bus
+from shared_schema import killpoints
 from shared_schema.contracts.events import Event
 from shared_schema.database import Database
 from workers.broker import ensure_pgmq
@@ -85,14 +86,17 @@ class Dispatcher:
         async with self._database.unit_of_work() as session:
             waits = (await session.execute(_WAITS, {"id": event.subject})).one_or_none()
         if waits is not None:
+            killpoints.reach("dispatcher.looked")
             await self.send(event.subject, reason="created")
 
     async def send(self, instance_id: UUID, *, reason: str) -> None:
         """Send a run's message and mark its row; a row that went on meanwhile is left alone."""
         task_id = await self._sender.send(instance_id, reason=reason)
+        killpoints.reach("dispatcher.sent")
         values = {"id": instance_id, "task_id": task_id, "patience": self._settings.dispatch_patience_seconds}
         async with self._database.unit_of_work() as session:
             await session.execute(_MARK, values)
+        killpoints.reach("dispatcher.marked")
         logger.info("run sent", extra={"instance": str(instance_id), "task": task_id, "reason": reason})
 
     async def sweep(self) -> int:
@@ -101,7 +105,9 @@ class Dispatcher:
         async with self._database.unit_of_work() as session:
             waiting = list((await session.execute(_SWEEP, values)).scalars())
         for instance_id in waiting:
+            killpoints.reach("sweeper.claimed")
             await self._sender.send(instance_id, reason="swept")
+            killpoints.reach("sweeper.sent")
             async with self._database.unit_of_work() as session:
                 await session.execute(_QUEUED, {"id": instance_id})
             logger.warning("run sent again", extra={"instance": str(instance_id), "reason": "swept"})

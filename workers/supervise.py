@@ -13,6 +13,7 @@ from uuid import uuid4
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from shared_schema import killpoints
 from workers.logs import brief
 from workers.process import ChildProcess, ResultTooLarge
 from workers.runs import Claim, Fenced, RunStore, Watch
@@ -64,6 +65,7 @@ class Supervisor:
         began = time.monotonic()
         try:
             ending = self._compute()
+            killpoints.reach("worker.result")
             outcome = self._write(ending)
             code = ending.code
         except (Fenced, LeaseLost) as lost:
@@ -78,6 +80,7 @@ class Supervisor:
         run = self._claim.run
         with self._child as child:
             child.begin(run.workflow, run.parameters)
+            killpoints.reach("worker.begun")
             while True:
                 try:
                     message = child.receive(TICK_SECONDS)
@@ -106,6 +109,7 @@ class Supervisor:
             fraction, message = self._progress
             if self._talk(lambda: self._runs.progress(self._claim, fraction, message), child, renews=True):
                 self._progress = None
+                killpoints.reach("worker.progressed")
             self._progress_at = time.monotonic() + self._settings.run_progress_seconds
         elif now >= self._renew_at:
             self._talk(lambda: self._runs.renew(self._claim), child, renews=True)

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from celery.signals import worker_process_init
 
+from shared_schema import killpoints
 from shared_schema.contracts.runs import TASK_NAME, RunTask
 from shared_schema.database import PoolOptions, SyncDatabase
 from workers.celery_app import app
@@ -44,6 +45,7 @@ def run(instance_id: str) -> None:
     """Carry out a run if it is there to be carried out; a message too many does nothing."""
     wanted: UUID = RunTask(instance_id=UUID(instance_id)).instance_id
     store, nursery, settings = _tools(os.getpid())
+    killpoints.reach("worker.received")
     claim = store.claim(wanted, f"{process_name()}:{uuid4().hex[:8]}")
     if claim is None:
         logger.info("nothing to do for run %s: it is %s", wanted, store.state(wanted))
@@ -52,7 +54,9 @@ def run(instance_id: str) -> None:
         "run started",
         extra={"instance": str(wanted), "attempt": claim.run.attempt, "workflow": claim.run.workflow},
     )
+    killpoints.reach("worker.claimed")
     Supervisor(claim, store, settings, nursery.take()).carry_out()
+    killpoints.reach("worker.ended")
     nursery.prepare()
 
 

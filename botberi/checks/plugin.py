@@ -9,7 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 #: Outcomes of the steps before pytest, a line each.
 LINES: Final = "BOTBERI_CHECKS_LINES"
 #: Folders whose tests start servers and watch clocks: they run one after another, in one process.
-_ALONE: Final = ("tests/platform/", "tests/event_broker/", "tests/workers/")
+_ALONE: Final = ("tests/platform/", "tests/event_broker/", "tests/workers/", "tests/faults/")
 
 
 class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist carries no types here

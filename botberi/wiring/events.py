@@ -8,6 +8,7 @@ from typing import Final
 from event_broker.bus import Bus, BusError
 from gateway.errors import EventSourceError
 from gateway.upstream.events import SourceEvent
+from shared_schema import killpoints
 from shared_schema.contracts.events import Event
 from shared_schema.ids import to_global_id
 
@@ -29,12 +30,14 @@ class BusEventSource:
                 events = await stack.enter_async_context(self.bus.follow(topics))
             except (BusError, ValueError) as error:
                 raise EventSourceError(f"The event bus can't be followed: {error}") from error
+            killpoints.reach("gateway.following")
             yield _translated(events)
 
 
 async def _translated(events: AsyncIterator[Event]) -> AsyncIterator[SourceEvent]:
     try:
         async for event in events:
+            killpoints.reach("gateway.event")
             translated = source_event(event)
             if translated is not None:
                 yield translated

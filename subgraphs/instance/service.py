@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared_schema import killpoints
 from shared_schema.models import Agent, Instance, Template
 from shared_schema.states import InstanceStatus, PublicationStatus
 from subgraphs.common.caller import Caller, Scope
@@ -79,6 +80,8 @@ class InstanceService:
             )
             session.add(instance)
             await session.flush()
+            killpoints.reach("instance.written")
+        killpoints.reach("instance.committed")
         logger.info("Instance %s of agent %s created by %s", instance.id, agent.slug, owner_id)
         return instance
 

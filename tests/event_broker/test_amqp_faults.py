@@ -9,6 +9,8 @@ import aio_pika
 import pytest
 from yarl import URL
 
+from botberi.faults.proxy import TcpProxy
+from botberi.faults.rabbitmq import RabbitNode, installed
 from event_broker.amqp import AmqpBus
 from event_broker.bus import BusUnavailable, FollowLost, PublishError
 from event_broker.link import LinkOptions
@@ -17,8 +19,6 @@ from shared_schema.contracts.events import Event
 from shared_schema.ids import new_id
 from tests.event_broker.conftest import OPTIONS, QUICK
 from tests.support.events import eventually, make_event
-from tests.support.rabbitmq import RabbitNode, installed
-from tests.support.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.rabbitmq
 

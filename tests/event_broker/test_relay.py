@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from yarl import URL
 
+from botberi.faults.proxy import TcpProxy
 from event_broker.bus import PublishError
 from event_broker.listener import Listener
 from event_broker.memory import MemoryBus
@@ -21,7 +22,6 @@ from shared_schema.contracts.events import Event
 from shared_schema.ids import new_id
 from tests.support.events import eventually
 from tests.support.postgres import TestPostgres
-from tests.support.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.postgres
 

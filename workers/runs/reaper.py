@@ -9,6 +9,7 @@ import logging
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from shared_schema import killpoints
 from shared_schema.database import Database
 from workers.logs import brief
 from workers.metrics import REAPED
@@ -79,7 +80,11 @@ class Reaper:
         values = {"rows": REAPED_ROWS, "max_attempts": self._settings.run_max_attempts}
         async with self._database.unit_of_work() as session:
             rows = (await session.execute(_REAP, values)).mappings().all()
+            if rows:
+                killpoints.reach("reaper.reaping")
             cancelled = (await session.execute(_CANCEL, {"rows": REAPED_ROWS})).scalars().all()
+        if rows:
+            killpoints.reach("reaper.reaped")
         for row in rows:
             REAPED.labels(row["status"].lower()).inc()
             logger.warning(

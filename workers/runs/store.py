@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, TextClause, text
 
+from shared_schema import killpoints
 from shared_schema.contracts.runs import RunInput
 from shared_schema.database import SyncDatabase
 
@@ -202,6 +203,8 @@ class RunStore:
         """What the holder's row answers."""
         with self._database.unit_of_work() as session:
             row = session.execute(statement, values).one_or_none()
+            if statement in (_SUCCESS, _END):
+                killpoints.reach("worker.ending")
         if row is None:
             raise Fenced(str(values["id"]))
         return row
