@@ -6,10 +6,9 @@ from typing import Final
 
 import asyncpg
 
-from shared_schema.database import KEEPALIVE
-
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 COMMAND_TIMEOUT_SECONDS: Final = 15.0
+_KEEPALIVE: Final = {"tcp_keepalives_idle": "2", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3"}
 
 # What a lost or refusing database raises. A server that dies in the middle of a message leaves asyncpg
 # in a state of its own confusion, which is no InterfaceError.
@@ -32,8 +31,9 @@ async def connect(url: str, application_name: str) -> asyncpg.Connection:
             server_settings={
                 "application_name": application_name,
                 "statement_timeout": str(int(COMMAND_TIMEOUT_SECONDS * 1000)),
-                # The server lets go of a dead relay's lock once it notices; this is how it notices.
-                **KEEPALIVE,
+                # The server lets go of a dead relay's locks once it notices: of a killed process at once, of a
+                # machine that is gone or cut off after these five seconds.
+                **_KEEPALIVE,
             },
         )
 

@@ -10,7 +10,7 @@ PUBLISH_FAILURES: Final = Counter(
 )
 LAG: Final = Histogram(
     "botberi_outbox_lag_seconds",
-    "From the write of an outbox row to its confirmed publication.",
+    "From the write of an outbox row (or the wish for its replay) to its confirmed publication.",
     ["database"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
@@ -18,7 +18,12 @@ WAITING: Final = Gauge("botberi_outbox_waiting", "Outbox rows that wait, at the 
 OLDEST: Final = Gauge(
     "botberi_outbox_oldest_seconds", "Age of the oldest row that waits, at the last look.", ["database"]
 )
-RELAY_ACTIVE: Final = Gauge("botberi_relay_active", "Whether this process relays the database.", ["database"])
+FAILING: Final = Gauge(
+    "botberi_outbox_failing", "Rows that wait after a failed attempt, at the last look.", ["database"]
+)
+RELAY_PARTITIONS: Final = Gauge(
+    "botberi_relay_partitions", "Partitions (of 16) of the database's outbox that this process relays.", ["database"]
+)
 LISTENER_RECONNECTS: Final = Counter(
     "botberi_listener_reconnects_total", "Times that the LISTEN connection was made anew.", ["database"]
 )

@@ -1,7 +1,7 @@
 """A database connection -> the outbox's rows that may leave now, and what became of them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -9,20 +9,20 @@ from uuid import UUID
 
 import asyncpg
 
+from event_broker.shares import PARTITION
 from shared_schema.contracts.events import Event
 from shared_schema.outbox import to_event
 
-# "outbox" in ASCII; locks are of one database, so both databases use the same.
-_LOCK: Final = 0x6F7574626F78
 _WAITING_SHOWN: Final = 10_000
 
 # A row may leave when every transaction that began before its own has ended: then none can still
 # commit a row that comes before it. Within an aggregate the row lock orders `seq`, so a row also waits
 # for the earlier ones of its aggregate, whether those wait for a transaction or for their next attempt.
-_READY: Final = """
-    SELECT seq, id, aggregate_type, aggregate_id, event_type, data, created_at, attempts
+_READY: Final = f"""
+    SELECT seq, id, aggregate_type, aggregate_id, event_type, data_version, data, created_at, attempts, actor, traceparent
     FROM outbox AS row
     WHERE published_at IS NULL
+        AND {PARTITION} = ANY($2::int[])
         AND xid < pg_snapshot_xmin(pg_current_snapshot())
         AND next_attempt_at <= now()
         AND NOT EXISTS (
@@ -35,12 +35,16 @@ _READY: Final = """
         )
     ORDER BY seq
     LIMIT $1
-"""
-_HELD: Final = "SELECT EXISTS (SELECT FROM outbox WHERE published_at IS NULL AND next_attempt_at <= now())"
+"""  # noqa: S608 - only a constant goes in
+_HELD: Final = f"""
+    SELECT EXISTS (
+        SELECT FROM outbox WHERE published_at IS NULL AND next_attempt_at <= now() AND {PARTITION} = ANY($1::int[])
+    )
+"""  # noqa: S608 - only a constant goes in
 _MARK: Final = """
     UPDATE outbox SET published_at = clock_timestamp(), attempts = attempts + 1, last_error = NULL
     WHERE seq = ANY($1::bigint[]) AND published_at IS NULL
-    RETURNING extract(epoch FROM published_at - created_at)::float8
+    RETURNING extract(epoch FROM published_at - coalesce(replayed_at, created_at))::float8
 """
 _FAIL: Final = """
     UPDATE outbox SET attempts = attempts + 1, last_error = $2, next_attempt_at = clock_timestamp() + $3::interval
@@ -53,8 +57,15 @@ _PRUNE: Final = """
     )
 """
 _BACKLOG: Final = """
-    SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8
-    FROM (SELECT created_at FROM outbox WHERE published_at IS NULL ORDER BY seq LIMIT $1) AS waiting
+    SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(since)), 0)::float8,
+        count(*) FILTER (WHERE attempts > 0)
+    FROM (SELECT coalesce(replayed_at, created_at) AS since, attempts FROM outbox WHERE published_at IS NULL
+        ORDER BY seq LIMIT $1) AS waiting
+"""
+_FORGET: Final = """
+    DELETE FROM inbox WHERE (consumer, event_id) IN (
+        SELECT consumer, event_id FROM inbox WHERE handled_at < now() - $1::interval LIMIT $2 FOR UPDATE SKIP LOCKED
+    )
 """
 
 
@@ -69,6 +80,9 @@ class Row:
     data: dict[str, Any]
     created_at: datetime
     attempts: int
+    data_version: int
+    actor: str | None
+    traceparent: str
 
     def event(self, database: str) -> Event:
         """Return it as an event; raises `ValueError` when it is none."""
@@ -76,9 +90,12 @@ class Row:
             row_id=self.id,
             database=database,
             event_type=self.event_type,
+            data_version=self.data_version,
             aggregate_id=self.aggregate[1],
             created_at=self.created_at,
             data=self.data,
+            actor=self.actor,
+            traceparent=self.traceparent,
         )
 
 
@@ -88,12 +105,13 @@ class Outbox:
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
 
-    async def try_lock(self) -> bool:
-        """Become the one relay of this database, until the connection ends."""
-        return bool(await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK))
+    @property
+    def lost(self) -> bool:
+        """Whether the session is over, and with it the right to publish."""
+        return bool(self._connection.is_closed())
 
-    async def ready(self, limit: int) -> list[Row]:
-        """Return the next rows in order."""
+    async def ready(self, limit: int, partitions: Collection[int]) -> list[Row]:
+        """Return the next rows of some partitions in order."""
         return [
             Row(
                 seq=found["seq"],
@@ -103,13 +121,16 @@ class Outbox:
                 data=json.loads(found["data"]),
                 created_at=found["created_at"],
                 attempts=found["attempts"],
+                data_version=found["data_version"],
+                actor=found["actor"],
+                traceparent=found["traceparent"],
             )
-            for found in await self._connection.fetch(_READY, limit)
+            for found in await self._connection.fetch(_READY, limit, list(partitions))
         ]
 
-    async def held(self) -> bool:
+    async def held(self, partitions: Collection[int]) -> bool:
         """Whether rows wait for nothing but other transactions to end."""
-        return bool(await self._connection.fetchval(_HELD))
+        return bool(await self._connection.fetchval(_HELD, list(partitions)))
 
     async def mark_published(self, rows: Sequence[int]) -> list[float]:
         """Mark rows as sent, and return how many seconds each took from write to mark."""
@@ -121,10 +142,17 @@ class Outbox:
 
     async def prune(self, older_than: timedelta, limit: int) -> int:
         """Delete rows that were published long ago, some at a time; return how many."""
-        status: str = await self._connection.execute(_PRUNE, older_than, limit)
-        return int(status.rpartition(" ")[2])
+        return _count(await self._connection.execute(_PRUNE, older_than, limit))
 
-    async def backlog(self) -> tuple[int, float]:
-        """Return how many rows wait (up to ten thousand are counted), and the age of the oldest."""
+    async def forget(self, older_than: timedelta, limit: int) -> int:
+        """Delete what the inbox remembers of long ago, some at a time; return how many rows."""
+        return _count(await self._connection.execute(_FORGET, older_than, limit))
+
+    async def backlog(self) -> tuple[int, float, int]:
+        """Return how many rows wait (up to ten thousand are counted), the age of the oldest, and how many of them failed."""
         found = await self._connection.fetchrow(_BACKLOG, _WAITING_SHOWN)
-        return (found[0], found[1]) if found else (0, 0.0)
+        return (found[0], found[1], found[2]) if found else (0, 0.0, 0)
+
+
+def _count(status: str) -> int:
+    return int(status.rpartition(" ")[2])

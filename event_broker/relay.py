@@ -1,7 +1,7 @@
 """An outbox and a bus -> every committed row published, in order, marked only when confirmed.
 
-Several relays may run: one holds the database's advisory lock and works, the others stand by. A crash
-between the bus's confirm and the mark publishes a row again; nothing loses one.
+Several relays share the work by partitions of aggregates (`event_broker.shares`). A crash between the bus's confirm
+and the mark publishes a row again; nothing loses one.
 """
 
 import asyncio
@@ -15,8 +15,9 @@ from typing import Final
 from event_broker.broken_off import cancelled_only_if_asked
 from event_broker.bus import Bus, BusError
 from event_broker.connection import Backoff, close, connect, log_lost, wait_for_any
-from event_broker.metrics import LAG, OLDEST, PUBLISH_FAILURES, PUBLISHED, RELAY_ACTIVE, WAITING
+from event_broker.metrics import FAILING, LAG, OLDEST, PUBLISH_FAILURES, PUBLISHED, RELAY_PARTITIONS, WAITING
 from event_broker.outbox import Outbox, Row
+from event_broker.shares import PARTITIONS, Shares
 from shared_schema import killpoints
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class RelayOptions:
     # Aggregates that are published at a time.
     concurrency: int = 64
     retention: timedelta = timedelta(days=7)
+    inbox_retention: timedelta = timedelta(days=14)
     housekeeping_interval: float = 10.0
 
 
@@ -51,10 +53,15 @@ class Relay:
         self._options = options or RelayOptions()
         self._bus_backoff = Backoff(0.2, 5.0)
         self._housekeeping_due = 0.0
-        #: Connected to the database, at work or standing by.
+        #: Connected to the database, whether or not there is a share for it.
         self.connected = False
-        #: The one that works.
-        self.active = False
+        #: What is its to publish at this moment, of `shares.PARTITIONS`.
+        self.partitions: frozenset[int] = frozenset()
+
+    @property
+    def active(self) -> bool:
+        """Whether some of the work is its own."""
+        return bool(self.partitions)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until told to stop; a batch that is under way is finished."""
@@ -67,44 +74,48 @@ class Relay:
                 log_lost(log, f"{self._database}: the relay", error)
                 await wait_for_any(backoff.next(), stop)
             finally:
-                self.connected = self.active = False
-                RELAY_ACTIVE.labels(self._database).set(0)
+                self.connected = False
+                self._hold(frozenset())
 
     async def _session(self, stop: asyncio.Event, backoff: Backoff) -> None:
         connection = await connect(self._url, "botberi-relay")
         try:
-            outbox = Outbox(connection)
-            while not await outbox.try_lock():
-                self.connected = True
-                backoff.reset()
-                await wait_for_any(self._options.poll_interval, stop)
-                if stop.is_set():
-                    return
-            self.connected = self.active = True
-            killpoints.reach("relay.locked")
+            outbox, shares = Outbox(connection), Shares(connection)
+            await shares.join()
+            self.connected = True
             backoff.reset()
-            RELAY_ACTIVE.labels(self._database).set(1)
-            log.info("%s: relaying its outbox", self._database)
-            await self._work(outbox, stop)
+            await self._work(outbox, shares, stop)
         finally:
             await close(connection)
 
-    async def _work(self, outbox: Outbox, stop: asyncio.Event) -> None:
+    async def _work(self, outbox: Outbox, shares: Shares, stop: asyncio.Event) -> None:
         held_pause = Backoff(0.01, self._options.poll_interval)
+        balance = _Due(self._options.poll_interval)
         while not stop.is_set():
+            # Between batches, when nothing is on its way: a partition goes to another relay with all its rows marked.
+            if balance.now():
+                balance.again(settled=await shares.balance())
+                self._hold(shares.held)
+                killpoints.reach("relay.locked")
             # Cleared before the look: what rings after it is heard at the next wait.
             self._bell.clear()
-            rows = await outbox.ready(self._options.batch_size)
+            rows = await outbox.ready(self._options.batch_size, shares.held) if shares.held else []
             bus_works = await self._publish(outbox, rows)
-            await self._keep_house(outbox)
+            await self._keep_house(outbox, shares)
             if not bus_works:
                 await wait_for_any(self._bus_backoff.next(), stop)
-            elif not rows and await outbox.held():
+            elif not rows and await outbox.held(shares.held):
                 # Some older transaction still runs. Its end rings no bell when it wrote no event.
-                await wait_for_any(held_pause.next(), stop, self._bell)
+                await wait_for_any(min(held_pause.next(), balance.remaining()), stop, self._bell)
             elif not rows:
                 held_pause.reset()
-                await wait_for_any(self._options.poll_interval, stop, self._bell)
+                await wait_for_any(balance.remaining(), stop, self._bell)
+
+    def _hold(self, partitions: frozenset[int]) -> None:
+        if partitions != self.partitions:
+            log.info("%s: relaying %d of %d partitions", self._database, len(partitions), PARTITIONS)
+        self.partitions = partitions
+        RELAY_PARTITIONS.labels(self._database).set(len(partitions))
 
     async def _publish(self, outbox: Outbox, rows: Sequence[Row]) -> bool:
         """Publish rows, one after another within an aggregate; return False when the bus failed."""
@@ -114,7 +125,7 @@ class Relay:
         for row in rows:
             chains.setdefault(row.aggregate, []).append(row)
         killpoints.reach("relay.read")
-        attempt = _Attempt(self._database, self._bus, self._options.concurrency)
+        attempt = _Attempt(self._database, self._bus, outbox, self._options.concurrency)
         await asyncio.gather(*(attempt.publish(chain) for chain in chains.values()))
         if attempt.published:
             killpoints.reach("relay.unmarked")
@@ -137,22 +148,52 @@ class Relay:
             await outbox.mark_failed(row.seq, error, pause)
         return not attempt.bus_failed
 
-    async def _keep_house(self, outbox: Outbox) -> None:
+    async def _keep_house(self, outbox: Outbox, shares: Shares) -> None:
         if time.monotonic() < self._housekeeping_due:
             return
         self._housekeeping_due = time.monotonic() + self._options.housekeeping_interval
-        waiting, oldest = await outbox.backlog()
+        waiting, oldest, failing = await outbox.backlog()
         WAITING.labels(self._database).set(waiting)
         OLDEST.labels(self._database).set(oldest)
-        await outbox.prune(self._options.retention, _PRUNE_LIMIT)
+        FAILING.labels(self._database).set(failing)
+        # One relay sweeps, and goes on after the next batch while there is much.
+        if 0 in shares.held:
+            gone = await outbox.prune(self._options.retention, _PRUNE_LIMIT)
+            gone = max(gone, await outbox.forget(self._options.inbox_retention, _PRUNE_LIMIT))
+            if gone == _PRUNE_LIMIT:
+                self._housekeeping_due = 0.0
+
+
+class _Due:
+    """When to look at the shares: every interval, and sooner after something changed."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._unsettled = Backoff(min(0.05, interval), interval)
+        self._at = 0.0
+
+    def now(self) -> bool:
+        """Whether it is time."""
+        return time.monotonic() >= self._at
+
+    def again(self, *, settled: bool) -> None:
+        """Set the next time."""
+        if settled:
+            self._unsettled.reset()
+        self._at = time.monotonic() + (self._interval if settled else self._unsettled.next())
+
+    def remaining(self) -> float:
+        """Return the seconds until then."""
+        return max(self._at - time.monotonic(), 0.0)
 
 
 class _Attempt:
     """One batch on its way to the bus."""
 
-    def __init__(self, database: str, bus: Bus, concurrency: int) -> None:
+    def __init__(self, database: str, bus: Bus, outbox: Outbox, concurrency: int) -> None:
         self._database = database
         self._bus = bus
+        self._outbox = outbox
         self._slots = asyncio.Semaphore(concurrency)
         self.published: list[int] = []
         self.failed: list[tuple[Row, str]] = []
@@ -162,8 +203,9 @@ class _Attempt:
         """Publish an aggregate's rows up to the first that fails."""
         async with self._slots:
             for row in chain:
-                # A bus that failed one refuses the others as well; they keep their turn.
-                if self.bus_failed:
+                # A bus that failed one refuses the others as well; they keep their turn. Without the session the
+                # partition is another relay's by now.
+                if self.bus_failed or self._outbox.lost:
                     return
                 try:
                     event = row.event(self._database)

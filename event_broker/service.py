@@ -27,6 +27,7 @@ class EventBroker:
             poll_interval=settings.relay_poll_seconds,
             batch_size=settings.relay_batch_size,
             retention=timedelta(hours=settings.outbox_retention_hours),
+            inbox_retention=timedelta(hours=settings.inbox_retention_hours),
         )
         self._bus = bus
         self._listeners: list[Listener] = []
@@ -63,7 +64,7 @@ class EventBroker:
 
     @property
     def active(self) -> bool:
-        """Whether this process is the one that relays every database."""
+        """Whether this process has a share in relaying every database."""
         return bool(self._relays) and all(relay.active for relay in self._relays)
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from shared_schema import origin
 from shared_schema.settings import DatabaseSettings
 
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
@@ -80,6 +81,8 @@ class Database:
     async def unit_of_work(self) -> AsyncIterator[AsyncSession]:
         """One transaction: committed when the block ends, rolled back when it raises."""
         async with self._sessions() as session, session.begin():
+            if (who := origin.current()) is not None:
+                await session.execute(origin.STATEMENT, who.parameters())
             yield session
 
     async def ping(self) -> None:
@@ -103,6 +106,8 @@ class SyncDatabase:
     def unit_of_work(self) -> Iterator[Session]:
         """One transaction: committed when the block ends, rolled back when it raises."""
         with self._sessions() as session, session.begin():
+            if (who := origin.current()) is not None:
+                session.execute(origin.STATEMENT, who.parameters())
             yield session
 
     def close(self) -> None:

@@ -1,10 +1,31 @@
-"""An outbox row <-> the CloudEvents 1.0 JSON that crosses the broker."""
+"""An outbox row <-> the CloudEvents 1.0 JSON that crosses the broker, by the contract of its type.
 
+`CONTRACTS` is every kind of event there is. What a publisher says is checked against it; a consumer reads what it
+knows and ignores the rest, so that a newer publisher may say more. `docs/reference/events/` holds each contract as JSON
+Schema and the bus as AsyncAPI; how one may change is in `shared_schema.contracts.compatibility`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from shared_schema.origin import MAX_ACTOR, TRACEPARENT
+from shared_schema.states import InstanceStatus, PublicationStatus
 
 # Topics are words of lower-case letters joined by dots; AMQP limits a routing key to 255 bytes.
 Topic = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]*(\.[a-z][a-z_]*)+$", max_length=128)]
@@ -20,33 +41,118 @@ class EventData(BaseModel):
     # Unknown members are ignored: a newer publisher may add some.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: UUID
-    version: Annotated[int, Field(ge=1)]
-    owner_id: UUID | None = None
-    status: str | None = None
-    agent_id: UUID | None = None
-    terminal: bool = False
+    id: UUID = Field(description="The row's primary key.")
+    version: Annotated[int, Field(ge=1, description="Grows by one with every change of the row.")]
+    owner_id: UUID | None = Field(default=None, description="The account whose row it is.")
+    status: str | None = Field(default=None, description="The row's state after the change.")
+    agent_id: UUID | None = Field(default=None, description="The agent that the row is, or is made from.")
+    terminal: bool = Field(default=False, description="Whether nothing is going to follow that changes the outcome.")
+
+
+class InstanceChanged(EventData):
+    """A run was created, went on or was deleted."""
+
+    owner_id: UUID = Field(description="The account that runs it.")
+    status: InstanceStatus = Field(description="The run's state after the change.")
+    agent_id: UUID = Field(description="The agent that it runs.")
+
+
+class CatalogEntryChanged(EventData):
+    """An agent or a template was created, changed or deleted."""
+
+    owner_id: UUID = Field(description="The account that publishes it.")
+    status: PublicationStatus = Field(description="Its state after the change.")
+    agent_id: UUID = Field(description="The agent itself, or the template's.")
+
+
+class AccountChanged(EventData):
+    """An account was created, changed or deleted."""
+
+    owner_id: UUID = Field(description="The account itself.")
+    status: Literal["ACTIVE", "DISABLED", "DELETED"] = Field(description="Its state after the change.")
+
+
+class CredentialRevoked(EventData):
+    """A session or an API key ended before its time."""
+
+    owner_id: UUID = Field(description="The account whose credential it was.")
+    status: Literal["REVOKED"] = Field(description="What became of it.")
+    terminal: Literal[True] = Field(description="Nothing follows.")
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What an event of one type says, in one version. An incompatible change is a new version beside the old."""
+
+    topic: str
+    #: The database whose outbox it comes from.
+    database: str
+    data: type[EventData]
+    summary: str
+    version: int = 1
+
+
+def _of_a_row(aggregate: str, database: str, data: type[EventData], noun: str) -> tuple[Contract, ...]:
+    verbs = {"created": "was created", "updated": "was changed", "deleted": "was deleted"}
+    return tuple(Contract(f"{aggregate}.{verb}", database, data, f"{noun} {told}.") for verb, told in verbs.items())
+
+
+_ALL: Final = (
+    *_of_a_row("instance", "shared_psql", InstanceChanged, "A run"),
+    *_of_a_row("agent", "shared_psql", CatalogEntryChanged, "An agent of the catalog"),
+    *_of_a_row("template", "shared_psql", CatalogEntryChanged, "A template of the catalog"),
+    *_of_a_row("account", "user_psql", AccountChanged, "An account"),
+    Contract("session.revoked", "user_psql", CredentialRevoked, "A session was ended before its time."),
+    Contract("api_key.revoked", "user_psql", CredentialRevoked, "An API key was revoked."),
+)
+#: Every contract by type and version.
+CONTRACTS: Final[Mapping[tuple[str, int], Contract]] = MappingProxyType({(one.topic, one.version): one for one in _ALL})
+
+
+def contract_of(event_type: str, version: int) -> Contract:
+    """Return the contract of an event; raises `ValueError` when there is none."""
+    found = CONTRACTS.get((event_type, version))
+    if found is None:
+        raise ValueError(f"no contract names version {version} of {event_type}: add it to {__name__}.CONTRACTS")
+    return found
 
 
 class Event(BaseModel):
-    """A change of one row (the aggregate). Consumers are idempotent by (subject, data.version)."""
+    """A change of one row (the aggregate). Consumers are idempotent by (subject, data.version), or by id."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    specversion: Literal["1.0"] = "1.0"
-    id: UUID
-    source: Annotated[str, StringConstraints(min_length=1, max_length=128)]
-    type: Topic
-    subject: UUID
-    time: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
-    datacontenttype: Literal["application/json"] = "application/json"
-    dataversion: Literal[1] = 1
-    data: EventData
+    specversion: Literal["1.0"] = Field(default="1.0", description="The version of CloudEvents.")
+    id: UUID = Field(description="The event's own; the same when it is published again.")
+    source: Annotated[str, StringConstraints(min_length=1, max_length=128)] = Field(
+        description="Whose outbox it was written to: `botberi/<database>`."
+    )
+    type: Topic = Field(description="What happened; the routing key as well.")
+    subject: UUID = Field(description="The row that it happened to: `data.id`.")
+    time: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC), description="When the row was changed.")
+    datacontenttype: Literal["application/json"] = Field(default="application/json", description="What `data` is.")
+    dataversion: Annotated[int, Field(ge=1, description="The version of the contract of `data`.")] = 1
+    actor: Annotated[str, StringConstraints(max_length=MAX_ACTOR)] | None = Field(
+        default=None, description="Who made the change: `account:<uuid>`, or the name of a program."
+    )
+    traceparent: Annotated[str, StringConstraints(pattern=TRACEPARENT)] | None = Field(
+        default=None, description="The trace in which it was made (CloudEvents' Distributed Tracing extension)."
+    )
+    data: SerializeAsAny[EventData]
+
+    @field_validator("traceparent", mode="before")
+    @classmethod
+    def _traced_or_not(cls, value: object) -> object:
+        # A trace is a convenience: one that cannot be read must not cost the event.
+        return value if isinstance(value, str) and re.fullmatch(TRACEPARENT, value) else None
 
     @model_validator(mode="after")
-    def _subject_is_the_row(self) -> Self:
+    def _is_whole(self) -> Self:
         if self.subject != self.data.id:
             raise ValueError("subject and data.id must be the same row")
+        if self.dataversion != 1:
+            # A version that this code does not know may mean anything.
+            contract_of(self.type, self.dataversion)
         return self
 
     @property
@@ -55,8 +161,9 @@ class Event(BaseModel):
         return self.type
 
     def to_json(self) -> bytes:
-        """Return the structured-mode body."""
-        return self.model_dump_json().encode()
+        """Return the structured-mode body; extension attributes that are not set are left out."""
+        unset = {name for name in ("actor", "traceparent") if getattr(self, name) is None}
+        return self.model_dump_json(exclude=unset).encode()
 
     @classmethod
     def from_json(cls, body: bytes | str) -> Self:

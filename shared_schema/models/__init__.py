@@ -1,8 +1,8 @@
 """The rows of both databases, as SQLAlchemy models."""
 
 from shared_schema.models.base import SharedBase, UserBase
-from shared_schema.models.shared import Agent, Instance, SharedOutbox, Template
-from shared_schema.models.user import Account, AccountSession, ApiKey, AuditEntry, SignInThrottle, UserOutbox
+from shared_schema.models.shared import Agent, Instance, SharedInbox, SharedOutbox, Template
+from shared_schema.models.user import Account, AccountSession, ApiKey, AuditEntry, SignInThrottle, UserInbox, UserOutbox
 
 __all__ = [
     "Account",
@@ -12,9 +12,11 @@ __all__ = [
     "AuditEntry",
     "Instance",
     "SharedBase",
+    "SharedInbox",
     "SharedOutbox",
     "SignInThrottle",
     "Template",
     "UserBase",
+    "UserInbox",
     "UserOutbox",
 ]

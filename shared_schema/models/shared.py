@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
 from shared_schema.models.base import SharedBase, Versioned, one_of, status_type
+from shared_schema.models.inbox import InboxColumns
 from shared_schema.models.outbox import OutboxColumns
 from shared_schema.states import InstanceStatus, PublicationStatus
 
@@ -165,3 +166,7 @@ class Instance(Versioned, SharedBase):
 
 class SharedOutbox(OutboxColumns, SharedBase):
     """Events of `shared_psql`."""
+
+
+class SharedInbox(InboxColumns, SharedBase):
+    """What consumers whose effects are in `shared_psql` have dealt with."""

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from shared_schema.ids import new_id
 from shared_schema.models.base import Identified, UserBase, Versioned, one_of, status_type
+from shared_schema.models.inbox import InboxColumns
 from shared_schema.models.outbox import OutboxColumns
 from shared_schema.states import Role
 
@@ -149,3 +150,7 @@ class AuditEntry(UserBase):
 
 class UserOutbox(OutboxColumns, UserBase):
     """Events of `user_psql`."""
+
+
+class UserInbox(InboxColumns, UserBase):
+    """What consumers whose effects are in `user_psql` have dealt with."""

@@ -18,6 +18,7 @@ from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from shared_schema.contracts.assertion import HEADER
+from shared_schema.origin import acting
 from subgraphs.common.assertion import AssertionRefused, AssertionVerifier
 from subgraphs.common.caller import Caller
 from subgraphs.common.context import RequestContext, RequestFacts
@@ -79,7 +80,8 @@ class GraphQLEndpoint:
         try:
             context = self._make_context(await self._caller(request), _facts(request))
             operation = _operation(await read_body(request, self._limits.body_bytes), request)
-            result = await self._execute(operation, context)
+            with acting(_actor(context.caller), request.headers.get("traceparent")):
+                result = await self._execute(operation, context)
             errors = [formatted(error, self._logger) for error in (result.errors or ())[:MAXIMUM_ERRORS]]
             executed = result.data is not None or any(error.path for error in result.errors or ())
             body: dict[str, Any] = {"data": result.data} if executed else {}
@@ -176,6 +178,11 @@ def _operation(body: bytes, request: Request) -> dict[str, Any]:
     if not isinstance(operation.get("operationName"), str | None):
         raise RequestRefused(400, "BAD_REQUEST", '"operationName" must be a text.')
     return operation
+
+
+def _actor(caller: Caller) -> str | None:
+    """How events name who made them; the database names the program where nobody has signed in."""
+    return f"account:{caller.account_id}" if caller.account_id is not None else None
 
 
 def _facts(request: Request) -> RequestFacts:

@@ -1,8 +1,9 @@
 """The relay on a real Postgres: every committed event, in order, none twice unless something broke."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from event_broker.memory import MemoryBus
 from event_broker.relay import Relay, RelayOptions
 from event_broker.service import EventBroker
 from event_broker.settings import EventBrokerSettings
+from event_broker.shares import PARTITIONS
 from shared_schema.contracts.events import Event
 from shared_schema.ids import new_id
 from tests.support.events import eventually
@@ -94,7 +96,8 @@ async def relaying(
 async def add(connection: asyncpg.Connection, subject: UUID, version: int) -> None:
     await connection.execute(
         "INSERT INTO outbox (aggregate_type, aggregate_id, version, event_type, data)"
-        " VALUES ('instance', $1, $2, 'instance.updated', jsonb_build_object('id', $1::uuid, 'version', $2::bigint))",
+        " VALUES ('instance', $1, $2, 'instance.updated', jsonb_build_object('id', $1::uuid, 'version', $2::bigint,"
+        " 'owner_id', $1::uuid, 'agent_id', $1::uuid, 'status', 'RUNNING'))",
         subject,
         version,
     )
@@ -255,29 +258,76 @@ async def test_a_bus_that_is_away_costs_time_only(url: str, database: asyncpg.Co
     assert {event.subject for event in bus.published} == set(subjects)
 
 
-async def test_several_relays_publish_once_and_stand_in_for_one_another(
+async def test_several_relays_share_the_work_and_take_over_from_one_another(
+    url: str, database: asyncpg.Connection, bus: RecordingBus
+) -> None:
+    subjects = [new_id() for _ in range(20)]
+
+    async def write(versions: range) -> None:
+        for version in versions:
+            for subject in subjects:
+                await add(database, subject, version)
+
+    async with relaying(url, bus) as second:
+        await eventually(lambda: len(second.partitions) == PARTITIONS)
+        async with relaying(url, bus) as first:
+            await eventually(lambda: len(first.partitions) == len(second.partitions) == PARTITIONS // 2)
+            assert first.partitions | second.partitions == set(range(PARTITIONS))
+            await write(range(1, 11))
+            await eventually(lambda: len(bus.published) == 200)
+            await asyncio.sleep(0.1)
+            assert all(bus.versions(subject) == list(range(1, 11)) for subject in subjects)
+            # Sessions that the server ends, in the midst of the work.
+            writing = asyncio.create_task(write(range(11, 31)))
+            await asyncio.sleep(0.05)
+            watching = await asyncpg.connect(url)
+            await watching.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'botberi-relay' AND datname = current_database()"
+            )
+            await watching.close()
+            await writing
+            await eventually(lambda: all(set(bus.versions(one)) == set(range(1, 31)) for one in subjects))
+            await eventually(lambda: len(first.partitions) == len(second.partitions) == PARTITIONS // 2)
+        await eventually(lambda: len(second.partitions) == PARTITIONS)
+    # Those that were killed may have published without marking: then some come twice. Never a later one first.
+    for subject in subjects:
+        assert list(dict.fromkeys(bus.versions(subject))) == list(range(1, 31))
+
+
+@pytest.mark.parametrize("relays", [3, 17])
+async def test_however_many_relays_every_partition_is_somebodys(url: str, bus: RecordingBus, relays: int) -> None:
+    async with AsyncExitStack() as stack:
+        made = [await stack.enter_async_context(relaying(url, bus)) for _ in range(relays)]
+        share = math.ceil(PARTITIONS / relays)
+        await eventually(
+            lambda: (
+                sorted(number for relay in made for number in relay.partitions) == list(range(PARTITIONS))
+                and all(len(relay.partitions) <= share for relay in made)
+            ),
+            within=20,
+        )
+        assert all(relay.connected for relay in made)
+
+
+async def test_an_event_says_who_made_it_and_in_which_trace(
     url: str, database: asyncpg.Connection, bus: RecordingBus
 ) -> None:
     subject = new_id()
-    async with relaying(url, bus) as second:
-        await eventually(lambda: second.active)
-        async with relaying(url, bus) as first:
-            await eventually(lambda: first.connected)
-            for version in range(1, 51):
-                await add(database, subject, version)
-            await eventually(lambda: len(bus.published) == 50)
-            assert not first.active
-            await database.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-            )
-            await eventually(lambda: first.active or second.active)
-            for version in range(51, 61):
-                await add(database, subject, version)
-            await eventually(lambda: set(bus.versions(subject)) == set(range(1, 61)))
-            await eventually(lambda: first.active != second.active)
-    # The one that was killed may have published without marking: then some come twice, in order.
-    assert list(dict.fromkeys(bus.versions(subject))) == list(range(1, 61))
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with database.transaction():
+        await database.execute("SELECT set_config('botberi.actor', 'account:x', true)")
+        await database.execute("SELECT set_config('botberi.traceparent', $1, true)", trace)
+        await add(database, subject, 1)
+    # The settings were the transaction's; and what is no trace is none.
+    async with database.transaction():
+        await database.execute("SELECT set_config('botberi.traceparent', 'nonsense', true)")
+        await database.execute("SET LOCAL application_name = 'repair-script'")
+        await add(database, subject, 2)
+    async with relaying(url, bus):
+        await eventually(lambda: bus.versions(subject) == [1, 2])
+    said = [(event.actor, event.traceparent) for event in bus.published]
+    assert said == [("account:x", trace), ("repair-script", None)]
 
 
 async def test_published_rows_are_pruned_after_their_time(

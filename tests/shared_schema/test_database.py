@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from shared_schema.contracts.events import EventData
+from shared_schema.contracts.events import CatalogEntryChanged, EventData
 from shared_schema.database import Database, PoolOptions, SyncDatabase
 from shared_schema.ids import new_id
 from shared_schema.models import Agent, Instance, SharedOutbox
@@ -80,13 +80,17 @@ async def test_an_illegal_transition_is_an_integrity_error(database: Database) -
 
 
 async def test_an_event_may_be_recorded_by_hand(database: Database) -> None:
-    data = EventData(id=new_id(), version=5)
+    data = CatalogEntryChanged(id=new_id(), version=5, owner_id=new_id(), agent_id=new_id(), status="DRAFT")
     async with database.unit_of_work() as session:
-        record(session, SharedOutbox, "agent.published", data)
+        record(session, SharedOutbox, "agent.updated", data)
     async with database.unit_of_work() as session:
         row = (await session.execute(select(SharedOutbox).where(SharedOutbox.aggregate_id == data.id))).scalar_one()
-    assert (row.aggregate_type, row.event_type, row.version) == ("agent", "agent.published", 5)
-    assert EventData.model_validate(row.data) == data
+    assert (row.aggregate_type, row.event_type, row.version) == ("agent", "agent.updated", 5)
+    assert CatalogEntryChanged.model_validate(row.data) == data
+    with pytest.raises(ValueError, match=r"no contract names version 1 of agent\.published"):
+        record(session, SharedOutbox, "agent.published", data)
+    with pytest.raises(ValueError, match="owner_id"):
+        record(session, SharedOutbox, "agent.updated", EventData(id=new_id(), version=1))
 
 
 async def test_a_query_that_takes_too_long_is_ended(shared_database_url: str) -> None:

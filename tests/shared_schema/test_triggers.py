@@ -70,9 +70,12 @@ def events(connection: psycopg.Connection[Row], row_id: UUID) -> list[Event]:
             row_id=row["id"],
             database="test",
             event_type=row["event_type"],
+            data_version=row["data_version"],
             aggregate_id=row["aggregate_id"],
             created_at=row["created_at"],
             data=row["data"],
+            actor=row["actor"],
+            traceparent=row["traceparent"],
         )
         for row in rows
     ]
