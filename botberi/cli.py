@@ -162,6 +162,27 @@ def bench(context: typer.Context) -> None:
     raise typer.Exit(code)
 
 
+@app.command()
+def faults(
+    runs: Annotated[int, typer.Option(min=1, help="Instances to run.")] = 500,
+    kills: Annotated[int, typer.Option(min=0, help="Kills at random moments; half as many disturbances beside.")] = 20,
+    seed: Annotated[
+        int | None, typer.Option(help="What happens to whom; from the clock by default, and printed.")
+    ] = None,
+    points: Annotated[int, typer.Option(min=0, help="Try each named kill point so many times, after that.")] = 0,
+    keep: Annotated[Path | None, typer.Option(help="Keep trace and logs here, violations or not.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
+) -> None:
+    """Run the platform on real servers while its parts are killed, and check that nothing is lost (docs/operations/faults.md)."""
+    import time
+
+    from botberi.faults import command
+    from botberi.faults.run import Options
+
+    chosen = seed if seed is not None else int(time.time()) % 1_000_000
+    raise typer.Exit(command.run(Options(runs, kills, chosen, points), keep, as_json=as_json))
+
+
 def _mount_gateway() -> None:
     """The gateway's own commands (`compose`, `plan`, `serve`, …), as `python -m gateway` has them."""
     from gateway import cli as gateway_cli

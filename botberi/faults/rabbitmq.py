@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -84,6 +85,10 @@ class RabbitNode:
     def kill(self) -> None:
         """End it as a crash would."""
         self._end(signal.SIGKILL, 10.0)
+
+    def wipe(self) -> None:
+        """Forget everything that the stopped node kept: queues, messages, users."""
+        shutil.rmtree(self._root / "mnesia")
 
     def ctl(self, *arguments: str) -> str:
         """Run rabbitmqctl (some three seconds) and return what it says."""

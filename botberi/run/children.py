@@ -20,7 +20,7 @@ _PR_SET_PDEATHSIG = 1
 _SHOWN_ANYWAY = frozenset({"time", "level", "part", "logger", "message", "exception"})
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """In the child, before exec: its own group (Ctrl-C reaches only the parent), and SIGTERM when the parent is killed."""
     os.setsid()
     if sys.platform == "linux":
@@ -44,7 +44,7 @@ async def child(
         stderr=asyncio.subprocess.STDOUT,
         env=dict(env),
         limit=_LONGEST_LINE,
-        preexec_fn=_die_with_parent,
+        preexec_fn=die_with_parent,
     )
     assert process.stdout is not None
     reader = asyncio.create_task(_pass_on(name, process.stdout, on_line), name=f"output of {name}")
