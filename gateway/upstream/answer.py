@@ -1,6 +1,7 @@
 """What came back from a subgraph (status, content type, bytes) -> `SubgraphResponse`, or `SubgraphError`."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from gateway import errors
@@ -9,6 +10,8 @@ from gateway.upstream.codec import CodecError, decode, encode
 from gateway.upstream.port import SubgraphRequest, SubgraphResponse
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
+#: Characters of a content type that is remembered.
+_LONGEST_KEPT = 200
 ACCEPT = f"{GRAPHQL_RESPONSE}, application/json;q=0.9"
 #: Headers that belong to the connection or to the body that a client writes; a request's own are not sent.
 CLIENT_OWNED = frozenset(
@@ -59,13 +62,23 @@ def request_headers(subgraph: str, *sources: Mapping[str, str]) -> dict[str, str
     for source in sources:
         for name, value in source.items():
             lower = name.lower()
-            if lower in CLIENT_OWNED or lower.startswith("sec-websocket-"):
+            if owned_by_client(lower):
                 continue
             if not _is_token(lower) or any((ord(c) < 32 and c != "\t") or ord(c) == 127 for c in value):
-                message = f"A header for subgraph {subgraph!r} is not allowed in HTTP: {name[:100]!r}."
-                raise SubgraphError(subgraph, message, code=errors.BAD_REQUEST)
+                raise refused_header(subgraph, name)
             headers[lower] = value
     return headers
+
+
+def owned_by_client(lower: str) -> bool:
+    """Whether a header belongs to the connection or the body, so that a request's own is not sent."""
+    return lower in CLIENT_OWNED or lower.startswith("sec-websocket-")
+
+
+def refused_header(subgraph: str, name: str) -> SubgraphError:
+    """A header that would break out of its line."""
+    message = f"A header for subgraph {subgraph!r} is not allowed in HTTP: {name[:100]!r}."
+    return SubgraphError(subgraph, message, code=errors.BAD_REQUEST)
 
 
 def _is_token(name: str) -> bool:
@@ -73,7 +86,11 @@ def _is_token(name: str) -> bool:
 
 
 def read_answer(
-    subgraph: str, status: int, content_type: str | None, body: bytes, headers: Sequence[tuple[str, str]] = ()
+    subgraph: str,
+    status: int,
+    content_type: str | None,
+    body: bytes | bytearray,
+    headers: Sequence[tuple[str, str]] = (),
 ) -> SubgraphResponse:
     """By the GraphQL-over-HTTP specification, sections 6.4.1 and 6.4.2.
 
@@ -86,7 +103,11 @@ def read_answer(
             raise _http_error(subgraph, status)
         raise invalid(subgraph, "no JSON" if content_type else "without a content type")
     try:
-        response = to_response(subgraph, decode(body), headers)
+        value = decode(body)
+        if status == 200 and type(value) is dict and "errors" not in value and type(value.get("data")) is dict:
+            extensions = value.get("extensions")
+            return SubgraphResponse(value["data"], (), extensions if type(extensions) is dict else {}, headers)
+        response = to_response(subgraph, value, headers)
     except CodecError as error:
         if not fine:
             raise _http_error(subgraph, status) from error
@@ -110,11 +131,21 @@ def _http_error(subgraph: str, status: int) -> SubgraphError:
 
 
 def _media_type(content_type: str | None) -> str | None:
+    if content_type is None or len(content_type) > _LONGEST_KEPT:
+        return _read_media_type(content_type)
+    return _media_type_kept(content_type)
+
+
+def _read_media_type(content_type: str | None) -> str | None:
     media, *parameters = (part.strip().lower() for part in (content_type or "").split(";"))
     if media not in (GRAPHQL_RESPONSE, "application/json"):
         return None
     charsets = [p.partition("=")[2].strip('" ') for p in parameters if p.startswith("charset=")]
     return media if all(charset in ("utf-8", "utf8") for charset in charsets) else None
+
+
+#: Subgraphs say the same thing each time.
+_media_type_kept = lru_cache(maxsize=256)(_read_media_type)
 
 
 def to_response(subgraph: str, value: Any, headers: Sequence[tuple[str, str]] = ()) -> SubgraphResponse:

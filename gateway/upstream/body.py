@@ -1,6 +1,11 @@
 """Chunks of an answer's body -> its bytes, unpacked, never more than a limit."""
 
 import zlib
+from typing import Final
+
+_GZIP: Final = 16 + zlib.MAX_WBITS
+#: Content coding -> zlib's window; None: nothing to unpack.
+_WINDOWS: Final = {"identity": None, "gzip": _GZIP, "x-gzip": _GZIP, "deflate": zlib.MAX_WBITS}
 
 
 class BodyError(ValueError):
@@ -15,9 +20,12 @@ class BodyReader:
         self._size = 0
         self._parts: list[bytes] = []
         encoding = (encoding or "identity").strip().lower()
-        if encoding not in ("identity", "gzip", "x-gzip"):
+        if encoding not in _WINDOWS:
             raise BodyError("in a content encoding that it was not offered")
-        self._unpack = None if encoding == "identity" else zlib.decompressobj(16 + zlib.MAX_WBITS)
+        self._encoding = encoding
+        window = _WINDOWS[encoding]
+        self._unpack = None if window is None else zlib.decompressobj(window)
+        self._begun = False
 
     def expect(self, content_length: int | None) -> None:
         """Refuse before reading what announces itself as too large."""
@@ -28,14 +36,21 @@ class BodyReader:
         if self._unpack is None:
             self._keep(chunk)
             return
+        if not self._begun and chunk:
+            self._begun = True
+            if self._encoding == "deflate" and chunk[0] & 0x0F != 8:
+                # Some servers leave out zlib's own header, which says 8 here.
+                self._unpack = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
             while chunk:
-                if self._unpack.eof:  # another gzip member follows
-                    self._unpack = zlib.decompressobj(16 + zlib.MAX_WBITS)
+                if self._unpack.eof:
+                    if self._encoding == "deflate":
+                        raise BodyError("more than a deflate body")
+                    self._unpack = zlib.decompressobj(_GZIP)  # another gzip member follows
                 self._keep(self._unpack.decompress(chunk, self._limit - self._size + 1))
                 chunk = self._unpack.unused_data if self._unpack.eof else self._unpack.unconsumed_tail
         except zlib.error as error:
-            raise BodyError("a broken gzip body") from error
+            raise BodyError(f"a broken {self._encoding} body") from error
 
     def _keep(self, part: bytes) -> None:
         self._size += len(part)
@@ -48,5 +63,5 @@ class BodyReader:
 
     def finish(self) -> bytes:
         if self._unpack is not None and not self._unpack.eof:
-            raise BodyError("a gzip body that ends too early")
+            raise BodyError(f"a {self._encoding} body that ends too early")
         return b"".join(self._parts)

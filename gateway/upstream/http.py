@@ -3,50 +3,33 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
-
-import aiohttp
+from typing import Protocol
 
 from gateway import errors
 from gateway.errors import SubgraphError
 from gateway.plan import OperationKind
-from gateway.upstream.answer import ACCEPT, invalid, read_answer, request_body, request_headers
-from gateway.upstream.body import BodyError, BodyReader
-from gateway.upstream.gate import Gate
+from gateway.upstream.answer import request_body
+from gateway.upstream.http_library import LibraryTransport
+from gateway.upstream.http_options import HttpOptions
+from gateway.upstream.http_pool import Pool
+from gateway.upstream.http_request import RequestWriter
 from gateway.upstream.port import SubgraphRequest, SubgraphResponse
-from gateway.upstream.websocket import WebSocketOptions, subscribe_over_websocket
+from gateway.upstream.websocket import subscribe_over_websocket
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class HttpOptions:
-    """Bounds of one subgraph's client. Times are in seconds."""
-
-    #: A whole request, waiting for a connection included. A request may ask for less.
-    timeout: float = 30.0
-    connect_timeout: float = 2.0
-    #: Idle connections are closed before common servers close them (uvicorn and Node after 5 s): a request sent into a closing
-    #: connection is lost, and a mutation may not be sent again.
-    keep_alive: float = 4.0
-    max_connections: int = 100
-    max_waiting: int = 1_000
-    #: Of the unpacked body.
-    max_response_bytes: int = 10 * 1024 * 1024
-    #: Sent with each request, unless the request has them.
-    headers: Mapping[str, str] = field(default_factory=dict)
-    websocket: WebSocketOptions = field(default_factory=WebSocketOptions)
-
-
 class HttpClient:
-    """The client of one subgraph. Follows no redirects, keeps no cookies, uses no proxy from the environment."""
+    """The client of one subgraph. Follows no redirects, keeps no cookies, uses no proxy from the environment.
+
+    `http://` goes over connections of our own, `https://` through aiohttp.
+    """
 
     def __init__(self, name: str, url: str, options: HttpOptions | None = None) -> None:
         self.name = name
         self.url = url
         self.options = options or HttpOptions()
-        self._gate = Gate(name, self.options.max_connections, self.options.max_waiting)
-        self._session: aiohttp.ClientSession | None = None
+        self._transport = _transport(name, url, self.options)
         self._closed = False
         self._subscriptions = 0
 
@@ -59,87 +42,18 @@ class HttpClient:
         self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
     ) -> asyncio.Future[SubgraphResponse]:
         """See `EncodedClient.start`."""
-        return asyncio.get_running_loop().create_task(self._send(body, kind, headers, timeout))
-
-    async def _send(
-        self, body: bytes, kind: OperationKind, given: Mapping[str, str], patience: float
-    ) -> SubgraphResponse:
-        headers = request_headers(self.name, self.options.headers, given)
-        headers |= {"content-type": "application/json", "accept": ACCEPT, "accept-encoding": "gzip"}
-        patience = min(patience, self.options.timeout)
-        try:
-            async with asyncio.timeout(patience), self._gate.enter():
-                try:
-                    return await self._post(body, headers)
-                except _Lost:
-                    if kind != "query":
-                        raise
-                    logger.info("subgraph %s: connection lost before an answer, sending the query again", self.name)
-                    return await self._post(body, headers)
-        except TimeoutError as error:
-            raise self._failed("did not answer in time", errors.SUBGRAPH_TIMEOUT) from error
-
-    async def _post(self, body: bytes, headers: Mapping[str, str]) -> SubgraphResponse:
-        try:
-            response = await self._open().post(self.url, data=body, headers=headers, allow_redirects=False)
-        except aiohttp.ClientConnectorError as error:
-            raise self._failed("can't be reached", errors.SUBGRAPH_UNREACHABLE, error) from error
-        except aiohttp.ServerTimeoutError as error:
-            raise self._failed("can't be reached in time", errors.SUBGRAPH_TIMEOUT, error) from error
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            logger.debug("subgraph %s: %s", self.name, type(error).__name__)
-            raise _Lost(self.name, f"Subgraph {self.name!r} closed the connection.") from error
-        except (aiohttp.ClientError, ValueError) as error:
-            # Not the error itself: its text holds the request's headers, credentials among them.
-            logger.warning("subgraph %s: %s", self.name, getattr(error, "message", type(error).__name__))
-            raise invalid(self.name, "something that is not HTTP") from error
-        try:
-            return await self._read(response)
-        except BodyError as error:
-            raise invalid(self.name, str(error)) from error
-        except aiohttp.ClientError as error:
-            raise self._failed("closed the connection within an answer", errors.SUBGRAPH_UNREACHABLE, error) from error
-        finally:
-            # Read to its end the connection is back in the pool; else it is closed here.
-            response.close()
-
-    async def _read(self, response: aiohttp.ClientResponse) -> SubgraphResponse:
-        reader = BodyReader(response.headers.get("content-encoding"), self.options.max_response_bytes)
-        reader.expect(response.content_length)
-        async for chunk in response.content.iter_any():
-            reader.feed(chunk)
-        headers = [(name.lower(), value) for name, value in response.headers.items()]
-        return read_answer(self.name, response.status, response.headers.get("content-type"), reader.finish(), headers)
-
-    def _failed(self, what: str, code: str, cause: Exception | None = None) -> SubgraphError:
-        if cause is not None:
-            logger.debug("subgraph %s: %s", self.name, type(cause).__name__)
-        return SubgraphError(self.name, f"Subgraph {self.name!r} {what}.", code=code)
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise self._failed("is not in use any more", errors.SUBGRAPH_UNREACHABLE)
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self.options.max_connections, keepalive_timeout=self.options.keep_alive
-                ),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.options.connect_timeout),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("User-Agent",),
-                auto_decompress=False,
-                trust_env=False,
-            )
-        return self._session
+        return self._transport.start(body, kind, headers, min(timeout, self.options.timeout))
 
     async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
         """See `SubgraphClient.subscribe`: `graphql-transport-ws`, one connection for each subscription."""
         if self._closed:
-            raise self._failed("is not in use any more", errors.SUBGRAPH_UNREACHABLE)
+            raise self._failed("is not in use any more")
         if self._subscriptions >= self.options.websocket.max_subscriptions:
-            raise self._failed("has too many subscriptions already", errors.SUBGRAPH_UNREACHABLE)
+            raise self._failed("has too many subscriptions already")
         self._subscriptions += 1
-        answers = subscribe_over_websocket(self.name, self.url, request, self.options.headers, self.options.websocket)
+        answers = subscribe_over_websocket(
+            self.name, self.url, request, self.options.headers, self.options.websocket, self.options.tls
+        )
         try:
             async for answer in answers:
                 yield answer
@@ -147,15 +61,69 @@ class HttpClient:
             self._subscriptions -= 1
             await answers.aclose()
 
+    def _failed(self, what: str) -> SubgraphError:
+        return SubgraphError(self.name, f"Subgraph {self.name!r} {what}.", code=errors.SUBGRAPH_UNREACHABLE)
+
     async def aclose(self) -> None:
         """Close the pool; requests that are under way fail."""
         self._closed = True
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._transport.aclose()
 
 
-class _Lost(SubgraphError):
-    """The connection went away before any part of an answer came."""
+class _Transport(Protocol):
+    def start(
+        self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
+    ) -> asyncio.Future[SubgraphResponse]: ...
 
-    code = errors.SUBGRAPH_UNREACHABLE
+    async def aclose(self) -> None: ...
+
+
+class _PlainTransport:
+    """Over connections of our own."""
+
+    def __init__(self, name: str, url: str, options: HttpOptions) -> None:
+        self._writer = RequestWriter(name, url, options.headers)
+        self.pool = Pool(name, self._writer.host, self._writer.port, options)
+
+    def start(
+        self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
+    ) -> asyncio.Future[SubgraphResponse]:
+        try:
+            request = self._writer.write(headers, body)
+        except SubgraphError as error:
+            return _failed_already(error)
+        return self.pool.start(request, kind == "query", timeout)
+
+    async def aclose(self) -> None:
+        await self.pool.aclose()
+
+
+class _NoTransport:
+    """To a URL that is none: each request says so."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def start(
+        self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
+    ) -> asyncio.Future[SubgraphResponse]:
+        message = f"Subgraph {self._name!r} has no usable URL."
+        return _failed_already(SubgraphError(self._name, message, code=errors.SUBGRAPH_UNREACHABLE))
+
+    async def aclose(self) -> None: ...
+
+
+def _failed_already(error: SubgraphError) -> asyncio.Future[SubgraphResponse]:
+    future: asyncio.Future[SubgraphResponse] = asyncio.get_running_loop().create_future()
+    future.set_exception(error)
+    return future
+
+
+def _transport(name: str, url: str, options: HttpOptions) -> _Transport:
+    if url[:8].lower() == "https://":
+        return LibraryTransport(name, url, options)
+    try:
+        return _PlainTransport(name, url, options)
+    except ValueError:
+        logger.error("subgraph %s: its URL can't be used", name)
+        return _NoTransport(name)

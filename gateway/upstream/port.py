@@ -21,9 +21,12 @@ class SubgraphRequest:
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SubgraphResponse:
-    """A well-formed GraphQL response: `data` is an object or None, `errors` a list of objects. Parsed values are never changed afterwards."""
+    """A well-formed GraphQL response: `data` is an object or None, `errors` a list of objects.
+
+    Nothing in it is ever changed afterwards: several may share it. (Not frozen, as that makes each take three times as long to make.)
+    """
 
     data: Mapping[str, Any] | None
     errors: Sequence[Mapping[str, Any]] = ()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
@@ -76,12 +77,19 @@ def websocket_url(url: str) -> str:
 
 
 async def subscribe_over_websocket(
-    subgraph: str, url: str, request: SubgraphRequest, headers: Mapping[str, str], options: WebSocketOptions
+    subgraph: str,
+    url: str,
+    request: SubgraphRequest,
+    headers: Mapping[str, str],
+    options: WebSocketOptions,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncGenerator[SubgraphResponse, None]:
     """One connection for one subscription; the request's headers go with the handshake."""
+    address = options.url or websocket_url(url)
     try:
         connection = await _Connect(
-            options.url or websocket_url(url),
+            address,
+            ssl=tls if address.startswith("wss:") else None,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             additional_headers=request_headers(subgraph, headers, request.headers),
             user_agent_header=None,
