@@ -12,7 +12,6 @@ from gateway.upstream.answer import request_body
 from gateway.upstream.http_library import LibraryTransport
 from gateway.upstream.http_options import HttpOptions
 from gateway.upstream.http_pool import Pool
-from gateway.upstream.http_request import RequestWriter
 from gateway.upstream.port import SubgraphRequest, SubgraphResponse
 from gateway.upstream.websocket import subscribe_over_websocket
 
@@ -42,7 +41,7 @@ class HttpClient:
         self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
     ) -> asyncio.Future[SubgraphResponse]:
         """See `EncodedClient.start`."""
-        return self._transport.start(body, kind, headers, min(timeout, self.options.timeout))
+        return self._transport.start(body, kind, headers, timeout)
 
     async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
         """See `SubgraphClient.subscribe`: `graphql-transport-ws`, one connection for each subscription."""
@@ -78,26 +77,6 @@ class _Transport(Protocol):
     async def aclose(self) -> None: ...
 
 
-class _PlainTransport:
-    """Over connections of our own."""
-
-    def __init__(self, name: str, url: str, options: HttpOptions) -> None:
-        self._writer = RequestWriter(name, url, options.headers)
-        self.pool = Pool(name, self._writer.host, self._writer.port, options)
-
-    def start(
-        self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
-    ) -> asyncio.Future[SubgraphResponse]:
-        try:
-            request = self._writer.write(headers, body)
-        except SubgraphError as error:
-            return _failed_already(error)
-        return self.pool.start(request, kind == "query", timeout)
-
-    async def aclose(self) -> None:
-        await self.pool.aclose()
-
-
 class _NoTransport:
     """To a URL that is none: each request says so."""
 
@@ -108,22 +87,18 @@ class _NoTransport:
         self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
     ) -> asyncio.Future[SubgraphResponse]:
         message = f"Subgraph {self._name!r} has no usable URL."
-        return _failed_already(SubgraphError(self._name, message, code=errors.SUBGRAPH_UNREACHABLE))
+        future: asyncio.Future[SubgraphResponse] = asyncio.get_running_loop().create_future()
+        future.set_exception(SubgraphError(self._name, message, code=errors.SUBGRAPH_UNREACHABLE))
+        return future
 
     async def aclose(self) -> None: ...
-
-
-def _failed_already(error: SubgraphError) -> asyncio.Future[SubgraphResponse]:
-    future: asyncio.Future[SubgraphResponse] = asyncio.get_running_loop().create_future()
-    future.set_exception(error)
-    return future
 
 
 def _transport(name: str, url: str, options: HttpOptions) -> _Transport:
     if url[:8].lower() == "https://":
         return LibraryTransport(name, url, options)
     try:
-        return _PlainTransport(name, url, options)
+        return Pool(name, url, options)
     except ValueError:
         logger.error("subgraph %s: its URL can't be used", name)
         return _NoTransport(name)

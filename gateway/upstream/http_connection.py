@@ -4,7 +4,8 @@ import asyncio
 import logging
 import select
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Protocol, overload
+from functools import partial
+from typing import Any, Final, Protocol, cast, overload
 
 import httptools
 
@@ -35,13 +36,14 @@ class Holder(Protocol):
 class Call(asyncio.Future[SubgraphResponse]):
     """A request under way, and the future of its answer. Cancelling it gives up its connection at once."""
 
-    __slots__ = ("again", "holder", "request", "timer")
+    __slots__ = ("again", "deadline", "holder", "request")
 
     request: bytes
     #: Whether it may be sent once more when its connection is lost before an answer began.
     again: bool
+    #: By the loop's clock; the pool looks after it.
+    deadline: float
     holder: Holder | None
-    timer: asyncio.TimerHandle
 
     def cancel(self, msg: Any | None = None) -> bool:
         """See asyncio."""
@@ -49,11 +51,10 @@ class Call(asyncio.Future[SubgraphResponse]):
         return super().cancel(msg)
 
     def leave(self) -> None:
-        """Let go of its place and its timer."""
+        """Let go of its place."""
         holder = self.holder
         if holder is not None:
             self.holder = None
-            self.timer.cancel()
             holder.abandon(self)
 
     def fail(self, error: SubgraphError) -> None:
@@ -68,6 +69,10 @@ class Owner(Protocol):
 
     name: str
     options: HttpOptions
+
+    def opened(self, connection: "Connection") -> None:
+        """It counts from now on."""
+        ...
 
     def release(self, connection: "Connection") -> None:
         """It has answered and can take another call."""
@@ -120,7 +125,9 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._feed: Callable[[Any], None] = self._parser.feed_data
         self._transport: asyncio.Transport | None = None
-        self._peek: Callable[[], object] = bool
+        #: What has come since the last answer: nothing while it is falsy, else bytes or the end. A look at the socket, as the loop may
+        #: not have looked yet.
+        self.heard: Callable[[], object] = _closed
         self._call: Call | None = None
         #: When it became idle, by the loop's clock.
         self.since = 0.0
@@ -148,9 +155,10 @@ class Connection(asyncio.Protocol):
         call.holder = self
         self._transport.write(call.request)
 
-    def quiet(self) -> bool:
-        """Whether nothing has come since the last answer: no byte, no end. A look at the socket, as the loop may not have looked yet."""
-        return not self._peek()
+    @property
+    def call(self) -> Call | None:
+        """What it carries now."""
+        return self._call
 
     def drop(self) -> None:
         """Close it without waiting for anything."""
@@ -166,9 +174,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._peek = _peek_at(transport.get_extra_info("socket").fileno())
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one, but no subclass
+        self._owner.opened(self)
+        self.heard = _listen(transport.get_extra_info("socket").fileno())
 
     def data_received(self, data: bytes | memoryview) -> None:
         """See asyncio."""
@@ -202,7 +210,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
         self._transport = None
-        self._peek = _never_quiet
+        self.heard = _closed
         call, self._call = self._call, None
         self._owner.gone(self)
         if call is not None:
@@ -210,7 +218,6 @@ class Connection(asyncio.Protocol):
                 self._owner.lost(call)
             else:
                 call.holder = None
-                call.timer.cancel()
                 message = f"Subgraph {self._owner.name!r} closed the connection within an answer."
                 call.set_exception(SubgraphError(self._owner.name, message, code=errors.SUBGRAPH_UNREACHABLE))
         del self._feed, self._parser  # they hold this
@@ -218,7 +225,6 @@ class Connection(asyncio.Protocol):
     def _deliver(self, call: Call) -> None:
         assert self._transport is not None
         self._call = call.holder = None
-        call.timer.cancel()
         name, status, content_type = self._owner.name, self._status, self._content_type
         headers, body, unpack = self._answer_headers, self._body, self._unpack
         # Where the request has not gone out wholly, the rest of it would come before the next one.
@@ -335,14 +341,13 @@ class BufferedConnection(Connection, asyncio.BufferedProtocol):
         self.data_received(self._shared[:nbytes])
 
 
-def _peek_at(descriptor: int) -> Callable[[], object]:
+def _listen(descriptor: int) -> Callable[[], object]:
     if hasattr(select, "poll"):
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        ready = poll.poll
-        return lambda: ready(0)
+        return partial(poll.poll, 0)
     return lambda: select.select([descriptor], [], [], 0)[0]
 
 
-def _never_quiet() -> bool:
+def _closed() -> bool:
     return True

@@ -33,7 +33,9 @@ class LibraryTransport:
         self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
     ) -> asyncio.Future[SubgraphResponse]:
         """See `EncodedClient.start`."""
-        return asyncio.get_running_loop().create_task(self._send(body, kind, headers, timeout))
+        return asyncio.get_running_loop().create_task(
+            self._send(body, kind, headers, min(timeout, self._options.timeout))
+        )
 
     async def _send(
         self, body: bytes, kind: OperationKind, given: Mapping[str, str], patience: float

@@ -1,9 +1,11 @@
-"""Written requests -> answers, over a bounded number of keep-alive connections to one address."""
+"""Encoded bodies -> answers, over a bounded number of keep-alive connections to one address."""
 
 import asyncio
 import logging
+import math
 import socket
 from collections import OrderedDict
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -11,8 +13,11 @@ import aiohappyeyeballs
 
 from gateway import errors
 from gateway.errors import SubgraphError
+from gateway.plan import OperationKind
 from gateway.upstream.http_connection import BufferedConnection, Call, Connection
 from gateway.upstream.http_options import HttpOptions
+from gateway.upstream.http_request import RequestWriter
+from gateway.upstream.port import SubgraphResponse
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +30,12 @@ _PATIENCE: Final = 1.0
 class Pool:
     """Connections are opened when calls wait for one, used last in first out, closed when idle for too long."""
 
-    def __init__(self, name: str, host: str, port: int, options: HttpOptions) -> None:
+    def __init__(self, name: str, url: str, options: HttpOptions) -> None:
+        """Raises `ValueError` for a URL that can't be used."""
         self.name = name
         self.options = options
-        self._host, self._port = host, port
+        self._keep_alive = options.keep_alive
+        self._writer = RequestWriter(name, url, options.headers)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connections: set[Connection] = set()
         #: The one that became idle last is last.
@@ -36,6 +43,9 @@ class Pool:
         self._waiting: OrderedDict[Call, None] = OrderedDict()
         self._connecting: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
+        #: The next look at the calls' deadlines.
+        self._timer: asyncio.TimerHandle | None = None
+        self._next_look = math.inf
         self._closed = False
         #: Set when it is closed and no socket is left.
         self._empty = asyncio.Event()
@@ -50,19 +60,29 @@ class Pool:
         """Calls without a connection."""
         return len(self._waiting)
 
-    # `timeout` is seconds for the whole call.
-    def start(self, request: bytes, again: bool, timeout: float) -> Call:
-        """Send what is written already; `again` says that it may be sent twice. Fails with `SubgraphError`."""
+    def start(
+        self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
+    ) -> asyncio.Future[SubgraphResponse]:
+        """See `EncodedClient.start`."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._move(loop)
         call = Call(loop=loop)
-        call.request, call.again, call.holder = request, again, None
+        call.holder = None
+        try:
+            call.request = self._writer.write(headers, body)
+        except SubgraphError as error:
+            call.set_exception(error)
+            return call
+        call.again = kind == "query"
+        now = loop.time()
+        call.deadline = deadline = now + min(timeout, self.options.timeout)
+        if deadline < self._next_look:
+            self._look_at(deadline)
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if loop.time() - connection.since < self.options.keep_alive and connection.quiet():
-                call.timer = loop.call_later(timeout, self._late, call)
+            if now - connection.since < self._keep_alive and not connection.heard():
                 connection.carry(call)
                 return call
             connection.drop()
@@ -73,7 +93,6 @@ class Pool:
             message = f"Too many requests wait for subgraph {self.name!r}."
             call.set_exception(SubgraphError(self.name, message, code=errors.SUBGRAPH_UNREACHABLE))
         else:
-            call.timer = loop.call_later(timeout, self._late, call)
             self._queue(call)
         return call
 
@@ -86,8 +105,26 @@ class Pool:
         """See `Holder`."""
         self._waiting.pop(call, None)
 
-    def _late(self, call: Call) -> None:
-        call.fail(self._failed("did not answer in time", errors.SUBGRAPH_TIMEOUT))
+    def _look_at(self, when: float) -> None:
+        """One timer for all calls: few ever come to their deadline, and a timer for each would cost more than the call's bookkeeping."""
+        assert self._loop is not None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next_look = when
+        self._timer = self._loop.call_at(when, self._look)
+
+    def _look(self) -> None:
+        assert self._loop is not None
+        self._timer, self._next_look = None, math.inf
+        # The clock of a loop may tick in milliseconds.
+        now, earliest = self._loop.time() + 0.001, math.inf
+        for call in [*self._waiting, *(c.call for c in self._connections if c.call is not None)]:
+            if call.deadline <= now:
+                call.fail(self._failed("did not answer in time", errors.SUBGRAPH_TIMEOUT))
+            else:
+                earliest = min(earliest, call.deadline)
+        if earliest < self._next_look:
+            self._look_at(earliest)
 
     def _failed(self, what: str, code: str) -> SubgraphError:
         return SubgraphError(self.name, f"Subgraph {self.name!r} {what}.", code=code)
@@ -114,7 +151,13 @@ class Pool:
             logger.debug("subgraph %s: %s", self.name, type(error).__name__)
             problem = self._failed("can't be reached", errors.SUBGRAPH_UNREACHABLE)
         else:
-            self.release(connection)
+            if not connection.heard():
+                self.release(connection)
+            else:
+                # Closed at once, or it speaks before it is asked.
+                connection.drop()
+                if self._waiting:
+                    self.lost(self._waiting.popitem(last=False)[0])
             return
         if self._waiting:
             next(iter(self._waiting)).fail(problem)
@@ -133,7 +176,7 @@ class Pool:
 
     async def _dial(self) -> Connection:
         loop = asyncio.get_running_loop()
-        addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        addresses = await loop.getaddrinfo(self._writer.host, self._writer.port, type=socket.SOCK_STREAM)
         opened = await aiohappyeyeballs.start_connection(
             addresses, happy_eyeballs_delay=_NEXT_ADDRESS, interleave=1, loop=loop
         )
@@ -144,8 +187,11 @@ class Pool:
         except BaseException:
             opened.close()
             raise
-        self._connections.add(connection)
         return connection
+
+    def opened(self, connection: Connection) -> None:
+        """See `Owner`."""
+        self._connections.add(connection)
 
     def release(self, connection: Connection) -> None:
         """See `Owner`: to whoever waits longest, else it is idle."""
@@ -153,7 +199,7 @@ class Pool:
         if self._closed:
             connection.drop()
         elif self._waiting:
-            if connection.quiet():
+            if not connection.heard():
                 connection.carry(self._waiting.popitem(last=False)[0])
             else:
                 connection.drop()
@@ -161,17 +207,17 @@ class Pool:
             connection.since = self._loop.time()
             self._idle.append(connection)
             if self._sweeper is None:
-                self._sweeper = self._loop.call_later(self.options.keep_alive, self._sweep)
+                self._sweeper = self._loop.call_later(self._keep_alive, self._sweep)
 
     def _sweep(self) -> None:
         """Close what has been idle for too long; comes back for the next."""
         assert self._loop is not None
         self._sweeper = None
         now, idle = self._loop.time(), self._idle
-        while idle and now - idle[0].since >= self.options.keep_alive - 0.001:
+        while idle and now - idle[0].since >= self._keep_alive - 0.001:
             idle.pop(0).drop()
         if idle:
-            self._sweeper = self._loop.call_later(self.options.keep_alive + idle[0].since - now, self._sweep)
+            self._sweeper = self._loop.call_later(self._keep_alive + idle[0].since - now, self._sweep)
 
     def gone(self, connection: Connection) -> None:
         """See `Owner`."""
@@ -184,7 +230,6 @@ class Pool:
         """See `Owner`: a query goes out once more, and not into a connection that may be as dead as the one that it had."""
         if not call.again or self._closed:
             call.holder = None
-            call.timer.cancel()
             call.set_exception(self._failed("closed the connection", errors.SUBGRAPH_UNREACHABLE))
             return
         logger.info("subgraph %s: connection lost before an answer, sending the query again", self.name)
@@ -199,16 +244,17 @@ class Pool:
     def _move(self, loop: asyncio.AbstractEventLoop) -> None:
         """Connections belong to the loop that they were opened on; what another, ended one has left is forgotten."""
         self._loop = loop
-        self._connections, self._idle, self._connecting, self._sweeper = set(), [], set(), None
-        self._waiting = OrderedDict()
+        self._connections, self._idle, self._connecting, self._waiting = set(), [], set(), OrderedDict()
+        self._sweeper, self._timer, self._next_look = None, None, math.inf
 
     async def aclose(self) -> None:
         """Close all; calls that are under way fail."""
         self._closed = True
         if self._loop is not asyncio.get_running_loop():
             return
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for timer in (self._sweeper, self._timer):
+            if timer is not None:
+                timer.cancel()
         for call in list(self._waiting):
             call.fail(self._failed("is not in use any more", errors.SUBGRAPH_UNREACHABLE))
         for task in self._connecting:
