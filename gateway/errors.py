@@ -20,6 +20,10 @@ DOWNSTREAM_SERVICE_ERROR: Final = "DOWNSTREAM_SERVICE_ERROR"
 QUERY_PLANNING_FAILED: Final = "QUERY_PLANNING_FAILED"
 INVALID_SUPERGRAPH: Final = "INVALID_SUPERGRAPH"
 EVENT_SOURCE_UNAVAILABLE: Final = "EVENT_SOURCE_UNAVAILABLE"
+#: The client reads slower than its subscription's events come, and none of them may be left out.
+SLOW_CONSUMER: Final = "SLOW_CONSUMER"
+#: The supergraph was replaced by one in which the subscription isn't valid.
+SUBSCRIPTION_SCHEMA_RELOAD: Final = "SUBSCRIPTION_SCHEMA_RELOAD"
 INTERNAL_SERVER_ERROR: Final = "INTERNAL_SERVER_ERROR"
 
 

@@ -11,13 +11,15 @@ from gateway.engine.labels import LabelResolver, decide_labels
 from gateway.engine.planning import CacheStatistics, Generation, Prepared, Preparer
 from gateway.engine.request import EngineLimits, GraphQLRequest, RequestContext
 from gateway.engine.sources import SubgraphSource, compose_sources
+from gateway.engine.subscriptions import Subscriptions
 from gateway.errors import ErrorEntry, RequestError, SupergraphError
-from gateway.executor import ExecutionResult, Payload, Runtime, deliver, execute, subscribe
+from gateway.executor import ExecutionResult, Payload, Runtime, deliver, execute
 from gateway.operation import coerce_variables
 from gateway.supergraph import Supergraph
 from gateway.upstream import HttpClient
 from gateway.upstream.events import EventSource
 from gateway.upstream.port import SubgraphClient
+from gateway.upstream.router import EventRouter, RouterOptions
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +43,11 @@ class Gateway:
         self._label_resolver = labels
         self._limits = limits or EngineLimits()
         self._current = Generation(supergraph, clients)
-        self._event_source = event_source
+        patience = RouterOptions(patience=self._limits.event_source_patience)
+        self._event_router = EventRouter(event_source, patience) if event_source is not None else None
+        self._event_slots = asyncio.Semaphore(self._limits.event_concurrency)
         self._preparer = Preparer(self._limits)
+        self._subscriptions = Subscriptions(self._preparer.prepare, self._runtime)
         self._closing: set[asyncio.Task[None]] = set()
         self._wraps: list[Callable[[str, SubgraphClient], SubgraphClient]] = []
         self._on_replaced: list[Callable[[], None]] = []
@@ -178,33 +183,17 @@ class Gateway:
         """`subscribe` for an operation that is prepared already."""
         if prepared.operation.kind != "subscription":
             raise _request_error("Only a subscription can be subscribed to.")
-        coerced = coerce_variables(prepared.operation, variables)
-        return self._results(prepared, coerced, context)
-
-    async def _results(
-        self, prepared: Prepared, variables: dict[str, Any], context: RequestContext | None
-    ) -> AsyncIterator[ExecutionResult]:
-        generation = prepared.generation
-        generation.running += 1
-        results = subscribe(prepared.plan, prepared.operation, variables, self._runtime(generation, context))
-        try:
-            async for result in results:
-                yield result
-                if context is not None:
-                    # A subscription may live for days: nobody reads the headers of past events.
-                    context.response_headers.clear()
-        finally:
-            close = getattr(results, "aclose", None)
-            if close is not None:
-                await close()
-            generation.running -= 1
+        coerce_variables(prepared.operation, variables)
+        return self._subscriptions.results(prepared, variables, context)
 
     def _runtime(self, generation: Generation, context: RequestContext | None) -> Runtime:
         context = context or RequestContext()
         return Runtime(
             clients=generation.callers,
             headers=context.subgraph_headers,
-            event_source=self._event_source,
+            event_router=self._event_router,
+            event_slots=self._event_slots,
+            last_event_id=context.last_event_id,
             subject=context.subject,
             timeout=self._limits.operation_timeout,
             subgraph_timeout=self._limits.subgraph_timeout,
@@ -213,13 +202,17 @@ class Gateway:
         )
 
     async def replace(self, supergraph: Supergraph, clients: Mapping[str, SubgraphClient] | None = None) -> None:
-        """Serve another supergraph from now on. Running operations and subscriptions end on the one they began on.
+        """Serve another supergraph from now on. Running operations end on the one they began on.
+
+        Subscriptions that an event source feeds go on with the new one; those of a subgraph keep their connection to it. What isn't valid any more
+        ends with `SUBSCRIPTION_SCHEMA_RELOAD`.
 
         Without `clients` the present ones go on; clients that the new ones leave out are closed when nothing uses them any more.
         """
         old = self._current
         new = await asyncio.to_thread(Generation, supergraph, old.clients if clients is None else clients)
         self._current = self._wrapped(new)
+        self._subscriptions.move_to(new)
         kept = {id(client) for client in new.clients.values()}
         left = [client for client in old.clients.values() if id(client) not in kept]
         if left or self._on_replaced:
@@ -229,6 +222,7 @@ class Gateway:
 
     async def aclose(self) -> None:
         """Close clients and threads. Call it when no request runs any more."""
+        await self._subscriptions.aclose()
         for task in self._closing:
             task.cancel()
         if self._closing:

@@ -9,9 +9,11 @@ from typing import Final, TypeAlias
 
 from gateway import errors
 from gateway.engine.request import EngineLimits
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, PlanningError, RequestError
+from gateway.executor.live import FeedPlan
 from gateway.operation import Limits, Operation, prepare
-from gateway.plan import Defer, Plan
+from gateway.operation.limits import UNLIMITED
+from gateway.plan import Defer, EventTrigger, Plan, Subscription
 from gateway.planner import build_plan
 from gateway.query_graph import open_labels
 from gateway.supergraph import Supergraph
@@ -42,6 +44,9 @@ class Prepared:
     generation: "Generation" = field(repr=False)
     #: For an answer in parts, where the client defers something.
     deferred: Plan | None = None
+    #: The query of a subscription that a feed answers.
+    feed: FeedPlan | None = None
+    key: Key = ("", None, frozenset())
 
 
 class Generation:
@@ -68,9 +73,24 @@ class Generation:
         """Parse, validate, plan. Runs in a thread."""
         operation = prepare(self.schema, query, operation_name, limits)
         plan = build_plan(self.supergraph, operation, labels=labels)
+        if isinstance(plan.node, Subscription):
+            key = (query, operation_name, labels)
+            return Prepared(operation, plan, self, feed=self._feed(plan.node, labels), key=key)
         if not isinstance(plan.node, Defer):
             return Prepared(operation, plan, self)
         return Prepared(operation, build_plan(self.supergraph, operation, labels=labels, defer=False), self, plan)
+
+    def _feed(self, node: Subscription, labels: frozenset[str]) -> FeedPlan | None:
+        if not isinstance(node.primary, EventTrigger) or node.primary.feed is None:
+            return None
+        try:
+            # The client's own document was checked; the levels that lead to its selection are the supergraph's.
+            operation = prepare(self.schema, node.primary.feed.document, None, UNLIMITED)
+        except RequestError as error:
+            raise PlanningError(
+                f"the feed of {node.primary.response_key} is no query of this API: {error.message}"
+            ) from None
+        return FeedPlan(build_plan(self.supergraph, operation, labels=labels), operation)
 
     def keep(self, key: Key, prepared: Prepared, limits: EngineLimits) -> None:
         """Put it in the cache; what was used longest ago makes room."""

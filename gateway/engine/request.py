@@ -1,6 +1,6 @@
 """What a client asks, on whose behalf, and within which limits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,12 +30,17 @@ class RequestContext:
     `rollout_key` decides percentages of progressive overrides, the same for the same key; without it `subject` does, else chance.
 
     `response_headers` fills with every subgraph's response headers as (subgraph, lower-case name, value).
+
+    `share` is equal for those whom every subgraph would answer alike (identity, forwarded headers): their equal subscriptions are resolved once.
+    `last_event_id` is after which event a subscription resumes, where the transport says so.
     """
 
     subgraph_headers: Callable[[str], Mapping[str, str]] = _no_headers
     subject: str | None = None
     response_headers: list[tuple[str, str, str]] = field(default_factory=list)
     rollout_key: str | None = None
+    share: Hashable | None = None
+    last_event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,10 @@ class EngineLimits:
     #: A query or mutation as a whole, one event of a subscription, and one request to a subgraph.
     operation_timeout: float = 30.0
     subgraph_timeout: float = 15.0
+    #: A lost event source is followed again for so long before its subscriptions end.
+    event_source_patience: float = 60.0
+    #: Events that are resolved at the same time, of all subscriptions together.
+    event_concurrency: int = 64
     #: Entries of `errors` in one response; more are counted.
     max_errors: int = 50
     #: What one document may ask (depth, aliases, tokens, …).

@@ -1,23 +1,23 @@
 """An event source's events -> results: the present state first, then each newer one; the newest alone when the consumer is slow."""
 
-import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
-from gateway.errors import ErrorEntry, EventSourceError
-from gateway.executor.conditions import arguments, conditions, matches
-from gateway.executor.delivery import Pending, Versions
+from gateway.errors import ErrorEntry
+from gateway.executor.delivery import EntityKey, Moved, Versions, WrongCursor
 from gateway.executor.execute import finish
 from gateway.executor.interpreter import run
-from gateway.executor.result import ExecutionResult
-from gateway.executor.runtime import Runtime
+from gateway.executor.listening import Listening, Refused, wrong_cursor
+from gateway.executor.live import Live, Stage
+from gateway.executor.result import ExecutionResult, SharedResult
 from gateway.executor.state import Execution
 from gateway.executor.view import ObjectView
-from gateway.operation import Operation
-from gateway.plan import EventTrigger, PlanNode
-from gateway.upstream.events import EventSource, SourceEvent
+from gateway.plan import EventTrigger
+from gateway.upstream.codec import encode
 
 logger = logging.getLogger(__name__)
 
@@ -26,47 +26,90 @@ NOT_FOUND: Final = "NOT_FOUND"
 _EVENT: Final = -1
 
 
-async def entity_results(
-    trigger: EventTrigger,
-    rest: PlanNode | None,
-    operation: Operation,
-    variables: Mapping[str, Any],
-    runtime: Runtime,
-) -> AsyncGenerator[ExecutionResult, None]:
-    """Raises `EventSourceError` when the source is lost."""
-    source = runtime.event_source
-    if source is None:
-        raise EventSourceError("This gateway has no event source.")
-    given = arguments(trigger, variables)
-    wanted = conditions(trigger, given, runtime.subject)
-    if isinstance(wanted, ErrorEntry):
-        yield ExecutionResult(None, (wanted,))
-        return
-    about_one = trigger.snapshot or any(attribute in trigger.key_fields for attribute in wanted)
-    versions = Versions()
-    async with _following(source, trigger, wanted, runtime.max_pending_events) as pending:
-        if trigger.snapshot:
-            pending.put_first({name: given.get(name) for name in trigger.key_fields})
-        async for key in pending:
-            execution = Execution(operation, variables, runtime)
-            entity_data = {"__typename": trigger.type_name}
-            entity_data |= {source: key[name] for name, sources in trigger.key_sources for source in sources}
-            execution.root.add(_EVENT, {trigger.response_key: entity_data})
-            await run(rest, execution)
-            entity = execution.root.child(trigger.response_key)
-            if _is_unknown(entity, trigger):
+@dataclass(slots=True)
+class Resolved:
+    """An entity as it was when it was asked for. `failed`: nobody knows its state."""
+
+    execution: Execution
+    version: Any
+    is_last: bool
+    is_unknown: bool
+    failed: bool
+    #: After it a client can resume; None where it can't.
+    event_id: str | None
+    _result: SharedResult | None = None
+
+    def result(self) -> ExecutionResult:
+        """Made once, for whoever delivers it."""
+        if self._result is None:
+            self._result = SharedResult.of(finish(self.execution), self.event_id)
+        return self._result
+
+
+async def entity_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
+    """Raises `EventSourceError` when the source is lost for good, `GatewayError` when the supergraph that came since has no such subscription."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            listening = await stack.enter_async_context(Listening(live))
+        except Refused as refused:
+            yield ExecutionResult(None, (refused.entry,))
+            return
+        runtime = live.stage.runtime
+        about_one = listening.about_one
+        after = listening.cursor() if about_one else None
+        versions, failures = Versions(after), 0
+        while (news := await listening.next()) is not None:
+            if isinstance(news, Moved):
+                continue
+            key, since = news
+            stage = live.stage
+            trigger = listening.trigger
+            work = partial(resolve, stage, trigger, key, about_one)
+            resolved: Resolved = await runtime.flights.ask(encode(key), since, work)
+            if resolved.is_unknown:
                 if about_one:
-                    yield _not_found(trigger, operation, variables, runtime)
+                    yield not_found(stage, trigger, f"There is no such {trigger.type_name}.")
                     return
                 logger.debug("subscription %s: its subgraph doesn't know the entity of an event", trigger.response_key)
                 continue
-            version = entity.value(trigger.version_key) if trigger.version_key else None
-            if not versions.rises(key, version):
+            if resolved.failed:
+                # Told once, then asked again until it is known: the change that was missed may have been the last one.
+                failures += 1
+                listening.again(key, failures)
+                if failures == 1:
+                    yield resolved.result()
                 continue
-            result = finish(execution)
-            yield result
-            if trigger.until_key and entity.value(trigger.until_key) is True:
+            failures = 0
+            try:
+                rises = versions.rises(key, resolved.version)
+            except WrongCursor:
+                yield ExecutionResult(None, (wrong_cursor(trigger),))
                 return
+            if rises:
+                yield resolved.result()
+            if resolved.is_last:
+                return
+
+
+async def resolve(stage: Stage, trigger: EventTrigger, key: EntityKey, about_one: bool) -> Resolved:
+    """Ask the subgraphs for the entity, under the subscriber's own identity."""
+    async with stage.runtime.event_slots:
+        execution = Execution(stage.operation, stage.variables, stage.runtime)
+        entity_data = {"__typename": trigger.type_name}
+        entity_data |= {source: key[name] for name, sources in trigger.key_sources for source in sources}
+        execution.root.add(_EVENT, {trigger.response_key: entity_data})
+        await run(stage.node.rest, execution)
+    entity: ObjectView = execution.root.child(trigger.response_key)
+    version = entity.value(trigger.version_key) if trigger.version_key else None
+    is_unknown = _is_unknown(entity, trigger)
+    failed = not is_unknown and any(gap.failure is not None for gap in entity.gaps)
+    if trigger.version_key is not None:
+        failed = failed and not isinstance(version, int | float | str)
+    else:
+        failed = failed and len(entity.layers) == 1
+    is_last = trigger.until_key is not None and entity.value(trigger.until_key) is True
+    has_id = about_one and isinstance(version, int | float | str) and not isinstance(version, bool)
+    return Resolved(execution, version, is_last, is_unknown, failed, str(version) if has_id else None)
 
 
 def _is_unknown(entity: ObjectView, trigger: EventTrigger) -> bool:
@@ -80,51 +123,9 @@ def _is_unknown(entity: ObjectView, trigger: EventTrigger) -> bool:
     return bool(nulls) and len(nulls) == len(entity.gaps) and len(entity.layers) == 1
 
 
-def _not_found(
-    trigger: EventTrigger, operation: Operation, variables: Mapping[str, Any], runtime: Runtime
-) -> ExecutionResult:
-    execution = Execution(operation, variables, runtime)
+def not_found(stage: Stage, trigger: EventTrigger, message: str) -> ExecutionResult:
+    """What is followed doesn't exist, or the caller may not see it (any more)."""
+    execution = Execution(stage.operation, stage.variables, stage.runtime)
     execution.root.add(_EVENT, {trigger.response_key: None})
-    message = f"There is no such {trigger.type_name}."
     execution.errors.add(_EVENT, ErrorEntry(message, NOT_FOUND, (trigger.response_key,)))
     return finish(execution)
-
-
-@contextlib.asynccontextmanager
-async def _following(
-    source: EventSource, trigger: EventTrigger, wanted: Mapping[str, str], limit: int
-) -> AsyncIterator[Pending]:
-    """Enter once the source follows the topics, so that no change after that is missed."""
-    pending = Pending(limit)
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            events = await stack.enter_async_context(source.follow(trigger.topics))
-        except EventSourceError:
-            raise
-        except Exception as error:
-            logger.exception("subscription %s: the event source can't be followed", trigger.response_key)
-            raise EventSourceError("The event source failed.") from error
-        reader = asyncio.create_task(_read(events, trigger, wanted, pending))
-        try:
-            yield pending
-        finally:
-            reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reader
-
-
-async def _read(
-    events: AsyncIterator[SourceEvent], trigger: EventTrigger, wanted: Mapping[str, str], pending: Pending
-) -> None:
-    try:
-        async for event in events:
-            if matches(event, wanted) and all(name in event.key for name in trigger.key_fields):
-                pending.put({name: event.key[name] for name in trigger.key_fields})
-    except EventSourceError as error:
-        logger.warning("subscription %s: %s", trigger.response_key, error.message)
-        pending.close(error)
-    except Exception:
-        logger.exception("subscription %s: the event source failed", trigger.response_key)
-        pending.close(EventSourceError("The event source failed."))
-    else:
-        pending.close(None)

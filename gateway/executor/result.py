@@ -15,15 +15,37 @@ class ExecutionResult:
     data: Mapping[str, Any] | None
     errors: Sequence[ErrorEntry] = ()
     extensions: Mapping[str, Any] = field(default_factory=dict)
+    #: Of a subscription's event, where its client can resume after it; `extensions.eventId` for clients.
+    event_id: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The response as the GraphQL specification has it; leaf values may be `Decimal`s or integers of any size."""
         response: dict[str, Any] = {"data": self.data}
         if self.errors:
             response["errors"] = [error.to_json() for error in self.errors]
-        if self.extensions:
+        if self.extensions or self.event_id is not None:
             response["extensions"] = dict(self.extensions)
+            if self.event_id is not None:
+                response["extensions"]["eventId"] = self.event_id
         return response
 
     def to_bytes(self) -> bytes:
         return encode(self.to_json())
+
+
+class SharedResult(ExecutionResult):
+    """A result that several clients get: written once."""
+
+    __slots__ = ("_bytes",)
+
+    @classmethod
+    def of(cls, result: ExecutionResult, event_id: str | None) -> "SharedResult":
+        """The same, with the id by which a client resumes after it."""
+        return cls(result.data, result.errors, result.extensions, event_id)
+
+    def to_bytes(self) -> bytes:
+        written: bytes | None = getattr(self, "_bytes", None)
+        if written is None:
+            written = ExecutionResult.to_bytes(self)
+            object.__setattr__(self, "_bytes", written)
+        return written

@@ -1,10 +1,13 @@
 """What one request brings along for its execution: clients, headers, event source, caller, time and error limits."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from gateway.upstream.events import EventSource
+from gateway.executor.flights import Flights
 from gateway.upstream.port import SubgraphClient
+from gateway.upstream.router import EventRouter
 
 
 def _no_headers(subgraph: str) -> Mapping[str, str]:
@@ -19,7 +22,7 @@ class Runtime:
     clients: Mapping[str, SubgraphClient]
     #: Headers for a request to this subgraph: the caller's assertion, what is forwarded.
     headers: Callable[[str], Mapping[str, str]] = _no_headers
-    event_source: EventSource | None = None
+    event_router: EventRouter | None = None
     #: Who calls, as `@subject` in `where` conditions of event sources; None for nobody.
     subject: str | None = None
     #: Seconds for the whole operation (for a subscription: for each event).
@@ -31,6 +34,12 @@ class Runtime:
     max_errors: int = 100
     #: Distinct entities of an event source that may wait for a slow consumer.
     max_pending_events: int = 1000
+    #: Shared by equal subscriptions of equal identity.
+    flights: Flights[Any] = field(default_factory=Flights)
+    #: How many events of all subscriptions may be resolved at the same time.
+    event_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
+    #: After which event a client resumes, where its transport says so.
+    last_event_id: str | None = None
     #: Where given, gets (subgraph, lower-case name, value) of every answer, repeated names kept, in order of arrival.
     response_headers: list[tuple[str, str, str]] | None = None
 

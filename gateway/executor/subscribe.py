@@ -6,68 +6,81 @@ from contextlib import aclosing
 from typing import Any
 
 from gateway import errors
-from gateway.errors import ErrorEntry, EventSourceError, SubgraphError
+from gateway.errors import ErrorEntry, GatewayError, SubgraphError
 from gateway.executor.eventsource import entity_results
 from gateway.executor.execute import finish
+from gateway.executor.feed import feed_results
 from gateway.executor.fetching import join_objects
 from gateway.executor.interpreter import run
+from gateway.executor.live import FeedPlan, Live, Stage
 from gateway.executor.request import failure_of
 from gateway.executor.result import ExecutionResult
 from gateway.executor.runtime import Runtime
 from gateway.executor.state import Execution
 from gateway.operation import Operation
-from gateway.plan import EventTrigger, Fetch, Plan, PlanNode, Subscription
+from gateway.plan import Fetch, Plan, PlanNode, Subscription
 from gateway.upstream.port import SubgraphRequest, SubgraphResponse
 
 logger = logging.getLogger(__name__)
 
 
 async def subscribe(
-    plan: Plan, operation: Operation, variables: Mapping[str, Any], runtime: Runtime
+    plan: Plan, operation: Operation, variables: Mapping[str, Any], runtime: Runtime, *, feed: FeedPlan | None = None
 ) -> AsyncIterator[ExecutionResult]:
-    """Results until the subscription completes; what breaks it is its last result. Closing the iterator ends everything upstream."""
+    """Results until the subscription completes; what breaks it is its last result. Closing the iterator ends everything upstream.
+
+    `feed` is for a plan whose trigger has one.
+    """
     if not isinstance(plan.node, Subscription):
         yield ExecutionResult(None, (ErrorEntry("This operation is no subscription.", errors.BAD_REQUEST),))
         return
-    primary = plan.node.primary
-    if isinstance(primary, EventTrigger):
-        results = entity_results(primary, plan.node.rest, operation, variables, runtime)
+    async with aclosing(follow(Live(Stage(plan.node, operation, variables, runtime, feed)))) as results:
+        async for result in results:
+            yield result
+
+
+async def follow(live: Live) -> AsyncGenerator[ExecutionResult, None]:
+    """`subscribe` for a subscription that may go on with another plan while it runs."""
+    primary = live.stage.node.primary
+    if isinstance(primary, Fetch):
+        results = _subgraph_results(primary, live)
     else:
-        results = _subgraph_results(primary, plan.node.rest, operation, variables, runtime)
+        results = entity_results(live) if primary.feed is None else feed_results(live)
     try:
         async with aclosing(results):
             async for result in results:
                 yield result
     except SubgraphError as error:
         yield ExecutionResult(None, (failure_of(error).at(None),))
-    except EventSourceError as error:
+    except GatewayError as error:
         yield ExecutionResult(None, (ErrorEntry(error.message, error.code),))
     except Exception:
         logger.exception("a subscription failed")
         yield ExecutionResult(None, (ErrorEntry("The subscription failed.", errors.INTERNAL_SERVER_ERROR),))
 
 
-async def _subgraph_results(
-    primary: Fetch,
-    rest: PlanNode | None,
-    operation: Operation,
-    variables: Mapping[str, Any],
-    runtime: Runtime,
-) -> AsyncGenerator[ExecutionResult, None]:
-    client = runtime.clients.get(primary.subgraph)
+async def _subgraph_results(primary: Fetch, live: Live) -> AsyncGenerator[ExecutionResult, None]:
+    """Stays with the plan and the subgraph that it began with: another connection might miss events."""
+    stage = live.stage
+    client = stage.runtime.clients.get(primary.subgraph)
     if client is None:
         raise SubgraphError(primary.subgraph, f"Subgraph {primary.subgraph!r} is not configured.")
     request = SubgraphRequest(
         operation=primary.operation,
-        variables={name: variables[name] for name in primary.variables if name in variables},
+        variables={name: stage.variables[name] for name in primary.variables if name in stage.variables},
         operation_name=primary.operation_name,
         kind="subscription",
-        headers=runtime.headers(primary.subgraph),
+        headers=stage.runtime.headers(primary.subgraph),
     )
     answers = client.subscribe(request)
     try:
-        async for answer in answers:
-            yield await _resolve(primary, answer, rest, Execution(operation, variables, runtime))
+        while True:
+            try:
+                answer = await live.interruptible(answers.__anext__)
+            except StopAsyncIteration:
+                return
+            execution = Execution(stage.operation, stage.variables, stage.runtime)
+            yield await _resolve(primary, answer, stage.node.rest, execution)
     finally:
         # The port promises an iterator; those that are generators end their subscription here.
         close = getattr(answers, "aclose", None)

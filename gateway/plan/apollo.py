@@ -78,6 +78,7 @@ def _event(event: EventTrigger) -> dict[str, Any]:
         "where": list(event.where),
         "arguments": dict(event.arguments),
         "snapshot": event.snapshot,
+        **({"feed": event.feed.document} if event.feed is not None else {}),
     }
 
 

@@ -185,13 +185,28 @@ class Defer:
 
 
 @dataclass(frozen=True, slots=True)
+class EventFeed:
+    """A query that lists what is new; events of its subscription only say that it is time to ask.
+
+    `document` has a Relay connection at the response keys `path`: `edges { cursor node { … } } pageInfo { endCursor hasNextPage }`, a node being
+    what the subscription's field gives. Its variable `cursor` takes the cursor after which to begin, or null. At `until`, if it isn't empty, stands a Boolean.
+    """
+
+    document: str
+    path: tuple[str, ...]
+    cursor: str
+    until: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class EventTrigger:
     """The root of a subscription that an event source feeds (`@eventSource`, see docs/architecture/contracts.md).
 
     Each event gives `{response_key: {"__typename": type_name, **key}}`; `rest` of the subscription plans everything else as entity fetches.
     The key's values stand under the response keys that `key_sources` names (key field, response keys); a key field that nobody reads isn't in it.
     `arguments` are `(name, GraphQL value text)`, such as `("id", "$id")`. `version_key` and `until_key` are response keys in the entity's data
-    that the planner selects for the executor alone; projection leaves them out.
+    that the planner selects for the executor alone; projection leaves them out. `defaults` are those of arguments that aren't given.
+    With a `feed` the results are its nodes, and neither keys nor `rest` matter.
     """
 
     response_key: str
@@ -204,6 +219,8 @@ class EventTrigger:
     version_key: str | None = None
     until_key: str | None = None
     key_sources: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    defaults: tuple[tuple[str, str], ...] = ()
+    feed: EventFeed | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,10 @@ def _part(part: DeferredPart) -> Iterator[str]:
 def _event(event: EventTrigger) -> Iterator[str]:
     where = f", where: [{', '.join(event.where)}]" if event.where else ""
     yield f"Event(topics: [{', '.join(event.topics)}]{where}) {{"
+    if event.feed is not None:
+        yield from _indent(event.feed.document.splitlines())
+        yield "}"
+        return
     sources = dict(event.key_sources)
     keys = (key if key == name else f"{key}: {name}" for name in event.key_fields for key in sources.get(name, (name,)))
     yield f"  {event.response_key}: {event.type_name} {{ {' '.join(keys)} }}"

@@ -47,7 +47,7 @@ def build_plan(
     emitter = Emitter(graph, operation)
     node: PlanNode | Subscription | None
     if operation.kind == "subscription":
-        node = _subscription(supergraph, graph, walker, emitter, root, fields)
+        node = _subscription(supergraph, graph, walker, emitter, operation, root, fields)
     elif operation.kind == "mutation":
         node = _mutation(graph, walker, emitter, root, fields)
     else:
@@ -107,6 +107,7 @@ def _subscription(
     graph: QueryGraph,
     walker: Walker,
     emitter: Emitter,
+    operation: Operation,
     root: str,
     fields: tuple[Field, ...],
 ) -> Subscription | None:
@@ -114,8 +115,10 @@ def _subscription(
     if not fields:
         return None
     field = fields[0]
-    event = event_start(supergraph, graph, walker, field)
-    if event is not None:
+    event = event_start(supergraph, graph, walker, operation, field)
+    if event is not None and event.start is None:
+        return Subscription(event.trigger)
+    if event is not None and event.start is not None:
         parts = search(graph, walker, event.start, event.fields)
         trigger = replace(event.trigger, key_sources=key_sources(parts))
         return Subscription(trigger, emitter.node(parts, "query"))

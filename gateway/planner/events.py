@@ -7,7 +7,9 @@ from typing import Any
 from graphql import ConstDirectiveNode, FieldNode, print_ast, value_from_ast_untyped
 
 from gateway.errors import PlanningError
+from gateway.operation import Operation
 from gateway.plan import EventTrigger
+from gateway.planner.feeds import event_feed
 from gateway.planner.fetch_graph import Arrival, Part, Position, Selection
 from gateway.planner.representations import Names
 from gateway.planner.tree import Field
@@ -24,10 +26,13 @@ class EventStart:
 
     trigger: EventTrigger
     fields: tuple[Field, ...]
-    start: Callable[[], tuple[Position, list[Part]]]
+    #: None where a feed gives the results.
+    start: Callable[[], tuple[Position, list[Part]]] | None
 
 
-def event_start(supergraph: Supergraph, graph: QueryGraph, walker: Walker, field: Field) -> EventStart | None:
+def event_start(
+    supergraph: Supergraph, graph: QueryGraph, walker: Walker, operation: Operation, field: Field
+) -> EventStart | None:
     """None where the field's events come from a subgraph."""
     assert graph.roots["subscription"] is not None
     node = supergraph.types[graph.roots["subscription"]].fields[field.name]
@@ -36,7 +41,22 @@ def event_start(supergraph: Supergraph, graph: QueryGraph, walker: Walker, field
         return None
     values = {a.name.value: value_from_ast_untyped(a.value) for a in directive.arguments or ()}
     type_name = field.type_name
-    if type_name is None or supergraph.types[type_name].kind != "OBJECT" or field.list_depth:
+    if type_name is None or field.list_depth:
+        raise PlanningError(f"@eventSource of {field.name} needs a field that gives one object")
+    base = EventTrigger(
+        response_key=field.key,
+        type_name=type_name,
+        key_fields=(),
+        topics=_strings(values.get("topics")),
+        where=_strings(values.get("where")),
+        arguments=tuple((a.name.value, print_ast(a.value)) for a in field.arguments),
+        defaults=tuple((a.name.value, print_ast(a.default_value)) for a in node.arguments if a.default_value),
+    )
+    if values.get("feed") is not None:
+        defaults = {a.name.value: a.default_value for a in node.arguments if a.default_value}
+        feed = event_feed(operation, field.name, str(values["feed"]), values.get("until"), defaults)
+        return EventStart(replace(base, feed=feed), (), None)
+    if supergraph.types[type_name].kind != "OBJECT":
         raise PlanningError(f"@eventSource of {field.name} needs a field that gives one object")
     keys = _first_key(graph, type_name)
     version, until = values.get("version"), values.get("until")
@@ -50,13 +70,9 @@ def event_start(supergraph: Supergraph, graph: QueryGraph, walker: Walker, field
             raise PlanningError(f"@eventSource of {field.name} names {type_name}.{name}, which doesn't exist")
         wanted[name] = names.key((field.key,), name, "")
         hidden.append(_hidden(name, wanted[name], type_name))
-    trigger = EventTrigger(
-        response_key=field.key,
-        type_name=type_name,
+    trigger = replace(
+        base,
         key_fields=keys,
-        topics=_strings(values.get("topics")),
-        where=_strings(values.get("where")),
-        arguments=tuple((a.name.value, print_ast(a.value)) for a in field.arguments),
         snapshot=bool(values.get("snapshot", False)),
         version_key=wanted.get(version) if version else None,
         until_key=wanted.get(until) if until else None,

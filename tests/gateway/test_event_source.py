@@ -12,6 +12,7 @@ from gateway.executor import Runtime, subscribe
 from gateway.operation import coerce_variables, prepare
 from gateway.planner import build_plan
 from gateway.upstream import SourceEvent, SubgraphRequest
+from gateway.upstream.router import EventRouter
 from tests.gateway.executor.scripted import Scripted
 
 FEDERATION = '@link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@composeDirective"])'
@@ -91,7 +92,8 @@ async def test_snapshot_events_and_end(selection: str, expected: list[Any]) -> N
     def costs(request: SubgraphRequest) -> dict[str, Any]:
         return {"data": {"_entities": [aliases(request, {"cost": 1.5})]}}
 
-    runtime = Runtime({"jobs": Scripted([job]), "costs": Scripted([costs])}, event_source=Bus("8", "7", "7", "7"))
+    runtime = Runtime({"jobs": Scripted([job]), "costs": Scripted([costs])}, event_router=EventRouter(Bus("8", "7", "7", "7")))
     results = subscribe(plan, operation, coerce_variables(operation, {"id": "7"}), runtime)
     found = [result.to_json() async for result in results]
-    assert found == [{"data": {"j": data}} for data in expected]
+    ids = [{"eventId": str(number)} for number in (1, 2)]
+    assert found == [{"data": {"j": data}, "extensions": id} for data, id in zip(expected, ids, strict=True)]

@@ -12,8 +12,10 @@ from graphql import build_schema
 from gateway import errors
 from gateway.errors import EventSourceError, SubgraphError
 from gateway.executor import ExecutionResult, Runtime, subscribe
+from gateway.executor.flights import Flights
 from gateway.plan import Entities, EventTrigger, Fetch, KeyField, Plan, Representation, Subscription
 from gateway.upstream import SourceEvent, SubgraphRequest
+from gateway.upstream.router import EventRouter, RouterOptions
 from tests.gateway.executor.scripted import Scripted, errors_of
 from tests.support.operations import operation_of
 
@@ -55,6 +57,7 @@ class Source:
     log: list[str] = field(default_factory=list)
     topics: list[Sequence[str]] = field(default_factory=list)
     open: int = 0
+    refusal: Exception | None = None
 
     def __post_init__(self) -> None:
         self.queue: asyncio.Queue[SourceEvent | Exception | None] = asyncio.Queue()
@@ -66,6 +69,8 @@ class Source:
     async def follow(self, topics: Sequence[str]) -> AsyncIterator[AsyncIterator[SourceEvent]]:
         self.log.append("follow")
         self.topics.append(topics)
+        if self.refusal is not None:
+            raise self.refusal
         self.open += 1
         try:
             yield self._events()
@@ -92,6 +97,11 @@ class Jobs:
         return {"data": {"_entities": [self.jobs.get(id) for id in ids]}}
 
 
+def router_of(source: Source | None) -> EventRouter | None:
+    """Loses patience soon."""
+    return None if source is None else EventRouter(source, RouterOptions(patience=0.3, first_backoff=0.01))
+
+
 def job(version: int | str, *, done: bool = False) -> dict[str, Any]:
     return {"status": f"s{version}", "v": version, "d": done}
 
@@ -114,7 +124,7 @@ def results(
         plan,
         operation_of(build_schema(SDL), query),
         {"id": "1"} if variables is None else variables,
-        Runtime({"jobs": client}, event_source=source, **runtime),
+        Runtime({"jobs": client}, event_router=router_of(source), **runtime),
     )
 
 
@@ -136,7 +146,7 @@ async def test_follows_before_it_takes_the_snapshot() -> None:
     stream = results(source, jobs)
     assert await take(stream) == {"jobUpdated": {"status": "s1"}}
     assert source.log == ["follow", "fetch"]
-    assert source.topics == [("job.*",)]
+    assert source.topics == [["job.*"]]
     await stream.aclose()  # type: ignore[attr-defined]
     assert source.open == 0
 
@@ -212,8 +222,8 @@ async def test_a_client_may_give_the_keys_name_to_another_field() -> None:
     node = Subscription(named, Fetch(2, "jobs", operation, entities=(Entities((("jobUpdated",),), (key,)),)))
     query = operation_of(build_schema(SDL), "subscription($id: ID!) { jobUpdated(id: $id) { id: status } }")
     jobs = Scripted([{"data": {"_entities": [{"id": "fine", "v": 1, "d": True}]}}])
-    stream = subscribe(Plan("subscription", node), query, {"id": "1"}, Runtime({"jobs": jobs}, event_source=Source()))
-    assert [r.to_json() async for r in stream] == [{"data": {"jobUpdated": {"id": "fine"}}}]
+    stream = subscribe(Plan("subscription", node), query, {"id": "1"}, Runtime({"jobs": jobs}, event_router=router_of(Source())))
+    assert [r.data async for r in stream] == [{"jobUpdated": {"id": "fine"}}]
     assert jobs.requests[0].variables["representations"] == [{"__typename": "Job", "id": "1"}]
 
 
@@ -254,7 +264,7 @@ async def test_too_many_entities_for_a_slow_consumer_end_it() -> None:
         source.event(str(number), owner="me")
     await asyncio.sleep(0.02)
     last = [result async for result in stream]
-    assert [e.code for e in last[-1].errors] == [errors.EVENT_SOURCE_UNAVAILABLE]
+    assert [e.code for e in last[-1].errors] == [errors.SLOW_CONSUMER]
     assert source.open == 0
 
 
@@ -303,17 +313,144 @@ async def test_a_failing_subgraph_is_an_error_and_the_stream_goes_on() -> None:
     assert await take(stream) == {"jobUpdated": {"status": "s1"}}
 
 
-@pytest.mark.parametrize("loss", [EventSourceError("The bus is gone."), ValueError("secret")])
-async def test_a_lost_source_is_an_error_and_the_end(loss: Exception) -> None:
+async def test_what_a_failing_subgraph_did_not_say_is_asked_again() -> None:
+    """Its error is told once; the event that it cost may have been the last one."""
+    down = SubgraphError("jobs", "down")
+    source, state = Source(), Jobs(**{"1": job(1)})
+    stream = results(source, Scripted([state, down, down, Jobs(**{"1": job(2, done=True)})]))
+    await take(stream)
+    source.event("1")
+    assert [bool(result.errors) async for result in stream] == [True, False]
+
+
+# -- resume
+
+
+@pytest.mark.parametrize("version", [5, "5", 5.0])
+async def test_resuming_skips_what_was_seen(version: Any) -> None:
+    source, jobs = Source(), Jobs(**{"1": job(version)})
+    stream = results(source, jobs, last_event_id="5")
+    first = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0.05)
+    assert not first.done()
+    jobs.jobs["1"] = job(type(version)(6))
+    source.event("1")
+    result = await asyncio.wait_for(first, 2)
+    assert (result.event_id, result.to_json()["extensions"]) == (str(type(version)(6)), {"eventId": result.event_id})
+
+
+async def test_resuming_after_an_older_state_gets_the_present_one() -> None:
+    stream = results(Source(), Jobs(**{"1": job(9)}), last_event_id="5")
+    assert await take(stream) == {"jobUpdated": {"status": "s9"}}
+
+
+async def test_resuming_after_the_end_is_the_end() -> None:
+    stream = results(Source(), Jobs(**{"1": job(9, done=True)}), last_event_id="9")
+    assert [r async for r in stream] == []
+
+
+async def test_the_argument_after_resumes_and_the_transport_knows_better() -> None:
+    event = trigger(arguments=(("id", "$id"), ("after", "$after")))
+    variables = {"id": "1", "after": "5"}
+    jobs = Jobs(**{"1": job(5, done=True)})
+    assert [r async for r in results(Source(), jobs, event, variables=variables)] == []
+    newer = Jobs(**{"1": job(7, done=True)})
+    assert [r async for r in results(Source(), newer, event, variables=variables, last_event_id="7")] == []
+
+
+@pytest.mark.parametrize("cursor", ["five", "5\n", "x" * 2000])
+async def test_a_cursor_that_is_none_is_refused(cursor: str) -> None:
+    found = [r async for r in results(Source(), Jobs(**{"1": job(5)}), last_event_id=cursor)]
+    assert [e.code for e in found[0].errors] == [errors.BAD_USER_INPUT]
+    assert len(found) == 1
+
+
+# -- what equal subscriptions share
+
+
+async def test_equal_subscriptions_ask_once() -> None:
+    source, jobs = Source(), Scripted([Jobs(**{"1": job(1)})], delay=0.01)
+    flights: Flights[Any] = Flights()
+    router = router_of(source)
+    plan = Plan("subscription", Subscription(trigger(), rest()))
+    operation = operation_of(build_schema(SDL), QUERY)
+    streams = [
+        subscribe(plan, operation, {"id": "1"}, Runtime({"jobs": jobs}, event_router=router, flights=flights))
+        for _ in range(50)
+    ]
+    assert await asyncio.gather(*map(take, streams)) == [{"jobUpdated": {"status": "s1"}}] * 50
+    assert len(jobs.requests) <= 2
+    assert len(source.topics) == 1
+    before, state = len(jobs.requests), jobs.answers[0]
+    assert isinstance(state, Jobs)
+    state.jobs["1"] = job(2)
+    source.event("1")
+    found = await asyncio.gather(*(asyncio.wait_for(anext(stream), 2) for stream in streams))
+    assert len(jobs.requests) == before + 1
+    assert len({id(result.to_bytes()) for result in found}) == 1, "written once"
+    assert flights.members == 50
+    for stream in streams:
+        await stream.aclose()  # type: ignore[attr-defined]
+    assert (flights.members, source.open) == (0, 0)
+
+
+async def test_an_answer_that_was_asked_for_before_the_news_serves_nobody() -> None:
+    """Properties of sharing: whoever heard of a change gets an answer that was asked for afterwards."""
+    flights: Flights[int] = Flights()
+    flights.members = 2
+    now = 0
+
+    async def work() -> int:
+        seen = now
+        await asyncio.sleep(0.01)
+        return seen
+
+    async def asker(delay: float) -> bool:
+        await asyncio.sleep(delay)
+        nonlocal now
+        now += 1
+        mine, since = now, flights.stamp()
+        return await flights.ask(b"", since, work) >= mine
+
+    assert all(await asyncio.gather(*(asker(i * 0.0007) for i in range(100))))
+
+
+LOSSES = [EventSourceError("The bus is gone."), ValueError("secret")]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+async def test_a_lost_source_is_followed_again_and_the_present_state_read(loss: Exception) -> None:
+    source, jobs = Source(), Jobs(**{"1": job(1)})
+    stream = results(source, jobs)
+    await take(stream)
+    source.queue.put_nowait(loss)
+    jobs.jobs["1"] = job(2)  # nobody hears of it
+    assert await take(stream) == {"jobUpdated": {"status": "s2"}}
+    source.queue.put_nowait(loss)  # nothing happened meanwhile: nothing is delivered twice
+    await nothing_comes(stream)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+async def test_a_source_that_stays_lost_is_an_error_and_the_end(loss: Exception) -> None:
     source = Source()
     stream = results(source, Jobs(**{"1": job(1)}))
     await take(stream)
+    source.refusal = loss
     source.queue.put_nowait(loss)
     found = [result async for result in stream]
     assert [e.code for e in found[0].errors] == [errors.EVENT_SOURCE_UNAVAILABLE]
     assert "secret" not in found[0].errors[0].message
     assert len(found) == 1
     assert source.open == 0
+
+
+async def test_missed_events_that_nothing_can_make_up_for_are_an_error() -> None:
+    source = Source()
+    stream = results(source, Jobs(**{"1": job(1)}), ALL, ALL_QUERY, subject="me")
+    source.event("1", owner="me")
+    await take(stream)
+    source.queue.put_nowait(EventSourceError("gone"))
+    assert [e.code async for r in stream for e in r.errors] == [errors.EVENT_SOURCE_UNAVAILABLE]
 
 
 async def test_a_source_that_ends_completes() -> None:
@@ -326,13 +463,7 @@ async def test_a_source_that_ends_completes() -> None:
 
 @pytest.mark.parametrize("refusal", [EventSourceError("Not now."), OSError("secret")])
 async def test_a_source_that_refuses_is_an_error(refusal: Exception) -> None:
-    class Refusing(Source):
-        @asynccontextmanager
-        async def follow(self, topics: Sequence[str]) -> AsyncIterator[AsyncIterator[SourceEvent]]:
-            raise refusal
-            yield self._events()
-
-    found = [result async for result in results(Refusing(), Jobs())]
+    found = [result async for result in results(Source(refusal=refusal), Jobs())]
     assert [e.code for e in found[0].errors] == [errors.EVENT_SOURCE_UNAVAILABLE]
     assert "secret" not in found[0].errors[0].message
 
