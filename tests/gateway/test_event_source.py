@@ -92,7 +92,9 @@ async def test_snapshot_events_and_end(selection: str, expected: list[Any]) -> N
     def costs(request: SubgraphRequest) -> dict[str, Any]:
         return {"data": {"_entities": [aliases(request, {"cost": 1.5})]}}
 
-    runtime = Runtime({"jobs": Scripted([job]), "costs": Scripted([costs])}, event_router=EventRouter(Bus("8", "7", "7", "7")))
+    runtime = Runtime(
+        {"jobs": Scripted([job]), "costs": Scripted([costs])}, event_router=EventRouter(Bus("8", "7", "7", "7"))
+    )
     results = subscribe(plan, operation, coerce_variables(operation, {"id": "7"}), runtime)
     found = [result.to_json() async for result in results]
     ids = [{"eventId": str(number)} for number in (1, 2)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway import errors
 from gateway.engine import (
     CompositionError,
     EngineLimits,
@@ -194,15 +195,25 @@ async def test_swaps_under_load_fail_nothing(monkeypatch: pytest.MonkeyPatch) ->
     assert [table["accounts"].closed for table in made] == [True] * 25 + [False]
 
 
-async def test_a_subscription_lives_on_over_a_swap() -> None:
+async def test_a_subscription_lives_on_over_a_swap_while_it_is_valid() -> None:
     gateway = toy_gateway()
     results = await gateway.subscribe(GraphQLRequest("subscription { count(to: 3, every: 0.01) }"))
     seen = [(await anext(results)).data]
-    await gateway.replace(Supergraph.from_sdl(SUPERGRAPH.replace("count(to: Int!, every: Float! = 0): Int", "")))
+    await gateway.replace(Supergraph.from_sdl(SUPERGRAPH.replace("failing: Int", "")))
     seen += [result.data async for result in results]
     assert seen == [{"count": 1}, {"count": 2}, {"count": 3}]
-    with pytest.raises(RequestError):
-        await gateway.prepare("subscription { count(to: 3) }")
+
+
+async def test_a_subscription_that_the_new_supergraph_has_not_ends_and_says_so() -> None:
+    world = World()
+    gateway = toy_gateway(world)
+    results = await gateway.subscribe(GraphQLRequest("subscription { forever }"))
+    assert (await anext(results)).data == {"forever": 1}
+    await gateway.replace(Supergraph.from_sdl(SUPERGRAPH.replace("forever: Int", "")))
+    last = [result async for result in results]
+    assert [e.code for result in last for e in result.errors] == [errors.SUBSCRIPTION_SCHEMA_RELOAD]
+    assert "forever" in last[0].errors[0].message
+    assert world.streams == 0
 
 
 async def test_a_supergraph_without_its_clients_is_refused_and_the_old_one_stays() -> None:

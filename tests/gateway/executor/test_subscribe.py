@@ -222,7 +222,9 @@ async def test_a_client_may_give_the_keys_name_to_another_field() -> None:
     node = Subscription(named, Fetch(2, "jobs", operation, entities=(Entities((("jobUpdated",),), (key,)),)))
     query = operation_of(build_schema(SDL), "subscription($id: ID!) { jobUpdated(id: $id) { id: status } }")
     jobs = Scripted([{"data": {"_entities": [{"id": "fine", "v": 1, "d": True}]}}])
-    stream = subscribe(Plan("subscription", node), query, {"id": "1"}, Runtime({"jobs": jobs}, event_router=router_of(Source())))
+    stream = subscribe(
+        Plan("subscription", node), query, {"id": "1"}, Runtime({"jobs": jobs}, event_router=router_of(Source()))
+    )
     assert [r.data async for r in stream] == [{"jobUpdated": {"id": "fine"}}]
     assert jobs.requests[0].variables["representations"] == [{"__typename": "Job", "id": "1"}]
 
