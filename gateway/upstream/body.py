@@ -6,6 +6,8 @@ from typing import Final
 _GZIP: Final = 16 + zlib.MAX_WBITS
 #: Content coding -> zlib's window; None: nothing to unpack.
 _WINDOWS: Final = {"identity": None, "gzip": _GZIP, "x-gzip": _GZIP, "deflate": zlib.MAX_WBITS}
+#: What packing adds to a body that doesn't shrink by it, beside a hundredth.
+_PACKING: Final = 4096
 
 
 class BodyError(ValueError):
@@ -25,7 +27,7 @@ class BodyReader:
         self._encoding = encoding
         window = _WINDOWS[encoding]
         self._unpack = None if window is None else zlib.decompressobj(window)
-        self._begun = False
+        self._packed = 0
 
     def expect(self, content_length: int | None) -> None:
         """Refuse before reading what announces itself as too large."""
@@ -36,11 +38,12 @@ class BodyReader:
         if self._unpack is None:
             self._keep(chunk)
             return
-        if not self._begun and chunk:
-            self._begun = True
-            if self._encoding == "deflate" and chunk[0] & 0x0F != 8:
-                # Some servers leave out zlib's own header, which says 8 here.
-                self._unpack = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._packed += len(chunk)
+        if self._packed > self._limit + self._limit // 100 + _PACKING:
+            raise self._too_large()  # empty pieces without end, for instance
+        if self._packed == len(chunk) and chunk and self._encoding == "deflate" and chunk[0] & 0x0F != 8:
+            # Some servers leave out zlib's own header, which says 8 here.
+            self._unpack = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
             while chunk:
                 if self._unpack.eof:

@@ -20,8 +20,6 @@ logger = logging.getLogger(__name__)
 
 #: Chunk sizes, extensions and trailers: bytes on the wire for each byte of the body. One-byte chunks take six.
 _MOST_FRAMING: Final = 8
-#: What a body that doesn't shrink gains by packing.
-_PACKING: Final = 4096
 _BUFFER: Final = 256 * 1024
 
 
@@ -286,7 +284,7 @@ class Connection(asyncio.Protocol):
         if transfer is not None and (transfer.strip().lower() != b"chunked" or length is not None):
             # What ends such a body is a matter of opinion, which is how answers are smuggled.
             raise self._stop("in a framing that is not safe to read")
-        if length is not None and length.isdigit() and (len(length) > 18 or int(length) > self._most + _PACKING):
+        if length is not None and length.isdigit() and (len(length) > 18 or int(length) > self._most):
             raise self._stop(f"more than {self._most} bytes")
         if encoding is not None:
             try:
@@ -300,8 +298,6 @@ class Connection(asyncio.Protocol):
         first = not self._size
         self._size += len(data)
         if self._unpack is not None:
-            if self._size > self._most + self._most // 100 + _PACKING:
-                raise self._stop(f"more than {self._most} bytes")
             try:
                 self._unpack.feed(data)
             except BodyError as error:

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import socket
+import ssl
+import struct
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -30,11 +33,13 @@ class Hostile:
     """`requests` are (connection number, head, body), in order."""
 
     url: str = ""
+    #: Connections that are open now.
+    open: int = 0
     requests: list[tuple[int, bytes, bytes]] = field(default_factory=list)
 
 
 @asynccontextmanager
-async def hostile(script: Script) -> AsyncIterator[Hostile]:
+async def hostile(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[Hostile]:
     """Runs the script for each request, keep-alive, until it closes the connection or the client does."""
     state = Hostile()
     tasks: set[asyncio.Task[None]] = set()
@@ -47,6 +52,7 @@ async def hostile(script: Script) -> AsyncIterator[Hostile]:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
+        state.open += 1
         try:
             while not writer.is_closing():
                 connection.head = await reader.readuntil(b"\r\n\r\n")
@@ -58,11 +64,12 @@ async def hostile(script: Script) -> AsyncIterator[Hostile]:
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
+            state.open -= 1
             tasks.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    state.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/graphql"
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    state.url = f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}/graphql"
     try:
         yield state
     finally:
@@ -113,6 +120,11 @@ async def hangs(connection: Connection) -> None:
     await asyncio.sleep(60)
 
 
+async def listens(connection: Connection) -> None:
+    """Says nothing until the client goes."""
+    await connection.reader.read()
+
+
 async def hangs_within(connection: Connection) -> None:
     await connection.send(response(b'{"data":', length=100))
     await asyncio.sleep(60)
@@ -124,6 +136,51 @@ async def drips(connection: Connection) -> None:
     while True:
         await connection.send(b" ")
         await asyncio.sleep(0.02)
+
+
+def parts(*pieces: bytes, pause: float = 0.001) -> Script:
+    """These pieces, each in a packet of its own."""
+
+    async def script(connection: Connection) -> None:
+        for piece in pieces:
+            await connection.send(piece)
+            await asyncio.sleep(pause)
+
+    return script
+
+
+def without_end(begin: bytes, piece: bytes, pause: float = 0) -> Script:
+    """The beginning, then the same piece for ever."""
+
+    async def script(connection: Connection) -> None:
+        await connection.send(begin)
+        while True:
+            await connection.send(piece)
+            await asyncio.sleep(pause)
+
+    return script
+
+
+def resets(begin: bytes = b"") -> Script:
+    """Some bytes, then a TCP reset."""
+
+    async def script(connection: Connection) -> None:
+        await connection.send(begin)
+        await asyncio.sleep(0.01)
+        raw = connection.writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.writer.transport.abort()
+
+    return script
+
+
+async def half_closes(connection: Connection) -> None:
+    """Says that nothing will come, and goes on reading."""
+    if connection.writer.can_write_eof():
+        connection.writer.write_eof()
+    else:
+        connection.writer.close()
+    await connection.reader.read()
 
 
 async def never_ends(connection: Connection) -> None:
