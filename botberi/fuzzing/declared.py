@@ -7,6 +7,7 @@ from typing import Any
 from graphql import (
     DirectiveNode,
     DocumentNode,
+    FieldDefinitionNode,
     GraphQLList,
     GraphQLNonNull,
     GraphQLSchema,
@@ -51,6 +52,8 @@ class FieldFacts:
     shareable: bool = False
     #: Another subgraph has taken it over: nobody may ask here.
     lost: bool = False
+    #: Argument -> (context, the field of an object above that gives its value).
+    contexts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -62,6 +65,7 @@ class TypeFacts:
     interface_object: bool = False
     keys: list[Key] = field(default_factory=list)
     fields: dict[str, FieldFacts] = field(default_factory=dict)
+    contexts: frozenset[str] = frozenset()
 
 
 class SubgraphFacts:
@@ -83,11 +87,13 @@ class SubgraphFacts:
             if directive.name.value == "key":
                 text = str(_argument(directive, "fields"))
                 made.keys.append(Key(text, field_set(text), _argument(directive, "resolvable") is not False))
+            if directive.name.value == "context":
+                made.contexts |= {str(_argument(directive, "name"))}
             made.interface_object |= directive.name.value == "interfaceObject"
             shareable |= directive.name.value == "shareable"
         declared = self.schema.type_map[node.name.value].fields  # type: ignore[attr-defined]
         for one in node.fields or ():
-            facts = FieldFacts(declared[one.name.value].type, shareable=shareable)
+            facts = FieldFacts(declared[one.name.value].type, shareable=shareable, contexts=_contexts(one))
             for directive in one.directives or ():
                 match directive.name.value:
                     case "external":
@@ -135,6 +141,16 @@ class SubgraphFacts:
         """An enum's values here."""
         type_ = self.schema.type_map.get(name)
         return None if type_ is None else frozenset(type_.values)  # type: ignore[attr-defined]
+
+
+def _contexts(node: FieldDefinitionNode) -> dict[str, tuple[str, str]]:
+    found = {}
+    for argument in node.arguments or ():
+        for directive in argument.directives or ():
+            if directive.name.value == "fromContext":
+                context, _, selection = str(_argument(directive, "field")).partition(" ")
+                found[argument.name.value] = (context.removeprefix("$"), selection.strip("{ }"))
+    return found
 
 
 def _argument(directive: DirectiveNode, name: str) -> Any:

@@ -100,6 +100,8 @@ class Maker:
         for _ in range(self.random.choice((0, 1, 2, 3))):
             self._provides()
         self._interface_object_fields()
+        if self.chance(0.3):
+            self._context()
         self._declare_interfaces()
         self._roots()
         self._sprinkle()
@@ -128,8 +130,10 @@ class Maker:
             chosen = self.random.sample(list(self.entities), self.random.randint(1, min(3, len(self.entities))))
             self.interfaces[f"I{index}"] = chosen
         if self.chance(0.3):
+            common = self.random.choice(COLORS)  # a field that all of them resolve has to have some value
             for name in self.names:
-                self.colors[name] = tuple(self.random.sample(COLORS, self.random.randint(2, 4)))
+                others = [c for c in COLORS if c != common]
+                self.colors[name] = (common, *self.random.sample(others, self.random.randint(1, 3)))
             left = self.random.choice(self.names)
             self.colors[left] = COLORS
 
@@ -366,6 +370,45 @@ class Maker:
         self.whole.block(Kind.TYPE, owner.name).add(name, "", type_)
         owner.fields[name] = ("", type_, [])
 
+    def _context(self) -> None:
+        """A type that sets a context, and one below it with a field that takes its argument from there. No other way leads to that one."""
+        home, *others = self.random.sample(self.names, len(self.names))
+        value = self.random.choice(("String", "Int!", "[ID!]", "Color"))
+        whole = self.whole.block(Kind.TYPE, "H0")
+        for graph in (home, *others[:1]):
+            block = self.graphs[graph].block(Kind.TYPE, "H0")
+            block.directives.append('@key(fields: "id")')
+            block.add("id", "", "ID!")
+            if graph == home:
+                block.directives.append('@context(name: "above")')
+        whole.add("id", "", "ID!")
+        # The value may have to be fetched from elsewhere first.
+        giver = self.random.choice((home, *others[:1]))
+        for graph in {giver: None, home: None}:
+            block = self.graphs[graph].block(Kind.TYPE, "H0")
+            block.add("label", "", value, *([] if graph == giver else ["@external"]))
+        whole.add("label", "", value)
+        for name in ("kid", "kids"):
+            type_ = self.shape("K0")
+            self.graphs[home].block(Kind.TYPE, "H0").add(name, "", type_)
+            whole.add(name, "", type_)
+        shown = self.whole.block(Kind.TYPE, "K0")
+        for graph in (home, *others[:1]):
+            block = self.graphs[graph].block(Kind.TYPE, "K0")
+            block.directives.append('@key(fields: "id")')
+            block.add("id", "", "ID!")
+            if graph != home:
+                block.add("plain", "", "Int")
+                shown.add("plain", "", "Int")
+        shown.add("id", "", "ID!")
+        type_ = self.shape(self.random.choice(LEAVES))
+        taken = f'given: {value} @fromContext(field: "$above {{ label }}")'
+        more = self.random.choice((("", ""), (", by: Int = 2", "(by: Int = 2)")))
+        self.graphs[home].block(Kind.TYPE, "K0").add("told", f"({taken}{more[0]})", type_)
+        shown.add("told", more[1], type_)
+        for name in self.random.sample((home, *others[:1]), 1):
+            self._root_field(self.graphs[name], self.whole.block(Kind.TYPE, "Query"), "h0", "H0")
+
     # -- interfaces
 
     def _interface_object_fields(self) -> None:
@@ -460,6 +503,10 @@ class Maker:
             graph = self.graphs[self.random.choice(self.names)]
             inner = self.target([graph.name])
             self._root_field(graph, self.whole.block(Kind.TYPE, "Mutation"), f"m{index}", inner, "Mutation")
+        for index in range(self.random.choice((0, 0, 1, 2))):
+            graph = self.graphs[self.random.choice(self.names)]
+            inner = self.target([graph.name])
+            self._root_field(graph, self.whole.block(Kind.TYPE, "Subscription"), f"s{index}", inner, "Subscription")
         for name in self.names:
             if self.chance(0.3) and "Mutation" in self.whole.blocks:
                 for one in (self.graphs[name], self.whole):

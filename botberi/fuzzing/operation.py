@@ -42,30 +42,43 @@ class Writer:
         self.depth = self.random.choice((2, 3, 4, 4, 5))
         self.width = self.random.choice((2, 3, 4))
         self.budget = self.random.choice((8, 16, 30, 45))
-        self.mutation = mutations and schema.mutation_type is not None and self.random.random() < 0.2
+        self.kind = "query"
+        if mutations and schema.mutation_type is not None and self.chance(0.2):
+            self.kind = "mutation"
+        elif schema.subscription_type is not None and self.chance(0.2):
+            self.kind = "subscription"
+        self.roots = (schema.query_type, schema.mutation_type, schema.subscription_type)
+        self.defers = self.kind != "subscription" and self.chance(0.2)
         self.fragments: dict[str, tuple[str, str]] = {}
         self.declared: dict[str, str] = {}
         self.variables: dict[str, Any] = {}
         self.features: Counter[str] = Counter()
+        self.labels = 0
 
     def chance(self, odds: float) -> bool:
         return self.random.random() < odds
 
     def write(self) -> RandomOperation:
-        root = self.schema.mutation_type if self.mutation else self.schema.query_type
+        root = self.roots[("query", "mutation", "subscription").index(self.kind)]
         assert root is not None
-        body = self._selections(root, self.depth)
+        body = self._one_field(root) if self.kind == "subscription" else self._selections(root, self.depth)
         heads = ", ".join(f"${name}: {type_}" for name, type_ in self.declared.items())
         name = "" if self.chance(0.2) and not heads else " Random"
-        document = f"{'mutation' if self.mutation else 'query'}{name}{f'({heads})' if heads else ''} {body}"
+        document = f"{self.kind}{name}{f'({heads})' if heads else ''} {body}"
         document += "".join(f"\nfragment {n} on {condition} {text}" for n, (condition, text) in self.fragments.items())
-        self.features["mutation"] += self.mutation
+        self.features[self.kind] += 1
         return RandomOperation(document, self.variables, self.features)
 
     # -- selections
 
+    def _one_field(self, root: Any) -> str:
+        """A subscription has one root field, for everybody."""
+        name, made = self.random.choice(sorted(root.fields.items()))
+        field = self._written(name, made, self.depth, "")
+        return f"{{ ... {{ {field} }} }}" if self.chance(0.2) else f"{{ {field} }}"
+
     def _selections(self, parent: Any, depth: int) -> str:
-        root = parent in (self.schema.query_type, self.schema.mutation_type)
+        root = parent in self.roots
         parts = []
         for _ in range(self.random.randint(1, self.width)):
             roll = self.random.random()
@@ -105,7 +118,7 @@ class Writer:
         usable = [n for n, (condition, text) in self.fragments.items() if text and self._overlaps(parent, condition)]
         if usable and self.chance(0.2):
             self.features["fragment used again"] += 1
-            return f"...{self.random.choice(usable)}{self._directives()}"
+            return f"...{self.random.choice(usable)}{self._directives()}{self._defer(parent)}"
         target: Any = parent
         if self.chance(0.85):
             target = self.schema.type_map[self.random.choice(self._conditions(parent) or [parent.name])]
@@ -115,14 +128,33 @@ class Writer:
             self.fragments[name] = (target.name, "")
             self.fragments[name] = (target.name, self._selections(target, depth))
             self.features[f"named fragment on {kind}"] += 1
-            return f"...{name}{self._directives()}"
+            return f"...{name}{self._directives()}{self._defer(parent)}"
         if target is parent and self.chance(0.4):
             self.features["inline fragment without a type"] += 1
-            return f"...{self._directives()} {self._selections(parent, depth)}"
+            return f"...{self._directives()}{self._defer(parent)} {self._selections(parent, depth)}"
         self.features[f"inline fragment on {kind}"] += 1
         directives = self._directives()
         self.features["@skip or @include on a fragment"] += bool(directives)
-        return f"... on {target.name}{directives} {self._selections(target, depth)}"
+        return f"... on {target.name}{directives}{self._defer(parent)} {self._selections(target, depth)}"
+
+    def _defer(self, parent: Any) -> str:
+        """Mutations may not defer their root fields."""
+        if not self.defers or parent is self.schema.mutation_type or not self.chance(0.5):
+            return ""
+        self.features["@defer"] += 1
+        arguments = []
+        if self.chance(0.4):
+            self.labels += 1
+            arguments.append(f'label: "l{self.labels}"')
+        roll = self.random.random()
+        if roll < 0.1:
+            arguments.append(f"if: {self.random.choice(('true', 'false'))}")
+        elif roll < 0.3:
+            self.features["@defer by a variable"] += 1
+            self.declared.setdefault("d", "Boolean!")
+            self.variables.setdefault("d", self.chance(0.6))
+            arguments.append("if: $d")
+        return f" @defer({', '.join(arguments)})" if arguments else " @defer"
 
     def _conditions(self, parent: Any) -> list[str]:
         own = {t.name for t in self.schema.get_possible_types(parent)} if is_abstract_type(parent) else {parent.name}
@@ -146,7 +178,12 @@ class Writer:
             return "__typename"
         if self.chance(0.5) and depth > 1:
             fields = [f for f in fields if is_composite_type(get_named_type(f[1].type))] or fields
+        if parent in self.roots:
+            self.features["second root field"] += self.budget < self.depth
         name, made = self.random.choice(fields)
+        return self._written(name, made, depth, self._directives())
+
+    def _written(self, name: str, made: Any, depth: int, directives: str) -> str:
         arguments = []
         for argument_name, argument in made.args.items():
             if is_required_argument(argument) or self.chance(0.6):
@@ -159,9 +196,7 @@ class Writer:
             self.features["alias"] += 1
             alias: str = self.random.choice(ALIASES) if self.chance(0.4) else f"k{self.random.randint(0, 99)}"
             text = f"{alias}: {text}"
-        if parent in (self.schema.query_type, self.schema.mutation_type):
-            self.features["second root field"] += self.budget < self.depth
-        text += self._directives()
+        text += directives
         below = get_named_type(made.type)
         self.features["list of lists"] += "[[" in str(made.type)
         self.features["interface"] += is_interface_type(below)

@@ -23,8 +23,9 @@ from graphql import (
 )
 from graphql.language import REMOVE, Visitor, visit
 
+from botberi.fuzzing.compare import Mismatch
 from botberi.fuzzing.graph import Graph
-from botberi.fuzzing.pair import Arena, Case, Mismatch, Outcome, Refused
+from botberi.fuzzing.pair import Arena, Case, Outcome, Refused
 
 
 def kind_of(problem: str) -> str:

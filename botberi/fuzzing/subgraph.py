@@ -22,10 +22,14 @@ from graphql import (
 )
 
 from botberi.fuzzing.declared import FieldFacts, Key, SubgraphFacts
-from botberi.fuzzing.world import POPULATION, Facts, Ledger, Thing, Trouble, World
+from botberi.fuzzing.truth import Ledger
+from botberi.fuzzing.world import POPULATION, Facts, Thing, Trouble, World
 from gateway.errors import SUBGRAPH_HTTP_ERROR, SUBGRAPH_TIMEOUT, SUBGRAPH_UNREACHABLE, SubgraphError
 from gateway.upstream import SubgraphRequest, SubgraphResponse
 from gateway.upstream.codec import decode, encode
+
+#: Of each subscription.
+EVENTS = 2
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class FuzzClient:
         index = len(run.calls)
         run.calls.append((self.own.name, request))
         document = self._checked(request)
-        if index in trouble.failing:
+        if index in trouble.failing and request.kind != "subscription":
             run.failed.append((self.own.name, request))
             run.features[f"call fails: {trouble.how}"] += 1
             if trouble.how == "no data":
@@ -83,10 +87,13 @@ class FuzzClient:
             raise SubgraphError(self.own.name, "failed as told", code=code)
         if document is None:
             return SubgraphResponse(None, [{"message": "the operation isn't valid"}])
+        return self._executed(request, document, 0)
+
+    def _executed(self, request: SubgraphRequest, document: DocumentNode, event: int) -> SubgraphResponse:
         result = execute_sync(
             self.own.schema,
             document,
-            Seen(Thing("Mutation" if request.kind == "mutation" else "Query", 0)),
+            Seen(Thing(request.kind.capitalize(), event)),
             variable_values=decode(encode(dict(request.variables))),
             operation_name=request.operation_name,
             field_resolver=self._resolve,
@@ -101,8 +108,13 @@ class FuzzClient:
         return SubgraphResponse(decode(encode(result.data)), errors)
 
     async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
-        """Fuzzing has no subscriptions."""
-        yield await self.execute(request)
+        """Two events. (Which calls fail is told by the calls that follow them.)"""
+        document = self._checked(request)
+        for event in range(EVENTS):
+            if document is None:
+                yield SubgraphResponse(None, [{"message": "the operation isn't valid"}])
+            else:
+                yield self._executed(request, document, event)
 
     async def aclose(self) -> None:
         """Nothing is held."""
@@ -270,6 +282,7 @@ class FuzzClient:
         if own.override is not None:
             features["overridden field"] += 1
             features["override with label"] += own.label is not None
+        features["argument from a context"] += bool(own.contexts)
         features["shareable field"] += own.shareable
         features["field of an interface object"] += self.own.types[info.parent_type.name].interface_object
         if own.requires is not None:

@@ -5,7 +5,7 @@ from enum import Enum
 
 LINK = (
     'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@shareable", "@external", '
-    '"@requires", "@provides", "@override", "@interfaceObject", "@inaccessible", "@tag"])\n'
+    '"@requires", "@provides", "@override", "@interfaceObject", "@inaccessible", "@tag", "@context", "@fromContext"])\n'
 )
 SCALARS = "scalar Big\nscalar Json\n"
 HIDDEN = "directive @inaccessible on FIELD_DEFINITION | ENUM_VALUE\n"

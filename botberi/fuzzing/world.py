@@ -9,13 +9,12 @@ from typing import Any
 
 from graphql import (
     FieldNode,
+    GraphQLDeferDirective,
     GraphQLError,
-    GraphQLResolveInfo,
     GraphQLSchema,
     InlineFragmentNode,
     SelectionSetNode,
     build_ast_schema,
-    execute_sync,
     is_enum_type,
     is_leaf_type,
     is_list_type,
@@ -66,13 +65,27 @@ class World:
         whole = parse(graph.monolith, no_location=True)
         shown = visible(whole)
         self.schema = build_ast_schema(whole)
-        self.client_schema = build_ast_schema(shown, assume_valid=True)
+        self.client_schema = _with_defer(build_ast_schema(shown, assume_valid=True))
         self.loose_schema = build_ast_schema(loose(shown), assume_valid=True)
         self.subgraphs = {name: SubgraphFacts(name, sdl) for name, sdl in graph.subgraphs.items()}
         for facts in self.subgraphs.values():
             facts.settle(self.subgraphs)
         self._values: dict[tuple[str, str], Any] = {}
         self._choices: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._contextual: dict[tuple[str, str], dict[str, tuple[frozenset[str], str]]] = {}
+
+    def contextual(self, parent: str, name: str) -> Mapping[str, tuple[frozenset[str], str]]:
+        """Arguments that the client never gives: each with the types that set its context, and the field of theirs that it is."""
+        key = (parent, name)
+        if key not in self._contextual:
+            found: dict[str, tuple[frozenset[str], str]] = {}
+            for facts in self.subgraphs.values():
+                field = facts.field(parent, name)
+                for argument, (context, selected) in (field.contexts if field is not None else {}).items():
+                    types = frozenset(t.name for t in facts.types.values() if context in t.contexts)
+                    found[argument] = (types, selected)
+            self._contextual[key] = found
+        return self._contextual[key]
 
     def possible(self, name: str) -> frozenset[str]:
         """Concrete types, by the monolith."""
@@ -105,6 +118,9 @@ class World:
                 ]
                 for one in sets:
                     found |= set(self._read(type_name, one))
+                for name in declared.fields:
+                    for types, selected in self.contextual(type_name, name).values():
+                        found |= {(one, selected) for one in types}
         for name, type_ in self.schema.type_map.items():
             for field_name, field in (getattr(type_, "fields", None) or {}).items():
                 if (
@@ -153,10 +169,6 @@ class Facts:
     def __init__(self, world: World, trouble: Trouble) -> None:
         self.world = world
         self.trouble = trouble
-        #: Nulls that the schema doesn't allow, where they were made while watched.
-        self.broken: set[tuple[str | int, ...]] | None = None
-        self.forced: frozenset[tuple[str | int, ...]] = frozenset()
-        self._projections: dict[tuple[Thing, int], Any] = {}
 
     def _struck(self, rate: int, *parts: Any) -> bool:
         return rate > 0 and number_of(self.trouble.salt, *parts) % 1000 < rate
@@ -228,83 +240,10 @@ class Facts:
             return found
         return value
 
-    # -- the monolith
 
-    def monolith(
-        self,
-        schema: GraphQLSchema,
-        document: Any,
-        variables: Mapping[str, Any],
-        *,
-        forced: frozenset[tuple[str | int, ...]] = frozenset(),
-        watched: set[tuple[str | int, ...]] | None = None,
-    ) -> tuple[Any, "Ledger"]:
-        """graphql-core's answer, and what mutations did. Errors are raised at `forced` paths; `watched` gets those of forbidden nulls."""
-        ledger = Ledger()
-
-        def resolve(thing: Thing, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
-            path = tuple(info.path.as_list())
-            if path in forced:
-                raise GraphQLError("as told")
-            ledger.note(info, arguments)
-            if info.field_name.startswith("count_"):
-                return ledger.count(arguments)
-            value = self.value(thing, info.field_name, arguments)
-            if isinstance(value, Exception):
-                raise value
-            if watched is not None:
-                _watch(self.world.schema.type_map[thing.type].fields[info.field_name].type, value, path, watched)  # type: ignore[attr-defined]
-            if forced and isinstance(value, list):
-                value = _force(value, path, forced)
-            return value
-
-        operation = next(d for d in document.definitions if hasattr(d, "operation"))
-        root = "Mutation" if operation.operation.value == "mutation" else "Query"
-        result = execute_sync(
-            schema,
-            document,
-            Thing(root, 0),
-            variable_values=dict(variables),
-            field_resolver=resolve,
-            type_resolver=lambda thing, *_: thing.type,
-        )
-        return result, ledger
-
-
-class Ledger:
-    """What mutations did, in their order."""
-
-    def __init__(self) -> None:
-        self.done: list[tuple[str, Any]] = []
-        self.total = 0
-
-    def note(self, info: GraphQLResolveInfo[Any], arguments: Mapping[str, Any]) -> None:
-        """A root field of a mutation is being resolved."""
-        if info.parent_type.name == "Mutation":
-            self.done.append((info.field_name, dict(arguments)))
-
-    def count(self, arguments: Mapping[str, Any]) -> int:
-        """Order shows in the answer."""
-        self.total = self.total * 3 % 1_000_003 + int(arguments["by"])
-        return self.total
-
-
-def _watch(type_: Any, value: Any, path: tuple[str | int, ...], found: set[tuple[str | int, ...]]) -> None:
-    if is_non_null_type(type_):
-        if value is None:
-            found.add(path)
-        type_ = type_.of_type
-    if is_list_type(type_) and isinstance(value, list):
-        for index, item in enumerate(value):
-            _watch(type_.of_type, item, (*path, index), found)
-
-
-def _force(value: Any, path: tuple[str | int, ...], forced: frozenset[tuple[str | int, ...]]) -> Any:
-    if path in forced:
-        return GraphQLError("as told")
-    if isinstance(value, list):
-        return [_force(item, (*path, index), forced) for index, item in enumerate(value)]
-    return value
+def _with_defer(schema: GraphQLSchema) -> GraphQLSchema:
+    arguments: dict[str, Any] = dict(schema.to_kwargs())
+    return GraphQLSchema(**arguments | {"directives": (*schema.directives, GraphQLDeferDirective)})
 
 
 def named(type_: Any) -> str:

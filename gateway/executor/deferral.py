@@ -85,6 +85,11 @@ class DeferredSelections:
                 into[response_key] = details
         return made
 
+    def is_deferred(self, node: FragmentSpreadNode | InlineFragmentNode) -> bool:
+        """Whether the fragment has a `@defer` that is on."""
+        directive = self._defers.of(node)
+        return directive is not None and directive.is_on(self._variables)
+
     def _collect(
         self,
         selection_set: SelectionSetNode,

@@ -11,6 +11,7 @@ from gateway.executor.errorlog import ResponsePath
 from gateway.executor.project import CLIMBING, Projection
 from gateway.executor.selection import Selections
 from gateway.executor.state import Execution
+from gateway.executor.unknown import Typed
 from gateway.executor.view import ObjectView
 
 
@@ -80,6 +81,13 @@ class DeferringProjection(Projection):
         super().__init__(execution, selections)
         self.deferred = deferred
         self.groups: list[Group] = []
+        self.typed = Typed(selections, deferred.is_deferred)
+
+    def type_matters(self, sets: Any, kind: GraphQLNamedType) -> bool:
+        below: Below = sets
+        # A field that is answered later can have its objects' types later.
+        now = [one for one, usage in below.sets if usage is None or usage in below.around]
+        return self.typed.matters(now, kind)
 
     def initial(self) -> dict[str, Any] | None:
         root = self.root_type()

@@ -25,6 +25,7 @@ from gateway.executor.introspection import introspect
 from gateway.executor.leaves import WrongLeaf, leaf
 from gateway.executor.selection import Selections
 from gateway.executor.state import Execution
+from gateway.executor.unknown import Typed
 from gateway.executor.view import MISSING, ListView, ObjectView, View
 
 #: A null where the schema allows none: the parent becomes null instead.
@@ -48,6 +49,7 @@ class Projection:
         self.execution = execution
         self.schema = execution.operation.schema
         self.selections = selections or Selections(execution.operation, execution.variables)
+        self.typed = Typed(self.selections)
         #: Errors found here; a null that climbs to the place beside one of them, or further, takes it along.
         self.found: list[tuple[ErrorEntry, ResponsePath | None]] = []
 
@@ -138,7 +140,7 @@ class Projection:
         if not isinstance(value, ObjectView):
             self.report(f"The value of {label} is not an object.", view.path() + below)
             return None
-        runtime_type = self.runtime_type(cast(GraphQLNamedType, kind), value, label)
+        runtime_type = self.runtime_type(cast(GraphQLNamedType, kind), value, sets, label)
         return None if runtime_type is None else self.object_value(value, runtime_type, sets)
 
     def list_value(
@@ -169,8 +171,11 @@ class Projection:
 
     # -- types
 
-    def runtime_type(self, kind: GraphQLNamedType, view: ObjectView, label: str) -> GraphQLNamedType | None:
-        """The object type; the interface itself where no subgraph was asked for more (`@interfaceObject`); None and an error if it can't be."""
+    def runtime_type(self, kind: GraphQLNamedType, view: ObjectView, sets: Any, label: str) -> GraphQLNamedType | None:
+        """The object type; the interface itself where the selection is the same for all of its types (`@interfaceObject`).
+
+        None, and an error, if it can't be, or nobody could tell it and the answer depends on it.
+        """
         name = self.execution.names.of(view)
         actual = None if name is None else self.schema.get_type(name)
         if is_object_type(actual):
@@ -178,8 +183,13 @@ class Projection:
                 return actual
         elif actual is None and name is not None:
             pass  # a type that the API hides, or that nobody knows
-        elif is_object_type(kind) or isinstance(kind, GraphQLInterfaceType):
+        elif is_object_type(kind):
             return kind
+        elif isinstance(kind, GraphQLInterfaceType):
+            if not self.type_matters(sets, kind):
+                return kind
+            self.explain_type(view, kind)
+            return None
         elif is_abstract_type(kind) and len(possible := self.schema.get_possible_types(kind)) == 1:
             return possible[0]
         self.report(f"The value of {label} is of a type that it can't have.", view.path())
@@ -188,12 +198,19 @@ class Projection:
     def typename(self, view: ObjectView, runtime_type: GraphQLNamedType, key: str) -> Any:
         if is_object_type(runtime_type):
             return runtime_type.name
-        gap = _gap(view, key)
-        if gap is not None and gap.failure is not None:
-            self.explain(view, key)
-        else:
-            self.report(f"The type of this {runtime_type.name} is not known.", (*view.path(), key))
+        self.explain_type(view, runtime_type)
         return CLIMBING
+
+    def type_matters(self, sets: Any, kind: GraphQLNamedType) -> bool:
+        return self.typed.matters(sets, kind)
+
+    def explain_type(self, view: ObjectView, kind: GraphQLNamedType) -> None:
+        """Nobody could tell the object's type: an error of the field that gives it, as for any abstract type (section 6.4.3)."""
+        gap = _gap(view, "__typename")
+        if gap is None or gap.failure is None:
+            self.report(f"The type of this {kind.name} is not known.", view.path())
+        elif not self.explained(view.path()):
+            self.add(gap.failure.at(view.path()))
 
     def introspection(self, key: str, nodes: list[FieldNode]) -> Any:
         value, found = introspect(self.execution.operation, self.execution.variables, key, nodes)

@@ -13,6 +13,7 @@ from gateway.planner.emit import Emitter
 from gateway.planner.events import event_start, key_sources
 from gateway.planner.fetch_graph import Position
 from gateway.planner.search import search
+from gateway.planner.series import in_series
 from gateway.planner.tree import Field
 from gateway.planner.walk import Walker
 from gateway.query_graph import QueryGraph, query_graph
@@ -81,7 +82,7 @@ def _mutation(
 ) -> PlanNode | None:
     """Root fields in series: neighbours that one subgraph resolves are one request; each is finished before the next begins."""
     chunks: list[tuple[str, list[Field]]] = []
-    for field in fields:
+    for field in in_series(fields):
         graphs = [resolver.graph for resolver in graph.resolvers(root, field.name)]
         if not graphs:
             raise PlanningError(f"No subgraph gives {root}.{field.name}")

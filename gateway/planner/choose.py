@@ -298,7 +298,7 @@ class Chooser:
             target = self.graph.subgraph_type(entry.graph, entry.type_name)
             if target is None or target.is_interface_object:
                 continue
-            route = self.routes.by_key(position, types, entry)
+            route = self.routes.by_key(position, types, entry, conditions)
             if route is not None and (best is None or self.routes.rank(route) < self.routes.rank(best)):
                 best = route
         if best is None:

@@ -35,9 +35,9 @@ class Local:
                     found |= arrival.types if given.types is None else arrival.types & given.types
         return found
 
-    def gives(self, arrival: Arrival, name: str) -> frozenset[str]:
-        """The types for which the arrival gives this field of a key whenever there are objects at its position."""
-        if not arrival.conditions <= arrival.position.conditions:
+    def gives(self, arrival: Arrival, name: str, conditions: Conditions) -> frozenset[str]:
+        """The types for which the arrival gives this field of a key whenever it is wanted, under these conditions."""
+        if not self.usable(arrival, arrival.position, conditions):
             return frozenset()
         static = arrival.selection.static
         if arrival.part.kind == "event":

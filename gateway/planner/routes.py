@@ -60,7 +60,7 @@ class Routes:
             if above is not None:
                 options.append(above)
         for entry in self.entries(position, types, graph):
-            route = self.by_key(position, types, entry)
+            route = self.by_key(position, types, entry, conditions)
             if route is not None:
                 options.append(route)
         if not options and position.type_name == self.graph.roots["query"] and position.arrivals:
@@ -86,7 +86,7 @@ class Routes:
             route
             for entry in entries
             if entry.type_name == resolver.type_name or self.graph.types[resolver.type_name].kind == "OBJECT"
-            for route in [self.by_key(position, types, entry)]
+            for route in [self.by_key(position, types, entry, conditions)]
             if route is not None
         ]
         if routes:
@@ -127,14 +127,14 @@ class Routes:
                 return by_interface
         return self.graph.entries_into(min(types), graph)
 
-    def by_key(self, position: Position, types: frozenset[str], entry: Entry) -> Route | None:
+    def by_key(self, position: Position, types: frozenset[str], entry: Entry, conditions: Conditions) -> Route | None:
         """What a jump by this key costs, None where no arrival here gives the key."""
         level = 0
         for part in key_parts(entry.key):
             found = [
                 arrival.part.level + self._below_key(arrival.graph, types, part)
                 for arrival in position.arrivals
-                if types <= self.local.gives(arrival, part.name)
+                if types <= self.local.gives(arrival, part.name, conditions)
             ]
             if not found:
                 return None
@@ -171,15 +171,20 @@ class Routes:
         count = len(open_ways)
         while open_ways:
             level, _, here, _, added, entry = heappop(open_ways)
+            if here == graph and entry is not None:
+                return Route(graph, level, added, entry=entry)
             if here in reached:
                 continue
             reached[here] = (level, added)
-            if here == graph and entry is not None:
-                return Route(graph, level, added, entry=entry)
             for other in self.graph.entries(some):
-                if other.graph in reached or (id(position), other.graph, types) in self.underway:
+                # Who is at the target already may have to come back to it, with what is required.
+                if (other.graph in reached and other.graph != graph) or (
+                    id(position),
+                    other.graph,
+                    types,
+                ) in self.underway:
                     continue
-                way = self._way_by_key(position, types, other, reached)
+                way = self._way_by_key(position, types, other, reached, conditions)
                 if way is not None:
                     step, slots = way
                     slots = (*slots, (step, other.graph))
@@ -193,6 +198,7 @@ class Routes:
         types: frozenset[str],
         entry: Entry,
         reached: Mapping[str, tuple[int, tuple[Slot, ...]]],
+        conditions: Conditions,
     ) -> tuple[int, tuple[Slot, ...]] | None:
         """(step, requests so far) of a jump by this key from what is reached."""
         level = 0
@@ -201,7 +207,7 @@ class Routes:
         for part in key_parts(entry.key):
             best: tuple[int, int, tuple[Slot, ...]] | None = None
             for arrival in position.arrivals:
-                if types <= self.local.gives(arrival, part.name):
+                if types <= self.local.gives(arrival, part.name, conditions):
                     rank = (arrival.part.level + self._below_key(arrival.graph, types, part), 0)
                     if best is None or rank < best[:2]:
                         best = (*rank, ())

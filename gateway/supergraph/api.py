@@ -1,5 +1,6 @@
 """SupergraphData -> the GraphQL schemas made from it: everything, and what clients see."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from graphql import (
@@ -25,6 +26,7 @@ from graphql import (
     SchemaDefinitionNode,
     StringValueNode,
     UnionTypeDefinitionNode,
+    ValueNode,
     build_ast_schema,
     parse,
 )
@@ -64,11 +66,8 @@ def inaccessible_name(supergraph: SupergraphData) -> str:
 
 def directive_name(supergraph: SupergraphData, identity: str, default: str) -> str:
     """What the one directive of a specification is called here, by its `@link`."""
-    for node in supergraph.schema_directives:
-        values = {a.name.value: a.value for a in node.arguments or ()}
-        url = values.get("url", values.get("feature"))
-        feature = FeatureUrl.parse(url.value) if isinstance(url, StringValueNode) else None
-        if feature is None or feature.identity != identity:
+    for feature, values in _features(supergraph):
+        if feature.identity != identity:
             continue
         imported = values.get("import")
         for item in imported.values if isinstance(imported, ListValueNode) else ():
@@ -80,6 +79,26 @@ def directive_name(supergraph: SupergraphData, identity: str, default: str) -> s
         if isinstance(namespace, StringValueNode):
             return namespace.value
     return default
+
+
+def feature_namespaces(supergraph: SupergraphData) -> list[str]:
+    """Of the specifications that are linked: `context` for what is called `context__…`. Their types are no client's business."""
+    found = []
+    for feature, values in _features(supergraph):
+        namespace = values.get("as")
+        name = namespace.value if isinstance(namespace, StringValueNode) else feature.name
+        if name:
+            found.append(name)
+    return found
+
+
+def _features(supergraph: SupergraphData) -> Iterator[tuple[FeatureUrl, dict[str, ValueNode]]]:
+    for node in supergraph.schema_directives:
+        values: dict[str, ValueNode] = {a.name.value: a.value for a in node.arguments or ()}
+        url = values.get("url", values.get("feature"))
+        feature = FeatureUrl.parse(url.value) if isinstance(url, StringValueNode) else None
+        if feature is not None:
+            yield feature, values
 
 
 def _name(value: str) -> NameNode:
@@ -99,7 +118,12 @@ class _Builder:
         self.supergraph = supergraph
         self.hide = hide
         self.hiding = inaccessible_name(supergraph)
-        self.hidden = {t.name for t in supergraph.types.values() if hide and self.is_inaccessible(t.directives)}
+        spaces = tuple(f"{space}__" for space in feature_namespaces(supergraph))
+        self.hidden = {
+            t.name
+            for t in supergraph.types.values()
+            if hide and (self.is_inaccessible(t.directives) or t.name.startswith(spaces))
+        }
 
     def is_inaccessible(self, directives: tuple[ConstDirectiveNode, ...] | None) -> bool:
         return any(d.name.value == self.hiding for d in directives or ())

@@ -1,0 +1,230 @@
+"""One answer of the gateway, what it asked for it, and the truth -> `Mismatch`, or nothing."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from graphql import DocumentNode, parse
+
+from botberi.fuzzing.subgraph import Run
+from botberi.fuzzing.truth import Truth, at_once, truth
+from botberi.fuzzing.world import World
+from gateway.plan import Condition, Defer, Fetch, Parallel, Plan, Subscription
+from gateway.plan import Sequence as Steps
+from gateway.upstream.codec import decode, encode
+
+Path: TypeAlias = tuple[str | int, ...]
+
+#: Fields that a deferred fragment should have brought, and didn't.
+ABSENT = "(absent)"
+
+
+class Mismatch(Exception):
+    """The gateway is wrong (or the oracle)."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`document` as the client wrote it; `event` is which of a subscription's the answer is for."""
+
+    world: World
+    plan: Plan
+    document: DocumentNode
+    variables: Mapping[str, Any]
+    event: int = 0
+
+    @property
+    def deferring(self) -> bool:
+        """The answer may come in pieces: keys have no order, and fields whose fragment failed are absent."""
+        return isinstance(self.plan.node, Defer)
+
+    async def check(self, answer: Any, run: Run, expected: Truth, features: Counter[str]) -> None:
+        """Raises `Mismatch`."""
+        check_calls(run, self.plan)
+        reported = paths(answer.get("errors", ()))
+        if run.failed:
+            await self._failed(run, answer, reported)
+        else:
+            await self._whole(run, expected, answer, reported)
+        features["error above a null that climbed"] += any(
+            p is not None and is_null(answer["data"], p[:-1]) for p in reported
+        )
+        features["null in the answer"] += b"null" in encode(answer["data"])
+
+    async def _truth(self, forced: frozenset[Path], run: Run) -> Truth:
+        return await truth(
+            run.facts, self.world.client_schema, self.document, self.variables, event=self.event, forced=forced
+        )
+
+    async def _whole(self, run: Run, expected: Truth, answer: Any, reported: Sequence[Path | None]) -> None:
+        """Every call was answered: data is the truth's, errors stand where the truth's do."""
+        data = decode(encode(expected.data))
+        self._same(data, answer["data"])
+        if None in reported:
+            raise Mismatch(f"an error without a path: {answer['errors']}")
+        ours = {p for p in reported if p is not None}
+        if len(ours) < len(reported):
+            raise Mismatch(f"an error is told twice: {answer['errors']}")
+        if ours or expected.errors:
+            watched: set[Path] = set()
+            document = at_once(self.document) if self.deferring else self.document
+            apart = await truth(
+                run.facts, self.world.loose_schema, document, self.variables, event=self.event, watched=watched
+            )
+            raised = watched | set(paths(apart.errors)) | set(paths(expected.errors))
+            if strange := ours - {p for p in raised if p is not None}:
+                raise Mismatch(f"an error where there is none: {sorted(map(str, strange))}: {answer['errors']}")
+            wanted = {self._landing(data, path) for path in paths(expected.errors) if path is not None}
+            told = {self._landing(data, path) for path in ours}
+            if wanted != told:
+                raise Mismatch(f"nulls by error at {sorted(map(str, wanted))}, but told are {sorted(map(str, told))}")
+        done = expected.done
+        if run.ledger.done != done and not (
+            data is None and run.ledger.done[: len(done)] == done[: len(run.ledger.done)]
+        ):
+            raise Mismatch(f"mutations ran as {run.ledger.done} instead of {done}")
+
+    async def _failed(self, run: Run, answer: Any, reported: Sequence[Path | None]) -> None:
+        """Calls failed: the truth with an error wherever we report one is our answer, and we report only what such a call was for.
+
+        A call that took nothing from the answer may be told at an object that it was for.
+        """
+        told = frozenset(p for p in reported if p is not None)
+        lost = frozenset(p for p in told if is_null(answer["data"], p))
+        services = {name for name, _ in run.failed}
+        if not reported:
+            raise Mismatch("a call failed, and no error tells of it")
+        if len(told) + (None in reported) < len(reported):
+            raise Mismatch(f"an error is told twice: {answer['errors']}")
+        own = {p for p in paths((await self._truth(frozenset(), run)).errors) if p is not None}
+        for error in answer["errors"]:
+            if tuple(error.get("path") or ()) in own:
+                continue  # the truth's own, such as a hidden enum value
+            if error.get("extensions", {}).get("service") not in services:
+                raise Mismatch(f"an error of a subgraph that didn't fail: {error}")
+        forced = await self._truth(lost, run)
+        self._same(decode(encode(forced.data)), answer["data"])
+        places = [place for name, request in run.failed for place in places_of(self.plan, name, request.operation)]
+        for path in told - own:
+            keys = tuple(key for key in path if isinstance(key, str))
+            if not any(keys[: len(place)] == place for place in places):
+                raise Mismatch(f"an error at {path}, where no failed call was for: {places}")
+
+    def _same(self, expected: Any, got: Any) -> None:
+        """Equal as JSON: ordered, where the answer comes at once."""
+        one, other = (_sorted(expected), _sorted(got)) if self.deferring else (encode(expected), encode(got))
+        if one != other:
+            raise Mismatch(f"data: {other.decode()}\n  truth: {one.decode()}")
+
+    def _landing(self, data: Any, path: Path) -> Path:
+        """The null that an error at `path` became."""
+        for length, key in enumerate(path):
+            if data is None:
+                return path[:length]
+            if self.deferring and isinstance(data, dict) and key not in data:
+                return (*path[:length], ABSENT)
+            try:
+                data = data[key]
+            except (KeyError, IndexError, TypeError):
+                raise Mismatch(f"an error at {path}, which isn't in the answer") from None
+        if data is not None:
+            raise Mismatch(f"an error at {path}, where there is a value")
+        return path
+
+
+def _sorted(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False).encode()
+
+
+def paths(errors: Sequence[Any]) -> list[Path | None]:
+    """Of errors as JSON or as graphql-core has them."""
+    found: list[Path | None] = []
+    for error in errors:
+        path = error.get("path") if isinstance(error, Mapping) else error.path
+        found.append(None if path is None else tuple(path))
+    return found
+
+
+def is_null(data: Any, path: Path) -> bool:
+    """At the path, or above it."""
+    for key in path:
+        if data is None:
+            return True
+        data = data.get(key) if isinstance(data, dict) else data[int(key)] if isinstance(data, list) else None
+    return data is None
+
+
+def fetches(node: Any) -> list[Fetch]:
+    """Every fetch of a plan."""
+    match node:
+        case Fetch():
+            return [node]
+        case Steps(nodes) | Parallel(nodes):
+            return [f for child in nodes for f in fetches(child)]
+        case Condition(_, if_true, if_false):
+            return fetches(if_true) + fetches(if_false)
+        case Defer(primary, parts):
+            return fetches(primary) + [f for part in parts for f in fetches(part.node)]
+        case Subscription(primary, rest):
+            return fetches(primary) + fetches(rest)
+    return []
+
+
+def places_of(plan: Plan, subgraph: str, operation: str) -> list[tuple[str, ...]]:
+    """Response keys down to the objects that a request was for; of a root request, down to its own fields."""
+    found: list[tuple[str, ...]] = []
+    for fetch in fetches(plan.node):
+        if fetch.subgraph != subgraph or fetch.operation != operation:
+            continue
+        if fetch.entities:
+            found += [
+                tuple(key for key in path if isinstance(key, str)) for entity in fetch.entities for path in entity.paths
+            ]
+            continue
+        above = tuple(key for key in fetch.path if isinstance(key, str))
+        definition: Any = parse(operation).definitions[0]
+        keys = {(s.alias or s.name).value for s in definition.selection_set.selections if hasattr(s, "alias")}
+        keys |= {rename.target for rename in fetch.renames if not rename.path}
+        if any(not hasattr(s, "alias") for s in definition.selection_set.selections):
+            found.append(above)
+        found += [(*above, key) for key in keys]
+    return found
+
+
+def check_calls(run: Run, plan: Plan) -> None:
+    """Every call was in order, and there were no more of them than the plan has fetches."""
+    if run.problems:
+        raise Mismatch("a subgraph complains: " + "\n  ".join(run.problems[:3]))
+    if len(run.calls) > plan.fetch_count:
+        raise Mismatch(f"{len(run.calls)} calls for a plan of {plan.fetch_count} fetches")
+    asked = [
+        (name, request.operation, encode(dict(request.variables)))
+        for name, request in run.calls
+        if request.kind == "query"
+    ]
+    if len(set(asked)) < len(asked):
+        raise Mismatch(f"the same request is sent twice: {asked}")
+
+
+def check_size(plan: Plan, operation: Any, subgraphs: int) -> None:
+    """No more fetches than places of objects can need."""
+    bound = positions(operation) * (subgraphs + 2)
+    if plan.fetch_count > bound:
+        raise Mismatch(f"{plan.fetch_count} fetches, more than {bound}:\n{plan}")
+
+
+def positions(operation: Any) -> int:
+    """Places of objects in the answer, by response key and type condition, whatever the data: the root is one."""
+
+    def count(selection: Any) -> int:
+        total = 0
+        for node in selection.selections:
+            if node.kind == "fragment_spread":
+                total += 1 + count(operation.fragments[node.name.value].selection_set)
+            elif node.selection_set is not None:
+                total += 1 + count(node.selection_set)
+        return total
+
+    return 1 + count(operation.selection_set)

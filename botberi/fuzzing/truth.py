@@ -1,0 +1,160 @@
+"""A document, a world's facts -> graphql-core's answer on the monolith, and what mutations did."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from graphql import (
+    DirectiveNode,
+    DocumentNode,
+    GraphQLError,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    Visitor,
+    is_list_type,
+    is_non_null_type,
+    visit,
+)
+from graphql.execution import ExperimentalIncrementalExecutionResults, experimental_execute_incrementally
+from graphql.language import REMOVE
+
+from botberi.fuzzing.incremental import Whole
+from botberi.fuzzing.world import Facts, Thing
+
+Path: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The whole answer, however many payloads it came in. `data` is JSON."""
+
+    data: Any
+    errors: list[Mapping[str, Any]]
+    done: list[tuple[str, Any]]
+
+    @property
+    def refused(self) -> bool:
+        """Nothing was executed: the variables don't fit."""
+        return self.data is None and bool(self.errors) and all(e.get("path") is None for e in self.errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An object where the answer has it; arguments by `@fromContext` come from those above."""
+
+    thing: Thing
+    above: "Place | None" = None
+
+
+@dataclass
+class Ledger:
+    """What mutations did, in their order."""
+
+    done: list[tuple[str, Any]] = field(default_factory=list)
+    total: int = 0
+
+    def note(self, info: GraphQLResolveInfo[Any], arguments: Mapping[str, Any]) -> None:
+        """A root field of a mutation is being resolved."""
+        if info.parent_type.name == "Mutation":
+            self.done.append((info.field_name, dict(arguments)))
+
+    def count(self, arguments: Mapping[str, Any]) -> int:
+        """Order shows in the answer."""
+        self.total = self.total * 3 % 1_000_003 + int(arguments["by"])
+        return self.total
+
+
+async def truth(
+    facts: Facts,
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    variables: Mapping[str, Any],
+    *,
+    event: int = 0,
+    forced: frozenset[Path] = frozenset(),
+    watched: set[Path] | None = None,
+) -> Truth:
+    """Errors are raised at `forced` paths; `watched` gets those of forbidden nulls. `event` is which of a subscription's."""
+    ledger = Ledger()
+    world = facts.world
+
+    def resolve(place: Place, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
+        path = tuple(info.path.as_list())
+        if path in forced:
+            raise GraphQLError("as told")
+        ledger.note(info, arguments)
+        if info.field_name.startswith("count_"):
+            return ledger.count(arguments)
+        thing = place.thing
+        for name, (types, selected) in world.contextual(thing.type, info.field_name).items():
+            arguments[name] = _from_above(facts, place.above, types, selected)
+        value = facts.value(thing, info.field_name, arguments)
+        if isinstance(value, Exception):
+            raise value
+        if watched is not None:
+            _watch(world.schema.type_map[thing.type].fields[info.field_name].type, value, path, watched)  # type: ignore[attr-defined]
+        if forced and isinstance(value, list):
+            value = _force(value, path, forced)
+        return _placed(value, place)
+
+    operation = next(d for d in document.definitions if hasattr(d, "operation"))
+    found: Any = experimental_execute_incrementally(
+        schema,
+        document,
+        Place(Thing(operation.operation.value.capitalize(), event)),
+        variable_values=dict(variables),
+        field_resolver=resolve,
+        type_resolver=lambda place, *_: place.thing.type,
+    )
+    if hasattr(found, "__await__"):
+        found = await found
+    if not isinstance(found, ExperimentalIncrementalExecutionResults):
+        return Truth(found.data, [e.formatted for e in found.errors or ()], ledger.done)
+    whole = Whole()
+    whole.read(found.initial_result.formatted)
+    async for payload in found.subsequent_results:
+        whole.read(payload.formatted)
+    return Truth(whole.data, whole.errors, ledger.done)
+
+
+def at_once(document: DocumentNode) -> DocumentNode:
+    """The document without `@defer`."""
+    changed: DocumentNode = visit(document, _WithoutDefer())
+    return changed
+
+
+class _WithoutDefer(Visitor):
+    def enter_directive(self, node: DirectiveNode, *_: Any) -> Any:
+        return REMOVE if node.name.value == "defer" else None
+
+
+def _from_above(facts: Facts, place: Place | None, types: frozenset[str], selected: str) -> Any:
+    while place is not None:
+        if place.thing.type in types:
+            return facts.value(place.thing, selected, {})
+        place = place.above
+    raise AssertionError("nothing above sets the context")
+
+
+def _placed(value: Any, above: Place) -> Any:
+    if isinstance(value, list):
+        return [_placed(item, above) for item in value]
+    return Place(value, above) if isinstance(value, Thing) else value
+
+
+def _watch(type_: Any, value: Any, path: Path, found: set[Path]) -> None:
+    if is_non_null_type(type_):
+        if value is None:
+            found.add(path)
+        type_ = type_.of_type
+    if is_list_type(type_) and isinstance(value, list):
+        for index, item in enumerate(value):
+            _watch(type_.of_type, item, (*path, index), found)
+
+
+def _force(value: Any, path: Path, forced: frozenset[Path]) -> Any:
+    if path in forced:
+        return GraphQLError("as told")
+    if isinstance(value, list):
+        return [_force(item, (*path, index), forced) for index, item in enumerate(value)]
+    return value
