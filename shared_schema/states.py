@@ -53,3 +53,25 @@ TRANSITIONS: Final[dict[InstanceStatus, frozenset[InstanceStatus]]] = {
     InstanceStatus.CANCELLED: frozenset(),
     InstanceStatus.TIMED_OUT: frozenset(),
 }
+
+
+class LogLevel(StrEnum):
+    """How much a line of a run's log matters, the least first."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+    @property
+    def and_above(self) -> tuple["LogLevel", ...]:
+        """This level and all that matter more."""
+        levels = tuple(LogLevel)
+        return levels[levels.index(self) :]
+
+
+class MissedFirings(StrEnum):
+    """What a schedule does about firings for which no scheduler was there."""
+
+    SKIP = "SKIP"
+    RUN_ONCE = "RUN_ONCE"

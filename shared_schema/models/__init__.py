@@ -1,6 +1,7 @@
 """The rows of both databases, as SQLAlchemy models."""
 
 from shared_schema.models.base import SharedBase, UserBase
+from shared_schema.models.runs import InstanceArtifact, InstanceHistory, InstanceLog, Schedule
 from shared_schema.models.shared import Agent, Instance, SharedInbox, SharedOutbox, Template
 from shared_schema.models.user import Account, AccountSession, ApiKey, AuditEntry, SignInThrottle, UserInbox, UserOutbox
 
@@ -11,6 +12,10 @@ __all__ = [
     "ApiKey",
     "AuditEntry",
     "Instance",
+    "InstanceArtifact",
+    "InstanceHistory",
+    "InstanceLog",
+    "Schedule",
     "SharedBase",
     "SharedInbox",
     "SharedOutbox",

@@ -1,10 +1,23 @@
-"""The tables of `shared_psql`: the catalog's agents and templates, and the instances that run them."""
+"""The tables of `shared_psql`: the catalog's agents and templates, and the instances that run them (more of a run: `runs`)."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Computed, Double, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
@@ -18,6 +31,9 @@ _SLUG = "slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'"
 _SEARCH = (
     "to_tsvector('english'::regconfig, name || ' ' || replace(slug, '-', ' ') || ' ' || summary || ' ' || description)"
 )
+# Bounds of what a template may ask for; null means the platform's own.
+_MAX_ATTEMPTS = "max_attempts BETWEEN 1 AND 20"
+_TIMEOUT = "timeout_seconds BETWEEN 1 AND 86400"
 
 
 class Agent(Versioned, SharedBase):
@@ -78,6 +94,9 @@ class Template(Versioned, SharedBase):
     )
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text()), server_default=text("'{}'"))
     publisher_id: Mapped[UUID]
+    # What instances made from it get; unset: the platform's.
+    max_attempts: Mapped[int | None] = mapped_column(SmallInteger)
+    timeout_seconds: Mapped[int | None] = mapped_column(Integer)
     published_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
     search: Mapped[Any] = deferred(mapped_column(TSVECTOR, Computed(_SEARCH, persisted=True)))
@@ -91,6 +110,8 @@ class Template(Versioned, SharedBase):
         CheckConstraint("version >= 1", name="version"),
         CheckConstraint("jsonb_typeof(parameters) = 'object'", name="parameters"),
         CheckConstraint("array_position(tags, NULL) IS NULL", name="tags"),
+        CheckConstraint(_MAX_ATTEMPTS, name="max_attempts"),
+        CheckConstraint(_TIMEOUT, name="timeout_seconds"),
         Index("uq_templates_slug", "slug", unique=True),
         Index("ix_templates_created_at_id", "created_at", "id"),
         Index("ix_templates_name_id", "name", "id"),
@@ -127,8 +148,19 @@ class Instance(Versioned, SharedBase):
     lease_expires_at: Mapped[datetime | None]
     cancel_requested_at: Mapped[datetime | None]
     celery_task_id: Mapped[str | None] = mapped_column(String(200))
-    # Unique per owner: the same request sent twice makes one instance.
+    # Limits of this run, as its template had them when it was made; unset: the platform's.
+    max_attempts: Mapped[int | None] = mapped_column(SmallInteger)
+    timeout_seconds: Mapped[int | None] = mapped_column(Integer)
+    # The number of the newest line of its log.
+    log_sequence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    # Unique per owner: the same request sent twice makes one instance. The hash is the request's SHA-256.
     idempotency_key: Mapped[str | None] = mapped_column(String(120))
+    request_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    # The instance whose parameters it has; `retry_of` when that had failed and this is the one to take its place.
+    rerun_of: Mapped[UUID | None] = mapped_column(ForeignKey("instances.id", ondelete="SET NULL"))
+    retry_of: Mapped[UUID | None] = mapped_column(ForeignKey("instances.id", ondelete="SET NULL"))
+    schedule_id: Mapped[UUID | None] = mapped_column(ForeignKey("schedules.id", ondelete="SET NULL"))
+    scheduled_for: Mapped[datetime | None]
     queued_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -146,6 +178,10 @@ class Instance(Versioned, SharedBase):
         CheckConstraint("jsonb_typeof(parameters) = 'object'", name="parameters"),
         CheckConstraint("(lease_owner IS NULL) = (lease_expires_at IS NULL)", name="lease"),
         CheckConstraint("error_code IS NOT NULL OR error_message IS NULL", name="error"),
+        CheckConstraint(_MAX_ATTEMPTS, name="max_attempts"),
+        CheckConstraint(_TIMEOUT, name="timeout_seconds"),
+        CheckConstraint("octet_length(request_hash) = 32", name="request_hash"),
+        CheckConstraint("(schedule_id IS NULL) OR (scheduled_for IS NOT NULL)", name="schedule"),
         Index("ix_instances_owner_id_created_at_id", "owner_id", "created_at", "id"),
         Index("ix_instances_owner_id_status_created_at_id", "owner_id", "status", "created_at", "id"),
         Index("ix_instances_agent_id_created_at_id", "agent_id", "created_at", "id"),
@@ -157,6 +193,29 @@ class Instance(Versioned, SharedBase):
             "idempotency_key",
             unique=True,
             postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+        Index("ix_instances_rerun_of", "rerun_of", postgresql_where=text("rerun_of IS NOT NULL")),
+        # A failed run has one run in its place; who deletes that may have another.
+        Index(
+            "uq_instances_retry_of",
+            "retry_of",
+            unique=True,
+            postgresql_where=text("retry_of IS NOT NULL AND deleted_at IS NULL"),
+        ),
+        # A firing makes one instance, however many schedulers see it.
+        Index(
+            "uq_instances_schedule_id_scheduled_for",
+            "schedule_id",
+            "scheduled_for",
+            unique=True,
+            postgresql_where=text("schedule_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_instances_schedule_id_created_at_id",
+            "schedule_id",
+            "created_at",
+            "id",
+            postgresql_where=text("schedule_id IS NOT NULL"),
         ),
         # What the reaper looks for: leases that ran out, and runs that nobody took.
         Index("ix_instances_lease_expires_at", "lease_expires_at", postgresql_where=text("status = 'RUNNING'")),
