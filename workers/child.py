@@ -1,7 +1,7 @@
 """Standard input -> one workflow's run -> JSON lines on standard output. The process that a worker may kill.
 
 In: one line `{"workflow", "parameters"}`, then `{"cancel": true}` at any time; the end of input means that the worker
-is gone, and so is this process. Out: `{"kind": "progress" | "result" | "cancelled" | "error", …}`.
+is gone, and so is this process. Out: `{"kind": "progress" | "log" | "result" | "cancelled" | "error", …}`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from typing import IO, Any
 from pydantic import ValidationError
 
 from workers.registry import WORKFLOWS
-from workers.workflow import RunCancelled, WorkflowInputError
+from workers.workflow import Level, RunCancelled, WorkflowInputError
 
 # Error texts are for a person; the whole traceback goes to the log.
 MAX_PROBLEMS = 10
+# One character more than a line of the log holds, so that the worker sees that there was more.
+MAX_MESSAGE = 2_000
 
 
 class PipeContext:
@@ -37,6 +39,10 @@ class PipeContext:
     def check_cancelled(self) -> None:
         if self.cancelled.is_set():
             raise RunCancelled
+
+    def log(self, message: str, level: Level = "INFO") -> None:
+        self.check_cancelled()
+        self.send({"kind": "log", "level": level, "message": message[: MAX_MESSAGE + 1]})
 
     def send(self, message: dict[str, Any]) -> None:
         with self._lock:

@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import IO, Any, Protocol, Self
 
 KEPT_STDERR = 8_000
-# Progress lines are small; only a result is large, and that has its own limit.
+# What is said on the way is small; only a result is large, and that has its own limit.
 QUEUED_MESSAGES = 1_000
+TALK = ("progress", "log")
 THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -63,6 +64,7 @@ class ChildProcess:
         self._max_line = max_line_bytes
         self._messages: queue.Queue[dict[str, Any] | Exception | None] = queue.Queue(QUEUED_MESSAGES)
         self._stderr: deque[str] = deque(maxlen=200)
+        self._lost = self._told_lost = 0
         self._process = process
         assert process.stdin is not None
         assert process.stdout is not None
@@ -110,6 +112,12 @@ class ChildProcess:
             raise message
         return message
 
+    def take_lost(self) -> int:
+        """How many lines were lost since the last time this was asked."""
+        lost = self._lost - self._told_lost
+        self._told_lost += lost
+        return lost
+
     def cancel(self) -> None:
         """Ask the workflow to stop at its next step."""
         self._orders.put({"cancel": True})
@@ -155,8 +163,10 @@ class ChildProcess:
                     self._messages.put(ResultTooLarge())
                     return
                 message = json.loads(line)
-                if message.get("kind") == "progress" and self._messages.qsize() > QUEUED_MESSAGES // 2:
-                    continue  # a workflow that reports faster than it is read loses reports, not memory
+                if message.get("kind") in TALK and self._messages.qsize() > QUEUED_MESSAGES // 2:
+                    # A workflow that talks faster than it is heard loses words, not memory; lines are counted.
+                    self._lost += message["kind"] == "log"
+                    continue
                 self._messages.put(message)
         except (OSError, ValueError) as error:
             self._messages.put(error)

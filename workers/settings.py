@@ -27,6 +27,11 @@ class WorkerSettings(DatabaseSettings, AmqpSettings, LogSettings):
     run_watch_seconds: Seconds = 1.0
     # Each progress written is an event to every subscriber.
     run_progress_seconds: Seconds = 0.5
+    # Lines that come within this time are written together, and are one event to every follower of the log.
+    run_log_seconds: Seconds = 1.0
+    # Lines of a run's log that are written together, and that an attempt may write in all; more are left out.
+    run_log_batch_lines: Annotated[int, Field(ge=1, le=5_000)] = 200
+    run_log_lines: Annotated[int, Field(ge=10, le=1_000_000)] = 5_000
     run_timeout_seconds: Seconds = 600.0
     # How long a cancelled workflow may take to stop by itself before its process is killed.
     run_cancel_grace_seconds: Seconds = 3.0

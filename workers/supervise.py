@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -17,6 +17,8 @@ from shared_schema import killpoints
 from workers.logs import brief
 from workers.process import ChildProcess, ResultTooLarge
 from workers.runs import Claim, Fenced, RunStore, Watch
+from workers.runs.lines import Line, LogBook, clean
+from workers.runs.store import MAX_MESSAGE
 from workers.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
@@ -54,8 +56,10 @@ class Supervisor:
         self._lease_until = now + runs.lease_seconds * 0.9
         self._renew_at = now + settings.run_heartbeat_seconds
         self._watch_at = now + settings.run_watch_seconds
-        self._progress_at = now
+        self._progress_at = self._log_at = now
         self._progress: tuple[float, str] | None = None
+        self._book = LogBook(batch_lines=settings.run_log_batch_lines, attempt_lines=settings.run_log_lines)
+        self._lines: Sequence[Line] = ()
         self._cancel_at: float | None = None
 
     def carry_out(self) -> str:
@@ -91,7 +95,10 @@ class Supervisor:
                 except (OSError, ValueError) as error:
                     return self._internal(f"the child's pipe: {error}", child)
                 if message is not None and message.get("kind") == "progress":
-                    self._progress = float(message["fraction"]), str(message["message"])
+                    self._progress = float(message["fraction"]), clean(str(message["message"]), MAX_MESSAGE)
+                    self._book.report(*self._progress)
+                elif message is not None and message.get("kind") == "log":
+                    self._book.say(str(message["level"]), str(message["message"]))
                 elif message is not None:
                     return self._said(message, child)
                 if (ending := self._tend(child)) is not None:
@@ -105,9 +112,11 @@ class Supervisor:
         if now >= self._deadline:
             seconds = self._settings.run_timeout_seconds
             return Ending("TIMED_OUT", None, "TIMED_OUT", f"The run took longer than {seconds:g} seconds.")
-        if self._progress is not None and now >= self._progress_at:
-            fraction, message = self._progress
-            if self._talk(lambda: self._runs.progress(self._claim, fraction, message), child, renews=True):
+        self._book.lose(child.take_lost())
+        if (self._progress is not None and now >= self._progress_at) or (self._has_lines and now >= self._log_at):
+            if now >= self._log_at:
+                self._lines = self._lines or self._book.take()
+            if self._talk(self._tell, child, renews=True):
                 self._progress = None
                 killpoints.reach("worker.progressed")
             self._progress_at = time.monotonic() + self._settings.run_progress_seconds
@@ -116,6 +125,20 @@ class Supervisor:
         elif now >= self._watch_at:
             self._talk(lambda: self._runs.watch(self._claim), child, renews=False)
         return None
+
+    @property
+    def _has_lines(self) -> bool:
+        return bool(self._lines or self._book)
+
+    def _tell(self) -> Watch:
+        """Write what was said; lines that couldn't be written wait for the next time."""
+        if self._progress is None:
+            watch = self._runs.say(self._claim, self._lines)
+        else:
+            watch = self._runs.progress(self._claim, *self._progress, self._lines)
+        if self._lines:
+            self._lines, self._log_at = (), time.monotonic() + self._settings.run_log_seconds
+        return watch
 
     def _talk(self, ask: Callable[[], Watch], child: ChildProcess, *, renews: bool) -> bool:
         """Ask the database; without an answer go on as long as the lease is surely ours."""
@@ -185,17 +208,18 @@ class Supervisor:
 
     def _write(self, ending: Ending) -> str:
         """Write the ending, again while the database is away and the lease is ours; what it is called in the end."""
+        lines = (*self._lines, *self._book.take())
         while True:
             try:
                 if ending.status is None:
-                    self._runs.release(self._claim, ending.message or "")
-                    return "RELEASED"
+                    return self._runs.release(self._claim, ending.message or "", lines)
                 return self._runs.finish(
                     self._claim,
                     ending.status,
                     result=ending.result,
                     code=ending.code,
                     message=ending.message,
+                    lines=lines,
                 )
             except UNREACHABLE as error:
                 logger.warning("can't write the end of run %s: %s", self._claim.run.instance_id, brief(error))

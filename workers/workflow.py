@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
+
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 InputT = TypeVar("InputT", bound=BaseModel)
 OutputT = TypeVar("OutputT", bound=BaseModel)
@@ -53,6 +55,9 @@ class RunContext(Protocol):
 
     def check_cancelled(self) -> None:
         """Raise `RunCancelled` if the run shall stop. Cheap: call it in every loop."""
+
+    def log(self, message: str, level: Level = "INFO") -> None:
+        """Tell the run's owner something that is no progress. Raises `RunCancelled` like the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,4 +125,7 @@ class SilentContext:
         return None
 
     def check_cancelled(self) -> None:
+        return None
+
+    def log(self, message: str, level: Level = "INFO") -> None:
         return None

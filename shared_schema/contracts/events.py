@@ -57,6 +57,13 @@ class InstanceChanged(EventData):
     agent_id: UUID = Field(description="The agent that it runs.")
 
 
+class InstanceLogAppended(InstanceChanged):
+    """Lines were added to a run's log: their numbers, never their text. Lines don't raise the run's version."""
+
+    log_from: Annotated[int, Field(ge=1, description="The number of the first new line.")]
+    log_to: Annotated[int, Field(ge=1, description="The number of the last new line.")]
+
+
 class CatalogEntryChanged(EventData):
     """An agent or a template was created, changed or deleted."""
 
@@ -99,6 +106,7 @@ def _of_a_row(aggregate: str, database: str, data: type[EventData], noun: str) -
 
 _ALL: Final = (
     *_of_a_row("instance", "shared_psql", InstanceChanged, "A run"),
+    Contract("instance.log.appended", "shared_psql", InstanceLogAppended, "Lines were added to a run's log."),
     *_of_a_row("agent", "shared_psql", CatalogEntryChanged, "An agent of the catalog"),
     *_of_a_row("template", "shared_psql", CatalogEntryChanged, "A template of the catalog"),
     *_of_a_row("account", "user_psql", AccountChanged, "An account"),

@@ -36,6 +36,25 @@ def row_loader(
     return DataLoader(load_fn=load, max_batch_size=MAXIMUM_BATCH)
 
 
+def grouped_loader(
+    store: Store, fetch: Callable[[AsyncSession, Sequence[UUID], K], Awaitable[Mapping[UUID, R]]]
+) -> DataLoader[tuple[UUID, K], R | None]:
+    """What belongs to rows, by row and question: one query for all rows of which the same is asked."""
+
+    async def load(keys: list[tuple[UUID, K]]) -> Sequence[R | None]:
+        asked: dict[K, list[UUID]] = {}
+        for row_id, question in keys:
+            asked.setdefault(question, []).append(row_id)
+        answers: dict[tuple[UUID, K], R] = {}
+        async with store.read() as session:
+            for question, ids in asked.items():
+                found = await fetch(session, ids, question)
+                answers.update({(row_id, question): answer for row_id, answer in found.items()})
+        return [answers.get(key) for key in keys]
+
+    return DataLoader(load_fn=load, max_batch_size=MAXIMUM_BATCH)
+
+
 class ChildLoader:
     """Pages of children for many parents: equal pages in one query, counts in one query."""
 

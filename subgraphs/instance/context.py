@@ -8,8 +8,8 @@ import strawberry
 
 from shared_schema.models import Instance
 from subgraphs.common.context import RequestContext, Store
-from subgraphs.common.loaders import ChildLoader, row_loader
-from subgraphs.instance import repository
+from subgraphs.common.loaders import ChildLoader, grouped_loader, row_loader
+from subgraphs.instance import log_repository, repository
 from subgraphs.instance.repository import InstanceOrder, Selection
 from subgraphs.instance.service import InstanceService
 
@@ -22,6 +22,8 @@ class Loaders:
         self._owned: dict[tuple[Selection, InstanceOrder], ChildLoader] = {}
         self.instances = row_loader(store, repository.instances_by_id)
         self.documents = row_loader(store, repository.documents_by_id)
+        self.log_lines = grouped_loader(store, log_repository.lines_by_instance)
+        self.log_counts = grouped_loader(store, log_repository.counts_by_instance)
 
     def owned(self, selection: Selection, order: InstanceOrder) -> ChildLoader:
         """Instances by owner, for one selection and order."""

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from typing import Annotated
 
 import strawberry
 
 from subgraphs.common.errors import PublicError
 from subgraphs.common.event_source import EventSource
+from subgraphs.instance.logs import START, InstanceLogBatch
 from subgraphs.instance.types import Instance
 
 
@@ -39,5 +41,23 @@ class Subscription:
         directives=[EventSource(topics=["instance.*"], where=["owner=@subject"], version="version")],
     )
     async def instances_updated(self) -> AsyncGenerator[Instance | None, None]:
+        raise FedByGateway("The gateway feeds this field from events; subscribe there.")
+        yield None
+
+    @strawberry.subscription(
+        description="The log of one instance: its lines after `after` at once, then those that come, until it has ended.",
+        directives=[
+            EventSource(
+                topics=["instance.log.*"], where=["id=$id"], version="lastSequence", until="isComplete", snapshot=True
+            )
+        ],
+    )
+    async def instance_logs(
+        self,
+        id: strawberry.ID,
+        after: Annotated[
+            str | None, strawberry.argument(description="An `endCursor`, or a line's `sequence`; else from the start.")
+        ] = START,
+    ) -> AsyncGenerator[InstanceLogBatch | None, None]:
         raise FedByGateway("The gateway feeds this field from events; subscribe there.")
         yield None

@@ -22,6 +22,7 @@ from subgraphs.common.pagination import PageRequest
 from subgraphs.common.scalars import JSON
 from subgraphs.common.schema import REFERENCE
 from subgraphs.instance.context import Info
+from subgraphs.instance.logs import InstanceLog, log_connection
 from subgraphs.instance.repository import Documents, InstanceOrder, Selection
 from subgraphs.instance.service import visible
 
@@ -134,6 +135,18 @@ class Instance:
             return None
         found = (await self._documents(info)).result
         return JSON(found) if found is not None else None
+
+    @strawberry.field(description="What the run said, line by line; of `level` and above.")
+    async def logs(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        level: states.LogLevel | None = None,
+    ) -> Connection[InstanceLog] | None:
+        return await log_connection(info, self.row.id, PageRequest.of(first, after, last, before), level)
 
     async def _documents(self, info: Info) -> Documents:
         # A mutation has the whole row; lists and entities load documents only where they are selected.

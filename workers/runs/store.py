@@ -7,6 +7,8 @@ answers, another holds the run by now, and the caller stops without a trace (`Fe
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
@@ -16,6 +18,7 @@ from sqlalchemy import Row, TextClause, text
 from shared_schema import killpoints
 from shared_schema.contracts.runs import RunInput
 from shared_schema.database import SyncDatabase
+from workers.runs.lines import Line, clean
 
 Ending = Literal["SUCCEEDED", "FAILED", "CANCELLED", "TIMED_OUT"]
 MAX_MESSAGE = 500
@@ -65,56 +68,75 @@ _CANCEL_WAITING = text("""
 """)
 
 
-def _guarded(change: str, answer: str = "") -> TextClause:
-    """A statement that only the holder's row answers."""
-    holds = "id = :id AND attempt = :attempt AND lease_owner = :owner AND status = 'RUNNING'"
-    return text(f"{change} WHERE {holds} {answer}")
+# Every write of a holder asks for its attempt and its lease; no row, no write.
+_HOLDS = "id = :id AND attempt = :attempt AND lease_owner = :owner AND status = 'RUNNING'"
+_STOP = "cancel_requested_at IS NOT NULL OR deleted_at IS NOT NULL"
+_LEASE = "lease_expires_at = clock_timestamp() + make_interval(secs => :lease)"
+_NO_LEASE = "lease_owner = NULL, lease_expires_at = NULL"
+
+_WATCH = text(f"SELECT {_STOP} AS cancelled FROM instances WHERE {_HOLDS}")
+_RENEW = text(f"UPDATE instances SET {_LEASE} WHERE {_HOLDS} RETURNING {_STOP} AS cancelled")
 
 
-_STOP = "cancel_requested_at IS NOT NULL OR deleted_at IS NOT NULL AS cancelled"
-_WATCH = _guarded(
-    "SELECT cancel_requested_at IS NOT NULL OR deleted_at IS NOT NULL AS cancelled FROM instances",
-)
-_RENEW = _guarded(
-    "UPDATE instances SET lease_expires_at = clock_timestamp() + make_interval(secs => :lease)",
-    f"RETURNING {_STOP}",
-)
-_PROGRESS = _guarded(
-    """
-    UPDATE instances SET progress = :progress, progress_message = :message,
-        lease_expires_at = clock_timestamp() + make_interval(secs => :lease)
-    """,
-    f"RETURNING {_STOP}",
-)
+def _telling(change: str, *, also: str = "") -> TextClause:
+    """A change of the holder's row together with lines of its log, which take their numbers from the row."""
+    return text(f"""
+        WITH held AS (
+            SELECT id, log_sequence FROM instances WHERE {_HOLDS} FOR UPDATE),
+        changed AS (
+            UPDATE instances AS i SET {change}, log_sequence = held.log_sequence + cardinality(CAST(:levels AS text[]))
+            FROM held WHERE i.id = held.id
+            RETURNING i.id, i.attempt, i.status, {_STOP} AS cancelled, held.log_sequence AS before),
+        said AS (
+            INSERT INTO instance_logs (instance_id, sequence, attempt, level, message, progress, logged_at)
+            SELECT changed.id, changed.before + line.place, changed.attempt, line.level, line.message, line.progress,
+                clock_timestamp() - make_interval(secs => line.age)
+            FROM changed, unnest(CAST(:levels AS text[]), CAST(:messages AS text[]), CAST(:fractions AS float8[]),
+                CAST(:ages AS float8[])) WITH ORDINALITY AS line(level, message, progress, age, place))
+            {also}
+        SELECT status, cancelled FROM changed
+    """)
+
+
+_SAY = _telling(_LEASE)
+_PROGRESS = _telling(f"progress = :progress, progress_message = :message, {_LEASE}")
 # Whoever was told that the run is being cancelled shall not find it succeeded.
-_SUCCESS = _guarded(
-    """
-    UPDATE instances SET
-        status = CASE WHEN cancel_requested_at IS NULL THEN 'SUCCEEDED' ELSE 'CANCELLED' END,
-        result = CASE WHEN cancel_requested_at IS NULL THEN CAST(:result AS jsonb) END,
-        error_code = CASE WHEN cancel_requested_at IS NOT NULL THEN 'CANCELLED' END,
-        error_message = CASE WHEN cancel_requested_at IS NOT NULL THEN 'Cancelled.' END,
-        progress = CASE WHEN cancel_requested_at IS NULL THEN 1 ELSE progress END,
-        progress_message = CASE WHEN cancel_requested_at IS NOT NULL THEN progress_message END,
-        lease_owner = NULL, lease_expires_at = NULL
+_SUCCESS = _telling(
+    f"""
+        status = CASE WHEN i.cancel_requested_at IS NULL THEN 'SUCCEEDED' ELSE 'CANCELLED' END,
+        result = CASE WHEN i.cancel_requested_at IS NULL THEN CAST(:result AS jsonb) END,
+        error_code = CASE WHEN i.cancel_requested_at IS NOT NULL THEN 'CANCELLED' END,
+        error_message = CASE WHEN i.cancel_requested_at IS NOT NULL THEN 'Cancelled.' END,
+        progress = CASE WHEN i.cancel_requested_at IS NULL THEN 1 ELSE i.progress END,
+        progress_message = CASE WHEN i.cancel_requested_at IS NOT NULL THEN i.progress_message END,
+        {_NO_LEASE}
     """,
-    "RETURNING status",
 )
-_END = _guarded(
-    """
-    UPDATE instances SET status = :status, result = NULL, error_code = :code, error_message = :message,
-        lease_owner = NULL, lease_expires_at = NULL
-    """,
-    "RETURNING status",
-)
+_END = _telling(f"status = :status, result = NULL, error_code = :code, error_message = :message, {_NO_LEASE}")
 # The lease of a waiting run is its dispatcher's: once it is over, the sweeper sends the run again.
-_RELEASE = _guarded(
-    """
-    UPDATE instances SET status = 'QUEUED', progress = 0, progress_message = :message,
-        lease_owner = 'released', lease_expires_at = clock_timestamp()
+_RELEASE = _telling(
+    f"""
+        status = CASE WHEN {_STOP} THEN 'CANCELLED' ELSE 'QUEUED' END,
+        error_code = CASE WHEN {_STOP} THEN 'CANCELLED' END,
+        error_message = CASE WHEN {_STOP} THEN 'Cancelled.' END,
+        progress = CASE WHEN {_STOP} THEN i.progress ELSE 0 END,
+        progress_message = CASE WHEN {_STOP} THEN i.progress_message ELSE :message END,
+        celery_task_id = NULL,
+        lease_owner = CASE WHEN {_STOP} THEN NULL ELSE 'released' END,
+        lease_expires_at = CASE WHEN {_STOP} THEN NULL ELSE clock_timestamp() END
     """,
-    "AND cancel_requested_at IS NULL AND deleted_at IS NULL RETURNING status",
 )
+
+
+def _told(lines: Sequence[Line]) -> dict[str, Any]:
+    """Lines as the parameters of a statement that tells them."""
+    now = time.monotonic()
+    return {
+        "levels": [line.level for line in lines],
+        "messages": [line.message for line in lines],
+        "fractions": [line.progress for line in lines],
+        "ages": [max(0.0, now - line.at) for line in lines],
+    }
 
 
 class RunStore:
@@ -168,10 +190,14 @@ class RunStore:
         """Hold the run for another lease."""
         return self._ask(_RENEW, claim.guard | {"lease": self._lease})
 
-    def progress(self, claim: Claim, fraction: float, message: str) -> Watch:
-        """Tell how far the run is; renews the lease as well."""
-        values = {"progress": min(1.0, max(0.0, fraction)), "message": message[:MAX_MESSAGE], "lease": self._lease}
-        return self._ask(_PROGRESS, claim.guard | values)
+    def say(self, claim: Claim, lines: Sequence[Line]) -> Watch:
+        """Add lines to the run's log; renews the lease as well."""
+        return self._ask(_SAY, claim.guard | _told(lines) | {"lease": self._lease})
+
+    def progress(self, claim: Claim, fraction: float, message: str, lines: Sequence[Line] = ()) -> Watch:
+        """Tell how far the run is, and add lines to its log; renews the lease as well."""
+        values = {"progress": min(1.0, max(0.0, fraction)), "message": clean(message, MAX_MESSAGE)}
+        return self._ask(_PROGRESS, claim.guard | values | _told(lines) | {"lease": self._lease})
 
     def finish(
         self,
@@ -181,20 +207,22 @@ class RunStore:
         result: dict[str, Any] | None = None,
         code: str | None = None,
         message: str | None = None,
+        lines: Sequence[Line] = (),
     ) -> Ending:
-        """Write the one terminal state and return it: a success that comes after a cancel is none."""
+        """Write the one terminal state, with the last lines, and return it: a success after a cancel is none."""
         if status == "SUCCEEDED":
             found = None if result is None else json.dumps(result, allow_nan=False)
-            row = self._answer(_SUCCESS, claim.guard | {"result": found})
+            row = self._answer(_SUCCESS, claim.guard | _told(lines) | {"result": found})
         else:
-            text = None if message is None else message[:MAX_ERROR]
-            row = self._answer(_END, claim.guard | {"status": status, "code": code, "message": text})
+            said = None if message is None else clean(message, MAX_ERROR)
+            row = self._answer(_END, claim.guard | _told(lines) | {"status": status, "code": code, "message": said})
         written: Ending = row.status
         return written
 
-    def release(self, claim: Claim, message: str) -> None:
-        """Give the run back to be tried again."""
-        self._answer(_RELEASE, claim.guard | {"message": message[:MAX_MESSAGE]})
+    def release(self, claim: Claim, message: str, lines: Sequence[Line] = ()) -> str:
+        """Give the run back to be tried again, or end it if it shall stop; which of the two."""
+        row = self._answer(_RELEASE, claim.guard | _told(lines) | {"message": clean(message, MAX_MESSAGE)})
+        return "RELEASED" if row.status == "QUEUED" else str(row.status)
 
     def _ask(self, statement: TextClause, values: dict[str, Any]) -> Watch:
         return Watch(cancelled=bool(self._answer(statement, values).cancelled))
