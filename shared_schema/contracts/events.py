@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     SerializeAsAny,
     StringConstraints,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -153,6 +154,15 @@ class Event(BaseModel):
     def _traced_or_not(cls, value: object) -> object:
         # A trace is a convenience: one that cannot be read must not cost the event.
         return value if isinstance(value, str) and re.fullmatch(TRACEPARENT, value) else None
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _with_all_its_members(cls, value: object, info: ValidationInfo) -> object:
+        # What a type says beyond the common members would be lost in reading them alone.
+        contract = CONTRACTS.get((info.data.get("type", ""), info.data.get("dataversion", 1)))
+        if contract is None or contract.data.model_fields.keys() <= EventData.model_fields.keys():
+            return value
+        return contract.data.model_validate(value)
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

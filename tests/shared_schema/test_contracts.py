@@ -8,6 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from shared_schema.contracts import Assertion, CredentialCheck, Event, RunTask
+from shared_schema.contracts.events import InstanceLogAppended
+from shared_schema.ids import new_id
 from shared_schema.states import TERMINAL, TRANSITIONS, InstanceStatus
 from tests.support.events import make_event
 
@@ -125,3 +127,20 @@ def test_nothing_follows_a_terminal_state() -> None:
     assert set(TRANSITIONS) == set(InstanceStatus)
     assert {status for status, following in TRANSITIONS.items() if not following} == TERMINAL
     assert all(status.is_terminal == (status in TERMINAL) for status in InstanceStatus)
+
+
+def test_what_a_type_says_beyond_the_common_members_crosses_the_bus() -> None:
+    row_id = new_id()
+    data = {"id": row_id, "version": 3, "owner_id": new_id(), "status": "RUNNING", "agent_id": new_id()}
+    event = Event(
+        id=new_id(),
+        source="botberi/shared_psql",
+        type="instance.log.appended",
+        subject=row_id,
+        data=InstanceLogAppended(**data, log_from=4, log_to=9),
+    )
+    read = Event.from_json(event.to_json())
+    assert read == event
+    assert isinstance(read.data, InstanceLogAppended)
+    with pytest.raises(ValueError, match="log_to"):
+        Event.from_json(event.to_json().replace(b'"log_to"', b'"log_till"'))
