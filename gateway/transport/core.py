@@ -3,11 +3,15 @@
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections import Counter
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from gateway.engine import Gateway
+from gateway import errors
+from gateway.engine import OVERLOADED, Gateway, RequestContext
+from gateway.errors import GatewayError
 from gateway.executor import ExecutionResult
 from gateway.transport.identity import Identity
 from gateway.transport.origin import OriginPolicy
@@ -52,6 +56,33 @@ class Core:
     sockets: set["DrainableSocket"] = field(default_factory=set)
     #: Mutations whose client has gone; they run to their end.
     unattended: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    #: Running subscriptions by caller, of all ways in together.
+    subscribers: Counter[str] = field(default_factory=Counter)
+    subscriptions: int = 0
+
+    @contextmanager
+    def subscribing(self, context: RequestContext) -> Iterator[None]:
+        """One more subscription while inside. Raises `GatewayError` where there are too many, whatever way they came."""
+        settings, subject = self.settings, context.subject
+        if self.subscriptions >= settings.max_subscriptions:
+            raise GatewayError("Too many subscriptions are running here; try again.", code=OVERLOADED)
+        if subject is not None and self.subscribers[subject] >= settings.max_subscriptions_per_caller:
+            most = settings.max_subscriptions_per_caller
+            raise GatewayError(f"A caller may have {most} subscriptions at a time.", code=errors.LIMIT_EXCEEDED)
+        self.subscriptions += 1
+        if subject is not None:
+            self.subscribers[subject] += 1
+        self.observer.subscriptions(+1)
+        try:
+            yield
+        finally:
+            self.observer.subscriptions(-1)
+            self.subscriptions -= 1
+            if subject is not None:
+                self.subscribers[subject] -= 1
+                if not self.subscribers[subject]:
+                    del self.subscribers[subject]
 
     def ended(self, kind: str, started: float, result: ExecutionResult) -> str:
         """Report an operation that gave a result; returns the outcome."""

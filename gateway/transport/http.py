@@ -12,7 +12,8 @@ from gateway.transport.connected import while_connected
 from gateway.transport.core import Core
 from gateway.transport.exchange import Exchange, send_bytes
 from gateway.transport.identity import decode_headers
-from gateway.transport.parameters import from_body, from_query_string
+from gateway.transport.multipart import PartFrames
+from gateway.transport.parameters import from_body, from_query_string, last_event_id
 from gateway.transport.parts import send_parts
 from gateway.transport.problem import (
     METHOD_NOT_ALLOWED,
@@ -22,10 +23,15 @@ from gateway.transport.problem import (
     describe,
 )
 from gateway.transport.sse import fail_as_events, stream_events
+from gateway.transport.streaming import stream_subscription
 from gateway.transport.watch import CallerWatch
 
 _ALLOWED: Final = ((b"allow", b"GET, POST, OPTIONS"),)
 _POST_ONLY: Final = ((b"allow", b"POST"),)
+_NO_STREAM: Final = (
+    "A subscription needs a WebSocket (graphql-transport-ws), `accept: text/event-stream` "
+    "or `accept: multipart/mixed; subscriptionSpec=1.0`."
+)
 _ACCEPT_POST: Final = ((b"accept-post", b"application/json; charset=utf-8"),)
 
 
@@ -69,7 +75,7 @@ async def _answer(core: Core, exchange: Exchange, scope: Mapping[str, Any]) -> N
     request = await _read(core, exchange, scope)
     watch = CallerWatch(core.identity, core.identity.credentials(exchange.headers))
     await watch.begin()
-    context = core.identity.context(lambda: watch.caller, exchange.headers)
+    context = core.identity.context(lambda: watch.caller, exchange.headers, last_event_id(request, exchange.headers))
     prepared = await core.gateway.prepare(request.query, request.operation_name, context)
     kind = prepared.operation.kind
     exchange.note.update(kind=kind, name=prepared.operation.name)
@@ -78,10 +84,12 @@ async def _answer(core: Core, exchange: Exchange, scope: Mapping[str, Any]) -> N
     if exchange.wants_events:
         await stream_events(core, exchange, prepared, request, context, watch)
         return
-    if kind == "subscription":
-        message = "A subscription needs a WebSocket (graphql-transport-ws) or `accept: text/event-stream`."
-        raise RequestError([ErrorEntry(message, errors.BAD_REQUEST)])
     form = negotiate.part_form(exchange.headers.get("accept"))
+    if kind == "subscription":
+        if form is None:
+            raise RequestError([ErrorEntry(_NO_STREAM, errors.BAD_REQUEST)])
+        await stream_subscription(core, exchange, prepared, request, context, watch, PartFrames())
+        return
     if form is not None and (prepared.deferred is not None or exchange.parts_only):
         await send_parts(core, exchange, prepared, request, context, form)
     else:

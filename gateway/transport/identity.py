@@ -1,6 +1,6 @@
 """Headers, cookies and socket payloads -> credentials -> caller -> the engine's request context."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gateway.engine import RequestContext
@@ -15,6 +15,10 @@ _NEVER: Final = frozenset(
         "sec-websocket-extensions",
     }
 )
+
+
+#: They differ from request to request and change no answer.
+_TRACING: Final = frozenset({"traceparent", "tracestate", "baggage", "x-request-id", "x-correlation-id"})
 
 
 def decode_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -83,7 +87,9 @@ class Identity:
             return None
         return await self._authenticator.authenticate(credentials)
 
-    def context(self, caller: Callable[[], Caller | None], headers: Mapping[str, str]) -> RequestContext:
+    def context(
+        self, caller: Callable[[], Caller | None], headers: Mapping[str, str], last_event_id: str | None = None
+    ) -> RequestContext:
         """What the engine needs to act for the caller, who is asked for anew with every subgraph request."""
         forwarded = {name: headers[name] for name in self._forward if name in headers}
         port = self._subgraph_headers
@@ -95,7 +101,18 @@ class Identity:
             return {**forwarded, **{name.lower(): value for name, value in own.items()}}
 
         now = caller()
-        return RequestContext(subgraph_headers, now.subject if now is not None else None)
+        subject = now.subject if now is not None else None
+        return RequestContext(subgraph_headers, subject, share=self._share(now, forwarded), last_event_id=last_event_id)
+
+    @staticmethod
+    def _share(caller: Caller | None, forwarded: Mapping[str, str]) -> Hashable | None:
+        """Equal for callers that are equal (by their own `==`) and whose headers reach subgraphs alike, but for those that only trace."""
+        headers = tuple(sorted((name, value) for name, value in forwarded.items() if name not in _TRACING))
+        try:
+            hash(caller)
+        except TypeError:
+            return None
+        return "identity", caller, headers
 
     def client_headers(self, context: RequestContext) -> list[tuple[bytes, bytes]]:
         """Subgraphs' response headers that the rules let through."""

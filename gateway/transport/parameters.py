@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from gateway import errors
 from gateway.engine import GraphQLRequest
 from gateway.transport.problem import BATCHING_NOT_SUPPORTED, HttpProblem
 from gateway.upstream.codec import CodecError, decode
@@ -69,6 +70,19 @@ def from_json(parsed: Any) -> GraphQLRequest:
     if _too_deep(variables):
         raise HttpProblem(400, f"The parameter 'variables' is nested deeper than {_DEEPEST}.")
     return GraphQLRequest(query, operation_name, variables, extensions)
+
+
+def last_event_id(request: GraphQLRequest, headers: Mapping[str, str] | None = None) -> str | None:
+    """After which event a subscription resumes: `Last-Event-ID`, or `extensions.lastEventId`. Raises `HttpProblem` (400)."""
+    header = (headers or {}).get("last-event-id")
+    if header:
+        return header
+    given = request.extensions.get("lastEventId")
+    if given is None or given == "":
+        return None
+    if isinstance(given, bool) or not isinstance(given, str | int):
+        raise HttpProblem(400, "The extension 'lastEventId' is no string.", errors.BAD_USER_INPUT)
+    return str(given)
 
 
 def _map(parsed: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -39,8 +39,11 @@ class TransportSettings:
     event_recheck_age: float = 1.0
     #: A client of a socket or stream that takes nothing for so long is cut off.
     send_timeout: float = 10.0
+    #: Subscriptions of one process, and of one caller who is known, over all ways together.
+    max_subscriptions: int = 20_000
+    max_subscriptions_per_caller: int = 5_000
     sse: bool = True
-    #: A comment keeps proxies from closing a silent stream.
+    #: A comment (an empty part in multipart) keeps proxies from closing a silent stream.
     sse_keep_alive: float = 12.0
     graphiql: bool = True
     graphiql_query: str | None = None

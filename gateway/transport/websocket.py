@@ -14,6 +14,7 @@ from gateway.executor import Payload, PendingForm, payload_bytes
 from gateway.transport import socket_messages as protocol
 from gateway.transport.core import Core
 from gateway.transport.identity import decode_headers
+from gateway.transport.parameters import last_event_id
 from gateway.transport.port import Unauthenticated
 from gateway.transport.problem import describe
 from gateway.transport.socket_messages import Close, Message
@@ -227,7 +228,10 @@ class Session:
             prepared = await self._core.gateway.prepare(request.query, request.operation_name, self._context())
             kind = prepared.operation.kind
             if kind == "subscription":
-                await self._stream(identifier, prepared, request)
+                context = self._context(last_event_id(request))
+                with self._core.subscribing(context):
+                    await self._stream(identifier, prepared, request, context)
+                await self._last(identifier, protocol.about(identifier, "complete"))
                 self._core.failed(kind, started, "ok")
             else:
                 await self._once(identifier, prepared, request, started)
@@ -275,20 +279,19 @@ class Session:
             self._core.ended(kind, started, payload.result)
         await self._last(identifier, protocol.about(identifier, "complete"))
 
-    async def _stream(self, identifier: str, prepared: Prepared, request: GraphQLRequest) -> None:
-        results = self._core.gateway.stream(prepared, request.variables, self._context())
-        self._core.observer.subscriptions(+1)
+    async def _stream(
+        self, identifier: str, prepared: Prepared, request: GraphQLRequest, context: RequestContext
+    ) -> None:
+        results = self._core.gateway.stream(prepared, request.variables, context)
         try:
             async for result in results:
                 if self._watch is not None:
                     await self._checked(self._watch.fresh(self._core.settings.event_recheck_age))
                 await self._emit(protocol.about(identifier, "next", result.to_bytes()))
         finally:
-            self._core.observer.subscriptions(-1)
             close = getattr(results, "aclose", None)
             if close is not None:
                 await close()
-        await self._last(identifier, protocol.about(identifier, "complete"))
 
     async def _last(self, identifier: str, text: str) -> None:
         # The id is free from the moment the client can know that it is.
@@ -296,10 +299,10 @@ class Session:
             del self._operations[identifier]
             await self._emit(text)
 
-    def _context(self) -> RequestContext:
+    def _context(self, resumes_after: str | None = None) -> RequestContext:
         watch = self._watch
         assert watch is not None
-        return self._core.identity.context(lambda: watch.caller, watch.headers)
+        return self._core.identity.context(lambda: watch.caller, watch.headers, resumes_after)
 
 
 class _First:
