@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 # A pattern whose last follower left stays bound for a moment: subscriptions that come and go one after
 # another must not bind and unbind at the broker each time.
 _MAX_PATTERNS: Final = 1000
+_AFTER_FAILURE: Final = 1.0
 
 
 class Gap(Exception):
@@ -115,10 +116,12 @@ class Fanout(Broadcast):
                     mailbox.fail(FollowLost(str(gap)))
                 continue
             except Exception:
-                log.exception("the fan-out's backend failed; followers end")
+                # Whoever comes next must not wait on a listener that is dead.
+                log.exception("the fan-out's backend failed; followers start anew")
                 for mailbox in self._everybody():
                     mailbox.fail(FollowLost("the fan-out's backend failed"))
-                raise
+                await asyncio.sleep(_AFTER_FAILURE)
+                continue
             self._deliver(message)
 
     def _deliver(self, message: Message) -> None:

@@ -43,13 +43,18 @@ class AmqpBackend(BroadcastBackend):
         self._queue: AbstractQueue | None = None
         self._tag = ""
         self._declared_before = False
+        self._watching: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
         """Connect and make the queue; raises `BusUnavailable`."""
         await self._link.start()
+        self._watching = asyncio.create_task(self._watch(), name=f"{self._name}-silence")
 
     async def disconnect(self) -> None:
         """Delete the queue, if the broker is there to do it, and disconnect."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         queue = self._queue
         if queue is not None and self._link.ready:
             try:
@@ -104,6 +109,21 @@ class AmqpBackend(BroadcastBackend):
         except (TimeoutError, OSError, RuntimeError, aio_pika.exceptions.AMQPError) as error:
             raise BusUnavailable(f"cannot bind {pattern}: {describe(error)}") from error
 
+    async def _watch(self) -> None:
+        """Tell of a connection that stays away, once each time: what is published meanwhile is heard late or never."""
+        away_since: float | None = None
+        told = False
+        while True:
+            await asyncio.sleep(min(0.5, self._options.silence / 4))
+            now = asyncio.get_running_loop().time()
+            if self._link.ready:
+                away_since, told = None, False
+                continue
+            away_since = now if away_since is None else away_since
+            if not told and now - away_since >= self._options.silence and self._patterns:
+                told = True
+                await self._incoming.put(Gap(f"RabbitMQ has been away for {self._options.silence:.0f} s"))
+
     async def _set_up(self, connection: AbstractConnection, channel: AbstractChannel) -> None:
         await channel.set_qos(prefetch_count=_PREFETCH)
         exchange = await declare_exchange(channel)
@@ -122,6 +142,7 @@ class AmqpBackend(BroadcastBackend):
         self._exchange, self._queue = exchange, queue
         if self._declared_before and not survived and self._patterns:
             await self._incoming.put(Gap("the broker lost the follower's queue"))
+        await self._tell_of_overflow(queue)
         self._declared_before = True
         # A connection that died without a word still holds the queue until its heartbeat fails; then
         # this is refused, and tried again.
@@ -142,6 +163,12 @@ class AmqpBackend(BroadcastBackend):
         queue = await channel.declare_queue(self._name, passive=True)
         if not queue.declaration_result.consumer_count:
             raise BusUnavailable("the follower's queue has no consumer")
+        await self._tell_of_overflow(queue)
+
+    async def _tell_of_overflow(self, queue: AbstractQueue) -> None:
+        # A full queue drops its oldest messages without a word.
+        if (queue.declaration_result.message_count or 0) >= FANOUT_LIMIT and self._patterns:
+            await self._incoming.put(Gap(f"more than {FANOUT_LIMIT} events waited for this process"))
 
     async def _on_message(self, message: AbstractIncomingMessage) -> None:
         killpoints.reach("fanout.received")

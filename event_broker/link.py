@@ -35,6 +35,8 @@ class LinkOptions:
     heartbeat: int = 10
     # How often a session asks the broker whether what it relies on is still there.
     probe_interval: float = 10.0
+    # Followers of a connection that stays away for longer are told: they would wait for events that nobody hears.
+    silence: float = 10.0
     first_backoff: float = 0.2
     max_backoff: float = 5.0
 

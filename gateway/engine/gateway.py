@@ -95,6 +95,11 @@ class Gateway:
         """How many operations are kept ready."""
         return len(self._current.cache)
 
+    @property
+    def is_event_source_lost(self) -> bool:
+        """Whether subscriptions wait for an event source to come back."""
+        return self._event_router is not None and self._event_router.interrupted
+
     def wrap_clients(self, wrap: Callable[[str, SubgraphClient], SubgraphClient]) -> None:
         """Put something in front of every subgraph's client (`wrap(name, client)`), now and after each `replace`.
 

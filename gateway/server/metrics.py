@@ -91,6 +91,8 @@ class _CacheCollector(Collector):
         yield family
         size = self._gateway.cached_operations
         yield GaugeMetricFamily("gateway_plan_cache_entries", "Operations kept ready.", value=size)
+        lost = int(self._gateway.is_event_source_lost)
+        yield GaugeMetricFamily("gateway_event_source_lost", "1 while an event source is lost.", value=lost)
 
 
 def measured(name: str, client: SubgraphClient, metrics: Metrics) -> SubgraphClient:
