@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
 
 from bench.composition import __main__ as composition
 from bench.composition.scale import ScaleMissing
+from bench.gateway.command import gateway
 from bench.peers import PeersMissing
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(composition.app, name="composition")
+app.command("gateway")(gateway)
 
 #: What a person can mend: told in one line, exit code 2.
 _MISSING = (PeersMissing, ScaleMissing)
@@ -31,13 +32,10 @@ def _group() -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run a command -> its exit code: 0 fine, 1 a goal or a check failed, 2 something is missing."""
     try:
-        code = typer.main.get_command(app)(list(arguments), prog_name="botberi bench", standalone_mode=False)
+        app(list(arguments), prog_name="botberi bench")
     except _MISSING as error:
         print(f"botberi bench: {error}", file=sys.stderr)
         return 2
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return 130
-    return code if isinstance(code, int) else 0
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0

@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Ignored by git; kept between runs, one folder for each set of packages.
-CACHE = ROOT / ".botberi" / "bench"
+#: Ignored by git; kept between runs, one folder for each set of packages. Several checkouts may share one.
+CACHE = Path(os.environ.get("BOTBERI_BENCH_CACHE") or ROOT / ".botberi" / "bench").resolve()
 INSTALL_TIMEOUT = 300.0
 
 

@@ -85,6 +85,9 @@ def serve(
     graphiql: Annotated[bool, typer.Option(help="Serve GraphiQL to browsers.")] = True,
     metrics: Annotated[bool, typer.Option(help="Serve /metrics.")] = True,
     access_log: Annotated[bool, typer.Option(help="A log line for each request.")] = True,
+    cache_entries: Annotated[
+        int, typer.Option(min=1, help="Operations kept ready (parsed, validated, planned); more are made again.")
+    ] = 2_000,
     log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.TEXT,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
@@ -116,7 +119,7 @@ def serve(
     except PortTakenError as error:
         fail(PORT_TAKEN, str(error))
     with listener:
-        gateway = _load(given)
+        gateway = _load(given, cache_entries)
         run(_serve(gateway, listener, config))
 
 
@@ -253,17 +256,19 @@ def _one_of(supergraph: Path | None, subgraph: Sequence[str] | None, subgraphs: 
     return supergraph, subgraph or (), subgraphs or ()
 
 
-def _load(given: Given) -> "Gateway":
-    from gateway.engine import CompositionError, Gateway, SubgraphSource
+def _load(given: Given, cache_entries: int) -> "Gateway":
+    from gateway.engine import CompositionError, EngineLimits, Gateway, SubgraphSource
     from gateway.errors import GatewayError
 
+    limits = EngineLimits(cache_entries=cache_entries)
     supergraph, pairs, lists = given
     try:
         if supergraph is not None:
             addresses = {source.name: source.url for source in listed(pairs) if source.url is not None}
-            return Gateway.from_supergraph(read(supergraph), addresses)
+            return Gateway.from_supergraph(read(supergraph), addresses, limits=limits)
         sources = gather(pairs, lists)
-        return Gateway.from_subgraphs({s.name: SubgraphSource(s.sdl or "", url=s.url) for s in sources})
+        subgraphs = {s.name: SubgraphSource(s.sdl or "", url=s.url) for s in sources}
+        return Gateway.from_subgraphs(subgraphs, limits=limits)
     except CompositionError as error:
         from gateway.commands.compose import report, subgraphs_of
 

@@ -1,0 +1,3 @@
+module botberi/bench
+
+go 1.22

@@ -1,0 +1,131 @@
+"""How ours grows -> tables: CPU by entities of one answer, by cached plans, by subgraphs; two processes against one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from bench.gateway.gateways import ALL, OURS, cores, ours
+from bench.gateway.graphs import many
+from bench.gateway.run import PROBES, Extent, say
+from bench.gateway.running import Running, WrongAnswer, start
+from bench.gateway.site import Site, served
+from bench.gateway.workloads import GRAPHS, Operation, Workload, rotation, wide, workloads
+
+ENTITIES = (10, 100, 1_000, 10_000)
+PLANS = (1, 10, 100, 1_000, 10_000)
+SUBGRAPHS = many.SIZES
+#: Kept ready, with room above the largest of `PLANS`.
+CACHE = 12_000
+
+
+def tables(folder: Path, extent: Extent) -> Iterator[str]:
+    """All four, as Markdown. Quick runs leave out the largest number of plans: each has to be planned first."""
+    rounds = max(2, extent.other_rounds)
+    yield from _entities(folder, extent.seconds, rounds)
+    yield ""
+    yield from _plans(folder, extent.seconds, rounds, PLANS[:-1] if extent.others_for else PLANS)
+    yield ""
+    yield from _subgraphs(folder, extent.seconds, rounds)
+    yield ""
+    yield from _processes(folder, extent.seconds, rounds)
+
+
+@contextmanager
+def _running(site: Site, probe: Operation, *extra: str, on: str | None = None) -> Iterator[Running]:
+    gateway_cores, load_cores = cores()
+    launch = None
+    if extra:
+        launch = lambda site, port: ours(site, port, False, *extra)  # noqa: E731
+    running = start(ALL[OURS], site, probe, (on or gateway_cores, load_cores), launch=launch)
+    with running.server:
+        yield running
+
+
+def _measured(running: Running, cases: list[Workload], seconds: float, rounds: int) -> list[float]:
+    """Milliseconds of CPU a request of each, the cases taking turns."""
+    for one in cases:
+        running.verify(one)
+        running.warm(one, 0.5)
+    seen: list[list[float]] = [[] for _ in cases]
+    for _ in range(rounds):
+        for one, figures in zip(cases, seen, strict=True):
+            sample = running.load(one, seconds)
+            if sample.failures:
+                raise WrongAnswer(f"{one.name}: {sample.failures} answers wrong or missing: {sample.note}")
+            figures.append(sample.cpu_ms)
+    return [median(figures) for figures in seen]
+
+
+def _entities(folder: Path, seconds: float, rounds: int) -> Iterator[str]:
+    cases = [Workload(f"wide {count}", "", "own", (wide(count),)) for count in ENTITIES]
+    with served(GRAPHS["own"](), folder / "entities", cores()[1]) as site, _running(site, PROBES["own"]) as running:
+        figures = _measured(running, cases, seconds, rounds)
+    say("entities measured")
+    yield "| entities (three subgraphs) | CPU ms a request | CPU µs an entity | µs for each further entity |"
+    yield "|---|---|---|---|"
+    for at, (count, cpu) in enumerate(zip(ENTITIES, figures, strict=True)):
+        further = (cpu - figures[at - 1]) / (count - ENTITIES[at - 1]) * 1000 if at else None
+        yield f"| {count:,} | {cpu:.2f} | {cpu / count * 1000:.2f} | {'' if further is None else f'{further:.2f}'} |"
+
+
+def _plans(folder: Path, seconds: float, rounds: int, counts: tuple[int, ...]) -> Iterator[str]:
+    every = rotation(max(counts))
+    cases = [Workload(f"plans {count}", "", "public", every[:count]) for count in counts]
+    with (
+        served(GRAPHS["public"](), folder / "plans", cores()[1]) as site,
+        _running(site, PROBES["public"], "--cache-entries", str(CACHE)) as running,
+    ):
+        figures = _measured(running, cases, seconds, rounds)
+        memory = running.server.memory()
+    say("plans measured")
+    yield f"| cached plans, in rotation | CPU ms a request |{'' if not memory else f' (memory at the end: {memory:.0f} MB)'}"
+    yield "|---|---|"
+    for count, cpu in zip(counts, figures, strict=True):
+        yield f"| {count:,} | {cpu:.3f} |"
+
+
+def _subgraphs(folder: Path, seconds: float, rounds: int) -> Iterator[str]:
+    yield "| subgraphs in the graph | a query of all: CPU ms | CPU µs a subgraph | a query of three: CPU ms |"
+    yield "|---|---|---|---|"
+    for count in SUBGRAPHS:
+        name = f"many{count}"
+        cases = [
+            Workload(f"{name} all", "", name, (Operation(many.query(count)),)),
+            Workload(f"{name} three", "", name, (Operation(many.query(3)),)),
+        ]
+        with (
+            served(GRAPHS[name](), folder / name, cores()[1]) as site,
+            _running(site, Operation(many.query(1))) as running,
+        ):
+            whole, three = _measured(running, cases, seconds, rounds)
+        yield f"| {count} | {whole:.3f} | {whole / count * 1000:.1f} | {three:.3f} |"
+    say("subgraphs measured")
+
+
+def _processes(folder: Path, seconds: float, rounds: int) -> Iterator[str]:
+    """With two cores the load and the subgraphs share them with the gateway, so requests a second show nothing.
+
+    What two processes could do on two cores of their own follows from CPU time: the busier one decides.
+    """
+    large = workloads()["large"]
+    both = ",".join(core for core in cores() if core is not None) or None
+    seen: dict[int, tuple[float, float, float]] = {}
+    with served(GRAPHS["public"](), folder / "processes", cores()[1]) as site:
+        for workers in (1, 2):
+            with _running(
+                site, PROBES["public"], "--workers", str(workers), on=both if workers > 1 else None
+            ) as running:
+                running.verify(large)
+                running.warm(large, 1.0)
+                samples = [running.load(large, seconds) for _ in range(rounds)]
+            cpu, share = median(one.cpu_ms for one in samples), median(max(one.shares) for one in samples)
+            seen[workers] = cpu, share, median(one.requests / one.seconds for one in samples)
+    say("processes measured")
+    yield "| processes | CPU ms a request | share of the busiest | requests/s that the gateway's cores allow | seen here, all on two cores |"
+    yield "|---|---|---|---|---|"
+    for workers, (cpu, share, rate) in seen.items():
+        yield f"| {workers} | {cpu:.3f} | {share:.0%} | {1000 / (cpu * share):,.0f} | {rate:,.0f} |"
+    one, two = (1000 / (cpu * share) for cpu, share, _ in seen.values())
+    yield ""
+    yield f"Two processes on two cores: {two / one:.2f} × one."
