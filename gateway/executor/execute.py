@@ -11,17 +11,28 @@ from gateway.executor.project import project
 from gateway.executor.result import ExecutionResult
 from gateway.executor.runtime import Runtime
 from gateway.executor.selection import Selections
-from gateway.executor.state import Execution
+from gateway.executor.state import Answered, Execution
 from gateway.operation import Operation
 from gateway.plan import Plan, Subscription
 
 
-async def execute(plan: Plan, operation: Operation, variables: Mapping[str, Any], runtime: Runtime) -> ExecutionResult:
-    """Run a query or mutation. `variables` are coerced already. A subgraph's fault becomes errors and nulls, never an exception."""
+async def execute(
+    plan: Plan,
+    operation: Operation,
+    variables: Mapping[str, Any],
+    runtime: Runtime,
+    answered: Answered | None = None,
+) -> ExecutionResult:
+    """Run a query or mutation. `variables` are coerced already. A subgraph's fault becomes errors and nulls, never an exception.
+
+    What `answered` holds is taken from there instead of being asked again.
+    """
     if isinstance(plan.node, Subscription):
         message = "A subscription can't be executed as a query; subscribe to it."
         return ExecutionResult(None, (ErrorEntry(message, errors.BAD_REQUEST),))
     execution = Execution(operation, variables, runtime)
+    if answered is not None:
+        execution.answered, execution.deadline = answered, answered.deadline
     await run(plan.node, execution)
     return finish(execution)
 

@@ -24,7 +24,7 @@ def contradicts(
     fetch: Fetch, representation: Mapping[str, Any], entity: Mapping[str, Any], schema: GraphQLSchema
 ) -> bool:
     """The subgraph answered an identifier (a field of type `ID`) otherwise than it was asked: the order of entities can't be trusted."""
-    for name in _identifiers(schema, str(representation["__typename"])):
+    for name in identifiers(schema, str(representation["__typename"])):
         asked, got = representation.get(name), entity.get(name)
         if asked is None or got is None or isinstance(asked, list | dict) or isinstance(got, list | dict):
             continue
@@ -33,7 +33,8 @@ def contradicts(
     return False
 
 
-def _identifiers(schema: GraphQLSchema, type_name: str) -> Iterator[str]:
+def identifiers(schema: GraphQLSchema, type_name: str) -> Iterator[str]:
+    """Fields of type `ID`, nullable or not."""
     kind = schema.get_type(type_name)
     if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
         for name, definition in kind.fields.items():

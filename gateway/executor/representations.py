@@ -68,7 +68,7 @@ def _select(
             if value is MISSING:
                 return False
             before = into.get(selection.name, MISSING)
-            into[selection.name] = value if before is MISSING else _merge(before, value)
+            into[selection.name] = value if before is MISSING else merge(before, value)
         elif names.includes(selection.types, name) and not _select(view, name, selection.selections, names, into):
             return False
     return True
@@ -90,15 +90,15 @@ def _nested(value: Any, selection: KeyField, names: TypeNames) -> Any:
     return None if value is None else MISSING
 
 
-def _merge(one: Any, other: Any) -> Any:
+def merge(one: Any, other: Any) -> Any:
     """Two selections of one field (in and beside a fragment) are one object."""
     if one is other:  # a leaf, of any depth
         return one
     if isinstance(one, dict) and isinstance(other, dict):
         merged = dict(one)
         for key, value in other.items():
-            merged[key] = _merge(merged[key], value) if key in merged else value
+            merged[key] = merge(merged[key], value) if key in merged else value
         return merged
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        return [_merge(a, b) for a, b in zip(one, other, strict=True)]
+        return [merge(a, b) for a, b in zip(one, other, strict=True)]
     return other if one is None else one

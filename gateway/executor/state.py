@@ -1,8 +1,8 @@
 """What one execution knows so far: the joined view, the errors, the time that is left."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from gateway.executor.errorlog import ErrorLog
 from gateway.executor.failure import Failure
@@ -10,12 +10,43 @@ from gateway.executor.representations import TypeNames
 from gateway.executor.runtime import Runtime
 from gateway.executor.view import ObjectView
 from gateway.operation import Operation
+from gateway.upstream.port import SubgraphResponse
+
+
+class Answered(Protocol):
+    """Requests that were made before the interpreter took over."""
+
+    @property
+    def deadline(self) -> float:
+        """Of the operation, by the loop's clock."""
+        ...
+
+    @property
+    def answers(self) -> "Mapping[int, asyncio.Future[SubgraphResponse]]":
+        """Fetch -> its answer, or its failure."""
+        ...
+
+    @property
+    def sent(self) -> Mapping[int, Sequence[list[dict[str, Any]]]]:
+        """Fetch -> the representations of each `_entities` field."""
+        ...
 
 
 class Execution:
     """One operation being executed, or one event of a subscription. Belongs to one request."""
 
-    __slots__ = ("deadline", "ends", "errors", "failures", "names", "operation", "root", "runtime", "variables")
+    __slots__ = (
+        "answered",
+        "deadline",
+        "ends",
+        "errors",
+        "failures",
+        "names",
+        "operation",
+        "root",
+        "runtime",
+        "variables",
+    )
 
     def __init__(self, operation: Operation, variables: Mapping[str, Any], runtime: Runtime) -> None:
         self.operation = operation
@@ -27,6 +58,8 @@ class Execution:
         #: Failures with the path that they are reported at if no lost field names them.
         self.failures: list[tuple[int, Failure, tuple[str | int, ...] | None]] = []
         self.deadline = asyncio.get_running_loop().time() + runtime.timeout
+        #: What compiled code has asked already, and isn't asked again.
+        self.answered: Answered | None = None
         #: Fetch -> set when it has ended, for those that somebody waits for.
         self.ends: dict[int, asyncio.Event] = {}
 

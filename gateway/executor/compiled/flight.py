@@ -1,0 +1,189 @@
+"""One execution of a program: requests on their way, answers as they came, and whether anything about them is strange."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, Final
+
+from graphql import FieldNode
+
+from gateway import errors
+from gateway.errors import SubgraphError
+from gateway.executor.compiled.step import Step
+from gateway.executor.compiled.support import EMPTY, UNKNOWN, Strange
+from gateway.executor.introspection import introspect
+from gateway.executor.renames import renamed
+from gateway.executor.representations import TypeNames
+from gateway.executor.runtime import Runtime
+from gateway.operation import Operation
+from gateway.upstream.codec import CodecError
+from gateway.upstream.port import SubgraphClient, SubgraphRequest, SubgraphResponse
+
+logger = logging.getLogger(__name__)
+
+#: What a request may fail by: `SubgraphError`, `TimeoutError`, or a fault of its client.
+FAULT: Final = Exception
+#: What walking answers of another shape than expected may raise in a program.
+ODD: Final = (Strange, TypeError, KeyError, IndexError, AttributeError, ValueError, RecursionError)
+
+_OBJECTS: Final = frozenset((dict,))
+
+
+class Flight:
+    """Belongs to one request. `answers` serve the interpreter where the flight turns out strange: nothing is asked twice."""
+
+    __slots__ = (
+        "answers",
+        "deadline",
+        "loop",
+        "names",
+        "operation",
+        "runtime",
+        "sent",
+        "strange",
+        "tasks",
+        "variables",
+    )
+
+    def __init__(self, operation: Operation, variables: Mapping[str, Any], runtime: Runtime) -> None:
+        self.operation = operation
+        self.variables = variables
+        self.runtime = runtime
+        self.loop = asyncio.get_running_loop()
+        self.deadline = self.loop.time() + runtime.timeout
+        self.answers: dict[int, asyncio.Future[SubgraphResponse]] = {}
+        #: Fetch -> the representations that it was sent with.
+        self.sent: dict[int, Sequence[list[dict[str, Any]]]] = {}
+        self.tasks: list[asyncio.Task[None]] = []
+        #: In a few fixed words, for a metric.
+        self.strange: str | None = None
+        self.names: TypeNames | None = None
+
+    def send(self, step: Step, batches: Sequence[list[dict[str, Any]]] = ()) -> "asyncio.Future[SubgraphResponse]":
+        """Begin the request. Never raises: the future does."""
+        runtime = self.runtime
+        future: asyncio.Future[SubgraphResponse]
+        try:
+            timeout = min(runtime.timeout_for(step.subgraph), self.deadline - self.loop.time())
+            if timeout <= 0:
+                raise TimeoutError
+            client = runtime.clients.get(step.subgraph)
+            start = getattr(client, "start", None)
+            headers = runtime.headers(step.subgraph)
+            if start is not None:
+                future = start(step.body(self.variables, batches), step.kind, headers, timeout)
+            elif client is not None:
+                request = step.request(self.variables, batches, headers, timeout)
+                future = self.loop.create_task(_bounded(client, request, timeout))
+            else:
+                message = f"Subgraph {step.subgraph!r} is not configured."
+                raise SubgraphError(step.subgraph, message, code=errors.SUBGRAPH_UNREACHABLE)
+        except CodecError:
+            message = f"The variables for subgraph {step.subgraph!r} can't be written as JSON."
+            future = self._failed(SubgraphError(step.subgraph, message, code=errors.BAD_USER_INPUT))
+        except Exception as error:
+            future = self._failed(error)
+        self.answers[step.id] = future
+        self.sent[step.id] = batches
+        return future
+
+    def introspect(self, key: str, nodes: list[FieldNode]) -> Any:
+        """The value of `__schema` or `__type`."""
+        value, found = introspect(self.operation, self.variables, key, nodes)
+        if found or (value is None and nodes[0].name.value == "__schema"):
+            raise Strange("an introspection error")
+        return value
+
+    def _failed(self, error: Exception) -> "asyncio.Future[SubgraphResponse]":
+        future: asyncio.Future[SubgraphResponse] = self.loop.create_future()
+        future.set_exception(error)
+        return future
+
+    def spawn(self, branch: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A branch of the plan that goes on beside this one."""
+        task = self.loop.create_task(branch)
+        self.tasks.append(task)
+        return task
+
+    def give_up(self) -> None:
+        """Cancel what is under way."""
+        for task in self.tasks:
+            task.cancel()
+        for future in self.answers.values():
+            future.cancel()
+
+    # -- answers
+
+    def root(self, step: Step, answer: SubgraphResponse) -> dict[str, Any]:
+        """The object that an answer is; EMPTY where there is none."""
+        if answer.errors:
+            self.strange = "errors"
+        self._keep_headers(step, answer)
+        data = answer.data
+        if data is None:
+            self.strange = self.strange or "no data"
+            return EMPTY
+        if step.fetch.renames:
+            data = renamed(data, step.fetch.renames, self._names())
+        return data if data.__class__ is dict else EMPTY
+
+    def entities(
+        self, step: Step, number: int, answer: SubgraphResponse, asked: Sequence[dict[str, Any]]
+    ) -> Sequence[dict[str, Any]]:
+        """The entities of one `_entities` field, as many as were asked for."""
+        if answer.errors:
+            self.strange = "errors"
+        if number == 0:
+            self._keep_headers(step, answer)
+        if not asked:
+            return ()
+        data = answer.data
+        found = None if data is None else data.get(step.keys[number])
+        if found.__class__ is not list or len(found) != len(asked):
+            self.strange = self.strange or "no list of entities"
+            return [EMPTY] * len(asked)
+        entities: list[dict[str, Any]] = found
+        if not _OBJECTS.issuperset(map(type, entities)):
+            entities = [self._entity(entity) for entity in entities]
+        if step.fetch.renames:
+            names = self._names()
+            entities = [
+                entity if entity is UNKNOWN else renamed(entity, step.fetch.renames, names) for entity in entities
+            ]
+        check, expected = step.checks[number]
+        # What wasn't asked for may contradict as well.
+        if (expected is None or max(map(len, entities)) > expected) and not check(asked, entities):
+            self.strange = self.strange or "another entity"
+        return entities
+
+    def _entity(self, entity: Any) -> dict[str, Any]:
+        if entity is None:
+            return UNKNOWN
+        if entity.__class__ is dict:
+            return entity
+        self.strange = self.strange or "no entity"
+        return EMPTY
+
+    def _keep_headers(self, step: Step, answer: SubgraphResponse) -> None:
+        kept = self.runtime.response_headers
+        if kept is not None and answer.headers:
+            kept.extend((step.subgraph, name, value) for name, value in answer.headers)
+
+    def _names(self) -> TypeNames:
+        if self.names is None:
+            self.names = TypeNames(self.operation.schema)
+        return self.names
+
+    def fault(self, step: Step, error: BaseException) -> None:
+        """The request failed: the interpreter tells at which fields."""
+        self.strange = "a failed request"
+
+    def odd(self, step: Step, error: BaseException) -> None:
+        """Representations couldn't be made of what came."""
+        self.strange = str(error.args[0]) if isinstance(error, Strange) else "an answer of another shape"
+        logger.debug("fetch %s: %s", step.id, error)
+
+
+async def _bounded(client: SubgraphClient, request: SubgraphRequest, seconds: float) -> SubgraphResponse:
+    async with asyncio.timeout(seconds):
+        return await client.execute(request)

@@ -1,0 +1,144 @@
+"""A layout -> the source of `run(x)`: requests begun as early as the plan allows, answers into side tables, projection at the end."""
+
+from contextlib import ExitStack
+
+from gateway.executor.compiled.gather import Gather
+from gateway.executor.compiled.layout import Layout, Table
+from gateway.executor.compiled.source import Source
+from gateway.executor.compiled.step import Step
+from gateway.plan import Fetch, Parallel, PlanNode, Sequence
+
+
+class Flow:
+    """Writes the coroutine function. Its argument `x` is a `Flight`."""
+
+    def __init__(self, source: Source, layout: Layout) -> None:
+        self._source = source
+        self._layout = layout
+        self._steps: dict[int, str] = {}
+
+    def write(self) -> None:
+        """`run(x)` gives the data, or None where the answers are left to the interpreter."""
+        source, layout = self._source, self._layout
+        state = self.state()
+        with source.block("async def run(x):"):
+            for number in sorted(layout.roots):
+                source.line(f"d{number} = EMPTY")
+            for number in sorted(layout.tables):
+                for table in layout.tables[number]:
+                    source.line(f"{table.index} = {{}}; {table.rows} = []")
+            self._node(layout.node, state)
+            with source.block("if x.strange is not None:"):
+                source.line("return None")
+            source.line(f"return project({', '.join(['x', *state])})")
+
+    def state(self) -> list[str]:
+        """What the fetches leave behind, in the order in which `project` takes it."""
+        layout = self._layout
+        tables = [table for number in sorted(layout.tables) for table in layout.tables[number]]
+        state = [f"d{number}" for number in sorted(layout.roots)]
+        return state + [name for table in tables for name in (table.index, table.rows)]
+
+    def _node(self, node: PlanNode | None, state: list[str]) -> None:
+        match node:
+            case Fetch():
+                self._begin(node)
+                self._end(node)
+            case Sequence(nodes):
+                for child in nodes:
+                    self._node(child, state)
+            case Parallel(nodes):
+                self._parallel(nodes, state)
+
+    def _parallel(self, nodes: tuple[PlanNode, ...], state: list[str]) -> None:
+        """Plain fetches are bare futures; of longer branches all but the last are tasks."""
+        source = self._source
+        fetches = [node for node in nodes if isinstance(node, Fetch)]
+        branches = [node for node in nodes if not isinstance(node, Fetch)]
+        for fetch in fetches:
+            self._begin(fetch)
+        tasks = []
+        for branch in branches[:-1]:
+            name, task = source.name("branch"), source.name("task")
+            with source.block(f"async def {name}():"):
+                if state:
+                    source.line(f"nonlocal {', '.join(state)}")
+                self._node(branch, state)
+            source.line(f"{task} = x.spawn({name}())")
+            tasks.append(task)
+        if branches:
+            self._node(branches[-1], state)
+        for fetch in fetches:
+            self._end(fetch)
+        for task in tasks:
+            source.line(f"await {task}")
+
+    def _begin(self, fetch: Fetch) -> None:
+        """Gather representations, and send the request if there is anything to ask for: `f` is its future, or None."""
+        source, layout = self._source, self._layout
+        tables = layout.tables.get(fetch.id)
+        step = self._steps[fetch.id] = f"FETCH_{fetch.id}"
+        source.constants[step] = Step(fetch, tables or (), layout.schema)
+        source.line("")
+        source.line(f"# fetch {fetch.id}: {_comment(fetch)}")
+        future = f"f{fetch.id}"
+        if tables is None:
+            source.line(f"{future} = x.send({step})")
+            return
+        gather = Gather(source, layout, fetch)
+        source.line(f"{future} = None")
+        with source.block("try:"):
+            for table in tables:
+                if table.entities is None:
+                    gather.targets(table, fetch.path)
+                else:
+                    into = _representations(table)
+                    source.line(f"{into} = []")
+                    gather.representations(table, table.entities, into)
+        with source.block("except ODD as error:"):
+            source.line(f"x.odd({step}, error)")
+        with ExitStack() as stack:
+            stack.enter_context(source.block("else:"))
+            if tables[0].entities is None:
+                stack.enter_context(source.block(f"if {tables[0].index}:"))
+                source.line(f"{future} = x.send({step})")
+            else:
+                lists = [_representations(table) for table in tables]
+                stack.enter_context(source.block(f"if {' or '.join(lists)}:"))
+                source.line(f"{future} = x.send({step}, ({''.join(f'{name}, ' for name in lists)}))")
+
+    def _end(self, fetch: Fetch) -> None:
+        """Await the answer; what is wrong with it makes the flight strange, and leaves the tables empty."""
+        source, layout = self._source, self._layout
+        step, future = self._steps[fetch.id], f"f{fetch.id}"
+        tables = layout.tables.get(fetch.id)
+        with ExitStack() as stack:
+            if tables is not None:
+                stack.enter_context(source.block(f"if {future} is not None:"))
+            with source.block("try:"):
+                source.line(f"a = await {future}")
+            with source.block("except FAULT as error:"):
+                source.line(f"x.fault({step}, error)")
+                for table in tables or ():
+                    if table.entities is not None:
+                        source.line(f"{table.rows} = [EMPTY] * len({_representations(table)})")
+                    else:
+                        source.line(f"{table.rows} = [EMPTY]")
+            with source.block("else:"):
+                if tables is None:
+                    source.line(f"d{fetch.id} = x.root({step}, a)")
+                for number, table in enumerate(tables or ()):
+                    if table.entities is None:
+                        source.line(f"{table.rows} = [x.root({step}, a)]")
+                    else:
+                        source.line(f"{table.rows} = x.entities({step}, {number}, a, {_representations(table)})")
+
+
+def _representations(table: Table) -> str:
+    return f"reps{table.index[1:]}"
+
+
+def _comment(fetch: Fetch) -> str:
+    """One line, whatever a subgraph is called."""
+    text = f"{fetch.subgraph}: {'; '.join(fetch.reasons)}" if fetch.reasons else fetch.subgraph
+    return " ".join(text.split())[:200]

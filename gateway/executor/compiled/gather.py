@@ -1,0 +1,367 @@
+"""A fetch's `Entities` -> source that walks the answers so far and makes representations, equal ones once, in the interpreter's order."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from graphql import is_abstract_type, is_object_type
+
+from gateway.executor.compiled.layout import (
+    KeyPath,
+    Layer,
+    Layout,
+    Table,
+    UnfitKey,
+    layers_at_root,
+    layers_below,
+    leaf_sources,
+    tables_at,
+)
+from gateway.executor.compiled.shape import Keys
+from gateway.executor.compiled.source import Source
+from gateway.plan import Entities, Fetch, KeyField, KeyFragment, KeySelection, ListItems, Path, TypeCondition
+
+TYPENAME = "__typename"
+
+
+class Gather:
+    """Writes the loops of one fetch. They never raise for what a subgraph answered: what is null, absent or of another shape is passed over."""
+
+    def __init__(self, source: Source, layout: Layout, fetch: Fetch) -> None:
+        self._source = source
+        self._layout = layout
+        self._fetch = fetch
+        self._ended = layout.before[fetch.id]
+        self._known = source.constant("OBJECTS", object_names(layout))
+        self._abstract = source.constant("ABSTRACT", abstract_names(layout))
+
+    def targets(self, table: Table, path: Path) -> None:
+        """The objects that stand for a root type: each is noted in the table."""
+        with _Walk(self, path) as (layers, _):
+            if layers:
+                self._source.line(f"{table.index}[{_anchor(layers)}] = 0")
+
+    def representations(self, table: Table, entities: Entities, into: str) -> None:
+        """Appends to the list `into`, and fills the table's index."""
+        source = self._source
+        rows = table.index
+        if not table.by_key:
+            rows = source.name("seen")
+            source.line(f"{rows} = {{}}")
+        for path in entities.paths:
+            with _Walk(self, path) as (base, position):
+                self._represent(table, entities, base, position, into, rows)
+
+    # -- one object
+
+    def _represent(
+        self,
+        table: Table,
+        entities: Entities,
+        base: list[Layer],
+        position: KeyPath,
+        into: str,
+        rows: str,
+    ) -> None:
+        source, layout = self._source, self._layout
+        if not base:
+            return
+        choices = entities.representations
+        wanted = {TYPENAME} | {key for choice in choices for key in _top_sources(choice.selections)}
+        layers = self.attach(base, position, wanted)
+        named = [layer for layer in layers if TYPENAME in layer.keys]
+        single = len(choices) == 1
+        lone = single and len(choices[0].types) == 1
+        if not named:
+            if not lone:
+                source.line("continue  # of what type the object is isn't known")
+                return
+            name = None
+        else:
+            name = source.name("n")
+            source.line(f"{name} = {self.name(named)}")
+            fits: dict[str | None, int] = {}
+            for number, choice in enumerate(choices):
+                for fitting in layout.names_in(choice.types):
+                    fits.setdefault(fitting, number)
+            if lone:
+                fits[None] = 0
+            table_of = source.constant("FITS", fits)
+            if single:
+                with source.block(f"if {name} not in {table_of}:"):
+                    source.line("continue")
+            else:
+                source.line(f"c = {table_of}.get({name})")
+                with source.block("if c is None:"):
+                    source.line("continue")
+        for number, choice in enumerate(choices):
+            with ExitStack() as stack:
+                if not single:
+                    stack.enter_context(source.block(f"{'if' if number == 0 else 'elif'} c == {number}:"))
+                if choice.typename is not None:
+                    typename = repr(choice.typename)
+                elif name is not None:
+                    default = repr(next(iter(choice.types)))
+                    typename = f"({default} if {name} is None else {name})" if lone else name
+                else:
+                    typename = repr(next(iter(choice.types)))
+                fields = leaf_sources(choice)
+                if fields is not None and single:
+                    self._simple(typename, fields, base, layers, table, choice.typename is None and name is not None)
+                else:
+                    source.line(f"v = {{'__typename': {typename}}}")
+                    known = name if name is not None else repr(choice.typename)
+                    several = _repeated(choice.selections, "__typename")
+                    self._fields(choice.selections, layers, position, known, "v", "continue", several)
+                    source.line("q = encode(v)")
+        source.line(f"i = {rows}.get(q)")
+        with source.block("if i is None:"):
+            source.line(f"i = {rows}[q] = len({into})")
+            source.line(f"{into}.append(v)")
+        if not table.by_key:
+            source.line(f"{table.index}[{_anchor(base)}] = i")
+
+    def _simple(
+        self,
+        typename: str,
+        fields: Sequence[tuple[str, str]],
+        base: list[Layer],
+        layers: list[Layer],
+        table: Table,
+        by_name: bool,
+    ) -> None:
+        """Leaves alone: a literal, and a key made of the values themselves."""
+        source = self._source
+        if table.by_key is not None and [layer for layer in layers if table.by_key in layer.keys] != base:
+            raise UnfitKey(table)
+        names, parts = [], []
+        for field, key in fields:
+            var = source.name("k")
+            source.line(f"{var} = {_value(layers, key)}")
+            with source.block(f"if {var} is M:"):
+                source.line("continue")
+            names.append(f"{field!r}: {var}")
+            if table.by_key is not None:
+                with source.block(f"if {var}.__class__ is not str and {var}.__class__ is not int:"):
+                    source.line("raise Strange('a key of another type')")
+                parts.append(var)
+            else:
+                parts.append(f"{var} if {var}.__class__ is str else plain({var})")
+        if by_name:
+            parts.append(typename)
+        source.line(f"v = {{'__typename': {typename}{''.join(f', {name}' for name in names)}}}")
+        source.line(f"q = {parts[0]}" if len(parts) == 1 else f"q = ({', '.join(parts)}{',' if parts else ''})")
+
+    def _fields(
+        self,
+        selections: Sequence[KeySelection],
+        layers: list[Layer],
+        position: KeyPath,
+        name: str,
+        into: str,
+        leave: str,
+        several: bool,
+    ) -> None:
+        """Fields into the dictionary `into`; `leave` is what is done where one is absent, `several` whether one may be there already."""
+        source = self._source
+        for selection in selections:
+            if isinstance(selection, KeyFragment):
+                names = source.constant("NAMES", self._layout.names_in(selection.types))
+                with source.block(f"if {name} in {names}:"):
+                    self._fields(selection.selections, layers, position, name, into, leave, several)
+                    source.line("pass")
+                continue
+            value = source.name("k")
+            if not selection.selections:
+                source.line(f"{value} = {_value(layers, selection.source)}")
+            else:
+                self._nested(selection, layers, position, value)
+            with source.block(f"if {value} is M:"):
+                source.line(leave)
+            target = f"{into}[{selection.name!r}]"
+            if several:
+                source.line(f"{target} = merge({target}, {value}) if {selection.name!r} in {into} else {value}")
+            else:
+                source.line(f"{target} = {value}")
+
+    def _nested(self, selection: KeyField, layers: list[Layer], position: KeyPath, value: str) -> None:
+        source = self._source
+        offered = layers_below(layers, selection.source)
+        if not offered:
+            source.line(f"{value} = M")
+            return
+        below = [Layer(layer.fetch, keys, source.name("o")) for layer, keys in offered]
+        select = source.name("select")
+        place = (*position, selection.source)
+        with source.block(f"def {select}({', '.join(layer.var for layer in below)}):"):
+            wanted = {TYPENAME} | set(_top_sources(selection.selections))
+            inner = self.attach(below, place, wanted)
+            named = [layer for layer in inner if TYPENAME in layer.keys]
+            source.line(f"n = {self.name(named) if named else None}")
+            source.line("v = {}")
+            self._fields(selection.selections, inner, place, "n", "v", "return M", _repeated(selection.selections))
+            source.line("return v")
+        values = [f"{layer.var}.get({selection.source!r}, M)" for layer, _ in offered]
+        if len(values) == 1:
+            source.line(f"{value} = nested({values[0]}, {select})")
+        else:
+            source.line(f"{value} = nested_all(({', '.join(values)}), {select})")
+
+    # -- layers
+
+    def attach(self, base: list[Layer], position: KeyPath, wanted: set[str]) -> list[Layer]:
+        """The object's layers with those that entity fetches before this one gave it, in plan order."""
+        source = self._source
+        if not base:
+            return []
+        layers = list(base)
+        for table in tables_at(self._layout, position, wanted, self._ended):
+            row, var = source.name("i"), source.name("e")
+            source.line(f"{row} = {row_of(table, base)}")
+            source.line(f"{var} = EMPTY if {row} is None else {table.rows}[{row}]")
+            layers.append(Layer(table.fetch.id, table.keys, var))
+        return sorted(layers, key=lambda layer: layer.fetch)
+
+    def name(self, named: list[Layer]) -> str:
+        """An expression: what the object is called."""
+        values = [f"{layer.var}.get('__typename')" for layer in named]
+        if len(values) == 1:
+            return values[0]
+        return f"name_of({self._known}, {self._abstract}, {', '.join(values)})"
+
+
+class _Walk:
+    """A context manager: inside it one writes what is done with each object at a path; it gives the object's layers and its position."""
+
+    def __init__(self, gather: Gather, path: Path) -> None:
+        self._gather = gather
+        self._path = path
+        self._stack = ExitStack()
+
+    def __enter__(self) -> tuple[list[Layer], KeyPath]:
+        gather, stack = self._gather, self._stack
+        source = gather._source
+        stack.enter_context(source.block("for _ in ONCE:"))
+        position: KeyPath = ()
+        layers = layers_at_root(gather._layout, gather._ended)
+        values: list[str] = []
+        keys: list[tuple[Layer, Keys]] = []
+        for place, element in enumerate(self._path):
+            if isinstance(element, str):
+                if values:
+                    layers = self._objects(values, keys)
+                offering = gather.attach(layers, position, {element})
+                keys = layers_below(offering, element)
+                values = [source.name("x") for _ in keys]
+                if not keys:
+                    source.line("continue  # no answer has it")
+                    layers = []
+                for var, (layer, _) in zip(values, keys, strict=True):
+                    absent = ", M" if len(keys) > 1 else ""
+                    source.line(f"{var} = {layer.var}.get({element!r}{absent})")
+                position = (*position, element)
+            elif isinstance(element, ListItems):
+                values = self._items(values)
+            elif isinstance(element, TypeCondition):
+                layers = self._objects(values, keys) if values else layers
+                values = []
+                known = gather.attach(layers, position, {TYPENAME})
+                names = source.constant("NAMES", gather._layout.names_in(element.types))
+                with source.block(f"if {gather.name(known)} not in {names}:"):
+                    source.line("continue")
+            else:  # pragma: no cover
+                raise TypeError(f"element {place} of a path: {element!r}")
+        if values:
+            layers = self._objects(values, keys)
+        return layers, position
+
+    def _items(self, values: list[str]) -> list[str]:
+        source = self._gather._source
+        if not values:
+            return []
+        if len(values) == 1:
+            with source.block(f"if {values[0]}.__class__ is not list:"):
+                source.line("continue")
+            item = source.name("x")
+            self._stack.enter_context(source.block(f"for {item} in {values[0]}:"))
+            return [item]
+        listed = source.name("x")
+        source.line(f"{listed} = rows({', '.join(values)})")
+        with source.block(f"if {listed} is None:"):
+            source.line("continue")
+        items = [source.name("x") for _ in values]
+        self._stack.enter_context(source.block(f"for {', '.join(items)} in {listed}:"))
+        return items
+
+    def _objects(self, values: list[str], keys: list[tuple[Layer, Keys]]) -> list[Layer]:
+        source = self._gather._source
+        if len(values) == 1:
+            with source.block(f"if {values[0]}.__class__ is not dict:"):
+                source.line("continue")
+        else:
+            found = source.name("x")
+            source.line(f"{found} = objects({', '.join(values)})")
+            with source.block(f"if {found} is None:"):
+                source.line("continue")
+            source.line(f"{', '.join(values)} = {found}")
+        return [Layer(layer.fetch, below, var) for var, (layer, below) in zip(values, keys, strict=True)]
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+
+def row_of(table: Table, base: Sequence[Layer]) -> str:
+    """An expression: the object's row in a table, None where it has none."""
+    if table.by_key is not None:
+        return f"{table.index}.get({base[0].var}.get({table.by_key!r}))"
+    if len(base) == 1:
+        return f"{table.index}.get(id({base[0].var}))"
+    return f"at({table.index}, {', '.join(layer.var for layer in base)})"
+
+
+def _anchor(base: Sequence[Layer]) -> str:
+    if len(base) == 1:
+        return f"id({base[0].var})"
+    return f"anchor({', '.join(layer.var for layer in base)})"
+
+
+def _value(layers: Sequence[Layer], key: str) -> str:
+    offering = [layer.var for layer in layers if key in layer.keys]
+    if not offering:
+        return "M"
+    if len(offering) == 1:
+        return f"{offering[0]}.get({key!r}, M)"
+    return f"first({key!r}, {', '.join(offering)})"
+
+
+def _top_sources(selections: Sequence[KeySelection]) -> list[str]:
+    found: list[str] = []
+    for selection in selections:
+        if isinstance(selection, KeyField):
+            found.append(selection.source)
+        else:
+            found += _top_sources(selection.selections)
+    return found
+
+
+def _repeated(selections: Sequence[KeySelection], *present: str) -> bool:
+    names = list(present)
+
+    def collect(selections: Sequence[KeySelection]) -> None:
+        for selection in selections:
+            if isinstance(selection, KeyField):
+                names.append(selection.name)
+            else:
+                collect(selection.selections)
+
+    collect(selections)
+    return len(set(names)) < len(names)
+
+
+def object_names(layout: Layout) -> frozenset[str]:
+    """Of the object types that clients see."""
+    return frozenset(name for name, kind in layout.schema.type_map.items() if is_object_type(kind))
+
+
+def abstract_names(layout: Layout) -> frozenset[str]:
+    """Of interfaces and unions that clients see."""
+    return frozenset(name for name, kind in layout.schema.type_map.items() if is_abstract_type(kind))

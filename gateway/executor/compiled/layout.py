@@ -1,0 +1,217 @@
+"""Plan and conditions -> what is known before any request: which fetches run, after which others, and where their answers belong."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from graphql import GraphQLSchema, is_abstract_type
+
+from gateway.executor.compiled.shape import Conditions, Keys, answer_keys, parsed
+from gateway.executor.compiled.source import Unsupported
+from gateway.plan import (
+    Condition,
+    Defer,
+    Entities,
+    Fetch,
+    KeyField,
+    Parallel,
+    Path,
+    Plan,
+    PlanNode,
+    Representation,
+    Sequence,
+    Subscription,
+    TypeCondition,
+)
+
+#: Response keys from the root; list levels and type conditions left out.
+KeyPath = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One answer's object at a position: which fetch gave it, what keys it has, and the variable that holds it."""
+
+    fetch: int
+    keys: Keys
+    var: str
+
+
+@dataclass(slots=True, eq=False)
+class Table:
+    """A side table: the objects that one `_entities` field was asked for (or that stand for a root type), and the entities that came.
+
+    In the program `index` finds the position in `rows` by an object's identity, or by its key value where `by_key` names the field.
+    """
+
+    fetch: Fetch
+    entities: Entities | None
+    paths: tuple[KeyPath, ...]
+    keys: Keys
+    index: str
+    rows: str
+    by_key: str | None = None
+
+
+@dataclass(slots=True)
+class Layout:
+    """One variant of a plan: conditions decided, fetches that they leave out gone."""
+
+    schema: GraphQLSchema
+    conditions: Conditions
+    node: PlanNode | None
+    fetches: dict[int, Fetch] = field(default_factory=dict)
+    #: Fetch -> those that have surely ended when it begins.
+    before: dict[int, frozenset[int]] = field(default_factory=dict)
+    #: Fetch at the root -> keys of its answer.
+    roots: dict[int, Keys] = field(default_factory=dict)
+    tables: dict[int, list[Table]] = field(default_factory=dict)
+    #: Position -> tables that may have something for objects there, in plan order.
+    attached: dict[KeyPath, list[Table]] = field(default_factory=dict)
+
+    def names_in(self, types: frozenset[str]) -> frozenset[str]:
+        """What an object of one of these types may be called: theirs, or an interface's or union's whose types are all among them."""
+        names = set(types)
+        for name, kind in self.schema.type_map.items():
+            if is_abstract_type(kind):
+                possible = self.schema.get_possible_types(kind)
+                if possible and all(t.name in types for t in possible):
+                    names.add(name)
+        return frozenset(names)
+
+
+class UnfitKey(Exception):
+    """This table must be indexed by identity: somewhere a key's value alone doesn't tell the object's entity."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(table.index)
+        self.table = table
+
+
+def lay_out(plan: Plan, schema: GraphQLSchema, conditions: Conditions, by_identity: Collection[str] = ()) -> Layout:
+    """Raises `Unsupported`. Tables are indexed by a key's value where its shape allows, but for those named in `by_identity`."""
+    if isinstance(plan.node, Subscription):
+        raise Unsupported("a subscription")
+    layout = Layout(schema, conditions, _decided(plan.node, conditions))
+    _order(layout.node, frozenset(), layout)
+    for number in sorted(layout.fetches):
+        _place(layout.fetches[number], layout, by_identity)
+    return layout
+
+
+def _decided(node: PlanNode | None, conditions: Conditions) -> PlanNode | None:
+    """The node without conditions, None where nothing is left of it."""
+    match node:
+        case Condition(variable, if_true, if_false):
+            return _decided(if_true if conditions.get(variable, False) else if_false, conditions)
+        case Fetch():
+            if node.only_if and not any(
+                all(conditions.get(variable, False) is wanted for variable, wanted in alternative)
+                for alternative in node.only_if
+            ):
+                return None
+            return node
+        case Sequence(nodes) | Parallel(nodes):
+            left = tuple(kept for child in nodes if (kept := _decided(child, conditions)) is not None)
+            if len(left) < 2:
+                return left[0] if left else None
+            return Sequence(left) if isinstance(node, Sequence) else Parallel(left)
+        case Defer(primary, parts):
+            # All at once: needs come first.
+            all_nodes = (primary, *(part.node for part in parts))
+            left = tuple(kept for child in all_nodes if (kept := _decided(child, conditions)) is not None)
+            if len(left) < 2:
+                return left[0] if left else None
+            return Sequence(left)
+        case None:
+            return None
+
+
+def _order(node: PlanNode | None, ended: frozenset[int], layout: Layout) -> frozenset[int]:
+    """Notes what has ended before each fetch; gives what has ended after the node."""
+    match node:
+        case Fetch():
+            layout.fetches[node.id] = node
+            layout.before[node.id] = ended
+            return ended | {node.id}
+        case Sequence(nodes):
+            for child in nodes:
+                ended = _order(child, ended, layout)
+        case Parallel(nodes):
+            ended = ended.union(*(_order(child, ended, layout) for child in nodes))
+    return ended
+
+
+def _place(fetch: Fetch, layout: Layout, by_identity: Collection[str]) -> None:
+    keys = answer_keys(fetch, parsed(fetch), layout.conditions)
+    if not fetch.entities and not fetch.path:
+        layout.roots[fetch.id] = keys
+        return
+    tables: list[Table] = []
+    if not fetch.entities:
+        tables.append(Table(fetch, None, (key_path(fetch.path),), keys, f"t{fetch.id}_0", f"r{fetch.id}_0"))
+    for number, entities in enumerate(fetch.entities):
+        if entities.contexts:
+            raise Unsupported("contextual arguments")
+        below = keys.below.get(entities.response_key)
+        if below is None:
+            raise Unsupported("an _entities field that a condition leaves out")
+        paths = tuple(dict.fromkeys(key_path(path) for path in entities.paths))
+        table = Table(fetch, entities, paths, below, f"t{fetch.id}_{number}", f"r{fetch.id}_{number}")
+        if table.index not in by_identity:
+            table.by_key = _single_key(entities)
+        tables.append(table)
+    layout.tables[fetch.id] = tables
+    for table in tables:
+        for path in table.paths:
+            layout.attached.setdefault(path, []).append(table)
+
+
+def key_path(path: Path) -> KeyPath:
+    """The response keys alone."""
+    return tuple(element for element in path if isinstance(element, str))
+
+
+def leaf_sources(representation: Representation) -> tuple[tuple[str, str], ...] | None:
+    """(name, response key) of each field where all fields are leaves with names of their own; else None."""
+    fields: dict[str, str] = {}
+    for selection in representation.selections:
+        if not isinstance(selection, KeyField) or selection.selections or selection.name in (*fields, "__typename"):
+            return None
+        fields[selection.name] = selection.source
+    return tuple(fields.items())
+
+
+def _single_key(entities: Entities) -> str | None:
+    """The response key whose value alone tells the entity: one type, one leaf, no condition on the way."""
+    if len(entities.representations) != 1 or any(
+        isinstance(element, TypeCondition) for path in entities.paths for element in path
+    ):
+        return None
+    (only,) = entities.representations
+    fields = leaf_sources(only)
+    if len(only.types) != 1 or only.typename is None or fields is None or len(fields) != 1:
+        return None
+    return fields[0][1]
+
+
+def layers_at_root(layout: Layout, ended: frozenset[int] | None = None) -> list[Layer]:
+    """Root answers in plan order; `ended` keeps those of fetches that have surely ended."""
+    return [
+        Layer(number, keys, f"d{number}")
+        for number, keys in sorted(layout.roots.items())
+        if ended is None or number in ended
+    ]
+
+
+def layers_below(layers: list[Layer], key: str) -> list[tuple[Layer, Keys]]:
+    """Who offers the key, with what is below it."""
+    return [(layer, layer.keys.below[key]) for layer in layers if key in layer.keys]
+
+
+def tables_at(
+    layout: Layout, path: KeyPath, wanted: Mapping[str, object] | set[str], ended: frozenset[int] | None = None
+) -> Iterator[Table]:
+    """Tables that may have one of the wanted keys for objects at this position."""
+    for table in layout.attached.get(path, ()):
+        if (ended is None or table.fetch.id in ended) and any(key in table.keys for key in wanted):
+            yield table

@@ -1,0 +1,192 @@
+"""A plan and its operation -> Python code for each set of conditions, compiled once; and a request's way through it."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from graphql import DirectiveNode, VariableNode, Visitor, visit
+
+from gateway.executor.compiled.flight import FAULT, ODD, Flight
+from gateway.executor.compiled.flow import Flow
+from gateway.executor.compiled.layout import UnfitKey, lay_out
+from gateway.executor.compiled.project import Project
+from gateway.executor.compiled.shape import Conditions
+from gateway.executor.compiled.source import Source, Unsupported
+from gateway.executor.compiled.support import HELPERS, Strange
+from gateway.executor.execute import execute
+from gateway.executor.result import ExecutionResult
+from gateway.executor.runtime import Runtime
+from gateway.executor.selection import Selections
+from gateway.operation import Operation
+from gateway.plan import Condition, Defer, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
+
+logger = logging.getLogger(__name__)
+
+#: Sets of conditions that one operation is compiled for. Operations with more in use are rare; the interpreter takes what is beyond.
+MAX_VARIANTS: Final = 16
+
+_HELPERS: Final[dict[str, Any]] = {**HELPERS, "FAULT": FAULT, "ODD": ODD}
+
+
+class ExecutorMismatch(AssertionError):
+    """Compiled code and the interpreter answered otherwise from the same subgraph answers."""
+
+    def __init__(self, compiled: bytes, interpreted: bytes) -> None:
+        super().__init__(f"compiled: {compiled.decode()[:2000]}\ninterpreted: {interpreted.decode()[:2000]}")
+
+
+@dataclass(slots=True)
+class ExecutionStatistics:
+    """Counts since the gateway began."""
+
+    #: Answered by compiled code alone.
+    compiled: int = 0
+    #: Plans that can't be compiled, by reason: each of their requests.
+    interpreted: Counter[str] = field(default_factory=Counter)
+    #: Answers that compiled code left to the interpreter, by what was strange about them.
+    strange: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One variant, ready to run."""
+
+    source: str
+    run: Callable[[Flight], Awaitable[dict[str, Any] | None]]
+
+
+class Compiled:
+    """A plan's programs, by the values of the variables in `@skip` and `@include`."""
+
+    def __init__(self, plan: Plan, operation: Operation) -> None:
+        self._plan = plan
+        self._operation = operation
+        self._conditions = condition_variables(plan, operation)
+        self._programs: dict[tuple[bool, ...], Program | str] = {}
+        if not self._conditions:
+            self._programs[()] = self._compile(())
+
+    def program(self, variables: Mapping[str, Any]) -> Program | str:
+        """For these values; compiled now if it is not there yet. A text says why there is none."""
+        values = tuple(variables.get(name) is True for name in self._conditions)
+        program = self._programs.get(values)
+        if program is None:
+            if len(self._programs) >= MAX_VARIANTS:
+                return "more sets of conditions than are compiled"
+            program = self._programs[values] = self._compile(values)
+        return program
+
+    def _compile(self, values: tuple[bool, ...]) -> Program | str:
+        try:
+            return compile_plan(self._plan, self._operation, dict(zip(self._conditions, values, strict=True)))
+        except Unsupported as reason:
+            return str(reason)
+        except Exception:
+            # The interpreter answers as well; an operator finds the count and this line.
+            logger.exception("compiling a plan failed")
+            return "a fault of the compiler"
+
+    async def execute(
+        self, variables: Mapping[str, Any], runtime: Runtime, statistics: ExecutionStatistics, verify: bool = False
+    ) -> ExecutionResult:
+        """As `gateway.executor.execute`. With `verify` the interpreter goes over the same answers; raises `ExecutorMismatch`."""
+        program = self.program(variables)
+        if isinstance(program, str):
+            statistics.interpreted[program] += 1
+            return await execute(self._plan, self._operation, variables, runtime)
+        flight = Flight(self._operation, variables, runtime)
+        try:
+            data = await program.run(flight)
+        except ODD as error:
+            flight.strange = str(error.args[0]) if isinstance(error, Strange) else "an answer of another shape"
+        except Exception:
+            if verify:
+                raise
+            # The interpreter answers all the same; an operator finds the count and this line.
+            logger.exception("compiled code failed")
+            flight.strange = "a fault of the compiler"
+        except BaseException:
+            flight.give_up()
+            raise
+        if flight.strange is None:
+            statistics.compiled += 1
+            result = ExecutionResult(data)
+            if verify:
+                await self._verify(result, variables, runtime, flight)
+            return result
+        statistics.strange[flight.strange] += 1
+        try:
+            return await execute(self._plan, self._operation, variables, runtime, flight)
+        except asyncio.CancelledError:
+            flight.give_up()
+            raise
+
+    async def _verify(
+        self, result: ExecutionResult, variables: Mapping[str, Any], runtime: Runtime, flight: Flight
+    ) -> None:
+        asked = dict(flight.answers)
+        reference = await execute(self._plan, self._operation, variables, replace(runtime, clients={}), flight)
+        if reference.to_bytes() != result.to_bytes() or asked.keys() != flight.answers.keys():
+            raise ExecutorMismatch(result.to_bytes(), reference.to_bytes())
+
+
+def compile_plan(plan: Plan, operation: Operation, conditions: Conditions) -> Program:
+    """Raises `Unsupported`."""
+    by_identity: set[str] = set()
+    while True:
+        try:
+            source = _write(plan, operation, conditions, by_identity)
+        except UnfitKey as unfit:
+            by_identity.add(unfit.table.index)
+            continue
+        title = operation.name or operation.kind
+        return Program(source.text(), source.function("run", title, _HELPERS))
+
+
+def _write(plan: Plan, operation: Operation, conditions: Conditions, by_identity: set[str]) -> Source:
+    source = Source()
+    layout = lay_out(plan, operation.schema, conditions, by_identity)
+    flow = Flow(source, layout)
+    flow.write()
+    source.line("")
+    root_type = operation.schema.get_root_type(operation.definition.operation)
+    if root_type is None:
+        raise Unsupported("no root type")
+    selections = Selections(operation, conditions)
+    Project(source, layout, selections, flow.state()).write(root_type, operation.selection_set)
+    return source
+
+
+def condition_variables(plan: Plan, operation: Operation) -> tuple[str, ...]:
+    """The Boolean variables that decide what is selected and fetched."""
+    names: dict[str, None] = {}
+
+    class Conditions(Visitor):
+        def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+            if node.name.value in ("skip", "include"):
+                for argument in node.arguments or ():
+                    if isinstance(argument.value, VariableNode):
+                        names[argument.value.name.value] = None
+
+    collector = Conditions()
+    for definition in (operation.definition, *operation.fragments.values()):
+        visit(definition, collector)
+    if not isinstance(plan.node, Subscription):
+        names.update(dict.fromkeys(_in_plan(plan.node)))
+    return tuple(names)
+
+
+def _in_plan(node: PlanNode | None) -> list[str]:
+    match node:
+        case Condition(variable, if_true, if_false):
+            return [variable, *_in_plan(if_true), *_in_plan(if_false)]
+        case Fetch():
+            return [variable for alternative in node.only_if for variable, _ in alternative]
+        case Sequence(nodes) | Parallel(nodes):
+            return [name for child in nodes for name in _in_plan(child)]
+        case Defer(primary, parts):
+            return _in_plan(primary) + [name for part in parts for name in _in_plan(part.node)]
+    return []

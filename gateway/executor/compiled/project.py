@@ -1,0 +1,443 @@
+"""A layout and the client's operation -> the source of `project(...)`: the response's data, written out as dictionary displays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from graphql import (
+    FieldNode,
+    GraphQLEnumType,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLUnionType,
+    SelectionSetNode,
+    get_named_type,
+    is_abstract_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+    is_object_type,
+    is_scalar_type,
+)
+
+from gateway.executor.compiled.gather import TYPENAME, abstract_names, object_names, row_of
+from gateway.executor.compiled.layout import KeyPath, Layer, Layout, Table, UnfitKey, layers_at_root, leaf_sources
+from gateway.executor.compiled.source import Source
+from gateway.executor.selection import FieldGroups, Selections
+
+BUILT_IN = ("Int", "Float", "String", "Boolean", "ID")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What makes two object types the same to a selection."""
+
+    fields: tuple[tuple[str, str, tuple[int, ...]], ...]
+
+
+class Project:
+    """Writes one function for each position of the response and each way in which types select there."""
+
+    def __init__(self, source: Source, layout: Layout, selections: Selections, state: Sequence[str]) -> None:
+        self._source = source
+        self._layout = layout
+        self._schema = layout.schema
+        self._selections = selections
+        self._state = state
+        self._objects = source.constant("OBJECTS", object_names(layout))
+        self._abstract_names = abstract_names(layout)
+        self._abstract = source.constant("ABSTRACT", self._abstract_names)
+        #: (position, layers, selection sets, type) -> its function.
+        self._functions: dict[Any, str] = {}
+        #: The functions' lines.
+        self._written: list[str] = []
+        #: (variable, rows of its table) of what is projected once for each entity.
+        self._memos: list[tuple[str, str]] = []
+
+    def write(self, root_type: GraphQLObjectType, root: SelectionSetNode) -> None:
+        """`project(x, …)` takes what the fetches left behind, and gives the data. Raises `Strange` and others of `ODD`."""
+        source = self._source
+        with source.block(f"def project({', '.join(['x', *self._state])}):"):
+            top = len(source.lines)
+            base = layers_at_root(self._layout)
+            groups = self._selections.fields([root], root_type)
+            self._object(base, (), root_type, groups, repr(root_type.name), root=True)
+            memories = [f"    {name} = [None] * len({rows})" for name, rows in self._memos]
+            source.lines[top:top] = [*memories, *self._written]
+
+    # -- objects
+
+    def _function(
+        self, base: list[Layer], position: KeyPath, kind: GraphQLNamedType, sets: list[SelectionSetNode]
+    ) -> str:
+        """The function that projects objects of a declared type here; it takes the object's layers."""
+        mark = (position, tuple((layer.fetch, id(layer.keys)) for layer in base), tuple(map(id, sets)), kind.name)
+        name = self._functions.get(mark)
+        if name is None:
+            name = self._functions[mark] = self._source.name("object")
+            arguments = [Layer(layer.fetch, layer.keys, f"o{number}") for number, layer in enumerate(base)]
+            with (
+                self._source.aside(depth=1) as lines,
+                self._source.block(f"def {name}({', '.join(layer.var for layer in arguments)}):"),
+            ):
+                if is_abstract_type(kind):
+                    self._abstract_object(arguments, position, kind, sets)
+                else:
+                    groups = self._selections.fields(sets, kind)
+                    self._object(arguments, position, cast(GraphQLObjectType, kind), groups, repr(kind.name))
+            self._written += lines
+        return name
+
+    def _object(
+        self,
+        base: list[Layer],
+        position: KeyPath,
+        kind: GraphQLNamedType,
+        groups: FieldGroups,
+        typename: str,
+        root: bool = False,
+        layers: list[Layer] | None = None,
+    ) -> None:
+        """The body of a function: an object of one runtime type, whose name is the expression `typename`."""
+        source = self._source
+        memo = None
+        if layers is None:
+            layers, tables = self._attach(base, position, {TYPENAME, *groups} if not root else set(groups), kind)
+            memo = self._memo(base, layers, tables, groups, kind)
+            if memo is not None:
+                row, remembered = memo
+                source.line(f"v = {remembered}[{row}]")
+                with source.block("if v is not None:"):
+                    source.line("return v")
+            if not root:
+                self._check_typename(layers, kind)
+        parts = []
+        for key, nodes in groups.items():
+            below = [node.selection_set for node in nodes if node.selection_set is not None]
+            value = self._field(layers, position, kind, key, nodes, below, typename, root)
+            parts.append(f"{key!r}: {value}")
+        display = "{" + ", ".join(parts) + "}"
+        if memo is not None:
+            row, remembered = memo
+            source.line(f"v = {remembered}[{row}] = {display}")
+            source.line("return v")
+        else:
+            source.line(f"return {display}")
+
+    def _abstract_object(
+        self, base: list[Layer], position: KeyPath, kind: GraphQLNamedType, sets: list[SelectionSetNode]
+    ) -> None:
+        """By the object's name to what its type selects; types that select alike share code."""
+        source = self._source
+        possible = list(self._schema.get_possible_types(cast(GraphQLInterfaceType | GraphQLUnionType, kind)))
+        choices: list[GraphQLNamedType] = [*possible]
+        if isinstance(kind, GraphQLInterfaceType):
+            choices.append(kind)
+        shapes: dict[_Shape, tuple[GraphQLNamedType, FieldGroups, list[str]]] = {}
+        wanted = {TYPENAME}
+        for choice in choices:
+            groups = self._selections.fields(sets, choice)
+            wanted |= set(groups)
+            shape = _Shape(
+                tuple((key, self._type_text(choice, nodes[0]), tuple(map(id, nodes))) for key, nodes in groups.items())
+            )
+            if choice is kind:
+                shape = _Shape((("", kind.name, ()), *shape.fields))
+            shapes.setdefault(shape, (choice, groups, []))[2].append(choice.name)
+        layers, _ = self._attach(base, position, wanted, kind)
+        named = [layer for layer in layers if TYPENAME in layer.keys]
+        if not named:
+            source.line("n = None")
+        elif len(named) == 1:
+            source.line(f"n = {named[0].var}.get('__typename')")
+        else:
+            names = ", ".join(f"{layer.var}.get('__typename')" for layer in named)
+            source.line(f"n = name_of({self._objects}, {self._abstract}, {names})")
+        number_of: dict[str | None, int] = {}
+        for number, (choice, _, names_alike) in enumerate(shapes.values()):
+            number_of.update((name, number) for name in names_alike)
+            # Nothing more is known than the interface, or there is but one type that it can be.
+            if choice is kind or (not isinstance(kind, GraphQLInterfaceType) and len(possible) == 1):
+                number_of.update((name, number) for name in (None, *self._abstract_names))
+        source.line(f"c = {source.constant('SHAPES', number_of)}.get(n)")
+        for number, (choice, groups, _) in enumerate(shapes.values()):
+            with source.block(f"if c == {number}:"):
+                typename = "n" if is_object_type(choice) and len(number_of) > 1 else repr(choice.name)
+                if not isinstance(kind, GraphQLInterfaceType) and len(possible) == 1:
+                    typename = repr(choice.name)
+                self._object(base, position, choice, groups, typename, layers=layers)
+        source.line("raise Strange('a type that the field can not have')")
+
+    def _type_text(self, kind: GraphQLNamedType, node: FieldNode) -> str:
+        if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
+            definition = kind.fields.get(node.name.value)
+            if definition is not None:
+                return str(definition.type)
+        return ""
+
+    def _attach(
+        self, base: list[Layer], position: KeyPath, wanted: set[str], kind: GraphQLNamedType
+    ) -> tuple[list[Layer], list[tuple[Table, Layer, str]]]:
+        """The object's layers with what entity fetches gave it, in plan order."""
+        source = self._source
+        tables: list[tuple[Table, Layer, str]] = []
+        if not base or position == ():
+            return base, tables
+        for table in self._layout.attached.get(position, ()):
+            if not any(key in table.keys for key in wanted):
+                continue
+            if table.by_key is not None:
+                only = table.entities.representations[0] if table.entities is not None else None
+                if len(base) != 1 or table.by_key not in base[0].keys or only is None or only.types != {kind.name}:
+                    raise UnfitKey(table)
+            row, var = source.name("i"), source.name("e")
+            source.line(f"{row} = {row_of(table, base)}")
+            source.line(f"{var} = EMPTY if {row} is None else {table.rows}[{row}]")
+            tables.append((table, Layer(table.fetch.id, table.keys, var), row))
+        return sorted([*base, *(layer for _, layer, _ in tables)], key=lambda layer: layer.fetch), tables
+
+    def _memo(
+        self,
+        base: list[Layer],
+        layers: list[Layer],
+        tables: list[tuple[Table, Layer, str]],
+        groups: FieldGroups,
+        kind: GraphQLNamedType,
+    ) -> tuple[str, str] | None:
+        """Where an entity's representation decides everything that is selected, it is projected once: (row, name of the memory)."""
+        if len(base) != 1 or not tables:
+            return None
+        for table, layer, row in tables:
+            keys = _key_sources(table)
+            if keys is None:
+                continue
+            decided = {id(layer)}
+            while True:
+                more = {
+                    id(other)
+                    for other_table, other, _ in tables
+                    if id(other) not in decided
+                    and (sources := _key_sources(other_table)) is not None
+                    and all(
+                        source in keys or any(source in lay.keys for lay in layers if id(lay) in decided)
+                        for source in sources
+                    )
+                }
+                if not more:
+                    break
+                decided |= more
+            if all(self._is_decided(key, nodes, layers, decided, keys, base[0]) for key, nodes in groups.items()):
+                memory = self._source.name("memory")
+                self._memos.append((memory, table.rows))
+                return row, memory
+        return None
+
+    def _is_decided(
+        self,
+        key: str,
+        nodes: list[FieldNode],
+        layers: list[Layer],
+        decided: set[int],
+        keys: set[str],
+        base: Layer,
+    ) -> bool:
+        if nodes[0].name.value == TYPENAME:
+            return True
+        offering = [layer for layer in layers if key in layer.keys]
+        if len(offering) != 1:
+            return False
+        return id(offering[0]) in decided or (offering[0] is base and key in keys)
+
+    def _check_typename(self, layers: list[Layer], kind: GraphQLNamedType) -> None:
+        """What a subgraph calls the object must be its declared type, or something less exact."""
+        named = [layer for layer in layers if TYPENAME in layer.keys]
+        if not named:
+            return
+        source = self._source
+        fine = source.constant("FINE", frozenset((None, kind.name, *self._abstract_names)))
+        if len(named) == 1:
+            source.line(f"n = {named[0].var}.get('__typename')")
+            test = f"if n != {kind.name!r} and n not in {fine}:"
+        else:
+            names = ", ".join(f"{layer.var}.get('__typename')" for layer in named)
+            source.line(f"n = name_of({self._objects}, {self._abstract}, {names})")
+            test = f"if n not in {fine}:"
+        with source.block(test):
+            source.line("raise Strange('a type that the field can not have')")
+
+    # -- fields
+
+    def _field(
+        self,
+        layers: list[Layer],
+        position: KeyPath,
+        kind: GraphQLNamedType,
+        key: str,
+        nodes: list[FieldNode],
+        sets: list[SelectionSetNode],
+        typename: str,
+        root: bool,
+    ) -> str:
+        """Writes what the field needs, and gives the expression of its value."""
+        source = self._source
+        name = nodes[0].name.value
+        if name == TYPENAME:
+            if not is_object_type(kind):
+                source.line("raise Strange('a type that is not known')")
+            return typename
+        if name in ("__schema", "__type") and root:
+            return f"x.introspect({key!r}, {source.constant('NODES', nodes)})"
+        definition = kind.fields.get(name) if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType) else None
+        if definition is None:
+            return "None"
+        value = source.name("v")
+        offering = [layer for layer in layers if key in layer.keys]
+        declared = definition.type
+        if is_leaf_type(get_named_type(declared)):
+            if not offering:
+                self._missing(value, layers)
+            elif len(offering) == 1:
+                source.line(f"{value} = {offering[0].var}[{key!r}]")
+            else:
+                source.line(f"{value} = read({key!r}, {', '.join(layer.var for layer in offering)})")
+            self._complete(declared, value)
+            return value
+        if not offering:
+            self._missing(value, layers)
+            if is_non_null_type(declared):
+                source.line(f"no_null({value})")
+            return value
+        below = [Layer(layer.fetch, layer.keys.below[key], layer.var) for layer in offering]
+        function = self._function(below, (*position, key), get_named_type(declared), sets)
+        if len(offering) == 1:
+            source.line(f"{value} = {offering[0].var}[{key!r}]")
+            self._composite(declared, value, function)
+        else:
+            values = [source.name("v") for _ in offering]
+            for var, layer in zip(values, offering, strict=True):
+                source.line(f"{var} = {layer.var}.get({key!r}, M)")
+            with source.block(f"if {' is '.join(values)} is M:"):
+                source.line(f"missing({', '.join(layer.var for layer in layers)})")
+            self._composites(declared, values, value, function)
+        return value
+
+    def _missing(self, value: str, layers: list[Layer]) -> None:
+        source = self._source
+        source.line(f"{value} = missing({', '.join(layer.var for layer in layers)})")
+
+    # -- values of one layer
+
+    def _complete(self, kind: GraphQLOutputType, value: str) -> None:
+        """Checks a leaf, or a list of leaves, in the variable `value`."""
+        source = self._source
+        non_null = is_non_null_type(kind)
+        inner = kind.of_type if is_non_null_type(kind) else kind
+        if is_list_type(inner):
+            with source.block(f"if {value}.__class__ is list:"):
+                items, item = source.name("l"), source.name("y")
+                source.line(f"{items} = []")
+                with source.block(f"for {item} in {value}:"):
+                    self._complete(inner.of_type, item)
+                    source.line(f"{items}.append({item})")
+                source.line(f"{value} = {items}")
+            self._otherwise(value, non_null)
+            return
+        self._leaf(cast(GraphQLNamedType, inner), value, non_null)
+
+    def _otherwise(self, value: str, non_null: bool) -> None:
+        source = self._source
+        if non_null:
+            with source.block("else:"):
+                source.line(f"refuse({value})")
+        else:
+            with source.block(f"elif {value} is not None:"):
+                source.line(f"refuse({value})")
+
+    def _leaf(self, kind: GraphQLNamedType, value: str, non_null: bool) -> None:
+        source = self._source
+        check = "leaf_value" if non_null else "leaf_or_null"
+        if is_scalar_type(kind) and kind.name not in BUILT_IN:
+            if non_null:
+                with source.block(f"if {value} is None:"):
+                    source.line(f"no_null({value})")
+            return
+        if isinstance(kind, GraphQLEnumType):
+            allowed = source.constant("VALUES", frozenset(kind.values) | (frozenset() if non_null else {None}))
+            test = f"if {value} not in {allowed}:"
+        else:
+            fits = {
+                "String": f"{value}.__class__ is not str",
+                "ID": f"{value}.__class__ is not str",
+                "Int": f"({value}.__class__ is not int or not -2147483648 <= {value} <= 2147483647)",
+                "Float": f"({value}.__class__ is not float or {value} - {value} != 0.0)",
+                "Boolean": f"{value}.__class__ is not bool",
+            }[kind.name]
+            test = f"if {fits}:" if non_null else f"if {fits} and {value} is not None:"
+        with source.block(test):
+            source.line(f"{value} = {check}({source.constant('TYPE', kind)}, {value})")
+
+    def _composite(self, kind: GraphQLOutputType, value: str, function: str) -> None:
+        """An object, or lists of objects, of one layer."""
+        source = self._source
+        non_null = is_non_null_type(kind)
+        inner = kind.of_type if is_non_null_type(kind) else kind
+        if not is_list_type(inner):
+            with source.block(f"if {value}.__class__ is dict:"):
+                source.line(f"{value} = {function}({value})")
+            self._otherwise(value, non_null)
+            return
+        item_kind = inner.of_type
+        item_non_null = is_non_null_type(item_kind)
+        named = item_kind.of_type if is_non_null_type(item_kind) else item_kind
+        with source.block(f"if {value}.__class__ is list:"):
+            if is_list_type(named):
+                items, item = source.name("l"), source.name("y")
+                source.line(f"{items} = []")
+                with source.block(f"for {item} in {value}:"):
+                    self._composite(item_kind, item, function)
+                    source.line(f"{items}.append({item})")
+                source.line(f"{value} = {items}")
+            else:
+                other = "refuse" if item_non_null else "null_item"
+                source.line(f"{value} = [{function}(y) if y.__class__ is dict else {other}(y) for y in {value}]")
+        self._otherwise(value, non_null)
+
+    # -- values of several layers
+
+    def _composites(self, kind: GraphQLOutputType, values: list[str], into: str, function: str) -> None:
+        source = self._source
+        non_null = is_non_null_type(kind)
+        inner = kind.of_type if is_non_null_type(kind) else kind
+        if not is_list_type(inner):
+            source.line(f"{into} = strict_objects({', '.join(values)})")
+            with source.block(f"if {into} is not None:"):
+                source.line(f"{into} = {function}(*{into})")
+            if non_null:
+                with source.block("else:"):
+                    source.line(f"refuse({into})")
+            return
+        source.line(f"{into} = strict_rows({', '.join(values)})")
+        with source.block(f"if {into} is not None:"):
+            items, item = source.name("l"), source.name("y")
+            parts = [source.name("y") for _ in values]
+            source.line(f"{items} = []")
+            with source.block(f"for {', '.join(parts)} in {into}:"):
+                self._composites(inner.of_type, parts, item, function)
+                source.line(f"{items}.append({item})")
+            source.line(f"{into} = {items}")
+        if non_null:
+            with source.block("else:"):
+                source.line(f"refuse({into})")
+
+
+def _key_sources(table: Table) -> set[str] | None:
+    """The response keys whose values alone make the representation."""
+    if table.entities is None or len(table.entities.representations) != 1:
+        return None
+    (only,) = table.entities.representations
+    fields = leaf_sources(only)
+    if fields is None or len(only.types) != 1:
+        return None
+    return {source for _, source in fields}

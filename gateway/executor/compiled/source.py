@@ -1,0 +1,86 @@
+"""Lines, names and constants -> Python source, and the functions in it."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+#: A program beyond it would cost more to compile than it saves.
+MAX_LINES: Final = 20_000
+
+
+class Unsupported(Exception):
+    """The plan can't be compiled; the message says why, for operators."""
+
+
+class Source:
+    """Source code being written. Names are unique in it; constants become globals of the program."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.constants: dict[str, Any] = {}
+        self._known: dict[tuple[str, Any], str] = {}
+        self._depth = 0
+        self._count = 0
+        self._numbers: dict[str, itertools.count[int]] = {}
+
+    def line(self, text: str) -> None:
+        """One line at the present depth."""
+        self._count += 1
+        if self._count > MAX_LINES:
+            raise Unsupported("the program would be too large")
+        self.lines.append("    " * self._depth + text if text else "")
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """`head` (with its colon), and what is written meanwhile below it."""
+        self.line(head)
+        # CPython refuses more; real plans stay far below.
+        if self._depth > 80:
+            raise Unsupported("the operation is nested too deeply")
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    @contextmanager
+    def aside(self, depth: int) -> Iterator[list[str]]:
+        """What is written meanwhile goes into the list that this gives, at that depth: for functions that belong further up."""
+        lines, before = self.lines, self._depth
+        self.lines, self._depth = [], depth
+        try:
+            yield self.lines
+        finally:
+            self.lines, self._depth = lines, before
+
+    def name(self, kind: str) -> str:
+        """A new name: `kind` and a number."""
+        return f"{kind}{next(self._numbers.setdefault(kind, itertools.count()))}"
+
+    def constant(self, kind: str, value: Any) -> str:
+        """The global that holds `value`; equal hashable values share one."""
+        try:
+            mark = (kind, value)
+            known = self._known.get(mark)
+        except TypeError:
+            mark = None
+            known = None
+        if known is None:
+            known = self.name(kind)
+            self.constants[known] = value
+            if mark is not None:
+                self._known[mark] = known
+        return known
+
+    def text(self) -> str:
+        return "\n".join(self.lines) + "\n"
+
+    def function(self, name: str, title: str, helpers: dict[str, Any]) -> Any:
+        """Compile, and give the function of that name, which sees `helpers` and the constants as globals."""
+        text = self.text()
+        filename = f"<plan {title}>"
+        code = compile(text, filename, "exec", dont_inherit=True)
+        namespace: dict[str, Any] = {**helpers, **self.constants}
+        exec(code, namespace)  # noqa: S102 -- our own code: names and literals in it are written with `repr`
+        return namespace[name]
