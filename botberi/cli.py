@@ -138,16 +138,22 @@ def fuzz(
     seed: Annotated[int | None, typer.Option(help="Where to begin; from the clock by default, and printed.")] = None,
     processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the pairs.")] = 1,
     keep: Annotated[Path | None, typer.Option(help="Write failing cases, shrunk, as folders here.")] = None,
+    executor: Annotated[
+        str, typer.Option(help="both (they must agree to the byte), compiled or interpreted.")
+    ] = "both",
     planted: Annotated[
         bool, typer.Option("--planted", help="Test the oracle: plant bugs, count which are found.")
     ] = False,
 ) -> None:
     """Compare the gateway with one monolith on random graphs and operations (docs/reference/fuzzing.md)."""
     from botberi.fuzzing import command
+    from gateway.executor import ExecutorKind
 
+    if executor not in tuple(ExecutorKind):
+        _end(f"--executor {executor!r} is none of {', '.join(ExecutorKind)}.")
     if planted:
         raise typer.Exit(command.hunt_all(pairs, seed or 1, processes))
-    raise typer.Exit(command.run(pairs, seed, processes, keep))
+    raise typer.Exit(command.run(pairs, seed, processes, keep, ExecutorKind(executor)))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

@@ -88,6 +88,9 @@ def serve(
     cache_entries: Annotated[
         int, typer.Option(min=1, help="Operations kept ready (parsed, validated, planned); more are made again.")
     ] = 2_000,
+    executor: Annotated[
+        str, typer.Option(help="compiled, interpreted, or both (what differs is an error; for tests).")
+    ] = "compiled",
     log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.TEXT,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
@@ -98,6 +101,8 @@ def serve(
 
     if log_level.lower() not in ("debug", "info", "warning", "error"):
         fail(BAD_INPUT, f"--log-level {log_level!r} is none of debug, info, warning, error.")
+    if executor not in ("compiled", "interpreted", "both"):
+        fail(BAD_INPUT, f"--executor {executor!r} is none of compiled, interpreted, both.")
     if not path.startswith("/"):
         fail(BAD_INPUT, f"--path {path!r} does not begin with a slash.")
     configure(log_format.value, log_level)
@@ -119,7 +124,7 @@ def serve(
     except PortTakenError as error:
         fail(PORT_TAKEN, str(error))
     with listener:
-        gateway = _load(given, cache_entries)
+        gateway = _load(given, cache_entries, executor)
         run(_serve(gateway, listener, config))
 
 
@@ -256,19 +261,21 @@ def _one_of(supergraph: Path | None, subgraph: Sequence[str] | None, subgraphs: 
     return supergraph, subgraph or (), subgraphs or ()
 
 
-def _load(given: Given, cache_entries: int) -> "Gateway":
+def _load(given: Given, cache_entries: int, executor: str) -> "Gateway":
     from gateway.engine import CompositionError, EngineLimits, Gateway, SubgraphSource
     from gateway.errors import GatewayError
+    from gateway.executor import ExecutorKind
 
     limits = EngineLimits(cache_entries=cache_entries)
     supergraph, pairs, lists = given
+    kind = ExecutorKind(executor)
     try:
         if supergraph is not None:
             addresses = {source.name: source.url for source in listed(pairs) if source.url is not None}
-            return Gateway.from_supergraph(read(supergraph), addresses, limits=limits)
+            return Gateway.from_supergraph(read(supergraph), addresses, limits=limits, executor=kind)
         sources = gather(pairs, lists)
         subgraphs = {s.name: SubgraphSource(s.sdl or "", url=s.url) for s in sources}
-        return Gateway.from_subgraphs(subgraphs, limits=limits)
+        return Gateway.from_subgraphs(subgraphs, limits=limits, executor=kind)
     except CompositionError as error:
         from gateway.commands.compose import report, subgraphs_of
 

@@ -11,12 +11,15 @@ from botberi.fuzzing.fuzz import Finding, Report, fuzz
 from botberi.fuzzing.pair import describe
 from botberi.fuzzing.planted import BUGS, Found, hunt
 from botberi.fuzzing.shrink import shrink
+from gateway.executor import ExecutorKind
 
 #: Far apart, so that processes never run the same graph.
 STRIDE = 10_000_000
 
 
-def run(pairs: int, seed: int | None, processes: int, keep: Path | None) -> int:
+def run(
+    pairs: int, seed: int | None, processes: int, keep: Path | None, executor: ExecutorKind = ExecutorKind.BOTH
+) -> int:
     """Run pairs, print what was covered; failing cases shrink and are kept as folders."""
     seed = seed if seed is not None else int(time.time()) % 1_000_000
     print(f"{pairs} pairs from seed {seed} in {processes} process(es)", flush=True)
@@ -25,10 +28,12 @@ def run(pairs: int, seed: int | None, processes: int, keep: Path | None) -> int:
     share = -(-pairs // processes)
     report = Report()
     if processes == 1:
-        _add(report, _quiet(pairs, seed))
+        _add(report, _quiet(pairs, seed, executor))
     else:
         with ProcessPoolExecutor(processes) as pool:
-            for done in as_completed([pool.submit(_quiet, share, seed + n * STRIDE) for n in range(processes)]):
+            for done in as_completed(
+                [pool.submit(_quiet, share, seed + n * STRIDE, executor) for n in range(processes)]
+            ):
                 _add(report, done.result())
     seconds = time.monotonic() - begun
     print(coverage(report))
@@ -39,10 +44,10 @@ def run(pairs: int, seed: int | None, processes: int, keep: Path | None) -> int:
     return 1 if report.findings else 0
 
 
-def _quiet(pairs: int, seed: int) -> Report:
+def _quiet(pairs: int, seed: int, executor: ExecutorKind) -> Report:
     """Failing calls are part of it: their log lines are not news."""
     logging.disable(logging.ERROR)
-    return fuzz(pairs, seed, stop_at=5)
+    return fuzz(pairs, seed, stop_at=5, executor=executor)
 
 
 def _add(report: Report, other: Report) -> None:

@@ -12,6 +12,7 @@ from botberi.fuzzing.graph import Graph, make_graph
 from botberi.fuzzing.operation import random_operation
 from botberi.fuzzing.pair import Arena, Case, Refused
 from botberi.fuzzing.world import Trouble
+from gateway.executor import ExecutorKind
 
 #: Operations on one graph: composing costs as much as ten of them.
 PER_GRAPH = 40
@@ -76,12 +77,13 @@ def fuzz(
     until: float | None = None,
     make: Callable[[int], Graph] = make_graph,
     progress: Callable[[Report], None] | None = None,
+    executor: ExecutorKind = ExecutorKind.BOTH,
 ) -> Report:
     """Run `pairs` pairs, beginning with `seed`; end early at `stop_at` findings, or at the time `until` (of `time.monotonic`)."""
     report = Report()
     begun = time.monotonic()
     while report.pairs < pairs and len(report.findings) < stop_at and (until is None or time.monotonic() < until):
-        asyncio.run(_graph(report, seed, pairs, stop_at, make))
+        asyncio.run(_graph(report, seed, pairs, stop_at, make, executor))
         seed += 1
         report.seconds = time.monotonic() - begun
         if progress is not None:
@@ -89,10 +91,17 @@ def fuzz(
     return report
 
 
-async def _graph(report: Report, seed: int, pairs: int, stop_at: int, make: Callable[[int], Graph]) -> None:
+async def _graph(
+    report: Report,
+    seed: int,
+    pairs: int,
+    stop_at: int,
+    make: Callable[[int], Graph],
+    executor: ExecutorKind,
+) -> None:
     graph = make(seed)
     try:
-        arena = Arena(graph)
+        arena = Arena(graph, executor)
     except Refused as refused:
         report.refused[str(refused)] += 1
         return

@@ -20,6 +20,7 @@ from botberi.fuzzing.truth import truth
 from botberi.fuzzing.world import Facts, Trouble, World
 from gateway.composition import Subgraph
 from gateway.errors import GatewayError, RequestError
+from gateway.executor import ExecutorKind
 from gateway.operation import Operation
 from gateway.operation.limits import UNLIMITED
 from gateway.plan import Defer, Plan
@@ -59,8 +60,9 @@ class Outcome:
 class Arena:
     """One graph, composed, with its clients. Raises `Refused`; `Mismatch` where composition is wrong."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, executor: ExecutorKind = ExecutorKind.BOTH) -> None:
         self.graph = graph
+        self.executor = executor
         self.world = World(graph)
         composed = gateway.composition.compose([Subgraph(name, sdl) for name, sdl in graph.subgraphs.items()])
         codes = {error.code for error in composed.errors}
@@ -135,7 +137,8 @@ class Arena:
     ) -> AsyncIterator[tuple[Any, Run]]:
         """The gateway's whole answers, with what it asked the subgraphs for each: one, or one for each event."""
         run = self._begin(facts)
-        runtime = gateway.executor.Runtime(self.clients, max_errors=100_000)
+        # The interpreter goes over the same answers as compiled code: both must say the same to the byte.
+        runtime = gateway.executor.Runtime(self.clients, max_errors=100_000, executor=self.executor)
         if operation.kind == "subscription":
             async for result in gateway.executor.subscribe(plan, operation, coerced, runtime):
                 yield decode(result.to_bytes()), run
@@ -147,7 +150,14 @@ class Arena:
             run.features["answer in several payloads"] += whole.payloads > 1
             yield {"data": whole.data, "errors": whole.errors}, run
         else:
-            result = await gateway.executor.execute(plan, operation, coerced, runtime)
+            try:
+                result = await gateway.executor.Compiled(plan, operation).execute(coerced, runtime)
+            except gateway.executor.ExecutorMismatch as error:
+                raise Mismatch(f"the executors differ: {error}") from error
+            counts = runtime.statistics
+            run.features["answered by compiled code"] += counts.compiled
+            run.features.update({f"compiled, then: {why}": 1 for why in counts.strange})
+            run.features.update({f"not compiled: {why}": 1 for why in counts.interpreted})
             yield decode(result.to_bytes()), run
 
     def _begin(self, facts: Facts) -> Run:

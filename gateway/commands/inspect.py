@@ -6,6 +6,7 @@ from typing import Any
 from graphql import print_ast
 
 from gateway.commands.options import Stage
+from gateway.executor import Compiled
 from gateway.operation import Operation, prepare
 from gateway.plan import Condition, Defer, EventTrigger, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
 from gateway.plan.text import path_text
@@ -27,6 +28,8 @@ def inspect(stage: Stage, supergraph: Supergraph, query: str | None = None, oper
     if stage is Stage.OPERATION:
         return _operation(supergraph, operation)
     plan = build_plan(supergraph, operation)
+    if stage is Stage.CODE:
+        return _code(plan, operation)
     return _fetches(plan) if stage is Stage.FETCHES else plan.to_json()
 
 
@@ -35,7 +38,22 @@ def told(stage: Stage, supergraph: Supergraph, query: str | None = None, operati
     if stage is Stage.PLAN:
         assert query is not None
         return str(build_plan(supergraph, prepare(supergraph.api_schema, query, operation_name)))
+    if stage is Stage.CODE:
+        programs = inspect(stage, supergraph, query, operation_name)
+        return "\n\n".join(f"# {conditions}\n{source}" for conditions, source in programs.items())
     return "\n".join(_lines(inspect(stage, supergraph, query, operation_name)))
+
+
+def _code(plan: Plan, operation: Operation) -> dict[str, str]:
+    """The program for no condition met, and for all: by what it holds for. A text instead says why the interpreter runs the plan."""
+    compiled = Compiled(plan, operation)
+    programs = {}
+    for value in (False, True) if compiled.conditions else (False,):
+        said = ", ".join(f"${name} = {str(value).lower()}" for name in compiled.conditions)
+        program = compiled.program(dict.fromkeys(compiled.conditions, value))
+        text = f"# not compiled: {program}" if isinstance(program, str) else program.source
+        programs[said or "always"] = text.rstrip()
+    return programs
 
 
 def _lines(data: Any, indent: str = "") -> Iterator[str]:

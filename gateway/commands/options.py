@@ -30,10 +30,11 @@ class Stage(StrEnum):
     OPERATION = "operation"
     FETCHES = "fetches"
     PLAN = "plan"
+    CODE = "code"
 
 
 #: These ask for an operation as well.
-OF_OPERATION = (Stage.OPERATION, Stage.FETCHES, Stage.PLAN)
+OF_OPERATION = (Stage.OPERATION, Stage.FETCHES, Stage.PLAN, Stage.CODE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from gateway.engine.request import EngineLimits, GraphQLRequest, RequestContext
 from gateway.engine.sources import SubgraphSource, compose_sources
 from gateway.engine.subscriptions import Subscriptions
 from gateway.errors import ErrorEntry, RequestError, SupergraphError
-from gateway.executor import ExecutionResult, Payload, Runtime, deliver, execute
+from gateway.executor import ExecutionResult, ExecutionStatistics, ExecutorKind, Payload, Runtime, deliver
 from gateway.operation import coerce_variables
 from gateway.supergraph import Supergraph
 from gateway.upstream import HttpClient
@@ -39,7 +39,11 @@ class Gateway:
         event_source: EventSource | None = None,
         limits: EngineLimits | None = None,
         labels: LabelResolver | None = None,
+        executor: ExecutorKind = ExecutorKind.COMPILED,
     ) -> None:
+        self._executor = executor
+        #: How operations were executed.
+        self.execution_statistics = ExecutionStatistics()
         self._label_resolver = labels
         self._limits = limits or EngineLimits()
         self._current = Generation(supergraph, clients)
@@ -60,11 +64,12 @@ class Gateway:
         event_source: EventSource | None = None,
         limits: EngineLimits | None = None,
         labels: LabelResolver | None = None,
+        executor: ExecutorKind = ExecutorKind.COMPILED,
     ) -> "Gateway":
         """Compose, and serve the result. Raises `CompositionError`."""
         supergraph = compose_sources(subgraphs)
         clients = {name: source.connect(name) for name, source in subgraphs.items()}
-        return cls(supergraph, clients, event_source=event_source, limits=limits, labels=labels)
+        return cls(supergraph, clients, event_source=event_source, limits=limits, labels=labels, executor=executor)
 
     @classmethod
     def from_supergraph(cls, sdl: str, addresses: Mapping[str, str] | None = None, **options: Any) -> "Gateway":
@@ -148,7 +153,7 @@ class Gateway:
         generation = prepared.generation
         generation.running += 1
         try:
-            return await execute(prepared.plan, prepared.operation, coerced, self._runtime(generation, context))
+            return await prepared.compiled.execute(coerced, self._runtime(generation, context))
         finally:
             generation.running -= 1
 
@@ -204,6 +209,8 @@ class Gateway:
             subgraph_timeout=self._limits.subgraph_timeout,
             max_errors=self._limits.max_errors,
             response_headers=context.response_headers,
+            executor=self._executor,
+            statistics=self.execution_statistics,
         )
 
     async def replace(self, supergraph: Supergraph, clients: Mapping[str, SubgraphClient] | None = None) -> None:

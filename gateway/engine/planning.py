@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from gateway import errors
 from gateway.engine.request import EngineLimits
 from gateway.errors import GatewayError, PlanningError, RequestError
+from gateway.executor import Compiled
 from gateway.executor.live import FeedPlan
 from gateway.operation import Limits, Operation, prepare
 from gateway.operation.limits import UNLIMITED
@@ -41,6 +42,7 @@ class Prepared:
     operation: Operation
     #: For an answer in one piece.
     plan: Plan
+    compiled: Compiled
     generation: "Generation" = field(repr=False)
     #: For an answer in parts, where the client defers something.
     deferred: Plan | None = None
@@ -70,15 +72,18 @@ class Generation:
         self.running = 0
 
     def make(self, query: str, operation_name: str | None, labels: frozenset[str], limits: Limits) -> Prepared:
-        """Parse, validate, plan. Runs in a thread."""
+        """Parse, validate, plan, compile. Runs in a thread."""
         operation = prepare(self.schema, query, operation_name, limits)
         plan = build_plan(self.supergraph, operation, labels=labels)
         if isinstance(plan.node, Subscription):
             key = (query, operation_name, labels)
-            return Prepared(operation, plan, self, feed=self._feed(plan.node, labels), key=key)
+            return Prepared(
+                operation, plan, Compiled(plan, operation), self, feed=self._feed(plan.node, labels), key=key
+            )
         if not isinstance(plan.node, Defer):
-            return Prepared(operation, plan, self)
-        return Prepared(operation, build_plan(self.supergraph, operation, labels=labels, defer=False), self, plan)
+            return Prepared(operation, plan, Compiled(plan, operation), self)
+        whole = build_plan(self.supergraph, operation, labels=labels, defer=False)
+        return Prepared(operation, whole, Compiled(whole, operation), self, plan)
 
     def _feed(self, node: Subscription, labels: frozenset[str]) -> FeedPlan | None:
         if not isinstance(node.primary, EventTrigger) or node.primary.feed is None:
@@ -90,7 +95,7 @@ class Generation:
             raise PlanningError(
                 f"the feed of {node.primary.response_key} is no query of this API: {error.message}"
             ) from None
-        return FeedPlan(build_plan(self.supergraph, operation, labels=labels), operation)
+        return FeedPlan(Compiled(build_plan(self.supergraph, operation, labels=labels), operation), operation)
 
     def keep(self, key: Key, prepared: Prepared, limits: EngineLimits) -> None:
         """Put it in the cache; what was used longest ago makes room."""

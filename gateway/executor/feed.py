@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from gateway.errors import ErrorEntry
 from gateway.executor.eventsource import not_found
-from gateway.executor.execute import execute
 from gateway.executor.listening import FEED, Listening, Refused
 from gateway.executor.live import FeedPlan, Live, Stage
 from gateway.executor.result import ExecutionResult, SharedResult
@@ -76,7 +75,7 @@ async def _page(stage: Stage, trigger: EventTrigger, cursor: str | None) -> Page
     assert prepared is not None
     variables = _variables(stage, prepared) | {feed.cursor: cursor}
     async with stage.runtime.event_slots:
-        result = await execute(prepared.plan, prepared.operation, variables, stage.runtime)
+        result = await prepared.compiled.execute(variables, stage.runtime)
     connection: Any = result.data
     for key in feed.path:
         connection = connection.get(key) if isinstance(connection, Mapping) else None

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import GatewayError
+from gateway.executor.compiled import Compiled
 from gateway.executor.runtime import Runtime
 from gateway.operation import Operation
-from gateway.plan import Plan, Subscription
+from gateway.plan import Subscription
 
 
 @dataclass(frozen=True, slots=True)
 class FeedPlan:
     """The query of a trigger's feed, ready to run."""
 
-    plan: Plan
+    compiled: Compiled
     operation: Operation
 
 

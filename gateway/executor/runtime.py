@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.executor.flights import Flights
+from gateway.executor.statistics import ExecutionStatistics, ExecutorKind
 from gateway.upstream.port import SubgraphClient
 from gateway.upstream.router import EventRouter
 
@@ -40,6 +41,8 @@ class Runtime:
     event_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
     #: After which event a client resumes, where its transport says so.
     last_event_id: str | None = None
+    executor: ExecutorKind = ExecutorKind.COMPILED
+    statistics: ExecutionStatistics = field(default_factory=ExecutionStatistics)
     #: Where given, gets (subgraph, lower-case name, value) of every answer, repeated names kept, in order of arrival.
     response_headers: list[tuple[str, str, str]] | None = None
 

@@ -89,10 +89,25 @@ class _CacheCollector(Collector):
         family.add_metric(["miss"], counts.misses)
         family.add_metric(["failure"], counts.failures)
         yield family
+        yield self._executions()
         size = self._gateway.cached_operations
         yield GaugeMetricFamily("gateway_plan_cache_entries", "Operations kept ready.", value=size)
         lost = int(self._gateway.is_event_source_lost)
         yield GaugeMetricFamily("gateway_event_source_lost", "1 while an event source is lost.", value=lost)
+
+    def _executions(self) -> Metric:
+        counts = self._gateway.execution_statistics
+        family = CounterMetricFamily(
+            "gateway_executions",
+            "Operations by what executed them; the reason says why the interpreter had to.",
+            labels=["executor", "reason"],
+        )
+        family.add_metric(["compiled", ""], counts.compiled)
+        for reason, count in counts.interpreted.items():
+            family.add_metric(["interpreter", reason], count)
+        for reason, count in counts.strange.items():
+            family.add_metric(["compiled, then interpreter", reason], count)
+        return family
 
 
 def measured(name: str, client: SubgraphClient, metrics: Metrics) -> SubgraphClient:

@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from graphql import DirectiveNode, VariableNode, Visitor, visit
@@ -20,6 +19,7 @@ from gateway.executor.execute import execute
 from gateway.executor.result import ExecutionResult
 from gateway.executor.runtime import Runtime
 from gateway.executor.selection import Selections
+from gateway.executor.statistics import ExecutorKind, ExecutorMismatch
 from gateway.operation import Operation
 from gateway.plan import Condition, Defer, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
 
@@ -29,25 +29,6 @@ logger = logging.getLogger(__name__)
 MAX_VARIANTS: Final = 16
 
 _HELPERS: Final[dict[str, Any]] = {**HELPERS, "FAULT": FAULT, "ODD": ODD}
-
-
-class ExecutorMismatch(AssertionError):
-    """Compiled code and the interpreter answered otherwise from the same subgraph answers."""
-
-    def __init__(self, compiled: bytes, interpreted: bytes) -> None:
-        super().__init__(f"compiled: {compiled.decode()[:2000]}\ninterpreted: {interpreted.decode()[:2000]}")
-
-
-@dataclass(slots=True)
-class ExecutionStatistics:
-    """Counts since the gateway began."""
-
-    #: Answered by compiled code alone.
-    compiled: int = 0
-    #: Plans that can't be compiled, by reason: each of their requests.
-    interpreted: Counter[str] = field(default_factory=Counter)
-    #: Answers that compiled code left to the interpreter, by what was strange about them.
-    strange: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +45,15 @@ class Compiled:
     def __init__(self, plan: Plan, operation: Operation) -> None:
         self._plan = plan
         self._operation = operation
-        self._conditions = condition_variables(plan, operation)
+        #: The variables in `@skip` and `@include`.
+        self.conditions = condition_variables(plan, operation)
         self._programs: dict[tuple[bool, ...], Program | str] = {}
-        if not self._conditions:
+        if not self.conditions:
             self._programs[()] = self._compile(())
 
     def program(self, variables: Mapping[str, Any]) -> Program | str:
         """For these values; compiled now if it is not there yet. A text says why there is none."""
-        values = tuple(variables.get(name) is True for name in self._conditions)
+        values = tuple(variables.get(name) is True for name in self.conditions)
         program = self._programs.get(values)
         if program is None:
             if len(self._programs) >= MAX_VARIANTS:
@@ -81,7 +63,7 @@ class Compiled:
 
     def _compile(self, values: tuple[bool, ...]) -> Program | str:
         try:
-            return compile_plan(self._plan, self._operation, dict(zip(self._conditions, values, strict=True)))
+            return compile_plan(self._plan, self._operation, dict(zip(self.conditions, values, strict=True)))
         except Unsupported as reason:
             return str(reason)
         except Exception:
@@ -89,10 +71,11 @@ class Compiled:
             logger.exception("compiling a plan failed")
             return "a fault of the compiler"
 
-    async def execute(
-        self, variables: Mapping[str, Any], runtime: Runtime, statistics: ExecutionStatistics, verify: bool = False
-    ) -> ExecutionResult:
-        """As `gateway.executor.execute`. With `verify` the interpreter goes over the same answers; raises `ExecutorMismatch`."""
+    async def execute(self, variables: Mapping[str, Any], runtime: Runtime) -> ExecutionResult:
+        """As `gateway.executor.execute`. Where the runtime asks for both executors, raises `ExecutorMismatch`."""
+        if runtime.executor is ExecutorKind.INTERPRETED:
+            return await execute(self._plan, self._operation, variables, runtime)
+        statistics, verify = runtime.statistics, runtime.executor is ExecutorKind.BOTH
         program = self.program(variables)
         if isinstance(program, str):
             statistics.interpreted[program] += 1
