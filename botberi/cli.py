@@ -176,6 +176,9 @@ def faults(
         int | None, typer.Option(help="What happens to whom; from the clock by default, and printed.")
     ] = None,
     points: Annotated[int, typer.Option(min=0, help="Try each named kill point so many times, after that.")] = 0,
+    minutes: Annotated[
+        float | None, typer.Option(min=1, help="Begin nothing new after so long; the report says what ran.")
+    ] = None,
     keep: Annotated[Path | None, typer.Option(help="Keep trace and logs here, violations or not.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
 ) -> None:
@@ -186,7 +189,7 @@ def faults(
     from botberi.faults.run import Options
 
     chosen = seed if seed is not None else int(time.time()) % 1_000_000
-    raise typer.Exit(command.run(Options(runs, kills, chosen, points), keep, as_json=as_json))
+    raise typer.Exit(command.run(Options(runs, kills, chosen, points, minutes or float("inf")), keep, as_json=as_json))
 
 
 def _mount_gateway() -> None:

@@ -14,7 +14,7 @@ import psycopg
 from botberi.faults.audit import Audit
 from botberi.faults.processes import children, pool_processes, run_processes
 from botberi.faults.schedule import Blow
-from botberi.faults.stage import LEASE_SECONDS, RELAYS, WORKERS, Stage
+from botberi.faults.stage import DISPATCHERS, LEASE_SECONDS, RELAYS, WORKERS, Stage
 
 #: A victim that is just being started again is waited for.
 _VICTIM_SECONDS: Final = 60.0
@@ -34,7 +34,7 @@ class Blows:
         self._kinds: dict[str, Callable[[random.Random], Awaitable[str]]] = {
             "relay": lambda draw: self._service(draw.choice(RELAYS), draw),
             "worker": lambda draw: self._service(draw.choice(WORKERS), draw),
-            "dispatcher": lambda draw: self._service("dispatcher", draw),
+            "dispatcher": lambda draw: self._service(draw.choice(DISPATCHERS), draw),
             "gateway": lambda draw: self._service("gateway", draw),
             "instance subgraph": lambda draw: self._service("instance", draw),
             "pool process": self._pool_process,

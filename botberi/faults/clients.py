@@ -29,6 +29,7 @@ _FOLLOW: Final = "subscription { instancesUpdated { id version status isTerminal
 #: How long a client insists on one request.
 _INSISTS_SECONDS: Final = 180.0
 _PAUSE: Final = 0.3
+_RECONNECT_PAUSE: Final = 1.0
 #: Anything that a client can meet where a server dies under it.
 _LOST: Final = (aiohttp.ClientError, OSError, TimeoutError, ConnectionError, ValueError, TypeError, KeyError)
 
@@ -165,7 +166,7 @@ class Socket:
             finally:
                 self._connection = None
             self.reconnects += 1
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(_RECONNECT_PAUSE)
 
     async def _listen(self, connection: aiohttp.ClientWebSocketResponse[bool]) -> None:
         # Silence is no sign of death while nothing happens, so it is the client that asks.
@@ -246,7 +247,7 @@ class Follower:
                     await self._listen(connection)
             except _LOST:
                 pass
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(_RECONNECT_PAUSE)
 
     async def _listen(self, connection: aiohttp.ClientWebSocketResponse[bool]) -> None:
         stream: defaultdict[UUID, list[Seen]] = defaultdict(list)

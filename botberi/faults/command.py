@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import shutil
 import sys
 import tempfile
@@ -22,6 +23,8 @@ def run(options: Options, keep: Path | None, *, as_json: bool) -> int:
     if not rabbitmq.installed():
         print("botberi faults: RabbitMQ is not installed (apt-get install rabbitmq-server)", file=sys.stderr)
         return 2
+    # A broker that is down is no news here.
+    logging.disable(logging.ERROR)
     folder = Path(tempfile.mkdtemp(prefix=f"botberi-faults-{options.seed}-", dir="/tmp"))
     outcome = asyncio.run(perform(options, folder, lambda line: print(line, file=sys.stderr, flush=True)))
     print(report(outcome))

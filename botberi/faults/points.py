@@ -30,16 +30,19 @@ _FOLLOW_LOSSES: Final = frozenset({"sweeper", "reaper"})
 class KillPoints:
     """Sets points by making their files, and counts those that were taken."""
 
-    def __init__(self, folder: Path, times: int, seed: int, tell: Callable[..., None]) -> None:
+    def __init__(
+        self, folder: Path, times: int, seed: int, tell: Callable[..., None], late: Callable[[], bool] = lambda: False
+    ) -> None:
         self.hits: Counter[str] = Counter(dict.fromkeys(POINTS, 0))
         self.unreached: set[str] = set()
         self._folder = folder
         self._times = times
         self._random = random.Random(seed)
         self._tell = tell
+        self._late = late
 
     async def run(self) -> None:
-        """Return once every point was hit often enough, or proved unreachable."""
+        """Return once every point was hit often enough or proved unreachable, or it is late."""
         assert {name.partition(".")[0] for name in POINTS} == {word for group in GROUPS for word in group}
         tasks = {group: asyncio.create_task(self._group(group)) for group in GROUPS if "worker" not in group}
         following = [task for group, task in tasks.items() if set(group) & _FOLLOW_LOSSES]
@@ -47,7 +50,7 @@ class KillPoints:
 
     async def _group(self, words: tuple[str, ...], following: Sequence[asyncio.Task[None]] = ()) -> None:
         names = [name for name in POINTS if name.partition(".")[0] in words]
-        while True:
+        while not self._late():
             open_names = [n for n in names if self.hits[n] < self._times and n not in self.unreached]
             if not open_names:
                 # Nothing would be swept or reaped any more: some worker has to go on dying.

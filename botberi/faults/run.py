@@ -42,6 +42,8 @@ class Options:
     kills: int
     seed: int
     points: int = 0
+    #: After so many minutes nothing new begins: what has begun is ended, checked and reported.
+    minutes: float = float("inf")
 
 
 @dataclass(slots=True)
@@ -161,6 +163,9 @@ class _Performance:
         striking: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
             for number in range(self._options.runs):
+                if self._late():
+                    waiting.clear()
+                    break
                 while waiting and waiting[0].after <= number:
                     striking.append(group.create_task(blows.strike(waiting.pop(0))))
                 await self._make(group)
@@ -170,7 +175,7 @@ class _Performance:
 
     async def _kill_points(self) -> None:
         self._trace.say(f"kill points, each {self._options.points} times")
-        points = KillPoints(self._stage.kill_points, self._options.points, self._options.seed, self._trace)
+        points = KillPoints(self._stage.kill_points, self._options.points, self._options.seed, self._trace, self._late)
         tried = asyncio.create_task(points.run())
         async with asyncio.TaskGroup() as group:
             while not tried.done():
@@ -180,6 +185,9 @@ class _Performance:
         self._outcome.violations += [
             Violation("unreached", name, "the kill point was not reached") for name in sorted(points.unreached)
         ]
+
+    def _late(self) -> bool:
+        return self._trace.seconds > self._options.minutes * 60
 
     async def _make(self, group: asyncio.TaskGroup) -> None:
         """One more instance, once there is room for it."""

@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +13,11 @@ import aiohttp
 from yarl import URL
 
 from botberi.credentials import Credential, load_or_make
-from botberi.faults.processes import Service
+from botberi.faults.processes import Service, once, preload
 from botberi.faults.proxy import TcpProxy
 from botberi.faults.rabbitmq import RabbitNode
 from botberi.postgres import DATABASES, EmbeddedPostgres, free_port
+from shared_schema.killpoints import VARIABLE
 
 #: A service's name -> its part, the servers that it talks to, and what it says once it works.
 SERVICES: Final[Mapping[str, tuple[str, tuple[str, ...], str]]] = {
@@ -28,12 +27,14 @@ SERVICES: Final[Mapping[str, tuple[str, tuple[str, ...], str]]] = {
     "gateway": ("gateway", ("rabbitmq",), "ready"),
     "relay-1": ("broker", ("postgres", "rabbitmq"), "ready"),
     "relay-2": ("broker", ("postgres", "rabbitmq"), "ready"),
-    "dispatcher": ("dispatcher", ("postgres", "rabbitmq"), "ready"),
+    "dispatcher-1": ("dispatcher", ("postgres", "rabbitmq"), "ready"),
+    "dispatcher-2": ("dispatcher", ("postgres", "rabbitmq"), "ready"),
     "worker-1": ("worker", ("postgres", "rabbitmq"), " ready."),
     "worker-2": ("worker", ("postgres", "rabbitmq"), " ready."),
 }
 SUBGRAPHS: Final = ("identity", "catalog", "instance")
 RELAYS: Final = ("relay-1", "relay-2")
+DISPATCHERS: Final = ("dispatcher-1", "dispatcher-2")
 WORKERS: Final = ("worker-1", "worker-2")
 #: A run's lease; what is noticed by waiting is noticed sooner than in production, by the same code.
 LEASE_SECONDS: Final = 6.0
@@ -125,34 +126,24 @@ class Stage:
         # Root's Postgres runs as another user, who must be able to enter.
         self.folder.chmod(0o711)
         self.kill_points.mkdir(exist_ok=True)
+        preload({VARIABLE: str(self.kill_points)})
         await asyncio.gather(
             asyncio.to_thread(self.rabbitmq.start), asyncio.to_thread(self.postgres.start), return_exceptions=False
         )
         self._stack.callback(self.postgres.stop)
         self._stack.push(self.rabbitmq.__exit__)
+        logs = self.folder / "logs"
+        logs.mkdir(exist_ok=True)
+        given = _base() | self._databases({}) | {"BOTBERI_STATE_DIR": str(self.folder / "state")}
         for command in ("migrate", "seed"):
-            await asyncio.to_thread(self._once, command)
+            await once(command, given, logs / f"{command}.log")
         self._ports = {name: free_port() for name in (*SUBGRAPHS, "gateway")}
         for name, (part, servers, _) in SERVICES.items():
             for server in servers:
                 port = self.postgres.port if server == "postgres" else self.rabbitmq.port
                 self.wires[name, server] = await self._stack.enter_async_context(TcpProxy(port))
-            log = self.folder / "logs" / f"{name}.log"
-            log.parent.mkdir(exist_ok=True)
+            log = logs / f"{name}.log"
             self.services[name] = Service(name, part, self._environment(name), log, self._tell)
-
-    def _once(self, command: str) -> None:
-        environment = _base() | self._databases({}) | {"BOTBERI_STATE_DIR": str(self.folder / "state")}
-        done = subprocess.run(
-            [sys.executable, "-m", "botberi.cli", command],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise RuntimeError(f"botberi {command} failed:\n{done.stderr[-3000:]}")
 
     def _databases(self, wires: Mapping[str, TcpProxy]) -> dict[str, str]:
         port = wires["postgres"].port if "postgres" in wires else self.postgres.port
@@ -161,7 +152,7 @@ class Stage:
 
     def _environment(self, name: str) -> dict[str, str]:
         wires = {server: proxy for (service, server), proxy in self.wires.items() if service == name}
-        environment = _base() | _PACE | {"BOTBERI_KILL_POINTS": str(self.kill_points)}
+        environment = _base() | _PACE | {VARIABLE: str(self.kill_points)}
         environment["BOTBERI_STATE_DIR"] = str(self.folder / "state")
         if "postgres" in wires:
             environment |= self._databases(wires)
