@@ -1,15 +1,14 @@
 """The project's one command line: the platform, its parts, its tests, and the gateway's own commands."""
 
-import asyncio
-import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
+from botberi.events.command import app as events_app
 from botberi.run.errors import StartError
+from botberi.run.to_end import end as _end
+from botberi.run.to_end import run_to_end as _run
 
 app = typer.Typer(
     name="botberi",
@@ -192,6 +191,9 @@ def faults(
     raise typer.Exit(command.run(Options(runs, kills, chosen, points, minutes or float("inf")), keep, as_json=as_json))
 
 
+app.add_typer(events_app)
+
+
 def _mount_gateway() -> None:
     """The gateway's own commands (`compose`, `plan`, `serve`, …), as `python -m gateway` has them."""
     from gateway import cli as gateway_cli
@@ -206,36 +208,6 @@ def _serve(name: str, host: str | None = None, port: int | None = None) -> None:
     from botberi import services
 
     _run(lambda: services.run(name, host, port))
-
-
-def _run(work: Callable[[], Coroutine[Any, Any, int | None]]) -> None:
-    """Run to the end; what a person can mend is told in words, without a traceback."""
-    from shared_schema.settings import SettingsError
-
-    try:
-        import uvloop
-
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            code = runner.run(work())
-    except ValidationError as error:
-        told = "; ".join(_told(one) for one in error.errors())
-        _end(f"Settings are wrong: {told}")
-    except (StartError, SettingsError) as error:
-        _end(str(error))
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-    else:
-        raise typer.Exit(code or 0)
-
-
-def _told(one: Any) -> str:
-    name = "_".join(str(word) for word in one["loc"]).upper()
-    return f"BOTBERI_{name}: {one['msg']}"
-
-
-def _end(message: str) -> None:
-    print(f"botberi: {message}", file=sys.stderr, flush=True)
-    raise typer.Exit(1)
 
 
 def main() -> None:

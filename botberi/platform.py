@@ -15,7 +15,7 @@ from botberi.wiring import keys
 from botberi.wiring.events import BusEventSource
 from botberi.wiring.internal_call import HttpCall, InternalCall, LocalCall
 from botberi.wiring.supergraph import read_sdl, source_at
-from event_broker.bus import Bus, BusUnavailable
+from event_broker.bus import Bus, BusUnavailable, TopologyMismatch
 from event_broker.factory import make_bus
 from event_broker.service import EventBroker
 from gateway.engine import SubgraphSource
@@ -134,6 +134,8 @@ class Platform:
             await self._bus.start()
         except BusUnavailable as error:
             raise StartError(f"RabbitMQ (BOTBERI_AMQP_URL) can't be reached: {error}") from error
+        except TopologyMismatch as error:
+            raise StartError(str(error)) from error
 
     def _database(self, which: int, name: str, pool_size: int = 3) -> Database:
         assert self._urls is not None

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 USER: Final = "botberi"
 DATABASES: Final = ("user_psql", "shared_psql")
 _HOST: Final = "127.0.0.1"
+_KEPT_IN: Final = "postgres.password"
 _LOG_LIMIT_BYTES: Final = 10_000_000
 # Children of a killed postmaster hold its shared memory for some seconds; until then a start is refused.
 _TRANSIENT: Final = ("lock file", "shared memory block", "the database system is starting up")
@@ -178,7 +179,7 @@ class EmbeddedPostgres:
 
     def _prepare_password(self) -> str:
         """Return the password of the state folder, made at the first start."""
-        file = self.state_dir / "postgres.password"
+        file = self.state_dir / _KEPT_IN
         with suppress(FileNotFoundError):
             if password := file.read_text().strip():
                 return password
@@ -294,6 +295,23 @@ class EmbeddedPostgres:
             for name in self.databases:
                 if name not in present:
                     connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def running_url(state_dir: Path, database: str) -> str:
+    """Return the URL of a database of the server that runs from a state folder; raises `PostgresError` when none does."""
+    pid_file = state_dir / "postgres" / "data" / "postmaster.pid"
+    try:
+        password = (state_dir / _KEPT_IN).read_text().strip()
+        # Its own lines: pid, folder, start, port.
+        lines = pid_file.read_text().splitlines()
+        pid, port = int(lines[0]), int(lines[3])
+    except PermissionError as error:
+        raise PostgresError(f"{error.filename} may not be read: ask as the user who started the platform") from None
+    except (OSError, ValueError, IndexError):
+        raise PostgresError(f"No Postgres runs from the state folder {state_dir}") from None
+    if not _alive(pid):
+        raise PostgresError(f"No Postgres runs from the state folder {state_dir}")
+    return f"postgresql://{USER}:{password}@{_HOST}:{port}/{database}"
 
 
 def free_port() -> int:

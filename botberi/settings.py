@@ -69,3 +69,7 @@ class SeedSettings(_State, DatabaseSettings, LogSettings):
 
     #: Whether to make the development admin and user, whose passwords are kept in the state folder.
     seed_accounts: bool = True
+
+
+class EventsSettings(_State, DatabaseSettings, AmqpSettings):
+    """What `botberi events` reads."""

@@ -34,6 +34,7 @@ READERS: Final[Mapping[str, str]] = {
     "ServiceSettings": "parts on their own",
     "UpSettings": "up",
     "SeedSettings": "seed",
+    "EventsSettings": "events",
 }
 
 

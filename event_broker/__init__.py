@@ -1,6 +1,15 @@
 """Outboxes -> bus -> whoever listens: at least once, in order per aggregate."""
 
-from event_broker.bus import Bus, BusError, BusUnavailable, Consumer, FollowLost, Handler, PublishError
+from event_broker.bus import (
+    Bus,
+    BusError,
+    BusUnavailable,
+    Consumer,
+    FollowLost,
+    Handler,
+    PublishError,
+    TopologyMismatch,
+)
 from event_broker.factory import make_bus
 from event_broker.service import EventBroker
 from event_broker.settings import EventBrokerSettings
@@ -15,5 +24,6 @@ __all__ = [
     "FollowLost",
     "Handler",
     "PublishError",
+    "TopologyMismatch",
     "make_bus",
 ]

@@ -21,6 +21,12 @@ class BusUnavailable(BusError):
     code = "BUS_UNAVAILABLE"
 
 
+class TopologyMismatch(BusError):
+    """The broker has a queue or an exchange with other arguments than the topology says; the text says what to do."""
+
+    code = "TOPOLOGY"
+
+
 class PublishError(BusError):
     """The event was not confirmed. It may have arrived all the same: publish it again."""
 
@@ -56,7 +62,7 @@ class Bus(Protocol):
         """Whether the bus could publish at this moment, as far as it knows."""
 
     async def start(self) -> None:
-        """Connect and declare the topology; raises `BusUnavailable`."""
+        """Connect and declare the topology; raises `BusUnavailable`, `TopologyMismatch`."""
 
     async def publish(self, event: Event) -> None:
         """Return once the bus has the event for sure; raises `PublishError`."""

@@ -2,20 +2,35 @@
 
 import asyncio
 import logging
+from datetime import UTC, datetime
+from typing import Final
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import (
+    AbstractChannel,
+    AbstractConnection,
+    AbstractExchange,
+    AbstractIncomingMessage,
+    AbstractQueue,
+)
+from pamqp.commands import Basic
 
 from event_broker.broken_off import cancelled_only_if_asked
 from event_broker.declare import declare_exchange, declare_queue
 from event_broker.delivery import Deliveries
 from event_broker.link import Link, LinkOptions, describe
 from event_broker.metrics import DEAD_LETTERS
-from event_broker.topology import QueueSpec
+from event_broker.topology import DEAD_EXCHANGE, QueueSpec
 from shared_schema import killpoints
 from shared_schema.contracts.events import Event
 
 log = logging.getLogger(__name__)
+
+#: Headers of a dead letter: what the handler said at last, how often it was tried, when it was given up.
+REASON_HEADER: Final = "x-botberi-reason"
+ATTEMPTS_HEADER: Final = "x-botberi-attempts"
+DIED_HEADER: Final = "x-botberi-died"
 
 
 class AmqpConsumer:
@@ -40,6 +55,7 @@ class AmqpConsumer:
         self._link = Link(url, connection_name, options, self._set_up, self._probe)
         self._running: set[asyncio.Task[None]] = set()
         self._source: AbstractQueue | None = None
+        self._dead: AbstractExchange | None = None
         self._tag = ""
         self._closing = False
 
@@ -77,9 +93,10 @@ class AmqpConsumer:
 
     async def _set_up(self, connection: AbstractConnection, channel: AbstractChannel) -> None:
         await channel.set_qos(prefetch_count=self._prefetch)
-        exchange = await declare_exchange(channel)
-        queue = await declare_queue(channel, exchange, self._spec)
+        await declare_exchange(channel)
+        queue = await declare_queue(channel, self._spec)
         self._source = queue
+        self._dead = await channel.get_exchange(DEAD_EXCHANGE, ensure=False)
         self._tag = await queue.consume(self._on_message)
 
     async def _probe(self, channel: AbstractChannel) -> None:
@@ -102,17 +119,48 @@ class AmqpConsumer:
                 event = Event.from_json(message.body)
             except ValueError as error:
                 log.error("%s: a message is no event: %s", self._spec.name, describe(error))
-                handled = False
+                refused: str | None = f"no event: {describe(error)}"
             else:
                 killpoints.reach("consumer.received")
-                handled = await self._deliveries.deliver(event)
+                refused = await self._deliveries.deliver(event)
                 killpoints.reach("consumer.handled")
-            if handled:
+            if refused is None:
                 await message.ack()
                 killpoints.reach("consumer.acknowledged")
             else:
                 DEAD_LETTERS.labels(self._spec.name).inc()
-                await message.reject(requeue=False)
+                await self._bury(message, refused)
         except (aio_pika.exceptions.AMQPError, OSError, RuntimeError) as error:
             # The channel went away under the handler; the broker delivers the message again.
             log.warning("%s: a message could not be settled: %s", self._spec.name, describe(error))
+
+    async def _bury(self, message: AbstractIncomingMessage, reason: str) -> None:
+        """Put a message among the dead letters with the reason, which the broker's own dead-lettering has no place for."""
+        headers = {
+            **{name: value for name, value in message.headers.items() if name != "x-delivery-count"},
+            REASON_HEADER: reason,
+            ATTEMPTS_HEADER: self._deliveries.attempts,
+            DIED_HEADER: datetime.now(UTC).isoformat(timespec="milliseconds"),
+        }
+        letter = Message(
+            message.body,
+            headers=headers,
+            delivery_mode=DeliveryMode.PERSISTENT,
+            content_type=message.content_type,
+            message_id=message.message_id,
+            type=message.type,
+            timestamp=message.timestamp,
+        )
+        try:
+            if self._dead is None:
+                raise RuntimeError("not connected")
+            async with asyncio.timeout(self._options.operation_timeout):
+                answer = await self._dead.publish(letter, routing_key=self._spec.dead_name, mandatory=True)
+            if not isinstance(answer, Basic.Ack):
+                raise RuntimeError("nothing takes it")
+        except (aio_pika.exceptions.AMQPError, OSError, RuntimeError, TimeoutError) as error:
+            # It goes the broker's way then, which keeps it until there is room.
+            log.warning("%s: a dead letter goes without its reason: %s", self._spec.name, describe(error))
+            await message.reject(requeue=False)
+        else:
+            await message.ack()

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from event_broker.broken_off import cancelled_only_if_asked
@@ -13,6 +14,9 @@ from event_broker.metrics import HANDLER_FAILURES
 from shared_schema.contracts.events import Event
 
 log = logging.getLogger(__name__)
+
+#: Characters of an error that go with a dead letter.
+MAX_REASON: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,14 @@ class Deliveries:
         self._retry = retry
         self._turns: dict[UUID, tuple[asyncio.Lock, int]] = {}
 
-    async def deliver(self, event: Event) -> bool:
-        """Return True when the event was handled, False when it is poison."""
+    @property
+    def attempts(self) -> int:
+        """How often a handler is tried within one delivery."""
+        return self._retry.attempts
+
+    async def deliver(self, event: Event) -> str | None:
+        """Return None when the event was handled; for poison, what its handler said at last, as one line."""
+        said = ""
         async with self._turn(event.subject):
             for attempt in range(1, self._retry.attempts + 1):
                 try:
@@ -49,12 +59,13 @@ class Deliveries:
                         with cancelled_only_if_asked():
                             await self._handler(event)
                 except Exception as error:
+                    said = f"{type(error).__name__}: {error}".partition("\n")[0][:MAX_REASON]
                     self._log(event, attempt, error)
                     if attempt < self._retry.attempts:
                         await asyncio.sleep(self._retry.delay(attempt))
                 else:
-                    return True
-        return False
+                    return None
+        return said
 
     def _log(self, event: Event, attempt: int, error: Exception) -> None:
         HANDLER_FAILURES.labels(self._queue).inc()

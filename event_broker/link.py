@@ -17,7 +17,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import AbstractChannel as UnderlayChannel
 
 from event_broker.broken_off import cancelled_only_if_asked
-from event_broker.bus import BusUnavailable
+from event_broker.bus import BusError, BusUnavailable, TopologyMismatch
 from event_broker.metrics import RECONNECTS
 
 log = logging.getLogger(__name__)
@@ -84,6 +84,8 @@ class Link:
         self._set_up = set_up
         self._probe = probe
         self._ready = asyncio.Event()
+        # What no second attempt mends: somebody must act.
+        self._hopeless = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
 
@@ -93,13 +95,21 @@ class Link:
         return self._ready.is_set()
 
     async def start(self) -> None:
-        """Return once the first session is up; raises `BusUnavailable`."""
+        """Return once the first session is up; raises `BusUnavailable`, and `TopologyMismatch` at once."""
         self._task = asyncio.create_task(self._run(), name=self._name)
+        ready = asyncio.create_task(self.wait_ready(self._options.start_timeout))
+        hopeless = asyncio.create_task(self._hopeless.wait())
         try:
-            await self.wait_ready(self._options.start_timeout)
-        except BusUnavailable:
+            await asyncio.wait({ready, hopeless}, return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done() and isinstance(self._failure, TopologyMismatch):
+                raise self._failure
+            await ready
+        except BusError:
             await self.aclose()
             raise
+        finally:
+            ready.cancel()
+            hopeless.cancel()
 
     async def wait_ready(self, patience: float) -> None:
         """Return once a session is up; raises `BusUnavailable`."""
@@ -127,7 +137,11 @@ class Link:
             except Exception as error:
                 was_up = self._ready.is_set()
                 self._failure = error
-                log.warning("%s: %s; connecting again", self._name, describe(error))
+                if isinstance(error, TopologyMismatch):
+                    log.error("%s: %s", self._name, error)
+                    self._hopeless.set()
+                else:
+                    log.warning("%s: %s; connecting again", self._name, describe(error))
             finally:
                 self._ready.clear()
             RECONNECTS.labels(self._name).inc()

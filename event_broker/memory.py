@@ -189,7 +189,7 @@ class _MemoryConsumer:
             task.add_done_callback(self._done)
 
     async def _handle(self, event: Event) -> None:
-        if not await self._deliveries.deliver(event):
+        if await self._deliveries.deliver(event) is not None:
             self._queue.dead.append(event)
             DEAD_LETTERS.labels(self._queue.name).inc()
 

@@ -27,6 +27,12 @@ _LOOK: Final = """
     WHERE locktype = 'advisory' AND classid = $1 AND objsubid = 2 AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
+_COUNT: Final = """
+    SELECT count(*) FILTER (WHERE objid = $2), count(*) FILTER (WHERE objid <> $2)
+    FROM pg_locks
+    WHERE locktype = 'advisory' AND classid = $1 AND objsubid = 2 AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 # Rows come one at a time and the limit stops them, so no lock beyond it is taken.
 _TAKE: Final = """
     SELECT partition FROM unnest($2::int[]) AS partition WHERE pg_try_advisory_lock($1, partition) LIMIT $3
@@ -69,3 +75,9 @@ class Shares:
         others = [partition for partition in range(PARTITIONS) if partition not in mine]
         random.shuffle(others)
         return [row[0] for row in await self._connection.fetch(_TAKE, _SPACE, others, wanted)]
+
+
+async def relays_of(connection: asyncpg.Connection) -> tuple[int, int]:
+    """Return how many relays a database has, and how many partitions they hold together."""
+    members, held = await connection.fetchrow(_COUNT, _SPACE, _MEMBERSHIP)
+    return members, held

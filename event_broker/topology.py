@@ -1,29 +1,42 @@
 """What exists on RabbitMQ, as data: the exchange, its queues, their dead letters; and how topics match."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 EXCHANGE: Final = "event_bus"
-# What no queue asked for lands here (bounded), so that every publish is routed somewhere and an
-# unroutable one is a mistake in the topology, not the normal fate of a topic without followers.
-UNROUTED_EXCHANGE: Final = "event_bus.unrouted"
-UNROUTED_QUEUE: Final = "event_bus.unrouted"
-UNROUTED_LIMIT: Final = 10_000
+UNROUTED: Final = "event_bus.unrouted"
 DEAD_EXCHANGE: Final = "event_bus.dead"
+
+UNROUTED_LIMIT: Final = 10_000
 DEAD_LIMIT: Final = 10_000
 # The broker counts deliveries over crashes of consumers; RabbitMQ before 4.0 has no limit of its own.
 # One process tries several times within a delivery, see `delivery.RetryPolicy`.
 DELIVERY_LIMIT: Final = 5
+# To look at a dead letter is to take it and give it back. RabbitMQ 4 counts that, and would throw it away in the end.
+LOOKS_AT_A_DEAD_LETTER: Final = 1_000_000
 # A process's fan-out queue outlives a broken connection by this; then its followers are told of a gap.
 FANOUT_EXPIRES_SECONDS: Final = 60
 FANOUT_LIMIT: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
+class ExchangeSpec:
+    """An exchange; all are durable."""
+
+    name: str
+    kind: Literal["topic", "direct", "fanout"]
+    alternate: str | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments with which RabbitMQ declares it."""
+        return {"alternate-exchange": self.alternate} if self.alternate else {}
+
+
+@dataclass(frozen=True, slots=True)
 class QueueSpec:
-    """A durable queue of competing consumers."""
+    """A consumer's durable queue, and its dead letters'. Consumers of one queue compete."""
 
     name: str
     topics: tuple[str, ...]
@@ -46,9 +59,49 @@ class QueueSpec:
         }
 
 
-# Queues that every process declares at its start, so that what happens before their consumer's first
-# start waits for it. A queue that `consume` names and this does not know is declared there.
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A queue as the broker is told of it: all are durable."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    #: Exchange and routing key (or pattern) of each binding.
+    bindings: tuple[tuple[str, str], ...]
+
+
+#: In the order in which they are declared: an alternate exchange before who names it.
+EXCHANGES: Final = (
+    ExchangeSpec(UNROUTED, "fanout"),
+    ExchangeSpec(DEAD_EXCHANGE, "direct"),
+    ExchangeSpec(EXCHANGE, "topic", alternate=UNROUTED),
+)
+
+#: The consumers' queues. Every process declares them at its start, so that what happens before their consumer's first
+#: start waits for it. A queue that `consume` names and this does not know is declared there.
 QUEUES: Final = (QueueSpec("agents-dispatcher", ("instance.created",)),)
+
+#: What no queue asked for lands here (bounded), so that every publish is routed somewhere and an unroutable one is a
+#: mistake in the topology, not the normal fate of a topic without followers.
+UNROUTED_QUEUE: Final = Declared(
+    UNROUTED,
+    {"x-queue-type": "quorum", "x-max-length": UNROUTED_LIMIT, "x-overflow": "drop-head"},
+    ((UNROUTED, ""),),
+)
+
+
+def declared(spec: QueueSpec) -> tuple[Declared, Declared]:
+    """Return a consumer's two queues, that of the dead letters first: it must be there for the other's."""
+    dead = {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": LOOKS_AT_A_DEAD_LETTER,
+        # When it is full its queue keeps what is dead: somebody has to look, nothing is thrown away.
+        "x-max-length": DEAD_LIMIT,
+        "x-overflow": "reject-publish",
+    }
+    return (
+        Declared(spec.dead_name, dead, ((DEAD_EXCHANGE, spec.dead_name),)),
+        Declared(spec.name, spec.arguments(), tuple((EXCHANGE, topic) for topic in spec.topics)),
+    )
 
 
 def queue_spec(name: str, topics: Iterable[str]) -> QueueSpec:

@@ -12,9 +12,9 @@ from yarl import URL
 from botberi.faults.proxy import TcpProxy
 from botberi.faults.rabbitmq import RabbitNode, installed
 from event_broker.amqp import AmqpBus
-from event_broker.bus import BusUnavailable, FollowLost, PublishError
+from event_broker.bus import BusUnavailable, FollowLost, PublishError, TopologyMismatch
 from event_broker.link import LinkOptions
-from event_broker.topology import EXCHANGE, UNROUTED_QUEUE
+from event_broker.topology import EXCHANGE, UNROUTED
 from shared_schema.contracts.events import Event
 from shared_schema.ids import new_id
 from tests.event_broker.conftest import OPTIONS, QUICK
@@ -76,6 +76,20 @@ async def test_a_broker_that_is_not_there_is_said_in_time_and_without_the_passwo
         await asyncio.wait_for(bus.start(), 5)
     assert "hunter2" not in str(caught.value)
     assert not bus.ready
+
+
+async def test_a_queue_with_other_arguments_is_said_at_once_and_what_to_do(amqp_url: str) -> None:
+    queue = queue_name()
+    async with started(amqp_url) as bus, await aio_pika.connect(amqp_url) as connection:
+        foreign = await (await connection.channel()).declare_queue(queue, durable=True)
+        with pytest.raises(TopologyMismatch) as caught:
+            await asyncio.wait_for(bus.consume(queue, ["instance.updated"], Collected()), 10)
+        assert f"the queue {queue} already, with other arguments" in str(caught.value)
+        assert "x-" in str(caught.value)
+        assert f"rabbitmqctl delete_queue {queue}" in str(caught.value)
+        # What the text says helps.
+        await foreign.delete()
+        assert (await bus.consume(queue, ["instance.updated"], Collected())).ready
 
 
 async def test_connections_that_are_reset_cost_time_only(amqp_url: str) -> None:
@@ -200,7 +214,7 @@ async def test_a_message_that_kills_its_consumers_is_not_delivered_for_ever(amqp
 async def test_what_nobody_asks_for_is_kept_aside(amqp_url: str) -> None:
     event = make_event(f"nobody.{'x' * 20}")
     async with started(amqp_url) as bus, await aio_pika.connect(amqp_url) as connection:
-        unrouted = await (await connection.channel()).get_queue(UNROUTED_QUEUE)
+        unrouted = await (await connection.channel()).get_queue(UNROUTED)
         await unrouted.purge()
         await bus.publish(event)
         message = await unrouted.get(timeout=5)

@@ -4,7 +4,15 @@ import time
 
 import pytest
 
-from event_broker.topology import QUEUES, check_pattern, matches, queue_spec
+from event_broker.topology import (
+    EXCHANGE,
+    EXCHANGES,
+    QUEUES,
+    check_pattern,
+    declared,
+    matches,
+    queue_spec,
+)
 
 CASES = [
     ("instance.created", "instance.created", True),
@@ -52,8 +60,15 @@ def test_queue_names_are_checked(name: str) -> None:
 
 
 def test_every_queue_has_limits_and_dead_letters() -> None:
+    known = {spec.name: spec for spec in EXCHANGES}
+    assert known[EXCHANGE].kind == "topic"
+    assert known[EXCHANGE].alternate in known
     for spec in QUEUES:
-        arguments = spec.arguments()
-        assert arguments["x-delivery-limit"] > 0
-        assert arguments["x-dead-letter-routing-key"] == spec.dead_name
+        dead, own = declared(spec)
+        assert own.arguments["x-delivery-limit"] > 0
+        assert (own.arguments["x-dead-letter-exchange"], own.arguments["x-dead-letter-routing-key"]) in dead.bindings
+        assert own.arguments["x-queue-type"] == dead.arguments["x-queue-type"] == "quorum"
+        # Neither throws away what it was given.
+        assert own.arguments["x-overflow"] == dead.arguments["x-overflow"] == "reject-publish"
+        assert own.bindings == tuple((EXCHANGE, topic) for topic in spec.topics)
         assert queue_spec(spec.name, spec.topics) == spec
