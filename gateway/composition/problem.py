@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from graphql import Node, Token
+from graphql import Node
+
+from gateway.federation.sdl import SdlSource
 
 Level: TypeAlias = Literal["ERROR", "WARN", "INFO", "DEBUG"]
 
@@ -45,21 +47,23 @@ def place(subgraph: str, node: Node | None) -> tuple[Location, ...]:
     """Where a node stands; nothing for a node that composition itself made."""
     if node is None or node.loc is None:
         return ()
-    token = _anchor(node)
-    return (Location(subgraph, token.line, token.column),)
+    return (Location(subgraph, *_source(node).position(anchor(node))),)
+
+
+def _source(node: Node) -> SdlSource:
+    assert node.loc is not None
+    source = node.loc.source
+    assert isinstance(source, SdlSource)  # as composition reads every subgraph
+    return source
 
 
 def anchor(node: Node) -> int:
-    """Offset of what is looked at first: past a description."""
-    return _anchor(node).start
-
-
-def _anchor(node: Node) -> Token:
-    """Tokens know their line and column; asking for those of an offset would read the text up to there each time."""
+    """Offset of what is looked at first: past a description. For nodes that were read from an `SdlSource`."""
     assert node.loc is not None
     description = getattr(node, "description", None)
-    after = description.loc.end_token.next if description is not None and description.loc is not None else None
-    return after or node.loc.start_token
+    if description is None or description.loc is None:
+        return node.loc.start
+    return _source(node).skip_ignored(description.loc.end)
 
 
 def places(found: Iterable[tuple[str, Node | None]]) -> tuple[Location, ...]:

@@ -20,12 +20,14 @@ from graphql import (
     Node,
     NullValueNode,
     ObjectValueNode,
+    Source,
     TypeDefinitionNode,
     TypeExtensionNode,
     ValueNode,
     build_ast_schema,
     is_input_type,
     is_specified_scalar_type,
+    parse,
     print_ast,
     type_from_ast,
     validate_schema,
@@ -38,7 +40,8 @@ from graphql.validation.specified_rules import specified_sdl_rules
 from graphql.validation.validation_context import SDLValidationContext
 
 from gateway.composition.ingest.kinds import mixed_kinds
-from gateway.composition.ingest.machinery import machinery_uses
+from gateway.composition.ingest.machinery import machinery_types, machinery_uses
+from gateway.composition.ingest.plain import is_plainly_valid
 from gateway.composition.ingest.vocabulary import Vocabulary, link_definitions, scalar
 from gateway.composition.problem import Location, Problem
 from gateway.federation import Links
@@ -67,12 +70,22 @@ MAX_ERRORS = 200
 _IGNORED = ("invalid default value", "must not be deprecated.")
 
 
-def invalid_graphql(document: DocumentNode, links: Links, words: Vocabulary, subgraph: str) -> list[Problem]:
-    """`INVALID_GRAPHQL`, all at once."""
+def invalid_graphql(
+    document: DocumentNode, links: Links, words: Vocabulary, subgraph: str, source: Source
+) -> list[Problem]:
+    """`INVALID_GRAPHQL`, all at once. `document` is the source's; its names may have no places."""
     try:
-        return [_problem(error, subgraph) for error in _errors(document, links, words)]
+        if is_certainly_valid(document, links, words):
+            return []
+        return [_problem(error, subgraph) for error in errors_by_rules(parse(source), links, words)]
     except RecursionError:
         return [Problem("INVALID_GRAPHQL", f"[{subgraph}] The SDL is nested too deep.")]
+
+
+def is_certainly_valid(document: DocumentNode, links: Links, words: Vocabulary) -> bool:
+    """False says nothing; True that `errors_by_rules` would give none."""
+    definitions = _definitions(document, links, words)
+    return is_plainly_valid(definitions, machinery_types(links, words), _field_sets(words))
 
 
 def _problem(error: GraphQLError, subgraph: str) -> Problem:
@@ -80,7 +93,8 @@ def _problem(error: GraphQLError, subgraph: str) -> Problem:
     return Problem("INVALID_GRAPHQL", f"[{subgraph}] {error.message}", at)
 
 
-def _errors(document: DocumentNode, links: Links, words: Vocabulary) -> list[GraphQLError]:
+def errors_by_rules(document: DocumentNode, links: Links, words: Vocabulary) -> list[GraphQLError]:
+    """By graphql-core's rules and ours on values, the federation's vocabulary being known."""
     executable = [d for d in document.definitions if isinstance(d, ExecutableDefinitionNode)]
     if executable:
         return [GraphQLError("A schema holds no operations or fragments.", executable)]
@@ -226,7 +240,11 @@ def _walk(document: DocumentNode) -> Iterator[Node]:
 def _is_field_set(type_: Any, words: Vocabulary) -> bool:
     while isinstance(type_, GraphQLNonNull | GraphQLList):
         type_ = type_.of_type
-    return getattr(type_, "name", "") in {words.types.get("FieldSet"), "_FieldSet", "federation__FieldSet"}
+    return getattr(type_, "name", "") in _field_sets(words)
+
+
+def _field_sets(words: Vocabulary) -> set[str]:
+    return {words.types.get("FieldSet", ""), "_FieldSet", "federation__FieldSet"}
 
 
 def _misfits(value: ValueNode, type_: Any) -> Iterator[str]:

@@ -10,10 +10,8 @@ from graphql import (
     GraphQLError,
     SchemaDefinitionNode,
     SchemaExtensionNode,
-    Source,
     TypeDefinitionNode,
     TypeExtensionNode,
-    parse,
 )
 
 from gateway.composition.ingest.build import TypeBuilder
@@ -25,6 +23,7 @@ from gateway.composition.problem import Location, Problem, place
 from gateway.composition.subgraph import Applied, Element, InputDef, Subgraph, SubgraphSchema
 from gateway.federation import Links, Version, read_links
 from gateway.federation.directives import SUBGRAPH_FIELDS, TYPES, directives_of, types_of
+from gateway.federation.sdl import SdlSource, parse_sdl
 from gateway.federation.versions import CORE, FEDERATION, FEDERATION_1, KNOWN_FEDERATION, KNOWN_LINK, LINK
 
 _ROOTS = {"query": "Query", "mutation": "Mutation", "subscription": "Subscription"}
@@ -34,7 +33,8 @@ def ingest(subgraph: Subgraph, graph: str) -> tuple[SubgraphSchema | None, list[
     """The schema is None where the faults leave nothing to look at."""
     name = subgraph.name
     try:
-        document = parse(Source(subgraph.sdl, name))
+        source = SdlSource(subgraph.sdl, name)
+        document = parse_sdl(source)
     except GraphQLError as error:
         at = tuple(Location(name, spot.line, spot.column) for spot in error.locations or ())
         return None, [Problem("INVALID_GRAPHQL", f"[{name}] {error.message}", at)]
@@ -49,7 +49,7 @@ def ingest(subgraph: Subgraph, graph: str) -> tuple[SubgraphSchema | None, list[
     defined = {d.name.value for d in document.definitions if isinstance(d, DirectiveDefinitionNode)}
     words = vocabulary(links, version, defined)
     problems = invalid_redefinitions(document, words, name)
-    invalid = invalid_graphql(document, links, words, name)
+    invalid = invalid_graphql(document, links, words, name, source)
     if problems:  # what follows from a wrong definition isn't told, what is unknown without it is
         return None, problems + [p for p in invalid if "Unknown directive" in p.message]
     if invalid:

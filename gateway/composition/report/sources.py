@@ -10,6 +10,7 @@ from graphql import DocumentNode, GraphQLError, Node, TypeDefinitionNode, TypeEx
 
 from gateway.composition.problem import anchor
 from gateway.federation import Link, read_links
+from gateway.federation.sdl import SdlSource
 from gateway.federation.versions import FEDERATION
 
 _LINE_END: Final = re.compile(r"\r\n|[\n\r]")
@@ -71,7 +72,7 @@ class SourceText:
     @cached_property
     def _document(self) -> DocumentNode | None:
         try:
-            return parse(self.sdl)
+            return parse(SdlSource(self.sdl))
         except (GraphQLError, RecursionError):
             return None
 
