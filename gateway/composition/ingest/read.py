@@ -8,10 +8,12 @@ from graphql import (
     DirectiveDefinitionNode,
     DocumentNode,
     GraphQLError,
+    Node,
     SchemaDefinitionNode,
     SchemaExtensionNode,
     TypeDefinitionNode,
     TypeExtensionNode,
+    specified_directives,
 )
 
 from gateway.composition.ingest.build import TypeBuilder
@@ -45,7 +47,7 @@ def ingest(subgraph: Subgraph, graph: str) -> tuple[SubgraphSchema | None, list[
     problems += [Problem(f.code, f"[{name}] {f.message}", place(name, f.node)) for f in links.faults]
     problems += _import_problems(links, version, name)
     if problems:
-        return None, problems + _unknown_with(document, links, version, name)
+        return None, _with_unknown(problems, document, links, version, name)
     defined = {d.name.value for d in document.definitions if isinstance(d, DirectiveDefinitionNode)}
     words = vocabulary(links, version, defined)
     problems = invalid_redefinitions(document, words, name)
@@ -75,20 +77,31 @@ def _version(links: Links, name: str) -> tuple[Version, list[Problem]]:
     return link.url.version, problems
 
 
-def _unknown_with(document: DocumentNode, links: Links, version: Version, name: str) -> list[Problem]:
-    """What an unknown version leaves without a meaning: the directives imported from it, where they are applied."""
-    link = links.of(FEDERATION)
-    if link is None or version in KNOWN_FEDERATION or version == FEDERATION_1:
-        return []
-    imported = {item.alias for item in link.imports}
+def _with_unknown(
+    problems: list[Problem], document: DocumentNode, links: Links, version: Version, name: str
+) -> list[Problem]:
+    """With what an unknown version leaves without a meaning: directives that nobody defines, where they are applied.
+
+    On the schema itself they are told alone, by the reference's order: it looks at those before it looks at versions.
+    """
+    if links.of(FEDERATION) is None or version in KNOWN_FEDERATION or version == FEDERATION_1:
+        return problems
+    defined = {d.name.value for d in document.definitions if isinstance(d, DirectiveDefinitionNode)}
+    defined |= {d.name for d in specified_directives} | {links.link_name or "link"}
+    schemas = [d for d in document.definitions if isinstance(d, SchemaDefinitionNode | SchemaExtensionNode)]
+    first = _undefined(schemas, defined, version, name)
+    return first or [*problems, *_undefined(document.definitions, defined, version, name)]
+
+
+def _undefined(nodes: Iterable[Node], defined: set[str], version: Version, name: str) -> list[Problem]:
     problems: dict[str, Problem] = {}
-    stack: list[Any] = [d for d in document.definitions if isinstance(d, TypeDefinitionNode | TypeExtensionNode)]
+    stack: list[Any] = list(nodes)
     while stack:
         node = stack.pop()
-        for directive in node.directives or ():
-            used = f"@{directive.name.value}"
-            if used in imported:
-                message = f"[{name}] {used} is unknown as the version of the federation specification is."
+        for directive in getattr(node, "directives", None) or ():
+            if directive.name.value not in defined:
+                used = f"@{directive.name.value}"
+                message = f"[{name}] {used} is unknown, as the federation specification has no version {version}."
                 problems.setdefault(used, Problem("INVALID_GRAPHQL", message, place(name, directive)))
         for key in ("fields", "arguments", "values"):
             stack.extend(getattr(node, key, None) or ())

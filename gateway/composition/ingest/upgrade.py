@@ -15,7 +15,7 @@ from graphql import (
 )
 
 from gateway.composition.ingest.usage import note_usage, selected
-from gateway.composition.problem import Problem, place
+from gateway.composition.problem import Problem, place, places
 from gateway.composition.subgraph import Applied, FieldDef, SubgraphSchema, TypeDef, base_name
 from gateway.federation import FieldSetSyntaxError, parse_field_set
 
@@ -26,16 +26,19 @@ def upgrade(schemas: Sequence[SubgraphSchema]) -> list[Problem]:
     """Change the federation 1 schemas in place. `note_usage` was called for all, and has to be again."""
     problems: list[Problem] = []
     old = [s for s in schemas if not s.is_federation_2]
+    problems += _interface_objects_without_help(schemas)
     for schema in old:
         schema.was_upgraded = True
+        problems += _extensions_without_base(schema, schemas)
+        _join_lists_of_fields(schema)
         _own_key_fields(schema, schemas)
     for schema in old:
-        _clear_interfaces(schema)
+        _clear_types(schema)
         _drop_inactive_field_sets(schema)
         note_usage(schema)
         problems += list(_drop_unused_externals(schema))
     for schema in old:
-        _drop_tags_on_externals(schema)
+        _drop_tags_on_externals(schema, schemas)
         note_usage(schema)
     shared = {s.name: list(_shared_elements(s, schemas)) for s in old}
     for elements in shared.values():
@@ -50,13 +53,57 @@ def upgrade(schemas: Sequence[SubgraphSchema]) -> list[Problem]:
     return problems
 
 
+def _is_extension(type_: TypeDef) -> bool:
+    return type_.kind in ("OBJECT", "INTERFACE") and (not type_.defined or type_.has("extends"))
+
+
+def _extensions_without_base(schema: SubgraphSchema, schemas: Sequence[SubgraphSchema]) -> Iterator[Problem]:
+    for type_ in schema.composites():
+        if not _is_extension(type_) or type_.name in _ROOTS:
+            continue
+        if not any(s is not schema and type_.name in s.types and s.types[type_.name].defined for s in schemas):
+            yield Problem(
+                "EXTENSION_WITH_NO_BASE",
+                f'[{schema.name}] "{type_.name}" is extended here, but defined in no subgraph.',
+                place(schema.name, type_.node),
+            )
+
+
+def _interface_objects_without_help(schemas: Sequence[SubgraphSchema]) -> Iterator[Problem]:
+    """A federation 1 interface with a key can't tell the types of objects, which an `@interfaceObject` elsewhere asks for."""
+    for schema in schemas:
+        for type_ in schema.types.values() if not schema.is_federation_2 else ():
+            if type_.kind != "INTERFACE" or not type_.keys:
+                continue
+            objects = [s for s in schemas if type_.name in s.types and s.types[type_.name].is_interface_object]
+            if objects:
+                told = ", ".join(f'"{s.name}"' for s in objects)
+                yield Problem(
+                    "INTERFACE_OBJECT_USAGE_ERROR",
+                    f'[{schema.name}] "{type_.name}" is an @interfaceObject in {told}, but its @key here is of federation 1, '
+                    "where keys of interfaces do nothing: upgrade this subgraph to federation 2, or remove the key.",
+                    places([(schema.name, type_.node), *((s.name, s.types[type_.name].node) for s in objects)]),
+                )
+
+
+def _join_lists_of_fields(schema: SubgraphSchema) -> None:
+    """`fields: ["id", "name"]` was taken for `"id name"`."""
+    for type_ in schema.composites():
+        for element in (type_, *type_.fields.values()):
+            for applied in element.directives:
+                if applied.federation and applied.name in ("key", "requires", "provides"):
+                    given = applied.arguments.get("fields")
+                    if isinstance(given, list) and all(isinstance(text, str) for text in given):
+                        applied.node = _with_fields(applied.node, " ".join(given))
+
+
 _SHAREABLE = ConstDirectiveNode(name=NameNode(value="shareable"), arguments=())
 
 
 def _own_key_fields(schema: SubgraphSchema, schemas: Sequence[SubgraphSchema]) -> None:
     """Key fields of an extension aren't external: those of its own keys, or else of the first key of the type's owner."""
     for type_ in schema.composites():
-        if type_.defined and not type_.has("extends"):
+        if not _is_extension(type_):
             continue
         texts = [key.text("fields") for key in type_.keys]
         if not texts:
@@ -68,9 +115,11 @@ def _own_key_fields(schema: SubgraphSchema, schemas: Sequence[SubgraphSchema]) -
                     field.drop("external")
 
 
-def _clear_interfaces(schema: SubgraphSchema) -> None:
+def _clear_types(schema: SubgraphSchema) -> None:
     """Federation 1 took these without a meaning."""
     for type_ in schema.types.values():
+        if type_.kind == "OBJECT":
+            type_.drop("external")
         if type_.kind == "INTERFACE":
             type_.drop("key")
             for field in type_.fields.values():
@@ -185,11 +234,24 @@ def _is_referenced(schema: SubgraphSchema, name: str) -> bool:
     return False
 
 
-def _drop_tags_on_externals(schema: SubgraphSchema) -> None:
-    for type_ in schema.objects():
+def _drop_tags_on_externals(schema: SubgraphSchema, schemas: Sequence[SubgraphSchema]) -> None:
+    """Those that the field has where it is resolved, too; others would get lost, which is an error of its own."""
+    for type_ in schema.composites():
         for field in type_.fields.values():
-            if schema.is_external(type_, field):
-                field.drop("tag")
+            if not field.has("external"):
+                continue
+            elsewhere = {
+                str(applied.arguments)
+                for other in schemas
+                if other is not schema
+                and (found := other.types.get(type_.name)) is not None
+                and (same := found.fields.get(field.name)) is not None
+                and not same.has("external")
+                for applied in same.applied("tag")
+            }
+            field.directives = [
+                d for d in field.directives if not (d.federation and d.name == "tag" and str(d.arguments) in elsewhere)
+            ]
 
 
 def _shared_elements(schema: SubgraphSchema, schemas: Sequence[SubgraphSchema]) -> Iterator[TypeDef | FieldDef]:

@@ -16,7 +16,9 @@ def merge_input_object(state: MergeState, name: str, owners: Owners) -> Supergra
         having = [(s, t.input_fields[field]) for s, t in owners if field in t.input_fields]
         lacking = [(s, t) for s, t in owners if field not in t.input_fields]
         what = f'"{name}.{field}"'
-        if lacking:
+        # its types have to fit together even where it is left out: in the subgraphs it is one field
+        node = merge_input_value(state, what, field, having, "INPUT_FIELD")
+        if lacking and not any(f.has("inaccessible") for _, f in having):
             required = [(s, f) for s, f in having if is_required(f)]
             if required:
                 state.error(
@@ -34,11 +36,12 @@ def merge_input_object(state: MergeState, name: str, owners: Owners) -> Supergra
                     [(s, f.node) for s, f in having],
                 )
             continue
-        node = merge_input_value(state, what, field, having, "INPUT_FIELD")
         if node is None:
             continue
         varied = any(not same(f.type, node.type) for _, f in having)
-        joins = tuple(JoinField(s.graph, type=print_ast(f.type)) for s, f in having) if varied else ()
+        joins: tuple[JoinField, ...] = ()
+        if varied or lacking:
+            joins = tuple(JoinField(s.graph, type=print_ast(f.type) if varied else None) for s, f in having)
         fields[field] = InputField(field, node, joins)
     if not fields:
         state.error(

@@ -48,6 +48,11 @@ def check(schema: SubgraphSchema) -> Iterator[Problem]:
                     yield from _check_field(schema, type_, field, applied, name)
 
 
+def is_faulty_key(schema: SubgraphSchema, type_: TypeDef, key: Applied) -> bool:
+    """It is no selection of the type's fields."""
+    return any(p.code.startswith("KEY_INVALID_FIELDS") for p in _check_key(schema, type_, key))
+
+
 def _check_key(schema: SubgraphSchema, type_: TypeDef, key: Applied) -> Iterator[Problem]:
     if type_.kind == "INTERFACE" and not schema.was_upgraded and schema.version < KEY_ON_INTERFACE:
         yield _problem(

@@ -3,17 +3,22 @@
 from collections.abc import Iterator
 
 from gateway.composition.problem import Problem, place
+from gateway.composition.rules.field_sets import is_faulty_key
 from gateway.composition.subgraph import SubgraphSchema
 from gateway.federation import normal_field_set
 
 
 def check(schema: SubgraphSchema) -> Iterator[Problem]:
+    """Not told beside a key that can't be read: that one may be the one that is missed."""
     for interface in schema.types.values():
         if interface.kind != "INTERFACE":
             continue
         for key in interface.keys:
             wanted = normal_field_set(key.text("fields") or "")
-            for name in sorted(schema.possible_types(interface.name)):
+            implementations = sorted(schema.possible_types(interface.name))
+            if any(is_faulty_key(schema, schema.types[n], k) for n in implementations for k in schema.types[n].keys):
+                return
+            for name in implementations:
                 type_ = schema.types[name]
                 matching = [k for k in type_.keys if normal_field_set(k.text("fields") or "") == wanted]
                 if not matching:
