@@ -65,8 +65,8 @@ def _compose(subgraphs: Sequence[Subgraph]) -> Composition:
     if problems:
         return Composition(None, tuple(problems), ())
     for schema in schemas:
-        note_usage(schema)
         if schema.was_upgraded:
+            note_usage(schema)
             problems += _check_subgraph(schema)
     if problems:
         return Composition(None, tuple(problems), ())

@@ -60,6 +60,8 @@ class Element:
 
     def applied(self, name: str) -> Iterator[Applied]:
         """Applications of a federation directive."""
+        if not self.directives:
+            return iter(())
         return (d for d in self.directives if d.federation and d.name == name)
 
     def has(self, name: str) -> bool:
@@ -176,6 +178,8 @@ class SubgraphSchema:
 
     def is_external(self, type_: TypeDef, field_: FieldDef) -> bool:
         """`@external` on the field or its type, where it means what it says."""
+        if not field_.directives and not type_.directives:
+            return False  # as most are, and all are asked many times
         if (type_.name, field_.name) in self.fake_external:
             return False
         return field_.has("external") or type_.has("external")

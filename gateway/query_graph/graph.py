@@ -20,9 +20,9 @@ from graphql import (
     StringValueNode,
     TypeNode,
     parse_type,
-    print_ast,
 )
 
+from gateway.federation.printed import printed_type
 from gateway.query_graph.field_set import KeyPart
 from gateway.query_graph.labels import Labels, active_labels, default_labels
 from gateway.supergraph import ContextArgument, JoinField, Supergraph, SupergraphField, SupergraphType
@@ -94,7 +94,7 @@ class Entry:
 
 def type_facts(node: TypeNode) -> tuple[str, int, str]:
     """Name, number of list levels, and the type's text."""
-    shape, depth = print_ast(node), 0
+    shape, depth = printed_type(node), 0
     while not isinstance(node, NamedTypeNode):
         if isinstance(node, ListTypeNode):
             depth += 1

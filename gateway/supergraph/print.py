@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from graphql import ConstDirectiveNode, InputValueDefinitionNode, StringValueNode, print_ast
 from graphql.language.block_string import print_block_string
 
+from gateway.federation.printed import printed, printed_type
 from gateway.federation.versions import JOIN, LINK, FeatureUrl, Version
 from gateway.supergraph.machinery import LATEST_JOIN, WRITTEN_JOIN, machinery_directives, machinery_types
 from gateway.supergraph.model import InputField, JoinField, JoinType, SupergraphData, SupergraphField, SupergraphType
@@ -40,7 +41,7 @@ def print_supergraph(supergraph: SupergraphData, join: Version = LATEST_JOIN) ->
 
 def _schema(supergraph: SupergraphData, join: Version) -> str:
     links = [f'@link(url: "{LINK}/v1.0")', f'@link(url: "{JOIN}/{join}", for: EXECUTION)']
-    links += [print_ast(d) for d in supergraph.schema_directives if not is_own_link(d)]
+    links += [printed(d) for d in supergraph.schema_directives if not is_own_link(d)]
     roots = [("query", supergraph.query), ("mutation", supergraph.mutation), ("subscription", supergraph.subscription)]
     lines = [f"  {kind}: {name}" for kind, name in roots if name]
     head = _description(supergraph.description, "") + "schema\n"
@@ -97,7 +98,7 @@ def _type(node: SupergraphType) -> str:
     marks = [f'@join__implements(graph: {j.graph}, interface: "{j.interface}")' for j in node.implements]
     marks += [_join_type(j) for j in node.joins]
     marks += [f'@join__unionMember(graph: {j.graph}, member: "{j.member}")' for j in node.member_joins]
-    marks += [print_ast(d) for d in node.directives]
+    marks += [printed(d) for d in node.directives]
     head += "".join(f"\n  {mark}" for mark in marks)
     if node.kind == "SCALAR":
         return head
@@ -111,7 +112,7 @@ def _body(node: SupergraphType) -> Iterator[str]:
     if node.kind == "ENUM":
         for value in node.values.values():
             marks = [f"@join__enumValue(graph: {graph})" for graph in value.graphs]
-            marks += [print_ast(d) for d in value.directives]
+            marks += [printed(d) for d in value.directives]
             yield _member(value.description, value.name, marks)
     elif node.kind == "INPUT_OBJECT":
         for field in node.input_fields.values():
@@ -127,8 +128,8 @@ def _member(description: str | None, text: str, marks: Iterable[str]) -> str:
 
 def _field(field: SupergraphField) -> str:
     arguments = _arguments(field.arguments)
-    marks = [*(_join_field(j) for j in field.joins), *(print_ast(d) for d in field.directives)]
-    return _member(field.description, f"{field.name}{arguments}: {print_ast(field.type)}", marks)
+    marks = [*(_join_field(j) for j in field.joins), *(printed(d) for d in field.directives)]
+    return _member(field.description, f"{field.name}{arguments}: {printed_type(field.type)}", marks)
 
 
 def _arguments(arguments: tuple[InputValueDefinitionNode, ...]) -> str:
@@ -144,10 +145,10 @@ def _arguments(arguments: tuple[InputValueDefinitionNode, ...]) -> str:
 
 
 def _input_value(node: InputValueDefinitionNode, marks: Iterable[str] = ()) -> str:
-    text = f"{node.name.value}: {print_ast(node.type)}"
+    text = f"{node.name.value}: {printed_type(node.type)}"
     if node.default_value is not None:
-        text += f" = {print_ast(node.default_value)}"
-    return " ".join([text, *marks, *(print_ast(d) for d in node.directives or ())])
+        text += f" = {printed(node.default_value)}"
+    return " ".join([text, *marks, *(printed(d) for d in node.directives or ())])
 
 
 def _input_field(field: InputField) -> str:

@@ -109,8 +109,10 @@ def is_same(one: TypeNode, other: TypeNode) -> bool:
         if type(one) is not type(other):
             return False
         if isinstance(one, NamedTypeNode):
-            return one.name.value == other.name.value  # type: ignore[attr-defined]
-        one, other = one.type, other.type  # type: ignore[attr-defined]
+            return isinstance(other, NamedTypeNode) and one.name.value == other.name.value
+        assert isinstance(one, ListTypeNode | NonNullTypeNode)
+        assert isinstance(other, ListTypeNode | NonNullTypeNode)
+        one, other = one.type, other.type
     return True
 
 

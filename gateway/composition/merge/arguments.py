@@ -10,7 +10,6 @@ from graphql import (
     NonNullTypeNode,
     StringValueNode,
     TypeNode,
-    print_ast,
 )
 
 from gateway.composition.merge.descriptions import merge_description
@@ -18,6 +17,7 @@ from gateway.composition.merge.directives import merge_directives
 from gateway.composition.merge.references import describe, merge_input_types, same
 from gateway.composition.merge.state import MergeState, names_of
 from gateway.composition.subgraph import Element, InputDef, SubgraphSchema, base_name
+from gateway.federation.printed import printed, printed_type
 
 Source = tuple[SubgraphSchema, InputDef]
 
@@ -33,6 +33,8 @@ def merge_arguments(
 ) -> tuple[InputValueDefinitionNode, ...]:
     """Only arguments that every subgraph knows; the others must not be mandatory anywhere."""
     names = dict.fromkeys(name for _, arguments in sources for name in arguments)
+    if not names:
+        return ()
     merged = []
     for name in names:
         having = [(s, arguments[name]) for s, arguments in sources if name in arguments]
@@ -101,7 +103,7 @@ def merge_input_value(
         code = "ARGUMENT" if prefix == "FIELD_ARGUMENT" else "FIELD"
         state.hint(
             f"INCONSISTENT_BUT_COMPATIBLE_{code}_TYPE",
-            f"{what} has different types ({told}); the supergraph has {print_ast(merged)}.",
+            f"{what} has different types ({told}); the supergraph has {printed_type(merged)}.",
             "INFO",
             at,
         )
@@ -132,7 +134,7 @@ def merge_default(state: MergeState, what: str, sources: Sequence[Source], prefi
     texts: dict[str, list[SubgraphSchema]] = {}
     for schema, argument in given:
         assert argument.default is not None
-        texts.setdefault(print_ast(argument.default), []).append(schema)
+        texts.setdefault(printed(argument.default), []).append(schema)
     if len(texts) > 1:
         told = ", ".join(f"{text} in {names_of(schemas)}" for text, schemas in texts.items())
         state.error(

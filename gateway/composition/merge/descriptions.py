@@ -11,8 +11,10 @@ from gateway.composition.subgraph import Element, SubgraphSchema
 
 def merge_description(state: MergeState, what: str, sources: Sequence[tuple[SubgraphSchema, Element]]) -> str | None:
     """The most frequent; of several as frequent, the first."""
+    if not any(e.description for _, e in sources):
+        return None
     counted = Counter(e.description for _, e in sources if e.description)
     if len(counted) > 1:
         at: list[tuple[SubgraphSchema, Node | None]] = [(s, e.node) for s, e in sources if e.description]
         state.hint("INCONSISTENT_DESCRIPTION", f"{what} is described in different words.", "WARN", at)
-    return counted.most_common(1)[0][0] if counted else None
+    return counted.most_common(1)[0][0]

@@ -8,12 +8,12 @@ from graphql import (
     ConstDirectiveNode,
     ConstValueNode,
     NameNode,
-    print_ast,
 )
 
 from gateway.composition.merge.access import conjunction
 from gateway.composition.merge.state import MergeState
 from gateway.composition.subgraph import Applied, Element, FieldDef, SubgraphSchema
+from gateway.federation.printed import printed
 from gateway.supergraph.values import value_node
 
 Source = tuple[SubgraphSchema, Element]
@@ -65,7 +65,7 @@ def _arguments(applied: Applied) -> dict[str, ConstValueNode]:
 
 
 def _key(applied: Applied) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((name, print_ast(value)) for name, value in _arguments(applied).items()))
+    return tuple(sorted((name, printed(value)) for name, value in _arguments(applied).items()))
 
 
 def _distinct(name: str, applications: Sequence[tuple[SubgraphSchema, Applied]]) -> list[ConstDirectiveNode]:

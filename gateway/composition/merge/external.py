@@ -2,27 +2,33 @@
 
 from collections.abc import Sequence
 
-from graphql import print_ast
+from graphql import InputValueDefinitionNode, TypeNode
 
 from gateway.composition.merge.references import is_subtype, same
 from gateway.composition.merge.state import MergeState, Source
-from gateway.supergraph import SupergraphField
+from gateway.federation.printed import printed, printed_type
 
 
-def check_external(state: MergeState, merged: SupergraphField, coordinate: str, sources: Sequence[Source]) -> None:
+def check_external(
+    state: MergeState,
+    merged: TypeNode,
+    arguments: Sequence[InputValueDefinitionNode],
+    coordinate: str,
+    sources: Sequence[Source],
+) -> None:
     """`EXTERNAL_TYPE_MISMATCH`, `EXTERNAL_ARGUMENT_*`, `MERGED_DIRECTIVE_APPLICATION_ON_EXTERNAL`."""
     for schema, type_, field in sources:
         if not schema.is_external(type_, field):
             continue
         at = [(schema, field.node)]
         where = f'"{coordinate}" in "{schema.name}"'
-        if not same(merged.type, field.type):
+        if not same(merged, field.type):
             state.error(
                 "EXTERNAL_TYPE_MISMATCH",
-                f"{where} is @external of type {print_ast(field.type)}, but it is resolved as {print_ast(merged.type)}.",
+                f"{where} is @external of type {printed_type(field.type)}, but it is resolved as {printed_type(merged)}.",
                 at,
             )
-        for argument in merged.arguments:
+        for argument in arguments:
             name = argument.name.value
             mine = field.arguments.get(name)
             if mine is None:
@@ -31,12 +37,12 @@ def check_external(state: MergeState, merged: SupergraphField, coordinate: str, 
             if not is_subtype(state, argument.type, mine.type):
                 state.error(
                     "EXTERNAL_ARGUMENT_TYPE_MISMATCH",
-                    f'{where} is @external with the argument "{name}" of type {print_ast(mine.type)}, '
-                    f"but it is {print_ast(argument.type)} where the field is resolved.",
+                    f'{where} is @external with the argument "{name}" of type {printed_type(mine.type)}, '
+                    f"but it is {printed_type(argument.type)} where the field is resolved.",
                     at,
                 )
-            has = print_ast(mine.default) if mine.default else None
-            wants = print_ast(argument.default_value) if argument.default_value else None
+            has = printed(mine.default) if mine.default else None
+            wants = printed(argument.default_value) if argument.default_value else None
             if has != wants:
                 state.error(
                     "EXTERNAL_ARGUMENT_DEFAULT_MISMATCH",

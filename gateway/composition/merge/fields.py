@@ -1,9 +1,8 @@
 """One field of an object or interface in several subgraphs -> the field of the supergraph, with its joins."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from graphql import TypeNode, print_ast
+from graphql import TypeNode
 
 from gateway.composition.merge.arguments import merge_arguments
 from gateway.composition.merge.context import context_arguments
@@ -15,6 +14,7 @@ from gateway.composition.merge.references import describe, merge_output_types, s
 from gateway.composition.merge.sharing import check_sharing
 from gateway.composition.merge.state import MergeState, Source, names_of
 from gateway.composition.subgraph import Element, SubgraphSchema, TypeDef, base_name
+from gateway.federation.printed import printed_type
 from gateway.supergraph import JoinField, SupergraphField
 
 
@@ -46,30 +46,27 @@ def merge_field(
     declared = [(s, t, f) for s, t, f in sources if not s.is_external(t, f)]
     merged = _merge_type(state, what, declared)
     elements: list[tuple[SubgraphSchema, Element]] = [(s, f) for s, _, f in declared]
-    field = SupergraphField(
-        name=name,
-        type=merged,
-        arguments=merge_arguments(state, coordinate, [(s, f.arguments) for s, _, f in declared]),
-        directives=merge_directives(state, what, elements),
-        description=merge_description(state, what, elements),
-    )
-    check_external(state, field, coordinate, kept)
+    arguments = merge_arguments(state, coordinate, [(s, f.arguments) for s, _, f in declared])
+    directives = merge_directives(state, what, elements)
+    description = merge_description(state, what, elements)
+    if len(resolving) < len(kept):
+        check_external(state, merged, arguments, coordinate, kept)
     check_sharing(state, type_name, name, kept, overrides)
-    varied = any(not same(f.type, merged) for _, _, f in declared)
+    varied = any(f.type is not merged and not same(f.type, merged) for _, _, f in declared)
     joins = _joins(state, coordinate, owners, kept, overrides, varied=varied)
     return SupergraphField(
         name=name,
         type=merged,
-        arguments=field.arguments,
+        arguments=arguments,
         joins=joins,
-        directives=field.directives,
-        description=field.description,
+        directives=directives,
+        description=description,
     )
 
 
 def _merge_type(state: MergeState, what: str, sources: Sequence[Source]) -> TypeNode:
     merged = merge_output_types(state, [f.type for _, _, f in sources])
-    if merged is None or any(not same(merged, f.type) for _, _, f in sources):
+    if merged is None or any(f.type is not merged and not same(merged, f.type) for _, _, f in sources):
         told = describe([(s.name, f.type) for s, _, f in sources])
         at = [(s, f.node) for s, _, f in sources]
         if merged is None:
@@ -78,7 +75,7 @@ def _merge_type(state: MergeState, what: str, sources: Sequence[Source]) -> Type
         else:
             state.hint(
                 "INCONSISTENT_BUT_COMPATIBLE_FIELD_TYPE",
-                f"{what} has different types ({told}); the supergraph has {print_ast(merged)}.",
+                f"{what} has different types ({told}); the supergraph has {printed_type(merged)}.",
                 "INFO",
                 at,
             )
@@ -106,7 +103,7 @@ def _joins(
                 graph=schema.graph,
                 requires=requires.text("fields") if requires else None,
                 provides=provides.text("fields") if provides else None,
-                type=print_ast(field.type) if varied else None,
+                type=printed_type(field.type) if varied else None,
                 external=schema.is_external(type_, field),
                 override=source,
                 override_label=label,
@@ -117,6 +114,11 @@ def _joins(
     # each subgraph has a Query, if only for `_service`
     having = len(state.schemas) if coordinate.startswith("Query.") else len(owners)
     # an @override of what isn't there changes nothing
-    if having == len(kept) and all(replace(join, override=None) == JoinField(join.graph) for join in joins):
+    if having == len(kept) and all(_says_nothing(join) for join in joins):
         return ()  # it is in every subgraph that has the type, and the same in all
     return tuple(joins)
+
+
+def _says_nothing(join: JoinField) -> bool:
+    """But which subgraph has the field, and what it overrides."""
+    return join == JoinField(join.graph, override=join.override)

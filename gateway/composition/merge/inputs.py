@@ -1,11 +1,10 @@
 """Input objects of several subgraphs -> one with the fields that all of them have."""
 
-from graphql import print_ast
-
 from gateway.composition.merge.arguments import is_required, merge_input_value
 from gateway.composition.merge.references import same
 from gateway.composition.merge.state import MergeState, names_of
 from gateway.composition.merge.types import Owners, type_description, type_directives, type_joins
+from gateway.federation.printed import printed_type
 from gateway.supergraph import InputField, JoinField, SupergraphType
 
 
@@ -41,7 +40,7 @@ def merge_input_object(state: MergeState, name: str, owners: Owners) -> Supergra
         varied = any(not same(f.type, node.type) for _, f in having)
         joins: tuple[JoinField, ...] = ()
         if varied or lacking:
-            joins = tuple(JoinField(s.graph, type=print_ast(f.type) if varied else None) for s, f in having)
+            joins = tuple(JoinField(s.graph, type=printed_type(f.type) if varied else None) for s, f in having)
         fields[field] = InputField(field, node, joins)
     if not fields:
         state.error(

@@ -26,8 +26,10 @@ class Overrides:
 def read_overrides(state: MergeState, coordinate: str, sources: Sequence[Source]) -> Overrides:
     """Check every `@override` of this field and say what they come to."""
     result = Overrides()
+    if not any(found.has("override") for _, _, found in sources):
+        return result
     here = {s.name: (s, t, f) for s, t, f in sources}
-    names = {s.name for s in state.schemas}
+    names = state.names
     for schema, type_, found in sources:
         applied = next(found.applied("override"), None)
         if applied is None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from graphql import ListTypeNode, NamedTypeNode, NonNullTypeNode, TypeNode, print_ast
+from graphql import ListTypeNode, NamedTypeNode, NonNullTypeNode, TypeNode
 
 from gateway.composition.merge.state import MergeState
+from gateway.federation.printed import printed_type
 
 
 def same(one: TypeNode, other: TypeNode) -> bool:
@@ -68,5 +69,5 @@ def describe(pairs: Sequence[tuple[str, TypeNode]]) -> str:
     """`Int in "a" and "b", String in "c"`, for messages."""
     groups: dict[str, list[str]] = {}
     for subgraph, node in pairs:
-        groups.setdefault(print_ast(node), []).append(f'"{subgraph}"')
+        groups.setdefault(printed_type(node), []).append(f'"{subgraph}"')
     return ", ".join(f"{text} in {' and '.join(names)}" for text, names in groups.items())

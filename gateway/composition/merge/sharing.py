@@ -49,7 +49,7 @@ def _shareable(schema: SubgraphSchema, type_: object, field: object) -> bool:
 def _through_interface_objects(state: MergeState, type_name: str, name: str, already: set[str]) -> list[Source]:
     """A subgraph that has the interface as an object resolves the field for every implementation."""
     found: list[Source] = []
-    interfaces = state.interfaces.get(type_name)
+    interfaces = state.interfaces.get(type_name, set()) & state.interface_objects
     if not interfaces:
         return found
     for schema in state.schemas:

@@ -31,12 +31,27 @@ class MergeState:
     used_as_input: set[str] = field(default_factory=set)
     used_as_output: set[str] = field(default_factory=set)
 
+    #: Names of all subgraphs, and of the interfaces that some subgraph has as an `@interfaceObject`.
+    names: frozenset[str] = field(init=False)
+    interface_objects: frozenset[str] = field(init=False)
+    _sources: dict[str, list[tuple[SubgraphSchema, TypeDef]]] = field(init=False, repr=False)
+
     #: Types whose kinds differ: what else is wrong is told of those of the merged kind only.
     mismatched: set[str] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.names = frozenset(s.name for s in self.schemas)
+        self._sources = {}
+        for schema in self.schemas:
+            for type_ in schema.types.values():
+                self._sources.setdefault(type_.name, []).append((schema, type_))
+        self.interface_objects = frozenset(
+            name for name, found in self._sources.items() if any(t.is_interface_object for _, t in found)
+        )
+
     def sources(self, name: str) -> list[tuple[SubgraphSchema, TypeDef]]:
         """The subgraphs that have this type, with their view of it."""
-        found = [(s, s.types[name]) for s in self.schemas if name in s.types]
+        found = self._sources.get(name, [])
         if name in self.mismatched:
             return [(s, t) for s, t in found if kind_of(t) == self.kinds[name]]
         return found
