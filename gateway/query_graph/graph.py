@@ -8,6 +8,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TypeAlias
 
 from graphql import (
@@ -112,6 +113,9 @@ def _sets(node: SupergraphType, context: str) -> bool:
     )
 
 
+_index = itemgetter(0)
+
+
 class QueryGraph:
     """Answers for one supergraph. Made by `query_graph(supergraph)`."""
 
@@ -128,6 +132,7 @@ class QueryGraph:
         self._names = {g.name: g.graph for g in supergraph.graphs.values()}
         self._subgraph_types: dict[tuple[str, str], SubgraphType | None] = {}
         self._possible: dict[str, frozenset[str]] = {}
+        self._declarations: dict[str, dict[str | None, list[tuple[int, SupergraphField, JoinField | None]]]] = {}
         self._resolvers: dict[tuple[str, str], tuple[Resolver, ...]] = {}
         self._entries: dict[str, tuple[Entry, ...]] = {}
         self._entries_into: dict[tuple[str, str], tuple[Entry, ...]] = {}
@@ -212,8 +217,8 @@ class QueryGraph:
             return None
         interface_object = any(join.is_interface_object for join in joins)
         fields = {}
-        for field in node.fields.values():
-            made = self._field(node, field, graph)
+        for field, join in self._declared(node, graph):
+            made = self._field(node, field, join)
             if made is not None:
                 fields[field.name] = made
         return SubgraphType(
@@ -246,12 +251,29 @@ class QueryGraph:
     def _has(self, graph: str, name: str) -> bool:
         return any(join.graph == graph for join in self.types[name].joins)
 
-    def _field(self, parent: SupergraphType, field: SupergraphField, graph: str) -> SubgraphField | None:
-        join: JoinField | None = None
-        if field.joins:
-            join = next((j for j in field.joins if j.graph == graph), None)
-            if join is None or join.used_overridden or self._overridden(field, join):
-                return None
+    def _declared(self, node: SupergraphType, graph: str) -> list[tuple[SupergraphField, JoinField | None]]:
+        """The fields that the subgraph has, in their order, each with its join there if it has any."""
+        found = self._declarations.get(node.name)
+        if found is None:
+            found = {}
+            everywhere: list[tuple[int, SupergraphField, JoinField | None]] = []
+            for index, field in enumerate(node.fields.values()):
+                if not field.joins:
+                    everywhere.append((index, field, None))
+                for join in field.joins:
+                    if join.graph is not None:
+                        found.setdefault(join.graph, []).append((index, field, join))
+            found[None] = everywhere
+            self._declarations[node.name] = found
+        own = found.get(graph, ())
+        if found[None]:
+            own = sorted((*own, *found[None]), key=_index)
+        # of several joins in one subgraph the first is meant
+        return list({index: (field, join) for index, field, join in reversed(own)}.values())[::-1]
+
+    def _field(self, parent: SupergraphType, field: SupergraphField, join: JoinField | None) -> SubgraphField | None:
+        if join is not None and (join.used_overridden or self._overridden(field, join)):
+            return None
         if join is not None and join.type:
             type_name, depth, shape = type_facts(parse_type(join.type, no_location=True))
         else:

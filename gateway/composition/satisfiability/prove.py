@@ -116,8 +116,11 @@ class _Walk:
                 continue
             if self._is_covered(self.expanded, type_name, reached):
                 continue  # by keys one gets from here wherever one got from there
+            given = frozenset[str]().union(*map(self.reach.given, reached))
             for field in self.visible[type_name]:
                 target = self.graph.facts(type_name, field)[0]
+                if field in given and not self.graph.is_composite(target):
+                    continue
                 found = (c for p in reached if (c := self.reach.child(type_name, p, field)) is not None)
                 # of a leaf it is enough that somebody has it
                 children = set(found if self.graph.is_composite(target) else islice(found, 1))

@@ -41,6 +41,7 @@ class Reach:
         self._final: set[Key] = set()
         self._pending: dict[Key, None] = {}
         self._running = False
+        self._given: dict[tuple[str, str], frozenset[str]] = {}
         self._children: dict[tuple[str, Position, str], Position | None] = {}
         self._open: set[tuple[str, Position, str]] = set()
         self._circles = 0
@@ -178,6 +179,16 @@ class Reach:
         if found is not None and found.is_interface_object:
             return self.with_contexts(position)
         return self.with_contexts(position._replace(type_name=type_name))
+
+    def given(self, position: Position) -> frozenset[str]:
+        """Fields that an object at this position gives without any condition."""
+        key = (position.graph, position.type_name)
+        found = self._given.get(key)
+        if found is None:
+            view = self.graph.subgraph_type(*key)
+            fields = view.fields.values() if view is not None else ()
+            found = self._given[key] = frozenset(f.name for f in fields if f.is_local)
+        return found
 
     def child(self, type_name: str, position: Position, field: str) -> Position | None:
         """Where the field's value is, None if this subgraph can't give it at this position."""
