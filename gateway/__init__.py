@@ -4,7 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from gateway.composition import Composition as Composition, Subgraph as Subgraph, compose as compose
+    from gateway.composition import Composer as Composer, Composition as Composition
+    from gateway.composition import Subgraph as Subgraph, compose as compose
     from gateway.supergraph import Supergraph as Supergraph
     from gateway.planner import build_plan as build_plan
     from gateway.plan import Plan as Plan
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _HOMES: Final = {
     "Subgraph": "gateway.composition",
     "compose": "gateway.composition",
+    "Composer": "gateway.composition",
     "Composition": "gateway.composition",
     "Supergraph": "gateway.supergraph",
     "build_plan": "gateway.planner",
@@ -23,7 +25,17 @@ _HOMES: Final = {
     "GraphQLApp": "gateway.transport.app",
 }
 
-__all__ = ["Subgraph", "compose", "Composition", "Supergraph", "build_plan", "Plan", "Gateway", "GraphQLApp"]
+__all__ = [
+    "Subgraph",
+    "compose",
+    "Composer",
+    "Composition",
+    "Supergraph",
+    "build_plan",
+    "Plan",
+    "Gateway",
+    "GraphQLApp",
+]
 
 
 def __getattr__(name: str) -> Any:

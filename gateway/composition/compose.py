@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from gateway.composition.ingest import graph_names, ingest, note_usage, upgrade
+from gateway.composition.ingest import Text, build, graph_names, note_usage, read, upgrade
 from gateway.composition.merge import merge
 from gateway.composition.problem import LimitExceeded, Problem
 from gateway.composition.rules import INPUT_RULES, MERGED_RULES, SET_RULES, SUBGRAPH_RULES
@@ -40,11 +40,26 @@ def compose(subgraphs: Sequence[Subgraph]) -> Composition:
 
     A stage starts when the one before it found no error, and reports all of its own errors at once.
     """
+    return compose_with(subgraphs, {})
+
+
+@dataclass(slots=True)
+class Known:
+    """What was found of one subgraph's text alone. `schema` is kept where no other subgraph can change it."""
+
+    sdl: str
+    text: Text | None
+    problems: list[Problem]
+    schema: SubgraphSchema | None = None
+
+
+def compose_with(subgraphs: Sequence[Subgraph], known: dict[str, Known]) -> Composition:
+    """As `compose`; what is `known` of a subgraph (by its name) isn't found again. Holds these subgraphs afterwards, and no others."""
     # Millions of nodes are made and none is garbage: collecting takes a third of the time and finds nothing.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _compose(subgraphs)
+        return _compose(subgraphs, known)
     except (RecursionError, LimitExceeded) as error:
         reason = str(error) if isinstance(error, LimitExceeded) else "something in the subgraphs is nested too deep"
         logger.warning("composition gave up: %s", reason)
@@ -54,11 +69,11 @@ def compose(subgraphs: Sequence[Subgraph]) -> Composition:
             gc.enable()
 
 
-def _compose(subgraphs: Sequence[Subgraph]) -> Composition:
+def _compose(subgraphs: Sequence[Subgraph], known: dict[str, Known]) -> Composition:
     problems = [p for rule in INPUT_RULES for p in rule(subgraphs)]
     if problems:
         return Composition(None, tuple(problems), ())
-    schemas, problems = _ingest_all(sorted(subgraphs, key=lambda s: s.name))
+    schemas, problems = _ingest_all(sorted(subgraphs, key=lambda s: s.name), known)
     if problems:
         return Composition(None, tuple(problems), ())
     problems = upgrade(schemas)
@@ -84,18 +99,34 @@ def _compose(subgraphs: Sequence[Subgraph]) -> Composition:
     return Composition(merged.supergraph, (), hints)
 
 
-def _ingest_all(subgraphs: Sequence[Subgraph]) -> tuple[list[SubgraphSchema], list[Problem]]:
+def _ingest_all(subgraphs: Sequence[Subgraph], known: dict[str, Known]) -> tuple[list[SubgraphSchema], list[Problem]]:
     names = graph_names([s.name for s in subgraphs])
+    for gone in known.keys() - names.keys():
+        del known[gone]
     schemas, problems = [], []
     for subgraph in subgraphs:
-        schema, found = ingest(subgraph, names[subgraph.name])
+        found = known.get(subgraph.name)
+        if found is None or found.sdl != subgraph.sdl:
+            found = known[subgraph.name] = Known(subgraph.sdl, *read(subgraph.name, subgraph.sdl))
+        schema = _schema(found, subgraph, names[subgraph.name])
         if schema is not None:
-            note_usage(schema)
-            if schema.is_federation_2:
-                found = [*found, *_check_subgraph(schema)]
             schemas.append(schema)
-        problems += found
+        problems += found.problems
     return schemas, problems
+
+
+def _schema(found: Known, subgraph: Subgraph, graph: str) -> SubgraphSchema | None:
+    if found.schema is not None:
+        found.schema.graph, found.schema.url = graph, subgraph.url or ""
+        return found.schema
+    if found.text is None:
+        return None
+    schema = build(found.text, subgraph, graph)
+    note_usage(schema)
+    if schema.is_federation_2:  # others are changed by how they are upgraded, which depends on all
+        found.problems += _check_subgraph(schema)
+        found.schema = schema
+    return schema
 
 
 def _check_subgraph(schema: SubgraphSchema) -> list[Problem]:

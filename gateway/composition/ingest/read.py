@@ -1,6 +1,7 @@
-"""One subgraph's SDL -> `SubgraphSchema` and what is wrong with it; never raises."""
+"""One subgraph's SDL -> `Text` and what is wrong with it, never raising; and from that the `SubgraphSchema`."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from graphql import (
@@ -31,11 +32,22 @@ from gateway.federation.versions import CORE, FEDERATION, FEDERATION_1, KNOWN_FE
 _ROOTS = {"query": "Query", "mutation": "Mutation", "subscription": "Subscription"}
 
 
-def ingest(subgraph: Subgraph, graph: str) -> tuple[SubgraphSchema | None, list[Problem]]:
-    """The schema is None where the faults leave nothing to look at."""
-    name = subgraph.name
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a subgraph's SDL says, whatever stands beside it."""
+
+    document: DocumentNode
+    links: Links
+    version: Version
+    words: Vocabulary
+    roots: dict[str, str]
+    renames: dict[str, str]
+
+
+def read(name: str, sdl: str) -> tuple[Text | None, list[Problem]]:
+    """The text is None where its faults leave nothing to look at."""
     try:
-        source = SdlSource(subgraph.sdl, name)
+        source = SdlSource(sdl, name)
         document = parse_sdl(source)
     except GraphQLError as error:
         at = tuple(Location(name, spot.line, spot.column) for spot in error.locations or ())
@@ -57,7 +69,7 @@ def ingest(subgraph: Subgraph, graph: str) -> tuple[SubgraphSchema | None, list[
     if invalid:
         return None, invalid
     roots, renames, problems = _roots(document, name)
-    return _build(subgraph, graph, document, links, version, words, roots, renames), problems
+    return Text(document, links, version, words, roots, renames), problems
 
 
 def _version(links: Links, name: str) -> tuple[Version, list[Problem]]:
@@ -161,16 +173,10 @@ def _roots(document: DocumentNode, name: str) -> tuple[dict[str, str], dict[str,
     return roots, renames, problems
 
 
-def _build(
-    subgraph: Subgraph,
-    graph: str,
-    document: DocumentNode,
-    links: Links,
-    version: Version,
-    words: Vocabulary,
-    roots: dict[str, str],
-    renames: dict[str, str],
-) -> SubgraphSchema:
+def build(text: Text, subgraph: Subgraph, graph: str) -> SubgraphSchema:
+    """A schema of its own; `graph` is its value of `join__Graph`."""
+    document, links, words = text.document, text.links, text.words
+    roots, renames = text.roots, text.renames
     builder = TypeBuilder(words, renames)
     machinery = machinery_types(links, words)
     own_directives: dict[str, DirectiveDefinitionNode] = {}
@@ -197,7 +203,7 @@ def _build(
         name=subgraph.name,
         url=subgraph.url or "",
         graph=graph,
-        version=version,
+        version=text.version,
         links=links,
         types=builder.types,
         directive_definitions=own_directives,
