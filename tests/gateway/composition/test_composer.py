@@ -49,7 +49,11 @@ def test_only_changed_texts_are_read_again(reads: list[str]) -> None:
     composer = Composer()
     composer.compose(first)
     assert reads == names
-    second = [first[0], Subgraph("b", "type Query { b: Int! }", "http://b"), Subgraph("c", first[2].sdl, "http://elsewhere")]
+    second = [
+        first[0],
+        Subgraph("b", "type Query { b: Int! }", "http://b"),
+        Subgraph("c", first[2].sdl, "http://elsewhere"),
+    ]
     made = composer.compose(second)
     assert reads == [*names, "b"]
     assert made.supergraph is not None

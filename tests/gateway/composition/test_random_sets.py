@@ -32,7 +32,7 @@ def test_most_whole_sets_compose_and_broken_ones_end_in_errors() -> None:
     assert sum(bool(v.codes) for way, v in verdicts if way != "whole") > 20
 
 
-@pytest.mark.timeout(max(110, SETS))
+@pytest.mark.timeout(max(600, 5 * SETS))  # node on a busy machine
 def test_peers_say_the_same_wherever_they_agree() -> None:
     table = Table()
     try:
