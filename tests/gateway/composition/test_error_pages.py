@@ -113,7 +113,7 @@ def test_suggestions_become_patches(sdl: str, told: str, mended: str) -> None:
 
 
 def test_a_limit_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    def give_up(_: object) -> Composition:
+    def give_up(*_: object) -> Composition:
         raise LimitExceeded("too much of it")
 
     monkeypatch.setattr(importlib.import_module("gateway.composition.compose"), "_compose", give_up)
