@@ -7,6 +7,7 @@ from graphql import DirectiveDefinitionNode, parse
 
 from gateway.federation.versions import (
     AUTHENTICATED,
+    CACHE_TAG,
     CONTEXT,
     COST,
     INACCESSIBLE,
@@ -123,6 +124,8 @@ COMPOSED: tuple[ComposedFeature, ...] = (
         "context", CONTEXT, Version(0, 1), "SECURITY", "(name: String!) repeatable on INTERFACE | OBJECT | UNION"
     ),
 )
+#: Kept in the supergraph as `@join__directive`s that say which subgraph has them, with a link but without a definition.
+JOINED: tuple[ComposedFeature, ...] = (ComposedFeature("cacheTag", CACHE_TAG, Version(0, 1), "EXECUTION", ""),)
 COMPOSED_BY_NAME = {feature.directive: feature for feature in COMPOSED}
 
 

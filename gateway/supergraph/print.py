@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from graphql import ConstDirectiveNode, InputValueDefinitionNode, StringValueNode, print_ast
 from graphql.language.block_string import print_block_string
@@ -27,6 +28,8 @@ def print_supergraph(supergraph: SupergraphData, join: Version = LATEST_JOIN) ->
         written = ", ".join(str(v) for v in WRITTEN_JOIN)
         raise ValueError(f"supergraphs are written in join {written}, not {join}")
     directives = machinery_directives(join)
+    if "join__directive" not in directives:
+        supergraph = _without_join_directives(supergraph)
     directives |= {d.name.value: print_ast(d) for d in supergraph.directive_definitions}
     types = machinery_types(join)
     types["join__Graph"] = _graph_enum(supergraph)
@@ -37,6 +40,23 @@ def print_supergraph(supergraph: SupergraphData, join: Version = LATEST_JOIN) ->
         *(types[name] for name in sorted(types)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _without_join_directives(supergraph: SupergraphData) -> SupergraphData:
+    """Older join versions have no way to say what a subgraph's other directives are."""
+
+    def kept(directives: tuple[ConstDirectiveNode, ...]) -> tuple[ConstDirectiveNode, ...]:
+        return tuple(d for d in directives if d.name.value != "join__directive")
+
+    types = {
+        type_.name: replace(
+            type_,
+            directives=kept(type_.directives),
+            fields={name: replace(field, directives=kept(field.directives)) for name, field in type_.fields.items()},
+        )
+        for type_ in supergraph.types.values()
+    }
+    return replace(supergraph, types=types, schema_directives=kept(supergraph.schema_directives))
 
 
 def _schema(supergraph: SupergraphData, join: Version) -> str:

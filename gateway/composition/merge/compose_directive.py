@@ -6,7 +6,7 @@ from gateway.composition.merge.composed import ComposedDirectives, CustomDirecti
 from gateway.composition.problem import Level, Problem, place, places
 from gateway.composition.subgraph import Applied, Element, SubgraphSchema
 from gateway.federation import Link, Version
-from gateway.federation.directives import COMPOSED
+from gateway.federation.directives import COMPOSED, JOINED
 from gateway.federation.versions import FEDERATION
 
 #: Default names in the supergraph that aren't the feature's own name.
@@ -170,7 +170,7 @@ def _original(schema: SubgraphSchema, name: str) -> str:
 
 def _federation_names(schemas: Sequence[SubgraphSchema], plan: ComposedDirectives) -> None:
     applied = {schema.name: _applied_names(schema) for schema in schemas}
-    for feature in COMPOSED:
+    for feature in (*COMPOSED, *JOINED):
         name = feature.directive
         used: dict[str, list[SubgraphSchema]] = {}
         for schema in schemas:

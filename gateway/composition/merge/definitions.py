@@ -18,7 +18,7 @@ from gateway.composition.merge.arguments import merge_arguments
 from gateway.composition.merge.state import MergeState, names_of
 from gateway.composition.subgraph import SubgraphSchema
 from gateway.federation import Import, Version
-from gateway.federation.directives import COMPOSED, EXECUTABLE_LOCATIONS, definition
+from gateway.federation.directives import COMPOSED, EXECUTABLE_LOCATIONS, JOINED, definition
 from gateway.supergraph import JoinType, SupergraphType
 
 _GRAPHQL = frozenset({"deprecated", "specifiedBy", "oneOf", "skip", "include", "defer", "stream"})
@@ -170,6 +170,9 @@ def feature_links(state: MergeState) -> tuple[ConstDirectiveNode, ...]:
         name = state.composed.names[feature.directive]
         if name != feature.identity.rsplit("/", 1)[-1]:
             imports.append(Import(f"@{feature.directive}", f"@{name}"))
+    for feature in JOINED:
+        if feature.directive in state.composed.used:
+            links.setdefault(feature.identity, (feature.version, feature.purpose, []))
     for custom in state.composed.custom.values():
         if custom.link is not None:
             url = custom.link.url

@@ -6,20 +6,27 @@ from typing import Any
 from graphql import (
     ConstArgumentNode,
     ConstDirectiveNode,
+    ConstListValueNode,
+    ConstObjectFieldNode,
+    ConstObjectValueNode,
     ConstValueNode,
+    EnumValueNode,
     NameNode,
+    StringValueNode,
 )
 
 from gateway.composition.merge.access import conjunction
 from gateway.composition.merge.state import MergeState
 from gateway.composition.subgraph import Applied, Element, FieldDef, SubgraphSchema
+from gateway.federation.directives import JOINED
 from gateway.federation.printed import printed
 from gateway.supergraph.values import value_node
 
 Source = tuple[SubgraphSchema, Element]
 #: Directives of GraphQL itself that are merged under their own names.
 _GRAPHQL = ("deprecated", "specifiedBy")
-_FEDERATION = ("inaccessible", "tag", "authenticated", "requiresScopes", "policy", "cost", "listSize", "cacheTag")
+_FEDERATION = ("inaccessible", "tag", "authenticated", "requiresScopes", "policy", "cost", "listSize")
+_JOINED = tuple(feature.directive for feature in JOINED)
 
 
 def merge_directives(state: MergeState, what: str, sources: Sequence[Source]) -> tuple[ConstDirectiveNode, ...]:
@@ -35,6 +42,8 @@ def merge_directives(state: MergeState, what: str, sources: Sequence[Source]) ->
         applications = by_name.get((True, name))
         if applications and name in state.composed.names:
             found += _merge_federation(state, what, name, applications, sources)
+    for name in _JOINED:
+        found += _joined(name, by_name.get((True, name), ()))
     for name in _GRAPHQL:
         applications = by_name.get((False, name))
         if applications:
@@ -74,6 +83,24 @@ def _distinct(name: str, applications: Sequence[tuple[SubgraphSchema, Applied]])
     return [_directive(name, _arguments(distinct[key])) for key in ordered]
 
 
+def _joined(name: str, applications: Sequence[tuple[SubgraphSchema, Applied]]) -> list[ConstDirectiveNode]:
+    """`@join__directive`s: one for each choice of arguments, with the subgraphs that make it."""
+    graphs: dict[tuple[tuple[str, str], ...], dict[str, Applied]] = {}
+    for schema, applied in applications:
+        graphs.setdefault(_key(applied), {}).setdefault(schema.graph, applied)
+    found = []
+    for having in graphs.values():
+        given = _arguments(next(iter(having.values())))
+        fields = tuple(ConstObjectFieldNode(name=NameNode(value=k), value=v) for k, v in given.items())
+        arguments: dict[str, ConstValueNode] = {
+            "graphs": ConstListValueNode(values=tuple(EnumValueNode(value=graph) for graph in having)),
+            "name": StringValueNode(value=f"federation__{name}", block=False),
+            "args": ConstObjectValueNode(fields=fields),
+        }
+        found.append(_directive("join__directive", arguments))
+    return found
+
+
 def _most_frequent(
     state: MergeState, what: str, name: str, applications: Sequence[tuple[SubgraphSchema, Applied]]
 ) -> ConstDirectiveNode:
@@ -100,7 +127,7 @@ def _merge_federation(
     sources: Sequence[Source],
 ) -> list[ConstDirectiveNode]:
     local = state.composed.names[name]
-    if name in ("tag", "cacheTag"):
+    if name == "tag":
         return _distinct(local, applications)
     if name in ("inaccessible", "authenticated"):
         return [_directive(local, {})]
