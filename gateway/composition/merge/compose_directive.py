@@ -21,6 +21,8 @@ def plan_directives(schemas: Sequence[SubgraphSchema]) -> ComposedDirectives:
     for schema in schemas:
         for applied in schema.schema.applied("composeDirective"):
             link = _check_request(schema, applied, plan)
+            if link is not None and _clashes(schemas, schema, applied, plan):
+                continue
             name = applied.text("name")
             if link is not None and name is not None:
                 requests.setdefault(name.removeprefix("@"), []).append((schema, applied, link))
@@ -71,6 +73,21 @@ def _check_request(schema: SubgraphSchema, applied: Applied, plan: ComposedDirec
         )
         return None
     return source[0]
+
+
+def _clashes(
+    schemas: Sequence[SubgraphSchema], schema: SubgraphSchema, applied: Applied, plan: ComposedDirectives
+) -> bool:
+    """Some subgraph gives the name to a directive that is composed without being asked for."""
+    local = (applied.text("name") or "")[1:]
+    for name in ("tag", "inaccessible"):
+        others = [s for s in schemas if s.federation_names.get(name) == local]
+        if others:
+            told = ", ".join(f'"{s.name}"' for s in others)
+            message = f'"@{local}" of "{schema.name}" can\'t be composed: it is the federation\'s @{name} in {told}.'
+            _error(plan, message, schema, applied)
+            return True
+    return False
 
 
 def _imports(link: Link, name: str) -> bool:

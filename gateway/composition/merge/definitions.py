@@ -1,5 +1,7 @@
 """The directives that are composed -> their definitions, links and scalars in the supergraph."""
 
+from collections.abc import Mapping
+
 from graphql import (
     ConstArgumentNode,
     ConstDirectiveNode,
@@ -29,9 +31,11 @@ _SCALARS = {
 }
 
 
-def merged_definitions(state: MergeState) -> tuple[DirectiveDefinitionNode, ...]:
+def merged_definitions(
+    state: MergeState, executable: Mapping[str, DirectiveDefinitionNode]
+) -> tuple[DirectiveDefinitionNode, ...]:
     """By name. To be called when all elements are merged, as only then it is known what is used."""
-    found = _executable(state)
+    found = dict(executable)
     for name, custom in state.composed.custom.items():
         found[name] = _cleaned(state, custom.definition, custom.subgraphs)
     for feature in COMPOSED:
@@ -86,7 +90,7 @@ def _cleaned(state: MergeState, node: DirectiveDefinitionNode, subgraphs: set[st
     )
 
 
-def _executable(state: MergeState) -> dict[str, DirectiveDefinitionNode]:
+def executable_definitions(state: MergeState) -> dict[str, DirectiveDefinitionNode]:
     """Directives for operations are the gateway's to hand on: only those that all subgraphs know, where all know them."""
     names = dict.fromkeys(name for s in state.schemas for name in s.directive_definitions if name not in _GRAPHQL)
     found = {}

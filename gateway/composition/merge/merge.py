@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 from gateway.composition.merge.compose_directive import plan_directives
 from gateway.composition.merge.composites import merge_composite
-from gateway.composition.merge.definitions import feature_links, feature_types, merged_definitions
+from gateway.composition.merge.definitions import (
+    executable_definitions,
+    feature_links,
+    feature_types,
+    merged_definitions,
+)
 from gateway.composition.merge.descriptions import merge_description
 from gateway.composition.merge.directives import merge_directives
 from gateway.composition.merge.enums import merge_enum
@@ -17,7 +22,7 @@ from gateway.composition.merge.scalars import merge_scalar
 from gateway.composition.merge.state import MergeState
 from gateway.composition.merge.unions import merge_union
 from gateway.composition.problem import Problem
-from gateway.composition.subgraph import Element, SubgraphSchema
+from gateway.composition.subgraph import Element, SubgraphSchema, base_name
 from gateway.supergraph import Graph, Supergraph, SupergraphType, TypeKind
 
 
@@ -39,10 +44,11 @@ def merge(schemas: Sequence[SubgraphSchema]) -> MergeResult:
     if any(p.code == "DIRECTIVE_COMPOSITION_ERROR" for p in state.problems):
         return MergeResult(None, state, tuple(state.problems), tuple(state.hints))
     merged_kinds(state)
+    executable = executable_definitions(state)  # first, as its arguments use enums
     types = _merge_types(state)
     if not any(s.query and s.types["Query"].fields for s in schemas if "Query" in s.types):
         state.error("NO_QUERIES", "No subgraph has a query: the type Query needs a field in at least one.")
-    definitions = merged_definitions(state)
+    definitions = merged_definitions(state, executable)
     if state.problems:
         return MergeResult(None, state, tuple(state.problems), tuple(state.hints))
     types = guard_interfaces(state, spread_fields(state, types))
@@ -91,8 +97,6 @@ def _merge_types(state: MergeState) -> dict[str, SupergraphType]:
 
 
 def _note_definition_uses(state: MergeState) -> None:
-    from gateway.composition.subgraph import base_name
-
     for custom in state.composed.custom.values():
         for argument in custom.definition.arguments or ():
             state.used_as_input.add(base_name(argument.type))
