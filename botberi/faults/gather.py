@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row, dict_row
@@ -49,6 +50,15 @@ def progress(url: str) -> Progress | None:
     except psycopg.Error:
         return None
     return Progress(*found) if found else None
+
+
+def unheard(shared_url: str, user_url: str, heard: set[UUID]) -> int:
+    """How many events of the outboxes the audit has not heard."""
+    missing = 0
+    for url in (shared_url, user_url):
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            missing += sum(row[0] not in heard for row in connection.execute("SELECT id FROM outbox"))
+    return missing
 
 
 def gather(shared_url: str, user_url: str, evidence: Evidence) -> None:

@@ -242,19 +242,17 @@ class _Performance:
             await asyncio.sleep(_LOOK_SECONDS)
         self._trace("quiet", made=self._progress.made, open=self._progress.open)
         deadline = time.monotonic() + _SETTLE_SECONDS
-        while time.monotonic() < deadline and not self._everybody_knows():  # noqa: ASYNC110 - asked of a database
-            await asyncio.sleep(_LOOK_SECONDS)
+        while time.monotonic() < deadline and not await self._everybody_knows():  # noqa: ASYNC110 - asked of databases
+            await asyncio.sleep(1.0)
         # What was sent again by mistake would come now.
         await asyncio.sleep(2.0)
         self._trace("settled")
 
-    def _everybody_knows(self) -> bool:
-        heard = len({one.id for one in self._audit.heard if one.aggregate in self._evidence.watches})
-        return (
-            self._progress.unpublished == 0
-            and heard >= self._progress.versions
-            and all(watch.completed for watch in self._evidence.watches.values())
-        )
+    async def _everybody_knows(self) -> bool:
+        if self._progress.unpublished or not all(watch.completed for watch in self._evidence.watches.values()):
+            return False
+        urls = (self._stage.postgres.url("shared_psql"), self._stage.postgres.url("user_psql"))
+        return await asyncio.to_thread(gather.unheard, *urls, {one.id for one in self._audit.heard}) == 0
 
 
 def _counts(evidence: Evidence) -> dict[str, int]:
