@@ -1,6 +1,8 @@
 """The options of `botberi bench gateway` -> a run, its tables on the screen and in docs/performance.md, or its JSON."""
 
 import json
+import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +25,9 @@ def gateway(
         int | None, typer.Option(min=1, max=1000, help="Rounds; each gateway has its turn in each.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Within three minutes: short runs, no deduplication.")] = False,
-    scaling: Annotated[bool, typer.Option(help="Measure how cost grows, too.")] = True,
+    scaling: Annotated[
+        bool | None, typer.Option(help="Measure how cost grows, too; by default in a run of everything.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print {query: {gateway: {cpu_ms, …}}} alone.")] = False,
     write: Annotated[
         bool | None,
@@ -37,6 +41,8 @@ def gateway(
     listed: Annotated[bool, typer.Option("--list", help="Show the workloads, and end.")] = False,
 ) -> None:
     """Measure the gateway beside its peers: CPU a request, latency, memory, cold start (docs/performance.md)."""
+    # The servers are in sessions of their own: ended like an exception, this process ends them.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     from bench.gateway import run, session
     from bench.gateway.gateways import OURS, PEERS
     from bench.gateway.workloads import workloads
@@ -55,8 +61,9 @@ def gateway(
                 typer.echo("\n".join(profiled(workload, Path(folder))))
             return
         extent = session.extent(quick, rounds)
+        grows = scaling if scaling is not None else not (quick or as_json or queries or chosen)
         complete = set(names) == set(PEERS)
-        made = session.measure([OURS, *names], wanted, extent, scaling and not (queries or chosen), Path(folder))
+        made = session.measure([OURS, *names], wanted, extent, grows, Path(folder))
     if as_json:
         typer.echo(json.dumps(made.results.as_json(), indent=1))
     else:

@@ -47,6 +47,7 @@ def router_config(supergraph: Path, port: int, dedupe: bool) -> str:
         "supergraph": {"source": "file", "path": str(supergraph)},
         "http": {"host": "127.0.0.1", "port": port},
         "log": {"level": "error"},
+        **({"subscriptions": {"enabled": True}} if "type Subscription" in supergraph.read_text() else {}),
         "traffic_shaping": {"all": {"dedupe_enabled": dedupe}, "router": {"dedupe": {"enabled": dedupe}}},
     }
     return yaml.safe_dump(config)

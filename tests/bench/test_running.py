@@ -80,12 +80,24 @@ def test_a_gateway_that_does_not_start_is_told_with_its_last_words(site: Site) -
 @needs_go
 @pytest.mark.parametrize("name", ["errors", "cold", "subscription"])
 def test_ours_does_the_less_common_workloads(name: str, tmp_path: Path) -> None:
-    extent = run.Extent(1, 0.5, 1, 0.5, starts=1, warm=0.1, dedupe=False)
-    results = run.run([OURS], [workloads()[name]], extent, tmp_path)
-    series = results.series[name][OURS]
-    assert not series.wrong
-    assert series.samples[0].requests > 0
-    assert series.samples[0].failures == 0
+    workload = workloads()[name]
+    with served(GRAPHS[workload.graph](), tmp_path, None) as site:
+        running = start(ALL[OURS], site, run.PROBES[workload.graph], (None, None))
+        with running.server:
+            running.verify(workload)
+            seen = running.load(workload, 0.5, connections=3)
+    assert seen.failures == 0, seen.note
+    assert seen.requests > 0
+
+
+@needs_go
+def test_a_run_has_a_series_for_each_workload_and_gateway(tmp_path: Path) -> None:
+    extent = run.Extent(2, 0.3, 1, 0.3, starts=2, warm=0.1)
+    results = run.run([OURS], run.by_name(["small"]), extent, tmp_path)
+    series = results.series["small"][OURS]
+    assert [one.failures for one in series.samples] == [0, 0]
+    assert len(results.cold[OURS]) == 2
+    assert series.rss_mb > 10
 
 
 @needs_go
@@ -155,5 +167,8 @@ def test_nothing_is_pinned_where_no_core_is_named() -> None:
 
 @pytest.mark.parametrize("dedupe", [True, False])
 def test_hive_routers_configuration_says_whether_requests_are_joined(dedupe: bool, tmp_path: Path) -> None:
-    text = router_config(tmp_path / "supergraph.graphql", 4000, dedupe)
+    path = tmp_path / "supergraph.graphql"
+    path.write_text("type Query { a: Int }")
+    text = router_config(path, 4000, dedupe)
     assert text.count(str(dedupe).lower()) == 2
+    assert "subscriptions" not in text

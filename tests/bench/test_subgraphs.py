@@ -154,3 +154,12 @@ def test_calls_are_counted(sites: dict[str, Site]) -> None:
     for _ in range(3):
         ask(sites["public"], "accounts", {"query": "{ me { id } }"})
     assert sites["public"].calls() == before + 3
+
+
+def test_a_query_may_come_in_the_address(sites: dict[str, Site]) -> None:
+    connection = HTTPConnection("127.0.0.1", sites["public"].port, timeout=20)
+    connection.request(
+        "GET", "/accounts?query=query(%24i%3AID!)%7Buser(id%3A%24i)%7Bname%7D%7D&variables=%7B%22i%22%3A%222%22%7D"
+    )
+    assert json.loads(connection.getresponse().read()) == {"data": {"user": {"name": "Dotan Simha"}}}
+    connection.close()

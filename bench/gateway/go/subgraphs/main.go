@@ -1,4 +1,4 @@
-// subgraphs serves all subgraphs of a world on one port: POST /NAME (JSON, or server-sent events), WebSocket /NAME, GET /counts.
+// subgraphs serves all subgraphs of a world on one port: POST or GET /NAME (JSON, or server-sent events), WebSocket /NAME, GET /counts.
 //
 //	subgraphs -world world.json [-port 0]
 //
@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -86,7 +87,11 @@ func (s *server) serve(connection net.Conn) {
 		if err := head.ReadBody(r, &body); err != nil {
 			return
 		}
-		name := strings.TrimPrefix(head.Target, "/")
+		target, parameters, _ := strings.Cut(head.Target, "?")
+		name := strings.TrimPrefix(target, "/")
+		if head.Method == "GET" && parameters != "" {
+			fromParameters(parameters, &body)
+		}
 		subgraph := s.world.Subgraphs[name]
 		switch {
 		case subgraph == nil:
@@ -95,7 +100,7 @@ func (s *server) serve(connection net.Conn) {
 			s.counts[name].Add(1)
 			s.socket(subgraph, head, connection, r)
 			return
-		case head.Method != "POST":
+		case head.Method != "POST" && parameters == "":
 			_, err = connection.Write(response("405 Method Not Allowed", nil))
 		case strings.Contains(head.Accept, "text/event-stream") && s.isSubscription(body.Bytes()):
 			s.counts[name].Add(1)
@@ -109,6 +114,17 @@ func (s *server) serve(connection net.Conn) {
 			return
 		}
 	}
+}
+
+// fromParameters makes the body of a GET: some gateways subscribe by it.
+func fromParameters(parameters string, body *bytes.Buffer) {
+	given, _ := url.ParseQuery(parameters)
+	made := map[string]any{"query": given.Get("query"), "operationName": given.Get("operationName")}
+	if variables := given.Get("variables"); variables != "" {
+		made["variables"] = json.RawMessage(variables)
+	}
+	body.Reset()
+	_ = json.NewEncoder(body).Encode(made)
 }
 
 func (s *server) other(target string) []byte {
