@@ -31,48 +31,75 @@ class Typed:
         self._found: dict[tuple[str, tuple[int, ...]], bool] = {}
 
     def matters(self, sets: Sequence[SelectionSetNode], kind: GraphQLNamedType) -> bool:
-        """True where they select `__typename`, or a fragment applies to some of the types only."""
+        """True where they select `__typename`, or for some of the types what others don't have."""
         key = (kind.name, tuple(map(id, sets)))
         found = self._found.get(key)
         if found is None:
-            visited: set[tuple[str, bool]] = set()
-            found = self._found[key] = any(self._look(one, kind, True, visited) for one in sets)
+            look = _Look(self._selections, self._deferred, _types(self._selections.schema, kind))
+            for one in sets:
+                look.at(one, look.every, True)
+            found = self._found[key] = look.decided or bool(look.later - look.common)
         return found
 
-    def _look(
-        self, selection_set: SelectionSetNode, kind: GraphQLNamedType, now: bool, visited: set[tuple[str, bool]]
-    ) -> bool:
-        """A `__typename` that isn't answered `now` may be known in time; whether a deferred fragment applies can't wait."""
+
+class _Look:
+    """One look. `common` are the leaves of every type, `later` those that a deferred fragment has for some of them."""
+
+    def __init__(self, selections: Selections, deferred: Callable[[Fragment], bool], every: frozenset[str]) -> None:
+        self.selections = selections
+        self.deferred = deferred
+        self.every = every
+        self.decided = False
+        self.common: set[str] = set()
+        self.later: set[str] = set()
+        self._visited: set[tuple[str, frozenset[str], bool]] = set()
+
+    def at(self, selection_set: SelectionSetNode, here: frozenset[str], now: bool) -> None:
+        """`here` are the types that the selection applies to; `now` says that it isn't deferred."""
         for node in selection_set.selections:
-            if not self._selections.included(node):
+            if self.decided:
+                return
+            if not self.selections.included(node):
                 continue
             if isinstance(node, FieldNode):
-                if now and node.name.value == "__typename":
-                    return True
+                self._field(node, here, now)
                 continue
             assert isinstance(node, FragmentSpreadNode | InlineFragmentNode)
-            inner_now = now and not self._deferred(node)
+            inner_now = now and not self.deferred(node)
             if isinstance(node, InlineFragmentNode):
-                condition = node.type_condition.name.value if node.type_condition else kind.name
-                inner = node.selection_set
+                condition, inner = node.type_condition, node.selection_set
             else:
-                fragment = self._selections.operation.fragments.get(node.name.value)
-                if fragment is None or (node.name.value, inner_now) in visited:
+                fragment = self.selections.operation.fragments.get(node.name.value)
+                if fragment is None or (node.name.value, here, inner_now) in self._visited:
                     continue
-                visited.add((node.name.value, inner_now))
-                condition, inner = fragment.type_condition.name.value, fragment.selection_set
-            if self._selections.applies(condition, kind):
-                if self._look(inner, kind, inner_now, visited):
-                    return True
-            elif _overlap(self._selections.schema, condition, kind):
-                return True
-        return False
+                self._visited.add((node.name.value, here, inner_now))
+                condition, inner = fragment.type_condition, fragment.selection_set
+            narrowed = here
+            if condition is not None and (other := self.selections.schema.get_type(condition.name.value)) is not None:
+                narrowed = here & _types(self.selections.schema, other)
+            if narrowed:
+                self.at(inner, narrowed, inner_now)
+
+    def _field(self, node: FieldNode, here: frozenset[str], now: bool) -> None:
+        key = (node.alias or node.name).value
+        if node.name.value == "__typename":
+            # Deferred, it may be known in time.
+            self.decided |= now
+        elif here == self.every:
+            if node.selection_set is None:
+                self.common.add(key)
+        elif node.selection_set is not None:
+            self.decided = True
+        elif now:
+            # The order of keys depends on the type where the others have the field later.
+            self.decided |= key not in self.common
+        else:
+            self.later.add(key)
 
 
-def _overlap(schema: GraphQLSchema, condition: str, kind: GraphQLNamedType) -> bool:
-    other = schema.get_type(condition)
-    return other is not None and not _types(schema, other).isdisjoint(_types(schema, kind))
-
-
-def _types(schema: GraphQLSchema, kind: GraphQLNamedType) -> set[str]:
-    return {t.name for t in schema.get_possible_types(kind)} if is_abstract_type(kind) else {kind.name}
+def _types(schema: GraphQLSchema, kind: GraphQLNamedType) -> frozenset[str]:
+    return (
+        frozenset(t.name for t in schema.get_possible_types(kind))
+        if is_abstract_type(kind)
+        else frozenset((kind.name,))
+    )

@@ -98,6 +98,8 @@ class Chooser:
             for arrival in sorted(position.arrivals, key=arrival_rank):
                 if not self.local.usable(arrival, position, one.conditions):
                     continue
+                if self.routes.apart(arrival, position, types, one):
+                    continue
                 if one.internal and arrival.part.level > near:
                     break  # others wait for it: a new request may have it earlier
                 here = self.local.types(arrival, one) & remaining
@@ -149,6 +151,8 @@ class Chooser:
             for arrival in position.arrivals:
                 here = self.local.types(arrival, one) & types
                 if here and self.local.usable(arrival, position, one.conditions):
+                    if self.routes.apart(arrival, position, types, one):
+                        continue
                     if here != types:
                         self._place_alike(position, one, here, needs)
                         self._place_alike(position, one, types - here, needs)

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 
 from gateway.planner.contexts import Contexts
-from gateway.planner.fetch_graph import Position
+from gateway.planner.fetch_graph import Arrival, Position
 from gateway.planner.local import Local, near_step
 from gateway.planner.policy import Policy, Route, Slot
-from gateway.planner.tree import Conditions, Field
+from gateway.planner.tree import Conditions, Field, defers
 from gateway.query_graph import Entry, KeyPart, QueryGraph, Resolver, key_parts
 
 
@@ -38,15 +38,43 @@ class Routes:
             if mark in self.requiring:
                 return None
             return self.to_entity(position, types, resolver, one.conditions)
-        return self.reach(position, types, resolver.graph, one.conditions, alone=alone)
+        apart = [a for a in position.arrivals if a.graph == resolver.graph and self.apart(a, position, types, one)]
+        return self.reach(position, types, resolver.graph, one.conditions, alone=alone or bool(apart), but=apart)
+
+    def apart(self, arrival: Arrival, position: Position, types: frozenset[str], one: Field) -> bool:
+        """Whether a deferred field gets a request of its own, though it is at hand here: that may be slow, or fail, without the rest.
+
+        Only what has a key can be asked for again; other fields ride along and are delivered later (Apollo's planner does the same).
+        """
+        if one.internal or not self.local.defers:
+            return False
+        wanted = defers(one.conditions)
+        if not wanted or wanted <= defers(arrival.conditions):
+            return False
+        return all(
+            any(
+                self.by_key(position, frozenset((name,)), entry, one.conditions) is not None
+                for entry in self.entries(position, frozenset((name,)), arrival.graph)
+            )
+            for name in types
+        )
 
     def reach(
-        self, position: Position, types: frozenset[str], graph: str, conditions: Conditions, *, alone: bool = False
+        self,
+        position: Position,
+        types: frozenset[str],
+        graph: str,
+        conditions: Conditions,
+        *,
+        alone: bool = False,
+        but: Sequence[Arrival] = (),
     ) -> Route | None:
-        """The best way to have the objects of `types` at this position in `graph`."""
+        """The best way to have the objects of `types` at this position in `graph`; `alone`: not through the parent's field; `but` these arrivals."""
         options = []
         near = near_step(position)
         for arrival in position.arrivals:
+            if arrival in but:
+                continue
             if arrival.graph == graph and types <= arrival.types and self.local.usable(arrival, position, conditions):
                 there = Route(graph, arrival.part.level, (), arrival=arrival)
                 if there.level <= near:

@@ -19,7 +19,7 @@ from graphql import (
 
 from gateway.errors import PlanningError
 from gateway.operation.defer import Defers
-from gateway.planner.tree import Conditions, Field, deferred
+from gateway.planner.tree import Conditions, Field, deferred, defers
 from gateway.query_graph import QueryGraph
 
 #: More fields than this after dissolving fragments are refused: an operation that was admitted by `Limits` stays far below.
@@ -72,10 +72,16 @@ class Walker:
         for scope in scopes:
             self._collect(parent, scope, collected)
         plain = {key[:2] for key in collected if not key[2]}
+        before: set[str] = set()
         result = []
         for (key, types, conditions), (node, via, selections, around) in collected.items():
-            if conditions and not selections and ((key, types) in plain or (key, None) in plain):
-                continue  # the same leaf is selected without condition
+            if not conditions and types is None:
+                before.add(key)
+            # The same leaf is selected without condition. (Later for all types: where among the keys it stands depends on the type.)
+            if conditions and not selections:
+                everywhere = key in before or ((key, None) in plain and defers(conditions))
+                if (key, types) in plain or everywhere:
+                    continue
             self.count += 1
             if self.count > MAX_FIELDS:
                 raise PlanningError(f"The operation selects more than {MAX_FIELDS} fields")
