@@ -18,6 +18,7 @@ from graphql import (
     visit,
 )
 
+from gateway.executor.failure import Failure
 from gateway.executor.representations import TypeNames
 from gateway.executor.view import MISSING, ListView, ObjectView, View
 from gateway.plan import ContextSource, ContextValue, Entities, Fetch, KeyField, KeySelection
@@ -27,6 +28,20 @@ def context_values(view: ObjectView, contexts: Sequence[ContextValue], names: Ty
     """The variables' values for one entity; MISSING where no ancestor fits, or it lacks the field."""
     above = [view, *_ancestors(view)]
     return {context.variable: _first(above, context.sources, names) for context in contexts}
+
+
+def why_missing(view: ObjectView, context: ContextValue, names: TypeNames) -> Failure | None:
+    """The failure that took the value of a context from the object that gives it."""
+    above = [view, *_ancestors(view)]
+    for source in context.sources:
+        if source.up >= len(above):
+            continue
+        giver = above[source.up]
+        keys = [one.source for one in source.selections if isinstance(one, KeyField)]
+        for gap in giver.gaps:
+            if gap.failure is not None and (not keys or any(gap.covers([key]) for key in keys)):
+                return gap.failure
+    return None
 
 
 def _ancestors(view: View) -> Iterator[ObjectView]:

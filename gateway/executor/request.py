@@ -9,7 +9,7 @@ from typing import Any, Final
 from gateway import errors
 from gateway.errors import SubgraphError
 from gateway.executor.collect import objects_at
-from gateway.executor.contexts import context_values, copied_operation, copy_suffixes
+from gateway.executor.contexts import context_values, copied_operation, copy_suffixes, why_missing
 from gateway.executor.failure import Failure, Gap
 from gateway.executor.representations import represent
 from gateway.executor.state import Execution
@@ -107,8 +107,10 @@ def _batch_of(
     for context in entities.contexts:
         value = values[context.variable]
         if value is MISSING or (value is None and context.type.endswith("!")):
-            message = f"A field of subgraph {fetch.subgraph!r} lacks a value that an object above it should give."
-            failure = Failure(message, CONTEXT_MISSING, {"service": fetch.subgraph})
+            failure = why_missing(view, context, execution.names)
+            if failure is None:
+                message = f"A field of subgraph {fetch.subgraph!r} lacks a value that an object above it should give."
+                failure = Failure(message, CONTEXT_MISSING, {"service": fetch.subgraph})
             view.gaps.append(Gap(fetch, entities.response_key, failure))
             logger.warning("fetch %s: no value for $%s at %s", fetch.id, context.variable, view.path())
             return None

@@ -405,6 +405,7 @@ class Chooser:
                 and part.arrival is arrival
                 and part.graph == entry.graph
                 and types <= part.types
+                and self.local.exactly(arrival, types)
                 and part.typename == typename
                 and part.conditions == conditions
                 and part.level >= level

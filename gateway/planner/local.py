@@ -17,6 +17,8 @@ class Local:
     def types(self, arrival: Arrival, one: Field) -> frozenset[str]:
         """The types for which the arrival's subgraph gives the field right here."""
         static = arrival.selection.static
+        if one.types is not None and not self.exactly(arrival, arrival.types & one.types):
+            return frozenset()
         if arrival.part.kind == "event":
             assert static is not None
             # Under whatever response keys: the trigger says which.
@@ -34,6 +36,16 @@ class Local:
                 if given.name == one.name and given.arguments_text == one.arguments_text:
                     found |= arrival.types if given.types is None else arrival.types & given.types
         return found
+
+    def exactly(self, arrival: Arrival, types: frozenset[str]) -> bool:
+        """Whether what is selected here for `types` is asked of their objects alone.
+
+        A subgraph with `@interfaceObject` can't tell types apart: entities of some types are sent apart from those of others.
+        """
+        static = arrival.selection.static
+        if static is None or not static.is_interface_object or arrival.part.kind != "entity":
+            return True
+        return types == arrival.types or arrival is not arrival.part.arrival
 
     def gives(self, arrival: Arrival, name: str, conditions: Conditions) -> frozenset[str]:
         """The types for which the arrival gives this field of a key whenever it is wanted, under these conditions."""

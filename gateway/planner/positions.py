@@ -18,9 +18,11 @@ class Positions:
         if one.type_name is None:
             return None
         for child in position.children.get((one.key, one.conditions), ()):
-            if types <= child.parent_types and any(
-                self.local.usable(arrival, child, one.conditions) for arrival in child.arrivals
-            ):
+            if not types <= child.parent_types:
+                continue
+            if types != child.parent_types and not all(self.local.exactly(a, types) for a in position.arrivals):
+                continue
+            if any(self.local.usable(arrival, child, one.conditions) for arrival in child.arrivals):
                 return child
         return None
 

@@ -73,7 +73,7 @@ class Routes:
         options = []
         near = near_step(position)
         for arrival in position.arrivals:
-            if arrival in but:
+            if arrival in but or not self.local.exactly(arrival, types):
                 continue
             if arrival.graph == graph and types <= arrival.types and self.local.usable(arrival, position, conditions):
                 there = Route(graph, arrival.part.level, (), arrival=arrival)
