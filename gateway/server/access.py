@@ -1,8 +1,8 @@
 """Every request gets an id and, when it is over, one log line."""
 
 import logging
+import random
 import re
-import secrets
 import time
 from typing import Any, Final
 
@@ -13,6 +13,28 @@ logger = logging.getLogger("gateway.access")
 _REQUEST_ID: Final = b"x-request-id"
 #: What may come from outside into logs and to subgraphs.
 _SAFE: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_SAFE_TEXT: Final = re.compile(_SAFE.pattern.decode()).fullmatch
+#: Ids are to be different, not secret; this one's seed comes from the system.
+_numbers: Final = random.Random()  # noqa: S311
+
+
+def new_id() -> str:
+    """16 hexadecimal digits."""
+    return f"{_numbers.getrandbits(64):016x}"
+
+
+def take_id(headers: dict[str, str]) -> str:
+    """The request's id, taken or made; `headers` (lower-case names) have it afterwards."""
+    given = headers.get("x-request-id")
+    if given is not None and _SAFE_TEXT(given):
+        return given
+    made = headers["x-request-id"] = new_id()
+    return made
+
+
+def enabled() -> bool:
+    """Whether anybody reads the lines."""
+    return logger.isEnabledFor(logging.INFO)
 
 
 class AccessLog:
@@ -45,33 +67,35 @@ class AccessLog:
         try:
             await self._app(scope, receive, answer)
         finally:
-            if self._log and logger.isEnabledFor(logging.INFO):
-                _write(scope, status, time.perf_counter() - started, state)
+            if self._log and enabled():
+                method = "WS" if scope["type"] == "websocket" else scope["method"]
+                note = state.get("graphql") or {}
+                seconds = time.perf_counter() - started
+                write_line(method, scope["path"], status, seconds, state["request_id"], note)
 
 
 def _take_id(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == _REQUEST_ID and _SAFE.fullmatch(value):
             return bytes(value)
-    made = secrets.token_hex(8).encode()
+    made = new_id().encode()
     headers = [(name, value) for name, value in scope["headers"] if name != _REQUEST_ID]
     scope["headers"] = [*headers, (_REQUEST_ID, made)]
     return made
 
 
-def _write(scope: Scope, status: int, seconds: float, state: dict[str, Any]) -> None:
-    note = state.get("graphql") or {}
-    method = "WS" if scope["type"] == "websocket" else scope["method"]
+def write_line(method: str, path: str, status: int, seconds: float, request_id: str, note: dict[str, Any]) -> None:
+    """The line of one request; `note` is what is known of its operation."""
     # `%r` keeps line breaks of a path out of the log; the rest has a safe alphabet.
     logger.info(
         "%s %r %d %.1fms id=%s%s",
         method,
-        scope["path"],
+        path,
         status,
         seconds * 1000,
-        state["request_id"],
+        request_id,
         "".join(f" {key}={note[key]}" for key in ("kind", "name", "outcome") if note.get(key)),
-        extra={"status": status, "seconds": seconds, "request_id": state["request_id"], **_extra(note)},
+        extra={"status": status, "seconds": seconds, "request_id": request_id, **_extra(note)},
     )
 
 

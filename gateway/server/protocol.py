@@ -5,14 +5,16 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.server.quick import QuickCycle, QuickDoor
+
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
-def bounded_protocol(most: int, seconds: float) -> type[HttpToolsProtocol]:
+def bounded_protocol(most: int, seconds: float, door: QuickDoor | None = None) -> type[HttpToolsProtocol]:
     """A protocol class that closes a connection whose request line and headers exceed `most` bytes or take longer than `seconds`.
 
-    Without it a client may send one endless header, or a byte now and then for ever.
+    Without it a client may send one endless header, or a byte now and then for ever. What `door` admits goes there.
     """
 
     class BoundedProtocol(HttpToolsProtocol):
@@ -23,6 +25,9 @@ def bounded_protocol(most: int, seconds: float) -> type[HttpToolsProtocol]:
             self._in_head = True
             self._head_bytes = 0
             self._head_timer: asyncio.TimerHandle | None = None
+            self._held: bytes | None = None
+            self._idle_since: float | None = None
+            self._door = door if self.limit_concurrency is None else None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -30,12 +35,18 @@ def bounded_protocol(most: int, seconds: float) -> type[HttpToolsProtocol]:
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._no_timer()
+            self._held = None
             super().connection_lost(exc)
+            super()._unset_keepalive_if_required()
+            if isinstance(self.cycle, QuickCycle):
+                self.cycle.gone()
 
         def data_received(self, data: bytes) -> None:
             if self._in_head:
                 self._head_bytes += len(data)
             super().data_received(data)
+            if self._held is not None and not self.transport.is_closing():
+                self._let_go()
             if not self._in_head:
                 return
             if self._head_bytes > most:
@@ -47,18 +58,100 @@ def bounded_protocol(most: int, seconds: float) -> type[HttpToolsProtocol]:
         def on_message_begin(self) -> None:
             self._in_head = True
             self._head_bytes = 0
-            super().on_message_begin()
+            # Uvicorn makes the ASGI scope here; it is made when somebody needs it.
+            self.url = b""
+            self.expect_100_continue = False
+            self.headers = []
 
         def on_headers_complete(self) -> None:
             self._in_head = False
             self._head_bytes = 0
             self._no_timer()
+            if self._is_quick():
+                self._held = b""
+            else:
+                self._by_asgi()
+
+        def on_body(self, body: bytes) -> None:
+            if self._held is None:
+                super().on_body(body)
+            else:
+                self._held = self._held + body if self._held else body
+
+        def _is_quick(self) -> bool:
+            """Of the kind that the door takes, on a connection that has nothing else to do."""
+            parser, cycle = self.parser, self.cycle
+            return (
+                self._door is not None
+                and self.url == self._door.url
+                and parser.get_method() == b"POST"
+                and (cycle is None or cycle.response_complete)
+                and self._door.admits(self.headers)
+                and parser.get_http_version() == "1.1"
+                and not self.flow.write_paused
+            )
+
+        def _by_asgi(self) -> None:
+            url, headers, expects = self.url, self.headers, self.expect_100_continue
+            super().on_message_begin()
+            self.url, self.expect_100_continue = url, expects
+            self.headers.extend(headers)
             super().on_headers_complete()
 
+        def _let_go(self) -> None:
+            """The rest of the body is still on its way: the app waits for it, as long as it may."""
+            body, self._held = self._held, None
+            self._by_asgi()
+            if body:
+                super().on_body(body)
+
+        def _answer_quickly(self, door: QuickDoor, body: bytes) -> None:
+            self._held = None
+            keep_alive = self.parser.should_keep_alive()
+            state = self.server_state
+            default = door.default_headers(state.default_headers)
+            cycle = QuickCycle(door, self.transport, keep_alive, default, self.on_response_complete)
+            self.cycle = cycle  # type: ignore[assignment]  # what uvicorn asks of its own is there
+            task = cycle.start(self.loop, self.headers, body)
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
+
         def on_message_complete(self) -> None:
-            super().on_message_complete()
+            if self._held is not None and self._door is not None:
+                self._answer_quickly(self._door, self._held)
+            else:
+                super().on_message_complete()
             # What comes next on this connection is another request's head; until then uvicorn's keep-alive timer runs.
             self._in_head = True
+
+        # One timer looks after a connection's idleness, instead of a new one after each answer.
+
+        def on_response_complete(self) -> None:
+            self.server_state.total_requests += 1
+            if self.transport.is_closing():
+                return
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
+                return
+            self._idle_since = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
+
+        def _unset_keepalive_if_required(self) -> None:
+            self._idle_since = None
+
+        def timeout_keep_alive_handler(self) -> None:
+            self.timeout_keep_alive_task = None
+            if self._idle_since is None or self.transport.is_closing():
+                return
+            left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+            if left <= 0.001:
+                self.transport.close()
+            else:
+                self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
 
         def _late(self) -> None:
             self._head_timer = None

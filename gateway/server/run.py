@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from gateway.server.config import ServerConfig
 from gateway.server.memory import resettle, settle
 from gateway.server.protocol import bounded_protocol
+from gateway.server.quick import quick_door
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ def uvicorn_config(app: Starlette, config: ServerConfig, log_level: str | None =
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=bounded_protocol(config.max_header_bytes, config.header_timeout),
+        http=bounded_protocol(config.max_header_bytes, config.header_timeout, quick_door(app)),
         ws="websockets-sansio",
         lifespan="on",
         log_config=None,

@@ -46,6 +46,11 @@ class GraphQLApp:
         """The engine behind it."""
         return self._core.gateway
 
+    @property
+    def core(self) -> Core:
+        """What answers, for a server that reads requests itself (`gateway.transport.http.answer`)."""
+        return self._core
+
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         """ASGI 3."""
         root: str = scope.get("root_path", "").rstrip("/")

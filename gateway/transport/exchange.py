@@ -1,14 +1,23 @@
 """One HTTP request on its way through the transport, and how it is answered."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from gateway.transport import negotiate
+from gateway.transport.body import read_body
+from gateway.transport.connected import while_connected
 from gateway.transport.problem import Failure
 
-_UTF8: Final = "; charset=utf-8"
+ResultT = TypeVar("ResultT")
+
+_CONTENT_TYPES: Final = {
+    media_type: (b"content-type", f"{media_type}; charset=utf-8".encode())
+    for media_type in (negotiate.JSON, negotiate.GRAPHQL_JSON)
+}
+#: Of every answer in one piece: never cached, never sniffed.
+FIXED_HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
 @dataclass(slots=True)
@@ -31,12 +40,21 @@ class Exchange:
     started: float = field(default_factory=time.perf_counter)
     #: The status is on its way: nothing can be taken back.
     begun: bool = False
+    #: What it does now must not be cut short though the client goes.
+    to_its_end: bool = False
+
+    async def body(self, most: int, patience: float) -> bytes:
+        """The request's body. Raises `HttpProblem` or `ClientGone`."""
+        return await read_body(self.receive, self.headers, most, patience)
+
+    async def attended(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """Await `work` as long as the client is there. Raises `ClientGone`."""
+        return await while_connected(self.receive, work)
 
     async def respond(self, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """A GraphQL response in the negotiated media type."""
         self.begun = True
-        content_type = (b"content-type", (self.media_type + _UTF8).encode())
-        await send_bytes(self.send, status, body, [content_type, *self.extra, *headers])
+        await send_bytes(self.send, status, body, [_CONTENT_TYPES[self.media_type], *self.extra, *headers])
 
     async def fail(self, failure: Failure) -> None:
         """A response without `data`; nothing where an answer has begun already."""
@@ -49,13 +67,41 @@ class Exchange:
         await self.respond(status, failure.to_bytes(), failure.headers)
 
 
+class Posted(Exchange):
+    """A POST that is here as a whole, answered in one piece through `write(status, headers, body)`; no ASGI on either side.
+
+    Whoever makes one has checked the body's size, and cancels the task when the client goes, unless `to_its_end` is set.
+    """
+
+    __slots__ = ("_body", "_write")
+
+    def __init__(
+        self,
+        headers: Mapping[str, str],
+        body: bytes,
+        note: dict[str, Any],
+        write: Callable[[int, list[tuple[bytes, bytes]], bytes], None],
+    ) -> None:
+        super().__init__("POST", headers, None, None, note)
+        self._body = body
+        self._write = write
+
+    async def body(self, most: int, patience: float) -> bytes:
+        """See `Exchange`."""
+        return self._body
+
+    async def attended(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """See `Exchange`."""
+        return await work
+
+    async def respond(self, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """See `Exchange`."""
+        self.begun = True
+        self._write(status, [_CONTENT_TYPES[self.media_type], *self.extra, *headers], body)
+
+
 async def send_bytes(send: Any, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-    """One whole answer, never cached, never sniffed."""
-    start = [
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-        *headers,
-    ]
+    """One whole answer."""
+    start = [(b"content-length", str(len(body)).encode()), *FIXED_HEADERS, *headers]
     await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": body})

@@ -7,8 +7,7 @@ from gateway import errors
 from gateway.engine import GraphQLRequest, Prepared, RequestContext
 from gateway.errors import ErrorEntry, RequestError
 from gateway.transport import negotiate
-from gateway.transport.body import ClientGone, read_body
-from gateway.transport.connected import while_connected
+from gateway.transport.body import ClientGone
 from gateway.transport.core import Core
 from gateway.transport.exchange import Exchange, send_bytes
 from gateway.transport.identity import decode_headers
@@ -26,6 +25,7 @@ from gateway.transport.sse import fail_as_events, stream_events
 from gateway.transport.streaming import stream_subscription
 from gateway.transport.watch import CallerWatch
 
+_OFFERED: Final = (negotiate.JSON, negotiate.GRAPHQL_JSON, negotiate.EVENT_STREAM)
 _ALLOWED: Final = ((b"allow", b"GET, POST, OPTIONS"),)
 _POST_ONLY: Final = ((b"allow", b"POST"),)
 _NO_STREAM: Final = (
@@ -40,12 +40,17 @@ async def serve_http(core: Core, scope: Mapping[str, Any], receive: Any, send: A
     headers = decode_headers(scope["headers"])
     note = scope.get("state", {}).setdefault("graphql", {}) if "state" in scope else {}
     exchange = Exchange(scope["method"], headers, receive, send, note)
-    exchange.extra += core.origins.cors(headers)
+    if exchange.method == "OPTIONS":
+        await send_bytes(send, 204, b"", [*core.origins.preflight(headers), *_ALLOWED])
+        return
+    await answer(core, exchange, scope["query_string"])
+
+
+async def answer(core: Core, exchange: Exchange, query_string: bytes = b"") -> None:
+    """Answer a request that has come in through whichever server. Never raises but for being cancelled."""
+    exchange.extra += core.origins.cors(exchange.headers)
     try:
-        if exchange.method == "OPTIONS":
-            await send_bytes(send, 204, b"", [*core.origins.preflight(headers), *_ALLOWED])
-            return
-        await _answer(core, exchange, scope)
+        await _answer(core, exchange, query_string)
     except ClientGone:
         exchange.note["outcome"] = "client_gone"
     except Exception as error:
@@ -58,10 +63,10 @@ async def serve_http(core: Core, scope: Mapping[str, Any], receive: Any, send: A
             await exchange.fail(failure)
 
 
-async def _answer(core: Core, exchange: Exchange, scope: Mapping[str, Any]) -> None:
+async def _answer(core: Core, exchange: Exchange, query_string: bytes) -> None:
     if exchange.method not in ("GET", "POST"):
         raise HttpProblem(405, "GraphQL is served by GET and POST.", METHOD_NOT_ALLOWED, _ALLOWED)
-    offered = (negotiate.JSON, negotiate.GRAPHQL_JSON, *((negotiate.EVENT_STREAM,) if core.settings.sse else ()))
+    offered = _OFFERED if core.settings.sse else _OFFERED[:2]
     media_type = negotiate.choose(exchange.headers.get("accept"), offered)
     if media_type is None and negotiate.part_form(exchange.headers.get("accept")) is not None:
         exchange.parts_only = True  # what isn't executed is answered in plain JSON all the same
@@ -72,9 +77,10 @@ async def _answer(core: Core, exchange: Exchange, scope: Mapping[str, Any]) -> N
         exchange.wants_events = True
     else:
         exchange.media_type = media_type
-    request = await _read(core, exchange, scope)
+    request = await _read(core, exchange, query_string)
     watch = CallerWatch(core.identity, core.identity.credentials(exchange.headers))
-    await watch.begin()
+    if core.identity.is_checked:
+        await watch.begin()
     context = core.identity.context(lambda: watch.caller, exchange.headers, last_event_id(request, exchange.headers))
     prepared = await core.gateway.prepare(request.query, request.operation_name, context)
     kind = prepared.operation.kind
@@ -96,19 +102,14 @@ async def _answer(core: Core, exchange: Exchange, scope: Mapping[str, Any]) -> N
         await _execute(core, exchange, prepared, request, context)
 
 
-async def _read(core: Core, exchange: Exchange, scope: Mapping[str, Any]) -> GraphQLRequest:
+async def _read(core: Core, exchange: Exchange, query_string: bytes) -> GraphQLRequest:
     content_type = exchange.headers.get("content-type")
-    if content_type is not None or exchange.method == "POST":
-        essence, parameters = negotiate.parse_media_type(content_type or "")
-        if essence != negotiate.JSON or not negotiate.is_utf8(parameters.get("charset")):
-            raise HttpProblem(
-                415, "Send `content-type: application/json` (UTF-8).", UNSUPPORTED_MEDIA_TYPE, _ACCEPT_POST
-            )
+    if (content_type is not None or exchange.method == "POST") and not negotiate.is_json(content_type or ""):
+        raise HttpProblem(415, "Send `content-type: application/json` (UTF-8).", UNSUPPORTED_MEDIA_TYPE, _ACCEPT_POST)
     if exchange.method == "GET":
         core.origins.check_get(exchange.headers)
-        return from_query_string(scope["query_string"])
-    body = await read_body(exchange.receive, exchange.headers, core.settings.max_body_bytes, core.settings.body_timeout)
-    return from_body(body)
+        return from_query_string(query_string)
+    return from_body(await exchange.body(core.settings.max_body_bytes, core.settings.body_timeout))
 
 
 async def _execute(
@@ -117,9 +118,10 @@ async def _execute(
     kind = prepared.operation.kind
     if kind == "mutation":
         # Nobody watches for a disconnect: a mutation that began runs to its end.
+        exchange.to_its_end = True
         result = await core.gateway.run(prepared, request.variables, context)
     else:
-        result = await while_connected(exchange.receive, core.gateway.run(prepared, request.variables, context))
+        result = await exchange.attended(core.gateway.run(prepared, request.variables, context))
     exchange.note["outcome"] = core.ended(kind, exchange.started, result)
     exchange.extra += core.identity.client_headers(context)
     await exchange.respond(200, result.to_bytes())

@@ -19,13 +19,22 @@ _NEVER: Final = frozenset(
 
 #: They differ from request to request and change no answer.
 _TRACING: Final = frozenset({"traceparent", "tracestate", "baggage", "x-request-id", "x-correlation-id"})
+#: Of headers that nearly every request has.
+_NAMES: Final = {
+    name.encode(): name
+    for name in (
+        *("host", "content-type", "content-length", "accept", "accept-encoding", "accept-language", "user-agent"),
+        *("connection", "origin", "referer", "cookie", "authorization", "x-request-id", "traceparent", "tracestate"),
+        *("x-forwarded-for", "x-forwarded-proto", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest"),
+    )
+}
 
 
 def decode_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """ASGI headers as lower-case name -> value; repeated ones joined as RFC 9110 (and for cookies RFC 9113) says."""
     headers: dict[str, str] = {}
     for name_bytes, value_bytes in raw:
-        name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
+        name, value = _NAMES.get(name_bytes) or name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
         if name in headers:
             value = headers[name] + ("; " if name == "cookie" else ", ") + value
         headers[name] = value
@@ -67,6 +76,8 @@ class Identity:
 
     def credentials(self, headers: Mapping[str, str], params: Mapping[str, Any] | None = None) -> Credentials:
         """Credentials of a request, or of a socket with its `connection_init` payload, which wins over the upgrade's headers."""
+        if not self.is_checked and not params:
+            return Credentials(headers, {})  # nobody will look at them
         merged = dict(headers)
         for name, value in (params or {}).items():
             lowered = name.lower()
@@ -116,6 +127,8 @@ class Identity:
 
     def client_headers(self, context: RequestContext) -> list[tuple[bytes, bytes]]:
         """Subgraphs' response headers that the rules let through."""
+        if not self._response:
+            return []
         return [
             (name.encode("latin-1"), value.encode("latin-1"))
             for subgraph, name, value in context.response_headers

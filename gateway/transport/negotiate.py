@@ -100,6 +100,19 @@ def prefers_html(accept: str | None) -> bool:
     return named and choose(accept, (HTML, *_ANSWERS)) == HTML
 
 
+@lru_cache(maxsize=256)
+def _is_json(content_type: str) -> bool:
+    essence, parameters = parse_media_type(content_type)
+    return essence == JSON and is_utf8(parameters.get("charset"))
+
+
+def is_json(content_type: str) -> bool:
+    """A `content-type` of JSON in UTF-8."""
+    if len(content_type) > _LONGEST_KEPT:
+        return _is_json.__wrapped__(content_type)
+    return _is_json(content_type)
+
+
 def is_utf8(charset: str | None) -> bool:
     """UTF-8, said or assumed."""
     return charset is None or charset.lower() in ("utf-8", "utf8")
