@@ -1,49 +1,45 @@
-"""A workload -> where ours spends its time: py-spy's samples of the serving process under load, by function and by package."""
+"""A workload -> where ours spends its CPU time under load, by function and by file."""
 
-import shutil
-import subprocess
+import os
+import signal
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bench.gateway.gateways import ALL, OURS, cores
+from bench.gateway.gateways import ALL, OURS, Launch, cores, ours
 from bench.gateway.run import PROBES
 from bench.gateway.running import start
-from bench.gateway.site import served
+from bench.gateway.site import Site, served
 from bench.gateway.workloads import GRAPHS, Workload
-from bench.peers import CACHE, ROOT, PeersMissing
+from bench.peers import ROOT
 
-PY_SPY = "0.4.1"
 SECONDS = 10
-#: Samples a second; no round number, so as not to beat in time with anything.
-RATE = 997
 TOP = 30
 
 
 def profiled(workload: Workload, folder: Path) -> Iterator[str]:
-    """Two tables: what ran (its own time), and what had called (its own and below). Lines of a function are added up."""
+    """Three tables: what ran, by function and by file, and what had called (its own time and all below)."""
     stacks = folder / "stacks.txt"
+
+    def launch(site: Site, port: int) -> Launch:
+        plain = ours(site, port, False)
+        options = plain.command[plain.command.index("serve") :]
+        return Launch([sys.executable, "-m", "bench.gateway.sampled", str(stacks), *options], plain.cwd)
+
     with served(GRAPHS[workload.graph](), folder / workload.graph, cores()[1]) as site:
-        running = start(ALL[OURS], site, PROBES[workload.graph], cores())
+        running = start(ALL[OURS], site, PROBES[workload.graph], cores(), launch=launch)
         with running.server:
             running.verify(workload)
             running.warm(workload, 2.0)
-            command = [str(_py_spy()), "record", "--pid", str(running.server.pid), "--duration", str(SECONDS)]
-            command += ["--rate", str(RATE), "--format", "raw", "--nonblocking", "--output", str(stacks)]
-            recorder = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            time.sleep(0.5)
+            os.kill(running.server.pid, signal.SIGUSR1)
             sample = running.load(workload, SECONDS)
-            said, _ = recorder.communicate(timeout=60)
-    if recorder.returncode or not stacks.exists():
-        raise PeersMissing(f"py-spy can't look into the gateway: {said.strip()[-300:]}")
-    yield f"{workload.name}: {sample.cpu_ms:.3f} ms of CPU a request, {sample.calls:.1f} subgraph calls"
+    yield f"{workload.name}: {sample.cpu_ms:.3f} ms of CPU a request (sampling included), {sample.calls:.1f} subgraph calls"
     yield from told(stacks.read_text().splitlines())
 
 
 def told(stacks: Iterable[str]) -> Iterator[str]:
-    """Lines `frame;frame;… COUNT`, outermost first, as py-spy writes them -> the tables."""
+    """Lines `frame;frame;… COUNT`, outermost first -> the tables."""
     own: Counter[str] = Counter()
     below: Counter[str] = Counter()
     places: Counter[str] = Counter()
@@ -55,6 +51,9 @@ def told(stacks: Iterable[str]) -> Iterator[str]:
         for name in set(names):
             below[name] += int(count)
     whole = max(1, sum(own.values()))
+    # What is below everything, from the interpreter's start to the event loop, says nothing.
+    for name in [name for name, count in below.items() if count > 0.97 * whole]:
+        del below[name]
     for title, counted in (("own time", own), ("own time by file", places), ("with all below", below)):
         yield ""
         yield f"| {title} | share |"
@@ -73,19 +72,3 @@ def _plain(frame: str) -> str:
 
 def _place(name: str) -> str:
     return name.rpartition("(")[2].rstrip(")")
-
-
-def _py_spy() -> Path:
-    """The program, installed into the cache the first time. Raises `PeersMissing`."""
-    if found := shutil.which("py-spy"):
-        return Path(found)
-    folder = CACHE / f"py-spy-{PY_SPY}"
-    program = folder / "bin" / "py-spy"
-    if not program.exists():
-        uv = shutil.which("uv") or next((str(one) for one in ROOT.glob(".uv/**/bin/uv")), None)
-        tool = [uv, "pip"] if uv else [sys.executable, "-m", "pip"]
-        command = [*tool, "install", "--quiet", "--target", str(folder), f"py-spy=={PY_SPY}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=180)
-        if done.returncode or not program.exists():
-            raise PeersMissing(f"--profile needs py-spy, and it can't be installed: {done.stderr.strip()[-300:]}")
-    return program

@@ -1,5 +1,7 @@
 """Samples -> medians, ratios, tables, goals, JSON; and the page that they are written to."""
 
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from bench.gateway.figures import Results, Series, Spread, ratio
 from bench.gateway.gateways import PEERS
 from bench.gateway.profile import told
 from bench.gateway.running import Sample
+from bench.gateway.sampled import Sampler
 from bench.gateway.session import Made, extent
 
 
@@ -120,8 +123,33 @@ def test_rounds_are_as_asked_for() -> None:
     assert extent(quick=True, rounds=None).seconds < extent(quick=False, rounds=None).seconds
 
 
+def test_samples_are_of_what_used_the_cpu() -> None:
+    def busy() -> None:
+        began = time.process_time()
+        while time.process_time() - began < 0.3:
+            pass
+
+    sampler = Sampler()
+    sampler.begin()
+    try:
+        busy()
+        time.sleep(0.3)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    found = [line for line in sampler.lines() if "busy (" in line]
+    count = sum(int(line.rpartition(" ")[2]) for line in found)
+    assert count >= 10
+    assert count == sum(sampler.stacks.values()), "sleeping uses no CPU time"
+
+
 def test_a_profile_is_told_by_function_and_by_file() -> None:
-    lines = list(told(["main (a.py:1);work (/x/site-packages/lib/b.py:2) 3", "main (a.py:9) 1"]))
+    lines = list(
+        told(["loop (l.py:1);main (a.py:1);work (/x/site-packages/lib/b.py:2) 3", "loop (l.py:1);main (a.py:9) 1"] * 2)
+    )
+    lines += told(["loop (l.py:1);main (a.py:1) 9", "loop (l.py:1) 1"])
     assert "| work (lib/b.py) | 75.0% |" in lines
     assert "| lib/b.py | 75.0% |" in lines
-    assert "| main (a.py) | 100.0% |" in lines
+    assert "| main (a.py) | 90.0% |" in lines
+    assert "| loop (l.py) | 100.0% |" not in lines, "what is below everything"
