@@ -12,6 +12,7 @@ from kombu import Exchange, Queue  # type: ignore[attr-defined]
 
 from workers.broker import QUEUE, broker_url, ensure_pgmq, transport_options
 from workers.logs import configure_logging
+from workers.sender import HARD_LIMIT_AFTER, SOFT_LIMIT_AFTER
 from workers.settings import WorkerSettings
 from workers.transport import register
 
@@ -47,9 +48,8 @@ def configuration(settings: WorkerSettings) -> dict[str, Any]:
         "task_reject_on_worker_lost": True,
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        # The task ends a run that takes too long itself; these are for a task that hangs.
-        "task_soft_time_limit": settings.run_timeout_seconds + 60,
-        "task_time_limit": settings.run_timeout_seconds + 120,
+        "task_soft_time_limit": settings.run_timeout_seconds + SOFT_LIMIT_AFTER,
+        "task_time_limit": settings.run_timeout_seconds + HARD_LIMIT_AFTER,
         "task_publish_retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.5},
         "worker_concurrency": settings.worker_concurrency,
         # What ML libraries leave behind goes with the process now and then.

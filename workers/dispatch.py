@@ -1,7 +1,8 @@
 """`instance.created` -> a Celery message for the worker, and the row marked QUEUED; and a sweeper for what got lost.
 
-The message is sent before the row is marked: a crash in between sends it twice, which a claim makes harmless. A row
-that waits carries its dispatcher's lease; when it is over, the sweeper sends again.
+A run is admitted before it is sent (`runs.admission`), and the message is sent before the row is marked: a crash in
+between sends it twice, which a claim makes harmless. A row that waits for a worker carries its dispatcher's lease;
+when it is over, the sweeper sends again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from shared_schema.database import Database
 from workers.broker import ensure_pgmq
 from workers.logs import brief
 from workers.metrics import OLDEST_WAITING, RUNS
+from workers.runs.admission import ADMIT, LOCK, NOT_SENT, OWNERS, SENT, Admitted, lock_key
 from workers.sender import DispatchError, TaskSender
 from workers.settings import WorkerSettings
 
@@ -32,12 +34,10 @@ TOPICS = ("instance.created",)
 SWEEP_ROWS = 100
 STATUSES = ("PENDING", "QUEUED", "RUNNING")
 
-_WAITS = text("SELECT 1 FROM instances WHERE id = :id AND status = 'PENDING' AND deleted_at IS NULL")
-_MARK = text("""
-    UPDATE instances
-    SET status = 'QUEUED', celery_task_id = :task_id,
-        lease_owner = 'dispatcher', lease_expires_at = clock_timestamp() + make_interval(secs => :patience)
-    WHERE id = :id AND status IN ('PENDING', 'QUEUED') AND deleted_at IS NULL AND cancel_requested_at IS NULL
+_ROW = text("""
+    SELECT owner_id, timeout_seconds,
+        status = 'PENDING' AND lease_owner = 'dispatcher' AND lease_expires_at > clock_timestamp() AS admitted
+    FROM instances WHERE id = :id AND status = 'PENDING' AND deleted_at IS NULL AND cancel_requested_at IS NULL
 """)
 # A claim by this sweeper: rows get a new lease before they are sent, so that two sweepers don't send the same.
 # The patience grows with the waiting time, so that a long queue isn't filled with repeats.
@@ -46,10 +46,10 @@ _SWEEP = text("""
         secs => greatest(:patience, extract(epoch FROM clock_timestamp() - coalesce(queued_at, created_at)) / 2))
     WHERE id IN (
         SELECT id FROM instances
-        WHERE status IN ('PENDING', 'QUEUED') AND deleted_at IS NULL AND cancel_requested_at IS NULL
-          AND coalesce(lease_expires_at, created_at + make_interval(secs => :patience)) < clock_timestamp()
+        WHERE status = 'QUEUED' AND deleted_at IS NULL AND cancel_requested_at IS NULL
+          AND coalesce(lease_expires_at, '-infinity') < clock_timestamp()
         ORDER BY created_at LIMIT :rows FOR UPDATE SKIP LOCKED)
-    RETURNING id
+    RETURNING id, timeout_seconds
 """)
 _COUNT = text("""
     SELECT status, count(*) AS rows,
@@ -82,36 +82,63 @@ class Dispatcher:
             self._sender.close()
 
     async def handle(self, event: Event) -> None:
-        """Send the new run. Raises, and so gets the event again, when broker or database don't answer."""
-        async with self._database.unit_of_work() as session:
-            waits = (await session.execute(_WAITS, {"id": event.subject})).one_or_none()
-        if waits is not None:
-            killpoints.reach("dispatcher.looked")
-            await self.send(event.subject, reason="created")
+        """Send the new run, or leave it to wait for a place of its account's.
 
-    async def send(self, instance_id: UUID, *, reason: str) -> None:
+        Raises, and so gets the event again, when broker or database don't answer.
+        """
+        async with self._database.unit_of_work() as session:
+            row = (await session.execute(_ROW, {"id": event.subject})).mappings().one_or_none()
+        if row is None:
+            return
+        killpoints.reach("dispatcher.looked")
+        if row["admitted"]:
+            # An event that came before: whoever took it died on the way, or is about to send it as well.
+            await self.send(event.subject, reason="created", timeout_seconds=row["timeout_seconds"])
+        await self.admit(row["owner_id"], reason="created")
+
+    async def admit(self, owner_id: UUID, *, reason: str) -> int:
+        """Send the account's runs that have a place with the workers; how many."""
+        values = {
+            "owner": owner_id,
+            "most": self._settings.runs_per_account,
+            "sending": self._settings.dispatch_timeout_seconds * 2,
+        }
+        async with self._database.unit_of_work() as session:
+            await session.execute(LOCK, {"key": lock_key(owner_id)})
+            admitted = [Admitted.of(row) for row in (await session.execute(ADMIT, values)).mappings()]
+        for place, run in enumerate(admitted):
+            try:
+                await self.send(run.instance_id, reason=reason, timeout_seconds=run.timeout_seconds)
+            except DispatchError:
+                for left in admitted[place:]:
+                    async with self._database.unit_of_work() as session:
+                        await session.execute(NOT_SENT, {"id": left.instance_id})
+                raise
+        return len(admitted)
+
+    async def send(self, instance_id: UUID, *, reason: str, timeout_seconds: int | None = None) -> None:
         """Send a run's message and mark its row; a row that went on meanwhile is left alone."""
-        task_id = await self._sender.send(instance_id, reason=reason)
+        task_id = await self._sender.send(instance_id, reason=reason, timeout_seconds=timeout_seconds)
         killpoints.reach("dispatcher.sent")
         values = {"id": instance_id, "task_id": task_id, "patience": self._settings.dispatch_patience_seconds}
         async with self._database.unit_of_work() as session:
-            await session.execute(_MARK, values)
+            await session.execute(SENT, values)
         killpoints.reach("dispatcher.marked")
         logger.info("run sent", extra={"instance": str(instance_id), "task": task_id, "reason": reason})
 
     async def sweep(self) -> int:
-        """Send the runs whose message must have got lost; how many."""
+        """Send the runs whose message must have got lost, and those that a place became free for; how many."""
         values = {"patience": self._settings.dispatch_patience_seconds, "rows": SWEEP_ROWS}
         async with self._database.unit_of_work() as session:
-            waiting = list((await session.execute(_SWEEP, values)).scalars())
-        for instance_id in waiting:
+            waiting = [Admitted.of(row) for row in (await session.execute(_SWEEP, values)).mappings()]
+        for run in waiting:
             killpoints.reach("sweeper.claimed")
-            await self._sender.send(instance_id, reason="swept")
+            await self._sender.send(run.instance_id, reason="swept", timeout_seconds=run.timeout_seconds)
             killpoints.reach("sweeper.sent")
-            async with self._database.unit_of_work() as session:
-                await session.execute(_QUEUED, {"id": instance_id})
-            logger.warning("run sent again", extra={"instance": str(instance_id), "reason": "swept"})
-        return len(waiting)
+            logger.warning("run sent again", extra={"instance": str(run.instance_id), "reason": "swept"})
+        async with self._database.unit_of_work() as session:
+            owners = list((await session.execute(OWNERS, values | {"most": self._settings.runs_per_account})).scalars())
+        return len(waiting) + sum([await self.admit(owner, reason="swept") for owner in owners])
 
     async def _sweep_once(self) -> None:
         try:
@@ -132,6 +159,3 @@ class Dispatcher:
             RUNS.labels(status).set(found[status]["rows"] if status in found else 0)
         waiting = [float(found[status]["oldest"]) for status in ("PENDING", "QUEUED") if status in found]
         OLDEST_WAITING.set(max(waiting, default=0.0))
-
-
-_QUEUED = text("UPDATE instances SET status = 'QUEUED' WHERE id = :id AND status = 'PENDING' AND deleted_at IS NULL")

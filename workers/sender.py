@@ -21,6 +21,23 @@ class DispatchError(Exception):
     """The broker didn't confirm the message in time."""
 
 
+# The task ends a run that takes too long itself; Celery's limits are for a task that hangs.
+SOFT_LIMIT_AFTER = 60
+HARD_LIMIT_AFTER = 120
+
+
+def send_run(celery: Celery, instance_id: UUID, timeout_seconds: int | None = None) -> str:
+    """Send a run's message and return the task's id; a run with a timeout of its own has Celery's limits by it."""
+    limits: dict[str, int] = {}
+    if timeout_seconds is not None:
+        limits = {
+            "soft_time_limit": timeout_seconds + SOFT_LIMIT_AFTER,
+            "time_limit": timeout_seconds + HARD_LIMIT_AFTER,
+        }
+    sent = celery.send_task(TASK_NAME, kwargs={"instance_id": str(instance_id)}, queue=QUEUE, **limits)
+    return str(sent.id)
+
+
 class TaskSender:
     """Sends run messages from one thread: Celery's connections are synchronous and stay with it."""
 
@@ -29,10 +46,10 @@ class TaskSender:
         self._timeout = timeout_seconds
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="celery-send")
 
-    async def send(self, instance_id: UUID, *, reason: str) -> str:
+    async def send(self, instance_id: UUID, *, reason: str, timeout_seconds: int | None = None) -> str:
         """Return the task's id once the broker has the message; raises `DispatchError`."""
         began = time.perf_counter()
-        future = asyncio.get_running_loop().run_in_executor(self._thread, self._send, instance_id)
+        future = asyncio.get_running_loop().run_in_executor(self._thread, self._send, instance_id, timeout_seconds)
         try:
             task_id = await asyncio.wait_for(future, self._timeout)
         except Exception as error:
@@ -46,9 +63,8 @@ class TaskSender:
         DISPATCH_SECONDS.observe(time.perf_counter() - began)
         return task_id
 
-    def _send(self, instance_id: UUID) -> str:
-        sent = self._celery.send_task(TASK_NAME, kwargs={"instance_id": str(instance_id)}, queue=QUEUE)
-        return str(sent.id)
+    def _send(self, instance_id: UUID, timeout_seconds: int | None) -> str:
+        return send_run(self._celery, instance_id, timeout_seconds)
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -32,10 +32,17 @@ class WorkerSettings(DatabaseSettings, AmqpSettings, LogSettings):
     # Lines of a run's log that are written together, and that an attempt may write in all; more are left out.
     run_log_batch_lines: Annotated[int, Field(ge=1, le=5_000)] = 200
     run_log_lines: Annotated[int, Field(ge=10, le=1_000_000)] = 5_000
+    # How long a run may take; a template may say otherwise for its own.
     run_timeout_seconds: Seconds = 600.0
     # How long a cancelled workflow may take to stop by itself before its process is killed.
     run_cancel_grace_seconds: Seconds = 3.0
+    # How often a run is tried before it has failed; a template may say otherwise for its own.
     run_max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    # How long a lost run waits for its next attempt; twice as long each time, up to the second.
+    run_backoff_seconds: Seconds = 1.0
+    run_backoff_max_seconds: Seconds = 60.0
+    # Runs of one account that are with the workers at once; more wait their turn.
+    runs_per_account: Annotated[int, Field(ge=1, le=100_000)] = 10
     # Postgres holds 255 MB in a jsonb; people's tools don't.
     run_result_max_bytes: Annotated[int, Field(ge=1_000, le=100_000_000)] = 4_000_000
 
@@ -63,6 +70,11 @@ class WorkerSettings(DatabaseSettings, AmqpSettings, LogSettings):
     def broker_url(self) -> str | None:
         """RabbitMQ for Celery, or None for `pgmq` on the shared database."""
         return self.celery_broker_url or self.amqp_url
+
+
+def backoff(settings: WorkerSettings, attempt: int) -> float:
+    """How many seconds the attempt after this one waits for."""
+    return float(min(settings.run_backoff_max_seconds, settings.run_backoff_seconds * 2 ** (attempt - 1)))
 
 
 def process_name() -> str:

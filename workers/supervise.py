@@ -19,7 +19,7 @@ from workers.process import ChildProcess, ResultTooLarge
 from workers.runs import Claim, Fenced, RunStore, Watch
 from workers.runs.lines import Line, LogBook, clean
 from workers.runs.store import MAX_MESSAGE
-from workers.settings import WorkerSettings
+from workers.settings import WorkerSettings, backoff
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,9 @@ class Supervisor:
         self._settings = settings
         self._child = child
         now = time.monotonic()
-        self._deadline = now + settings.run_timeout_seconds
+        self._timeout = claim.run.timeout_seconds or settings.run_timeout_seconds
+        self._most = claim.run.max_attempts or runs.max_attempts
+        self._deadline = now + self._timeout
         # Counted from before the claim was asked for, so that ours ends before the database's.
         self._lease_until = now + runs.lease_seconds * 0.9
         self._renew_at = now + settings.run_heartbeat_seconds
@@ -110,8 +112,7 @@ class Supervisor:
         if self._cancel_at is not None and now >= self._cancel_at:
             return Ending("CANCELLED", None, "CANCELLED", "Cancelled; the workflow had to be stopped.")
         if now >= self._deadline:
-            seconds = self._settings.run_timeout_seconds
-            return Ending("TIMED_OUT", None, "TIMED_OUT", f"The run took longer than {seconds:g} seconds.")
+            return Ending("TIMED_OUT", None, "TIMED_OUT", f"The run took longer than {self._timeout:g} seconds.")
         self._book.lose(child.take_lost())
         if (self._progress is not None and now >= self._progress_at) or (self._has_lines and now >= self._log_at):
             if now >= self._log_at:
@@ -199,7 +200,7 @@ class Supervisor:
         logger.error("run %s: the child ended with %s\n%s", self._claim.run.instance_id, how, child.last_words())
         if self._cancel_at is not None:
             return Ending("CANCELLED", None, "CANCELLED", "Cancelled.")
-        attempt, most = self._claim.run.attempt, self._runs.max_attempts
+        attempt, most = self._claim.run.attempt, self._most
         if attempt < most:
             return Ending(None, message=f"The computation ended unexpectedly ({how}); attempt {attempt} of {most}.")
         return Ending(
@@ -212,7 +213,8 @@ class Supervisor:
         while True:
             try:
                 if ending.status is None:
-                    return self._runs.release(self._claim, ending.message or "", lines)
+                    wait = backoff(self._settings, self._claim.run.attempt)
+                    return self._runs.release(self._claim, ending.message or "", lines, wait=wait)
                 return self._runs.finish(
                     self._claim,
                     ending.status,

@@ -7,14 +7,20 @@ import os
 from functools import lru_cache
 from uuid import UUID, uuid4
 
+import psycopg
 from celery.signals import worker_process_init
+from kombu.exceptions import OperationalError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared_schema import killpoints
 from shared_schema.contracts.runs import TASK_NAME, RunTask
 from shared_schema.database import PoolOptions, SyncDatabase
 from workers.celery_app import app
+from workers.logs import brief
 from workers.nursery import Nursery
 from workers.runs import RunStore
+from workers.sender import send_run
 from workers.settings import WorkerSettings, process_name
 from workers.supervise import Supervisor
 
@@ -57,7 +63,20 @@ def run(instance_id: str) -> None:
     killpoints.reach("worker.claimed")
     Supervisor(claim, store, settings, nursery.take()).carry_out()
     killpoints.reach("worker.ended")
+    _admit_next(store, settings, claim.run.owner_id)
     nursery.prepare()
+
+
+def _admit_next(store: RunStore, settings: WorkerSettings, owner_id: UUID) -> None:
+    """A run has ended: send what waited for its place. Whatever goes wrong here, the sweeper does later."""
+    try:
+        sending = settings.dispatch_timeout_seconds * 2
+        for admitted in store.admit(owner_id, most=settings.runs_per_account, sending_seconds=sending):
+            task_id = send_run(app, admitted.instance_id, admitted.timeout_seconds)
+            store.sent(admitted.instance_id, task_id, patience_seconds=settings.dispatch_patience_seconds)
+            logger.info("run sent", extra={"instance": str(admitted.instance_id), "task": task_id, "reason": "place"})
+    except (DBAPIError, PoolTimeout, OSError, OperationalError, psycopg.Error) as error:
+        logger.warning("the next run isn't sent yet: %s", brief(error))
 
 
 def _warm_up(**_: object) -> None:

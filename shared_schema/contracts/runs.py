@@ -28,3 +28,6 @@ class RunInput(BaseModel):
     workflow_version: Annotated[str, Field(min_length=1, max_length=64)]
     attempt: Annotated[int, Field(ge=1)]
     parameters: dict[str, Any]
+    # What its template asks for; None: the platform's own.
+    max_attempts: Annotated[int, Field(ge=1)] | None = None
+    timeout_seconds: Annotated[int, Field(ge=1)] | None = None

@@ -10,6 +10,8 @@ import strawberry
 from subgraphs.common.scalars import JSON
 
 SLUG = "Words of a-z and 0-9 joined by single hyphens."
+MAX_ATTEMPTS = "How often a run of it is tried before it has failed: 1 to 20; else as the platform does."
+TIMEOUT_SECONDS = "How long a run of it may take: 1 to 86400; else as the platform says."
 EXPECTED_VERSION = "Refuse the change if the entry has another version by now."
 
 
@@ -51,6 +53,8 @@ class CreateTemplateInput:
     summary: str = ""
     description: str = ""
     tags: list[str] = strawberry.field(default_factory=list)
+    max_attempts: int | None = strawberry.field(default=None, description=MAX_ATTEMPTS)
+    timeout_seconds: int | None = strawberry.field(default=None, description=TIMEOUT_SECONDS)
 
 
 @strawberry.input(description="What is left out, or null, stays as it is.")
@@ -61,6 +65,8 @@ class UpdateTemplateInput:
     summary: str | None = None
     description: str | None = None
     tags: list[str] | None = None
+    max_attempts: int | None = strawberry.field(default=None, description=MAX_ATTEMPTS)
+    timeout_seconds: int | None = strawberry.field(default=None, description=TIMEOUT_SECONDS)
     expected_version: int | None = strawberry.field(default=None, description=EXPECTED_VERSION)
 
 

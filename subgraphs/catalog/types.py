@@ -105,6 +105,8 @@ class Template:
     version: int = strawberry.field(description="Grows with every change; pass it as `expectedVersion`.")
     status: states.PublicationStatus
     tags: list[str]
+    max_attempts: int | None = strawberry.field(description="How often its runs are tried; else as the platform does.")
+    timeout_seconds: int | None = strawberry.field(description="How long its runs may take; else as the platform says.")
     publisher: Account | None
     created_at: datetime
     updated_at: datetime
@@ -125,6 +127,8 @@ class Template:
             version=row.version,
             status=row.status,
             tags=row.tags,
+            max_attempts=row.max_attempts,
+            timeout_seconds=row.timeout_seconds,
             publisher=Account.named(row.publisher_id),
             created_at=row.created_at,
             updated_at=row.updated_at,

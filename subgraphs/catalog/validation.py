@@ -18,6 +18,8 @@ MAXIMUM_SUMMARY = 300
 MAXIMUM_DESCRIPTION = 20_000
 MAXIMUM_TAGS = 16
 MAXIMUM_TAG = 40
+MAXIMUM_ATTEMPTS = 20
+MAXIMUM_TIMEOUT = 86_400
 MAXIMUM_WORKFLOW = 128
 MAXIMUM_WORKFLOW_VERSION = 64
 
@@ -39,7 +41,16 @@ def entry_problems(values: Mapping[str, Any]) -> list[FieldProblem]:
         problems += _text(values["workflow_version"], "workflowVersion", MAXIMUM_WORKFLOW_VERSION, required=True)
     if "tags" in values:
         problems += _tags(values["tags"])
+    problems += _within(values, "max_attempts", "maxAttempts", MAXIMUM_ATTEMPTS)
+    problems += _within(values, "timeout_seconds", "timeoutSeconds", MAXIMUM_TIMEOUT)
     return problems
+
+
+def _within(values: Mapping[str, Any], name: str, path: str, most: int) -> list[FieldProblem]:
+    value = values.get(name)
+    if value is None or 1 <= value <= most:
+        return []
+    return [FieldProblem((path,), f"From 1 to {most}.")]
 
 
 def parameters_schema_problems(schema: object, settings: CatalogSettings) -> list[FieldProblem]:

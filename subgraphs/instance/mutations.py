@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import strawberry
 
 from subgraphs.common.ids import input_id
 from subgraphs.common.results import attempt
 from subgraphs.common.scalars import JSON
 from subgraphs.instance.context import Info
+from subgraphs.instance.making import NewInstance
 from subgraphs.instance.results import (
     CancelInstanceResult,
     CancelInstanceSuccess,
@@ -18,8 +21,11 @@ from subgraphs.instance.results import (
     CreateInstanceSuccess,
     DeleteInstanceResult,
     DeleteInstanceSuccess,
+    RerunInstanceResult,
+    RerunInstanceSuccess,
+    RetryInstanceResult,
+    RetryInstanceSuccess,
 )
-from subgraphs.instance.service import NewInstance
 from subgraphs.instance.types import Instance
 
 
@@ -35,7 +41,8 @@ class CreateInstanceInput:
         description="An object, valid by the agent's `parametersSchema`; its members replace the template's.",
     )
     idempotency_key: str | None = strawberry.field(
-        default=None, description="The same request sent twice with one key makes one instance."
+        default=None,
+        description="The same request sent twice with one key makes one instance; another request is a conflict.",
     )
 
 
@@ -56,6 +63,32 @@ class Mutation:
             )
             row = await info.context.service.create(info.context.caller, wanted)
             return CreateInstanceSuccess(instance=Instance.of(row))
+
+        return await attempt(info.context, work())
+
+    @strawberry.mutation(description="Run one of your instances once more: another instance of the same inputs.")
+    async def rerun_instance(
+        self,
+        info: Info,
+        id: strawberry.ID,
+        idempotency_key: Annotated[
+            str | None, strawberry.argument(description="The same request sent twice with one key makes one instance.")
+        ] = None,
+    ) -> RerunInstanceResult:
+        async def work() -> RerunInstanceSuccess:
+            row = await info.context.service.rerun(info.context.caller, input_id("Instance", id), idempotency_key)
+            return RerunInstanceSuccess(instance=Instance.of(row))
+
+        return await attempt(info.context, work())
+
+    @strawberry.mutation(
+        description="Try again what failed, took too long or was cancelled: a new instance in its place. "
+        "Asked for twice, there is still one."
+    )
+    async def retry_instance(self, info: Info, id: strawberry.ID) -> RetryInstanceResult:
+        async def work() -> RetryInstanceSuccess:
+            row = await info.context.service.retry(info.context.caller, input_id("Instance", id))
+            return RetryInstanceSuccess(instance=Instance.of(row))
 
         return await attempt(info.context, work())
 

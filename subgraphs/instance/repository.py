@@ -88,6 +88,18 @@ async def lock_instance(session: AsyncSession, instance_id: UUID) -> Instance | 
     return (await session.scalars(found)).one_or_none()
 
 
+async def owned_instance(session: AsyncSession, instance_id: UUID, owner_id: UUID) -> Instance | None:
+    """The living instance, if it is the owner's."""
+    return (
+        await session.scalars(living().where(Instance.id == instance_id, Instance.owner_id == owner_id))
+    ).one_or_none()
+
+
+async def retry_of(session: AsyncSession, instance_id: UUID) -> Instance | None:
+    """The living instance that was made in the place of this one."""
+    return (await session.scalars(living().where(Instance.retry_of == instance_id))).one_or_none()
+
+
 async def lock_owner(session: AsyncSession, owner_id: UUID) -> None:
     """Let one unit of work at a time count and add instances of an owner (no row of theirs is here to lock)."""
     key = int.from_bytes(owner_id.bytes[-8:], signed=True)

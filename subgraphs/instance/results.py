@@ -19,6 +19,22 @@ CreateInstanceResult = Annotated[CreateInstanceSuccess | TypedError, strawberry.
 
 
 @strawberry.type
+class RerunInstanceSuccess:
+    instance: Instance = strawberry.field(description="The new one.")
+
+
+RerunInstanceResult = Annotated[RerunInstanceSuccess | TypedError, strawberry.union("RerunInstanceResult")]
+
+
+@strawberry.type
+class RetryInstanceSuccess:
+    instance: Instance = strawberry.field(description="The one in the place of that which failed.")
+
+
+RetryInstanceResult = Annotated[RetryInstanceSuccess | TypedError, strawberry.union("RetryInstanceResult")]
+
+
+@strawberry.type
 class CancelInstanceSuccess:
     instance: Instance = strawberry.field(
         description="Ended if it was waiting; if it runs, `cancelRequestedAt` is set and its worker ends it."

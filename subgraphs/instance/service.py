@@ -1,41 +1,24 @@
-"""What may happen to instances: who may start, see, cancel and delete them, each in one unit of work."""
+"""What may happen to instances: who may start, see, repeat, cancel and delete them, each in one unit of work."""
 
 from __future__ import annotations
 
 import logging
-import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from shared_schema import killpoints
-from shared_schema.models import Agent, Instance, Template
-from shared_schema.states import InstanceStatus, PublicationStatus
+from shared_schema.models import Instance
+from shared_schema.states import InstanceStatus
 from subgraphs.common.caller import Caller, Scope
 from subgraphs.common.context import Store
-from subgraphs.common.errors import ConflictRefusal, FieldProblem, NotFoundRefusal, ValidationRefusal
-from subgraphs.common.parameters import check_value, json_size
+from subgraphs.common.errors import ConflictRefusal, NotFoundRefusal, ValidationRefusal
 from subgraphs.instance import repository
+from subgraphs.instance.making import Maker, NewInstance, key_problems, request_hash, shape_problems
 from subgraphs.instance.settings import InstanceSettings
 
 logger = logging.getLogger("subgraphs.instance")
 
-MAXIMUM_NAME = 120
-MAXIMUM_IDEMPOTENCY_KEY = 120
-
-
-@dataclass(frozen=True, slots=True)
-class NewInstance:
-    """What a client asks to run: an agent, or a template of one, and parameters that override its own."""
-
-    name: str | None
-    agent_id: UUID | None
-    template_id: UUID | None
-    parameters: object
-    idempotency_key: str | None
+# What a run that ended without a result may be tried again after.
+RETRIED = frozenset({InstanceStatus.FAILED, InstanceStatus.TIMED_OUT, InstanceStatus.CANCELLED})
 
 
 def visible(caller: Caller, row: Instance | None) -> Instance | None:
@@ -50,39 +33,74 @@ class InstanceService:
 
     def __init__(self, store: Store, settings: InstanceSettings) -> None:
         self._store = store
-        self._settings = settings
+        self._maker = Maker(store, settings)
 
     async def create(self, caller: Caller, wanted: NewInstance) -> Instance:
         """Make an instance; a trigger tells the dispatcher, which has it run."""
         owner_id = caller.require(Scope.INSTANCES_WRITE)
-        self._check_shape(wanted)
-        # Checked before the transaction: a large value takes long, and would hold locks and a connection.
+        if problems := shape_problems(wanted):
+            raise ValidationRefusal(problems)
+        key, asked = wanted.idempotency_key, wanted.request_hash()
+        # Before anything else is looked at: what was made stays made, whatever became of its template since.
         async with self._store.read() as session:
-            agent, template = await _origin(session, wanted)
-        parameters = await self._parameters(agent, template, wanted.parameters)
+            if made := await self._maker.made_before(session, owner_id, key, asked):
+                return made
+        plan = await self._maker.plan(wanted)
         async with self._store.unit_of_work() as session:
             await repository.lock_owner(session, owner_id)
-            if wanted.idempotency_key is not None:
-                made = await repository.instance_by_idempotency_key(session, owner_id, wanted.idempotency_key)
-                if made is not None:
-                    return _same_request(made, agent, template, parameters)
-            await _still_the_same(session, wanted, agent, template)
-            if await repository.active_count(session, owner_id) >= self._settings.instances_active_per_account:
-                most = self._settings.instances_active_per_account
-                raise ConflictRefusal(f"You have {most} instances that wait or run, which is as many as may.")
-            instance = Instance(
-                owner_id=owner_id,
-                agent_id=agent.id,
-                template_id=template.id if template else None,
-                name=(wanted.name or "").strip() or (template or agent).name,
-                parameters=parameters,
-                idempotency_key=wanted.idempotency_key,
+            if made := await self._maker.made_before(session, owner_id, key, asked):
+                return made
+            instance = await self._maker.make(
+                session, owner_id, plan, idempotency_key=key, request_hash=asked if key else None
             )
-            session.add(instance)
-            await session.flush()
             killpoints.reach("instance.written")
         killpoints.reach("instance.committed")
-        logger.info("Instance %s of agent %s created by %s", instance.id, agent.slug, owner_id)
+        logger.info("Instance %s of agent %s created by %s", instance.id, plan.agent.slug, owner_id)
+        return instance
+
+    async def rerun(self, caller: Caller, instance_id: UUID, idempotency_key: str | None) -> Instance:
+        """Make another instance of the same inputs, whatever became of the first."""
+        owner_id = caller.require(Scope.INSTANCES_WRITE)
+        if problems := key_problems(idempotency_key):
+            raise ValidationRefusal(problems)
+        asked = request_hash("rerun", instance_id)
+        async with self._store.read() as session:
+            if made := await self._maker.made_before(session, owner_id, idempotency_key, asked):
+                return made
+        plan = await self._maker.plan_again(instance_id, owner_id)
+        async with self._store.unit_of_work() as session:
+            await repository.lock_owner(session, owner_id)
+            if made := await self._maker.made_before(session, owner_id, idempotency_key, asked):
+                return made
+            instance = await self._maker.make(
+                session,
+                owner_id,
+                plan,
+                rerun_of=instance_id,
+                idempotency_key=idempotency_key,
+                request_hash=asked if idempotency_key else None,
+            )
+        logger.info("Instance %s reruns %s for %s", instance.id, instance_id, owner_id)
+        return instance
+
+    async def retry(self, caller: Caller, instance_id: UUID) -> Instance:
+        """Make an instance in the place of one that ended without a result; asked again, the same one.
+
+        A new one, since an ending is for good: whoever was told of it was told the truth.
+        """
+        owner_id = caller.require(Scope.INSTANCES_WRITE)
+        plan = await self._maker.plan_again(instance_id, owner_id)
+        async with self._store.unit_of_work() as session:
+            await repository.lock_owner(session, owner_id)
+            ended = _own(await repository.lock_instance(session, instance_id), owner_id)
+            if ended.status not in RETRIED:
+                raise ConflictRefusal(f"Only what ended without a result is tried again; it is {ended.status.value}.")
+            if (made := await repository.retry_of(session, instance_id)) is not None:
+                if made.status in RETRIED:
+                    raise ConflictRefusal("It was tried again already, and that has ended too: retry that one.")
+                return made
+            instance = await self._maker.make(session, owner_id, plan, retry_of=instance_id)
+        logger.info("Instance %s retries %s for %s", instance.id, instance_id, owner_id)
         return instance
 
     async def cancel(self, caller: Caller, instance_id: UUID) -> Instance:
@@ -96,6 +114,7 @@ class InstanceService:
             if instance.status is not InstanceStatus.RUNNING:
                 instance.status = InstanceStatus.CANCELLED
                 instance.finished_at = now
+                instance.lease_owner = instance.lease_expires_at = None
             if instance.cancel_requested_at is None:
                 instance.cancel_requested_at = now
             await session.flush()
@@ -113,78 +132,6 @@ class InstanceService:
             await session.flush()
         logger.info("Instance %s deleted by %s", instance.id, owner_id)
         return instance
-
-    def _check_shape(self, wanted: NewInstance) -> None:
-        problems: list[FieldProblem] = []
-        if (wanted.agent_id is None) == (wanted.template_id is None):
-            problems.append(FieldProblem(("agentId",), "Give `agentId` or `templateId`, and not both."))
-        if wanted.name is not None:
-            problems += _name_problems(wanted.name)
-        if wanted.idempotency_key is not None and not (
-            0 < len(wanted.idempotency_key) <= MAXIMUM_IDEMPOTENCY_KEY and wanted.idempotency_key.isprintable()
-        ):
-            message = f"1 to {MAXIMUM_IDEMPOTENCY_KEY} printable characters are needed."
-            problems.append(FieldProblem(("idempotencyKey",), message))
-        if not isinstance(wanted.parameters, dict | None):
-            problems.append(FieldProblem(("parameters",), "Parameters are an object."))
-        if problems:
-            raise ValidationRefusal(problems)
-
-    async def _parameters(self, agent: Agent, template: Template | None, given: object) -> dict[str, Any]:
-        filled = template.parameters if template else {}
-        merged = {**filled, **(given if isinstance(given, dict) else {})}
-        most = self._settings.instance_max_parameters_bytes
-        if json_size(merged) > most:
-            raise ValidationRefusal.at("parameters", f"At most {most} bytes of JSON are allowed.")
-        if problems := await check_value(agent.parameters_schema, merged, ("parameters",)):
-            raise ValidationRefusal(problems, "The parameters do not fit the agent.")
-        return merged
-
-
-def _name_problems(name: str) -> list[FieldProblem]:
-    if len(name.strip()) > MAXIMUM_NAME:
-        return [FieldProblem(("name",), f"At most {MAXIMUM_NAME} characters are allowed.")]
-    if any(unicodedata.category(character) == "Cc" for character in name):
-        return [FieldProblem(("name",), "Control characters are not allowed.")]
-    return []
-
-
-async def _origin(session: AsyncSession, wanted: NewInstance) -> tuple[Agent, Template | None]:
-    template: Template | None = None
-    agent_id = wanted.agent_id
-    if wanted.template_id is not None:
-        template = await repository.template(session, wanted.template_id)
-        if template is None or template.status is PublicationStatus.DRAFT:
-            raise NotFoundRefusal("There is no such template.")
-        if template.status is PublicationStatus.RETIRED:
-            raise ConflictRefusal("The template is retired; nothing new starts from it.")
-        agent_id = template.agent_id
-    agent = await repository.agent(session, agent_id) if agent_id is not None else None
-    if agent is None or agent.status is PublicationStatus.DRAFT:
-        raise NotFoundRefusal("There is no such agent.")
-    if agent.status is PublicationStatus.RETIRED:
-        raise ConflictRefusal("The agent is retired; nothing new starts with it.")
-    return agent, template
-
-
-async def _still_the_same(session: AsyncSession, wanted: NewInstance, agent: Agent, template: Template | None) -> None:
-    await repository.hold_agent(session, agent.id)
-    now_agent, now_template = await _origin(session, wanted)
-    versions = (now_agent.version, now_template.version if now_template else None)
-    if versions != (agent.version, template.version if template else None):
-        raise ConflictRefusal("The agent or the template was changed just now; try again.")
-
-
-def _same_request(made: Instance, agent: Agent, template: Template | None, parameters: Mapping[str, Any]) -> Instance:
-    same = (
-        made.agent_id == agent.id
-        and made.template_id == (template.id if template else None)
-        and made.parameters == parameters
-        and made.deleted_at is None
-    )
-    if not same:
-        raise ConflictRefusal("This idempotency key was used for another request.")
-    return made
 
 
 def _own(row: Instance | None, owner_id: UUID) -> Instance:

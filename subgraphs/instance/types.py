@@ -83,6 +83,8 @@ class Instance:
     started_at: datetime | None
     finished_at: datetime | None
     cancel_requested_at: datetime | None
+    max_attempts: int | None = strawberry.field(description="Its template's limit of attempts; else the platform's.")
+    timeout_seconds: int | None = strawberry.field(description="Its template's limit of time; else the platform's.")
     is_terminal: bool = strawberry.field(description="Whether it has ended, one way or another.")
     row: strawberry.Private[models.Instance]
 
@@ -114,6 +116,8 @@ class Instance:
             started_at=row.started_at,
             finished_at=row.finished_at,
             cancel_requested_at=row.cancel_requested_at,
+            max_attempts=row.max_attempts,
+            timeout_seconds=row.timeout_seconds,
             is_terminal=row.status.is_terminal,
         )
 
@@ -124,6 +128,19 @@ class Instance:
         row = await info.context.loaders.instances.load(instance_id) if instance_id else None
         row = visible(info.context.caller, row)
         return cls.of(row) if row else None
+
+    @strawberry.field(description="The instance whose inputs it has, if it was made by `rerunInstance`.")
+    async def rerun_of(self, info: Info) -> Instance | None:
+        return await self._other(info, self.row.rerun_of)
+
+    @strawberry.field(description="The instance in whose place it is, if it was made by `retryInstance`.")
+    async def retry_of(self, info: Info) -> Instance | None:
+        return await self._other(info, self.row.retry_of)
+
+    async def _other(self, info: Info, instance_id: UUID | None) -> Instance | None:
+        row = await info.context.loaders.instances.load(instance_id) if instance_id else None
+        row = visible(info.context.caller, row)
+        return Instance.of(row) if row else None
 
     @strawberry.field(description="What it was given: the template's parameters, and its owner's over them.")
     async def parameters(self, info: Info) -> JSON:

@@ -18,6 +18,7 @@ from sqlalchemy import Row, TextClause, text
 from shared_schema import killpoints
 from shared_schema.contracts.runs import RunInput
 from shared_schema.database import SyncDatabase
+from workers.runs.admission import ADMIT, LOCK, SENT, Admitted, lock_key
 from workers.runs.lines import Line, clean
 
 Ending = Literal["SUCCEEDED", "FAILED", "CANCELLED", "TIMED_OUT"]
@@ -54,9 +55,10 @@ _CLAIM = text("""
         lease_owner = :owner, lease_expires_at = clock_timestamp() + make_interval(secs => :lease)
     FROM agents AS a
     WHERE i.id = :id AND a.id = i.agent_id
-      AND i.deleted_at IS NULL AND i.cancel_requested_at IS NULL AND i.attempt < :max_attempts
+      AND i.deleted_at IS NULL AND i.cancel_requested_at IS NULL AND i.attempt < coalesce(i.max_attempts, :max_attempts)
       AND (i.status IN ('PENDING', 'QUEUED') OR (i.status = 'RUNNING' AND i.lease_expires_at < clock_timestamp()))
-    RETURNING i.id, i.owner_id, i.agent_id, i.attempt, i.parameters, a.workflow, a.workflow_version
+    RETURNING i.id, i.owner_id, i.agent_id, i.attempt, i.parameters, i.max_attempts, i.timeout_seconds,
+        a.workflow, a.workflow_version
 """)
 _STATE = text("""
     SELECT status, attempt, deleted_at IS NOT NULL AS deleted, cancel_requested_at IS NOT NULL AS cancelled
@@ -123,7 +125,7 @@ _RELEASE = _telling(
         progress_message = CASE WHEN {_STOP} THEN i.progress_message ELSE :message END,
         celery_task_id = NULL,
         lease_owner = CASE WHEN {_STOP} THEN NULL ELSE 'released' END,
-        lease_expires_at = CASE WHEN {_STOP} THEN NULL ELSE clock_timestamp() END
+        lease_expires_at = CASE WHEN {_STOP} THEN NULL ELSE clock_timestamp() + make_interval(secs => :wait) END
     """,
 )
 
@@ -171,6 +173,8 @@ class RunStore:
             workflow_version=row["workflow_version"],
             attempt=row["attempt"],
             parameters=row["parameters"],
+            max_attempts=row["max_attempts"],
+            timeout_seconds=row["timeout_seconds"],
         )
         return Claim(run=run, owner=owner)
 
@@ -219,10 +223,23 @@ class RunStore:
         written: Ending = row.status
         return written
 
-    def release(self, claim: Claim, message: str, lines: Sequence[Line] = ()) -> str:
-        """Give the run back to be tried again, or end it if it shall stop; which of the two."""
-        row = self._answer(_RELEASE, claim.guard | _told(lines) | {"message": clean(message, MAX_MESSAGE)})
+    def release(self, claim: Claim, message: str, lines: Sequence[Line] = (), *, wait: float = 0.0) -> str:
+        """Give the run back to be tried again after `wait` seconds, or end it if it shall stop; which of the two."""
+        values = {"message": clean(message, MAX_MESSAGE), "wait": wait}
+        row = self._answer(_RELEASE, claim.guard | _told(lines) | values)
         return "RELEASED" if row.status == "QUEUED" else str(row.status)
+
+    def admit(self, owner_id: UUID, *, most: int, sending_seconds: float) -> Sequence[Admitted]:
+        """The account's runs that have a place with the workers now; whoever asked sends them."""
+        with self._database.unit_of_work() as session:
+            session.execute(LOCK, {"key": lock_key(owner_id)})
+            values = {"owner": owner_id, "most": most, "sending": sending_seconds}
+            return [Admitted.of(row) for row in session.execute(ADMIT, values).mappings()]
+
+    def sent(self, instance_id: UUID, task_id: str, *, patience_seconds: float) -> None:
+        """Note that a run's message is on its way."""
+        with self._database.unit_of_work() as session:
+            session.execute(SENT, {"id": instance_id, "task_id": task_id, "patience": patience_seconds})
 
     def _ask(self, statement: TextClause, values: dict[str, Any]) -> Watch:
         return Watch(cancelled=bool(self._answer(statement, values).cancelled))

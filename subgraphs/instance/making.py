@@ -1,0 +1,184 @@
+"""What a client asks to run -> an instance: from an agent, a template, or another instance; checked, bounded, once per key."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared_schema.models import Agent, Instance, Template
+from shared_schema.states import PublicationStatus
+from subgraphs.common.context import Store
+from subgraphs.common.errors import ConflictRefusal, FieldProblem, NotFoundRefusal, ValidationRefusal
+from subgraphs.common.parameters import check_value, json_size
+from subgraphs.instance import repository
+from subgraphs.instance.settings import InstanceSettings
+
+MAXIMUM_NAME = 120
+MAXIMUM_IDEMPOTENCY_KEY = 120
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstance:
+    """What a client asks to run: an agent, or a template of one, and parameters that override its own."""
+
+    name: str | None
+    agent_id: UUID | None
+    template_id: UUID | None
+    parameters: object
+    idempotency_key: str | None = None
+
+    def request_hash(self) -> bytes:
+        """What tells this request from another under the same idempotency key."""
+        return request_hash("create", self.name, self.agent_id, self.template_id, self.parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an instance is going to be, every part of it checked."""
+
+    agent: Agent
+    template: Template | None
+    name: str
+    parameters: dict[str, Any]
+
+
+def request_hash(*parts: object) -> bytes:
+    """SHA-256 of a request's parts, whatever order their members have."""
+    return hashlib.sha256(orjson.dumps(parts, default=str, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def shape_problems(wanted: NewInstance) -> list[FieldProblem]:
+    """What is wrong with a request on its face."""
+    problems: list[FieldProblem] = []
+    if (wanted.agent_id is None) == (wanted.template_id is None):
+        problems.append(FieldProblem(("agentId",), "Give `agentId` or `templateId`, and not both."))
+    if wanted.name is not None:
+        problems += name_problems(wanted.name)
+    problems += key_problems(wanted.idempotency_key)
+    if not isinstance(wanted.parameters, dict | None):
+        problems.append(FieldProblem(("parameters",), "Parameters are an object."))
+    return problems
+
+
+def name_problems(name: str) -> list[FieldProblem]:
+    """What is wrong with a name that somebody chose."""
+    if len(name.strip()) > MAXIMUM_NAME:
+        return [FieldProblem(("name",), f"At most {MAXIMUM_NAME} characters are allowed.")]
+    if any(unicodedata.category(character) == "Cc" for character in name):
+        return [FieldProblem(("name",), "Control characters are not allowed.")]
+    return []
+
+
+def key_problems(key: str | None) -> list[FieldProblem]:
+    """What is wrong with an idempotency key."""
+    if key is None or (0 < len(key) <= MAXIMUM_IDEMPOTENCY_KEY and key.isprintable()):
+        return []
+    message = f"1 to {MAXIMUM_IDEMPOTENCY_KEY} printable characters are needed."
+    return [FieldProblem(("idempotencyKey",), message)]
+
+
+class Maker:
+    """Plans instances and makes them."""
+
+    def __init__(self, store: Store, settings: InstanceSettings) -> None:
+        self._store = store
+        self._settings = settings
+
+    async def plan(self, wanted: NewInstance) -> Plan:
+        """Look up and check everything that a request names.
+
+        Outside of any transaction: to check a large value takes long, and would hold locks and a connection.
+        """
+        async with self._store.read() as session:
+            agent, template = await _origin(session, wanted.agent_id, wanted.template_id)
+        filled = template.parameters if template else {}
+        given = wanted.parameters if isinstance(wanted.parameters, dict) else {}
+        parameters = await self.checked(agent, {**filled, **given})
+        return Plan(agent, template, (wanted.name or "").strip() or (template or agent).name, parameters)
+
+    async def plan_again(self, instance_id: UUID, owner_id: UUID) -> Plan:
+        """An instance's own inputs once more: its agent must still be there, and still take them."""
+        async with self._store.read() as session:
+            made = await repository.owned_instance(session, instance_id, owner_id)
+            if made is None:
+                raise NotFoundRefusal("There is no such instance.")
+            agent = _running(await repository.agent(session, made.agent_id))
+            template = await repository.template(session, made.template_id) if made.template_id else None
+        return Plan(agent, template, made.name, await self.checked(agent, made.parameters))
+
+    async def checked(self, agent: Agent, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The parameters, if they fit the agent."""
+        most = self._settings.instance_max_parameters_bytes
+        if json_size(parameters) > most:
+            raise ValidationRefusal.at("parameters", f"At most {most} bytes of JSON are allowed.")
+        if problems := await check_value(agent.parameters_schema, parameters, ("parameters",)):
+            raise ValidationRefusal(problems, "The parameters do not fit the agent.")
+        return parameters
+
+    async def made_before(
+        self, session: AsyncSession, owner_id: UUID, key: str | None, asked: bytes
+    ) -> Instance | None:
+        """The instance that the owner got for this key; a conflict if it was for something else."""
+        if key is None:
+            return None
+        made = await repository.instance_by_idempotency_key(session, owner_id, key)
+        if made is None:
+            return None
+        if made.request_hash not in (None, asked):
+            raise ConflictRefusal("This idempotency key was used for another request.")
+        if made.deleted_at is not None:
+            raise ConflictRefusal("This idempotency key was used for an instance that is deleted.")
+        return made
+
+    async def make(self, session: AsyncSession, owner_id: UUID, plan: Plan, **columns: Any) -> Instance:
+        """Add the instance; its owner is locked. Refuses what changed since it was planned, and one too many."""
+        await repository.hold_agent(session, plan.agent.id)
+        agent = _running(await repository.agent(session, plan.agent.id))
+        template = await repository.template(session, plan.template.id) if plan.template else None
+        versions = (agent.version, template.version if template else None)
+        if versions != (plan.agent.version, plan.template.version if plan.template else None):
+            raise ConflictRefusal("The agent or the template was changed just now; try again.")
+        most = self._settings.instances_active_per_account
+        if await repository.active_count(session, owner_id) >= most:
+            raise ConflictRefusal(f"You have {most} instances that wait or run, which is as many as may.")
+        instance = Instance(
+            owner_id=owner_id,
+            agent_id=agent.id,
+            template_id=template.id if template else None,
+            name=plan.name,
+            parameters=plan.parameters,
+            max_attempts=template.max_attempts if template else None,
+            timeout_seconds=template.timeout_seconds if template else None,
+            **columns,
+        )
+        session.add(instance)
+        await session.flush()
+        return instance
+
+
+async def _origin(
+    session: AsyncSession, agent_id: UUID | None, template_id: UUID | None
+) -> tuple[Agent, Template | None]:
+    template: Template | None = None
+    if template_id is not None:
+        template = await repository.template(session, template_id)
+        if template is None or template.status is PublicationStatus.DRAFT:
+            raise NotFoundRefusal("There is no such template.")
+        if template.status is PublicationStatus.RETIRED:
+            raise ConflictRefusal("The template is retired; nothing new starts from it.")
+        agent_id = template.agent_id
+    return _running(await repository.agent(session, agent_id) if agent_id is not None else None), template
+
+
+def _running(agent: Agent | None) -> Agent:
+    if agent is None or agent.status is PublicationStatus.DRAFT:
+        raise NotFoundRefusal("There is no such agent.")
+    if agent.status is PublicationStatus.RETIRED:
+        raise ConflictRefusal("The agent is retired; nothing new starts with it.")
+    return agent

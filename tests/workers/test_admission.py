@@ -1,0 +1,181 @@
+"""How many runs of an account are with the workers at once, who comes next, and what a template's limits change."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+import pytest
+from celery import Celery
+
+from event_broker.memory import MemoryBus
+from shared_schema.database import Database, SyncDatabase
+from shared_schema.ids import new_id
+from tests.workers.support import Rows
+from tests.workers.test_dispatch import created, messages
+from workers.broker import ensure_pgmq
+from workers.celery_app import create_app
+from workers.dispatch import Dispatcher
+from workers.runs import Reaper, RunStore
+from workers.sender import DispatchError
+from workers.settings import WorkerSettings
+
+TEXTS = {"texts": ["Good."]}
+
+
+@pytest.fixture
+def two_places(settings: WorkerSettings) -> WorkerSettings:
+    return settings.model_copy(update={"runs_per_account": 2})
+
+
+@pytest.fixture
+def dispatcher(bus: MemoryBus, database: Database, two_places: WorkerSettings, rows: Rows) -> Dispatcher:
+    ensure_pgmq(two_places)
+    rows.execute("DELETE FROM pgmq.q_agents")
+    return Dispatcher(bus, database, create_app(two_places), two_places)
+
+
+def add(rows: Rows, owner: UUID, count: int) -> list[UUID]:
+    return [rows.instance("text-insights", TEXTS, owner_id=owner) for _ in range(count)]
+
+
+def statuses(rows: Rows, instances: list[UUID]) -> list[str]:
+    return [rows.get(instance_id)["status"] for instance_id in instances]
+
+
+async def test_an_account_has_so_many_runs_with_the_workers_and_the_oldest_first(
+    dispatcher: Dispatcher, rows: Rows
+) -> None:
+    greedy, modest = add(rows, new_id(), 5), add(rows, new_id(), 1)
+    for instance_id in reversed(greedy + modest):
+        await dispatcher.handle(created(instance_id))
+    assert statuses(rows, greedy) == ["QUEUED", "QUEUED", "PENDING", "PENDING", "PENDING"]
+    assert statuses(rows, modest) == ["QUEUED"]
+    assert sorted(messages(rows)) == sorted(map(str, greedy[:2] + modest))
+
+
+async def test_many_dispatchers_at_once_keep_the_limit(dispatcher: Dispatcher, rows: Rows) -> None:
+    owner = new_id()
+    waiting = add(rows, owner, 6)
+    await asyncio.gather(*(dispatcher.admit(owner, reason="created") for _ in range(8)))
+    assert statuses(rows, waiting).count("QUEUED") == 2
+    assert len(messages(rows)) == 2
+
+
+async def test_a_place_that_became_free_is_the_next_ones(dispatcher: Dispatcher, rows: Rows, store: RunStore) -> None:
+    owner = new_id()
+    first, _, third, fourth = add(rows, owner, 4)
+    await dispatcher.admit(owner, reason="created")
+    claim = store.claim(first, "w")
+    assert claim is not None
+    assert store.admit(owner, most=2, sending_seconds=5) == []
+    store.finish(claim, "SUCCEEDED", result={})
+    (next_one,) = store.admit(owner, most=2, sending_seconds=5)
+    assert next_one.instance_id == third
+    store.sent(third, "task", patience_seconds=5)
+    assert statuses(rows, [third, fourth]) == ["QUEUED", "PENDING"]
+
+
+async def test_the_sweeper_finds_places_that_nobody_gave_away(dispatcher: Dispatcher, rows: Rows) -> None:
+    blocked, free = new_id(), new_id()
+    of_blocked, of_free = add(rows, blocked, 3), add(rows, free, 1)
+    await dispatcher.admit(blocked, reason="created")
+    rows.execute("ALTER TABLE instances DISABLE TRIGGER instances_before_update")
+    rows.execute("UPDATE instances SET created_at = created_at - interval '1 minute'")
+    rows.execute("ALTER TABLE instances ENABLE TRIGGER instances_before_update")
+    assert await dispatcher.sweep() == 1
+    assert statuses(rows, of_blocked + of_free) == ["QUEUED", "QUEUED", "PENDING", "QUEUED"]
+    rows.execute("UPDATE instances SET status = 'CANCELLED' WHERE id = %s", of_blocked[0])
+    assert await dispatcher.sweep() == 1
+    assert statuses(rows, of_blocked) == ["CANCELLED", "QUEUED", "QUEUED"]
+
+
+async def test_a_run_that_could_not_be_sent_gives_its_place_back(
+    bus: MemoryBus, database: Database, two_places: WorkerSettings, rows: Rows, dispatcher: Dispatcher
+) -> None:
+    away = two_places.model_copy(
+        update={"celery_broker_url": "amqp://guest:guest@127.0.0.1:1//", "dispatch_timeout_seconds": 3.0}
+    )
+    celery: Celery = create_app(away)
+    owner = new_id()
+    waiting = add(rows, owner, 3)
+    with pytest.raises(DispatchError):
+        await Dispatcher(bus, database, celery, away).admit(owner, reason="created")
+    assert [rows.get(each)["lease_owner"] for each in waiting] == [None, None, None]
+    assert await dispatcher.admit(owner, reason="created") == 2
+
+
+async def test_an_event_that_comes_again_finishes_what_was_begun(dispatcher: Dispatcher, rows: Rows) -> None:
+    (instance_id,) = add(rows, new_id(), 1)
+    # A dispatcher died after it had admitted the run.
+    rows.execute(
+        "UPDATE instances SET lease_owner = 'dispatcher', lease_expires_at = now() + interval '1 minute' WHERE id = %s",
+        instance_id,
+    )
+    await dispatcher.handle(created(instance_id))
+    assert messages(rows) == [str(instance_id)]
+
+
+async def test_a_templates_limit_of_attempts_is_its_runs_own(
+    rows: Rows, store: RunStore, database: Database, settings: WorkerSettings
+) -> None:
+    once = rows.instance("text-insights", TEXTS, max_attempts=1)
+    often = rows.instance("text-insights", TEXTS, max_attempts=7, attempt=5)
+    for instance_id in (once, often):
+        assert store.claim(instance_id, "w") is not None
+    rows.execute("UPDATE instances SET lease_expires_at = now() - interval '1 second'")
+    assert await Reaper(database, settings).reap() == 2
+    row = rows.get(once)
+    assert (row["status"], row["error_code"]) == ("FAILED", "WORKER_LOST")
+    assert "the only attempt" in row["error_message"]
+    assert rows.get(often)["status"] == "QUEUED"
+
+
+async def test_each_attempt_waits_longer_for_the_next(
+    rows: Rows, store: RunStore, database: Database, settings: WorkerSettings
+) -> None:
+    slow = settings.model_copy(update={"run_backoff_seconds": 10.0, "run_backoff_max_seconds": 25.0})
+    instance_id = rows.instance("text-insights", TEXTS, max_attempts=9)
+    waits = []
+    for _ in range(3):
+        assert store.claim(instance_id, "w") is not None
+        rows.execute("UPDATE instances SET lease_expires_at = now() - interval '1 second'")
+        await Reaper(database, slow).reap()
+        [row] = rows.execute("SELECT lease_expires_at - clock_timestamp() AS wait FROM instances")
+        waits.append(row["wait"].total_seconds())
+    assert waits == pytest.approx([10, 20, 25], abs=3)
+
+
+async def test_of_many_reapers_one_reaps(
+    rows: Rows, store: RunStore, database: Database, settings: WorkerSettings, shared_database_url: str
+) -> None:
+    lost = [rows.instance("text-insights", TEXTS) for _ in range(5)]
+    for instance_id in lost:
+        assert store.claim(instance_id, "w") is not None
+    rows.execute("UPDATE instances SET lease_expires_at = now() - interval '1 second'")
+    reaped = await asyncio.gather(*(Reaper(database, settings).reap() for _ in range(6)))
+    assert sum(reaped) == 5
+    assert len(rows.execute("SELECT 1 FROM instance_history WHERE status = 'QUEUED'")) == 5
+
+
+async def test_a_waiting_run_whose_attempts_are_used_up_is_ended(
+    rows: Rows, database: Database, settings: WorkerSettings
+) -> None:
+    instance_id = rows.instance("text-insights", TEXTS, attempt=3)
+    await Reaper(database, settings).reap()
+    row = rows.get(instance_id)
+    assert (row["status"], row["error_code"]) == ("FAILED", "ATTEMPTS_EXHAUSTED")
+
+
+def test_the_next_attempt_tells_its_lines_after_the_lost_ones(rows: Rows, shared_database_url: str) -> None:
+    database = SyncDatabase(shared_database_url)
+    store = RunStore(database, lease_seconds=1.0, max_attempts=3)
+    instance_id = rows.instance("text-insights", TEXTS)
+    first = store.claim(instance_id, "one")
+    assert first is not None
+    rows.execute("UPDATE instances SET lease_expires_at = now() - interval '1 second'")
+    second = store.claim(instance_id, "two")
+    assert second is not None
+    lines = rows.execute("SELECT sequence, attempt, message FROM instance_logs ORDER BY sequence")
+    assert [(line["sequence"], line["message"]) for line in lines] == [(1, "Attempt 1 began."), (2, "Attempt 2 began.")]
+    database.close()
