@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -26,7 +27,7 @@ def run(options: Options, keep: Path | None, *, as_json: bool) -> int:
     # A broker that is down is no news here.
     logging.disable(logging.ERROR)
     folder = Path(tempfile.mkdtemp(prefix=f"botberi-faults-{options.seed}-", dir="/tmp"))
-    outcome = asyncio.run(perform(options, folder, lambda line: print(line, file=sys.stderr, flush=True)))
+    outcome = asyncio.run(_until_told(options, folder))
     print(report(outcome))
     if outcome.violations or keep is not None:
         kept = keep or Path.cwd() / f"faults-seed-{options.seed}-{int(time.time())}"
@@ -36,6 +37,15 @@ def run(options: Options, keep: Path | None, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(summary(outcome)), flush=True)
     return 1 if outcome.violations else 0
+
+
+async def _until_told(options: Options, folder: Path) -> Outcome:
+    """Perform; SIGINT or SIGTERM ends servers and services before this process."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await perform(options, folder, lambda line: print(line, file=sys.stderr, flush=True))
 
 
 def summary(outcome: Outcome) -> dict[str, int]:
