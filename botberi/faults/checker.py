@@ -1,7 +1,7 @@
 """Evidence -> violations: the guarantees, computed from tables and logs alone."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -24,12 +24,14 @@ class Violation:
     text: str
 
 
-def check(evidence: Evidence) -> list[Violation]:
-    """Every violation there is."""
-    return [Violation(kind, str(subject), text) for kind, rule in RULES for subject, text in rule(evidence)]
-
-
 Found = Iterator[tuple[object, str]]
+Rule = Callable[[Evidence], Found]
+
+
+def check(evidence: Evidence, *, without: Collection[Rule] = ()) -> list[Violation]:
+    """Every violation there is of the rules, but for those that the scene suspends."""
+    rules = [(kind, rule) for kind, rule in RULES if rule not in without]
+    return [Violation(kind, str(subject), text) for kind, rule in rules for subject, text in rule(evidence)]
 
 
 def _instances(evidence: Evidence) -> dict[UUID, list[Change]]:
@@ -201,7 +203,7 @@ def results(evidence: Evidence) -> Found:
 
 
 #: What a violation is called, and the rule that finds it. `lost`, `stuck` and `double_terminal` are counted apart.
-RULES: Final[tuple[tuple[str, Callable[[Evidence], Found]], ...]] = (
+RULES: Final[tuple[tuple[str, Rule], ...]] = (
     ("lost", lost_instances),
     ("lost", lost_events),
     ("lost", unpublished),

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from typing import Final
 from botberi.run.children import die_with_parent
 
 _PRELOADED: Final = (
+    "botberi.faults.bound",
     "botberi.data",
     "botberi.platform",
     "botberi.services",
@@ -110,6 +112,8 @@ def preload(environment: Mapping[str, str]) -> None:
     # What modules read as they are imported is read once, for all.
     os.environ.update(environment)
     multiprocessing.set_forkserver_preload(list(_PRELOADED))
+    # From this thread, which lives as long as this process: the interpreter ends with the thread that started it.
+    forkserver.ensure_running()
 
 
 async def once(command: str, environment: Mapping[str, str], log: Path) -> None:

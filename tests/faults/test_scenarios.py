@@ -1,0 +1,108 @@
+"""Single faults that chance would seldom arrange, one after another on one stage; after each the checker looks at everything."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import closing, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from botberi.faults.checker import check, lost_events
+from botberi.faults.performance import Performance
+from botberi.faults.rabbitmq import installed
+from botberi.faults.stage import LEASE_SECONDS, WORKERS
+from botberi.faults.trace import Trace
+
+pytestmark = [
+    pytest.mark.rabbitmq,
+    pytest.mark.timeout(600),
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(not installed(), reason="the fault suite needs Debian's rabbitmq-server"),
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def performance() -> AsyncIterator[Performance]:
+    """The platform on its stage."""
+    with (
+        TemporaryDirectory(prefix="botberi-scenes-", dir="/tmp", ignore_cleanup_errors=True) as folder,
+        closing(Trace(Path(folder) / "trace.jsonl")) as trace,
+    ):
+        async with Performance(Path(folder), 1, trace) as standing:
+            yield standing
+
+
+def rows(performance: Performance, statement: str) -> list[tuple[str, ...]]:
+    url = performance.stage.postgres.url("shared_psql")
+    with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+        done = connection.execute(statement)
+        return done.fetchall() if done.description else []
+
+
+async def test_without_bells_polling_brings_everything(performance: Performance) -> None:
+    for switch in ("DISABLE", "ENABLE"):
+        rows(performance, f"ALTER TABLE outbox {switch} TRIGGER outbox_ring")
+        if switch == "DISABLE":
+            await performance.some(15)
+            await performance.settle()
+    assert len(performance.evidence.rows) == 15
+    assert check(performance.evidence) == []
+
+
+async def test_another_relay_takes_over_before_the_first_is_back(performance: Performance) -> None:
+    for name, other in (("relay-1", "relay-2"), ("relay-2", "relay-1")):
+        killed = time.monotonic()
+        assert performance.stage.services[name].kill(pause=40.0)
+        await performance.some(5)
+        await performance.settle()
+        assert check(performance.evidence) == []
+        assert performance.stage.services[name].pid is None, f"{name} is back: {other} had not to do it alone"
+        assert time.monotonic() - killed < 40.0
+        while performance.stage.services[name].pid is None:  # noqa: ASYNC110 - a process tells nobody
+            await asyncio.sleep(0.2)
+
+
+async def test_a_worker_that_slept_through_its_lease_writes_nothing(performance: Performance) -> None:
+    slept = await _put_a_holder_to_sleep(performance)
+    await asyncio.sleep(LEASE_SECONDS + 3.0)
+    os.kill(slept, signal.SIGCONT)
+    await performance.settle()
+    assert check(performance.evidence) == []
+    assert any(row.attempt > 1 for row in performance.evidence.rows)
+    logs = [(performance.stage.folder / "logs" / f"{name}.log").read_text(errors="replace") for name in WORKERS]
+    assert any("FENCED" in log for log in logs), "\n".join(logs)[-3000:]
+
+
+async def _put_a_holder_to_sleep(performance: Performance) -> int:
+    """The process that holds a run at this moment, stopped."""
+    running = "SELECT lease_owner FROM instances WHERE status = 'RUNNING'"
+    for _ in range(20):
+        making = asyncio.create_task(performance.some(10))
+        while not making.done() or rows(performance, "SELECT 1 FROM instances WHERE status IN ('PENDING', 'QUEUED')"):
+            for (owner,) in rows(performance, running):
+                pid = int(owner.split(":")[1])
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+                    if (owner,) in rows(performance, running):
+                        await making
+                        return pid
+                    os.kill(pid, signal.SIGCONT)
+            await asyncio.sleep(0.01)
+    raise AssertionError("no run was ever held for long enough")
+
+
+async def test_a_broker_that_forgot_everything_is_filled_again(performance: Performance) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(performance.some(30))
+        await asyncio.sleep(1.0)
+        await performance.stage.restart_rabbitmq(wipe=True)
+    await performance.some(5)
+    await performance.settle()
+    # What the broker had confirmed and forgot nobody hears; what depends on it does not.
+    assert check(performance.evidence, without=[lost_events]) == []
