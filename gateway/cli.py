@@ -91,6 +91,10 @@ def serve(
     executor: Annotated[
         str, typer.Option(help="compiled, interpreted, or both (what differs is an error; for tests).")
     ] = "compiled",
+    share_queries: Annotated[bool, typer.Option(help="Execute equal queries that run at the same time once.")] = False,
+    share_subgraph_requests: Annotated[
+        bool, typer.Option(help="Send equal queries to a subgraph that run at the same time once.")
+    ] = False,
     log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.TEXT,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
@@ -113,8 +117,10 @@ def serve(
             allowed_origins=tuple(allow_origin or ()),
             forward_headers=(*defaults.forward_headers, *(forward_header or ())),
             graphiql=graphiql,
+            share_queries=share_queries,
         ),
         metrics=metrics,
+        share_subgraph_requests=share_subgraph_requests,
         access_log=access_log,
     )
     given = _one_of(supergraph, subgraph, subgraphs)

@@ -19,6 +19,7 @@ from gateway.server.metrics import CONTENT_TYPE, Metrics
 from gateway.server.quick import QuickDoor
 from gateway.transport.app import GraphQLApp
 from gateway.transport.port import Authenticator, SubgraphHeaders
+from gateway.upstream.sharing import sharing
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,10 @@ def create_app(
     """
     config = config or ServerConfig()
     metrics = Metrics(gateway) if config.metrics else None
+    if config.share_subgraph_requests:
+        joined = metrics.shared if metrics is not None else lambda _: None
+        # In front of what counts requests: one that was saved is none.
+        gateway.wrap_clients(lambda name, client: sharing(name, client, joined))
     graphql = GraphQLApp(
         gateway,
         authenticator=authenticator,

@@ -19,6 +19,8 @@ class ServerConfig:
     metrics: bool = True
     #: One log line for each request (logger `gateway.access`).
     access_log: bool = True
+    #: Queries to a subgraph that are equal in body and all headers but those of tracing, at the same time, are sent once.
+    share_subgraph_requests: bool = False
     #: Between `/ready` saying no and the port being closed, so that load balancers notice.
     drain_delay: float = 0.0
     #: For requests and mutations that are running when the server stops.

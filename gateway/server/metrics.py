@@ -5,17 +5,17 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gateway.engine import Gateway
 from gateway.errors import GatewayError
 from gateway.plan import OperationKind
+from gateway.server.tally import Counts, Durations
 from gateway.upstream.port import EncodedClient, SubgraphClient, SubgraphRequest, SubgraphResponse
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Metrics:
@@ -23,32 +23,31 @@ class Metrics:
 
     def __init__(self, gateway: Gateway) -> None:
         self.registry = CollectorRegistry()
-        self._operations = Counter(
+        self._operations = Counts(
             "gateway_operations",
             "Operations by kind and outcome (ok, partial, client_gone or an error code).",
-            ["kind", "outcome"],
-            registry=self.registry,
+            ("kind", "outcome"),
         )
-        self._durations = Histogram(
-            "gateway_operation_duration_seconds",
-            "From the request's arrival to its result.",
-            ["kind"],
-            buckets=_BUCKETS,
-            registry=self.registry,
+        self._durations = Durations(
+            "gateway_operation_duration_seconds", "From the request's arrival to its result.", "kind"
         )
-        self.subgraph_requests = Counter(
+        self.subgraph_requests = Counts(
             "gateway_subgraph_requests",
-            "Requests to subgraphs by outcome (ok, errors or an error code).",
-            ["subgraph", "outcome"],
-            registry=self.registry,
+            "Requests to subgraphs by outcome (ok, errors, cancelled or an error code).",
+            ("subgraph", "outcome"),
         )
-        self.subgraph_durations = Histogram(
+        self.subgraph_durations = Durations(
             "gateway_subgraph_request_duration_seconds",
             "From the gateway's request to the subgraph's parsed answer.",
-            ["subgraph"],
-            buckets=_BUCKETS,
-            registry=self.registry,
+            "subgraph",
         )
+        self._shared = Counts(
+            "gateway_shared_requests",
+            'Requests that got the answer of an equal one under way: of whole queries (subgraph ""), and to subgraphs.',
+            ("subgraph",),
+        )
+        for own in (self._operations, self._durations, self.subgraph_requests, self.subgraph_durations, self._shared):
+            self.registry.register(own)
         self._subscriptions = Gauge(
             "gateway_subscriptions_active", "Subscriptions that clients have open.", registry=self.registry
         )
@@ -58,9 +57,13 @@ class Metrics:
 
     def operation(self, kind: str, outcome: str, seconds: float) -> None:
         """See `gateway.transport.port.Observer`."""
-        self._operations.labels(kind, outcome).inc()
+        self._operations.add(kind, outcome)
         if kind != "subscription":
-            self._durations.labels(kind).observe(seconds)
+            self._durations.series(kind).observe(seconds)
+
+    def shared(self, subgraph: str = "") -> None:
+        """See `gateway.transport.port.Observer`; with a name: a request to that subgraph."""
+        self._shared.add(subgraph)
 
     def subscriptions(self, change: int) -> None:
         """See `gateway.transport.port.Observer`."""
@@ -124,8 +127,7 @@ class MeasuredClient:
         self._client = client
         self._count = metrics.subgraph_requests
         self._name = name
-        self._seconds = metrics.subgraph_durations.labels(name)
-        self._ok = self._count.labels(name, "ok")
+        self._seconds = metrics.subgraph_durations.series(name)
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
         """See `SubgraphClient`."""
@@ -133,19 +135,16 @@ class MeasuredClient:
         try:
             response = await self._client.execute(request)
         except GatewayError as error:
-            self._count.labels(self._name, error.code).inc()
+            self._count.add(self._name, error.code)
             raise
         finally:
             self._seconds.observe(time.perf_counter() - started)
-        if response.errors:
-            self._count.labels(self._name, "errors").inc()
-        else:
-            self._ok.inc()
+        self._count.add(self._name, "errors" if response.errors else "ok")
         return response
 
     def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
         """See `SubgraphClient`."""
-        self._count.labels(self._name, "subscription").inc()
+        self._count.add(self._name, "subscription")
         return self._client.subscribe(request)
 
     async def aclose(self) -> None:
@@ -172,9 +171,10 @@ class MeasuredEncodedClient(MeasuredClient):
     def _over(self, done: asyncio.Future[SubgraphResponse], started: float) -> None:
         self._seconds.observe(time.perf_counter() - started)
         if done.cancelled():
+            self._count.add(self._name, "cancelled")
             return
         error = done.exception()
         if error is None:
-            (self._count.labels(self._name, "errors") if done.result().errors else self._ok).inc()
+            self._count.add(self._name, "errors" if done.result().errors else "ok")
         elif isinstance(error, GatewayError):
-            self._count.labels(self._name, error.code).inc()
+            self._count.add(self._name, error.code)

@@ -9,14 +9,15 @@ from itertools import accumulate
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 #: Upper bounds in seconds.
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
-class Counts:
-    """A counter with labels; `counts[labels] += 1` is for whoever is in a hurry."""
+class Counts(Collector):
+    """A counter with labels."""
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
         self._name, self._text, self._labels = name, text, labels
@@ -34,7 +35,7 @@ class Counts:
         yield family
 
 
-class Durations:
+class Durations(Collector):
     """A histogram of seconds with one label."""
 
     def __init__(self, name: str, text: str, label: str) -> None:

@@ -15,6 +15,7 @@ from gateway.transport.negotiate import prefers_html
 from gateway.transport.origin import OriginPolicy
 from gateway.transport.port import Authenticator, Observer, SubgraphHeaders
 from gateway.transport.settings import TransportSettings
+from gateway.transport.sharing import Sharing
 from gateway.transport.websocket import serve_socket
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class GraphQLApp:
         self._core = Core(gateway, identity, OriginPolicy.of(settings), settings)
         if observer is not None:
             self._core.observer = observer
+        if settings.share_queries:
+            self._core.sharing = Sharing(self._core.observer.shared)
         self._graphiql = GraphiQL(settings.graphiql_query) if settings.graphiql else None
 
     @property

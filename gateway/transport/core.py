@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from gateway import errors
 from gateway.engine import OVERLOADED, Gateway, RequestContext
@@ -17,10 +17,14 @@ from gateway.transport.identity import Identity
 from gateway.transport.origin import OriginPolicy
 from gateway.transport.port import Observer
 from gateway.transport.settings import TransportSettings
+from gateway.transport.sharing import Sharing
 
 logger = logging.getLogger(__name__)
 
 ResultT = TypeVar("ResultT")
+
+#: A result, its bytes, and what the client gets of subgraphs' headers.
+Whole: TypeAlias = tuple[ExecutionResult, bytes, list[tuple[bytes, bytes]]]
 
 
 class _Nobody:
@@ -31,6 +35,8 @@ class _Nobody:
     def subscriptions(self, change: int) -> None: ...
 
     def sockets(self, change: int) -> None: ...
+
+    def shared(self) -> None: ...
 
 
 class DrainableSocket(Protocol):
@@ -50,6 +56,8 @@ class Core:
     origins: OriginPolicy
     settings: TransportSettings
     observer: Observer = field(default_factory=_Nobody)
+    #: Equal queries under way, where they are answered together.
+    sharing: Sharing[Whole] | None = None
     #: Set when the server is about to stop: streams end, new sockets are refused.
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     #: Open sockets.

@@ -8,7 +8,7 @@ from gateway.engine import GraphQLRequest, Prepared, RequestContext
 from gateway.errors import ErrorEntry, RequestError
 from gateway.transport import negotiate
 from gateway.transport.body import ClientGone
-from gateway.transport.core import Core
+from gateway.transport.core import Core, Whole
 from gateway.transport.exchange import Exchange, send_bytes
 from gateway.transport.identity import decode_headers
 from gateway.transport.multipart import PartFrames
@@ -21,9 +21,11 @@ from gateway.transport.problem import (
     HttpProblem,
     describe,
 )
+from gateway.transport.sharing import asker
 from gateway.transport.sse import fail_as_events, stream_events
 from gateway.transport.streaming import stream_subscription
 from gateway.transport.watch import CallerWatch
+from gateway.upstream.codec import encode
 
 _OFFERED: Final = (negotiate.JSON, negotiate.GRAPHQL_JSON, negotiate.EVENT_STREAM)
 _ALLOWED: Final = ((b"allow", b"GET, POST, OPTIONS"),)
@@ -116,12 +118,20 @@ async def _execute(
     core: Core, exchange: Exchange, prepared: Prepared, request: GraphQLRequest, context: RequestContext
 ) -> None:
     kind = prepared.operation.kind
+
+    async def execute() -> Whole:
+        result = await core.gateway.run(prepared, request.variables, context)
+        return result, result.to_bytes(), core.identity.client_headers(context)
+
     if kind == "mutation":
         # Nobody watches for a disconnect: a mutation that began runs to its end.
         exchange.to_its_end = True
-        result = await core.gateway.run(prepared, request.variables, context)
+        result, body, headers = await execute()
+    elif core.sharing is None:
+        result, body, headers = await exchange.attended(execute())
     else:
-        result = await exchange.attended(core.gateway.run(prepared, request.variables, context))
+        key = id(prepared), encode(request.variables), asker(exchange.headers)
+        result, body, headers = await exchange.attended(core.sharing.run(key, execute))
     exchange.note["outcome"] = core.ended(kind, exchange.started, result)
-    exchange.extra += core.identity.client_headers(context)
-    await exchange.respond(200, result.to_bytes())
+    exchange.extra += headers
+    await exchange.respond(200, body)

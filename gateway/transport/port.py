@@ -65,3 +65,7 @@ class Observer(Protocol):
     def sockets(self, change: int) -> None:
         """A WebSocket was opened (+1) or closed (-1)."""
         ...
+
+    def shared(self) -> None:
+        """A query got the answer of an equal one that was under way."""
+        ...

@@ -34,6 +34,8 @@ class TransportSettings:
     forward_headers: Sequence[str] = ("accept-language", "traceparent", "tracestate", "x-request-id")
     #: Subgraph -> response headers that reach the client, such as `{"identity": ["set-cookie"]}`.
     response_headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    #: Queries that are equal in document, operation, variables and all headers but those of tracing, at the same time, are executed once.
+    share_queries: bool = False
     #: How often the credentials of an open socket or stream are checked again, and how old a check may be when an event is delivered.
     recheck_interval: float = 5.0
     event_recheck_age: float = 1.0
