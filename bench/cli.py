@@ -7,6 +7,7 @@ import typer
 
 from bench.composition import __main__ as composition
 from bench.composition.scale import ScaleMissing
+from bench.events import events
 from bench.gateway.command import gateway
 from bench.peers import PeersMissing
 
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(composition.app, name="composition")
 app.command("gateway")(gateway)
+app.command("events")(events)
 
 #: What a person can mend: told in one line, exit code 2.
 _MISSING = (PeersMissing, ScaleMissing)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
@@ -85,6 +86,7 @@ class Platform:
         self._settings = settings
         self._urls = urls
         self._bus: Bus | None = None
+        self._event_broker: EventBroker | None = None
         self._databases: list[Database] = []
         self._variables = {} if urls is None else dict(zip(_URL_VARIABLES, urls, strict=True))
 
@@ -97,8 +99,7 @@ class Platform:
         """Every part but Postgres, which has to run before."""
         require_subgraphs(self._settings, self.names)
         self._warn_of_gaps()
-        ring = self._ring()
-        local = {name: self._local(name, ring) for name in subgraphs.NAMES if name in self.names}
+        local = {name: self._local(name) for name in subgraphs.NAMES if name in self.names}
         if self.names & {"broker", "dispatcher", "gateway"}:
             await self._start_bus()
         parts: list[Part] = []
@@ -109,11 +110,20 @@ class Platform:
         if "gateway" in self.names:
             parts += [one.part() for one in local.values()]
         else:
-            parts += [self._served(name, ring) for name in local]
+            parts += [self._served(name) for name in local]
         parts += self._loops()
         if "gateway" in self.names:
-            parts.append(gateway.part(self._settings, lambda: self._gateway_app(ring, local), tuple(local)))
+            parts.append(gateway.part(self._settings, lambda: self._gateway_app(local), tuple(local)))
         return parts
+
+    def problems(self) -> dict[str, str]:
+        """What keeps the parts from their work at this moment; they are at it again by themselves."""
+        found = {}
+        if self._bus is not None and not self._bus.ready:
+            found["bus"] = "RabbitMQ is away, or does not serve one of our consumers"
+        if self._event_broker is not None and not self._event_broker.ready:
+            found["broker"] = "a database or the bus is away: events wait in the outbox"
+        return found
 
     async def aclose(self) -> None:
         """Close what the parts shared, once they have ended."""
@@ -124,7 +134,9 @@ class Platform:
 
     # -- what is shared ----------------------------------------------------------------------
 
+    @cached_property
     def _ring(self) -> keys.KeyRing:
+        # Made, or read, by those alone who sign or verify.
         given = self._settings.assertion_private_key_file
         return keys.load_file(given) if given else keys.load_folder(self._settings.state_dir / "keys")
 
@@ -155,13 +167,15 @@ class Platform:
     def _overrides(self) -> dict[str, Any]:
         return {_FIELD[name]: value for name, value in self._variables.items()}
 
-    def _local(self, name: str, ring: keys.KeyRing) -> subgraphs.LocalSubgraph:
-        return subgraphs.LocalSubgraph(name, lambda: subgraphs.make_app(name, self._overrides(), ring.jwks))
+    def _local(self, name: str) -> subgraphs.LocalSubgraph:
+        return subgraphs.LocalSubgraph(name, lambda: subgraphs.make_app(name, self._overrides(), self._ring.jwks))
 
-    def _served(self, name: str, ring: keys.KeyRing) -> Part:
+    def _served(self, name: str) -> Part:
         port = subgraphs.DEFAULT_PORTS[name]
         make = subgraphs.make_app
-        return subgraphs.served_part(name, lambda: make(name, self._overrides(), ring.jwks), self._settings.host, port)
+        return subgraphs.served_part(
+            name, lambda: make(name, self._overrides(), self._ring.jwks), self._settings.host, port
+        )
 
     def _loops(self) -> list[Part]:
         parts: list[Part] = []
@@ -180,12 +194,12 @@ class Platform:
     def _broker(self) -> Part:
         assert self._urls is not None
         assert self._bus is not None
-        broker = EventBroker(dict(zip(DATABASES, self._urls, strict=True)), self._bus)
+        broker = self._event_broker = EventBroker(dict(zip(DATABASES, self._urls, strict=True)), self._bus)
         return background.part(
             "broker", broker.run, f"outbox to the bus {self.bus_name}", is_ready=lambda: broker.ready
         )
 
-    def _gateway_app(self, ring: keys.KeyRing, local: Mapping[str, subgraphs.LocalSubgraph]) -> Any:
+    def _gateway_app(self, local: Mapping[str, subgraphs.LocalSubgraph]) -> Any:
         sources: dict[str, SubgraphSource] = {}
         identity: InternalCall | None = None
         for name in subgraphs.NAMES:
@@ -200,7 +214,7 @@ class Platform:
         assert identity is not None
         assert self._bus is not None
         registries: list[CollectorRegistry] = []
-        return gateway.make_app(self._settings, ring, sources, identity, BusEventSource(self._bus), registries)
+        return gateway.make_app(self._settings, self._ring, sources, identity, BusEventSource(self._bus), registries)
 
     def _url_of(self, name: str) -> str | None:
         """Where a subgraph runs as a service of its own; None for one in this process."""

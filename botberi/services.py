@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from prometheus_client import start_http_server
 
-from botberi.parts import subgraphs
+from botberi.parts import pages, subgraphs
 from botberi.run import logs
 from botberi.run.errors import StartError
 from botberi.run.stopping import stop_signals, until_stopped
@@ -35,8 +35,6 @@ async def run(name: str, host: str | None, port: int | None) -> int:
             supervisor = Supervisor()
             parts = await _parts(name, settings, given, stack)
             stack.push_async_callback(supervisor.stop)
-            if settings.metrics_port is not None and name != "gateway":
-                start_http_server(settings.metrics_port, settings.host)
             await supervisor.start(*parts)
             return await until_stopped(supervisor, stop)
 
@@ -45,6 +43,9 @@ async def _parts(
     name: str, settings: ServiceSettings, given: dict[str, Any], stack: contextlib.AsyncExitStack
 ) -> Sequence[Part]:
     if name in subgraphs.NAMES:
+        # It has its own pages; a second port for them is for whoever scrapes all parts alike.
+        if settings.metrics_port is not None:
+            start_http_server(settings.metrics_port, settings.host)
         port = settings.port or subgraphs.DEFAULT_PORTS[name]
         return [subgraphs.served_part(name, lambda: subgraphs.make_app(name, {}, None), settings.host, port)]
     from botberi.platform import Platform
@@ -57,7 +58,10 @@ async def _parts(
             raise StartError(f"The {name} on its own needs RabbitMQ: set BOTBERI_AMQP_URL, or run `botberi up`.")
     platform = Platform(whole, _PARTS[name], urls)
     stack.push_async_callback(platform.aclose)
-    return await platform.parts()
+    parts = await platform.parts()
+    if settings.metrics_port is not None and name != "gateway":
+        parts.append(pages.part(settings.host, settings.metrics_port, platform.problems))
+    return parts
 
 
 def become_worker() -> None:

@@ -35,14 +35,17 @@ class AmqpBus:
         self._prefetch = prefetch
         self._close_timeout = close_timeout
         self._publisher = AmqpPublisher(url, f"{name}-publisher", self._options)
-        self._fanout = Fanout(AmqpBackend(url, name, self._options))
+        self._backend = AmqpBackend(url, name, self._options)
+        self._fanout = Fanout(self._backend)
         self._consumers: list[AmqpConsumer] = []
         self._started = False
 
     @property
     def ready(self) -> bool:
-        """Whether the publisher is connected and every consumer is consuming."""
-        return self._started and self._publisher.ready and all(consumer.ready for consumer in self._consumers)
+        """Whether the publisher is connected, the followers' queue is heard and every consumer is consuming."""
+        parts = [self._publisher.ready, self._backend.ready]
+        parts += [consumer.ready for consumer in self._consumers if not consumer.closed]
+        return self._started and all(parts)
 
     async def start(self) -> None:
         """Connect and declare the topology; raises `BusUnavailable`."""
@@ -74,7 +77,7 @@ class AmqpBus:
             close_timeout=self._close_timeout,
         )
         await consumer.start()
-        self._consumers.append(consumer)
+        self._consumers = [*(one for one in self._consumers if not one.closed), consumer]
         return consumer
 
     def follow(

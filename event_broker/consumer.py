@@ -69,6 +69,11 @@ class AmqpConsumer:
         """Whether it is consuming at this moment."""
         return self._link.ready
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was told to stop."""
+        return self._closing
+
     async def start(self) -> None:
         """Return once the queue is bound and consumed; raises `BusUnavailable`."""
         await self._link.start()

@@ -45,6 +45,11 @@ class AmqpBackend(BroadcastBackend):
         self._declared_before = False
         self._watching: asyncio.Task[None] | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether the queue is consumed at this moment."""
+        return self._link.ready
+
     async def connect(self) -> None:
         """Connect and make the queue; raises `BusUnavailable`."""
         await self._link.start()

@@ -34,7 +34,7 @@ class RelayOptions:
     poll_interval: float = 1.0
     batch_size: int = 200
     # Aggregates that are published at a time.
-    concurrency: int = 64
+    concurrency: int = 200
     retention: timedelta = timedelta(days=7)
     inbox_retention: timedelta = timedelta(days=14)
     housekeeping_interval: float = 10.0

@@ -6,6 +6,7 @@ import json
 import stat
 import uuid
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,12 @@ class Clock:
 
 
 class TestKeys:
+    def test_processes_that_start_together_agree_on_the_first_key(self, tmp_path: Path) -> None:
+        with ThreadPoolExecutor(8) as threads:
+            rings = list(threads.map(lambda _: keys.load_folder(tmp_path / "keys").jwks(), range(8)))
+        assert rings == [rings[0]] * 8
+        assert [path.name for path in (tmp_path / "keys").iterdir()] == ["assertion-1.pem"]
+
     def test_a_first_key_is_made_kept_and_nobody_elses_business(self, tmp_path: Path) -> None:
         folder = tmp_path / "keys"
         first, second = keys.load_folder(folder), keys.load_folder(folder)
