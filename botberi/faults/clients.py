@@ -120,9 +120,13 @@ class Clients:
 class Socket:
     """One connection that watches instances to their ends; when it is lost, it comes back and subscribes anew."""
 
-    def __init__(self, clients: Clients, evidence: Evidence) -> None:
+    def __init__(self, clients: Clients, evidence: Evidence, *, resumes: bool) -> None:
+        """One that resumes says which event it had last; another begins anew with the present state."""
         self._clients = clients
         self._evidence = evidence
+        self._resumes = resumes
+        #: The id of each instance's event that came last.
+        self._last: dict[str, str] = {}
         self._names = itertools.count(1)
         #: What is watched and has not ended.
         self._wanted: set[str] = set()
@@ -189,6 +193,8 @@ class Socket:
             payload = message["payload"]
             state = (payload.get("data") or {}).get("instanceUpdated")
             watch.errors += bool(payload.get("errors"))
+            if event := (payload.get("extensions") or {}).get("eventId"):
+                self._last[instance] = event
             if state is not None:
                 state_seen = Seen(state["version"], state["status"])
                 # A resumed subscription begins with the present state, which may be the one seen last.
@@ -197,6 +203,7 @@ class Socket:
                 self._fresh.discard(message["id"])
                 if state["isTerminal"]:
                     self._wanted.discard(instance)
+                    self._last.pop(instance, None)
         elif message["type"] in ("complete", "error"):
             del self._open[message["id"]]
             if instance in self._wanted:
@@ -214,7 +221,9 @@ class Socket:
         name = str(next(self._names))
         self._open[name] = instance
         self._fresh.add(name)
-        payload = {"query": _WATCH, "variables": {"id": instance}}
+        payload: dict[str, Any] = {"query": _WATCH, "variables": {"id": instance}}
+        if self._resumes and instance in self._last:
+            payload["extensions"] = {"lastEventId": self._last[instance]}
         try:
             await self._connection.send_json({"id": name, "type": "subscribe", "payload": payload})
         except _LOST:

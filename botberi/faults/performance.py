@@ -79,7 +79,7 @@ class Performance:
         self._stack.push_async_callback(self._clients.aclose)
         await self._clients.sign_in(self.stage.user.email, self.stage.user.password)
         self._agent = await self._clients.agent(load.AGENT)
-        self._sockets = [Socket(self._clients, self.evidence) for _ in range(_SOCKETS)]
+        self._sockets = [Socket(self._clients, self.evidence, resumes=bool(one % 2)) for one in range(_SOCKETS)]
         followers = [Follower(self._clients, self.evidence) for _ in range(_FOLLOWERS)]
         for stop in [one.stop for one in self._sockets] + [one.stop for one in followers]:
             self._stack.push_async_callback(stop)

@@ -57,6 +57,7 @@ class Service:
         self._process: ForkServerProcess | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._pause = 0.5
+        self._wanted = asyncio.Event()
 
     @property
     def pid(self) -> int | None:
@@ -74,8 +75,13 @@ class Service:
         if pid is None:
             return False
         self._pause = pause
+        self._wanted.clear()
         os.kill(pid, signal.SIGKILL)
         return True
+
+    def revive(self) -> None:
+        """Start it now, whatever the pause."""
+        self._wanted.set()
 
     async def said(self, what: str, patience: float) -> None:
         """Return once its log has the text."""
@@ -103,7 +109,8 @@ class Service:
                 raise
             # What a killed worker leaves ends by itself, later: a process that lost its parent is a fault worth having.
             self._tell("ended", service=self.name, code=process.exitcode)
-            await asyncio.sleep(self._pause)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), self._pause)
             self._pause = 0.5
 
 

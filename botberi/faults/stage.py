@@ -48,6 +48,8 @@ _PACE: Final = {
     "BOTBERI_RUN_MAX_ATTEMPTS": "5",
     "BOTBERI_WORKER_CONCURRENCY": "2",
     "BOTBERI_INSTANCES_ACTIVE_PER_ACCOUNT": "100000",
+    # Half of what is open at once: some wait their turn.
+    "BOTBERI_RUNS_PER_ACCOUNT": "24",
 }
 _START_SECONDS: Final = 120.0
 
