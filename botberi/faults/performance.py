@@ -37,9 +37,10 @@ class Standstill(Exception):
 class Performance:
     """`async with Performance(folder, seed, trace) as performance:` everything runs and nothing has happened yet."""
 
-    def __init__(self, folder: Path, seed: int, trace: Trace) -> None:
+    def __init__(self, folder: Path, seed: int, trace: Trace, *, warm: bool = True) -> None:
+        """`warm`: workers keep processes with loaded libraries for runs, as they do in production."""
         self.evidence = Evidence()
-        self.stage = Stage(folder, trace)
+        self.stage = Stage(folder, trace, warm=warm)
         self.audit = Audit(lambda: self.stage.rabbitmq.url)
         self._trace = trace
         self._random = random.Random(seed)

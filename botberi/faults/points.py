@@ -23,6 +23,8 @@ GROUPS: Final = (
     ("reaper",),
     ("fanout", "gateway"),
 )
+#: What a process passes once in its life, when it is needed first -> the service that has to begin anew for it.
+_AT_THE_START: Final = {"gateway.following": "gateway"}
 #: What these do follows from workers that were lost.
 _FOLLOW_LOSSES: Final = frozenset({"sweeper", "reaper"})
 
@@ -31,7 +33,14 @@ class KillPoints:
     """Sets points by making their files, and counts those that were taken."""
 
     def __init__(
-        self, folder: Path, times: int, seed: int, tell: Callable[..., None], late: Callable[[], bool] = lambda: False
+        self,
+        folder: Path,
+        times: int,
+        seed: int,
+        tell: Callable[..., None],
+        *,
+        begin_anew: Callable[[str], object],
+        late: Callable[[], bool],
     ) -> None:
         self.hits: Counter[str] = Counter(dict.fromkeys(POINTS, 0))
         self.unreached: set[str] = set()
@@ -39,6 +48,7 @@ class KillPoints:
         self._times = times
         self._random = random.Random(seed)
         self._tell = tell
+        self._begin_anew = begin_anew
         self._late = late
 
     async def run(self) -> None:
@@ -65,6 +75,8 @@ class KillPoints:
         file = self._folder / name
         for _ in range(_MISSES):
             file.touch()
+            if name in _AT_THE_START:
+                self._begin_anew(_AT_THE_START[name])
             if await self._taken(file):
                 if counted:
                     self.hits[name] += 1

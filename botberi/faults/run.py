@@ -55,7 +55,9 @@ async def perform(options: Options, folder: Path, say: Callable[[str], None]) ->
     outcome = Outcome(options)
     say(f"seed {options.seed}; starting everything in {folder}")
     with contextlib.closing(Trace(folder / "trace.jsonl", say)) as trace:
-        async with Performance(folder, options.seed, trace) as performance:
+        # A worker that is killed every other second loads its libraries for nobody.
+        warm = options.points <= 1
+        async with Performance(folder, options.seed, trace, warm=warm) as performance:
             try:
                 await _random_blows(options, performance, trace, outcome)
                 await _kill_points(options, performance, trace, outcome)
@@ -91,7 +93,12 @@ async def _kill_points(options: Options, performance: Performance, trace: Trace,
         return
     trace.say(f"kill points, each {options.points} times")
     points = KillPoints(
-        performance.stage.kill_points, options.points, options.seed, trace, lambda: _late(options, trace)
+        performance.stage.kill_points,
+        options.points,
+        options.seed,
+        trace,
+        begin_anew=lambda name: performance.stage.services[name].kill(pause=0.5),
+        late=lambda: _late(options, trace),
     )
     outcome.points = points.hits
     async with asyncio.TaskGroup() as group:

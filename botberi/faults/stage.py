@@ -57,7 +57,7 @@ _START_SECONDS: Final = 120.0
 class Stage:
     """`async with Stage(folder, tell) as stage:` everything runs; afterwards nothing of it does."""
 
-    def __init__(self, folder: Path, tell: Callable[..., None]) -> None:
+    def __init__(self, folder: Path, tell: Callable[..., None], *, warm: bool = True) -> None:
         self.folder = folder
         self.kill_points = folder / "kill-points"
         self.rabbitmq = RabbitNode()
@@ -66,6 +66,7 @@ class Stage:
         #: (service, server) -> the proxy on the wire between them.
         self.wires: dict[tuple[str, str], TcpProxy] = {}
         self._tell = tell
+        self._warm = warm
         self._ports: dict[str, int] = {}
         self._stack = contextlib.AsyncExitStack()
 
@@ -155,6 +156,7 @@ class Stage:
     def _environment(self, name: str) -> dict[str, str]:
         wires = {server: proxy for (service, server), proxy in self.wires.items() if service == name}
         environment = _base() | _PACE | {VARIABLE: str(self.kill_points)}
+        environment["BOTBERI_RUN_WARM_CHILDREN"] = str(self._warm).lower()
         environment["BOTBERI_STATE_DIR"] = str(self.folder / "state")
         if "postgres" in wires:
             environment |= self._databases(wires)

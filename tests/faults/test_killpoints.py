@@ -71,3 +71,8 @@ def test_every_part_in_production_says_that_it_is() -> None:
     for file in (ROOT / "env/prod").glob("*.env.template"):
         text = file.read_text()
         assert ("BOTBERI_LOG_FORMAT" in text) == (f"{killpoints.ENVIRONMENT}=prod" in text), file.name
+
+
+def test_the_page_lists_every_point() -> None:
+    page = (ROOT / "docs/operations/faults.md").read_text()
+    assert re.findall(r"^\| `(\w+\.\w+)` \| (.+) \|$", page, re.MULTILINE) == list(killpoints.POINTS.items())
