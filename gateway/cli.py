@@ -1,5 +1,6 @@
 """`python -m gateway`: serve · compose · check · contract · plan · inspect. They need nothing but the gateway itself."""
 
+import gc
 import json
 from collections.abc import Sequence
 from enum import StrEnum
@@ -99,6 +100,8 @@ def serve(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve a federated graph: POST /graphql, GET /health."""
+    # Hundreds of modules and a supergraph are made, and none of it is garbage; `server.memory.settle` turns it on again.
+    gc.disable()
     from gateway.server import PortTakenError, ServerConfig, bind
     from gateway.server.logs import configure
     from gateway.transport.settings import TransportSettings

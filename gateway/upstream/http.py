@@ -9,11 +9,9 @@ from gateway import errors
 from gateway.errors import SubgraphError
 from gateway.plan import OperationKind
 from gateway.upstream.answer import request_body
-from gateway.upstream.http_library import LibraryTransport
 from gateway.upstream.http_options import HttpOptions
 from gateway.upstream.http_pool import Pool
 from gateway.upstream.port import SubgraphRequest, SubgraphResponse
-from gateway.upstream.websocket import subscribe_over_websocket
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +47,8 @@ class HttpClient:
             raise self._failed("is not in use any more")
         if self._subscriptions >= self.options.websocket.max_subscriptions:
             raise self._failed("has too many subscriptions already")
+        from gateway.upstream.websocket import subscribe_over_websocket
+
         self._subscriptions += 1
         answers = subscribe_over_websocket(
             self.name, self.url, request, self.options.headers, self.options.websocket, self.options.tls
@@ -96,6 +96,9 @@ class _NoTransport:
 
 def _transport(name: str, url: str, options: HttpOptions) -> _Transport:
     if url[:8].lower() == "https://":
+        # aiohttp takes a fifth of the gateway's start, and plain subgraphs do without.
+        from gateway.upstream.http_library import LibraryTransport
+
         return LibraryTransport(name, url, options)
     try:
         return Pool(name, url, options)

@@ -1,10 +1,25 @@
-"""What one subgraph's HTTP client may take, as one frozen value."""
+"""What one subgraph's HTTP client, and its subscriptions over WebSocket, may take, as frozen values."""
 
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.upstream.websocket import WebSocketOptions
+
+@dataclass(frozen=True, slots=True)
+class WebSocketOptions:
+    """Bounds of subscriptions to one subgraph. Times are in seconds."""
+
+    #: None: the HTTP URL with `ws` or `wss`.
+    url: str | None = None
+    open_timeout: float = 5.0
+    ack_timeout: float = 5.0
+    #: A dead peer is noticed by a ping that isn't answered.
+    ping_interval: float = 20.0
+    ping_timeout: float = 20.0
+    max_message_bytes: int = 10 * 1024 * 1024
+    #: Messages that wait unread; then the connection isn't read from until the consumer goes on.
+    max_queue: int = 16
+    max_subscriptions: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -15,26 +14,10 @@ from gateway import errors
 from gateway.errors import SubgraphError
 from gateway.upstream.answer import invalid, request_headers
 from gateway.upstream.graphql_ws import SUBPROTOCOL, SocketClosed, subscription
+from gateway.upstream.http_options import WebSocketOptions
 from gateway.upstream.port import SubgraphRequest, SubgraphResponse
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class WebSocketOptions:
-    """Bounds of subscriptions to one subgraph. Times are in seconds."""
-
-    #: None: the HTTP URL with `ws` or `wss`.
-    url: str | None = None
-    open_timeout: float = 5.0
-    ack_timeout: float = 5.0
-    #: A dead peer is noticed by a ping that isn't answered.
-    ping_interval: float = 20.0
-    ping_timeout: float = 20.0
-    max_message_bytes: int = 10 * 1024 * 1024
-    #: Messages that wait unread; then the connection isn't read from until the consumer goes on.
-    max_queue: int = 16
-    max_subscriptions: int = 10_000
 
 
 class _Connect(connect):
