@@ -76,6 +76,9 @@ def serve(
     subgraphs: InputOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes any free one.")] = 8080,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, help="Processes that serve, each with caches of its own: one for each core.")
+    ] = 1,
     path: Annotated[str, typer.Option(help="Where GraphQL and GraphiQL are.")] = "/graphql",
     allow_origin: Annotated[
         list[str] | None, typer.Option(help="Web page's origin that may call from a browser. Repeatable.")
@@ -134,6 +137,9 @@ def serve(
         fail(PORT_TAKEN, str(error))
     with listener:
         gateway = _load(given, cache_entries, executor)
+        _announce(listener, config)
+        if workers > 1:
+            raise typer.Exit(_serve_by_workers(gateway, listener, config, workers))
         run(_serve(gateway, listener, config))
 
 
@@ -297,7 +303,21 @@ async def _serve(gateway: "Gateway", listener: Any, config: Any) -> None:
     from gateway.server import create_app
     from gateway.server.run import serve as serve_app
 
+    await serve_app(create_app(gateway, config), listener, config)
+
+
+def _serve_by_workers(gateway: "Gateway", listener: Any, config: Any, count: int) -> int:
+    from gateway.server import create_app
+    from gateway.server.worker import work
+    from gateway.server.workers import Workers
+
+    def serve_one(channel: Any, folder: Path) -> None:
+        run(work(create_app(gateway, config), channel, folder, config))
+
+    return Workers(count, listener, serve_one, config.drain_delay, config.drain_timeout).run()
+
+
+def _announce(listener: Any, config: Any) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     typer.echo(f"The gateway serves http://{shown}:{port}{config.path}", err=True)
-    await serve_app(create_app(gateway, config), listener, config)

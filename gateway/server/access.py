@@ -1,6 +1,7 @@
 """Every request gets an id and, when it is over, one log line."""
 
 import logging
+import os
 import random
 import re
 import time
@@ -16,6 +17,9 @@ _SAFE: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _SAFE_TEXT: Final = re.compile(_SAFE.pattern.decode()).fullmatch
 #: Ids are to be different, not secret; this one's seed comes from the system.
 _numbers: Final = random.Random()  # noqa: S311
+
+# Else all processes of one server would make the same.
+os.register_at_fork(after_in_child=_numbers.seed)
 
 
 def new_id() -> str:

@@ -73,8 +73,10 @@ def create_app(
     if metrics is not None:
         measured = metrics
 
-        async def scrape(_: Request) -> Response:
-            return Response(measured.text(), media_type=CONTENT_TYPE)
+        async def scrape(request: Request) -> Response:
+            pages = request.app.state.pages
+            text = measured.text() if pages is None else await pages.page()
+            return Response(text, media_type=CONTENT_TYPE)
 
         table.append(Route("/metrics", scrape))
     # Last, as at path `/` it takes everything.
@@ -86,6 +88,9 @@ def create_app(
     app.state.drain = state.drain
     app.state.stop_being_ready = state.stop_being_ready
     app.state.gateway = gateway
+    app.state.metrics = metrics
+    #: `SharedPages`, where several processes serve.
+    app.state.pages = None
     # For a server that reads requests itself: the way around ASGI.
     app.state.graphql_route = endpoint
     app.state.quick_door = lambda: QuickDoor(graphql.core, config.path, config.access_log)

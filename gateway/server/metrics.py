@@ -93,6 +93,7 @@ class _CacheCollector(Collector):
         family.add_metric(["failure"], counts.failures)
         yield family
         yield self._executions()
+        yield GaugeMetricFamily("gateway_processes", "Processes that serve.", value=1)
         size = self._gateway.cached_operations
         yield GaugeMetricFamily("gateway_plan_cache_entries", "Operations kept ready.", value=size)
         lost = int(self._gateway.is_event_source_lost)

@@ -45,13 +45,13 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Uvicorn, but SIGTERM first makes `/ready` say no and sends sockets and streams away; the exit status is then 0."""
 
     def __init__(self, config: uvicorn.Config, app: Starlette, server_config: ServerConfig) -> None:
         super().__init__(config)
         self._app = app
-        self._server_config = server_config
+        self.server_config = server_config
         self._stopping: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
@@ -80,16 +80,25 @@ class _Server(uvicorn.Server):
         if self._stopping is not None:
             self.should_exit = self.force_exit = True
             return
-        logger.info("%s: stopping; a second one stops at once", signal.Signals(number).name)
-        self._stopping = asyncio.get_running_loop().create_task(self._stop())
+        self.ask_to_stop(signal.Signals(number).name)
+
+    def ask_to_stop(self, why: str) -> None:
+        """Drain, then end; once."""
+        if self._stopping is None:
+            logger.info("%s: stopping; a second signal stops at once", why)
+            self._stopping = asyncio.get_running_loop().create_task(self._stop())
 
     async def _stop(self) -> None:
         try:
             await self._app.state.stop_being_ready()
-            await asyncio.sleep(self._server_config.drain_delay)
+            await self._no_more_connections()
             await self._app.state.drain()
         finally:
             self.should_exit = True
+
+    async def _no_more_connections(self) -> None:
+        """Until load balancers have noticed."""
+        await asyncio.sleep(self.server_config.drain_delay)
 
 
 async def serve(
@@ -101,7 +110,7 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT (or cancellation), then drain."""
     config = config or ServerConfig()
-    server = _Server(uvicorn_config(app, config, log_level), app, config)
+    server = Server(uvicorn_config(app, config, log_level), app, config)
     settle()
     gateway = getattr(app.state, "gateway", None)
     if gateway is not None:  # an app around ours may not have it

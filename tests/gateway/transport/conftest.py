@@ -92,16 +92,26 @@ CONFIG = ServerConfig(
 )
 
 
-@pytest.fixture(scope="module")
-def setup() -> Iterator[Setup]:
-    """A live gateway over the toy graph, the same for all tests of a module."""
+@pytest.fixture(scope="module", params=["quick", "asgi"])
+def setup(request: pytest.FixtureRequest) -> Iterator[Setup]:
+    """A live gateway over the toy graph, the same for all tests of a module; with and without the short way for plain POSTs."""
     world, tokens = World(), Tokens()
+    quick = request.param == "quick"
+    if not quick and request.path.name not in OVER_BOTH_WAYS:
+        pytest.skip("no plain POSTs")
 
     def make() -> Any:
-        return create_app(toy_gateway(world), CONFIG, authenticator=tokens, subgraph_headers=CallerHeader())
+        app = create_app(toy_gateway(world), CONFIG, authenticator=tokens, subgraph_headers=CallerHeader())
+        if not quick:
+            app.state.quick_door = None
+        return app
 
     with live(make, CONFIG) as server:
         yield Setup(server, world, tokens)
+
+
+#: Tests whose requests may take either way; what the others send takes one.
+OVER_BOTH_WAYS = ("test_http.py", "test_fuzz.py", "test_defer.py", "test_negotiate.py")
 
 
 @dataclass

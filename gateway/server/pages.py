@@ -1,0 +1,113 @@
+"""Several processes' pages of metrics -> one: whichever of them is scraped answers for all."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that another process may take.
+_PATIENCE: Final = 2.0
+#: Seconds between copies of the own page, which is what remains of a process that dies.
+_INTERVAL: Final = 2.0
+
+
+def merge(pages: Iterable[bytes], ended: Iterable[bytes] = ()) -> bytes:
+    """Samples of the same name and labels are added. Of processes that have ended only what counts upwards is kept."""
+    families: dict[str, tuple[list[str], dict[str, float]]] = {}
+    for page in pages:
+        _add(page, families, keep_gauges=True)
+    for page in ended:
+        _add(page, families, keep_gauges=False)
+    lines: list[str] = []
+    for head, samples in families.values():
+        lines += head
+        lines += (f"{name} {value!r}" for name, value in samples.items())
+    return "\n".join((*lines, "")).encode()
+
+
+def _add(page: bytes, families: dict[str, tuple[list[str], dict[str, float]]], keep_gauges: bool) -> None:
+    head: list[str] = []
+    samples: dict[str, float] = {}
+    keep = True
+    for line in page.decode().splitlines():
+        if line.startswith("# HELP "):
+            head, samples = families.setdefault(line.split(" ", 3)[2], ([], {}))
+            known = bool(head)
+            if not known:
+                head.append(line)
+        elif line.startswith("# TYPE "):
+            if len(head) < 2:
+                head.append(line)
+            keep = keep_gauges or not line.endswith(" gauge")
+        elif line and keep:
+            name, _, value = line.rpartition(" ")
+            samples[name] = samples.get(name, 0.0) + float(value)
+
+
+class SharedPages:
+    """One process's part: it gives its page to the others over a socket in a folder that only they know."""
+
+    def __init__(self, folder: Path, own: Callable[[], bytes]) -> None:
+        self._folder = folder
+        self._own = own
+        self._name = str(os.getpid())
+        self._server: asyncio.Server | None = None
+        self._saver: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen, and keep a copy for the time when this process is no more."""
+        self._server = await asyncio.start_unix_server(self._answer, self._folder / f"{self._name}.sock")
+        self._saver = asyncio.get_running_loop().create_task(self._save_often())
+
+    async def _answer(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(self._own())
+        await writer.drain()
+        writer.close()
+
+    async def _save_often(self) -> None:
+        while True:
+            self._save()
+            await asyncio.sleep(_INTERVAL)
+
+    def _save(self) -> None:
+        path = self._folder / f"{self._name}.prom"
+        try:
+            path.with_suffix(".new").write_bytes(self._own())
+            path.with_suffix(".new").replace(path)
+        except OSError as error:
+            logger.warning("the page of metrics can't be saved: %s", error.strerror)
+
+    async def page(self) -> bytes:
+        """Of all processes."""
+        names = {path.stem for path in self._folder.glob("*.prom")} - {self._name}
+        found = await asyncio.gather(*map(self._ask, sorted(names)))
+        ended = [
+            (self._folder / f"{name}.prom").read_bytes()
+            for name, page in zip(sorted(names), found, strict=True)
+            if page is None
+        ]
+        return merge([self._own(), *(page for page in found if page is not None)], ended)
+
+    async def _ask(self, name: str) -> bytes | None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                reader, writer = await asyncio.open_unix_connection(self._folder / f"{name}.sock")
+                try:
+                    return await reader.read()
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError):
+            return None
+
+    async def stop(self) -> None:
+        """The last copy."""
+        if self._saver is not None:
+            self._saver.cancel()
+        if self._server is not None:
+            self._server.close()
+            (self._folder / f"{self._name}.sock").unlink(missing_ok=True)
+        self._save()
