@@ -92,13 +92,22 @@ CONFIG = ServerConfig(
 )
 
 
-@pytest.fixture(scope="module", params=["quick", "asgi"])
+#: Tests whose requests may take either way; what the others send takes one.
+OVER_BOTH_WAYS = ("test_http.py", "test_fuzz.py", "test_defer.py", "test_negotiate.py")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With and without the short way for plain POSTs, where a test sends any."""
+    if "setup" in metafunc.fixturenames:
+        ways = ["quick", "asgi"] if Path(metafunc.module.__file__ or "").name in OVER_BOTH_WAYS else ["quick"]
+        metafunc.parametrize("setup", ways, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def setup(request: pytest.FixtureRequest) -> Iterator[Setup]:
-    """A live gateway over the toy graph, the same for all tests of a module; with and without the short way for plain POSTs."""
+    """A live gateway over the toy graph, the same for all tests of a module."""
     world, tokens = World(), Tokens()
     quick = request.param == "quick"
-    if not quick and request.path.name not in OVER_BOTH_WAYS:
-        pytest.skip("no plain POSTs")
 
     def make() -> Any:
         app = create_app(toy_gateway(world), CONFIG, authenticator=tokens, subgraph_headers=CallerHeader())
@@ -108,10 +117,6 @@ def setup(request: pytest.FixtureRequest) -> Iterator[Setup]:
 
     with live(make, CONFIG) as server:
         yield Setup(server, world, tokens)
-
-
-#: Tests whose requests may take either way; what the others send takes one.
-OVER_BOTH_WAYS = ("test_http.py", "test_fuzz.py", "test_defer.py", "test_negotiate.py")
 
 
 @dataclass
