@@ -1,13 +1,14 @@
 """Schema definitions of a document -> its `@link`s, with what each imports under which name."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from graphql import (
     ConstDirectiveNode,
     ConstValueNode,
+    DirectiveDefinitionNode,
     DocumentNode,
     EnumValueNode,
     ListValueNode,
@@ -98,7 +99,8 @@ class Links:
 def read_links(document: DocumentNode) -> Links:
     """Never raises: faults are part of the answer."""
     applied = list(_schema_directives(document))
-    link_name = _bootstrap(applied)
+    defined = {d.name.value for d in document.definitions if isinstance(d, DirectiveDefinitionNode)}
+    link_name = _bootstrap(applied, defined)
     if link_name is None:
         return Links((), None, ())
     faults: list[LinkFault] = []
@@ -118,8 +120,11 @@ def _schema_directives(document: DocumentNode) -> Iterator[ConstDirectiveNode]:
             yield from node.directives or ()
 
 
-def _bootstrap(applied: Iterable[ConstDirectiveNode]) -> str | None:
-    """What `@link` is called: the name of the directive that links the link (or core) specification itself."""
+def _bootstrap(applied: Iterable[ConstDirectiveNode], defined: Set[str]) -> str | None:
+    """What `@link` is called: the name of the directive that links the link (or core) specification itself.
+
+    A name of one's own has to be that of a directive the document defines.
+    """
     plain = False
     for node in applied:
         values = {a.name.value: a.value for a in node.arguments or ()}
@@ -139,7 +144,7 @@ def _bootstrap(applied: Iterable[ConstDirectiveNode]) -> str | None:
                     entry = _import_names(item)
                     if entry is not None and entry[0] == f"@{default}":
                         name = (entry[1] or entry[0])[1:]
-            if node.name.value == name:
+            if node.name.value == name and (name in ("link", "core") or name in defined):
                 return name
     return "link" if plain else None
 

@@ -12,13 +12,8 @@ from graphql import (
     DefinitionNode,
     DirectiveDefinitionNode,
     DirectiveNode,
-    EnumValueNode,
-    FloatValueNode,
     InputValueDefinitionNode,
-    IntValueNode,
-    ListTypeNode,
     ListValueNode,
-    NamedTypeNode,
     NonNullTypeNode,
     NullValueNode,
     ObjectValueNode,
@@ -31,25 +26,14 @@ from graphql import (
     ValueNode,
     specified_directives,
 )
-from graphql.language import BooleanValueNode
 
 from gateway.composition.ingest.build import KINDS
-from gateway.composition.ingest.shapes import BUILT_IN, Shape, are_inputs, are_sound
+from gateway.composition.ingest.shapes import Shape, are_inputs, are_sound
+from gateway.composition.ingest.values import surely_fits
 from gateway.composition.subgraph import base_name
 from gateway.federation.directives import EXECUTABLE_LOCATIONS
-from gateway.supergraph import TypeKind
 
 _ROOTS = {"query": "Query", "mutation": "Mutation", "subscription": "Subscription"}
-#: What each of GraphQL's own scalars takes.
-_LITERALS: dict[str, tuple[type[ValueNode], ...]] = {
-    "String": (StringValueNode,),
-    "ID": (StringValueNode, IntValueNode),
-    "Boolean": (BooleanValueNode,),
-    "Float": (IntValueNode, FloatValueNode),
-    "Int": (IntValueNode,),
-}
-#: Any with no more digits fits into 32 bits.
-_SURE_DIGITS = 9
 _OWN_DIRECTIVES = frozenset(d.name for d in specified_directives)
 
 
@@ -117,8 +101,7 @@ class _Check:
             self.shapes.keys() <= self.defined
             and all(are_inputs(node.arguments or (), self.shapes) for node in own)
             and are_sound(self.shapes, self.roots.values())
-            and all(self.fits(value, type_) for value, type_ in self.given)
-            and all(self.fits(value, type_) for value, type_ in self.defaults)
+            and all(surely_fits(value, type_, self.shapes) for value, type_ in (*self.given, *self.defaults))
         )
 
     def define(self, node: DirectiveDefinitionNode) -> None:
@@ -237,36 +220,6 @@ class _Check:
             if not definition.required <= given:
                 raise _Unsure
 
-    def fits(self, value: ValueNode, type_: TypeNode) -> bool:
-        if isinstance(type_, NonNullTypeNode):
-            return not isinstance(value, NullValueNode) and self.fits(value, type_.type)
-        if isinstance(value, NullValueNode):
-            return True
-        if isinstance(type_, ListTypeNode):
-            items = value.values if isinstance(value, ListValueNode) else (value,)
-            return all(self.fits(item, type_.type) for item in items)
-        assert isinstance(type_, NamedTypeNode)
-        name = type_.name.value
-        if name in BUILT_IN:
-            return isinstance(value, _LITERALS[name]) and (
-                name != "Int" or len(value.value) <= _SURE_DIGITS  # type: ignore[attr-defined]
-            )
-        shape = self.shapes.get(name)
-        if shape is None:
-            return False
-        return self.fits_own(value, shape, shape.kind)
-
-    def fits_own(self, value: ValueNode, shape: Shape, kind: TypeKind) -> bool:
-        if kind == "SCALAR":
-            return _has_unique_keys(value)
-        if kind == "ENUM":
-            return isinstance(value, EnumValueNode | StringValueNode) and value.value in shape.values
-        if kind != "INPUT_OBJECT" or not isinstance(value, ObjectValueNode) or not _has_unique_keys(value):
-            return False
-        return all(f.name.value in shape.inputs for f in value.fields) and all(
-            self.fits(f.value, shape.inputs[f.name.value].type) for f in value.fields
-        )
-
 
 _DEPRECATED = frozenset({"FIELD_DEFINITION", "ARGUMENT_DEFINITION", "INPUT_FIELD_DEFINITION", "ENUM_VALUE"})
 
@@ -276,12 +229,3 @@ def _is_reason(node: DirectiveNode) -> bool:
     return len(arguments) < 2 and all(
         a.name.value == "reason" and isinstance(a.value, StringValueNode) for a in arguments
     )
-
-
-def _has_unique_keys(value: ValueNode) -> bool:
-    if isinstance(value, ListValueNode):
-        return all(_has_unique_keys(item) for item in value.values)
-    if isinstance(value, ObjectValueNode):
-        names = {f.name.value for f in value.fields}
-        return len(names) == len(value.fields) and all(_has_unique_keys(f.value) for f in value.fields)
-    return True

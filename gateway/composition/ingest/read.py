@@ -58,6 +58,7 @@ def read(name: str, sdl: str) -> tuple[Text | None, list[Problem]]:
     version, problems = _version(links, name)
     problems += [Problem(f.code, f"[{name}] {f.message}", place(name, f.node)) for f in links.faults]
     problems += _import_problems(links, version, name)
+    problems += _shadowed(document, links, name)
     if problems:
         return None, _with_unknown(problems, document, links, version, name)
     defined = {d.name.value for d in document.definitions if isinstance(d, DirectiveDefinitionNode)}
@@ -139,6 +140,37 @@ def _import_problems(links: Links, version: Version, name: str) -> list[Problem]
         message = f'[{name}] Federation {version} has no "{item.name}" to import{hint}.'
         problems.append(Problem("INVALID_LINK_DIRECTIVE_USAGE", message, place(name, link.node)))
     return problems
+
+
+def _shadowed(document: DocumentNode, links: Links, name: str) -> list[Problem]:
+    """Directives that are defined and applied under a link's namespace, though the link imports them under another name."""
+    problems = []
+    for node in document.definitions:
+        if not isinstance(node, DirectiveDefinitionNode):
+            continue
+        local = node.name.value
+        for link in links.links:
+            prefix, _, rest = local.partition("__")
+            original = rest if rest and prefix == link.prefix else link.url.name if local == link.prefix else None
+            item = next((i for i in link.imports if i.name == f"@{original}"), None)
+            if item is not None and item.alias != f"@{local}" and _is_applied(document, local):
+                message = (
+                    f'[{name}] "@{original}" is imported as "{item.alias}" from "{link.url}", but "@{local}", '
+                    "which is its name without the import, is defined and applied too: use one of them."
+                )
+                problems.append(Problem("INVALID_LINK_DIRECTIVE_USAGE", message, place(name, node)))
+    return problems
+
+
+def _is_applied(document: DocumentNode, directive: str) -> bool:
+    stack: list[Any] = list(document.definitions)
+    while stack:
+        node = stack.pop()
+        if any(d.name.value == directive for d in getattr(node, "directives", None) or ()):
+            return True
+        for key in ("fields", "arguments", "values"):
+            stack.extend(getattr(node, key, None) or ())
+    return False
 
 
 def _roots(document: DocumentNode, name: str) -> tuple[dict[str, str], dict[str, str], list[Problem]]:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from graphql import (
     ConstValueNode,
     EnumValueNode,
+    FloatValueNode,
     InputValueDefinitionNode,
+    IntValueNode,
     NameNode,
     NonNullTypeNode,
     StringValueNode,
@@ -114,13 +116,15 @@ def merge_input_value(
         name=NameNode(value=name),
         description=StringValueNode(value=description, block=True) if description else None,
         type=merged,
-        default_value=_enum_value(state, merged, merge_default(state, what, sources, prefix)),
+        default_value=_coerced(state, merged, merge_default(state, what, sources, prefix)),
         directives=merge_directives(state, what, elements),
     )
 
 
-def _enum_value(state: MergeState, type_: TypeNode, value: ConstValueNode | None) -> ConstValueNode | None:
-    """A string that stands for an enum's value (the reference composers let it) as the value."""
+def _coerced(state: MergeState, type_: TypeNode, value: ConstValueNode | None) -> ConstValueNode | None:
+    """What the reference composers take for another literal, as that one: a string for an enum's value, 1.0 for an integer."""
+    if isinstance(value, FloatValueNode) and base_name(type_) == "Int" and float(value.value).is_integer():
+        return IntValueNode(value=str(int(float(value.value))))
     if isinstance(value, StringValueNode) and state.kinds.get(base_name(type_)) == "ENUM":
         return EnumValueNode(value=value.value)
     return value

@@ -10,6 +10,8 @@ def merge_composite(state: MergeState, name: str, kind: TypeKind, owners: Owners
     """`kind` is OBJECT or INTERFACE."""
     names = dict.fromkeys(field for _, t in owners for field in t.fields)
     fields = {}
+    if name == "Subscription":
+        _check_subscription(state, owners)
     for field_name in names:
         merged = merge_field(state, name, field_name, owners)
         if merged is not None:
@@ -32,6 +34,18 @@ def merge_composite(state: MergeState, name: str, kind: TypeKind, owners: Owners
         directives=type_directives(state, name, owners),
         description=type_description(state, name, owners),
     )
+
+
+def _check_subscription(state: MergeState, owners: Owners) -> None:
+    """An event stream has one source."""
+    for schema, type_ in owners:
+        for field in type_.fields.values():
+            if field.has("shareable"):
+                state.error(
+                    "INVALID_FIELD_SHARING",
+                    f'"{field.coordinate}" in "{schema.name}" can\'t be @shareable: it is a field of the subscription root.',
+                    [(schema, field.node)],
+                )
 
 
 def _hint_differences(state: MergeState, name: str, kind: TypeKind, owners: Owners) -> None:

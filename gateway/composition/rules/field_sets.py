@@ -10,11 +10,18 @@ from graphql import (
     FieldNode,
     FragmentSpreadNode,
     InlineFragmentNode,
+    InputValueDefinitionNode,
+    ListValueNode,
     NonNullTypeNode,
+    ObjectValueNode,
     SelectionSetNode,
+    ValueNode,
+    VariableNode,
     print_ast,
 )
 
+from gateway.composition.ingest.shapes import Shape
+from gateway.composition.ingest.values import surely_fits
 from gateway.composition.problem import Problem, place
 from gateway.composition.subgraph import Applied, FieldDef, SubgraphSchema, TypeDef, base_name
 from gateway.federation import FieldSetSyntaxError, Version, parse_field_set
@@ -158,6 +165,11 @@ def _walk_field(
         if argument.name.value not in field.arguments:
             message = f'"{type_.name}.{name}" has no argument "{argument.name.value}".'
             raise _Fault(f"{prefix}_INVALID_FIELDS", message)
+        wanted = field.arguments[argument.name.value].type
+        if _has_variables(argument.value) or not surely_fits(argument.value, wanted, _input_shapes(schema)):
+            given_text = f"{print_ast(argument.value)} is no {print_ast(wanted)}"
+            message = f'the argument "{argument.name.value}" of "{type_.name}.{name}" has a wrong value: {given_text}.'
+            raise _Fault(f"{prefix}_INVALID_FIELDS", message)
     given = {a.name.value for a in node.arguments or ()}
     for required in field.arguments.values():
         if isinstance(required.type, NonNullTypeNode) and required.default is None and required.name not in given:
@@ -179,6 +191,31 @@ def _walk_field(
             f"{prefix}_FIELDS_MISSING_EXTERNAL",
             f'"{type_.name}.{name}" should not be here, as it is not @external: this subgraph resolves it itself.',
         )
+
+
+def _has_variables(value: ValueNode) -> bool:
+    if isinstance(value, ListValueNode):
+        return any(_has_variables(item) for item in value.values)
+    if isinstance(value, ObjectValueNode):
+        return any(_has_variables(field.value) for field in value.fields)
+    return isinstance(value, VariableNode)
+
+
+def _input_shapes(schema: SubgraphSchema) -> dict[str, Shape]:
+    """Arguments in field sets are rare, so this isn't kept."""
+    return {
+        type_.name: Shape(
+            type_.kind,
+            inputs={
+                field.name: field.node
+                for field in type_.input_fields.values()
+                if isinstance(field.node, InputValueDefinitionNode)
+            },
+            values=set(type_.values),
+        )
+        for type_ in schema.types.values()
+        if type_.kind in ("SCALAR", "ENUM", "INPUT_OBJECT")
+    }
 
 
 def _counts_as_external(schema: SubgraphSchema, type_: TypeDef, field: FieldDef) -> bool:

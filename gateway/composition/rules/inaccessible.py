@@ -66,6 +66,9 @@ class _Checker:
                         f'"@{node.name.value}({argument.name.value}:)" can\'t be @inaccessible: clients never see it.'
                     )
                     yield Problem("DISALLOWED_INACCESSIBLE", message)
+                    continue
+                where = f'"@{node.name.value}({argument.name.value}:)"'
+                yield from self.input(argument, where, "argument", f"@{node.name.value}", argument.name.value)
 
     def type(self, type_: SupergraphType) -> Iterator[Problem]:
         if type_.name in self.hidden:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from graphql import InputValueDefinitionNode, type_from_ast
 from graphql.type.validate import SchemaValidationContext
 
-from gateway.composition.ingest.graphql_rules import is_ignored
+from gateway.composition.ingest.graphql_rules import is_ignored, misfits
 from gateway.composition.ingest.shapes import Shape, are_inputs, are_sound
+from gateway.composition.ingest.values import surely_fits
 from gateway.composition.merge.state import MergeState
 from gateway.composition.problem import Problem
 from gateway.supergraph import Supergraph, SupergraphType
@@ -26,21 +28,44 @@ def is_certainly_valid(supergraph: Supergraph) -> bool:
     """False says nothing; True that `errors_by_rules` would give none."""
     shapes = {type_.name: _shape(type_) for type_ in supergraph.types.values()}
     roots = [name for name in (supergraph.query, supergraph.mutation, supergraph.subscription) if name]
-    return are_sound(shapes, roots) and all(
-        not d.name.value.startswith("__") and are_inputs(d.arguments or (), shapes)
-        for d in supergraph.directive_definitions
+    return (
+        are_sound(shapes, roots)
+        and all(
+            not d.name.value.startswith("__") and are_inputs(d.arguments or (), shapes)
+            for d in supergraph.directive_definitions
+        )
+        and all(
+            node.default_value is None or surely_fits(node.default_value, node.type, shapes)
+            for _, node in _inputs(supergraph)
+        )
     )
 
 
+def _inputs(supergraph: Supergraph) -> Iterator[tuple[str, InputValueDefinitionNode]]:
+    """Arguments and input fields, which may have a default value."""
+    for type_ in supergraph.types.values():
+        for field in type_.fields.values():
+            for argument in field.arguments:
+                yield f"{type_.name}.{field.name}({argument.name.value}:)", argument
+        for name, input_field in type_.input_fields.items():
+            yield f"{type_.name}.{name}", input_field.node
+
+
 def errors_by_rules(supergraph: Supergraph) -> Iterator[str]:
-    """By graphql-core's validation of the schema."""
+    """By graphql-core's validation of the schema; and default values, which merging can take from under their arguments."""
     context = SchemaValidationContext(supergraph.schema)
     context.validate_root_types()
     context.validate_directives()
     context.validate_types()
-    for error in context.errors:
-        if not is_ignored(error):
-            yield error.message
+    found = [error.message for error in context.errors if not is_ignored(error)]
+    yield from found
+    if found:
+        return  # types may not be what their names promise
+    for coordinate, node in _inputs(supergraph):
+        expected = type_from_ast(supergraph.schema, node.type) if node.default_value is not None else None
+        if node.default_value is not None and expected is not None:
+            for text in misfits(node.default_value, expected):
+                yield f'The default value of "{coordinate}" is no value of its type in the supergraph: {text}.'
 
 
 def _shape(type_: SupergraphType) -> Shape:
