@@ -198,7 +198,7 @@ class _Check:
             name = node.name.value
             definition = self.directives.get(name)
             if definition is None:
-                if name == "deprecated" and location in _DEPRECATED and _is_reason(node) and name not in seen:
+                if _is_graphqls_own(node, location) and name not in seen:
                     seen.add(name)
                     continue
                 raise _Unsure
@@ -221,11 +221,15 @@ class _Check:
                 raise _Unsure
 
 
+#: GraphQL's own directives that schemas use: the one argument, mandatory for the second, and where they may stand.
 _DEPRECATED = frozenset({"FIELD_DEFINITION", "ARGUMENT_DEFINITION", "INPUT_FIELD_DEFINITION", "ENUM_VALUE"})
 
 
-def _is_reason(node: DirectiveNode) -> bool:
+def _is_graphqls_own(node: DirectiveNode, location: str) -> bool:
     arguments = node.arguments or ()
-    return len(arguments) < 2 and all(
-        a.name.value == "reason" and isinstance(a.value, StringValueNode) for a in arguments
-    )
+    if not all(isinstance(a.value, StringValueNode) for a in arguments):
+        return False
+    names = [a.name.value for a in arguments]
+    if node.name.value == "deprecated":
+        return location in _DEPRECATED and names in ([], ["reason"])
+    return node.name.value == "specifiedBy" and location == "SCALAR" and names == ["url"]

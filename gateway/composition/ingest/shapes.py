@@ -36,9 +36,11 @@ def are_sound(shapes: Mapping[str, Shape], roots: Iterable[str]) -> bool:
 
 
 def are_inputs(nodes: Iterable[InputValueDefinitionNode], shapes: Mapping[str, Shape]) -> bool:
-    """All have names that GraphQL allows and are of input types."""
+    """All have names that GraphQL allows and are of input types; none is mandatory and deprecated."""
     for node in nodes:
         if node.name.value.startswith("__"):
+            return False
+        if node.directives and is_mandatory(node) and any(d.name.value == "deprecated" for d in node.directives):
             return False
         name = base_name(node.type)
         if name not in BUILT_IN and (name not in shapes or shapes[name].kind not in _INPUT):
@@ -100,7 +102,11 @@ def _takes(own: Iterable[InputValueDefinitionNode], wanted: Iterable[InputValueD
         found = given.pop(argument.name.value, None)
         if found is None or not is_same(found.type, argument.type):
             return False
-    return not any(isinstance(a.type, NonNullTypeNode) and a.default_value is None for a in given.values())
+    return not any(map(is_mandatory, given.values()))
+
+
+def is_mandatory(node: InputValueDefinitionNode) -> bool:
+    return isinstance(node.type, NonNullTypeNode) and node.default_value is None
 
 
 def is_same(one: TypeNode, other: TypeNode) -> bool:

@@ -57,6 +57,12 @@ ODDITIES = [
     'scalar Date @specifiedBy(url: "u") extend scalar Date @x',
     "interface Node { id: ID! } interface B implements Node & C",
     'type A @k(fields: "id") @k(fields: """id""") { id: ID }',
+    "type Query { a(x: Int! @deprecated, y: Int! = 1 @deprecated): Int }",
+    "input I { a: Int! @deprecated } type Query { a(i: I): Int }",
+    "directive @d(a: Int! @deprecated) on FIELD type Query { a: Int }",
+    "scalar S @specifiedBy type Query { a: S }",
+    'scalar S @specifiedBy(url: "u") @specifiedBy(url: "v") type Query { a: S @deprecated(reason: 1) }',
+    "input I @oneOf { a: Int! b: Int } type Query { a(i: I): Int }",
     "type A { type: type input: input } enum on { on }",
 ]
 
@@ -64,7 +70,7 @@ ODDITIES = [
 def sdls() -> Iterator[str]:
     """Oddities, cases with their mutants, and sets of the generator, broken ones too."""
     yield from ODDITIES
-    for subgraphs in [*bases(), *mutants(17, 1500), *(random_set(seed)[1] for seed in range(60))]:
+    for subgraphs in [*bases()[::2], *mutants(17, 250), *(random_set(seed)[1] for seed in range(15))]:
         for subgraph in subgraphs:
             yield subgraph.sdl
 
@@ -123,7 +129,7 @@ def test_what_is_called_valid_has_no_error_by_the_rules(texts: list[str]) -> Non
             assert not errors, (text, errors)
         elif not errors:
             doubted += 1
-    assert sure > 1000  # so it was looked at
+    assert sure > 200  # so it was looked at
     assert doubted < sure / 20  # and nearly all that is valid is known to be so
 
 
