@@ -71,6 +71,8 @@ def read_overrides(state: MergeState, coordinate: str, sources: Sequence[Source]
             continue
         other, other_type, other_field = here[source]
         if other.is_external(other_type, other_field):
+            if _collides(state, coordinate, (schema, type_, found), here[source], applied):
+                continue
             state.hint(
                 "OVERRIDE_DIRECTIVE_CAN_BE_REMOVED",
                 f'"{source}" doesn\'t resolve "{coordinate}": the @override in "{schema.name}" can be removed.',
@@ -101,14 +103,7 @@ def _apply(
             [(schema, applied.node), (other, other_field.node)],
         )
         return
-    collision = _collision(overriding, overridden)
-    if collision is not None:
-        where, directive = collision
-        state.error(
-            "OVERRIDE_COLLISION_WITH_ANOTHER_DIRECTIVE",
-            f'@override can\'t be used on "{coordinate}" in "{schema.name}": it is @{directive} in "{where.name}".',
-            [(schema, applied.node), (other, other_field.node)],
-        )
+    if _collides(state, coordinate, overriding, overridden, applied):
         return
     if label is not None and not (_LABEL.fullmatch(label) or _PERCENT.fullmatch(label)):
         state.error(
@@ -141,6 +136,19 @@ def _apply(
         "INFO",
         [(other, other_field.node)],
     )
+
+
+def _collides(state: MergeState, coordinate: str, overriding: Source, overridden: Source, applied: Applied) -> bool:
+    collision = _collision(overriding, overridden)
+    if collision is None:
+        return False
+    where, directive = collision
+    state.error(
+        "OVERRIDE_COLLISION_WITH_ANOTHER_DIRECTIVE",
+        f'@override can\'t be used on "{coordinate}" in "{overriding[0].name}": it is @{directive} in "{where.name}".',
+        [(overriding[0], applied.node), (overridden[0], overridden[2].node)],
+    )
+    return True
 
 
 def _collision(overriding: Source, overridden: Source) -> tuple[SubgraphSchema, str] | None:

@@ -14,6 +14,7 @@ from tests.gateway.composition import corpus
 pytestmark = pytest.mark.skipif(not corpus.CASES.is_dir(), reason="no ../shared/conformance beside the project")
 
 
+@pytest.mark.timeout(900)  # a thousand compositions, on a machine that may be busy
 def test_no_case_that_agreed_differs_now(capsys: pytest.CaptureFixture[str]) -> None:
     verdicts = [v for case in corpus.cases() if (v := corpus.judge(case)) is not None]
     with capsys.disabled():

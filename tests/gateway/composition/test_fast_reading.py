@@ -75,6 +75,9 @@ def sdls() -> Iterator[str]:
             yield subgraph.sdl
 
 
+pytestmark = pytest.mark.timeout(600)
+
+
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
     return list(dict.fromkeys(sdls()))
