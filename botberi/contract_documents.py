@@ -144,7 +144,27 @@ def _queue(one: Declared) -> dict[str, Any]:
 def documents() -> dict[str, str]:
     """Return every file's name and text."""
     made = {file_of(one): _text(schema_of(one)) for one in CONTRACTS.values()}
-    return {**made, "asyncapi.json": _text(asyncapi())}
+    return {**made, "asyncapi.json": _text(asyncapi()), "README.md": index()}
+
+
+def index() -> str:
+    """Return the page that lists them."""
+    lines = [
+        "# Events",
+        "",
+        "Every kind of event on the bus: CloudEvents 1.0 in structured mode, `application/cloudevents+json`. How they flow:",
+        "[architecture/events.md](../../architecture/events.md); the bus as [AsyncAPI 3.0](asyncapi.json). Made by",
+        "`python -m botberi.contract_documents`, which refuses a change that breaks one.",
+        "",
+        "| type | version | from | says | in `data` |",
+        "|---|---|---|---|---|",
+    ]
+    for one in sorted(CONTRACTS.values(), key=lambda one: (one.topic, one.version)):
+        members = ", ".join(f"`{name}`" for name in one.data.model_fields)
+        lines.append(
+            f"| [`{one.topic}`]({file_of(one)}) | {one.version} | `{one.database}` | {one.summary} | {members} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def broken() -> list[str]:

@@ -23,7 +23,7 @@ from event_broker.link import Link, LinkOptions, describe
 from event_broker.metrics import DEAD_LETTERS
 from event_broker.topology import DEAD_EXCHANGE, QueueSpec
 from shared_schema import killpoints
-from shared_schema.contracts.events import Event
+from shared_schema.contracts.events import Event, why_no_event
 
 log = logging.getLogger(__name__)
 
@@ -119,12 +119,14 @@ class AmqpConsumer:
         task.add_done_callback(self._running.discard)
 
     async def _handle(self, message: AbstractIncomingMessage) -> None:
+        tried = self._deliveries.attempts
         try:
             try:
                 event = Event.from_json(message.body)
             except ValueError as error:
-                log.error("%s: a message is no event: %s", self._spec.name, describe(error))
-                refused: str | None = f"no event: {describe(error)}"
+                refused: str | None = f"no event: {why_no_event(error)}"
+                log.error("%s: a message is %s", self._spec.name, refused)
+                tried = 0
             else:
                 killpoints.reach("consumer.received")
                 refused = await self._deliveries.deliver(event)
@@ -134,17 +136,17 @@ class AmqpConsumer:
                 killpoints.reach("consumer.acknowledged")
             else:
                 DEAD_LETTERS.labels(self._spec.name).inc()
-                await self._bury(message, refused)
+                await self._bury(message, refused, tried)
         except (aio_pika.exceptions.AMQPError, OSError, RuntimeError) as error:
             # The channel went away under the handler; the broker delivers the message again.
             log.warning("%s: a message could not be settled: %s", self._spec.name, describe(error))
 
-    async def _bury(self, message: AbstractIncomingMessage, reason: str) -> None:
+    async def _bury(self, message: AbstractIncomingMessage, reason: str, tried: int) -> None:
         """Put a message among the dead letters with the reason, which the broker's own dead-lettering has no place for."""
         headers = {
             **{name: value for name, value in message.headers.items() if name != "x-delivery-count"},
             REASON_HEADER: reason,
-            ATTEMPTS_HEADER: self._deliveries.attempts,
+            ATTEMPTS_HEADER: tried,
             DIED_HEADER: datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         letter = Message(

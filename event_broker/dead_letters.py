@@ -1,5 +1,6 @@
 """A RabbitMQ URL and a queue -> its dead letters, to look at and to send to their queue once more."""
 
+import hashlib
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -158,7 +159,8 @@ def _letter(message: AbstractIncomingMessage) -> DeadLetter:
 
 
 def _id(message: AbstractIncomingMessage) -> str:
-    return message.message_id or "?"
+    # One without an id has the same name each time it is looked at.
+    return message.message_id or f"sha256:{hashlib.sha256(message.body).hexdigest()[:16]}"
 
 
 def _is_history(name: str) -> bool:

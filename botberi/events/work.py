@@ -89,7 +89,7 @@ async def _announce(replays: dict[str, Replay], selection: Selection, found: Seq
     for name, one in replays.items():
         oldest = await one.oldest()
         if oldest is not None and oldest > selection.since:
-            out.print(f"{name}: what was written before {oldest:%Y-%m-%d %H:%M:%S %Z} is no longer kept.", markup=False)
+            out.print(f"{name}: the oldest event that is kept is of {oldest:%Y-%m-%d %H:%M:%S %Z}.", markup=False)
     if found:
         show.kinds(found)
         out.print("Ids and versions stay: who has had an event ignores it, who has not gets it. Order holds per row.")

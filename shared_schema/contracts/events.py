@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     SerializeAsAny,
     StringConstraints,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -189,3 +190,11 @@ class Event(BaseModel):
         if len(body) > MAX_BYTES:
             raise ValueError(f"an event of {len(body)} bytes is beyond the limit of {MAX_BYTES}")
         return cls.model_validate_json(body)
+
+
+def why_no_event(error: ValueError) -> str:
+    """Return as one line why a body is no event: which members are wrong, without what they hold."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'the whole'}: {one['msg']}" for one in found[:5])

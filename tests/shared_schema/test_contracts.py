@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from shared_schema.contracts import Assertion, CredentialCheck, Event, RunTask
-from shared_schema.contracts.events import InstanceLogAppended
+from shared_schema.contracts.events import InstanceLogAppended, why_no_event
 from shared_schema.ids import new_id
 from shared_schema.states import TERMINAL, TRANSITIONS, InstanceStatus
 from tests.support.events import make_event
@@ -70,6 +70,17 @@ def test_wrong_events_are_refused(changes: dict[str, Any]) -> None:
 def test_garbage_is_a_value_error(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whichever: consumers catch this one
         Event.from_json(body)
+
+
+def test_what_is_wrong_is_said_in_a_line_without_the_content() -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - whichever: consumers catch this one
+        Event.from_json(json.dumps(cloud_event(id="secret", data={"id": ROW, "version": "hunter2"})))
+    said = why_no_event(caught.value)
+    assert said.startswith("id: Input should be a valid UUID")
+    assert "data.version: Input should be a valid integer" in said
+    assert "hunter2" not in said
+    assert "\n" not in said
+    assert why_no_event(ValueError("too large")) == "too large"
 
 
 def test_an_enormous_event_is_not_even_parsed() -> None:
