@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -12,6 +12,7 @@ from event_broker.broken_off import cancelled_only_if_asked
 from event_broker.bus import Handler
 from event_broker.metrics import HANDLER_FAILURES
 from shared_schema.contracts.events import Event
+from shared_schema.origin import acting
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Deliveries:
             for attempt in range(1, self._retry.attempts + 1):
                 try:
                     async with asyncio.timeout(self._retry.handler_timeout):
-                        with cancelled_only_if_asked():
+                        with cancelled_only_if_asked(), _in_trace_of(event):
                             await self._handler(event)
                 except Exception as error:
                     said = f"{type(error).__name__}: {error}".partition("\n")[0][:MAX_REASON]
@@ -96,3 +97,8 @@ class Deliveries:
                 del self._turns[subject]
             else:
                 self._turns[subject] = (lock, waiting - 1)
+
+
+def _in_trace_of(event: Event) -> AbstractContextManager[None]:
+    """What a handler changes belongs to the trace of what made it; who acts is the handler's own program."""
+    return acting(traceparent=event.traceparent) if event.traceparent else nullcontext()

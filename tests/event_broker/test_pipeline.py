@@ -193,7 +193,22 @@ async def test_the_trace_goes_from_the_request_to_the_consumer(url: str, databas
         with acting(traceparent="00-nonsense"):
             await rename(database, agent, "B")
         await ledger.settled(agent, [1, 2])
+
+        # And on: what a handler changes is of the trace that called it.
+        async def follow_up(event: Event) -> None:
+            if event.data.version == 1:
+                await rename(database, event.subject, "C")
+
+        ledger.before_commit = follow_up
+        with acting("account:y", TRACE):
+            other = await add_agent(database)
+        await ledger.settled(other, [1, 2])
     async with database.unit_of_work() as session:
+        traces = await session.execute(
+            text("SELECT actor, traceparent FROM outbox WHERE aggregate_id = :id ORDER BY seq"), {"id": other}
+        )
+        assert [tuple(row) for row in traces] == [("account:y", TRACE), ("botberi", TRACE)]
+        await session.execute(text("DELETE FROM effects WHERE subject = :id"), {"id": other})
         said = await session.execute(text("SELECT actor, trace FROM effects ORDER BY version"))
         assert [tuple(row) for row in said] == [("account:x", TRACE), ("botberi", None)]
 
