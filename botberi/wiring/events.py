@@ -9,7 +9,7 @@ from event_broker.bus import Bus, BusError
 from gateway.errors import EventSourceError
 from gateway.upstream.events import SourceEvent
 from shared_schema import killpoints
-from shared_schema.contracts.events import Event, InstanceLogAppended
+from shared_schema.contracts.events import Event
 from shared_schema.ids import to_global_id
 
 #: The first word of an event's type -> the entity it is about, as the supergraph calls it.
@@ -58,8 +58,4 @@ def source_event(event: Event) -> SourceEvent | None:
         "version": event.data.version,
         "terminal": event.data.terminal,
     }
-    key = {"id": entity_id}
-    if isinstance(event.data, InstanceLogAppended):
-        # The batch of lines that came: those after the one before its first (`InstanceLogBatch`).
-        key["after"] = str(event.data.log_from - 1)
-    return SourceEvent(topic=event.type, key=key, attributes=attributes)
+    return SourceEvent(topic=event.type, key={"id": entity_id}, attributes=attributes)

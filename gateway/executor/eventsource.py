@@ -11,7 +11,7 @@ from gateway.errors import ErrorEntry
 from gateway.executor.delivery import EntityKey, Moved, Versions, WrongCursor
 from gateway.executor.execute import finish
 from gateway.executor.interpreter import run
-from gateway.executor.listening import Listening, Refused, wrong_cursor
+from gateway.executor.listening import FINAL_CODES, Listening, Refused, wrong_cursor
 from gateway.executor.live import Live, Stage
 from gateway.executor.result import ExecutionResult, SharedResult
 from gateway.executor.state import Execution
@@ -78,6 +78,8 @@ async def entity_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
                 listening.again(key, failures)
                 if failures == 1:
                     yield resolved.result()
+                if about_one and any(entry.code in FINAL_CODES for entry in resolved.result().errors):
+                    return
                 continue
             failures = 0
             try:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from gateway.errors import ErrorEntry
 from gateway.executor.eventsource import not_found
-from gateway.executor.listening import FEED, Listening, Refused
+from gateway.executor.listening import FEED, FINAL_CODES, Listening, Refused
 from gateway.executor.live import FeedPlan, Live, Stage
 from gateway.executor.result import ExecutionResult, SharedResult
 from gateway.plan import EventFeed, EventTrigger
@@ -53,6 +53,8 @@ async def feed_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
                     listening.again(FEED, failures)
                     if failures == 1:
                         yield page.failure
+                    if any(entry.code in FINAL_CODES for entry in page.failure.errors):
+                        return
                     break
                 failures = 0
                 if page.rows is None:

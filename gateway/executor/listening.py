@@ -21,6 +21,10 @@ _LAST_RETRY: Final = 30.0
 _LONGEST_CURSOR: Final = 1024
 
 
+#: Of failures that no patience mends: the subscription ends with them.
+FINAL_CODES: Final = frozenset({errors.BAD_USER_INPUT, errors.UNAUTHENTICATED, errors.FORBIDDEN})
+
+
 class Refused(Exception):
     """The subscription can't begin; `entry` says why."""
 

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
 from shared_schema.models.base import SharedBase, Versioned, one_of, status_type
 from shared_schema.models.inbox import InboxColumns
-from shared_schema.models.outbox import OutboxColumns
+from shared_schema.models.outbox import OutboxColumns, Xid8
 from shared_schema.states import InstanceStatus, PublicationStatus
 
 # Words that people put in addresses: lower case, digits, single hyphens.
@@ -165,6 +165,8 @@ class Instance(Versioned, SharedBase):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
+    # The transaction of the newest version; a trigger keeps it. The order in which changes become visible.
+    changed_in: Mapped[int] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"), deferred=True)
 
     agent: Mapped[Agent] = relationship()
     template: Mapped[Template | None] = relationship()
@@ -184,6 +186,7 @@ class Instance(Versioned, SharedBase):
         CheckConstraint("(schedule_id IS NULL) OR (scheduled_for IS NOT NULL)", name="schedule"),
         Index("ix_instances_owner_id_created_at_id", "owner_id", "created_at", "id"),
         Index("ix_instances_owner_id_status_created_at_id", "owner_id", "status", "created_at", "id"),
+        Index("ix_instances_owner_id_changed_in_id", "owner_id", "changed_in", "id"),
         Index("ix_instances_agent_id_created_at_id", "agent_id", "created_at", "id"),
         Index("ix_instances_template_id", "template_id"),
         Index("ix_instances_created_at_id", "created_at", "id"),

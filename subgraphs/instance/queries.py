@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import strawberry
 
 from subgraphs.common.caller import Scope
-from subgraphs.common.connection import After, Before, Connection, First, Last
+from subgraphs.common.connection import After, Before, Connection, Edge, First, Last, PageInfo
 from subgraphs.common.errors import Forbidden, Unauthenticated
 from subgraphs.common.ids import argument_id
 from subgraphs.common.pagination import PageRequest
 from subgraphs.common.schema import ServiceQuery
+from subgraphs.instance.changes import Place, changes, count_changes
 from subgraphs.instance.context import Info
 from subgraphs.instance.repository import InstanceOrder
 from subgraphs.instance.service import visible
@@ -34,17 +37,49 @@ class Query(ServiceQuery):
         filter: InstanceFilter | None = None,
         order_by: OrderBy = InstanceOrder.NEWEST,
     ) -> Connection[Instance] | None:
-        caller = info.context.caller
-        if caller.account_id is None:
-            raise Unauthenticated("Sign in to see your instances.")
-        if not caller.allows(Scope.INSTANCES_READ):
-            raise Forbidden(f"These credentials do not have the scope {Scope.INSTANCES_READ.value}.")
         request = PageRequest.of(first, after, last, before)
         loader = info.context.loaders.owned((filter or InstanceFilter()).selection(), order_by)
-        return await loader.connection(caller.account_id, request, Instance.of)
+        return await loader.connection(_reader(info), request, Instance.of)
+
+    @strawberry.field(
+        description=(
+            "Your instances that changed after a cursor, deleted ones too, in the order of their newest changes; "
+            "without a cursor those that have not ended. `endCursor` is where to go on, whether something came or not."
+        )
+    )
+    async def instance_changes(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[Instance] | None:
+        request, owner_id = PageRequest.of(first, after), _reader(info)
+        place = Place.of(after) if after is not None else None
+        async with info.context.store.read() as session:
+            page = await changes(session, owner_id, place, max(request.size, 1))
+        edges = [Edge(cursor=at.cursor(), node=Instance.of(row)) for row, at in page.rows]
+        shown = PageInfo(
+            has_next_page=page.has_next,
+            has_previous_page=False,
+            start_cursor=edges[0].cursor if edges else None,
+            end_cursor=page.end.cursor(),
+        )
+
+        async def count() -> int:
+            async with info.context.store.read() as session:
+                return await count_changes(session, owner_id, place)
+
+        return Connection(edges=edges, nodes=[edge.node for edge in edges], page_info=shown, count=count)
 
     @strawberry.field(description="One instance; null if there is none that you may see.")
     async def instance(self, info: Info, id: strawberry.ID) -> Instance | None:
         row = await info.context.loaders.instances.load(argument_id("Instance", id))
         row = visible(info.context.caller, row)
         return Instance.of(row) if row else None
+
+
+def _reader(info: Info) -> UUID:
+    """The account that reads its own instances."""
+    caller = info.context.caller
+    if caller.account_id is None:
+        raise Unauthenticated("Sign in to see your instances.")
+    if not caller.allows(Scope.INSTANCES_READ):
+        raise Forbidden(f"These credentials do not have the scope {Scope.INSTANCES_READ.value}.")
+    return caller.account_id

@@ -12,8 +12,23 @@ import strawberry
 
 from subgraphs.common.errors import PublicError
 from subgraphs.common.event_source import EventSource
-from subgraphs.instance.logs import START, InstanceLogBatch
+from subgraphs.instance.logs import InstanceLog
 from subgraphs.instance.types import Instance
+
+AfterVersion = Annotated[
+    strawberry.ID | None,
+    strawberry.argument(description="Only what is newer than this `version`, to go on from there."),
+]
+AfterEvent = Annotated[
+    str | None,
+    strawberry.argument(
+        description="Whatever changed after this: the `eventId` of the last event, or a cursor of `instanceChanges`."
+    ),
+]
+AfterLine = Annotated[
+    str | None,
+    strawberry.argument(description="Only lines after this one: its `sequence`, which is the event's `eventId` too."),
+]
 
 
 class FedByGateway(PublicError):
@@ -32,32 +47,40 @@ class Subscription:
             EventSource(topics=["instance.*"], where=["id=$id"], version="version", until="isTerminal", snapshot=True)
         ],
     )
-    async def instance_updated(self, id: strawberry.ID) -> AsyncGenerator[Instance | None, None]:
+    async def instance_updated(
+        self, id: strawberry.ID, after: AfterVersion = None
+    ) -> AsyncGenerator[Instance | None, None]:
         raise FedByGateway("The gateway feeds this field from events; subscribe there.")
         yield None
 
     @strawberry.subscription(
-        description="Every change of any of your instances, as long as it is there: its deletion is not told of.",
-        directives=[EventSource(topics=["instance.*"], where=["owner=@subject"], version="version")],
-    )
-    async def instances_updated(self) -> AsyncGenerator[Instance | None, None]:
-        raise FedByGateway("The gateway feeds this field from events; subscribe there.")
-        yield None
-
-    @strawberry.subscription(
-        description="The log of one instance: its lines after `after` at once, then those that come, until it has ended.",
+        description=(
+            "Your instances: first those that have not ended, then the newest state of each that changes. "
+            "The last that is told of one is its deletion, with `deletedAt`."
+        ),
         directives=[
             EventSource(
-                topics=["instance.log.*"], where=["id=$id"], version="lastSequence", until="isComplete", snapshot=True
+                topics=["instance.*"], where=["owner=@subject"], feed="instanceChanges(first: 100, after: $after)"
+            )
+        ],
+    )
+    async def instances_updated(self, after: AfterEvent = None) -> AsyncGenerator[Instance | None, None]:
+        raise FedByGateway("The gateway feeds this field from events; subscribe there.")
+        yield None
+
+    @strawberry.subscription(
+        description="The log of one instance, every line once and in order, until it has ended.",
+        directives=[
+            EventSource(
+                topics=["instance.log.*"],
+                where=["id=$id"],
+                feed="instance(id: $id) { logs(first: 100, after: $after) }",
+                until="instance.isTerminal",
             )
         ],
     )
     async def instance_logs(
-        self,
-        id: strawberry.ID,
-        after: Annotated[
-            str | None, strawberry.argument(description="An `endCursor`, or a line's `sequence`; else from the start.")
-        ] = START,
-    ) -> AsyncGenerator[InstanceLogBatch | None, None]:
+        self, id: strawberry.ID, after: AfterLine = None
+    ) -> AsyncGenerator[InstanceLog | None, None]:
         raise FedByGateway("The gateway feeds this field from events; subscribe there.")
         yield None

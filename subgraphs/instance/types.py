@@ -85,6 +85,9 @@ class Instance:
     cancel_requested_at: datetime | None
     max_attempts: int | None = strawberry.field(description="Its template's limit of attempts; else the platform's.")
     timeout_seconds: int | None = strawberry.field(description="Its template's limit of time; else the platform's.")
+    deleted_at: datetime | None = strawberry.field(
+        description="When it was deleted; `instancesUpdated` and `instanceChanges` alone still show it then."
+    )
     is_terminal: bool = strawberry.field(description="Whether it has ended, one way or another.")
     row: strawberry.Private[models.Instance]
 
@@ -118,6 +121,7 @@ class Instance:
             cancel_requested_at=row.cancel_requested_at,
             max_attempts=row.max_attempts,
             timeout_seconds=row.timeout_seconds,
+            deleted_at=row.deleted_at,
             is_terminal=row.status.is_terminal,
         )
 

@@ -63,14 +63,13 @@ def test_the_event_source_directive_is_the_contracts() -> None:
     sdl = instance_sdl()
     assert '@composeDirective(name: "@eventSource")' in sdl
     assert '@link(url: "https://specs.botberi.dev/events/v1.0", import: ["@eventSource"])' in sdl
-    assert (
-        'instanceUpdated(id: ID!): Instance @eventSource(topics: ["instance.*"], where: ["id=$id"], '
-        'version: "version", until: "isTerminal", snapshot: true)'
-    ) in sdl
-    assert (
-        'instancesUpdated: Instance @eventSource(topics: ["instance.*"], where: ["owner=@subject"], version: "version")'
-        in sdl
-    )
+    for field, directive in {
+        "instanceUpdated": 'topics: ["instance.*"], where: ["id=$id"], version: "version", until: "isTerminal", snapshot: true',
+        "instancesUpdated": 'topics: ["instance.*"], where: ["owner=@subject"], feed: "instanceChanges(first: 100, after: $after)"',
+        "instanceLogs": 'topics: ["instance.log.*"], where: ["id=$id"], until: "instance.isTerminal", '
+        'feed: "instance(id: $id) { logs(first: 100, after: $after) }"',
+    }.items():
+        assert directive in sdl[sdl.index(f"  {field}(") :].split("@eventSource(")[1].split("\n")[0]
 
 
 async def test_the_service_field_answers_the_same_sdl(identity: Client, catalog: Client, instance: Client) -> None:
