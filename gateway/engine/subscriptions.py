@@ -13,12 +13,12 @@ from gateway.engine.planning import Generation, Key, Prepared
 from gateway.engine.request import RequestContext
 from gateway.errors import GatewayError
 from gateway.executor import ExecutionResult, Runtime
+from gateway.executor.delivery import mark_of
 from gateway.executor.flights import Flights
 from gateway.executor.live import Live, Stage
 from gateway.executor.subscribe import follow
 from gateway.operation import coerce_variables
 from gateway.plan import EventTrigger, Subscription
-from gateway.upstream.codec import encode
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class Subscriptions:
             async with aclosing(follow(running.live)) as results:
                 async for result in results:
                     yield result
+                    del result  # kept by nobody while nothing happens
                     if context is not None:
                         # A subscription may live for days: nobody reads the headers of past events.
                         context.response_headers.clear()
@@ -150,4 +151,4 @@ class Subscriptions:
 def _group_key(prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None) -> Hashable | None:
     if context is None or context.share is None:
         return None
-    return prepared.key, encode(dict(sorted(variables.items()))), context.share
+    return prepared.key, mark_of(dict(sorted(variables.items()))), context.share

@@ -17,6 +17,11 @@ _REMEMBERED_VERSIONS: Final = 10_000
 EntityKey = Mapping[str, Any]
 
 
+def mark_of(key: Any) -> bytes:
+    """What is kept of a key. A copy, as the writer's bytes may hold on to kilobytes around them."""
+    return bytes(memoryview(encode(key)))
+
+
 class Moved(Enum):
     """The subscription goes on with another plan."""
 
@@ -65,7 +70,7 @@ class Pending:
         self._wake()
 
     def put(self, key: EntityKey) -> None:
-        self._keys[encode(key)] = (key, self._stamp())
+        self._keys[mark_of(key)] = (key, self._stamp())
         if len(self._keys) > self._limit:
             self._keys.clear()
             message = f"More than {self._limit} entities changed faster than the results were read."
@@ -125,7 +130,7 @@ class Versions:
         """Is it newer than what was delivered? What has no version always is. Remembers it. Raises `WrongCursor`."""
         if isinstance(version, bool) or not isinstance(version, int | float | str):
             return True
-        mark = encode(key)
+        mark = mark_of(key)
         newest = self._newest.get(mark)
         if newest is None and self._after is not None:
             newest = _cursor(self._after, version)

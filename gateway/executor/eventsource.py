@@ -1,6 +1,5 @@
 """An event source's events -> results: the present state first, then each newer one; the newest alone when the consumer is slow."""
 
-import contextlib
 import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from gateway.errors import ErrorEntry
-from gateway.executor.delivery import EntityKey, Moved, Versions, WrongCursor
+from gateway.executor.delivery import EntityKey, Moved, Versions, WrongCursor, mark_of
 from gateway.executor.execute import finish
 from gateway.executor.interpreter import run
 from gateway.executor.listening import FINAL_CODES, Listening, Refused, wrong_cursor
@@ -17,7 +16,6 @@ from gateway.executor.result import ExecutionResult, SharedResult
 from gateway.executor.state import Execution
 from gateway.executor.view import ObjectView
 from gateway.plan import EventTrigger
-from gateway.upstream.codec import encode
 
 logger = logging.getLogger(__name__)
 
@@ -48,27 +46,25 @@ class Resolved:
 
 async def entity_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
     """Raises `EventSourceError` when the source is lost for good, `GatewayError` when the supergraph that came since has no such subscription."""
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            listening = await stack.enter_async_context(Listening(live))
-        except Refused as refused:
-            yield ExecutionResult(None, (refused.entry,))
-            return
-        runtime = live.stage.runtime
-        about_one = listening.about_one
-        after = listening.cursor() if about_one else None
-        versions, failures = Versions(after), 0
+    listening = Listening(live)
+    try:
+        await listening.begin()
+    except Refused as refused:
+        yield ExecutionResult(None, (refused.entry,))
+        return
+    try:
+        flights, about_one = live.stage.runtime.flights, listening.about_one
+        versions, failures = Versions(listening.cursor() if about_one else None), 0
         while (news := await listening.next()) is not None:
             if isinstance(news, Moved):
                 continue
             key, since = news
-            stage = live.stage
             trigger = listening.trigger
-            work = partial(resolve, stage, trigger, key, about_one)
-            resolved: Resolved = await runtime.flights.ask(encode(key), since, work)
+            work = partial(resolve, live.stage, trigger, key, about_one)
+            resolved: Resolved = await flights.ask(mark_of(key), since, work)
             if resolved.is_unknown:
                 if about_one:
-                    yield not_found(stage, trigger, f"There is no such {trigger.type_name}.")
+                    yield not_found(live.stage, trigger, f"There is no such {trigger.type_name}.")
                     return
                 logger.debug("subscription %s: its subgraph doesn't know the entity of an event", trigger.response_key)
                 continue
@@ -91,6 +87,10 @@ async def entity_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
                 yield resolved.result()
             if resolved.is_last:
                 return
+            # Nothing is kept of it while nothing happens: thousands wait like this.
+            del resolved, work
+    finally:
+        await listening.end()
 
 
 async def resolve(stage: Stage, trigger: EventTrigger, key: EntityKey, about_one: bool) -> Resolved:

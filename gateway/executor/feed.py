@@ -3,19 +3,18 @@
 Nothing waits in memory: a page is asked for when the consumer is ready, so that one who reads slowly is behind, not dropped.
 """
 
-import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
 from gateway.errors import ErrorEntry
+from gateway.executor.delivery import mark_of
 from gateway.executor.eventsource import not_found
 from gateway.executor.listening import FEED, FINAL_CODES, Listening, Refused
 from gateway.executor.live import FeedPlan, Live, Stage
 from gateway.executor.result import ExecutionResult, SharedResult
 from gateway.plan import EventFeed, EventTrigger
-from gateway.upstream.codec import encode
 
 _NO_SUCH: Final = "There is nothing to follow."
 
@@ -33,12 +32,13 @@ class Page:
 
 async def feed_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
     """Raises like `entity_results`."""
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            listening = await stack.enter_async_context(Listening(live))
-        except Refused as refused:
-            yield ExecutionResult(None, (refused.entry,))
-            return
+    listening = Listening(live)
+    try:
+        await listening.begin()
+    except Refused as refused:
+        yield ExecutionResult(None, (refused.entry,))
+        return
+    try:
         flights, cursor, failures = live.stage.runtime.flights, listening.cursor(), 0
         while (news := await listening.next()) is not None:
             if not isinstance(news, tuple):
@@ -46,7 +46,7 @@ async def feed_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
             since, has_next = news[1], True
             while has_next:
                 work = partial(_page, live.stage, listening.trigger, cursor)
-                page: Page = await flights.ask(encode(cursor), since, work)
+                page: Page = await flights.ask(mark_of(cursor), since, work)
                 if page.failure is not None:
                     # Told once, then asked again until it is known: no row is left out.
                     failures += 1
@@ -63,12 +63,17 @@ async def feed_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
                 for row in page.rows:
                     yield row
                     cursor = row.event_id
+                    del row
                 if page.end is not None:
                     cursor = page.end
                 has_next = page.has_next and bool(page.rows)
             else:
                 if page.is_over:
                     return
+            # Nothing is kept of it while nothing happens: thousands wait like this.
+            del page, work
+    finally:
+        await listening.end()
 
 
 async def _page(stage: Stage, trigger: EventTrigger, cursor: str | None) -> Page:

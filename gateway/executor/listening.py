@@ -1,8 +1,6 @@
 """One subscription's place at the event source: heard before the first look, and again where a new plan listens to something else."""
 
-import contextlib
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from gateway import errors
 from gateway.errors import ErrorEntry, EventSourceError
@@ -10,7 +8,7 @@ from gateway.executor.conditions import arguments, conditions, topics
 from gateway.executor.delivery import EntityKey, Moved, Pending
 from gateway.executor.live import Live
 from gateway.plan import EventTrigger
-from gateway.upstream.router import Conditions
+from gateway.upstream.router import Conditions, Place
 
 #: The one thing that a feed's events are about.
 FEED: Final[EntityKey] = {}
@@ -34,11 +32,11 @@ class Refused(Exception):
 
 
 class Listening:
-    """Enter once events are heard; what `next` then gives first is the present state, where the trigger has one."""
+    """Between `begin`, from which on events are heard, and `end`. What `next` gives first is the present state, where the trigger has one."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        self._stack = contextlib.AsyncExitStack()
+        self._place: Place | None = None
         self._pending: Pending | None = None
         self._where: tuple[frozenset[str], Conditions] | None = None
         self._flights = live.stage.runtime.flights
@@ -67,7 +65,7 @@ class Listening:
             given = None if value is None else str(value)
         return given or None
 
-    async def __aenter__(self) -> Self:
+    async def begin(self) -> None:
         """Raises `Refused`, `EventSourceError`."""
         stage = self._live.stage
         if stage.runtime.event_router is None:
@@ -80,16 +78,10 @@ class Listening:
         try:
             await self._listen(wanted_topics, wanted)
         except BaseException:
-            await self._leave()
+            await self.end()
             raise
         if present is not None:
             self._pending.put_first(present)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._leave()
 
     async def next(self) -> tuple[EntityKey, int] | Moved | None:
         """A key with news, or that the plan has changed; None at the end. Raises what ended it."""
@@ -137,17 +129,19 @@ class Listening:
         router = self._live.stage.runtime.event_router
         assert router is not None
         assert self._pending is not None
-        place = contextlib.AsyncExitStack()
-        await place.enter_async_context(router.listen(wanted_topics, wanted, self._pending))
-        old, self._stack, self._where = self._stack, place, (wanted_topics, wanted)
-        await old.aclose()
+        place = await router.join(wanted_topics, wanted, self._pending)
+        old, self._place, self._where = self._place, place, (wanted_topics, wanted)
+        if old is not None:
+            await old.leave()
 
-    async def _leave(self) -> None:
+    async def end(self) -> None:
+        """Hear nothing any more."""
         assert self._pending is not None
         self._live.on_change = None
         self._flights.members -= 1
         self._pending.close()
-        await self._stack.aclose()
+        if self._place is not None:
+            await self._place.leave()
 
 
 def wrong_cursor(trigger: EventTrigger) -> ErrorEntry:

@@ -50,6 +50,7 @@ async def follow(live: Live) -> AsyncGenerator[ExecutionResult, None]:
         async with aclosing(results):
             async for result in results:
                 yield result
+                del result
     except SubgraphError as error:
         yield ExecutionResult(None, (failure_of(error).at(None),))
     except GatewayError as error:

@@ -288,6 +288,7 @@ class Session:
                 if self._watch is not None:
                     await self._checked(self._watch.fresh(self._core.settings.event_recheck_age))
                 await self._emit(protocol.about(identifier, "next", result.to_bytes()))
+                del result
         finally:
             close = getattr(results, "aclose", None)
             if close is not None:

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -73,28 +73,45 @@ class EventRouter:
         """Whether a source that somebody listens to is lost at this moment."""
         return any(follower.is_lost for follower in self._followers.values())
 
-    @contextlib.asynccontextmanager
-    async def listen(self, topics: frozenset[str], conditions: Conditions, listener: Listener) -> AsyncIterator[None]:
-        """Enter once every event from now on is heard. Raises `EventSourceError` when the source can't be followed."""
+    async def join(self, topics: frozenset[str], conditions: Conditions, listener: Listener) -> "Place":
+        """Returns once every event from now on is heard. Raises `EventSourceError` when the source can't be followed."""
         follower = self._followers.get(topics)
         if follower is None or follower.is_over:
             follower = self._followers[topics] = _Follower(self._source, topics, self._options)
-        entry = _Entry(conditions, listener)
-        follower.index.add(entry)
+        place = Place(self, topics, follower, _Entry(conditions, listener))
         try:
             await follower.wait_ready()
-            yield
-        finally:
-            follower.index.remove(entry)
-            if not len(follower.index):
-                if self._followers.get(topics) is follower:
-                    del self._followers[topics]
-                await follower.stop()
+        except BaseException:
+            await place.leave()
+            raise
+        return place
+
+    async def left(self, topics: frozenset[str], follower: "_Follower") -> None:
+        """Nobody follows for nobody."""
+        if not len(follower.index):
+            if self._followers.get(topics) is follower:
+                del self._followers[topics]
+            await follower.stop()
+
+
+class Place:
+    """A listener's, until it leaves."""
+
+    __slots__ = ("_entry", "_follower", "_router", "_topics")
+
+    def __init__(self, router: EventRouter, topics: frozenset[str], follower: "_Follower", entry: "_Entry") -> None:
+        self._router, self._topics, self._follower, self._entry = router, topics, follower, entry
+        follower.index.add(entry)
+
+    async def leave(self) -> None:
+        """Hear nothing any more."""
+        self._follower.index.remove(self._entry)
+        await self._router.left(self._topics, self._follower)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Entry:
-    """One `listen`: a listener may have two places for a moment, where it moves."""
+    """Of one place: a listener may have two places for a moment, where it moves."""
 
     conditions: Conditions
     listener: Listener
