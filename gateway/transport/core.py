@@ -16,6 +16,7 @@ from gateway.executor import ExecutionResult
 from gateway.transport.identity import Identity
 from gateway.transport.origin import OriginPolicy
 from gateway.transport.port import Observer
+from gateway.transport.rechecks import Rechecks
 from gateway.transport.settings import TransportSettings
 from gateway.transport.sharing import Sharing
 
@@ -65,9 +66,13 @@ class Core:
     #: Mutations whose client has gone; they run to their end.
     unattended: set[asyncio.Task[Any]] = field(default_factory=set)
 
+    rechecks: Rechecks = field(init=False)
     #: Running subscriptions by caller, of all ways in together.
     subscribers: Counter[str] = field(default_factory=Counter)
     subscriptions: int = 0
+
+    def __post_init__(self) -> None:
+        self.rechecks = Rechecks(self.settings.recheck_interval)
 
     @contextmanager
     def subscribing(self, context: RequestContext) -> Iterator[None]:

@@ -14,6 +14,7 @@ from gateway.executor import Payload, PendingForm, payload_bytes
 from gateway.transport import socket_messages as protocol
 from gateway.transport.core import Core
 from gateway.transport.identity import decode_headers
+from gateway.transport.outbox import Outbox
 from gateway.transport.parameters import last_event_id
 from gateway.transport.port import Unauthenticated
 from gateway.transport.problem import describe
@@ -72,13 +73,13 @@ async def _refuse(scope: Mapping[str, Any], send: Any, status: int) -> None:
 
 
 class Session:
-    """One accepted socket: a reader, a writer, a clock, and a task for each operation. Whoever finds the end sets `_end`."""
+    """One accepted socket: a reader, a writer, and a task for each operation. Whoever finds the end sets `_end`."""
 
     def __init__(self, core: Core, headers: Mapping[str, str], receive: Any, send: Any) -> None:
         self._core, self._headers, self._receive, self._send = core, headers, receive, send
         self._settings = core.settings.websocket
         self._end: asyncio.Future[Close | None] = asyncio.get_running_loop().create_future()
-        self._outbox: asyncio.Queue[str] = asyncio.Queue(self._settings.send_queue)
+        self._outbox = Outbox(self._settings.send_queue)
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._queries: set[asyncio.Task[None]] = set()
         self._others: set[asyncio.Task[None]] = set()
@@ -89,11 +90,14 @@ class Session:
 
     async def run(self) -> None:
         """Until either side ends it."""
-        for work in (self._read(), self._write(), self._clock()):
+        for work in (self._read(), self._write()):
             self._spawn(work)
+        init_timer = asyncio.get_running_loop().call_later(self._settings.init_timeout, self._no_init)
         try:
             close = await self._end
         finally:
+            init_timer.cancel()
+            self._core.rechecks.remove(self)
             tasks = [*self._operations.values(), *self._others]
             for task in tasks:
                 task.cancel()
@@ -113,7 +117,7 @@ class Session:
         # Their results shall leave before the close frame.
         with suppress(TimeoutError):
             async with asyncio.timeout(_FAREWELL):
-                await self._outbox.join()
+                await self._outbox.flushed()
         self._finish(Close(protocol.GOING_AWAY, "The server is going away"))
 
     def _finish(self, close: Close | None) -> None:
@@ -148,26 +152,28 @@ class Session:
     async def _write(self) -> None:
         while True:
             await self._send({"type": "websocket.send", "text": await self._outbox.get()})
-            self._outbox.task_done()
+            self._outbox.sent()
 
     async def _emit(self, text: str) -> None:
         try:
-            self._outbox.put_nowait(text)
-        except asyncio.QueueFull:
-            try:
-                async with asyncio.timeout(self._core.settings.send_timeout):
-                    await self._outbox.put(text)
-            except TimeoutError:
-                raise Close(protocol.TRY_AGAIN_LATER, "The client reads too slowly") from None
+            await self._outbox.put(text, self._core.settings.send_timeout)
+        except TimeoutError:
+            raise Close(protocol.TRY_AGAIN_LATER, "The client reads too slowly") from None
 
-    async def _clock(self) -> None:
-        await asyncio.sleep(self._settings.init_timeout)
+    def _no_init(self) -> None:
         if not self._init_received:
-            raise Close(protocol.INIT_TIMEOUT, "Connection initialisation timeout")
-        while True:
-            await asyncio.sleep(self._core.settings.recheck_interval)
-            if self._watch is not None and self._acknowledged:
-                await self._checked(self._watch.tick())
+            self._finish(Close(protocol.INIT_TIMEOUT, "Connection initialisation timeout"))
+
+    async def recheck(self) -> None:
+        """See `gateway.transport.rechecks.Checked`."""
+        assert self._watch is not None
+        try:
+            await self._checked(self._watch.tick())
+        except Close as close:
+            self._finish(close)
+        except Exception:
+            logger.exception("a socket's credentials could not be checked")
+            self._finish(Close(protocol.INTERNAL_ERROR, "Internal server error"))
 
     async def _checked(self, check: Coroutine[Any, Any, None]) -> None:
         try:
@@ -199,6 +205,8 @@ class Session:
         await self._checked(watch.begin())
         self._watch = watch
         self._acknowledged = True
+        if self._core.identity.is_checked and not self._end.done():
+            self._core.rechecks.add(self)
         await self._emit(protocol.plain("connection_ack"))
 
     async def _subscribe(self, message: Message) -> None:

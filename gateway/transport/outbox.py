@@ -1,0 +1,58 @@
+"""Messages for one client, in order and bounded; one writer takes them. Much smaller than `asyncio.Queue`, of which every socket would have one."""
+
+import asyncio
+from collections import deque
+
+
+class Outbox:
+    """`put` waits for room, `get` for a message, `flushed` for the last one to have left."""
+
+    __slots__ = ("_flushed", "_limit", "_messages", "_reader", "_room", "_unsent")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._messages: deque[str] | None = None
+        self._unsent = 0
+        self._reader: asyncio.Future[None] | None = None
+        self._room: asyncio.Event | None = None
+        self._flushed: asyncio.Event | None = None
+
+    async def put(self, text: str, patience: float) -> None:
+        """Raises `TimeoutError` where there is no room for so many seconds."""
+        if self._unsent >= self._limit:
+            async with asyncio.timeout(patience):
+                while self._unsent >= self._limit:
+                    self._room = self._room or asyncio.Event()
+                    self._room.clear()
+                    await self._room.wait()
+        if self._messages is None:
+            self._messages = deque()
+        self._messages.append(text)
+        self._unsent += 1
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def get(self) -> str:
+        """The next message; the one before has been sent."""
+        while not self._messages:
+            # Nothing is kept of a queue while nothing waits in it.
+            self._messages = None
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        self._reader = None
+        return self._messages.popleft()
+
+    def sent(self) -> None:
+        """The message that `get` gave has left."""
+        self._unsent -= 1
+        if self._room is not None:
+            self._room.set()
+        if not self._unsent and self._flushed is not None:
+            self._flushed.set()
+
+    async def flushed(self) -> None:
+        """When everything has left."""
+        while self._unsent:
+            self._flushed = self._flushed or asyncio.Event()
+            self._flushed.clear()
+            await self._flushed.wait()

@@ -1,0 +1,58 @@
+"""Open sockets -> each one's credentials checked again and again, by one task for all of them: thousands are silent most of the time."""
+
+import asyncio
+from collections import OrderedDict
+from typing import Final, Protocol
+
+#: Looks at the clock within one interval.
+_LOOKS: Final = 25
+
+
+class Checked(Protocol):
+    """What is checked."""
+
+    async def recheck(self) -> None:
+        """Ends itself when its credentials are no longer right. Never raises."""
+        ...
+
+
+class Rechecks:
+    """Those who wait for their next check, the earliest first."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._due: OrderedDict[Checked, float] = OrderedDict()
+        self._members: set[Checked] = set()
+        self._checking: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, one: Checked) -> None:
+        """Check it after an interval, and so on."""
+        self._members.add(one)
+        self._later(one)
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="socket-rechecks")
+
+    def remove(self, one: Checked) -> None:
+        """It is gone."""
+        self._members.discard(one)
+        self._due.pop(one, None)
+
+    def _later(self, one: Checked) -> None:
+        self._due[one] = asyncio.get_running_loop().time() + self._interval
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._members:
+            await asyncio.sleep(self._interval / _LOOKS)
+            while self._due and next(iter(self._due.values())) <= loop.time():
+                one, _ = self._due.popitem(last=False)
+                # Not one after another: somebody's slow answer must not keep the others' credentials believed.
+                task = loop.create_task(self._check(one))
+                self._checking.add(task)
+                task.add_done_callback(self._checking.discard)
+
+    async def _check(self, one: Checked) -> None:
+        await one.recheck()
+        if one in self._members:
+            self._later(one)
