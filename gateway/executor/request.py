@@ -134,7 +134,7 @@ async def send(
     timeout = min(runtime.timeout_for(fetch.subgraph), execution.time_left())
     try:
         if known is not None:
-            return await known
+            return (await known).exact()
         if client is None:
             message = f"Subgraph {fetch.subgraph!r} is not configured."
             raise SubgraphError(fetch.subgraph, message, code=errors.SUBGRAPH_UNREACHABLE)

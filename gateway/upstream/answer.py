@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway import errors
 from gateway.errors import SubgraphError
-from gateway.upstream.codec import CodecError, decode, encode
+from gateway.upstream.codec import CodecError, decode, decode_rounded, encode
 from gateway.upstream.port import SubgraphRequest, SubgraphResponse
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -91,8 +91,9 @@ def read_answer(
     content_type: str | None,
     body: bytes | bytearray,
     headers: Sequence[tuple[str, str]] = (),
+    rounded: bool = False,
 ) -> SubgraphResponse:
-    """By the GraphQL-over-HTTP specification, sections 6.4.1 and 6.4.2.
+    """By the GraphQL-over-HTTP specification, sections 6.4.1 and 6.4.2. Where `rounded`, big numbers may be (`SubgraphResponse.raw`).
 
     A status that isn't 2xx still gives the subgraph's own errors where the body is a GraphQL response.
     """
@@ -103,10 +104,13 @@ def read_answer(
             raise _http_error(subgraph, status)
         raise invalid(subgraph, "no JSON" if content_type else "without a content type")
     try:
-        value = decode(body)
+        value = decode_rounded(body) if rounded else decode(body)
         if status == 200 and type(value) is dict and "errors" not in value and type(value.get("data")) is dict:
             extensions = value.get("extensions")
-            return SubgraphResponse(value["data"], (), extensions if type(extensions) is dict else {}, headers)
+            kept = body if rounded else None
+            return SubgraphResponse(value["data"], (), extensions if type(extensions) is dict else {}, headers, kept)
+        if rounded:
+            value = decode(body)
         response = to_response(subgraph, value, headers)
     except CodecError as error:
         if not fine:

@@ -26,12 +26,25 @@ def decode(body: bytes | bytearray) -> Any:
     """
     try:
         value = orjson.loads(body)
-        # Every eighth byte: where 16 digits stand in a row, two that follow one another are digits. Rare, and cheaper than looking at all.
-        if b"00" in body[::8].translate(_DIGITS) and (_LONG_NUMBER.search(body) or _START.match(body)):
+        if may_round(body):
             return json.loads(body, parse_float=_exact_float)
     except (ValueError, RecursionError) as error:
         raise CodecError(str(error)) from error
     return value
+
+
+def decode_rounded(body: bytes | bytearray) -> Any:
+    """`decode` without its care for numbers: those that neither a double nor 64 bits hold are rounded. Raises `CodecError`."""
+    try:
+        return orjson.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise CodecError(str(error)) from error
+
+
+def may_round(body: bytes | bytearray) -> bool:
+    """Whether a number in the JSON may be one that `decode_rounded` rounds."""
+    # Every eighth byte: where 16 digits stand in a row, two that follow one another are digits. Rare, and cheaper than looking at all.
+    return b"00" in body[::8].translate(_DIGITS) and bool(_LONG_NUMBER.search(body) or _START.match(body))
 
 
 def _exact_float(text: str) -> float | Decimal:

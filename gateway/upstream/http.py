@@ -33,7 +33,8 @@ class HttpClient:
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
         """See `SubgraphClient.execute`. A query whose connection is lost before an answer began is sent once more; a mutation never."""
         timeout = self.options.timeout if request.timeout is None else request.timeout
-        return await self.start(request_body(self.name, request), request.kind, request.headers, timeout)
+        answer = await self.start(request_body(self.name, request), request.kind, request.headers, timeout)
+        return answer.exact()
 
     def start(
         self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float

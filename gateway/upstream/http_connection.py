@@ -234,7 +234,7 @@ class Connection(asyncio.Protocol):
         try:
             if unpack is not None:
                 body = unpack.finish()
-            call.set_result(read_answer(name, status, content_type, body, RawHeaders(headers)))
+            call.set_result(read_answer(name, status, content_type, body, RawHeaders(headers), rounded=True))
         except BodyError as error:
             call.set_exception(invalid(name, str(error)))
         except SubgraphError as error:

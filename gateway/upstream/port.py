@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from gateway.plan import OperationKind
+from gateway.upstream.codec import decode, may_round
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,15 @@ class SubgraphResponse:
     extensions: Mapping[str, Any] = field(default_factory=dict)
     #: Response headers as (lower-case name, value), repeated names kept (`set-cookie`).
     headers: Sequence[tuple[str, str]] = ()
+    #: The JSON that this was read from where big numbers in `data` may be rounded; else None.
+    raw: bytes | bytearray | None = field(default=None, repr=False, compare=False)
+
+    def exact(self) -> "SubgraphResponse":
+        """The same with every number as the subgraph wrote it (see `codec.decode`)."""
+        if self.raw is None or not may_round(self.raw):
+            return self
+        value = decode(self.raw)
+        return SubgraphResponse(value["data"], self.errors, self.extensions, self.headers)
 
 
 class SubgraphClient(Protocol):
@@ -58,5 +68,8 @@ class EncodedClient(SubgraphClient, Protocol):
     def start(
         self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
     ) -> "asyncio.Future[SubgraphResponse]":
-        """Begin a request whose JSON body is already written; a bare future that resolves to the answer or raises SubgraphError. Cancelling it cancels the request."""
+        """Begin a request whose JSON body is already written; a bare future that resolves to the answer or raises SubgraphError. Cancelling it cancels the request.
+
+        Big numbers may be rounded in the answer: `exact` has them as they came.
+        """
         ...

@@ -116,7 +116,8 @@ class Flow:
             if tables is not None:
                 stack.enter_context(source.block(f"if {future} is not None:"))
             with source.block("try:"):
-                source.line(f"a = await {future}")
+                exact = ".exact()" if fetch.id in layout.exact else ""
+                source.line(f"a = (await {future}){exact}" if exact else f"a = await {future}")
             with source.block("except FAULT as error:"):
                 source.line(f"x.fault({step}, error)")
                 for table in tables or ():

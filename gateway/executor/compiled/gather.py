@@ -145,7 +145,8 @@ class Gather:
                     source.line("raise Strange('a key of another type')")
                 parts.append(var)
             else:
-                parts.append(f"{var} if {var}.__class__ is str else plain({var})")
+                rounded = any(key in layer.keys and layer.fetch not in self._layout.exact for layer in layers)
+                parts.append(f"{var} if {var}.__class__ is str else {'plain' if not rounded else 'plain_id'}({var})")
         if by_name:
             parts.append(typename)
         source.line(f"v = {{'__typename': {typename}{''.join(f', {name}' for name in names)}}}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from graphql import GraphQLSchema, is_abstract_type
 
-from gateway.executor.compiled.shape import Conditions, Keys, answer_keys, parsed
+from gateway.executor.compiled.shape import Conditions, Keys, answer_keys, has_exact_numbers, parsed
 from gateway.executor.compiled.source import Unsupported
 from gateway.plan import (
     Condition,
@@ -65,6 +65,8 @@ class Layout:
     #: Fetch at the root -> keys of its answer.
     roots: dict[int, Keys] = field(default_factory=dict)
     tables: dict[int, list[Table]] = field(default_factory=dict)
+    #: Fetches whose answers must keep every digit.
+    exact: set[int] = field(default_factory=set)
     #: Position -> tables that may have something for objects there, in plan order.
     attached: dict[KeyPath, list[Table]] = field(default_factory=dict)
 
@@ -95,6 +97,13 @@ def lay_out(plan: Plan, schema: GraphQLSchema, conditions: Conditions, by_identi
     _order(layout.node, frozenset(), layout)
     for number in sorted(layout.fetches):
         _place(layout.fetches[number], layout, by_identity)
+    if any(
+        len(entities.representations) > 1 or leaf_sources(entities.representations[0]) is None
+        for fetch in layout.fetches.values()
+        for entities in fetch.entities
+    ):
+        # What such representations are made of isn't looked at value by value.
+        layout.exact.update(layout.fetches)
     return layout
 
 
@@ -142,7 +151,10 @@ def _order(node: PlanNode | None, ended: frozenset[int], layout: Layout) -> froz
 
 
 def _place(fetch: Fetch, layout: Layout, by_identity: Collection[str]) -> None:
-    keys = answer_keys(fetch, parsed(fetch), layout.conditions)
+    document = parsed(fetch)
+    keys = answer_keys(fetch, document, layout.conditions)
+    if has_exact_numbers(document, layout.schema):
+        layout.exact.add(fetch.id)
     if not fetch.entities and not fetch.path:
         layout.roots[fetch.id] = keys
         return

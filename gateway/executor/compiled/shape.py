@@ -2,22 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from graphql import (
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLEnumType,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
     InlineFragmentNode,
     OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
     VariableNode,
+    get_named_type,
     parse,
 )
 
 from gateway.plan import Fetch, Rename
+
+_ROUNDLESS: Final = frozenset(("Int", "String", "Boolean", "ID"))
 
 #: Boolean variable -> whether it is true in this variant of the program.
 Conditions: TypeAlias = Mapping[str, bool]
@@ -110,3 +118,39 @@ def is_included(node: SelectionNode, conditions: Conditions) -> bool:
             if holds is (directive.name.value == "skip"):
                 return False
     return True
+
+
+def has_exact_numbers(document: DocumentNode, schema: GraphQLSchema) -> bool:
+    """Whether the answer may have numbers that clients get digit by digit: `Float`s, custom scalars, and what the schema doesn't know.
+
+    Other types hold no such number, or (`ID`) what was rounded is found to be of the wrong type.
+    """
+    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+
+    def look(selections: SelectionSetNode, parent: GraphQLNamedType | None) -> bool:
+        for node in selections.selections:
+            if isinstance(node, FieldNode):
+                if node.name.value == "__typename":
+                    continue
+                fields = parent.fields if isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) else {}
+                definition = fields.get(node.name.value)
+                kind = None if definition is None else get_named_type(definition.type)
+                if node.selection_set is None:
+                    if not (isinstance(kind, GraphQLEnumType) or (kind is not None and kind.name in _ROUNDLESS)):
+                        return True
+                elif look(node.selection_set, kind):
+                    return True
+                continue
+            fragment = fragments.get(node.name.value) if isinstance(node, FragmentSpreadNode) else node
+            if isinstance(fragment, InlineFragmentNode | FragmentDefinitionNode):
+                condition = fragment.type_condition
+                kind = parent if condition is None else schema.get_type(condition.name.value)
+                if look(fragment.selection_set, kind):
+                    return True
+        return False
+
+    return any(
+        look(definition.selection_set, schema.get_root_type(definition.operation))
+        for definition in document.definitions
+        if isinstance(definition, OperationDefinitionNode)
+    )

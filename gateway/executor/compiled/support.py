@@ -148,6 +148,13 @@ def plain(value: Any) -> Any:
     return encode(value)
 
 
+def plain_id(value: Any) -> Any:
+    """`plain` for what has no fraction by its type: a double there is a number that was rounded."""
+    if value.__class__ is float:
+        raise Strange("a key that is rounded")
+    return plain(value)
+
+
 def nested(value: Any, select: Any) -> Any:
     """A representation's field with selections: `select` gives an object's fields, or M. Lists item by item."""
     if value.__class__ is dict:
@@ -242,6 +249,7 @@ HELPERS: Final[dict[str, Any]] = {
             null_item,
             objects,
             plain,
+            plain_id,
             read,
             refuse,
             rows,
