@@ -155,6 +155,8 @@ class Arena:
             except gateway.executor.ExecutorMismatch as error:
                 raise Mismatch(f"the executors differ: {error}") from error
             counts = runtime.statistics
+            if faults := counts.interpreted["a fault of the compiler"]:
+                raise Mismatch(f"the plan was not compiled: {faults} fault of the compiler")
             run.features["answered by compiled code"] += counts.compiled
             run.features.update({f"compiled, then: {why}": 1 for why in counts.strange})
             run.features.update({f"not compiled: {why}": 1 for why in counts.interpreted})

@@ -2,8 +2,8 @@
 
 from contextlib import ExitStack
 
-from gateway.executor.compiled.gather import Gather
-from gateway.executor.compiled.layout import Layout, Table
+from gateway.executor.compiled.gather import Gather, Walks
+from gateway.executor.compiled.layout import Layout
 from gateway.executor.compiled.source import Source
 from gateway.executor.compiled.step import Step
 from gateway.plan import Fetch, Parallel, PlanNode, Sequence
@@ -16,6 +16,7 @@ class Flow:
         self._source = source
         self._layout = layout
         self._steps: dict[int, str] = {}
+        self._walks = Walks(layout)
 
     def write(self) -> None:
         """`run(x)` gives the data, or None where the answers are left to the interpreter."""
@@ -26,8 +27,11 @@ class Flow:
                 source.line(f"d{number} = EMPTY")
             for number in sorted(layout.tables):
                 for table in layout.tables[number]:
-                    source.line(f"{table.index} = {{}}; {table.rows} = []")
-            self._node(layout.node, state)
+                    if table.same_as is None:
+                        source.line(f"{table.index} = {{}}; {table.asked} = []")
+                    source.line(f"{table.rows} = []")
+            tables = [table for number in sorted(layout.tables) for table in layout.tables[number]]
+            self._node(layout.node, [*state, *dict.fromkeys(table.asked for table in tables)])
             with source.block("if x.strange is not None:"):
                 source.line("return None")
             source.line(f"return project({', '.join(['x', *state])})")
@@ -37,7 +41,9 @@ class Flow:
         layout = self._layout
         tables = [table for number in sorted(layout.tables) for table in layout.tables[number]]
         state = [f"d{number}" for number in sorted(layout.roots)]
-        return state + [name for table in tables for name in (table.index, table.rows)]
+        state += [name for table in tables for name in (table.index, table.rows)]
+        # Tables of the same objects share an index.
+        return list(dict.fromkeys(state))
 
     def _node(self, node: PlanNode | None, state: list[str]) -> None:
         match node:
@@ -63,7 +69,8 @@ class Flow:
             with source.block(f"async def {name}():"):
                 if state:
                     source.line(f"nonlocal {', '.join(state)}")
-                self._node(branch, state)
+                with self._walks.inner():
+                    self._node(branch, state)
             source.line(f"{task} = x.spawn({name}())")
             tasks.append(task)
         if branches:
@@ -85,16 +92,16 @@ class Flow:
         if tables is None:
             source.line(f"{future} = x.send({step})")
             return
-        gather = Gather(source, layout, fetch)
+        gather = Gather(source, layout, fetch, self._walks)
         source.line(f"{future} = None")
+        gather.begin()
         with source.block("try:"):
             for table in tables:
                 if table.entities is None:
                     gather.targets(table, fetch.path)
-                else:
-                    into = _representations(table)
-                    source.line(f"{into} = []")
-                    gather.representations(table, table.entities, into)
+                elif table.same_as is None:
+                    gather.representations(table, table.entities)
+            source.line("pass")
         with source.block("except ODD as error:"):
             source.line(f"x.odd({step}, error)")
         with ExitStack() as stack:
@@ -103,8 +110,8 @@ class Flow:
                 stack.enter_context(source.block(f"if {tables[0].index}:"))
                 source.line(f"{future} = x.send({step})")
             else:
-                lists = [_representations(table) for table in tables]
-                stack.enter_context(source.block(f"if {' or '.join(lists)}:"))
+                lists = [table.asked for table in tables]
+                stack.enter_context(source.block(f"if {' or '.join(dict.fromkeys(lists))}:"))
                 source.line(f"{future} = x.send({step}, ({''.join(f'{name}, ' for name in lists)}))")
 
     def _end(self, fetch: Fetch) -> None:
@@ -122,7 +129,7 @@ class Flow:
                 source.line(f"x.fault({step}, error)")
                 for table in tables or ():
                     if table.entities is not None:
-                        source.line(f"{table.rows} = [EMPTY] * len({_representations(table)})")
+                        source.line(f"{table.rows} = [EMPTY] * len({table.asked})")
                     else:
                         source.line(f"{table.rows} = [EMPTY]")
             with source.block("else:"):
@@ -132,11 +139,7 @@ class Flow:
                     if table.entities is None:
                         source.line(f"{table.rows} = [x.root({step}, a)]")
                     else:
-                        source.line(f"{table.rows} = x.entities({step}, {number}, a, {_representations(table)})")
-
-
-def _representations(table: Table) -> str:
-    return f"reps{table.index[1:]}"
+                        source.line(f"{table.rows} = x.entities({step}, {number}, a, {table.asked})")
 
 
 def _comment(fetch: Fetch) -> str:

@@ -1,7 +1,7 @@
 """A fetch's `Entities` -> source that walks the answers so far and makes representations, equal ones once, in the interpreter's order."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from graphql import is_abstract_type, is_object_type
 
@@ -10,29 +10,105 @@ from gateway.executor.compiled.layout import (
     Layer,
     Layout,
     Table,
+    Trace,
     UnfitKey,
+    base_layers,
     layers_at_root,
     layers_below,
     leaf_sources,
     tables_at,
+    top_sources,
+    trace,
 )
 from gateway.executor.compiled.shape import Keys
 from gateway.executor.compiled.source import Source
-from gateway.plan import Entities, Fetch, KeyField, KeyFragment, KeySelection, ListItems, Path, TypeCondition
+from gateway.plan import (
+    Entities,
+    Fetch,
+    KeyField,
+    KeyFragment,
+    KeySelection,
+    ListItems,
+    Path,
+    Representation,
+    TypeCondition,
+)
 
 TYPENAME = "__typename"
+
+
+class Walks:
+    """Which objects the program has at hand: lists of all that live at a path, for those that are walked to again."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._paths = [
+            (table.fetch.id, table, path)
+            for tables in layout.tables.values()
+            for table in tables
+            if table.entities is not None and table.same_as is None and table.derived_from is None
+            for path in table.entities.paths
+        ]
+        #: For each function that is being written: what it, or a function around it, has.
+        self._lists: list[dict[tuple[Path, Trace], str]] = [{}]
+        self._done: set[tuple[int, Path]] = set()
+
+    @contextmanager
+    def inner(self) -> Iterator[None]:
+        """A function within the one that is being written: nobody outside sees its lists."""
+        self._lists.append({})
+        try:
+            yield
+        finally:
+            self._lists.pop()
+
+    def start(self, path: Path, ended: frozenset[int]) -> tuple[int, str | None]:
+        """How much of a path is walked already, and the list of the objects there."""
+        for length in range(len(path), 0, -1):
+            if length < len(path) and isinstance(path[length], ListItems):
+                continue
+            mark = (path[:length], trace(self._layout, path[:length], ended))
+            for lists in self._lists:
+                if mark in lists:
+                    return length, lists[mark]
+        return 0, None
+
+    def is_wanted(self, table: Table, path: Path) -> bool:
+        """Whether somebody will walk there, or by there, later."""
+        self._done.add((id(table), path))
+        return any(
+            other[: len(path)] == path and (id(owner), other) not in self._done
+            for _, owner, other in self._paths
+            if (id(owner), other) != (id(table), path)
+        )
+
+    def keep(self, path: Path, ended: frozenset[int], name: str) -> None:
+        """The list with this name is filled from now on."""
+        self._lists[-1][path, trace(self._layout, path, ended)] = name
 
 
 class Gather:
     """Writes the loops of one fetch. They never raise for what a subgraph answered: what is null, absent or of another shape is passed over."""
 
-    def __init__(self, source: Source, layout: Layout, fetch: Fetch) -> None:
+    def __init__(self, source: Source, layout: Layout, fetch: Fetch, walks: Walks) -> None:
         self._source = source
         self._layout = layout
         self._fetch = fetch
+        self._walks = walks
         self._ended = layout.before[fetch.id]
         self._known = source.constant("OBJECTS", object_names(layout))
         self._abstract = source.constant("ABSTRACT", abstract_names(layout))
+        self._kept: dict[tuple[int, Path], str] = {}
+
+    def begin(self) -> None:
+        """The lists that this fetch's loops fill for later ones, empty."""
+        for table in self._layout.tables[self._fetch.id]:
+            if table.entities is None or table.same_as is not None or table.derived_from is not None:
+                continue
+            for path in table.entities.paths:
+                if self._walks.is_wanted(table, path) and self._walks.start(path, self._ended)[0] < len(path):
+                    name = self._kept[id(table), path] = self._source.name("at")
+                    self._source.line(f"{name} = []")
 
     def targets(self, table: Table, path: Path) -> None:
         """The objects that stand for a root type: each is noted in the table."""
@@ -40,16 +116,61 @@ class Gather:
             if layers:
                 self._source.line(f"{table.index}[{_anchor(layers)}] = 0")
 
-    def representations(self, table: Table, entities: Entities, into: str) -> None:
-        """Appends to the list `into`, and fills the table's index."""
+    def representations(self, table: Table, entities: Entities) -> None:
+        """Appends to the table's list, and fills its index."""
         source = self._source
+        into = table.asked
+        if table.derived_from is not None:
+            self._derived(table, table.derived_from, entities)
+            return
         rows = table.index
         if not table.by_key:
             rows = source.name("seen")
             source.line(f"{rows} = {{}}")
         for path in entities.paths:
+            kept = self._kept.get((id(table), path))
+            if kept is not None and self._walks.start(path, self._ended)[0] == len(path):
+                kept = None  # another path of this fetch was the same
             with _Walk(self, path) as (base, position):
+                if kept is not None and base:
+                    source.line(f"{kept}.append({_together([layer.var for layer in base])})")
                 self._represent(table, entities, base, position, into, rows)
+            if kept is not None and base:
+                self._walks.keep(path, self._ended, kept)
+
+    def _derived(self, table: Table, other: Table, entities: Entities) -> None:
+        """By the rows of a table whose entities tell the representations."""
+        source = self._source
+        (choice,) = entities.representations
+        fields = leaf_sources(choice) or ()
+        source.line("seen = {}")
+        with source.block(f"for key, i in {other.index}.items():"):
+            source.line(f"e = {other.rows}[i]")
+            layer = Layer(other.fetch.id, other.keys, "e")
+            names, parts = [], []
+            for field, key in fields:
+                if key == other.by_key:
+                    var = "key"
+                else:
+                    var = source.name("k")
+                    source.line(f"{var} = e.get({key!r}, M)")
+                    with source.block(f"if {var} is M:"):
+                        source.line("continue")
+                names.append(f"{field!r}: {var}")
+                parts.append(self._part(var, [layer], key))
+            source.line(f"q = {_together(parts)}")
+            source.line("i = seen.get(q)")
+            with source.block("if i is None:"):
+                source.line(f"i = seen[q] = len({table.asked})")
+                fields_text = "".join(f", {name}" for name in names)
+                source.line(f"{table.asked}.append({{'__typename': {choice.typename!r}{fields_text}}})")
+            source.line(f"{table.index}[key] = i")
+
+    def _part(self, var: str, layers: Sequence[Layer], key: str) -> str:
+        """A leaf's part in the key of a representation."""
+        rounded = any(key in layer.keys and layer.fetch not in self._layout.exact for layer in layers)
+        plain = "plain_id" if rounded else "plain"
+        return f"{var} if {var}.__class__ is str or {var}.__class__ is int else {plain}({var})"
 
     # -- one object
 
@@ -66,7 +187,7 @@ class Gather:
         if not base:
             return
         choices = entities.representations
-        wanted = {TYPENAME} | {key for choice in choices for key in _top_sources(choice.selections)}
+        wanted = {TYPENAME} | {key for choice in choices for key in top_sources(choice)}
         layers = self.attach(base, position, wanted)
         named = [layer for layer in layers if TYPENAME in layer.keys]
         single = len(choices) == 1
@@ -87,70 +208,73 @@ class Gather:
                 fits[None] = 0
             table_of = source.constant("FITS", fits)
             if single:
-                with source.block(f"if {name} not in {table_of}:"):
+                usual = next(iter(choices[0].types)) if lone else None
+                first = f"{name} != {usual!r} and " if lone else ""
+                with source.block(f"if {first}{name} not in {table_of}:"):
                     source.line("continue")
             else:
                 source.line(f"c = {table_of}.get({name})")
                 with source.block("if c is None:"):
                     source.line("continue")
+        if single and leaf_sources(choices[0]) is not None:
+            typename = _typename(choices[0], name, lone)
+            by_name = choices[0].typename is None and name is not None
+            self._simple(typename, base, layers, table, by_name, rows)
+            return
         for number, choice in enumerate(choices):
             with ExitStack() as stack:
                 if not single:
                     stack.enter_context(source.block(f"{'if' if number == 0 else 'elif'} c == {number}:"))
-                if choice.typename is not None:
-                    typename = repr(choice.typename)
-                elif name is not None:
-                    default = repr(next(iter(choice.types)))
-                    typename = f"({default} if {name} is None else {name})" if lone else name
-                else:
-                    typename = repr(next(iter(choice.types)))
-                fields = leaf_sources(choice)
-                if fields is not None and single:
-                    self._simple(typename, fields, base, layers, table, choice.typename is None and name is not None)
-                else:
-                    source.line(f"v = {{'__typename': {typename}}}")
-                    known = name if name is not None else repr(choice.typename)
-                    several = _repeated(choice.selections, "__typename")
-                    self._fields(choice.selections, layers, position, known, "v", "continue", several)
-                    source.line("q = encode(v)")
+                source.line(f"v = {{'__typename': {_typename(choice, name, lone)}}}")
+                known = name if name is not None else repr(choice.typename)
+                several = _repeated(choice.selections, "__typename")
+                self._fields(choice.selections, layers, position, known, "v", "continue", several)
+        source.line("q = encode(v)")
         source.line(f"i = {rows}.get(q)")
         with source.block("if i is None:"):
             source.line(f"i = {rows}[q] = len({into})")
             source.line(f"{into}.append(v)")
-        if not table.by_key:
-            source.line(f"{table.index}[{_anchor(base)}] = i")
+        source.line(f"{table.index}[{_anchor(base)}] = i")
 
     def _simple(
-        self,
-        typename: str,
-        fields: Sequence[tuple[str, str]],
-        base: list[Layer],
-        layers: list[Layer],
-        table: Table,
-        by_name: bool,
+        self, typename: str, base: list[Layer], layers: list[Layer], table: Table, by_name: bool, rows: str
     ) -> None:
         """Leaves alone: a literal, and a key made of the values themselves."""
         source = self._source
+        assert table.entities is not None
+        fields = leaf_sources(table.entities.representations[0]) or ()
         if table.by_key is not None and [layer for layer in layers if table.by_key in layer.keys] != base:
             raise UnfitKey(table)
         names, parts = [], []
         for field, key in fields:
             var = source.name("k")
             source.line(f"{var} = {_value(layers, key)}")
-            with source.block(f"if {var} is M:"):
-                source.line("continue")
-            names.append(f"{field!r}: {var}")
+            names.append(f", {field!r}: {var}")
             if table.by_key is not None:
+                # True and 1.0 equal 1 as keys of a dictionary, so what else it is, is looked at for each object.
                 with source.block(f"if {var}.__class__ is not str and {var}.__class__ is not int:"):
+                    with source.block(f"if {var} is M:"):
+                        source.line("continue")
                     source.line("raise Strange('a key of another type')")
                 parts.append(var)
-            else:
-                rounded = any(key in layer.keys and layer.fetch not in self._layout.exact for layer in layers)
-                parts.append(f"{var} if {var}.__class__ is str else {'plain' if not rounded else 'plain_id'}({var})")
+                continue
+            with source.block(f"if {var} is M:"):
+                source.line("continue")
+            parts.append(self._part(var, layers, key))
+        literal = f"{{'__typename': {typename}{''.join(names)}}}"
+        if table.by_key is not None:
+            with source.block(f"if {parts[0]} not in {rows}:"):
+                source.line(f"{rows}[{parts[0]}] = len({table.asked})")
+                source.line(f"{table.asked}.append({literal})")
+            return
         if by_name:
             parts.append(typename)
-        source.line(f"v = {{'__typename': {typename}{''.join(f', {name}' for name in names)}}}")
-        source.line(f"q = {parts[0]}" if len(parts) == 1 else f"q = ({', '.join(parts)}{',' if parts else ''})")
+        source.line(f"q = {_together(parts)}")
+        source.line(f"i = {rows}.get(q)")
+        with source.block("if i is None:"):
+            source.line(f"i = {rows}[q] = len({table.asked})")
+            source.line(f"{table.asked}.append({literal})")
+        source.line(f"{table.index}[{_anchor(base)}] = i")
 
     def _fields(
         self,
@@ -194,7 +318,7 @@ class Gather:
         select = source.name("select")
         place = (*position, selection.source)
         with source.block(f"def {select}({', '.join(layer.var for layer in below)}):"):
-            wanted = {TYPENAME} | set(_top_sources(selection.selections))
+            wanted = {TYPENAME} | set(top_sources(selection))
             inner = self.attach(below, place, wanted)
             named = [layer for layer in inner if TYPENAME in layer.keys]
             source.line(f"n = {self.name(named) if named else None}")
@@ -241,12 +365,18 @@ class _Walk:
     def __enter__(self) -> tuple[list[Layer], KeyPath]:
         gather, stack = self._gather, self._stack
         source = gather._source
-        stack.enter_context(source.block("for _ in ONCE:"))
         position: KeyPath = ()
         layers = layers_at_root(gather._layout, gather._ended)
         values: list[str] = []
         keys: list[tuple[Layer, Keys]] = []
-        for place, element in enumerate(self._path):
+        walked, at = gather._walks.start(self._path, gather._ended)
+        if at is None:
+            stack.enter_context(source.block("for _ in ONCE:"))
+        else:
+            known, position = base_layers(gather._layout, self._path[:walked], gather._ended)
+            layers = [Layer(fetch, below, source.name("x")) for fetch, below in known]
+            stack.enter_context(source.block(f"for {', '.join(layer.var for layer in layers)} in {at}:"))
+        for place, element in enumerate(self._path[walked:]):
             if isinstance(element, str):
                 if values:
                     layers = self._objects(values, keys)
@@ -265,9 +395,9 @@ class _Walk:
             elif isinstance(element, TypeCondition):
                 layers = self._objects(values, keys) if values else layers
                 values = []
-                known = gather.attach(layers, position, {TYPENAME})
+                named = [one for one in gather.attach(layers, position, {TYPENAME}) if TYPENAME in one.keys]
                 names = source.constant("NAMES", gather._layout.names_in(element.types))
-                with source.block(f"if {gather.name(known)} not in {names}:"):
+                with source.block(f"if {gather.name(named)} not in {names}:"):
                     source.line("continue")
             else:  # pragma: no cover
                 raise TypeError(f"element {place} of a path: {element!r}")
@@ -325,6 +455,21 @@ def _anchor(base: Sequence[Layer]) -> str:
     return f"anchor({', '.join(layer.var for layer in base)})"
 
 
+def _together(parts: Sequence[str]) -> str:
+    """One value, or a tuple of them."""
+    return parts[0] if len(parts) == 1 else f"({', '.join(parts)}{',' if len(parts) < 2 else ''})"
+
+
+def _typename(choice: Representation, name: str | None, lone: bool) -> str:
+    """An expression: what the representation is called."""
+    if choice.typename is not None:
+        return repr(choice.typename)
+    default = repr(next(iter(choice.types)))
+    if name is None:
+        return default
+    return f"({default} if {name} is None else {name})" if lone else name
+
+
 def _value(layers: Sequence[Layer], key: str) -> str:
     offering = [layer.var for layer in layers if key in layer.keys]
     if not offering:
@@ -332,16 +477,6 @@ def _value(layers: Sequence[Layer], key: str) -> str:
     if len(offering) == 1:
         return f"{offering[0]}.get({key!r}, M)"
     return f"first({key!r}, {', '.join(offering)})"
-
-
-def _top_sources(selections: Sequence[KeySelection]) -> list[str]:
-    found: list[str] = []
-    for selection in selections:
-        if isinstance(selection, KeyField):
-            found.append(selection.source)
-        else:
-            found += _top_sources(selection.selections)
-    return found
 
 
 def _repeated(selections: Sequence[KeySelection], *present: str) -> bool:

@@ -1,7 +1,8 @@
 """Plan and conditions -> what is known before any request: which fetches run, after which others, and where their answers belong."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from graphql import GraphQLSchema, is_abstract_type
 
@@ -13,6 +14,8 @@ from gateway.plan import (
     Entities,
     Fetch,
     KeyField,
+    KeyFragment,
+    ListItems,
     Parallel,
     Path,
     Plan,
@@ -24,7 +27,9 @@ from gateway.plan import (
 )
 
 #: Response keys from the root; list levels and type conditions left out.
-KeyPath = tuple[str, ...]
+KeyPath: TypeAlias = tuple[str, ...]
+#: See `trace`.
+Trace: TypeAlias = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,13 @@ class Table:
     keys: Keys
     index: str
     rows: str
+    #: The variable with the representations that were sent.
+    asked: str
     by_key: str | None = None
+    #: The table whose objects and representations are the same: nothing is gathered again.
+    same_as: "Table | None" = None
+    #: The table whose entities tell the representations: its rows are gone through instead of all objects.
+    derived_from: "Table | None" = None
 
 
 @dataclass(slots=True)
@@ -104,7 +115,116 @@ def lay_out(plan: Plan, schema: GraphQLSchema, conditions: Conditions, by_identi
     ):
         # What such representations are made of isn't looked at value by value.
         layout.exact.update(layout.fetches)
+    for number in sorted(layout.tables):
+        for table in layout.tables[number]:
+            _relate(table, layout, by_identity)
     return layout
+
+
+def _relate(table: Table, layout: Layout, by_identity: Collection[str]) -> None:
+    """Find the table whose work needn't be done again."""
+    entities = table.entities
+    if entities is None:
+        return
+    ended = layout.before[table.fetch.id]
+    for number in sorted((*ended, table.fetch.id)):
+        for other in layout.tables.get(number, ()):
+            if other is table:
+                return
+            theirs = other.entities
+            if theirs is None or theirs.paths != entities.paths or other.same_as is not None:
+                continue
+            if theirs.representations == entities.representations:
+                wanted = {"__typename", *(key for choice in entities.representations for key in top_sources(choice))}
+                if _traces(table, layout, wanted) == _traces(other, layout, wanted):
+                    table.same_as = other
+                    table.index, table.asked, table.by_key = other.index, other.asked, other.by_key
+                    return
+            if number in ended and table.index not in by_identity and _tells(other, table, layout):
+                table.derived_from, table.by_key = other, other.by_key
+                return
+
+
+def _traces(table: Table, layout: Layout, wanted: set[str]) -> list[Trace]:
+    ended = layout.before[table.fetch.id]
+    paths = table.entities.paths if table.entities is not None else ()
+    return [trace(layout, path, ended, wanted) for path in paths]
+
+
+def _tells(other: Table, table: Table, layout: Layout) -> bool:
+    """Whether the key and the entities of `other` have all that the representations of `table` are made of."""
+    if other.by_key is None or other.derived_from is not None or table.entities is None or other.entities is None:
+        return False
+    if len(table.entities.representations) != 1 or _traces(table, layout, {"__typename"}) != _traces(
+        other, layout, {"__typename"}
+    ):
+        return False
+    (mine,), (theirs,) = table.entities.representations, other.entities.representations
+    fields = leaf_sources(mine)
+    if fields is None or mine.typename is None or mine.types != theirs.types:
+        return False
+    ended = layout.before[table.fetch.id]
+    for _, source in fields:
+        for path in table.entities.paths:
+            base, position = base_layers(layout, path, ended)
+            attached = [t for t in layout.attached.get(position, ()) if t.fetch.id in ended and source in t.keys]
+            own = [keys for _, keys in base if source in keys]
+            if source == other.by_key:
+                if len(own) != 1 or attached:
+                    return False
+            elif own or attached != [other]:
+                return False
+    return True
+
+
+def base_layers(layout: Layout, path: Path, ended: frozenset[int]) -> tuple[list[tuple[int, Keys]], KeyPath]:
+    """The layers of objects at a path before entities are attached to them, and their position."""
+    layers = [(layer.fetch, layer.keys) for layer in layers_at_root(layout, ended)]
+    position: KeyPath = ()
+    for element in path:
+        if isinstance(element, str):
+            layers = [
+                (fetch, keys.below[element]) for fetch, keys in _offering(layout, layers, position, element, ended)
+            ]
+            position = (*position, element)
+    return layers, position
+
+
+def _offering(
+    layout: Layout, base: Iterable[tuple[int, Keys]], position: KeyPath, key: str, ended: frozenset[int]
+) -> list[tuple[int, Keys]]:
+    attached = [(t.fetch.id, t.keys) for t in layout.attached.get(position, ()) if t.fetch.id in ended]
+    return sorted(((fetch, keys) for fetch, keys in (*base, *attached) if key in keys), key=lambda layer: layer[0])
+
+
+def trace(layout: Layout, path: Path, ended: frozenset[int], wanted: Collection[str] = ()) -> Trace:
+    """Which answers a walk to the objects at a path looks into; two walks of one trace find the same."""
+    seen: list[object] = []
+    layers = [(layer.fetch, layer.keys) for layer in layers_at_root(layout, ended)]
+    position: KeyPath = ()
+    for element in path:
+        if isinstance(element, str):
+            offering = _offering(layout, layers, position, element, ended)
+            seen.append((element, tuple((fetch, id(keys)) for fetch, keys in offering)))
+            layers = [(fetch, keys.below[element]) for fetch, keys in offering]
+            position = (*position, element)
+        else:
+            names = (
+                _offering(layout, layers, position, "__typename", ended) if not isinstance(element, ListItems) else ()
+            )
+            seen.append((element, tuple((fetch, id(keys)) for fetch, keys in names)))
+    for key in sorted(wanted):
+        offering = _offering(layout, layers, position, key, ended)
+        seen.append((key, tuple((fetch, id(keys)) for fetch, keys in offering)))
+    return tuple(seen)
+
+
+def top_sources(representation: Representation | KeyFragment | KeyField) -> list[str]:
+    """The response keys that a representation reads in the object itself."""
+    found: list[str] = []
+    for selection in representation.selections:
+        found += [selection.source] if isinstance(selection, KeyField) else top_sources(selection)
+    return found
 
 
 def _decided(node: PlanNode | None, conditions: Conditions) -> PlanNode | None:
@@ -160,7 +280,9 @@ def _place(fetch: Fetch, layout: Layout, by_identity: Collection[str]) -> None:
         return
     tables: list[Table] = []
     if not fetch.entities:
-        tables.append(Table(fetch, None, (key_path(fetch.path),), keys, f"t{fetch.id}_0", f"r{fetch.id}_0"))
+        tables.append(
+            Table(fetch, None, (key_path(fetch.path),), keys, f"t{fetch.id}_0", f"r{fetch.id}_0", f"asked{fetch.id}_0")
+        )
     for number, entities in enumerate(fetch.entities):
         if entities.contexts:
             raise Unsupported("contextual arguments")
@@ -168,7 +290,8 @@ def _place(fetch: Fetch, layout: Layout, by_identity: Collection[str]) -> None:
         if below is None:
             raise Unsupported("an _entities field that a condition leaves out")
         paths = tuple(dict.fromkeys(key_path(path) for path in entities.paths))
-        table = Table(fetch, entities, paths, below, f"t{fetch.id}_{number}", f"r{fetch.id}_{number}")
+        mark = f"{fetch.id}_{number}"
+        table = Table(fetch, entities, paths, below, f"t{mark}", f"r{mark}", f"asked{mark}")
         if table.index not in by_identity:
             table.by_key = _single_key(entities)
         tables.append(table)

@@ -139,10 +139,8 @@ def name_of(known: frozenset[str], abstract: frozenset[str], *names: Any) -> str
 
 def plain(value: Any) -> Any:
     """A leaf as part of a table's key: equal exactly where its JSON is equal."""
-    if value is None or value.__class__ is str:
+    if value is None or value.__class__ is str or value.__class__ is int:
         return value
-    if value.__class__ is int:
-        return (0, value)
     if value.__class__ is bool:
         return (1, value)
     return encode(value)
