@@ -1,8 +1,8 @@
 """A layout and the client's operation -> the source of `project(...)`: the response's data, written out as dictionary displays."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, TypeAlias, cast
 
 from graphql import (
     FieldNode,
@@ -27,7 +27,13 @@ from gateway.executor.compiled.layout import KeyPath, Layer, Layout, Table, Unfi
 from gateway.executor.compiled.source import Source
 from gateway.executor.selection import FieldGroups, Selections
 
-BUILT_IN = ("Int", "Float", "String", "Boolean", "ID")
+#: Writes what is done with an expression.
+Deliver: TypeAlias = Callable[[str], None]
+#: A table at a position, its layer there, and the variable of the object's row.
+Attached: TypeAlias = tuple[Table, Layer, str]
+#: CPython takes twenty blocks in one another.
+MOST_LOOPS: Final = 12
+BUILT_IN: Final = ("Int", "Float", "String", "Boolean", "ID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,16 @@ class _Shape:
     """What makes two object types the same to a selection."""
 
     fields: tuple[tuple[str, str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is projected below a field."""
+
+    base: list[Layer]
+    position: KeyPath
+    kind: GraphQLNamedType
+    sets: list[SelectionSetNode]
 
 
 class Project:
@@ -53,8 +69,11 @@ class Project:
         self._functions: dict[Any, str] = {}
         #: The functions' lines.
         self._written: list[str] = []
-        #: (variable, rows of its table) of what is projected once for each entity.
-        self._memos: list[tuple[str, str]] = []
+        #: Dictionaries of what is projected once for each entity.
+        self._memories: list[str] = []
+        #: Loops around the place that is being written; CPython has a limit.
+        self._loops = 0
+        self._in_abstract = False
 
     def write(self, root_type: GraphQLObjectType, root: SelectionSetNode) -> None:
         """`project(x, …)` takes what the fetches left behind, and gives the data. Raises `Strange` and others of `ODD`."""
@@ -63,9 +82,8 @@ class Project:
             top = len(source.lines)
             base = layers_at_root(self._layout)
             groups = self._selections.fields([root], root_type)
-            self._object(base, (), root_type, groups, repr(root_type.name), root=True)
-            memories = [f"    {name} = [None] * len({rows})" for name, rows in self._memos]
-            source.lines[top:top] = [*memories, *self._written]
+            self._fields(base, (), root_type, groups, repr(root_type.name), _returned(source), root=True)
+            source.lines[top:top] = [*(f"    {name} = {{}}" for name in self._memories), *self._written]
 
     # -- objects
 
@@ -77,16 +95,19 @@ class Project:
         name = self._functions.get(mark)
         if name is None:
             name = self._functions[mark] = self._source.name("object")
-            arguments = [Layer(layer.fetch, layer.keys, f"o{number}") for number, layer in enumerate(base)]
+            arguments = [Layer(layer.fetch, layer.keys, self._source.name("o")) for layer in base]
+            before, self._loops, self._in_abstract = (self._loops, self._in_abstract), 0, False
             with (
                 self._source.aside(depth=1) as lines,
                 self._source.block(f"def {name}({', '.join(layer.var for layer in arguments)}):"),
             ):
                 if is_abstract_type(kind):
+                    self._in_abstract = True
                     self._abstract_object(arguments, position, kind, sets)
                 else:
                     groups = self._selections.fields(sets, kind)
-                    self._object(arguments, position, cast(GraphQLObjectType, kind), groups, repr(kind.name))
+                    self._object(arguments, position, kind, groups, _returned(self._source))
+            self._loops, self._in_abstract = before
             self._written += lines
         return name
 
@@ -96,35 +117,50 @@ class Project:
         position: KeyPath,
         kind: GraphQLNamedType,
         groups: FieldGroups,
-        typename: str,
-        root: bool = False,
-        layers: list[Layer] | None = None,
+        deliver: Deliver,
     ) -> None:
-        """The body of a function: an object of one runtime type, whose name is the expression `typename`."""
+        """An object of a declared type; `deliver` writes what is done with the expression of its value."""
         source = self._source
-        memo = None
-        if layers is None:
-            layers, tables = self._attach(base, position, {TYPENAME, *groups} if not root else set(groups), kind)
-            memo = self._memo(base, layers, tables, groups, kind)
-            if memo is not None:
-                row, remembered = memo
-                source.line(f"v = {remembered}[{row}]")
-                with source.block("if v is not None:"):
-                    source.line("return v")
-            if not root:
+        layers, tables = self._attached(base, position, {TYPENAME, *groups}, kind)
+        primary = self._memo(base, layers, tables, groups)
+        if primary is not None:
+            memory, remembered = source.name("memory"), source.name("v")
+            self._memories.append(memory)
+            row = self._key(primary[0], base[0]) if primary[0].by_key is not None else primary[2]
+            if primary[0].by_key is None:
+                source.line(f"{row} = {row_of(primary[0], base)}")
+            source.line(f"{remembered} = {memory}.get({row})")
+            with source.block(f"if {remembered} is None:"):
+                self._attach(tables, base, groups, layers, set() if primary[0].by_key is not None else {id(primary[0])})
                 self._check_typename(layers, kind)
+
+                def remember(display: str) -> None:
+                    source.line(f"{remembered} = {memory}[{row}] = {display}")
+
+                self._fields(layers, position, kind, groups, repr(kind.name), remember)
+            deliver(remembered)
+            return
+        self._attach(tables, base, groups, layers)
+        self._check_typename(layers, kind)
+        self._fields(layers, position, kind, groups, repr(kind.name), deliver)
+
+    def _fields(
+        self,
+        layers: list[Layer],
+        position: KeyPath,
+        kind: GraphQLNamedType,
+        groups: FieldGroups,
+        typename: str,
+        deliver: Deliver,
+        root: bool = False,
+    ) -> None:
+        """The fields of an object of one runtime type, whose name is the expression `typename`."""
         parts = []
         for key, nodes in groups.items():
             below = [node.selection_set for node in nodes if node.selection_set is not None]
             value = self._field(layers, position, kind, key, nodes, below, typename, root)
             parts.append(f"{key!r}: {value}")
-        display = "{" + ", ".join(parts) + "}"
-        if memo is not None:
-            row, remembered = memo
-            source.line(f"v = {remembered}[{row}] = {display}")
-            source.line("return v")
-        else:
-            source.line(f"return {display}")
+        deliver("{" + ", ".join(parts) + "}")
 
     def _abstract_object(
         self, base: list[Layer], position: KeyPath, kind: GraphQLNamedType, sets: list[SelectionSetNode]
@@ -146,7 +182,8 @@ class Project:
             if choice is kind:
                 shape = _Shape((("", kind.name, ()), *shape.fields))
             shapes.setdefault(shape, (choice, groups, []))[2].append(choice.name)
-        layers, _ = self._attach(base, position, wanted, kind)
+        layers, tables = self._attached(base, position, wanted, kind)
+        self._attach(tables, base, {}, layers)
         named = [layer for layer in layers if TYPENAME in layer.keys]
         if not named:
             source.line("n = None")
@@ -167,7 +204,7 @@ class Project:
                 typename = "n" if is_object_type(choice) and len(number_of) > 1 else repr(choice.name)
                 if not isinstance(kind, GraphQLInterfaceType) and len(possible) == 1:
                     typename = repr(choice.name)
-                self._object(base, position, choice, groups, typename, layers=layers)
+                self._fields(layers, position, choice, groups, typename, _returned(source))
         source.line("raise Strange('a type that the field can not have')")
 
     def _type_text(self, kind: GraphQLNamedType, node: FieldNode) -> str:
@@ -177,12 +214,11 @@ class Project:
                 return str(definition.type)
         return ""
 
-    def _attach(
+    def _attached(
         self, base: list[Layer], position: KeyPath, wanted: set[str], kind: GraphQLNamedType
-    ) -> tuple[list[Layer], list[tuple[Table, Layer, str]]]:
-        """The object's layers with what entity fetches gave it, in plan order."""
-        source = self._source
-        tables: list[tuple[Table, Layer, str]] = []
+    ) -> tuple[list[Layer], list[Attached]]:
+        """The object's layers with what entity fetches may have given it, in plan order."""
+        tables: list[Attached] = []
         if not base or position == ():
             return base, tables
         for table in self._layout.attached.get(position, ()):
@@ -192,24 +228,57 @@ class Project:
                 only = table.entities.representations[0] if table.entities is not None else None
                 if len(base) != 1 or table.by_key not in base[0].keys or only is None or only.types != {kind.name}:
                     raise UnfitKey(table)
-            row, var = source.name("i"), source.name("e")
-            source.line(f"{row} = {row_of(table, base)}")
-            source.line(f"{var} = EMPTY if {row} is None else {table.rows}[{row}]")
+            row, var = self._source.name("i"), self._source.name("e")
             tables.append((table, Layer(table.fetch.id, table.keys, var), row))
         return sorted([*base, *(layer for _, layer, _ in tables)], key=lambda layer: layer.fetch), tables
+
+    def _attach(
+        self,
+        tables: list[Attached],
+        base: list[Layer],
+        groups: FieldGroups,
+        layers: list[Layer],
+        known: Collection[int] = (),
+    ) -> None:
+        """Writes the look-ups in the tables; of those in `known` the row is there already."""
+        source = self._source
+        keys: dict[str, str] = {}
+        for table, layer, row in tables:
+            needed = any(
+                nodes[0].name.value != TYPENAME and [one for one in layers if key in one.keys] == [layer]
+                for key, nodes in groups.items()
+            )
+            if table.by_key is not None:
+                key = keys.get(table.by_key)
+                if key is None:
+                    key = keys[table.by_key] = self._key(table, base[0])
+                if needed:
+                    # Without it a field is missing: as strange as no such key.
+                    source.line(f"{layer.var} = {table.rows}[{table.index}[{key}]]")
+                    continue
+                source.line(f"{row} = {table.index}.get({key})")
+            elif id(table) not in known:
+                source.line(f"{row} = {row_of(table, base)}")
+            source.line(f"{layer.var} = EMPTY if {row} is None else {table.rows}[{row}]")
+
+    def _key(self, table: Table, base: Layer) -> str:
+        """The variable with the key of the object's entity."""
+        var = self._source.name("q")
+        self._source.line(f"{var} = {base.var}.get({table.by_key!r})")
+        return var
 
     def _memo(
         self,
         base: list[Layer],
         layers: list[Layer],
-        tables: list[tuple[Table, Layer, str]],
+        tables: list[Attached],
         groups: FieldGroups,
-        kind: GraphQLNamedType,
-    ) -> tuple[str, str] | None:
-        """Where an entity's representation decides everything that is selected, it is projected once: (row, name of the memory)."""
+    ) -> Attached | None:
+        """The table by whose rows the object is projected once: its representation decides everything that is selected."""
         if len(base) != 1 or not tables:
             return None
-        for table, layer, row in tables:
+        for primary in tables:
+            table, layer, _ = primary
             keys = _key_sources(table)
             if keys is None:
                 continue
@@ -229,9 +298,7 @@ class Project:
                     break
                 decided |= more
             if all(self._is_decided(key, nodes, layers, decided, keys, base[0]) for key, nodes in groups.items()):
-                memory = self._source.name("memory")
-                self._memos.append((memory, table.rows))
-                return row, memory
+                return primary
         return None
 
     def _is_decided(
@@ -310,16 +377,17 @@ class Project:
                 source.line(f"no_null({value})")
             return value
         below = [Layer(layer.fetch, layer.keys.below[key], layer.var) for layer in offering]
-        function = self._function(below, (*position, key), get_named_type(declared), sets)
+        target = Target(below, (*position, key), get_named_type(declared), sets)
         if len(offering) == 1:
             source.line(f"{value} = {offering[0].var}[{key!r}]")
-            self._composite(declared, value, function)
+            self._composite(declared, value, target)
         else:
             values = [source.name("v") for _ in offering]
             for var, layer in zip(values, offering, strict=True):
                 source.line(f"{var} = {layer.var}.get({key!r}, M)")
             with source.block(f"if {' is '.join(values)} is M:"):
                 source.line(f"missing({', '.join(layer.var for layer in layers)})")
+            function = self._function(target.base, target.position, target.kind, target.sets)
             self._composites(declared, values, value, function)
         return value
 
@@ -378,31 +446,54 @@ class Project:
         with source.block(test):
             source.line(f"{value} = {check}({source.constant('TYPE', kind)}, {value})")
 
-    def _composite(self, kind: GraphQLOutputType, value: str, function: str) -> None:
+    def _composite(self, kind: GraphQLOutputType, value: str, target: Target) -> None:
         """An object, or lists of objects, of one layer."""
         source = self._source
         non_null = is_non_null_type(kind)
         inner = kind.of_type if is_non_null_type(kind) else kind
         if not is_list_type(inner):
             with source.block(f"if {value}.__class__ is dict:"):
-                source.line(f"{value} = {function}({value})")
+
+                def assign(display: str) -> None:
+                    source.line(f"{value} = {display}")
+
+                self._one(value, target, assign)
             self._otherwise(value, non_null)
             return
         item_kind = inner.of_type
-        item_non_null = is_non_null_type(item_kind)
-        named = item_kind.of_type if is_non_null_type(item_kind) else item_kind
         with source.block(f"if {value}.__class__ is list:"):
-            if is_list_type(named):
-                items, item = source.name("l"), source.name("y")
-                source.line(f"{items} = []")
-                with source.block(f"for {item} in {value}:"):
-                    self._composite(item_kind, item, function)
+            items, item = source.name("l"), source.name("y")
+            source.line(f"{items} = []")
+            self._loops += 1
+            with source.block(f"for {item} in {value}:"):
+                named = item_kind.of_type if is_non_null_type(item_kind) else item_kind
+                if is_list_type(named):
+                    self._composite(item_kind, item, target)
                     source.line(f"{items}.append({item})")
-                source.line(f"{value} = {items}")
-            else:
-                other = "refuse" if item_non_null else "null_item"
-                source.line(f"{value} = [{function}(y) if y.__class__ is dict else {other}(y) for y in {value}]")
+                else:
+                    with source.block(f"if {item}.__class__ is not dict:"):
+                        source.line(
+                            f"{items}.append({'refuse' if is_non_null_type(item_kind) else 'null_item'}({item}))"
+                        )
+                        source.line("continue")
+
+                    def append(display: str) -> None:
+                        source.line(f"{items}.append({display})")
+
+                    self._one(item, target, append)
+            self._loops -= 1
+            source.line(f"{value} = {items}")
         self._otherwise(value, non_null)
+
+    def _one(self, value: str, target: Target, deliver: Deliver) -> None:
+        """The object in the variable `value`: written out here where that is possible, else by a call."""
+        if is_abstract_type(target.kind) or self._in_abstract or self._loops >= MOST_LOOPS:
+            deliver(f"{self._function(target.base, target.position, target.kind, target.sets)}({value})")
+            return
+        (layer,) = target.base
+        base = [Layer(layer.fetch, layer.keys, value)]
+        groups = self._selections.fields(target.sets, target.kind)
+        self._object(base, target.position, target.kind, groups, deliver)
 
     # -- values of several layers
 
@@ -430,6 +521,13 @@ class Project:
         if non_null:
             with source.block("else:"):
                 source.line(f"refuse({into})")
+
+
+def _returned(source: Source) -> Deliver:
+    def give(display: str) -> None:
+        source.line(f"return {display}")
+
+    return give
 
 
 def _key_sources(table: Table) -> set[str] | None:
