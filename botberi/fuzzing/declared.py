@@ -8,12 +8,15 @@ from graphql import (
     DirectiveNode,
     DocumentNode,
     FieldDefinitionNode,
+    FieldNode,
     GraphQLList,
     GraphQLNonNull,
     GraphQLSchema,
     InterfaceTypeDefinitionNode,
+    InterfaceTypeExtensionNode,
     NonNullTypeNode,
     ObjectTypeDefinitionNode,
+    ObjectTypeExtensionNode,
     SchemaExtensionNode,
     SelectionSetNode,
     Visitor,
@@ -25,6 +28,10 @@ from graphql import (
 )
 from graphql.language import REMOVE
 
+_DEFINITIONS: dict[type, Any] = {
+    ObjectTypeExtensionNode: ObjectTypeDefinitionNode,
+    InterfaceTypeExtensionNode: InterfaceTypeDefinitionNode,
+}
 ENTITIES = (
     "\nscalar _Any\nunion _Entity = {members}\nextend type Query {{ _entities(representations: [_Any!]!): [_Entity]! }}"
 )
@@ -73,7 +80,7 @@ class SubgraphFacts:
 
     def __init__(self, name: str, sdl: str) -> None:
         self.name = name
-        document = parse(sdl, no_location=True)
+        document = _defined(parse(sdl, no_location=True))
         self.types: dict[str, TypeFacts] = {}
         self.schema = _executable(document)
         for node in document.definitions:
@@ -109,6 +116,11 @@ class SubgraphFacts:
                         label = _argument(directive, "label")
                         facts.label = None if label is None else str(label)
             made.fields[one.name.value] = facts
+        for key in made.keys:
+            for one_key in key.fields.selections:
+                # Federation 1 says so of keys of extended types: they come with the representation.
+                if isinstance(one_key, FieldNode) and one_key.name.value in made.fields:
+                    made.fields[one_key.name.value].external = False
         return made
 
     def settle(self, others: Mapping[str, "SubgraphFacts"]) -> None:
@@ -162,6 +174,16 @@ def field_set(text: str) -> SelectionSetNode:
     definition: Any = parse(f"{{ {text} }}", no_location=True).definitions[0]
     selection: SelectionSetNode = definition.selection_set
     return selection
+
+
+def _defined(document: DocumentNode) -> DocumentNode:
+    """Federation 1 extends types that are defined elsewhere; to the subgraph alone these are definitions."""
+    made: list[Any] = []
+    for node in document.definitions:
+        kind = _DEFINITIONS.get(type(node))
+        values = {key: getattr(node, key) for key in node.keys if key != "loc"}
+        made.append(node if kind is None else kind(**values))
+    return replace(document, definitions=tuple(made))
 
 
 class _WithoutDirectives(Visitor):

@@ -1,4 +1,4 @@
-"""A `Case` <-> a folder that people read: `subgraphs/*.graphql`, `monolith.graphql`, `operation.graphql`, `case.json`."""
+"""A `Case` <-> a folder that people read: `subgraphs/*.graphql`, `monolith.graphql`, `operation.graphql` (or `operations/`), `case.json`."""
 
 import json
 from dataclasses import asdict
@@ -21,8 +21,15 @@ def write_case(case: Case, folder: Path, why: str, **more: str) -> Path:
     return folder
 
 
-def read_case(folder: Path) -> tuple[Case, dict[str, str]]:
-    """The case, and what else `case.json` says: `why`, and `xfail` with its reason."""
+def operations(folder: Path) -> list[str]:
+    """Of a case: one that was found, or those that somebody wrote for a kind of graph."""
+    if (folder / "operation.graphql").exists():
+        return ["operation.graphql"]
+    return sorted(f"operations/{path.name}" for path in (folder / "operations").glob("*.graphql"))
+
+
+def read_case(folder: Path, operation: str = "operation.graphql") -> tuple[Case, dict[str, str]]:
+    """The case with one of its operations, and what else `case.json` says: `why`, and `xfail` with its reason."""
     facts = json.loads((folder / "case.json").read_text())
     trouble = facts.pop("trouble")
     trouble["failing"] = tuple(trouble["failing"])
@@ -30,5 +37,5 @@ def read_case(folder: Path) -> tuple[Case, dict[str, str]]:
         (folder / "monolith.graphql").read_text(),
         {path.stem: path.read_text() for path in sorted((folder / "subgraphs").glob("*.graphql"))},
     )
-    document = (folder / "operation.graphql").read_text()
+    document = (folder / operation).read_text()
     return Case(graph, document, facts.pop("variables"), Trouble(**trouble)), facts

@@ -98,8 +98,14 @@ class Local:
     def static_below(self, arrival: Arrival, one: Field, types: frozenset[str]) -> str | None:
         return next(iter(self.statics_below(arrival, one, types)), None)
 
-    def provided(self, arrival: Arrival, one: Field) -> tuple[Field, ...]:
-        found = [below for given in arrival.provided if given.name == one.name for below in given.children]
+    def provided(self, arrival: Arrival, one: Field, types: frozenset[str]) -> tuple[Field, ...]:
+        """What the field brings along by `@provides`, for all objects of `types`."""
+        found = [
+            below
+            for given in arrival.provided
+            if given.name == one.name and (given.types is None or types <= given.types)
+            for below in given.children
+        ]
         static = arrival.selection.static
         names = [static.name] if static is not None and one.name in static.fields else sorted(arrival.types)
         for name in names:

@@ -60,6 +60,6 @@ class Positions:
             made.typename = below.is_abstract or self.graph.is_abstract(child.type_name)
             item = selection.add(one, types, conditions, made)
         assert item.child is not None
-        new = Arrival(child, arrival.part, item.child, arrival.conditions, self.local.provided(arrival, one))
+        new = Arrival(child, arrival.part, item.child, arrival.conditions, self.local.provided(arrival, one, types))
         child.arrivals.append(new)
         return new

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from botberi.fuzzing.command import coverage
-from botberi.fuzzing.folder import read_case, write_case
+from botberi.fuzzing.folder import operations, read_case, write_case
 from botberi.fuzzing.fuzz import Report, fuzz
 from botberi.fuzzing.graph import make_graph
 from botberi.fuzzing.operation import random_operation
@@ -47,10 +47,16 @@ def test_agrees_with_the_monolith_on_a_fresh_seed() -> None:
     _check(fuzz(100_000, FRESH, until=time.monotonic() + SECONDS), FRESH)
 
 
-@pytest.mark.parametrize("name", sorted(p.parent.name for p in CASES.glob("*/case.json")))
-async def test_case(name: str, request: pytest.FixtureRequest) -> None:
-    """A folder is a pair that once failed. `xfail` in its case.json says why it still does."""
-    case, facts = read_case(CASES / name)
+FOLDERS = sorted(path.parent for path in CASES.glob("*/case.json"))
+
+
+@pytest.mark.parametrize(
+    ("folder", "operation"),
+    [pytest.param(f, o, id=f"{f.name}-{Path(o).stem}") for f in FOLDERS for o in operations(f)],
+)
+async def test_case(folder: Path, operation: str, request: pytest.FixtureRequest) -> None:
+    """A folder is a pair that once failed, or a kind of graph. `xfail` in its case.json says why it still does."""
+    case, facts = read_case(folder, operation)
     if "xfail" in facts:
         request.node.add_marker(pytest.mark.xfail(reason=facts["xfail"], strict=True))
     outcome = await outcome_of(case)
