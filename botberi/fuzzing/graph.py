@@ -402,7 +402,7 @@ class Maker:
                 shown.add("plain", "", "Int")
         shown.add("id", "", "ID!")
         type_ = self.shape(self.random.choice(LEAVES))
-        taken = f'given: {value} @fromContext(field: "$above {{ label }}")'
+        taken = f'given: {value.replace("!", "")} @fromContext(field: "$above {{ label }}")'
         more = self.random.choice((("", ""), (", by: Int = 2", "(by: Int = 2)")))
         self.graphs[home].block(Kind.TYPE, "K0").add("told", f"({taken}{more[0]})", type_)
         shown.add("told", more[1], type_)

@@ -19,6 +19,7 @@ from graphql import (
 )
 
 from gateway.executor.failure import Failure
+from gateway.executor.gaps import gap_of
 from gateway.executor.representations import TypeNames
 from gateway.executor.view import MISSING, ListView, ObjectView, View
 from gateway.plan import ContextSource, ContextValue, Entities, Fetch, KeyField, KeySelection
@@ -30,17 +31,15 @@ def context_values(view: ObjectView, contexts: Sequence[ContextValue], names: Ty
     return {context.variable: _first(above, context.sources, names) for context in contexts}
 
 
-def why_missing(view: ObjectView, context: ContextValue, names: TypeNames) -> Failure | None:
+def why_missing(view: ObjectView, context: ContextValue) -> Failure | None:
     """The failure that took the value of a context from the object that gives it."""
     above = [view, *_ancestors(view)]
     for source in context.sources:
-        if source.up >= len(above):
-            continue
-        giver = above[source.up]
-        keys = [one.source for one in source.selections if isinstance(one, KeyField)]
-        for gap in giver.gaps:
-            if gap.failure is not None and (not keys or any(gap.covers([key]) for key in keys)):
-                return gap.failure
+        for one in source.selections:
+            if source.up < len(above) and isinstance(one, KeyField):
+                gap = gap_of(above[source.up], one.source)
+                if gap is not None and gap.failure is not None:
+                    return gap.failure
     return None
 
 

@@ -20,7 +20,7 @@ from graphql import (
 from gateway import errors
 from gateway.errors import ErrorEntry
 from gateway.executor.errorlog import ResponsePath
-from gateway.executor.failure import Gap
+from gateway.executor.gaps import gap_of
 from gateway.executor.introspection import introspect
 from gateway.executor.leaves import WrongLeaf, leaf
 from gateway.executor.selection import Selections
@@ -206,7 +206,7 @@ class Projection:
 
     def explain_type(self, view: ObjectView, kind: GraphQLNamedType) -> None:
         """Nobody could tell the object's type: an error of the field that gives it, as for any abstract type (section 6.4.3)."""
-        gap = _gap(view, "__typename")
+        gap = gap_of(view, "__typename")
         if gap is None or gap.failure is None:
             self.report(f"The type of this {kind.name} is not known.", view.path())
         elif not self.explained(view.path()):
@@ -231,7 +231,7 @@ class Projection:
 
     def explain(self, view: ObjectView, key: str) -> None:
         """No subgraph gave this field: say why, unless an error there does already."""
-        gap = _gap(view, key)
+        gap = gap_of(view, key)
         if gap is not None and gap.failure is None:
             return  # an entity that its subgraph doesn't know is null, and no error
         path = (*view.path(), key)
@@ -269,22 +269,3 @@ def _nulled(view: ObjectView) -> Iterator[ResponsePath]:
                         break
         keys = (here.key, *keys)
         here = here.parent
-
-
-def _gap(view: ObjectView, key: str) -> Gap | None:
-    """The fetch that should have given the field; else the nearest that failed, since what it lacks may have kept others from being sent."""
-    nearest: Gap | None = None
-    keys = [key]
-    here: View | None = view
-    while here is not None:
-        if isinstance(here, ObjectView):
-            for gap in here.gaps:
-                if gap.covers(keys):
-                    return gap
-            # A failure says more than an unknown entity does.
-            if nearest is None and here.gaps:
-                nearest = next((gap for gap in here.gaps if gap.failure is not None), here.gaps[0])
-        if isinstance(here.key, str):
-            keys.insert(0, here.key)
-        here = here.parent
-    return nearest

@@ -44,19 +44,26 @@ class TypeNames:
         return bool(possible) and all(t.name in types for t in possible)
 
 
-def represent(
-    view: ObjectView, choices: Sequence[Representation], names: TypeNames
-) -> tuple[dict[str, Any], Representation] | None:
-    """The first representation that fits the object; None where none does, or a field of it is absent."""
+def choice_for(view: ObjectView, choices: Sequence[Representation], names: TypeNames) -> Representation | None:
+    """The first representation that fits the object's type."""
     name = names.of(view)
     for choice in choices:
         if names.includes(choice.types, name) or (name is None and len(choices) == 1 and len(choice.types) == 1):
-            typename = choice.typename or name or next(iter(choice.types))
-            fields: dict[str, Any] = {"__typename": typename}
-            if _select(view, name or typename, choice.selections, names, fields):
-                return fields, choice
-            return None
+            return choice
     return None
+
+
+def represent(
+    view: ObjectView, choices: Sequence[Representation], names: TypeNames
+) -> tuple[dict[str, Any], Representation] | None:
+    """The object by the representation that fits it; None where none does, or a field of it is absent."""
+    choice = choice_for(view, choices, names)
+    if choice is None:
+        return None
+    name = names.of(view)
+    typename = choice.typename or name or next(iter(choice.types))
+    fields: dict[str, Any] = {"__typename": typename}
+    return (fields, choice) if _select(view, name or typename, choice.selections, names, fields) else None
 
 
 def _select(

@@ -11,6 +11,7 @@ from gateway.errors import SubgraphError
 from gateway.executor.collect import objects_at
 from gateway.executor.contexts import context_values, copied_operation, copy_suffixes, why_missing
 from gateway.executor.failure import Failure, Gap
+from gateway.executor.gaps import why_left_out
 from gateway.executor.representations import represent
 from gateway.executor.state import Execution
 from gateway.executor.view import MISSING, ObjectView
@@ -81,6 +82,9 @@ def _batches(fetch: Fetch, entities: Entities, execution: Execution) -> list[Bat
             seen.add(id(view))
             made = represent(view, entities.representations, execution.names)
             if made is None:
+                failure = why_left_out(view, entities.representations, execution.names)
+                if failure is not None:
+                    view.gaps.append(Gap(fetch, entities.response_key, failure))
                 continue
             batch = _batch_of(view, fetch, entities, by_values, execution)
             if batch is None:
@@ -107,7 +111,7 @@ def _batch_of(
     for context in entities.contexts:
         value = values[context.variable]
         if value is MISSING or (value is None and context.type.endswith("!")):
-            failure = why_missing(view, context, execution.names)
+            failure = why_missing(view, context)
             if failure is None:
                 message = f"A field of subgraph {fetch.subgraph!r} lacks a value that an object above it should give."
                 failure = Failure(message, CONTEXT_MISSING, {"service": fetch.subgraph})

@@ -64,7 +64,7 @@ KINDS = composed(
     union X @context(name: "two") = A | B
     type U @key(fields: "id") {
       id: ID!
-      one(a: String! @fromContext(field: "$one { prop }")): Int!
+      one(a: String @fromContext(field: "$one { prop }")): Int!
     }
     """,
     U_OF_2,
