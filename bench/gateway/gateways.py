@@ -46,7 +46,7 @@ def ours(site: Site, port: int, dedupe: bool, *extra: str) -> Launch:
         *(sys.executable, "-m", "botberi.cli", "serve", "--supergraph", str(site.supergraph), "--port", str(port)),
         # The peers write no line for each request either.
         *("--no-access-log", "--log-level", "warning", *extra),
-        *(("--deduplicate",) if dedupe else ()),
+        *(("--share-queries", "--share-subgraph-requests") if dedupe else ()),
     ]
     return Launch(command, ROOT)
 
@@ -91,7 +91,7 @@ def _own_version() -> str:
 ALL: dict[str, Gateway] = {
     one.name: one
     for one in (
-        Gateway(OURS, _own_version(), lambda: ROOT, ours, can_dedupe=False, warm=1.0),
+        Gateway(OURS, _own_version(), lambda: ROOT, ours, warm=1.0),
         Gateway("hive-router", "0.3.10", router_binary, _hive_router, warm=0.5),
         Gateway(
             "hive-gateway-rt",
