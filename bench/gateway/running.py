@@ -112,14 +112,14 @@ class Running:
         self._fresh = told["next"] + 1
         return _sample(told, before, after, calls)
 
-    def warm(self, workload: Workload, cpu_seconds: float) -> None:
+    def warm(self, workload: Workload, cpu_seconds: float, connections: int = CONNECTIONS) -> None:
         """Load until it has used so much CPU, so that a just-in-time compiler has done its work; at most a few times as long.
 
         Raises `WrongAnswer` where most answers are wrong or missing under load.
         """
         used, deadline = sum(self.server.cpu().values()), time.monotonic() + 4 * cpu_seconds + 1
         while time.monotonic() < deadline and sum(self.server.cpu().values()) - used < cpu_seconds:
-            seen = self.load(workload, min(1.0, cpu_seconds))
+            seen = self.load(workload, min(1.0, cpu_seconds), connections)
             if seen.failures > seen.requests:
                 raise WrongAnswer(f"{seen.failures} requests failed under load {seen.note}")
 

@@ -10,7 +10,7 @@ from bench.gateway.graphs import many
 from bench.gateway.run import PROBES, Extent, say
 from bench.gateway.running import Running, WrongAnswer, start
 from bench.gateway.site import Site, served
-from bench.gateway.workloads import GRAPHS, Operation, Workload, rotation, wide, workloads
+from bench.gateway.workloads import CONNECTIONS, GRAPHS, Operation, Workload, alike, wide, workloads
 
 ENTITIES = (10, 100, 1_000, 10_000)
 PLANS = (1, 10, 100, 1_000, 10_000)
@@ -42,15 +42,18 @@ def _running(site: Site, probe: Operation, *extra: str, on: str | None = None) -
         yield running
 
 
-def _measured(running: Running, cases: list[Workload], seconds: float, rounds: int) -> list[float]:
-    """Milliseconds of CPU a request of each, the cases taking turns."""
-    for one in cases:
+def _measured(
+    running: Running, cases: list[Workload], seconds: float, rounds: int, at_once: list[int] | None = None
+) -> list[float]:
+    """Milliseconds of CPU a request of each, the cases taking turns; `at_once` says how many connections each has."""
+    at_once = at_once or [CONNECTIONS] * len(cases)
+    for one, connections in zip(cases, at_once, strict=True):
         running.verify(one)
-        running.warm(one, 0.5)
+        running.warm(one, 0.5, connections)
     seen: list[list[float]] = [[] for _ in cases]
     for _ in range(rounds):
-        for one, figures in zip(cases, seen, strict=True):
-            sample = running.load(one, seconds)
+        for one, connections, figures in zip(cases, at_once, seen, strict=True):
+            sample = running.load(one, seconds, connections)
             if sample.failures:
                 raise WrongAnswer(f"{one.name}: {sample.failures} answers wrong or missing: {sample.note}")
             figures.append(sample.cpu_ms)
@@ -60,7 +63,9 @@ def _measured(running: Running, cases: list[Workload], seconds: float, rounds: i
 def _entities(folder: Path, seconds: float, rounds: int) -> Iterator[str]:
     cases = [Workload(f"wide {count}", "", "own", (wide(count),)) for count in ENTITIES]
     with served(GRAPHS["own"](), folder / "entities", cores()[1]) as site, _running(site, PROBES["own"]) as running:
-        figures = _measured(running, cases, seconds, rounds)
+        # Fifty answers of ten thousand entities at once would measure how long a request may wait.
+        at_once = [max(1, min(CONNECTIONS, 20_000 // count)) for count in ENTITIES]
+        figures = _measured(running, cases, seconds, rounds, at_once)
     say("entities measured")
     yield "| entities (three subgraphs) | CPU ms a request | CPU µs an entity | µs for each further entity |"
     yield "|---|---|---|---|"
@@ -70,7 +75,7 @@ def _entities(folder: Path, seconds: float, rounds: int) -> Iterator[str]:
 
 
 def _plans(folder: Path, seconds: float, rounds: int, counts: tuple[int, ...]) -> Iterator[str]:
-    every = rotation(max(counts))
+    every = alike(max(counts))
     cases = [Workload(f"plans {count}", "", "public", every[:count]) for count in counts]
     with (
         served(GRAPHS["public"](), folder / "plans", cores()[1]) as site,

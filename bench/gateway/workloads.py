@@ -103,6 +103,14 @@ def rotation(count: int) -> tuple[Operation, ...]:
     )
 
 
+def alike(count: int) -> tuple[Operation, ...]:
+    """So many different operations of the same cost, an alias making the difference."""
+    return tuple(
+        Operation(f"query Alike {{ p{number}: topProducts(first: 3) {{ upc name price reviews {{ id body }} }} }}")
+        for number in range(count)
+    )
+
+
 def wide(entities: int) -> Operation:
     """A list of entities over three subgraphs."""
     return Operation(

@@ -7,7 +7,7 @@ import pytest
 
 from bench.gateway.graphs import own, public
 from bench.gateway.oracle import Oracle
-from bench.gateway.workloads import GRAPHS, MARK, expected, rotation, workloads
+from bench.gateway.workloads import GRAPHS, MARK, alike, expected, rotation, workloads
 from gateway.operation import prepare
 from gateway.planner import build_plan
 from gateway.supergraph import Supergraph
@@ -65,6 +65,7 @@ def test_the_chain_needs_a_step_for_each_link() -> None:
 @pytest.mark.parametrize("count", [1, 200, 1_000])
 def test_operations_in_rotation_differ(count: int) -> None:
     assert len({one.query for one in rotation(count)}) == count
+    assert len({one.query for one in alike(count)}) == count
 
 
 def test_a_fresh_number_changes_query_and_answer() -> None:
