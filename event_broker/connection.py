@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import asyncpg
@@ -21,8 +23,10 @@ DATABASE_ERRORS: Final = (
 )
 
 
-async def connect(url: str, application_name: str) -> asyncpg.Connection:
-    """Connect outside any pool: a session's locks and LISTENs are its own."""
+async def connect(
+    url: str, application_name: str, settings: Mapping[str, str] = MappingProxyType({})
+) -> asyncpg.Connection:
+    """Connect outside any pool: a session's locks, LISTENs and settings are its own."""
     async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS * 2):
         return await asyncpg.connect(
             url,
@@ -34,6 +38,7 @@ async def connect(url: str, application_name: str) -> asyncpg.Connection:
                 # The server lets go of a dead relay's locks once it notices: of a killed process at once, of a
                 # machine that is gone or cut off after these five seconds.
                 **_KEEPALIVE,
+                **settings,
             },
         )
 

@@ -1,9 +1,10 @@
 """A database connection -> the outbox's rows that may leave now, and what became of them."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -67,6 +68,23 @@ _FORGET: Final = """
         SELECT consumer, event_id FROM inbox WHERE handled_at < now() - $1::interval LIMIT $2 FOR UPDATE SKIP LOCKED
     )
 """
+
+
+#: The settings of a relay's session: waiting rows are read in the order of their index, some at a time. After an outage
+#: statistics know nothing of the backlog yet, and the planner would sort all of it for each batch: 9 s instead of 1 ms
+#: with 100,000 rows, measured.
+PLANNING: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "enable_sort": "off",
+        "enable_seqscan": "off",
+        "enable_bitmapscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
+        "max_parallel_workers_per_gather": "0",
+        # What is off costs so much on paper that compiling the query would seem worth it.
+        "jit": "off",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from event_broker.broken_off import cancelled_only_if_asked
 from event_broker.bus import Bus, BusError
 from event_broker.connection import Backoff, close, connect, log_lost, wait_for_any
 from event_broker.metrics import FAILING, LAG, OLDEST, PUBLISH_FAILURES, PUBLISHED, RELAY_PARTITIONS, WAITING
-from event_broker.outbox import Outbox, Row
+from event_broker.outbox import PLANNING, Outbox, Row
 from event_broker.shares import PARTITIONS, Shares
 from shared_schema import killpoints
 
@@ -78,7 +78,7 @@ class Relay:
                 self._hold(frozenset())
 
     async def _session(self, stop: asyncio.Event, backoff: Backoff) -> None:
-        connection = await connect(self._url, "botberi-relay")
+        connection = await connect(self._url, "botberi-relay", PLANNING)
         try:
             outbox, shares = Outbox(connection), Shares(connection)
             await shares.join()

@@ -14,8 +14,10 @@ from yarl import URL
 
 from botberi.faults.proxy import TcpProxy
 from event_broker.bus import PublishError
+from event_broker.connection import connect
 from event_broker.listener import Listener
 from event_broker.memory import MemoryBus
+from event_broker.outbox import _READY, PLANNING
 from event_broker.relay import Relay, RelayOptions
 from event_broker.service import EventBroker
 from event_broker.settings import EventBrokerSettings
@@ -361,6 +363,23 @@ async def test_a_mistake_of_ours_is_logged_whole_and_costs_time_only(
         broken = False
         await eventually(lambda: bus.versions(subject) == [1])
     assert "Traceback" in caplog.text
+
+
+async def test_a_backlog_is_read_by_its_index_whatever_statistics_say(url: str, database: asyncpg.Connection) -> None:
+    """Statistics come a minute after the rows; sorting 100,000 for each batch would stop the relay until then."""
+    await database.execute(
+        "INSERT INTO outbox (aggregate_type, aggregate_id, version, event_type, data)"
+        " SELECT 'agent', id, version, 'agent.updated', '{}'"
+        " FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, 500)) AS ids, generate_series(1, 10) AS version"
+    )
+    connection = await connect(url, "test", PLANNING)
+    for partitions in (range(PARTITIONS), range(PARTITIONS // 2), [3]):
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {_READY}", 200, list(partitions)))
+        assert "ix_outbox_waiting on" in plan, plan
+        assert "ix_outbox_waiting_aggregate" in plan, plan
+        assert "Sort" not in plan, plan
+        assert "Seq Scan" not in plan, plan
+    await connection.close()
 
 
 async def test_the_database_comes_back(postgres: TestPostgres, bus: RecordingBus) -> None:
