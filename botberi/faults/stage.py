@@ -51,7 +51,7 @@ _PACE: Final = {
     # Half of what is open at once: some wait their turn.
     "BOTBERI_RUNS_PER_ACCOUNT": "24",
 }
-_START_SECONDS: Final = 120.0
+_START_SECONDS: Final = 300.0
 
 
 class Stage:
