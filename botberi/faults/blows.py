@@ -17,7 +17,7 @@ from botberi.faults.schedule import Blow
 from botberi.faults.stage import DISPATCHERS, LEASE_SECONDS, RELAYS, WORKERS, Stage
 
 #: A victim that is just being started again is waited for.
-_VICTIM_SECONDS: Final = 60.0
+_VICTIM_SECONDS: Final = 300.0
 _LONGEST_PAUSE: Final = 1.5
 _DEAFEN: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'botberi-listener'"
 

@@ -110,7 +110,7 @@ class Stage:
         await asyncio.to_thread(self.rabbitmq.kill)
         if wipe:
             self.rabbitmq.wipe()
-        await asyncio.to_thread(self.rabbitmq.start)
+        await asyncio.to_thread(self.rabbitmq.start, _START_SECONDS)
 
     async def restart_postgres(self, number: signal.Signals) -> None:
         """End the server at once (SIGQUIT: immediate shutdown; SIGKILL) and start it again."""
@@ -120,7 +120,7 @@ class Stage:
         while self.postgres.pid is not None:  # noqa: ASYNC110 - a process tells nobody that it has ended
             await asyncio.sleep(0.05)
         await asyncio.to_thread(self.postgres.stop)
-        await asyncio.to_thread(self.postgres.start)
+        await asyncio.to_thread(self.postgres.start, _START_SECONDS)
 
     # -- the start -----------------------------------------------------------------------------
 
@@ -131,7 +131,8 @@ class Stage:
         self.kill_points.mkdir(exist_ok=True)
         preload({VARIABLE: str(self.kill_points)})
         await asyncio.gather(
-            asyncio.to_thread(self.rabbitmq.start), asyncio.to_thread(self.postgres.start), return_exceptions=False
+            asyncio.to_thread(self.rabbitmq.start, _START_SECONDS),
+            asyncio.to_thread(self.postgres.start, _START_SECONDS),
         )
         self._stack.callback(self.postgres.stop)
         self._stack.push(self.rabbitmq.__exit__)
