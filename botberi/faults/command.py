@@ -27,7 +27,12 @@ def run(options: Options, keep: Path | None, *, as_json: bool) -> int:
     # A broker that is down is no news here.
     logging.disable(logging.ERROR)
     folder = Path(tempfile.mkdtemp(prefix=f"botberi-faults-{options.seed}-", dir="/tmp"))
-    outcome = asyncio.run(_until_told(options, folder))
+    try:
+        outcome = asyncio.run(_until_told(options, folder))
+    except asyncio.CancelledError:
+        shutil.rmtree(folder, ignore_errors=True)
+        print("botberi faults: told to stop; nothing was checked", file=sys.stderr)
+        return 130
     print(report(outcome))
     if outcome.violations or keep is not None:
         kept = keep or Path.cwd() / f"faults-seed-{options.seed}-{int(time.time())}"

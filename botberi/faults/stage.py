@@ -130,12 +130,12 @@ class Stage:
         self.folder.chmod(0o711)
         self.kill_points.mkdir(exist_ok=True)
         preload({VARIABLE: str(self.kill_points)})
+        self._stack.callback(self.postgres.stop)
+        self._stack.push(self.rabbitmq.__exit__)
         await asyncio.gather(
             asyncio.to_thread(self.rabbitmq.start, _START_SECONDS),
             asyncio.to_thread(self.postgres.start, _START_SECONDS),
         )
-        self._stack.callback(self.postgres.stop)
-        self._stack.push(self.rabbitmq.__exit__)
         logs = self.folder / "logs"
         logs.mkdir(exist_ok=True)
         given = _base() | self._databases({}) | {"BOTBERI_STATE_DIR": str(self.folder / "state")}
