@@ -30,6 +30,7 @@ POINTS: Final[Mapping[str, str]] = {
     "consumer.handled": "the handler has returned, the delivery is not acknowledged",
     "consumer.acknowledged": "the delivery is acknowledged",
     "dispatcher.looked": "a run is known to wait, its message is not sent",
+    "dispatcher.admitted": "the account's runs have their places, none is sent",
     "dispatcher.sent": "Celery's broker has the message, the row is not marked",
     "dispatcher.marked": "the row is QUEUED, the event is not acknowledged",
     "sweeper.claimed": "the sweeper has taken rows, and sent none",

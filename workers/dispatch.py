@@ -106,6 +106,8 @@ class Dispatcher:
         async with self._database.unit_of_work() as session:
             await session.execute(LOCK, {"key": lock_key(owner_id)})
             admitted = [Admitted.of(row) for row in (await session.execute(ADMIT, values)).mappings()]
+        if admitted:
+            killpoints.reach("dispatcher.admitted")
         for place, run in enumerate(admitted):
             try:
                 await self.send(run.instance_id, reason=reason, timeout_seconds=run.timeout_seconds)
