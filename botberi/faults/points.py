@@ -13,6 +13,8 @@ from shared_schema.killpoints import POINTS
 #: A point that is not reached in this time, several times over, is none.
 _PATIENCE_SECONDS: Final = 45.0
 _MISSES: Final = 4
+#: No group runs further ahead of the slowest.
+_AHEAD: Final = 2
 #: Points of one process, by the first word of their names: one of them is set at a time.
 GROUPS: Final = (
     ("instance",),
@@ -69,6 +71,11 @@ class KillPoints:
                 await self._hit("worker.claimed", counted=False)
                 continue
             least = min(self.hits[n] for n in open_names)
+            slowest = min(self.hits[n] for n in POINTS if n not in self.unreached)
+            if "worker" not in words and least > slowest + _AHEAD:
+                # What these kill is what the others need to be reached; lost workers alone help them.
+                await asyncio.sleep(0.5)
+                continue
             await self._hit(self._random.choice([n for n in open_names if self.hits[n] == least]))
 
     async def _hit(self, name: str, *, counted: bool = True) -> None:
