@@ -3,11 +3,11 @@
 import gc
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from gateway.composition.ingest import Text, build, graph_names, note_usage, read, upgrade
-from gateway.composition.merge import merge
+from gateway.composition.merge import MergedTypes, merge
 from gateway.composition.problem import LimitExceeded, Problem
 from gateway.composition.rules import INPUT_RULES, MERGED_RULES, SET_RULES, SUBGRAPH_RULES
 from gateway.composition.subgraph import Subgraph, SubgraphSchema
@@ -40,7 +40,7 @@ def compose(subgraphs: Sequence[Subgraph]) -> Composition:
 
     A stage starts when the one before it found no error, and reports all of its own errors at once.
     """
-    return compose_with(subgraphs, {})
+    return compose_with(subgraphs, Memory())
 
 
 @dataclass(slots=True)
@@ -53,13 +53,21 @@ class Known:
     schema: SubgraphSchema | None = None
 
 
-def compose_with(subgraphs: Sequence[Subgraph], known: dict[str, Known]) -> Composition:
-    """As `compose`; what is `known` of a subgraph (by its name) isn't found again. Holds these subgraphs afterwards, and no others."""
+@dataclass(slots=True)
+class Memory:
+    """What one composition leaves for the next: of each subgraph, by its name, and of types whose subgraphs stay the same."""
+
+    texts: dict[str, Known] = field(default_factory=dict)
+    types: MergedTypes = field(default_factory=MergedTypes)
+
+
+def compose_with(subgraphs: Sequence[Subgraph], memory: Memory) -> Composition:
+    """As `compose`; what the memory holds isn't found again. It is of these subgraphs afterwards, and no others."""
     # Millions of nodes are made and none is garbage: collecting takes a third of the time and finds nothing.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _compose(subgraphs, known)
+        return _compose(subgraphs, memory)
     except (RecursionError, LimitExceeded) as error:
         reason = str(error) if isinstance(error, LimitExceeded) else "something in the subgraphs is nested too deep"
         logger.warning("composition gave up: %s", reason)
@@ -69,11 +77,11 @@ def compose_with(subgraphs: Sequence[Subgraph], known: dict[str, Known]) -> Comp
             gc.enable()
 
 
-def _compose(subgraphs: Sequence[Subgraph], known: dict[str, Known]) -> Composition:
+def _compose(subgraphs: Sequence[Subgraph], memory: Memory) -> Composition:
     problems = [p for rule in INPUT_RULES for p in rule(subgraphs)]
     if problems:
         return Composition(None, tuple(problems), ())
-    schemas, problems = _ingest_all(sorted(subgraphs, key=lambda s: s.name), known)
+    schemas, problems = _ingest_all(sorted(subgraphs, key=lambda s: s.name), memory.texts)
     if problems:
         return Composition(None, tuple(problems), ())
     problems = upgrade(schemas)
@@ -86,7 +94,7 @@ def _compose(subgraphs: Sequence[Subgraph], known: dict[str, Known]) -> Composit
     if problems:
         return Composition(None, tuple(problems), ())
     problems = [p for rule in SET_RULES for p in rule(schemas)]
-    merged = merge(schemas)
+    merged = merge(schemas, memory.types)
     hints = merged.hints
     if merged.supergraph is None or problems:
         return Composition(None, (*problems, *merged.errors), hints)

@@ -3,21 +3,21 @@
 import threading
 from collections.abc import Sequence
 
-from gateway.composition.compose import Composition, Known, compose_with
+from gateway.composition.compose import Composition, Memory, compose_with
 from gateway.composition.subgraph import Subgraph
 
 
 class Composer:
-    """Composes as `compose` does, and remembers of each subgraph what its text alone says.
+    """Composes as `compose` does, and remembers what each subgraph's text alone says, and types whose subgraphs stayed the same.
 
-    For who composes again when one subgraph changed. Holds what it knows of the last set, by name: one entry a subgraph.
+    For who composes again when one subgraph changed. Holds what it knows of the last set only.
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, Known] = {}
+        self._memory = Memory()
         self._lock = threading.Lock()
 
     def compose(self, subgraphs: Sequence[Subgraph]) -> Composition:
         """The same answer as `compose(subgraphs)`. Threads take turns."""
         with self._lock:
-            return compose_with(subgraphs, self._known)
+            return compose_with(subgraphs, self._memory)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from gateway.composition.merge.compose_directive import plan_directives
 from gateway.composition.merge.composites import merge_composite
@@ -18,6 +19,7 @@ from gateway.composition.merge.guards import guard_interfaces
 from gateway.composition.merge.inputs import merge_input_object
 from gateway.composition.merge.interface_objects import spread_fields
 from gateway.composition.merge.kinds import merged_kinds
+from gateway.composition.merge.reuse import MergedTypes
 from gateway.composition.merge.scalars import merge_scalar
 from gateway.composition.merge.state import MergeState
 from gateway.composition.merge.unions import merge_union
@@ -36,8 +38,8 @@ class MergeResult:
     hints: tuple[Problem, ...]
 
 
-def merge(schemas: Sequence[SubgraphSchema]) -> MergeResult:
-    """Errors of all types at once."""
+def merge(schemas: Sequence[SubgraphSchema], known: MergedTypes) -> MergeResult:
+    """Errors of all types at once. Types that are `known` and unchanged aren't merged again."""
     state = MergeState(schemas, plan_directives(schemas))
     state.problems += state.composed.problems
     state.hints += state.composed.hints
@@ -45,7 +47,9 @@ def merge(schemas: Sequence[SubgraphSchema]) -> MergeResult:
         return MergeResult(None, state, tuple(state.problems), tuple(state.hints))
     merged_kinds(state)
     executable = executable_definitions(state)  # first, as its arguments use enums
-    types = _merge_types(state)
+    known.begin(state)
+    types = _merge_types(state, known)
+    known.end()
     if not any(s.query and s.types["Query"].fields for s in schemas if "Query" in s.types):
         state.error("NO_QUERIES", "No subgraph has a query: the type Query needs a field in at least one.")
     definitions = merged_definitions(state, executable)
@@ -72,7 +76,7 @@ def merge(schemas: Sequence[SubgraphSchema]) -> MergeResult:
 _ORDER: tuple[TypeKind, ...] = ("SCALAR", "UNION", "INTERFACE", "OBJECT", "INPUT_OBJECT", "ENUM")
 
 
-def _merge_types(state: MergeState) -> dict[str, SupergraphType]:
+def _merge_types(state: MergeState, known: MergedTypes) -> dict[str, SupergraphType]:
     types: dict[str, SupergraphType] = {}
     by_kind: Mapping[TypeKind, list[str]] = {
         kind: [name for name, found in state.kinds.items() if found == kind] for kind in _ORDER
@@ -92,7 +96,8 @@ def _merge_types(state: MergeState) -> dict[str, SupergraphType]:
                 case "ENUM":
                     types[name] = merge_enum(state, name, owners)
                 case _:
-                    types[name] = merge_composite(state, name, kind, owners)
+                    again = partial(merge_composite, state, name, kind, owners)
+                    types[name] = known.merged(state, name, owners, again)
     return types
 
 
