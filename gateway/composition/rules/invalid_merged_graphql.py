@@ -9,8 +9,11 @@ from gateway.composition.ingest.graphql_rules import is_ignored, misfits
 from gateway.composition.ingest.shapes import Shape, are_inputs, are_sound
 from gateway.composition.ingest.values import surely_fits
 from gateway.composition.merge.state import MergeState
-from gateway.composition.problem import Problem
+from gateway.composition.problem import Problem, places
 from gateway.supergraph import Supergraph, SupergraphType
+
+#: The join specification's names, under which a supergraph says where things come from.
+_RESERVED = "join__"
 
 
 def check(supergraph: Supergraph, state: MergeState) -> Iterator[Problem]:
@@ -19,6 +22,14 @@ def check(supergraph: Supergraph, state: MergeState) -> Iterator[Problem]:
             message = (
                 f'The subgraph "{graph.name}" would be {graph.graph} in join__Graph: such names are introspection\'s.'
             )
+            yield Problem("INVALID_GRAPHQL", message)
+    for name in supergraph.types:
+        if name.startswith(_RESERVED):
+            message = f"\"{name}\" can't be a type: names that begin with {_RESERVED} are the supergraph's own."
+            yield Problem("INVALID_GRAPHQL", message, places((s.name, t.node) for s, t in state.sources(name)))
+    for definition in supergraph.directive_definitions:
+        if definition.name.value.startswith(_RESERVED) or definition.name.value == "link":
+            message = f"\"@{definition.name.value}\" can't be composed: the name is the supergraph's own."
             yield Problem("INVALID_GRAPHQL", message)
     if not is_certainly_valid(supergraph):
         yield from (Problem("INVALID_GRAPHQL", message) for message in errors_by_rules(supergraph))

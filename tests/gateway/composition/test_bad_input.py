@@ -48,6 +48,11 @@ BAD: dict[str, tuple[Callable[[], list[Subgraph]], str, str]] = {
     "an unclosed brace": (lambda: one("type Query {\n  a: Int\n"), "INVALID_GRAPHQL", "<EOF>"),
     "an unclosed string": (lambda: one('type Query { "a'), "INVALID_GRAPHQL", ""),
     "introspection types": (lambda: one(FINE + " type __Type { a: Int }"), "INVALID_GRAPHQL", "__Type"),
+    "a type of the join specification": (
+        lambda: one("type join__Graph { a: Int } type Query { a: join__Graph }"),
+        "INVALID_GRAPHQL",
+        "join__",
+    ),
     "a reserved field name": (lambda: one("type Query { __a: Int }"), "INVALID_GRAPHQL", "__a"),
     "an unknown type": (lambda: one("type Query { a: Nope }"), "INVALID_GRAPHQL", "Nope"),
     "an unknown directive": (lambda: one("type Query { a: Int @nope }"), "INVALID_GRAPHQL", "@nope"),
