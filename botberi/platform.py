@@ -12,7 +12,7 @@ from botberi.parts import background, gateway, subgraphs, worker
 from botberi.run.errors import StartError
 from botberi.run.supervisor import Part
 from botberi.settings import UpSettings
-from botberi.wiring import keys
+from botberi.wiring import downloads, keys
 from botberi.wiring.events import BusEventSource
 from botberi.wiring.internal_call import HttpCall, InternalCall, LocalCall
 from botberi.wiring.supergraph import read_sdl, source_at
@@ -20,11 +20,12 @@ from event_broker.bus import Bus, BusUnavailable, TopologyMismatch
 from event_broker.factory import make_bus
 from event_broker.service import EventBroker
 from gateway.engine import SubgraphSource
+from shared_schema.artifacts import make_storage
 from shared_schema.database import Database, PoolOptions
 from shared_schema.migrate import DATABASES
-from shared_schema.settings import DatabaseSettings
 from workers.celery_app import create_app as create_celery
 from workers.dispatch import Dispatcher
+from workers.runs.janitor import Janitor
 from workers.runs.reaper import Reaper
 from workers.settings import WorkerSettings
 
@@ -89,6 +90,8 @@ class Platform:
         self._event_broker: EventBroker | None = None
         self._databases: list[Database] = []
         self._variables = {} if urls is None else dict(zip(_URL_VARIABLES, urls, strict=True))
+        self._variables["BOTBERI_STATE_DIR"] = str(settings.state_dir)
+        self._variables["BOTBERI_PUBLIC_URL"] = settings.public_url or f"http://{settings.host}:{settings.port}"
 
     @property
     def bus_name(self) -> str:
@@ -165,7 +168,7 @@ class Platform:
     # -- parts -------------------------------------------------------------------------------
 
     def _overrides(self) -> dict[str, Any]:
-        return {_FIELD[name]: value for name, value in self._variables.items()}
+        return {name.removeprefix("BOTBERI_").lower(): value for name, value in self._variables.items()}
 
     def _local(self, name: str) -> subgraphs.LocalSubgraph:
         return subgraphs.LocalSubgraph(name, lambda: subgraphs.make_app(name, self._overrides(), self._ring.jwks))
@@ -187,8 +190,11 @@ class Platform:
             dispatcher = Dispatcher(self._bus, self._database(1, "dispatcher"), create_celery(settings), settings)
             parts.append(background.part("dispatcher", dispatcher.run, "events to Celery"))
         if "reaper" in self.names:
-            reaper = Reaper(self._database(1, "reaper"), self._worker_settings())
-            parts.append(background.part("reaper", reaper.run, "every few seconds"))
+            settings = self._worker_settings()
+            database = self._database(1, "reaper")
+            parts.append(background.part("reaper", Reaper(database, settings).run, "every few seconds"))
+            janitor = Janitor(database, make_storage(settings), settings)
+            parts.append(background.part("janitor", janitor.run, "files that nobody needs"))
         return parts
 
     def _broker(self) -> Part:
@@ -214,7 +220,10 @@ class Platform:
         assert identity is not None
         assert self._bus is not None
         registries: list[CollectorRegistry] = []
-        return gateway.make_app(self._settings, self._ring, sources, identity, BusEventSource(self._bus), registries)
+        files = downloads.routes(make_storage(self._settings))
+        return gateway.make_app(
+            self._settings, self._ring, sources, identity, BusEventSource(self._bus), registries, files
+        )
 
     def _url_of(self, name: str) -> str | None:
         """Where a subgraph runs as a service of its own; None for one in this process."""
@@ -234,5 +243,3 @@ class Platform:
 
 
 _URL_VARIABLES: Final = ("BOTBERI_USER_DATABASE_URL", "BOTBERI_SHARED_DATABASE_URL")
-_FIELD: Final = {name: name.removeprefix("BOTBERI_").lower() for name in _URL_VARIABLES}
-assert set(_FIELD.values()) <= set(DatabaseSettings.model_fields)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from shared_schema.artifacts import ArtifactSettings
 from shared_schema.settings import AmqpSettings, DatabaseSettings, LogSettings, StateSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -22,7 +23,7 @@ class _State(StateSettings):
     state_dir: Path = Field(default_factory=default_state_dir)
 
 
-class GatewaySettings(_State, AmqpSettings, LogSettings):
+class GatewaySettings(_State, ArtifactSettings, AmqpSettings, LogSettings):
     """What `botberi gateway` reads; `botberi up` reads it as well."""
 
     #: Where the gateway listens.

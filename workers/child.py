@@ -1,7 +1,7 @@
 """Standard input -> one workflow's run -> JSON lines on standard output. The process that a worker may kill.
 
-In: one line `{"workflow", "parameters"}`, then `{"cancel": true}` at any time; the end of input means that the worker
-is gone, and so is this process. Out: `{"kind": "progress" | "log" | "result" | "cancelled" | "error", …}`.
+In: one line `{"workflow", "parameters", "artifacts"}`, then `{"cancel": true}` at any time; the end of input means that the worker
+is gone, and so is this process. Out: `{"kind": "progress" | "log" | "artifact" | "result" | "cancelled" | "error", …}`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import os
 import sys
 import threading
 import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
 from pydantic import ValidationError
 
+from shared_schema.artifacts.port import NAME
 from workers.registry import WORKFLOWS
 from workers.workflow import Level, RunCancelled, WorkflowInputError
 
@@ -24,11 +27,35 @@ MAX_PROBLEMS = 10
 MAX_MESSAGE = 2_000
 
 
+@dataclass
+class Folder:
+    """Where the worker expects a run's files, and how many and how large they may be. It looks again itself."""
+
+    path: str
+    max_bytes: int
+    max_files: int
+    names: set[str] = field(default_factory=set)
+
+    def add(self, name: str, data: bytes) -> None:
+        """Write a file, or say why not."""
+        if not NAME.fullmatch(name):
+            raise ValueError(f"not a name for a file: {name!r}")
+        if len(data) > self.max_bytes:
+            raise WorkflowInputError(
+                "ARTIFACT_TOO_LARGE", f"The file {name} has {len(data)} bytes; {self.max_bytes} at most."
+            )
+        if len(self.names | {name}) > self.max_files:
+            raise WorkflowInputError("TOO_MANY_ARTIFACTS", f"A run makes {self.max_files} files at most.")
+        (Path(self.path) / name).write_bytes(data)
+        self.names.add(name)
+
+
 class PipeContext:
     """A workflow's context whose other end is the worker."""
 
-    def __init__(self, output: IO[str]) -> None:
+    def __init__(self, output: IO[str], folder: Folder) -> None:
         self._output = output
+        self._folder = folder
         self._lock = threading.Lock()
         self.cancelled = threading.Event()
 
@@ -43,6 +70,12 @@ class PipeContext:
     def log(self, message: str, level: Level = "INFO") -> None:
         self.check_cancelled()
         self.send({"kind": "log", "level": level, "message": message[: MAX_MESSAGE + 1]})
+
+    def artifact(self, name: str, content: str | bytes, content_type: str) -> None:
+        self.check_cancelled()
+        data = content.encode() if isinstance(content, str) else content
+        self._folder.add(name, data)
+        self.send({"kind": "artifact", "name": name, "content_type": content_type})
 
     def send(self, message: dict[str, Any]) -> None:
         with self._lock:
@@ -67,7 +100,11 @@ def perform(workflow_slug: str, parameters: dict[str, Any], context: PipeContext
     except ValidationError as error:
         return _failure("INVALID_PARAMETERS", _problems(error), fault="input")
     try:
-        return {"kind": "result", "result": workflow.run(given, context).model_dump(mode="json")}
+        output = workflow.run(given, context)
+        for file in workflow.files(given, output):
+            context.artifact(file.name, file.content, file.content_type)
+            context.log(f"Made the file {file.name}.")
+        return {"kind": "result", "result": output.model_dump(mode="json")}
     except RunCancelled:
         return {"kind": "cancelled"}
     except WorkflowInputError as error:
@@ -100,7 +137,7 @@ def main() -> int:
     if not line:
         return 0  # never needed
     order = json.loads(line)
-    context = PipeContext(output)
+    context = PipeContext(output, Folder(**order["artifacts"]))
     threading.Thread(target=_listen, args=(sys.stdin, context), daemon=True, name="listen").start()
     outcome = perform(order["workflow"], order["parameters"], context)
     try:

@@ -95,9 +95,9 @@ class ChildProcess:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def begin(self, workflow: str, parameters: dict[str, Any]) -> None:
-        """Give the process its one run."""
-        self._orders.put({"workflow": workflow, "parameters": parameters})
+    def begin(self, workflow: str, parameters: dict[str, Any], artifacts: dict[str, Any]) -> None:
+        """Give the process its one run, and tell it where files go."""
+        self._orders.put({"workflow": workflow, "parameters": parameters, "artifacts": artifacts})
 
     def receive(self, timeout: float) -> dict[str, Any] | None:
         """The next message, or None when there is none in time. Raises EOFError after the last."""
@@ -179,8 +179,12 @@ class ChildProcess:
                 self._stderr.append(line.decode(errors="replace"))
 
 
+# Databases, brokers and the storage of files: a workflow has no business with them.
+FOREIGN = ("BOTBERI_", "PG", "DATABASE_", "AWS_")
+
+
 def child_environment() -> dict[str, str]:
-    """The worker's, without what a workflow has no business with: databases and brokers."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BOTBERI_", "PG", "DATABASE_"))}
+    """The worker's, without what is none of a workflow's."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     # One thread a run: runs share the cores, and sums don't depend on how many there are.
     return kept | dict.fromkeys(THREAD_LIMITS, "1") | {"PYTHONUNBUFFERED": "1"}

@@ -8,12 +8,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from shared_schema.artifacts import ArtifactSettings
 from shared_schema.settings import AmqpSettings, DatabaseSettings, LogSettings
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
-class WorkerSettings(DatabaseSettings, AmqpSettings, LogSettings):
+class WorkerSettings(DatabaseSettings, AmqpSettings, ArtifactSettings, LogSettings):
     """Unset means the embedded default: Celery over `pgmq` on the shared database."""
 
     # Only to part Celery's broker from the bus.
@@ -46,10 +47,17 @@ class WorkerSettings(DatabaseSettings, AmqpSettings, LogSettings):
     # Postgres holds 255 MB in a jsonb; people's tools don't.
     run_result_max_bytes: Annotated[int, Field(ge=1_000, le=100_000_000)] = 4_000_000
 
+    # Files that a run may make, and how large each may be.
+    run_artifacts: Annotated[int, Field(ge=0, le=1_000)] = 20
+    run_artifact_max_bytes: Annotated[int, Field(ge=1, le=5_000_000_000)] = 20_000_000
+
     # One process a pool process waits with the ML libraries loaded (about 130 MB): runs begin two seconds sooner.
     run_warm_children: bool = True
 
     reaper_interval_seconds: Seconds = 5.0
+    # How often files that count for nothing are looked for, and how old those of lost attempts have to be.
+    janitor_interval_seconds: Seconds = 30.0
+    artifact_grace_seconds: Seconds = 600.0
     sweep_interval_seconds: Seconds = 5.0
     # How long a sent message may take to be claimed before another is sent; it grows with the run's waiting time.
     dispatch_patience_seconds: Seconds = 30.0

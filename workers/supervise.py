@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -14,9 +15,11 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared_schema import killpoints
+from shared_schema.artifacts import Storage, StorageError
 from workers.logs import brief
 from workers.process import ChildProcess, ResultTooLarge
 from workers.runs import Claim, Fenced, RunStore, Watch
+from workers.runs.files import FileRefused, RunFolder
 from workers.runs.lines import Line, LogBook, clean
 from workers.runs.store import MAX_MESSAGE
 from workers.settings import WorkerSettings, backoff
@@ -45,11 +48,20 @@ class Ending:
 class Supervisor:
     """Carries out one claimed run."""
 
-    def __init__(self, claim: Claim, runs: RunStore, settings: WorkerSettings, child: ChildProcess) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        runs: RunStore,
+        settings: WorkerSettings,
+        child: ChildProcess,
+        storage: Storage | None = None,
+    ) -> None:
         self._claim = claim
         self._runs = runs
         self._settings = settings
         self._child = child
+        self._storage = storage
+        self._files = RunFolder(settings.run_artifact_max_bytes, settings.run_artifacts)
         now = time.monotonic()
         self._timeout = claim.run.timeout_seconds or settings.run_timeout_seconds
         self._most = claim.run.max_attempts or runs.max_attempts
@@ -84,8 +96,8 @@ class Supervisor:
     def _compute(self) -> Ending:
         limit = self._settings.run_result_max_bytes
         run = self._claim.run
-        with self._child as child:
-            child.begin(run.workflow, run.parameters)
+        with self._files, self._child as child:
+            child.begin(run.workflow, run.parameters, self._files.order())
             killpoints.reach("worker.begun")
             while True:
                 try:
@@ -101,8 +113,14 @@ class Supervisor:
                     self._book.report(*self._progress)
                 elif message is not None and message.get("kind") == "log":
                     self._book.say(str(message["level"]), str(message["message"]))
+                elif message is not None and message.get("kind") == "artifact":
+                    try:
+                        self._files.note(message)
+                    except FileRefused as refused:
+                        return Ending("FAILED", None, "ARTIFACT_REFUSED", str(refused))
                 elif message is not None:
-                    return self._said(message, child)
+                    said = self._said(message, child)
+                    return self._keep(said, child) if said.status == "SUCCEEDED" and self._files else said
                 if (ending := self._tend(child)) is not None:
                     return ending
 
@@ -180,6 +198,32 @@ class Supervisor:
         child.exit_status(2.0)
         return self._internal("the workflow raised", child)
 
+    def _keep(self, ending: Ending, child: ChildProcess) -> Ending:
+        """Store the run's files, and hold the run meanwhile; then the ending, or why it is another."""
+        assert self._storage is not None, "a worker has a storage"
+        with ThreadPoolExecutor(1, thread_name_prefix="files") as thread:
+            stored = thread.submit(self._files.store, self._claim, self._runs, self._storage)
+            while not stored.done():
+                # A storage that hangs gives up by itself; the run's own limits hold meanwhile.
+                wait([stored], timeout=TICK_SECONDS)
+                if (other := self._tend(child)) is not None:
+                    return other
+        try:
+            stored.result()
+        except FileRefused as refused:
+            return Ending("FAILED", None, "ARTIFACT_REFUSED", str(refused))
+        except (StorageError, *UNREACHABLE) as error:
+            logger.error("files of run %s not stored: %s", self._claim.run.instance_id, brief(error))
+            return self._another_attempt("ARTIFACTS_NOT_STORED", "Its files couldn't be stored")
+        return ending
+
+    def _another_attempt(self, code: str, what: str) -> Ending:
+        """What may go better the next time: given back, and after the last attempt failed."""
+        attempt, most = self._claim.run.attempt, self._most
+        if attempt < most:
+            return Ending(None, message=f"{what}; attempt {attempt} of {most}.")
+        return Ending("FAILED", None, code, f"{what} in attempt {attempt} of {most}.")
+
     def _internal(self, what: str, child: ChildProcess) -> Ending:
         """A fault of ours: the owner gets an id to ask with, the log gets the rest."""
         reference = uuid4().hex[:12]
@@ -200,12 +244,7 @@ class Supervisor:
         logger.error("run %s: the child ended with %s\n%s", self._claim.run.instance_id, how, child.last_words())
         if self._cancel_at is not None:
             return Ending("CANCELLED", None, "CANCELLED", "Cancelled.")
-        attempt, most = self._claim.run.attempt, self._most
-        if attempt < most:
-            return Ending(None, message=f"The computation ended unexpectedly ({how}); attempt {attempt} of {most}.")
-        return Ending(
-            "FAILED", None, "CRASHED", f"The computation ended unexpectedly ({how}) in attempt {attempt} of {most}."
-        )
+        return self._another_attempt("CRASHED", f"The computation ended unexpectedly ({how})")
 
     def _write(self, ending: Ending) -> str:
         """Write the ending, again while the database is away and the lease is ours; what it is called in the end."""

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared_schema import killpoints
+from shared_schema.artifacts import Storage, make_storage
 from shared_schema.contracts.runs import TASK_NAME, RunTask
 from shared_schema.database import PoolOptions, SyncDatabase
 from workers.celery_app import app
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=1)
-def _tools(pid: int) -> tuple[RunStore, Nursery, WorkerSettings]:
+def _tools(pid: int) -> tuple[RunStore, Nursery, WorkerSettings, Storage]:
     """A process' own connections and children, made after the fork: `pid` is the key."""
     settings = WorkerSettings()
     # One connection and a spare; an answer that takes longer than a heartbeat is no answer.
@@ -43,14 +44,14 @@ def _tools(pid: int) -> tuple[RunStore, Nursery, WorkerSettings]:
     )
     database = SyncDatabase(settings.require_shared_database_url(), options)
     store = RunStore(database, lease_seconds=settings.run_lease_seconds, max_attempts=settings.run_max_attempts)
-    return store, Nursery(settings), settings
+    return store, Nursery(settings), settings, make_storage(settings)
 
 
 @app.task(name=TASK_NAME, acks_late=True, reject_on_worker_lost=True, max_retries=None)  # type: ignore[untyped-decorator]
 def run(instance_id: str) -> None:
     """Carry out a run if it is there to be carried out; a message too many does nothing."""
     wanted: UUID = RunTask(instance_id=UUID(instance_id)).instance_id
-    store, nursery, settings = _tools(os.getpid())
+    store, nursery, settings, storage = _tools(os.getpid())
     killpoints.reach("worker.received")
     claim = store.claim(wanted, f"{process_name()}:{uuid4().hex[:8]}")
     if claim is None:
@@ -61,7 +62,7 @@ def run(instance_id: str) -> None:
         extra={"instance": str(wanted), "attempt": claim.run.attempt, "workflow": claim.run.workflow},
     )
     killpoints.reach("worker.claimed")
-    Supervisor(claim, store, settings, nursery.take()).carry_out()
+    Supervisor(claim, store, settings, nursery.take(), storage).carry_out()
     killpoints.reach("worker.ended")
     _admit_next(store, settings, claim.run.owner_id)
     nursery.prepare()

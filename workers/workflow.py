@@ -5,7 +5,7 @@ Nothing here knows Celery, a database or a network; neither may a workflow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -59,6 +59,22 @@ class RunContext(Protocol):
     def log(self, message: str, level: Level = "INFO") -> None:
         """Tell the run's owner something that is no progress. Raises `RunCancelled` like the others."""
 
+    def artifact(self, name: str, content: str | bytes, content_type: str) -> None:
+        """Give the run's owner a file, once the run has succeeded; a second one of a name replaces the first.
+
+        Names are plain (`result.csv`); text is written as UTF-8. Raises `WorkflowInputError` for a file too large or
+        one too many, and `RunCancelled` like the others.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file for the run's owner: a plain name (`result.csv`), and text, which is written as UTF-8, or bytes."""
+
+    name: str
+    content: str | bytes
+    content_type: str
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -98,6 +114,9 @@ class Workflow(Protocol):
     def run(self, given: Any, context: RunContext) -> BaseModel:
         """`given` is an instance of `input_model`; the answer is one of `output_model`."""
 
+    def files(self, given: Any, output: Any) -> Sequence[File]:
+        """What of the output is better read as a file. Files that don't follow from it go to `RunContext.artifact`."""
+
 
 @dataclass(frozen=True, slots=True)
 class FunctionWorkflow(Generic[InputT, OutputT]):
@@ -113,9 +132,13 @@ class FunctionWorkflow(Generic[InputT, OutputT]):
     function: Callable[[InputT, RunContext], OutputT] = field(repr=False)
     tags: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
+    to_files: Callable[[InputT, OutputT], Sequence[File]] | None = field(default=None, repr=False)
 
     def run(self, given: InputT, context: RunContext) -> OutputT:
         return self.function(given, context)
+
+    def files(self, given: InputT, output: OutputT) -> Sequence[File]:
+        return self.to_files(given, output) if self.to_files else ()
 
 
 class SilentContext:
@@ -128,4 +151,7 @@ class SilentContext:
         return None
 
     def log(self, message: str, level: Level = "INFO") -> None:
+        return None
+
+    def artifact(self, name: str, content: str | bytes, content_type: str) -> None:
         return None

@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from botberi.run.errors import StartError
 from botberi.run.serving import serving
@@ -52,6 +52,7 @@ def make_app(
     identity: InternalCall,
     event_source: EventSource | None,
     registries: Sequence[CollectorRegistry] = (),
+    routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The app, to be served; it owns what it is made of."""
     signer = AssertionSigner(ring)
@@ -72,7 +73,7 @@ def make_app(
         server_config(settings),
         authenticator=PlatformAuthenticator(verifier),
         subgraph_headers=AssertionHeaders(signer),
-        routes=[Route("/.well-known/jwks.json", keys), Route("/metrics/platform", metrics)],
+        routes=[Route("/.well-known/jwks.json", keys), Route("/metrics/platform", metrics), *routes],
         lifespan=verifier.lifespan,
     )
 

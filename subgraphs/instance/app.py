@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 
+from shared_schema.artifacts import make_storage
 from subgraphs.common.app import Keys, Subgraph
 from subgraphs.common.caller import Caller
 from subgraphs.common.context import RequestFacts
-from subgraphs.instance.context import Context
+from subgraphs.instance.context import Context, Files
 from subgraphs.instance.schema import build_schema, sdl
 from subgraphs.instance.service import InstanceService
 from subgraphs.instance.settings import InstanceSettings
@@ -20,8 +21,9 @@ def create_app(settings: InstanceSettings | None = None, *, jwks: Keys | None = 
     settings = settings or InstanceSettings()
     subgraph = Subgraph("instance", settings, settings.require_shared_database_url(), jwks)
     service = InstanceService(subgraph.store, settings)
+    files = Files(make_storage(settings), settings.artifact_url_seconds)
 
     def context(caller: Caller, facts: RequestFacts) -> Context:
-        return Context(caller, subgraph.store, facts, service=service)
+        return Context(caller, subgraph.store, facts, service=service, files=files)
 
     return subgraph.app(build_schema(settings), context)

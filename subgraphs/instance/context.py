@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import strawberry
 
+from shared_schema.artifacts import Storage
 from shared_schema.models import Instance
 from subgraphs.common.context import RequestContext, Store
 from subgraphs.common.loaders import ChildLoader, grouped_loader, row_loader
@@ -22,6 +23,7 @@ class Loaders:
         self._owned: dict[tuple[Selection, InstanceOrder], ChildLoader] = {}
         self.instances = row_loader(store, repository.instances_by_id)
         self.documents = row_loader(store, repository.documents_by_id)
+        self.artifacts = row_loader(store, repository.artifacts_by_instance)
         self.log_lines = grouped_loader(store, log_repository.lines_by_instance)
         self.log_counts = grouped_loader(store, log_repository.counts_by_instance)
 
@@ -37,11 +39,20 @@ class Loaders:
         return loader
 
 
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where the files of runs are, and how long an address of one is good."""
+
+    storage: Storage
+    seconds: int
+
+
 @dataclass(slots=True)
 class Context(RequestContext):
     """The instance subgraph's request context."""
 
     service: InstanceService = field(kw_only=True)
+    files: Files = field(kw_only=True)
     loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, defer
 
-from shared_schema.models import Agent, Instance, Template
+from shared_schema.models import Agent, Instance, InstanceArtifact, Template
 from shared_schema.states import TERMINAL, InstanceStatus
 from subgraphs.common.pagination import Order, count_all
 
@@ -86,6 +86,17 @@ async def lock_instance(session: AsyncSession, instance_id: UUID) -> Instance | 
     """The living instance, locked until the unit of work ends."""
     found = living().where(Instance.id == instance_id).with_for_update()
     return (await session.scalars(found)).one_or_none()
+
+
+async def artifacts_by_instance(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, list[InstanceArtifact]]:
+    """The files that count, by instance, in one query."""
+    wanted = select(InstanceArtifact).where(
+        InstanceArtifact.instance_id.in_(ids), InstanceArtifact.promoted_at.is_not(None)
+    )
+    found: dict[UUID, list[InstanceArtifact]] = {each: [] for each in ids}
+    for row in await session.scalars(wanted.order_by(InstanceArtifact.name)):
+        found[row.instance_id].append(row)
+    return found
 
 
 async def owned_instance(session: AsyncSession, instance_id: UUID, owner_id: UUID) -> Instance | None:

@@ -6,10 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from shared_schema.artifacts import ArtifactSettings
 from subgraphs.common.settings import SubgraphSettings
 
 
-class InstanceSettings(SubgraphSettings):
+class InstanceSettings(SubgraphSettings, ArtifactSettings):
     """Names in the environment begin with `BOTBERI_`."""
 
     # Instances of one account that may wait or run at once.

@@ -21,6 +21,7 @@ from subgraphs.common.ids import argument_id, reference_id
 from subgraphs.common.pagination import PageRequest
 from subgraphs.common.scalars import JSON
 from subgraphs.common.schema import REFERENCE
+from subgraphs.instance.artifacts import Artifact
 from subgraphs.instance.context import Info
 from subgraphs.instance.logs import InstanceLog, log_connection
 from subgraphs.instance.repository import Documents, InstanceOrder, Selection
@@ -156,6 +157,10 @@ class Instance:
             return None
         found = (await self._documents(info)).result
         return JSON(found) if found is not None else None
+
+    @strawberry.field(description="The files that it made, once it has succeeded.")
+    async def artifacts(self, info: Info) -> list[Artifact] | None:
+        return [Artifact.of(row) for row in await info.context.loaders.artifacts.load(self.row.id) or []]
 
     @strawberry.field(description="What the run said, line by line; of `level` and above.")
     async def logs(

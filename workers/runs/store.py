@@ -113,7 +113,21 @@ _SUCCESS = _telling(
         progress_message = CASE WHEN i.cancel_requested_at IS NOT NULL THEN i.progress_message END,
         {_NO_LEASE}
     """,
+    # With the ending, and by nobody else, the files of this attempt begin to count.
+    also="""
+        , promoted AS (
+            UPDATE instance_artifacts AS a SET promoted_at = clock_timestamp() FROM changed
+            WHERE a.instance_id = changed.id AND a.attempt = changed.attempt AND changed.status = 'SUCCEEDED')
+    """,
 )
+# Told again after a failure to store it, a file keeps its place.
+_NOTE_FILE = text(f"""
+    INSERT INTO instance_artifacts (id, instance_id, attempt, name, content_type, size_bytes, sha256, storage_key)
+    SELECT :file, id, attempt, :name, :content_type, :size, :sha256, :key FROM instances WHERE {_HOLDS} FOR SHARE
+    ON CONFLICT (instance_id, attempt, name) DO UPDATE
+        SET content_type = excluded.content_type, size_bytes = excluded.size_bytes, sha256 = excluded.sha256
+    RETURNING storage_key
+""")
 _END = _telling(f"status = :status, result = NULL, error_code = :code, error_message = :message, {_NO_LEASE}")
 # The lease of a waiting run is its dispatcher's: once it is over, the sweeper sends the run again.
 _RELEASE = _telling(
@@ -202,6 +216,14 @@ class RunStore:
         """Tell how far the run is, and add lines to its log; renews the lease as well."""
         values = {"progress": min(1.0, max(0.0, fraction)), "message": clean(message, MAX_MESSAGE)}
         return self._ask(_PROGRESS, claim.guard | values | _told(lines) | {"lease": self._lease})
+
+    def note_file(
+        self, claim: Claim, file_id: UUID, *, name: str, content_type: str, size: int, sha256: bytes, key: str
+    ) -> str:
+        """Note a file that is about to be stored; the key under which it shall be."""
+        about = {"file": file_id, "name": name, "content_type": content_type, "size": size, "sha256": sha256}
+        noted: str = self._answer(_NOTE_FILE, claim.guard | about | {"key": key}).storage_key
+        return noted
 
     def finish(
         self,

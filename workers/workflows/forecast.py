@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -16,7 +17,8 @@ from workers.series.dates import Frequency, find_frequency, moment_of, parse, st
 from workers.series.methods import DESCRIPTIONS, Method, forecasters
 from workers.series.season import find_season, season_strength
 from workers.tabular.columns import plain
-from workers.workflow import FunctionWorkflow, RunContext, Template, WorkflowInputError, either
+from workers.tabular.csvtext import CONTENT_TYPE, csv_text
+from workers.workflow import File, FunctionWorkflow, RunContext, Template, WorkflowInputError, either
 
 if TYPE_CHECKING:
     import numpy as np
@@ -195,6 +197,11 @@ def run(given: ForecastInput, context: RunContext) -> ForecastOutput:
     )
 
 
+def files(given: ForecastInput, output: ForecastOutput) -> Sequence[File]:
+    rows = ((point.step, point.at, point.value, point.lower, point.upper) for point in output.forecast)
+    return (File("forecast.csv", csv_text(("step", "at", "value", "lower", "upper"), rows), CONTENT_TYPE),)
+
+
 def _read(given: ForecastInput) -> _Series:
     notes: list[str] = []
     raw: list[float | None]
@@ -332,6 +339,7 @@ WORKFLOW = FunctionWorkflow(
     input_model=ForecastInput,
     output_model=ForecastOutput,
     function=run,
+    to_files=files,
     tags=("time-series", "forecasting"),
     libraries=("sklearn.linear_model",),
 )

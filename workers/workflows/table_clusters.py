@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from workers.tabular.columns import Column, Kind, plain, understand
+from workers.tabular.csvtext import CONTENT_TYPE, csv_text
 from workers.tabular.features import Features, build_features
 from workers.tabular.groups import alone, isolation, kmeans, stability
 from workers.tabular.table import Cell, Table, TableInput, read_table
-from workers.workflow import FunctionWorkflow, RunContext, Template, WorkflowInputError
+from workers.workflow import File, FunctionWorkflow, RunContext, Template, WorkflowInputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -178,6 +180,13 @@ def run(given: TableClustersInput, context: RunContext) -> TableClustersOutput:
         columns=[_column_report(column) for column in columns],
         notes=_notes(features, quality, len(outliers), int(outside.sum()), table.row_count),
     )
+
+
+def files(given: TableClustersInput, output: TableClustersOutput) -> Sequence[File]:
+    """Every row with its group."""
+    table = read_table(given, min_rows=MIN_ROWS)
+    rows = ((table.label(row), group, *table.record(row).values()) for row, group in enumerate(output.assignments))
+    return (File("assignments.csv", csv_text(("label", "cluster", *table.record(0)), rows), CONTENT_TYPE),)
 
 
 def _column_report(column: Column) -> ColumnReport:
@@ -443,6 +452,7 @@ WORKFLOW = FunctionWorkflow(
     input_model=TableClustersInput,
     output_model=TableClustersOutput,
     function=run,
+    to_files=files,
     tags=("table", "clustering", "segmentation"),
     libraries=("sklearn.cluster", "sklearn.decomposition", "sklearn.metrics", "sklearn.neighbors"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from workers.tabular.columns import Column, Kind, understand
+from workers.tabular.csvtext import CONTENT_TYPE, csv_text
 from workers.tabular.features import Features, build_features
 from workers.tabular.table import Cell, Table, TableInput, read_table
-from workers.workflow import FunctionWorkflow, RunContext, Template
+from workers.workflow import File, FunctionWorkflow, RunContext, Template
 
 if TYPE_CHECKING:
     import numpy as np
@@ -146,6 +148,22 @@ def run(given: TabularAnomalyInput, context: RunContext) -> TabularAnomalyOutput
         columns=[_profile(column, anomalies) for column in columns],
         notes=_notes(features, count, len(anomalies)),
     )
+
+
+def files(given: TabularAnomalyInput, output: TabularAnomalyOutput) -> Sequence[File]:
+    """The anomalies with their scores and reasons, the strangest first."""
+    names = list(output.anomalies[0].values) if output.anomalies else []
+    rows = (
+        (
+            found.row,
+            found.label,
+            found.score,
+            "; ".join(reason.text for reason in found.reasons),
+            *found.values.values(),
+        )
+        for found in output.anomalies
+    )
+    return (File("anomalies.csv", csv_text(("row", "label", "score", "reasons", *names), rows), CONTENT_TYPE),)
 
 
 def _score(features: Features, given: TabularAnomalyInput, context: RunContext) -> _Scores:
@@ -323,6 +341,7 @@ WORKFLOW = FunctionWorkflow(
     input_model=TabularAnomalyInput,
     output_model=TabularAnomalyOutput,
     function=run,
+    to_files=files,
     tags=("table", "anomaly", "data-quality"),
     libraries=("sklearn.ensemble",),
 )

@@ -1,0 +1,34 @@
+"""A folder of files -> the gateway's route that hands them out to whoever has a signed address that hasn't expired."""
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from shared_schema.artifacts import Storage
+from shared_schema.artifacts.local import PATH, LocalFolder
+
+#: A file is somebody's data: nothing in it may run as the platform's own page, and no proxy keeps it.
+_HEADERS = {
+    "cache-control": "private, no-store",
+    "content-security-policy": "default-src 'none'; sandbox",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+def routes(storage: Storage) -> Sequence[Route]:
+    """None for files that another server hands out."""
+    if not isinstance(storage, LocalFolder):
+        return ()
+
+    def download(request: Request) -> Response:
+        found = storage.open(request.path_params["token"])
+        if found is None:
+            # Wrong, expired or gone: which, is nobody's business who has no valid address.
+            problem = {"code": "NOT_FOUND", "message": "This address is not valid, or not any more. Ask for a new one."}
+            return JSONResponse({"error": problem}, status_code=404, headers=_HEADERS)
+        return FileResponse(found.file, media_type=found.content_type, filename=found.name, headers=_HEADERS)
+
+    return (Route(PATH + "/{token}", download, methods=["GET"]),)
