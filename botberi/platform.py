@@ -27,6 +27,7 @@ from workers.celery_app import create_app as create_celery
 from workers.dispatch import Dispatcher
 from workers.runs.janitor import Janitor
 from workers.runs.reaper import Reaper
+from workers.schedules import Scheduler
 from workers.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
@@ -192,9 +193,12 @@ class Platform:
         if "reaper" in self.names:
             settings = self._worker_settings()
             database = self._database(1, "reaper")
-            parts.append(background.part("reaper", Reaper(database, settings).run, "every few seconds"))
-            janitor = Janitor(database, make_storage(settings), settings)
-            parts.append(background.part("janitor", janitor.run, "files that nobody needs"))
+            loops = (
+                Reaper(database, settings).run,
+                Scheduler(database, settings).run,
+                Janitor(database, make_storage(settings), settings).run,
+            )
+            parts.append(background.part("reaper", background.together(*loops), "every few seconds"))
         return parts
 
     def _broker(self) -> Part:

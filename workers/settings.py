@@ -55,6 +55,11 @@ class WorkerSettings(DatabaseSettings, AmqpSettings, ArtifactSettings, LogSettin
     run_warm_children: bool = True
 
     reaper_interval_seconds: Seconds = 5.0
+    # How often schedules are looked at, and how late a firing may be before it counts as missed.
+    schedule_interval_seconds: Seconds = 1.0
+    schedule_grace_seconds: Seconds = 60.0
+    # Instances of one account that may wait or run at once; the instance subgraph reads the same.
+    instances_active_per_account: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     # How often files that count for nothing are looked for, and how old those of lost attempts have to be.
     janitor_interval_seconds: Seconds = 30.0
     artifact_grace_seconds: Seconds = 600.0

@@ -15,6 +15,21 @@ _LOOK: Final = 0.05
 Loop = Callable[[asyncio.Event], Awaitable[None]]
 
 
+def together(*loops: Loop) -> Loop:
+    """Several loops as one, which ends when all have; one that fails ends the others."""
+
+    async def run(stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            for loop in loops:
+                group.create_task(_run(loop, stop))
+
+    return run
+
+
+async def _run(loop: Loop, stop: asyncio.Event) -> None:
+    await loop(stop)
+
+
 def part(
     name: str,
     loop: Loop,

@@ -9,6 +9,7 @@ from subgraphs.common.app import Keys, Subgraph
 from subgraphs.common.caller import Caller
 from subgraphs.common.context import RequestFacts
 from subgraphs.instance.context import Context, Files
+from subgraphs.instance.scheduling import ScheduleService
 from subgraphs.instance.schema import build_schema, sdl
 from subgraphs.instance.service import InstanceService
 from subgraphs.instance.settings import InstanceSettings
@@ -21,9 +22,10 @@ def create_app(settings: InstanceSettings | None = None, *, jwks: Keys | None = 
     settings = settings or InstanceSettings()
     subgraph = Subgraph("instance", settings, settings.require_shared_database_url(), jwks)
     service = InstanceService(subgraph.store, settings)
+    schedules = ScheduleService(subgraph.store, settings)
     files = Files(make_storage(settings), settings.artifact_url_seconds)
 
     def context(caller: Caller, facts: RequestFacts) -> Context:
-        return Context(caller, subgraph.store, facts, service=service, files=files)
+        return Context(caller, subgraph.store, facts, service=service, schedules=schedules, files=files)
 
     return subgraph.app(build_schema(settings), context)

@@ -12,6 +12,7 @@ from subgraphs.common.context import RequestContext, Store
 from subgraphs.common.loaders import ChildLoader, grouped_loader, row_loader
 from subgraphs.instance import log_repository, repository
 from subgraphs.instance.repository import InstanceOrder, Selection
+from subgraphs.instance.scheduling import ScheduleService
 from subgraphs.instance.service import InstanceService
 
 
@@ -23,6 +24,7 @@ class Loaders:
         self._owned: dict[tuple[Selection, InstanceOrder], ChildLoader] = {}
         self.instances = row_loader(store, repository.instances_by_id)
         self.documents = row_loader(store, repository.documents_by_id)
+        self.schedules = row_loader(store, repository.schedules_by_id)
         self.artifacts = row_loader(store, repository.artifacts_by_instance)
         self.log_lines = grouped_loader(store, log_repository.lines_by_instance)
         self.log_counts = grouped_loader(store, log_repository.counts_by_instance)
@@ -52,6 +54,7 @@ class Context(RequestContext):
     """The instance subgraph's request context."""
 
     service: InstanceService = field(kw_only=True)
+    schedules: ScheduleService = field(kw_only=True)
     files: Files = field(kw_only=True)
     loaders: Loaders = field(init=False)
 

@@ -26,6 +26,7 @@ from subgraphs.instance.results import (
     RetryInstanceResult,
     RetryInstanceSuccess,
 )
+from subgraphs.instance.schedule_mutations import ScheduleMutation
 from subgraphs.instance.types import Instance
 
 
@@ -47,7 +48,7 @@ class CreateInstanceInput:
 
 
 @strawberry.type
-class Mutation:
+class Mutation(ScheduleMutation):
     """What the instance subgraph changes."""
 
     @strawberry.mutation(description="Run an agent, with your parameters.")

@@ -9,8 +9,9 @@ from uuid import UUID
 
 import strawberry
 
+from shared_schema import models
 from subgraphs.common.caller import Scope
-from subgraphs.common.connection import After, Before, Connection, Edge, First, Last, PageInfo
+from subgraphs.common.connection import After, Before, Connection, Edge, First, Last, PageInfo, list_connection
 from subgraphs.common.errors import Forbidden, Unauthenticated
 from subgraphs.common.ids import argument_id
 from subgraphs.common.pagination import PageRequest
@@ -18,6 +19,8 @@ from subgraphs.common.schema import ServiceQuery
 from subgraphs.instance.changes import Place, changes, count_changes
 from subgraphs.instance.context import Info
 from subgraphs.instance.repository import InstanceOrder
+from subgraphs.instance.schedule_types import Schedule
+from subgraphs.instance.scheduling import NEWEST, living, visible_schedule
 from subgraphs.instance.service import visible
 from subgraphs.instance.types import Instance, InstanceFilter, OrderBy
 
@@ -73,6 +76,20 @@ class Query(ServiceQuery):
         row = await info.context.loaders.instances.load(argument_id("Instance", id))
         row = visible(info.context.caller, row)
         return Instance.of(row) if row else None
+
+    @strawberry.field(description="Your schedules, newest first.")
+    async def schedules(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Schedule] | None:
+        own = living().where(models.Schedule.owner_id == _reader(info))
+        request = PageRequest.of(first, after, last, before)
+        return await list_connection(info.context.store, own, NEWEST, request, Schedule.of)
+
+    @strawberry.field(description="One schedule; null if there is none that you may see.")
+    async def schedule(self, info: Info, id: strawberry.ID) -> Schedule | None:
+        row = await info.context.loaders.schedules.load(argument_id("Schedule", id))
+        row = visible_schedule(info.context.caller, row)
+        return Schedule.of(row) if row else None
 
 
 def _reader(info: Info) -> UUID:

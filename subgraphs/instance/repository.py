@@ -13,7 +13,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, defer
 
-from shared_schema.models import Agent, Instance, InstanceArtifact, Template
+from shared_schema.models import Agent, Instance, InstanceArtifact, Schedule, Template
 from shared_schema.states import TERMINAL, InstanceStatus
 from subgraphs.common.pagination import Order, count_all
 
@@ -86,6 +86,12 @@ async def lock_instance(session: AsyncSession, instance_id: UUID) -> Instance | 
     """The living instance, locked until the unit of work ends."""
     found = living().where(Instance.id == instance_id).with_for_update()
     return (await session.scalars(found)).one_or_none()
+
+
+async def schedules_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, Schedule]:
+    """The living schedules with these ids, in one query."""
+    found = select(Schedule).where(Schedule.id.in_(ids), Schedule.deleted_at.is_(None))
+    return {row.id: row for row in await session.scalars(found)}
 
 
 async def artifacts_by_instance(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, list[InstanceArtifact]]:

@@ -89,6 +89,7 @@ class Instance:
     deleted_at: datetime | None = strawberry.field(
         description="When it was deleted; `instancesUpdated` and `instanceChanges` alone still show it then."
     )
+    scheduled_for: datetime | None = strawberry.field(description="The firing of a schedule that made it.")
     is_terminal: bool = strawberry.field(description="Whether it has ended, one way or another.")
     row: strawberry.Private[models.Instance]
 
@@ -123,6 +124,7 @@ class Instance:
             max_attempts=row.max_attempts,
             timeout_seconds=row.timeout_seconds,
             deleted_at=row.deleted_at,
+            scheduled_for=row.scheduled_for,
             is_terminal=row.status.is_terminal,
         )
 

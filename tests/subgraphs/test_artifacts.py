@@ -1,7 +1,11 @@
 """Files of runs over HTTP: listed for whom they are, read at an address that ends."""
 
+import asyncio
+import json
+import urllib.error
 import urllib.parse
-from collections.abc import AsyncIterator
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,8 +21,8 @@ from subgraphs.instance.app import create_app
 from subgraphs.instance.settings import InstanceSettings
 from tests.subgraphs.conftest import Client
 from tests.subgraphs.test_instance import made
-from tests.support.asgi import AsgiClient
 from tests.support.assertions import Signer
+from tests.support.live_server import live
 
 FILES = "query ($id: ID!) { instance(id: $id) { artifacts { name contentType sizeBytes sha256 downloadUrl } } }"
 
@@ -35,10 +39,10 @@ async def instance(settings: InstanceSettings, signer: Signer) -> AsyncIterator[
 
 
 @pytest.fixture
-async def gateway(settings: InstanceSettings) -> AsyncIterator[AsgiClient]:
-    """The gateway's part in it: the route."""
-    async with AsgiClient(Starlette(routes=routes(make_storage(settings)))) as client:
-        yield client
+def gateway(settings: InstanceSettings) -> Iterator[str]:
+    """The gateway's part in it, on a socket: the route."""
+    with live(lambda: Starlette(routes=routes(make_storage(settings)))) as server:
+        yield server.url.removesuffix("/graphql").rstrip("/")
 
 
 async def with_file(client: Client, settings: InstanceSettings, owner: UUID, tmp_path: Path, *, ended: bool) -> UUID:
@@ -69,7 +73,7 @@ async def listed(client: Client, instance_id: UUID, **who: Any) -> Any:
 
 
 async def test_the_owner_reads_a_file_at_its_address(
-    instance: Client, gateway: AsgiClient, settings: InstanceSettings, tmp_path: Path
+    instance: Client, gateway: str, settings: InstanceSettings, tmp_path: Path
 ) -> None:
     owner = new_id()
     instance_id = await with_file(instance, settings, owner, tmp_path, ended=True)
@@ -77,15 +81,22 @@ async def test_the_owner_reads_a_file_at_its_address(
     assert (file["name"], file["contentType"], file["sizeBytes"]) == ("result.html", "text/html", 18)
     address = urllib.parse.urlsplit(file["downloadUrl"])
     assert (address.scheme, address.netloc) == ("https", "here")
-    answer = await gateway.request("GET", address.path)
-    assert (answer.status, answer.body) == (200, b"<script>1</script>")
-    headers = dict(answer.headers)
+    status, headers, body = await asyncio.to_thread(get, gateway + address.path)
+    assert (status, body) == (200, b"<script>1</script>")
     assert headers["content-disposition"] == 'attachment; filename="result.html"'
     assert headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in headers["content-security-policy"]
     assert headers["cache-control"] == "private, no-store"
-    answer = await gateway.request("GET", address.path[:-3] + "AAA")
-    assert answer.status == 404
+    status, _, body = await asyncio.to_thread(get, gateway + address.path[:-3] + "AAA")
+    assert (status, json.loads(body)["error"]["code"]) == (404, "NOT_FOUND")
+
+
+def get(address: str) -> tuple[int, Any, bytes]:
+    try:
+        with urllib.request.urlopen(address, timeout=20) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
 
 
 async def test_files_are_for_the_owner_and_admins_once_the_run_has_succeeded(

@@ -1,0 +1,185 @@
+"""What may happen to schedules: who may make, see, change, pause, resume and delete them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared_schema.cron import CronError, next_firing
+from shared_schema.models import Instance, Schedule
+from shared_schema.states import MissedFirings
+from subgraphs.common.caller import Caller, Scope
+from subgraphs.common.context import Store
+from subgraphs.common.errors import ConflictRefusal, FieldProblem, NotFoundRefusal, ValidationRefusal
+from subgraphs.common.pagination import Order, count_all
+from subgraphs.instance import repository
+from subgraphs.instance.making import Maker, NewInstance, name_problems, shape_problems
+from subgraphs.instance.settings import InstanceSettings
+
+logger = logging.getLogger("subgraphs.instance")
+
+NEWEST: Order[Schedule] = Order("newest", Schedule.created_at, Schedule.id, descending=True)
+RUNS: Order[Instance] = Order("runs", Instance.created_at, Instance.id, descending=True)
+
+
+@dataclass(frozen=True, slots=True)
+class NewSchedule:
+    """What shall run, as for one instance, or as an instance did; and when."""
+
+    what: NewInstance
+    instance_id: UUID | None
+    cron: str
+    time_zone: str
+    missed: MissedFirings
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleChange:
+    """What shall be different; None stays as it is."""
+
+    name: str | None = None
+    cron: str | None = None
+    time_zone: str | None = None
+    missed: MissedFirings | None = None
+
+
+def living() -> Select[Schedule]:
+    """Schedules that were not deleted."""
+    return select(Schedule).where(Schedule.deleted_at.is_(None))
+
+
+def visible_schedule(caller: Caller, row: Schedule | None) -> Schedule | None:
+    """The schedule, if it is the caller's own or the caller is an admin; else as if it did not exist."""
+    return row if row is not None and caller.may_read(row.owner_id, Scope.INSTANCES_READ) else None
+
+
+class ScheduleService:
+    """Schedules; one for the process."""
+
+    def __init__(self, store: Store, settings: InstanceSettings) -> None:
+        self._store = store
+        self._settings = settings
+        self._maker = Maker(store, settings)
+
+    async def create(self, caller: Caller, wanted: NewSchedule) -> Schedule:
+        """Make a schedule; its first firing is the next moment that its expression names."""
+        owner_id = caller.require(Scope.INSTANCES_WRITE)
+        if wanted.instance_id is not None:
+            if wanted.what.agent_id or wanted.what.template_id or wanted.what.parameters is not None:
+                raise ValidationRefusal.at("instanceId", "Give it alone, and the inputs are the instance's.")
+            problems = name_problems(wanted.what.name) if wanted.what.name is not None else []
+        else:
+            problems = shape_problems(wanted.what)
+        problems += timing_problems(wanted.cron, wanted.time_zone)
+        if problems:
+            raise ValidationRefusal(problems)
+        if wanted.instance_id is not None:
+            plan = await self._maker.plan_again(wanted.instance_id, owner_id)
+        else:
+            plan = await self._maker.plan(wanted.what)
+        async with self._store.unit_of_work() as session:
+            await repository.lock_owner(session, owner_id)
+            most = self._settings.schedules_per_account
+            if await count_all(session, living().where(Schedule.owner_id == owner_id)) >= most:
+                raise ConflictRefusal(f"You have {most} schedules, which is as many as may.")
+            schedule = Schedule(
+                owner_id=owner_id,
+                agent_id=plan.agent.id,
+                template_id=plan.template.id if plan.template else None,
+                name=(wanted.what.name or "").strip() or plan.name,
+                parameters=plan.parameters,
+                cron=wanted.cron.strip(),
+                time_zone=wanted.time_zone,
+                missed=wanted.missed,
+                next_fire_at=await _next(session, wanted.cron, wanted.time_zone),
+            )
+            session.add(schedule)
+            await session.flush()
+        logger.info("Schedule %s of agent %s created by %s", schedule.id, plan.agent.slug, owner_id)
+        return schedule
+
+    async def update(self, caller: Caller, schedule_id: UUID, change: ScheduleChange) -> Schedule:
+        """Change when it fires, or its name."""
+        owner_id = caller.require(Scope.INSTANCES_WRITE)
+        if change.name is not None:
+            problems = name_problems(change.name)
+            if problems or not change.name.strip():
+                raise ValidationRefusal(problems or [FieldProblem(("name",), "This must not be empty.")])
+        async with self._store.unit_of_work() as session:
+            schedule = await _locked(session, schedule_id, owner_id)
+            cron, time_zone = change.cron or schedule.cron, change.time_zone or schedule.time_zone
+            if problems := timing_problems(cron, time_zone):
+                raise ValidationRefusal(problems)
+            if (cron, time_zone) != (schedule.cron, schedule.time_zone):
+                schedule.cron, schedule.time_zone = cron.strip(), time_zone
+                if schedule.paused_at is None:
+                    schedule.next_fire_at = await _next(session, cron, time_zone)
+            schedule.name = (change.name or schedule.name).strip()
+            schedule.missed = change.missed or schedule.missed
+            await session.flush()
+        logger.info("Schedule %s changed by %s", schedule_id, owner_id)
+        return schedule
+
+    async def pause(self, caller: Caller, schedule_id: UUID) -> Schedule:
+        """Let it fire no more until it is resumed; what would have fired meanwhile is not made up for."""
+        owner_id = caller.require(Scope.INSTANCES_WRITE)
+        async with self._store.unit_of_work() as session:
+            schedule = await _locked(session, schedule_id, owner_id)
+            if schedule.paused_at is None:
+                schedule.paused_at, schedule.next_fire_at = await repository.database_now(session), None
+                await session.flush()
+        logger.info("Schedule %s paused by %s", schedule_id, owner_id)
+        return schedule
+
+    async def resume(self, caller: Caller, schedule_id: UUID) -> Schedule:
+        """Let it fire again, from now on."""
+        owner_id = caller.require(Scope.INSTANCES_WRITE)
+        async with self._store.unit_of_work() as session:
+            schedule = await _locked(session, schedule_id, owner_id)
+            if schedule.paused_at is not None:
+                schedule.next_fire_at = await _next(session, schedule.cron, schedule.time_zone)
+                schedule.paused_at = schedule.last_error = None
+                await session.flush()
+        logger.info("Schedule %s resumed by %s", schedule_id, owner_id)
+        return schedule
+
+    async def delete(self, caller: Caller, schedule_id: UUID) -> Schedule:
+        """Let it fire no more; the instances that it made stay."""
+        owner_id = caller.require(Scope.INSTANCES_WRITE)
+        async with self._store.unit_of_work() as session:
+            schedule = await _locked(session, schedule_id, owner_id)
+            schedule.deleted_at, schedule.next_fire_at = await repository.database_now(session), None
+            await session.flush()
+        logger.info("Schedule %s deleted by %s", schedule_id, owner_id)
+        return schedule
+
+
+def timing_problems(cron: str, time_zone: str) -> list[FieldProblem]:
+    """What is wrong with when a schedule fires."""
+    moment = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
+    try:
+        next_firing("* * * * *", time_zone, moment)
+    except CronError as error:
+        return [FieldProblem(("timeZone",), str(error))]
+    try:
+        next_firing(cron, time_zone, moment)
+    except CronError as error:
+        return [FieldProblem(("cron",), str(error))]
+    return []
+
+
+async def _next(session: AsyncSession, cron: str, time_zone: str) -> datetime:
+    return next_firing(cron, time_zone, await repository.database_now(session))
+
+
+async def _locked(session: AsyncSession, schedule_id: UUID, owner_id: UUID) -> Schedule:
+    found = living().where(Schedule.id == schedule_id, Schedule.owner_id == owner_id).with_for_update()
+    schedule = (await session.scalars(found)).one_or_none()
+    if schedule is None:
+        raise NotFoundRefusal("There is no such schedule.")
+    return schedule
