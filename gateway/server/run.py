@@ -53,6 +53,7 @@ class Server(uvicorn.Server):
         self._app = app
         self.server_config = server_config
         self._stopping: asyncio.Task[None] | None = None
+        self._signals = 0
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -77,7 +78,8 @@ class Server(uvicorn.Server):
         self._asked_to_stop(sig)
 
     def _asked_to_stop(self, number: int) -> None:
-        if self._stopping is not None:
+        self._signals += 1
+        if self._signals > 1:
             self.should_exit = self.force_exit = True
             return
         self.ask_to_stop(signal.Signals(number).name)
