@@ -1,21 +1,20 @@
 """CPU of one small call to a subgraph: our client against aiohttp, interleaved in one process -> a table of microseconds and ratios.
 
-`python -m bench.upstream [--json]`. The server is a process of its own and answers with bytes written beforehand.
+`botberi bench client [--json]`. Both parse the answer; ours checks it as well, and looks at every number's digits. The server is a process of its own and answers with bytes written beforehand.
 """
 
-import argparse
 import asyncio
 import json
 import multiprocessing
 import statistics
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import aiohttp
 import orjson
+import typer
 import uvloop
 
 from gateway.upstream import HttpClient
@@ -90,29 +89,23 @@ async def compare(port: int, rounds: int) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in found.items()}
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(prog="bench.upstream", description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--rounds", type=int, default=7)
-    options = parser.parse_args(arguments)
+def client(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds; the median of each counts.")] = 7,
+) -> None:
+    """CPU of one small call to a subgraph: our HTTP client beside aiohttp."""
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.Process(target=serve, args=(theirs,), daemon=True)
     server.start()
     try:
         ports = {size: ours.recv() for size in SIZES}
-        results = {size: uvloop.run(compare(port, options.rounds)) for size, port in ports.items()}
+        results = {size: uvloop.run(compare(port, rounds)) for size, port in ports.items()}
     finally:
         server.terminate()
         server.join()
-    if options.json:
-        json.dump(results, sys.stdout)
-        print()
+    if as_json:
+        print(json.dumps(results))
         return
     print("| answer | ours, us CPU | aiohttp, us CPU | ratio |\n|---|---|---|---|")
     for size, row in results.items():
         print(f"| {size} | {row['botberi']:.1f} | {row['aiohttp']:.1f} | {row['aiohttp'] / row['botberi']:.1f} |")
-
-
-if __name__ == "__main__":
-    main()

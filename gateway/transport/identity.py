@@ -67,6 +67,7 @@ class Identity:
         self._authenticator = authenticator
         self._subgraph_headers = subgraph_headers
         self._forward = tuple(name.lower() for name in forward_headers)
+        self._telling = tuple(name for name in self._forward if name not in _TRACING)
         self._response = {name: frozenset(h.lower() for h in allowed) for name, allowed in response_headers.items()}
 
     @property
@@ -115,10 +116,9 @@ class Identity:
         subject = now.subject if now is not None else None
         return RequestContext(subgraph_headers, subject, share=self._share(now, forwarded), last_event_id=last_event_id)
 
-    @staticmethod
-    def _share(caller: Caller | None, forwarded: Mapping[str, str]) -> Hashable | None:
+    def _share(self, caller: Caller | None, forwarded: Mapping[str, str]) -> Hashable | None:
         """Equal for callers that are equal (by their own `==`) and whose headers reach subgraphs alike, but for those that only trace."""
-        headers = tuple(sorted((name, value) for name, value in forwarded.items() if name not in _TRACING))
+        headers = tuple([(name, forwarded[name]) for name in self._telling if name in forwarded])
         try:
             hash(caller)
         except TypeError:

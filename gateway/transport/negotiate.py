@@ -78,6 +78,8 @@ _choose_kept = lru_cache(maxsize=512)(_choose)
 
 def part_form(accept: str | None) -> PayloadForm | None:
     """How to deliver in parts; None where the client doesn't ask for it by name, or likes an answer in one piece better."""
+    if accept is None or "multipart" not in accept.lower():
+        return None
     best: tuple[float, PayloadForm] | None = None
     for item in (accept or "").split(",", _MOST)[:_MOST]:
         essence, parameters = parse_media_type(item)

@@ -67,7 +67,7 @@ def from_json(parsed: Any) -> GraphQLRequest:
     if operation_name is not None and not isinstance(operation_name, str):
         raise HttpProblem(400, "The parameter 'operationName' is no string.")
     variables = _map(parsed, "variables")
-    if _too_deep(variables):
+    if variables and _too_deep(variables):
         raise HttpProblem(400, f"The parameter 'variables' is nested deeper than {_DEEPEST}.")
     return GraphQLRequest(query, operation_name, variables, extensions)
 
