@@ -20,7 +20,6 @@ logger = logging.getLogger(__name__)
 
 #: Chunk sizes, extensions and trailers: bytes on the wire for each byte of the body. One-byte chunks take six.
 _MOST_FRAMING: Final = 8
-_BUFFER: Final = 256 * 1024
 
 
 class Holder(Protocol):
@@ -67,6 +66,11 @@ class Owner(Protocol):
 
     name: str
     options: HttpOptions
+
+    @property
+    def buffer(self) -> memoryview:
+        """One for all connections of a loop: what is read into it is used before anything else is read."""
+        ...
 
     def opened(self, connection: "Connection") -> None:
         """It counts from now on."""
@@ -325,8 +329,9 @@ class Connection(asyncio.Protocol):
 class BufferedConnection(Connection, asyncio.BufferedProtocol):
     """For asyncio's own loop, which otherwise makes a large buffer for every read."""
 
-    #: One for all: what is read is used before anything else is read.
-    _shared = memoryview(bytearray(_BUFFER))
+    def __init__(self, owner: Owner) -> None:
+        super().__init__(owner)
+        self._shared = owner.buffer
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """See asyncio."""

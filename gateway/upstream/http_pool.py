@@ -7,6 +7,7 @@ import socket
 from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cached_property
 from typing import Final
 
 import aiohappyeyeballs
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds before the next address of a name is tried beside one that hasn't answered yet (RFC 8305, section 5).
 _NEXT_ADDRESS: Final = 0.25
+#: Bytes that are read at once.
+_BUFFER: Final = 64 * 1024
 #: Seconds that closing waits for the sockets to go.
 _PATIENCE: Final = 1.0
 
@@ -188,6 +191,11 @@ class Pool:
             opened.close()
             raise
         return connection
+
+    @cached_property
+    def buffer(self) -> memoryview:
+        """See `Owner`. A pool's own, as another pool's loop may run in another thread."""
+        return memoryview(bytearray(_BUFFER))
 
     def opened(self, connection: Connection) -> None:
         """See `Owner`."""
