@@ -20,7 +20,7 @@ from gateway.plan import (
 )
 from gateway.plan import Sequence as SequenceNode
 from gateway.planner.document import Printer, document, split_conditions, wrapped
-from gateway.planner.fetch_graph import Part
+from gateway.planner.fetch_graph import Part, Position
 from gateway.planner.tree import Conditions, without_defers
 from gateway.planner.walk import variables_of
 from gateway.query_graph import QueryGraph
@@ -245,6 +245,7 @@ def _requests(parts: list[Part]) -> list[Request]:
     made: dict[object, Request] = {}
     of: dict[Part, Request] = {}
     parts = sorted(parts, key=lambda p: (p.level, p.number))
+    _guard(parts)
     keys: dict[Part, object] = {}
     for part in parts:
         keys[part] = (part.level, part.graph, part.kind)
@@ -269,6 +270,30 @@ def _requests(parts: list[Part]) -> list[Request]:
             if need in of and of[need] is not request:
                 request.needs[of[need]] = None
     return list(made.values())
+
+
+def _guard(parts: list[Part]) -> None:
+    """Where a field is selected again under weaker conditions, its objects are there though a part of them isn't wanted: the part has to say so."""
+    if not any(part.position.conditions for part in parts):
+        return
+    places: dict[tuple[str, ...], list[frozenset[tuple[str, bool]]]] = {}
+    for part in parts:
+        root = part.position
+        while root.parent is not None:
+            root = root.parent
+        if root.keys not in places:
+            _conditions_at(root, places)
+    for part in parts:
+        own = part.position.conditions
+        if part.kind == "entity" and any(not own <= other for other in places[part.position.keys]):
+            part.conditions = tuple(sorted({*part.conditions, *without_defers(tuple(own))}))
+
+
+def _conditions_at(position: Position, into: dict[tuple[str, ...], list[frozenset[tuple[str, bool]]]]) -> None:
+    into.setdefault(position.keys, []).append(position.conditions)
+    for siblings in position.children.values():
+        for child in siblings:
+            _conditions_at(child, into)
 
 
 def _deferred(parts: list[Part]) -> dict[Part, frozenset[int]]:
