@@ -10,6 +10,7 @@ from bench.composition.scale import ScaleMissing
 from bench.events import events
 from bench.gateway.command import gateway
 from bench.peers import PeersMissing
+from bench.subscriptions.command import subscriptions
 from bench.upstream import client
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(composition.app, name="composition")
 app.command("gateway")(gateway)
+app.command("subscriptions")(subscriptions)
 app.command("events")(events)
 app.command("client")(client)
 

@@ -17,7 +17,7 @@ import uvloop
 from gateway.engine import Gateway, SubgraphSource
 from gateway.server import ServerConfig, bind, create_app, serve
 from gateway.transport.port import Caller, Credentials
-from gateway.transport.settings import TransportSettings
+from gateway.transport.settings import TransportSettings, WebSocketSettings
 from gateway.upstream import SourceEvent, SubgraphRequest, SubgraphResponse
 
 SDL: Final = """
@@ -159,7 +159,9 @@ def run(pipe: "Connection[Any, Any]") -> None:
 async def _main(pipe: "Connection[Any, Any]") -> None:
     jobs, source = Jobs(), Source()
     gateway = Gateway.from_subgraphs({"jobs": SubgraphSource(SDL, client=jobs)}, event_source=source)
-    transport = TransportSettings(max_subscriptions=1_000_000, max_subscriptions_per_caller=1_000_000, graphiql=False)
+    # On a loaded machine the client itself may be late.
+    sockets = WebSocketSettings(init_timeout=60.0)
+    transport = TransportSettings(max_subscriptions_per_caller=20_000, graphiql=False, websocket=sockets)
     config = ServerConfig(transport=transport, access_log=False)
     app = create_app(gateway, config, authenticator=Names())
     listener = bind("127.0.0.1", 0)
