@@ -43,11 +43,15 @@ def _instances(evidence: Evidence) -> dict[UUID, list[Change]]:
 
 
 def lost_instances(evidence: Evidence) -> Found:
-    """What a client was told exists, exists; what it asked for was answered in the end."""
+    """What a client was told exists, exists."""
     there = {row.id for row in evidence.rows}
     for key, instance in evidence.made.items():
         if instance not in there:
             yield instance, f"created with key {key}, and there is no row"
+
+
+def unanswered(evidence: Evidence) -> Found:
+    """What a client asked for, again and again, was answered in the end."""
     for key in evidence.unanswered:
         yield key, "createInstance never succeeded"
 
@@ -208,6 +212,7 @@ RULES: Final[tuple[tuple[str, Rule], ...]] = (
     ("lost", lost_events),
     ("lost", unpublished),
     ("lost", history),
+    ("unanswered", unanswered),
     ("stuck", stuck),
     ("double_terminal", double_terminal),
     ("doubled", doubled_instances),

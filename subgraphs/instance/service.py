@@ -14,6 +14,7 @@ from subgraphs.common.errors import ConflictRefusal, NotFoundRefusal, Validation
 from subgraphs.instance import repository
 from subgraphs.instance.making import Maker, NewInstance, key_problems, request_hash, shape_problems
 from subgraphs.instance.settings import InstanceSettings
+from subgraphs.instance.turns import OwnerTurns
 
 logger = logging.getLogger("subgraphs.instance")
 
@@ -33,6 +34,7 @@ class InstanceService:
 
     def __init__(self, store: Store, settings: InstanceSettings) -> None:
         self._store = store
+        self._turns = OwnerTurns(store)
         self._maker = Maker(store, settings)
 
     async def create(self, caller: Caller, wanted: NewInstance) -> Instance:
@@ -46,8 +48,7 @@ class InstanceService:
             if made := await self._maker.made_before(session, owner_id, key, asked):
                 return made
         plan = await self._maker.plan(wanted)
-        async with self._store.unit_of_work() as session:
-            await repository.lock_owner(session, owner_id)
+        async with self._turns.unit_of_work(owner_id) as session:
             if made := await self._maker.made_before(session, owner_id, key, asked):
                 return made
             instance = await self._maker.make(
@@ -68,8 +69,7 @@ class InstanceService:
             if made := await self._maker.made_before(session, owner_id, idempotency_key, asked):
                 return made
         plan = await self._maker.plan_again(instance_id, owner_id)
-        async with self._store.unit_of_work() as session:
-            await repository.lock_owner(session, owner_id)
+        async with self._turns.unit_of_work(owner_id) as session:
             if made := await self._maker.made_before(session, owner_id, idempotency_key, asked):
                 return made
             instance = await self._maker.make(
@@ -90,8 +90,7 @@ class InstanceService:
         """
         owner_id = caller.require(Scope.INSTANCES_WRITE)
         plan = await self._maker.plan_again(instance_id, owner_id)
-        async with self._store.unit_of_work() as session:
-            await repository.lock_owner(session, owner_id)
+        async with self._turns.unit_of_work(owner_id) as session:
             ended = _own(await repository.lock_instance(session, instance_id), owner_id)
             if ended.status not in RETRIED:
                 raise ConflictRefusal(f"Only what ended without a result is tried again; it is {ended.status.value}.")

@@ -152,7 +152,8 @@ def another_result(e: Evidence) -> None:
 
 
 PLANTED: dict[str, list[Callable[[Evidence], None]]] = {
-    "lost": [without_row, without_answer, event_not_heard, event_left_in_outbox, change_without_event],
+    "lost": [without_row, event_not_heard, event_left_in_outbox, change_without_event],
+    "unanswered": [without_answer],
     "stuck": [never_ended],
     "double_terminal": [ended_twice],
     "doubled": [two_for_one_key, told_of_another],

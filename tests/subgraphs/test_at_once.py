@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from typing import Any
 
+import psycopg
 import pytest
 from argon2 import PasswordHasher
 
@@ -26,6 +27,24 @@ async def test_the_limit_of_active_instances_holds(instance: Client) -> None:
     given = {"input": {"agentId": to_global_id("Agent", agent.id), "parameters": {"texts": ["a"]}}}
     answers = await kinds("createInstance", *(instance.ask(CREATE, given, account_id=owner) for _ in range(12)))
     assert answers == {"CreateInstanceSuccess": 5, "ConflictError": 7}
+
+
+async def test_a_burst_of_one_account_leaves_connections_to_others(instance: Client, shared_database_url: str) -> None:
+    """While one account's turn takes long, its other requests wait without a connection each."""
+    owner, agent = new_id(), await add_agent(instance)
+    given = {"input": {"agentId": to_global_id("Agent", agent.id), "parameters": {"texts": ["a"]}}}
+    turn = int.from_bytes(owner.bytes[-8:], signed=True)
+    async with await psycopg.AsyncConnection.connect(shared_database_url) as slow:
+        await slow.execute("SELECT pg_advisory_xact_lock(%s)", (turn,))
+        burst = [asyncio.create_task(instance.ask(CREATE, given, account_id=owner)) for _ in range(40)]
+        await asyncio.sleep(0.5)
+        async with asyncio.timeout(4):
+            answer = await instance.ask(CREATE, given, account_id=new_id())
+        assert answer["createInstance"]["__typename"] == "CreateInstanceSuccess"
+        assert not any(one.done() for one in burst)
+        await slow.rollback()
+    answers = Counter(one["createInstance"]["__typename"] for one in await asyncio.gather(*burst))
+    assert answers == {"CreateInstanceSuccess": 5, "ConflictError": 35}
 
 
 async def test_one_idempotency_key_makes_one_instance(instance: Client) -> None:
