@@ -84,10 +84,12 @@ def _plans(folder: Path, seconds: float, rounds: int, counts: tuple[int, ...]) -
         figures = _measured(running, cases, seconds, rounds)
         memory = running.server.memory()
     say("plans measured")
-    yield f"| cached plans, in rotation | CPU ms a request |{'' if not memory else f' (memory at the end: {memory:.0f} MB)'}"
+    yield "| cached plans, in rotation | CPU ms a request |"
     yield "|---|---|"
     for count, cpu in zip(counts, figures, strict=True):
         yield f"| {count:,} | {cpu:.3f} |"
+    yield ""
+    yield f"Memory after {max(counts):,} plans: {memory:.0f} MB."
 
 
 def _subgraphs(folder: Path, seconds: float, rounds: int) -> Iterator[str]:
