@@ -223,6 +223,27 @@ async def test_what_nobody_asks_for_is_kept_aside(amqp_url: str) -> None:
         assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
 
 
+async def test_what_cannot_be_routed_or_is_refused_is_not_published(amqp_url: str) -> None:
+    """The relay keeps such a row and tries again; a returned message is confirmed by the broker, and yet is nowhere."""
+    unroutable, refused = make_event(f"nobody.{'y' * 20}"), make_event(f"nobody.{'z' * 20}")
+    async with started(amqp_url) as bus, await aio_pika.connect(amqp_url) as connection:
+        channel = await connection.channel()
+        await channel.queue_delete(UNROUTED)
+        with pytest.raises(PublishError, match="nothing takes it"):
+            await bus.publish(unroutable)
+        full = await channel.declare_queue(
+            queue_name(), exclusive=True, arguments={"x-max-length": 1, "x-overflow": "reject-publish"}
+        )
+        await full.bind(EXCHANGE, refused.type)
+        # A classic queue lets in one or two more than its length says, and then refuses.
+        answers = await asyncio.gather(*(bus.publish(refused) for _ in range(5)), return_exceptions=True)
+        assert any(isinstance(answer, PublishError) and "was not confirmed" in str(answer) for answer in answers)
+        assert bus.ready
+    # The next start declares what is missing.
+    async with started(amqp_url) as bus:
+        await bus.publish(unroutable)
+
+
 @pytest.mark.skipif(not installed(), reason="no RabbitMQ server here to kill: install Debian's rabbitmq-server")
 async def test_a_killed_broker_loses_nothing_confirmed() -> None:
     got = Collected()
