@@ -110,7 +110,7 @@ def test_a_query_and_a_live_subscription(browser: Browser, embedded: RunningPlat
             }).then((answer) => answer.json());
             const {data} = await post({query: '{ agent(slug: "text-insights") { id } }'});
             return post({
-                query: 'mutation($i: CreateInstanceInput!) { createInstance(input: $i) { __typename } }',
+                query: 'mutation($i: CreateInstanceInput!) { createInstance(input: $i) { __typename ... on CreateInstanceSuccess { instance { id } } } }',
                 variables: {i: {agentId: data.agent.id, parameters: {texts: ['What a lovely day it is.']}}},
             });
         }"""
@@ -118,6 +118,17 @@ def test_a_query_and_a_live_subscription(browser: Browser, embedded: RunningPlat
     assert made["data"]["createInstance"]["__typename"] == "CreateInstanceSuccess", made
     text = expect(browser, r"SUCCEEDED")
     assert "Text insights" in text
+
+    # Its log, line by line to the end; then from a cursor on. The button stops what still runs first.
+    browser.page.click(".graphiql-execute-button")
+    instance = made["data"]["createInstance"]["instance"]["id"]
+    run(browser, f'subscription {{ instanceLogs(id: "{instance}") {{ sequence message }} }}')
+    log = expect(browser, r"Succeeded\.")
+    last = int(re.search(r'"sequence":\s*(\d+)', log)[1])  # type: ignore[index]
+    assert f'"eventId": "{last}"' in log
+    resumed = f'subscription {{ instanceLogs(id: "{instance}", after: "{last - 1}") {{ again: sequence message }} }}'
+    run(browser, resumed)
+    assert f'"again": {last}' in expect(browser, rf'"again":\s*{last}')
     assert browser.elsewhere == []
     assert browser.errors == []
 
