@@ -52,7 +52,7 @@ class Chooser:
         while self.queue:
             position, wanted = self.queue.popleft()
             self._place_all(position, wanted)
-        return Outcome(self.parts, frozenset(self.forced), self.choices)
+        return Outcome(self.parts, frozenset(self.forced), self.choices, self.routes.work)
 
     def _place_all(self, position: Position, fields: tuple[Field, ...]) -> None:
         """Fields that cost nothing or have one way first: what they bring may serve the others."""

@@ -34,8 +34,9 @@ class Route:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run gave. `forced` are the requests of fields for which there was one way only; `choices` counts the others."""
+    """What a run gave. `forced` are the requests of fields for which there was one way only; `choices` counts the others. `work` is what it took."""
 
     parts: list[Part]
     forced: frozenset[Slot]
     choices: int
+    work: int = 0

@@ -20,6 +20,8 @@ class Routes:
         self.local = local
         self.policy = policy
         self.active: set[Slot] = set(policy.wanted)
+        #: Keys looked at so far: what choosing costs where many subgraphs have many keys.
+        self.work = 0
         self.underway: set[tuple[int, str, frozenset[str]]] = set()
         self.requiring: set[tuple[int, str, frozenset[str]]] = set()
 
@@ -157,6 +159,7 @@ class Routes:
 
     def by_key(self, position: Position, types: frozenset[str], entry: Entry, conditions: Conditions) -> Route | None:
         """What a jump by this key costs, None where no arrival here gives the key."""
+        self.work += 1
         level = 0
         for part in key_parts(entry.key):
             found = [
