@@ -40,10 +40,11 @@ _ROW = text("""
     FROM instances WHERE id = :id AND status = 'PENDING' AND deleted_at IS NULL AND cancel_requested_at IS NULL
 """)
 # A claim by this sweeper: rows get a new lease before they are sent, so that two sweepers don't send the same.
-# The patience grows with the waiting time, so that a long queue isn't filled with repeats.
+# The patience grows with the waiting time, so that a long queue isn't filled with repeats; with the time since the
+# run's last step, for one that was given back after an hour hasn't waited for that hour.
 _SWEEP = text("""
     UPDATE instances SET lease_owner = 'sweeper', lease_expires_at = clock_timestamp() + make_interval(
-        secs => greatest(:patience, extract(epoch FROM clock_timestamp() - coalesce(queued_at, created_at)) / 2))
+        secs => greatest(:patience, extract(epoch FROM clock_timestamp() - updated_at) / 2))
     WHERE id IN (
         SELECT id FROM instances
         WHERE status = 'QUEUED' AND deleted_at IS NULL AND cancel_requested_at IS NULL
