@@ -96,6 +96,7 @@ async def entity_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
 async def resolve(stage: Stage, trigger: EventTrigger, key: EntityKey, about_one: bool) -> Resolved:
     """Ask the subgraphs for the entity, under the subscriber's own identity."""
     async with stage.runtime.event_slots:
+        stage.runtime.statistics.interpreted["an event source"] += 1
         execution = Execution(stage.operation, stage.variables, stage.runtime)
         entity_data = {"__typename": trigger.type_name}
         entity_data |= {source: key[name] for name, sources in trigger.key_sources for source in sources}

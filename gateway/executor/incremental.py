@@ -35,6 +35,7 @@ async def deliver(
     if not isinstance(plan.node, Defer) or not on:
         yield Payload(await execute(plan, operation, variables, runtime))
         return
+    runtime.statistics.interpreted["deferred fragments"] += 1
     execution = Execution(operation, variables, runtime)
     selections = Selections(operation, variables)
     work = _Work(plan.node, execution, on)

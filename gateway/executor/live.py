@@ -29,6 +29,8 @@ class Stage:
     variables: Mapping[str, Any]
     runtime: Runtime
     feed: FeedPlan | None = None
+    #: For a subgraph's own events.
+    compiled: Compiled | None = None
 
 
 class Live:

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway import errors
 from gateway.errors import ErrorEntry, GatewayError, SubgraphError
+from gateway.executor.compiled import Compiled
 from gateway.executor.eventsource import entity_results
 from gateway.executor.execute import finish
 from gateway.executor.feed import feed_results
@@ -17,6 +18,7 @@ from gateway.executor.request import failure_of
 from gateway.executor.result import ExecutionResult
 from gateway.executor.runtime import Runtime
 from gateway.executor.state import Execution
+from gateway.executor.statistics import ExecutorKind, ExecutorMismatch
 from gateway.operation import Operation
 from gateway.plan import Fetch, Plan, PlanNode, Subscription
 from gateway.upstream.port import SubgraphRequest, SubgraphResponse
@@ -34,7 +36,9 @@ async def subscribe(
     if not isinstance(plan.node, Subscription):
         yield ExecutionResult(None, (ErrorEntry("This operation is no subscription.", errors.BAD_REQUEST),))
         return
-    async with aclosing(follow(Live(Stage(plan.node, operation, variables, runtime, feed)))) as results:
+    async with aclosing(
+        follow(Live(Stage(plan.node, operation, variables, runtime, feed, Compiled(plan, operation))))
+    ) as results:
         async for result in results:
             yield result
 
@@ -80,13 +84,27 @@ async def _subgraph_results(primary: Fetch, live: Live) -> AsyncGenerator[Execut
                 answer = await live.interruptible(answers.__anext__)
             except StopAsyncIteration:
                 return
-            execution = Execution(stage.operation, stage.variables, stage.runtime)
-            yield await _resolve(primary, answer, stage.node.rest, execution)
+            yield await _result(primary, answer, stage)
     finally:
         # The port promises an iterator; those that are generators end their subscription here.
         close = getattr(answers, "aclose", None)
         if close is not None:
             await close()
+
+
+async def _result(primary: Fetch, answer: SubgraphResponse, stage: Stage) -> ExecutionResult:
+    """By compiled code, or by the interpreter where it isn't asked for or an answer is strange."""
+    execution, runtime, result = Execution(stage.operation, stage.variables, stage.runtime), stage.runtime, None
+    if stage.compiled is not None and runtime.executor is not ExecutorKind.INTERPRETED:
+        result, flight = await stage.compiled.event(answer, stage.variables, runtime)
+        if result is not None and runtime.executor is not ExecutorKind.BOTH:
+            return result
+        if flight is not None:
+            execution.answered, execution.deadline = flight, flight.deadline
+    reference = await _resolve(primary, answer, stage.node.rest, execution)
+    if result is not None and result.to_bytes() != reference.to_bytes():
+        raise ExecutorMismatch(result.to_bytes(), reference.to_bytes())
+    return reference
 
 
 async def _resolve(

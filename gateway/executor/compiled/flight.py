@@ -35,6 +35,7 @@ class Flight:
     __slots__ = (
         "answers",
         "deadline",
+        "given",
         "loop",
         "names",
         "operation",
@@ -55,6 +56,8 @@ class Flight:
         #: Fetch -> the representations that it was sent with.
         self.sent: dict[int, Sequence[list[dict[str, Any]]]] = {}
         self.tasks: list[asyncio.Task[None]] = []
+        #: A subscription's event.
+        self.given: dict[str, Any] = EMPTY
         #: In a few fixed words, for a metric.
         self.strange: str | None = None
         self.names: TypeNames | None = None

@@ -24,7 +24,8 @@ class Flow:
         state = self.state()
         with source.block("async def run(x):"):
             for number in sorted(layout.roots):
-                source.line(f"d{number} = EMPTY")
+                is_given = layout.given is not None and layout.given.id == number
+                source.line(f"d{number} = {'x.given' if is_given else 'EMPTY'}")
             for number in sorted(layout.tables):
                 for table in layout.tables[number]:
                     if table.same_as is None:

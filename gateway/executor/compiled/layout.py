@@ -70,6 +70,8 @@ class Layout:
     schema: GraphQLSchema
     conditions: Conditions
     node: PlanNode | None
+    #: The subscription whose events each begin with an answer.
+    given: Fetch | None = None
     fetches: dict[int, Fetch] = field(default_factory=dict)
     #: Fetch -> those that have surely ended when it begins.
     before: dict[int, frozenset[int]] = field(default_factory=dict)
@@ -102,10 +104,17 @@ class UnfitKey(Exception):
 
 def lay_out(plan: Plan, schema: GraphQLSchema, conditions: Conditions, by_identity: Collection[str] = ()) -> Layout:
     """Raises `Unsupported`. Tables are indexed by a key's value where its shape allows, but for those named in `by_identity`."""
+    given: Fetch | None = None
     if isinstance(plan.node, Subscription):
-        raise Unsupported("a subscription")
-    layout = Layout(schema, conditions, _decided(plan.node, conditions))
-    _order(layout.node, frozenset(), layout)
+        if not isinstance(plan.node.primary, Fetch):
+            raise Unsupported("an event source")
+        given, node = plan.node.primary, plan.node.rest
+    else:
+        node = plan.node
+    layout = Layout(schema, conditions, _decided(node, conditions), given)
+    if given is not None:
+        _place(given, layout, by_identity)
+    _order(layout.node, frozenset() if given is None else frozenset({given.id}), layout)
     for number in sorted(layout.fetches):
         _place(layout.fetches[number], layout, by_identity)
     if any(

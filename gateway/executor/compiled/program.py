@@ -14,6 +14,7 @@ from gateway.executor.compiled.layout import UnfitKey, lay_out
 from gateway.executor.compiled.project import Project
 from gateway.executor.compiled.shape import Conditions
 from gateway.executor.compiled.source import Source, Unsupported
+from gateway.executor.compiled.step import Step
 from gateway.executor.compiled.support import HELPERS, Strange
 from gateway.executor.execute import execute
 from gateway.executor.result import ExecutionResult
@@ -22,6 +23,7 @@ from gateway.executor.selection import Selections
 from gateway.executor.statistics import ExecutorKind, ExecutorMismatch
 from gateway.operation import Operation
 from gateway.plan import Condition, Defer, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
+from gateway.upstream.port import SubgraphResponse
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,8 @@ class Program:
     """One variant, ready to run."""
 
     source: str
+    #: Of a subscription: the fetch whose answers are its events.
+    given: Step | None
     run: Callable[[Flight], Awaitable[dict[str, Any] | None]]
 
 
@@ -81,12 +85,39 @@ class Compiled:
             statistics.interpreted[program] += 1
             return await execute(self._plan, self._operation, variables, runtime)
         flight = Flight(self._operation, variables, runtime)
+        result = await self._fly(program, flight)
+        if result is not None:
+            if verify:
+                await self._verify(result, variables, runtime, flight)
+            return result
+        try:
+            return await execute(self._plan, self._operation, variables, runtime, flight)
+        except asyncio.CancelledError:
+            flight.give_up()
+            raise
+
+    async def event(
+        self, answer: SubgraphResponse, variables: Mapping[str, Any], runtime: Runtime
+    ) -> tuple[ExecutionResult | None, Flight | None]:
+        """One event of a subgraph's subscription: its result, or None and what the interpreter needn't ask again."""
+        program = self.program(variables)
+        if isinstance(program, str) or program.given is None:
+            runtime.statistics.interpreted[program if isinstance(program, str) else "no subscription"] += 1
+            return None, None
+        flight = Flight(self._operation, variables, runtime)
+        flight.given = flight.root(program.given, answer)
+        return (None if flight.strange else await self._fly(program, flight)), flight
+
+    async def _fly(self, program: Program, flight: Flight) -> ExecutionResult | None:
+        """None where the answers are left to the interpreter."""
+        runtime = flight.runtime
+        data = None
         try:
             data = await program.run(flight)
         except ODD as error:
             flight.strange = str(error.args[0]) if isinstance(error, Strange) else "an answer of another shape"
         except Exception:
-            if verify:
+            if runtime.executor is ExecutorKind.BOTH:
                 raise
             # The interpreter answers all the same; an operator finds the count and this line.
             logger.exception("compiled code failed")
@@ -95,17 +126,10 @@ class Compiled:
             flight.give_up()
             raise
         if flight.strange is None:
-            statistics.compiled += 1
-            result = ExecutionResult(data)
-            if verify:
-                await self._verify(result, variables, runtime, flight)
-            return result
-        statistics.strange[flight.strange] += 1
-        try:
-            return await execute(self._plan, self._operation, variables, runtime, flight)
-        except asyncio.CancelledError:
-            flight.give_up()
-            raise
+            runtime.statistics.compiled += 1
+            return ExecutionResult(data)
+        runtime.statistics.strange[flight.strange] += 1
+        return None
 
     async def _verify(
         self, result: ExecutionResult, variables: Mapping[str, Any], runtime: Runtime, flight: Flight
@@ -126,7 +150,9 @@ def compile_plan(plan: Plan, operation: Operation, conditions: Conditions) -> Pr
             by_identity.add(unfit.table.index)
             continue
         title = operation.name or operation.kind
-        return Program(source.text(), source.function("run", title, _HELPERS))
+        given = plan.node.primary if isinstance(plan.node, Subscription) else None
+        step = Step(given, (), operation.schema) if isinstance(given, Fetch) else None
+        return Program(source.text(), step, source.function("run", title, _HELPERS))
 
 
 def _write(plan: Plan, operation: Operation, conditions: Conditions, by_identity: set[str]) -> Source:
@@ -157,8 +183,8 @@ def condition_variables(plan: Plan, operation: Operation) -> tuple[str, ...]:
     collector = Conditions()
     for definition in (operation.definition, *operation.fragments.values()):
         visit(definition, collector)
-    if not isinstance(plan.node, Subscription):
-        names.update(dict.fromkeys(_in_plan(plan.node)))
+    node = plan.node.rest if isinstance(plan.node, Subscription) else plan.node
+    names.update(dict.fromkeys(_in_plan(node)))
     return tuple(names)
 
 

@@ -26,6 +26,7 @@ from gateway.executor.compiled.gather import TYPENAME, abstract_names, object_na
 from gateway.executor.compiled.layout import KeyPath, Layer, Layout, Table, UnfitKey, layers_at_root, leaf_sources
 from gateway.executor.compiled.source import Source
 from gateway.executor.selection import FieldGroups, Selections
+from gateway.executor.unknown import Typed
 
 #: Writes what is done with an expression.
 Deliver: TypeAlias = Callable[[str], None]
@@ -61,6 +62,7 @@ class Project:
         self._layout = layout
         self._schema = layout.schema
         self._selections = selections
+        self._typed = Typed(selections)
         self._state = state
         self._objects = source.constant("OBJECTS", object_names(layout))
         self._abstract_names = abstract_names(layout)
@@ -192,14 +194,19 @@ class Project:
         else:
             names = ", ".join(f"{layer.var}.get('__typename')" for layer in named)
             source.line(f"n = name_of({self._objects}, {self._abstract}, {names})")
+        matters = self._typed.matters(sets, kind)
         number_of: dict[str | None, int] = {}
         for number, (choice, _, names_alike) in enumerate(shapes.values()):
+            if choice is kind and matters:
+                continue  # an error, which the interpreter tells
             number_of.update((name, number) for name in names_alike)
-            # Nothing more is known than the interface, or there is but one type that it can be.
-            if choice is kind or (not isinstance(kind, GraphQLInterfaceType) and len(possible) == 1):
+            # Nothing more is known than the interface, and no answer depends on it; or there is but one type that it can be.
+            if (choice is kind and not matters) or (not isinstance(kind, GraphQLInterfaceType) and len(possible) == 1):
                 number_of.update((name, number) for name in (None, *self._abstract_names))
         source.line(f"c = {source.constant('SHAPES', number_of)}.get(n)")
         for number, (choice, groups, _) in enumerate(shapes.values()):
+            if choice is kind and matters:
+                continue
             with source.block(f"if c == {number}:"):
                 typename = "n" if is_object_type(choice) and len(number_of) > 1 else repr(choice.name)
                 if not isinstance(kind, GraphQLInterfaceType) and len(possible) == 1:
