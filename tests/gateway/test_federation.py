@@ -7,10 +7,11 @@ import pytest
 from graphql import parse, validate
 
 from gateway.errors import GatewayError, RequestError
-from gateway.executor import Runtime, execute
+from gateway.executor import Runtime
 from gateway.operation import coerce_variables, prepare
 from gateway.planner import build_plan
 from tests.support import federation
+from tests.support.executing import execute
 
 
 async def _answer(case: federation.Case, clients: Any) -> dict[str, Any]:

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.errors import GatewayError
-from gateway.executor import Runtime, execute
+from gateway.executor import Runtime
 from gateway.operation import prepare
 from gateway.planner import build_plan
 from gateway.upstream import HttpClient
 from tests.support import federation
+from tests.support.executing import execute
 
 
 @pytest.fixture(scope="module")

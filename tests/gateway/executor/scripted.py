@@ -7,10 +7,11 @@ from typing import Any
 
 from graphql import build_schema
 
-from gateway.executor import ExecutionResult, Runtime, execute
+from gateway.executor import ExecutionResult, Runtime
 from gateway.plan import Plan
 from gateway.upstream import SubgraphRequest, SubgraphResponse
 from gateway.upstream.codec import encode
+from tests.support.executing import execute
 from tests.support.operations import operation_of
 
 Answer = Mapping[str, Any] | Exception | Callable[[SubgraphRequest], Any]

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from graphql import GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, validate
 
-from gateway.executor import Runtime, execute
+from gateway.executor import Runtime
 from gateway.plan import Fetch, Plan
 from gateway.upstream import SchemaClient
+from tests.support.executing import execute
 from tests.support.operations import operation_of
 
 SDL = """

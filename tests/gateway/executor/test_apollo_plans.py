@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from gateway.executor import Runtime, execute
+from gateway.executor import Runtime
 from tests.support import federation
 from tests.support.apollo_plans import convert_plan
+from tests.support.executing import execute
 from tests.support.operations import operation_of
 
 PLANNER = federation.SHARED / "planner" / "cases"

@@ -12,13 +12,14 @@ from graphql import GraphQLResolveInfo, parse
 from graphql.execution import ExperimentalIncrementalExecutionResults, experimental_execute_incrementally
 
 from gateway.errors import PlanningError, RequestError
-from gateway.executor import PathForm, PendingForm, Runtime, deliver, execute
+from gateway.executor import PathForm, PendingForm, Runtime, deliver
 from gateway.operation import prepare
 from gateway.operation.limits import UNLIMITED
 from gateway.plan import Defer
 from gateway.planner import build_plan
 from gateway.supergraph import Supergraph
 from gateway.upstream import SubgraphRequest, SubgraphResponse
+from tests.support.executing import execute
 from tests.support.federation import SHARED
 from tests.support.incremental import Whole, WholeByPath, deferring, unordered
 from tests.support.random_operations import random_operation

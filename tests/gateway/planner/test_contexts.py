@@ -7,13 +7,14 @@ import pytest
 
 from gateway.composition import Subgraph, compose
 from gateway.errors import PlanningError, RequestError
-from gateway.executor import Runtime, execute
+from gateway.executor import Runtime
 from gateway.operation import coerce_variables, prepare
 from gateway.operation.limits import UNLIMITED
 from gateway.planner import build_plan
 from gateway.supergraph import Supergraph
 from tests.gateway.executor.scripted import Scripted
 from tests.gateway.planner.support import fetches_of
+from tests.support.executing import execute
 from tests.support.random_operations import random_operation
 from tests.support.world import World
 

@@ -5,11 +5,12 @@ import json
 import pytest
 
 from gateway.composition import Subgraph, compose
-from gateway.executor import Runtime, execute
+from gateway.executor import Runtime
 from gateway.operation import coerce_variables, prepare
 from gateway.planner import build_plan
 from gateway.supergraph import Supergraph
 from tests.gateway.planner.support import fetches_of
+from tests.support.executing import execute
 from tests.support.world import World
 
 LINK = """

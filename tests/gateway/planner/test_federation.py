@@ -7,13 +7,14 @@ import pytest
 from graphql import GraphQLSchema, parse, validate
 
 from gateway.errors import GatewayError
-from gateway.executor import Runtime, execute
+from gateway.executor import Runtime
 from gateway.operation import coerce_variables, prepare
 from gateway.operation.limits import UNLIMITED
 from gateway.plan import Plan
 from gateway.planner import build_plan
 from tests.gateway.planner.support import fetches_of
 from tests.support import federation
+from tests.support.executing import execute
 
 
 @cache

@@ -7,11 +7,12 @@ import pytest
 
 from botberi.fuzzing.operation import random_operation
 from gateway.errors import PlanningError, RequestError
-from gateway.executor import Runtime, execute
+from gateway.executor import Runtime
 from gateway.operation import coerce_variables, prepare
 from gateway.operation.limits import UNLIMITED
 from gateway.planner import build_plan
 from gateway.supergraph import Supergraph
+from tests.support.executing import execute
 from tests.support.federation import SHARED
 from tests.support.world import World
 

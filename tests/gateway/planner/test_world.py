@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from gateway.errors import GatewayError
-from gateway.executor import Runtime, execute
+from gateway.executor import Runtime
 from gateway.operation import Operation, prepare
 from gateway.operation.limits import UNLIMITED
 from gateway.operation.prepare import STRUCTURE
 from gateway.planner import build_plan
 from tests.gateway.planner import conformance
+from tests.support.executing import execute
 from tests.support.world import World
 
 pytestmark = pytest.mark.skipif(not conformance.FOLDER.is_dir(), reason="../shared/conformance/planner is not here")

@@ -1,0 +1,235 @@
+"""Compiled programs: what they look like, which they are, and when the interpreter takes over. (That both answer alike, every other test of this folder shows.)"""
+
+import asyncio
+from typing import Any
+
+import pytest
+from graphql import build_schema
+
+from gateway.executor import Compiled, ExecutionStatistics, ExecutorKind, Runtime
+from gateway.executor.compiled import Program
+from gateway.executor.compiled.program import MAX_VARIANTS
+from gateway.operation import Operation
+from gateway.plan import (
+    ContextSource,
+    ContextValue,
+    Entities,
+    Fetch,
+    KeyField,
+    ListItems,
+    Plan,
+    Representation,
+    Sequence,
+)
+from gateway.upstream import SubgraphRequest, SubgraphResponse
+from gateway.upstream.answer import request_body
+from gateway.upstream.codec import decode
+from tests.gateway.executor.scripted import Scripted
+from tests.support.operations import operation_of
+
+SDL = """
+  type Query { users: [User] me: User }
+  type Mutation { rename: User }
+  type User { id: ID! name: String age: Int score: Score balance: Float }
+  scalar Score
+"""
+BY_ID = Representation(frozenset({"User"}), "User", (KeyField("id", "id"),))
+EACH_USER = ("users", ListItems())
+
+
+def two_steps(first: str = "{ users { __typename id } }", fields: str = "name", **more: Any) -> Plan:
+    """Users of subgraph a, and more about each of b."""
+    entities = Entities((EACH_USER,), (BY_ID,), **more)
+    query = f"query($representations: [_Any!]!) {{ _entities(representations: $representations) {{ ... on User {{ {fields} }} }} }}"
+    return Plan("query", Sequence((Fetch(0, "a", first), Fetch(1, "b", query, entities=(entities,)))))
+
+
+def operation(query: str) -> Operation:
+    return operation_of(build_schema(SDL), query)
+
+
+def program(plan: Plan, query: str, variables: dict[str, Any] | None = None) -> Program:
+    made = Compiled(plan, operation(query)).program(variables or {})
+    assert isinstance(made, Program), made
+    return made
+
+
+def users(*ids: Any) -> dict[str, Any]:
+    return {"data": {"users": [{"__typename": "User", "id": id} for id in ids]}}
+
+
+def names(request: SubgraphRequest) -> dict[str, Any]:
+    return {"data": {"_entities": [{"name": f"name of {r['id']}"} for r in request.variables["representations"]]}}
+
+
+async def executed(
+    plan: Plan, query: str, clients: dict[str, Any], variables: dict[str, Any] | None = None, **more: Any
+) -> tuple[dict[str, Any], ExecutionStatistics]:
+    runtime = Runtime(clients, executor=ExecutorKind.BOTH, **more)
+    result = await Compiled(plan, operation(query)).execute(variables or {}, runtime)
+    return result.to_json(), runtime.statistics
+
+
+# -- the program
+
+
+def test_the_source_names_its_fetches_and_can_be_read() -> None:
+    source = program(two_steps(), "{ users { id name } }").source
+    assert "# fetch 0: a" in source
+    assert "# fetch 1: b" in source
+    assert "async def run(x):" in source
+    assert "def project(x, d0, t1_0, r1_0):" in source
+    assert "{'id': " in source, "objects are written as dictionary displays"
+
+
+def test_names_from_outside_are_text_in_the_source_and_never_code() -> None:
+    evil = "a\nraise SystemExit('from a comment')"
+    plan = Plan("query", Fetch(0, evil, "{ __class__: me { __init__: name } }", reasons=("x\nraise SystemExit",)))
+    made = program(plan, "{ __class__: me { __init__: name } }")
+    assert not any(line.startswith("raise SystemExit") for line in made.source.splitlines())
+
+
+async def test_response_keys_may_look_like_python() -> None:
+    plan = Plan("query", Fetch(0, "a", "{ __class__: me { __dict__: name None: id } }"))
+    a = Scripted([{"data": {"__class__": {"__dict__": "x", "None": "1"}}}])
+    answer, counts = await executed(plan, "{ __class__: me { __dict__: name None: id } }", {"a": a})
+    assert answer == {"data": {"__class__": {"__dict__": "x", "None": "1"}}}
+    assert counts.compiled == 1
+
+
+# -- variants
+
+
+async def test_each_set_of_conditions_has_a_program_of_its_own() -> None:
+    plan = Plan("query", Fetch(0, "a", "query($on: Boolean!) { me { id name @include(if: $on) } }", variables=("on",)))
+    query = "query($on: Boolean!) { me { id name @include(if: $on) } }"
+    a = Scripted([{"data": {"me": {"id": "1", "name": "x"}}}, {"data": {"me": {"id": "1"}}}])
+    assert (await executed(plan, query, {"a": a}, {"on": True}))[0] == {"data": {"me": {"id": "1", "name": "x"}}}
+    assert (await executed(plan, query, {"a": a}, {"on": False}))[0] == {"data": {"me": {"id": "1"}}}
+    assert "'name'" in program(plan, query, {"on": True}).source
+    assert "'name'" not in program(plan, query, {"on": False}).source
+
+
+def test_programs_are_bounded() -> None:
+    count = 6
+    declared = ", ".join(f"$v{n}: Boolean!" for n in range(count))
+    fields = " ".join(f"f{n}: name @include(if: $v{n})" for n in range(count))
+    query = f"query({declared}) {{ me {{ id {fields} }} }}"
+    compiled = Compiled(Plan("query", Fetch(0, "a", query)), operation(query))
+    made = [compiled.program({f"v{n}": bool(bits >> n & 1) for n in range(count)}) for bits in range(2**count)]
+    assert sum(isinstance(one, Program) for one in made) == MAX_VARIANTS
+    assert {one for one in made if isinstance(one, str)} == {"more sets of conditions than are compiled"}
+
+
+# -- requests
+
+
+async def test_bodies_are_what_the_interpreter_would_send() -> None:
+    bodies: list[bytes] = []
+
+    class Encoded(Scripted):
+        def start(self, body: bytes, kind: Any, headers: Any, timeout: float) -> "asyncio.Future[SubgraphResponse]":
+            bodies.append(body)
+            told = decode(body)
+            request = SubgraphRequest(told["query"], told.get("variables", {}), told.get("operationName"))
+            assert request_body("a", request) == body
+            return asyncio.get_running_loop().create_task(self.execute(request))
+
+    plan = Plan(
+        "query",
+        Sequence(
+            (
+                Fetch(
+                    0, "a", "query Q($n: Int) { users(n: $n) { __typename id } }", operation_name="Q", variables=("n",)
+                ),
+                two_steps().node.nodes[1],  # type: ignore[union-attr]
+            )
+        ),
+    )
+    clients = {"a": Encoded([users("1", 'quo"ted', "1")]), "b": Encoded([names])}
+    answer, _ = await executed(plan, "query Q($n: Int) { users { id name } }", clients, {"n": 3})
+    assert [user["name"] for user in answer["data"]["users"]] == ["name of 1", 'name of quo"ted', "name of 1"]
+    assert decode(bodies[0])["variables"] == {"n": 3}
+    assert [r["id"] for r in decode(bodies[1])["variables"]["representations"]] == ["1", 'quo"ted']
+
+
+async def test_keys_that_python_finds_equal_are_different_entities() -> None:
+    """1, True and 1.0 are one key to a dictionary; a subgraph that answers them means three things."""
+    for odd in (True, 1.0):
+        b = Scripted([names])
+        answer, _ = await executed(two_steps(), "{ users { name } }", {"a": Scripted([users(1, odd)]), "b": b})
+        assert len(b.requests[0].variables["representations"]) == 2
+        assert [user["name"] for user in answer["data"]["users"]] == ["name of 1", f"name of {odd}"]
+
+
+async def test_cancelling_cancels_every_request() -> None:
+    clients = {"a": Scripted([users("1")], delay=30)}
+    task = asyncio.create_task(executed(two_steps(), "{ users { name } }", clients))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.sleep(0)
+    assert clients["a"].cancelled == 1
+
+
+# -- exact numbers
+
+BIG = 123456789012345678901234567890
+
+
+@pytest.mark.parametrize(
+    ("fields", "type_fields", "text"),
+    [("score", "score", str(BIG)), ("balance", "balance", "0.12345678901234567890123")],
+)
+async def test_numbers_keep_every_digit(fields: str, type_fields: str, text: str) -> None:
+    class Raw(Scripted):
+        def start(self, body: bytes, kind: Any, headers: Any, timeout: float) -> "asyncio.Future[SubgraphResponse]":
+            raw = f'{{"data":{{"me":{{"{fields}":{text}}}}}}}'.encode()
+            future: asyncio.Future[SubgraphResponse] = asyncio.get_running_loop().create_future()
+            # As the HTTP client gives it: read quickly, with the bytes at hand.
+            future.set_result(SubgraphResponse({"me": {fields: float(text)}}, raw=raw))
+            return future
+
+    plan = Plan("query", Fetch(0, "a", f"{{ me {{ {type_fields} }} }}"))
+    runtime = Runtime({"a": Raw([])}, executor=ExecutorKind.BOTH)
+    result = await Compiled(plan, operation(f"{{ me {{ {type_fields} }} }}")).execute({}, runtime)
+    assert text.encode() in result.to_bytes()
+    assert runtime.statistics.compiled == 1
+
+
+# -- the interpreter takes over
+
+
+async def test_a_strange_answer_is_interpreted_without_asking_again() -> None:
+    b = Scripted([{"data": None, "errors": [{"message": "no"}]}])
+    a = Scripted([users("1")])
+    answer, counts = await executed(two_steps(), "{ users { id name } }", {"a": a, "b": b})
+    assert answer["data"] == {"users": [{"id": "1", "name": None}]}
+    assert [error["message"] for error in answer["errors"]] == ["no"]
+    assert (len(a.requests), len(b.requests)) == (1, 1)
+    assert counts.compiled == 0
+    assert counts.strange == {"errors": 1}
+
+
+async def test_a_mutation_is_never_made_twice() -> None:
+    a = Scripted([{"data": {"rename": {"id": "1", "name": 7}}}])
+    plan = Plan("mutation", Fetch(0, "a", "mutation { rename { id name } }", kind="mutation"))
+    answer, counts = await executed(plan, "mutation { rename { id name } }", {"a": a})
+    assert answer["data"] == {"rename": {"id": "1", "name": None}}
+    assert len(a.requests) == 1
+    assert counts.strange == {"a leaf of another type": 1}
+
+
+async def test_an_unknown_entity_is_null_in_compiled_code() -> None:
+    b = Scripted([{"data": {"_entities": [None, {"name": "y"}]}}])
+    answer, counts = await executed(two_steps(), "{ users { id name } }", {"a": Scripted([users("1", "2")]), "b": b})
+    assert answer == {"data": {"users": [{"id": "1", "name": None}, {"id": "2", "name": "y"}]}}
+    assert counts.compiled == 1
+
+
+async def test_what_is_not_compiled_is_counted_with_its_reason() -> None:
+    context = ContextValue("given", "String", (ContextSource(1, None, (KeyField("name", "name"),)),))
+    plan = two_steps(contexts=(context,))
+    _, counts = await executed(plan, "{ users { id name } }", {"a": Scripted([users("1")]), "b": Scripted([names])})
+    assert counts.interpreted == {"contextual arguments": 1}
