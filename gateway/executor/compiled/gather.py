@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from graphql import is_abstract_type, is_object_type
-
 from gateway.executor.compiled.layout import (
     KeyPath,
     Layer,
@@ -96,8 +94,8 @@ class Gather:
         self._fetch = fetch
         self._walks = walks
         self._ended = layout.before[fetch.id]
-        self._known = source.constant("OBJECTS", object_names(layout))
-        self._abstract = source.constant("ABSTRACT", abstract_names(layout))
+        self._known = source.constant("OBJECTS", layout.names.objects)
+        self._abstract = source.constant("ABSTRACT", layout.names.abstract)
         self._kept: dict[tuple[int, Path], str] = {}
 
     def begin(self) -> None:
@@ -202,7 +200,7 @@ class Gather:
             source.line(f"{name} = {self.name(named)}")
             fits: dict[str | None, int] = {}
             for number, choice in enumerate(choices):
-                for fitting in layout.names_in(choice.types):
+                for fitting in layout.names.fitting(choice.types):
                     fits.setdefault(fitting, number)
             if lone:
                 fits[None] = 0
@@ -290,7 +288,7 @@ class Gather:
         source = self._source
         for selection in selections:
             if isinstance(selection, KeyFragment):
-                names = source.constant("NAMES", self._layout.names_in(selection.types))
+                names = source.constant("NAMES", self._layout.names.fitting(selection.types))
                 with source.block(f"if {name} in {names}:"):
                     self._fields(selection.selections, layers, position, name, into, leave, several)
                     source.line("pass")
@@ -396,7 +394,7 @@ class _Walk:
                 layers = self._objects(values, keys) if values else layers
                 values = []
                 named = [one for one in gather.attach(layers, position, {TYPENAME}) if TYPENAME in one.keys]
-                names = source.constant("NAMES", gather._layout.names_in(element.types))
+                names = source.constant("NAMES", gather._layout.names.fitting(element.types))
                 with source.block(f"if {gather.name(named)} not in {names}:"):
                     source.line("continue")
             else:  # pragma: no cover
@@ -491,13 +489,3 @@ def _repeated(selections: Sequence[KeySelection], *present: str) -> bool:
 
     collect(selections)
     return len(set(names)) < len(names)
-
-
-def object_names(layout: Layout) -> frozenset[str]:
-    """Of the object types that clients see."""
-    return frozenset(name for name, kind in layout.schema.type_map.items() if is_object_type(kind))
-
-
-def abstract_names(layout: Layout) -> frozenset[str]:
-    """Of interfaces and unions that clients see."""
-    return frozenset(name for name, kind in layout.schema.type_map.items() if is_abstract_type(kind))

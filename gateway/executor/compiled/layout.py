@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from graphql import GraphQLSchema, is_abstract_type
+from graphql import GraphQLSchema
 
+from gateway.executor.compiled.names import Names, names_of
 from gateway.executor.compiled.shape import Conditions, Keys, answer_keys, has_exact_numbers, parsed
 from gateway.executor.compiled.source import Unsupported
 from gateway.plan import (
@@ -83,15 +84,10 @@ class Layout:
     #: Position -> tables that may have something for objects there, in plan order.
     attached: dict[KeyPath, list[Table]] = field(default_factory=dict)
 
-    def names_in(self, types: frozenset[str]) -> frozenset[str]:
-        """What an object of one of these types may be called: theirs, or an interface's or union's whose types are all among them."""
-        names = set(types)
-        for name, kind in self.schema.type_map.items():
-            if is_abstract_type(kind):
-                possible = self.schema.get_possible_types(kind)
-                if possible and all(t.name in types for t in possible):
-                    names.add(name)
-        return frozenset(names)
+    @property
+    def names(self) -> Names:
+        """What objects of the schema's types may be called."""
+        return names_of(self.schema)
 
 
 class UnfitKey(Exception):

@@ -22,7 +22,7 @@ from graphql import (
     is_scalar_type,
 )
 
-from gateway.executor.compiled.gather import TYPENAME, abstract_names, object_names, row_of
+from gateway.executor.compiled.gather import TYPENAME, row_of
 from gateway.executor.compiled.layout import KeyPath, Layer, Layout, Table, UnfitKey, layers_at_root, leaf_sources
 from gateway.executor.compiled.source import Source
 from gateway.executor.selection import FieldGroups, Selections
@@ -64,8 +64,8 @@ class Project:
         self._selections = selections
         self._typed = Typed(selections)
         self._state = state
-        self._objects = source.constant("OBJECTS", object_names(layout))
-        self._abstract_names = abstract_names(layout)
+        self._objects = source.constant("OBJECTS", layout.names.objects)
+        self._abstract_names = layout.names.abstract
         self._abstract = source.constant("ABSTRACT", self._abstract_names)
         #: (position, layers, selection sets, type) -> its function.
         self._functions: dict[Any, str] = {}
