@@ -9,6 +9,7 @@ from graphql import FieldNode
 
 from gateway import errors
 from gateway.errors import SubgraphError
+from gateway.executor.compiled.reporting import is_plain
 from gateway.executor.compiled.step import Step
 from gateway.executor.compiled.support import EMPTY, UNKNOWN, Strange
 from gateway.executor.introspection import introspect
@@ -39,8 +40,10 @@ class Flight:
         "loop",
         "names",
         "operation",
+        "reported",
         "runtime",
         "sent",
+        "state",
         "strange",
         "tasks",
         "variables",
@@ -58,6 +61,10 @@ class Flight:
         self.tasks: list[asyncio.Task[None]] = []
         #: A subscription's event.
         self.given: dict[str, Any] = EMPTY
+        #: Answers with errors at fields that may be null.
+        self.reported: dict[int, tuple[Step, SubgraphResponse]] = {}
+        #: Where there are such: what the fetches left behind, by its names in the program.
+        self.state: dict[str, Any] = {}
         #: In a few fixed words, for a metric.
         self.strange: str | None = None
         self.names: TypeNames | None = None
@@ -120,7 +127,7 @@ class Flight:
     def root(self, step: Step, answer: SubgraphResponse) -> dict[str, Any]:
         """The object that an answer is; EMPTY where there is none."""
         if answer.errors:
-            self.strange = "errors"
+            self._report(step, answer)
         self._keep_headers(step, answer)
         data = answer.data
         if data is None:
@@ -134,9 +141,9 @@ class Flight:
         self, step: Step, number: int, answer: SubgraphResponse, asked: Sequence[dict[str, Any]]
     ) -> Sequence[dict[str, Any]]:
         """The entities of one `_entities` field, as many as were asked for."""
-        if answer.errors:
-            self.strange = "errors"
         if number == 0:
+            if answer.errors:
+                self._report(step, answer)
             self._keep_headers(step, answer)
         if not asked:
             return ()
@@ -158,6 +165,12 @@ class Flight:
         if (expected is None or max(map(len, entities)) > expected) and not check(asked, entities):
             self.strange = self.strange or "another entity"
         return entities
+
+    def _report(self, step: Step, answer: SubgraphResponse) -> None:
+        batches = self.sent.get(step.id, ())
+        if step.fetch.path or not is_plain(step, answer, dict(zip(step.keys, map(len, batches), strict=False))):
+            self.strange = self.strange or "errors"
+        self.reported[step.id] = step, answer
 
     def _entity(self, entity: Any) -> dict[str, Any]:
         if entity is None:

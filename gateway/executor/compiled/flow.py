@@ -35,6 +35,8 @@ class Flow:
             self._node(layout.node, [*state, *dict.fromkeys(table.asked for table in tables)])
             with source.block("if x.strange is not None:"):
                 source.line("return None")
+            with source.block("if x.reported:"):
+                source.line(f"x.state = {{{', '.join(f'{name!r}: {name}' for name in state)}}}")
             source.line(f"return project({', '.join(['x', *state])})")
 
     def state(self) -> list[str]:

@@ -10,8 +10,9 @@ from graphql import DirectiveNode, VariableNode, Visitor, visit
 
 from gateway.executor.compiled.flight import FAULT, ODD, Flight
 from gateway.executor.compiled.flow import Flow
-from gateway.executor.compiled.layout import UnfitKey, lay_out
+from gateway.executor.compiled.layout import Layout, UnfitKey, lay_out
 from gateway.executor.compiled.project import Project
+from gateway.executor.compiled.reporting import Report
 from gateway.executor.compiled.shape import Conditions
 from gateway.executor.compiled.source import Source, Unsupported
 from gateway.executor.compiled.step import Step
@@ -40,6 +41,7 @@ class Program:
     source: str
     #: Of a subscription: the fetch whose answers are its events.
     given: Step | None
+    layout: Layout
     run: Callable[[Flight], Awaitable[dict[str, Any] | None]]
 
 
@@ -127,7 +129,7 @@ class Compiled:
             raise
         if flight.strange is None:
             runtime.statistics.compiled += 1
-            return ExecutionResult(data)
+            return ExecutionResult(data) if not flight.reported else _with_errors(data, program, flight)
         runtime.statistics.strange[flight.strange] += 1
         return None
 
@@ -140,22 +142,31 @@ class Compiled:
             raise ExecutorMismatch(result.to_bytes(), reference.to_bytes())
 
 
+def _with_errors(data: Any, program: Program, flight: Flight) -> ExecutionResult:
+    report = Report(
+        program.layout, flight.state, Selections(flight.operation, flight.variables), flight.runtime.max_errors
+    )
+    for _, (step, answer) in sorted(flight.reported.items()):
+        report.add(step, answer)
+    return report.result(data)
+
+
 def compile_plan(plan: Plan, operation: Operation, conditions: Conditions) -> Program:
     """Raises `Unsupported`."""
     by_identity: set[str] = set()
     while True:
         try:
-            source = _write(plan, operation, conditions, by_identity)
+            source, layout = _write(plan, operation, conditions, by_identity)
         except UnfitKey as unfit:
             by_identity.add(unfit.table.index)
             continue
         title = operation.name or operation.kind
         given = plan.node.primary if isinstance(plan.node, Subscription) else None
         step = Step(given, (), operation.schema) if isinstance(given, Fetch) else None
-        return Program(source.text(), step, source.function("run", title, _HELPERS))
+        return Program(source.text(), step, layout, source.function("run", title, _HELPERS))
 
 
-def _write(plan: Plan, operation: Operation, conditions: Conditions, by_identity: set[str]) -> Source:
+def _write(plan: Plan, operation: Operation, conditions: Conditions, by_identity: set[str]) -> tuple[Source, Layout]:
     source = Source()
     layout = lay_out(plan, operation.schema, conditions, by_identity)
     flow = Flow(source, layout)
@@ -166,7 +177,7 @@ def _write(plan: Plan, operation: Operation, conditions: Conditions, by_identity
         raise Unsupported("no root type")
     selections = Selections(operation, conditions)
     Project(source, layout, selections, flow.state()).write(root_type, operation.selection_set)
-    return source
+    return source, layout
 
 
 def condition_variables(plan: Plan, operation: Operation) -> tuple[str, ...]:

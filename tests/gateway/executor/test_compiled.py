@@ -212,6 +212,21 @@ async def test_a_strange_answer_is_interpreted_without_asking_again() -> None:
     assert counts.strange == {"errors": 1}
 
 
+async def test_errors_at_fields_that_may_be_null_are_told_by_compiled_code() -> None:
+    def some(request: SubgraphRequest) -> dict[str, Any]:
+        found = [{"name": f"name of {r['id']}"} for r in request.variables["representations"]]
+        found[0] = {"name": None}
+        return {"data": {"_entities": found}, "errors": [{"message": "no name", "path": ["_entities", 0, "name"]}]}
+
+    answer, counts = await executed(
+        two_steps(), "{ users { id name } }", {"a": Scripted([users("1", "2", "1")]), "b": Scripted([some])}
+    )
+    assert answer["data"]["users"][1] == {"id": "2", "name": "name of 2"}
+    # The entity sits at two places, and so does its error.
+    assert [error["path"] for error in answer["errors"]] == [["users", 0, "name"], ["users", 2, "name"]]
+    assert counts.compiled == 1
+
+
 async def test_a_mutation_is_never_made_twice() -> None:
     a = Scripted([{"data": {"rename": {"id": "1", "name": 7}}}])
     plan = Plan("mutation", Fetch(0, "a", "mutation { rename { id name } }", kind="mutation"))
