@@ -12,6 +12,7 @@ from gateway.executor.result import ExecutionResult
 from gateway.executor.runtime import Runtime
 from gateway.executor.selection import Selections
 from gateway.executor.state import Answered, Execution
+from gateway.executor.unasked import Unasked
 from gateway.operation import Operation
 from gateway.plan import Plan, Subscription
 
@@ -38,15 +39,18 @@ async def execute(
 
 
 def finish(execution: Execution) -> ExecutionResult:
-    """Project what was fetched; errors' paths end where the client's own selection does."""
+    """Project what was fetched; errors' paths end where the client's own selection does, and what it doesn't ask for is no error."""
     data = project(execution)
     selections = Selections(execution.operation, execution.variables)
+    unasked = Unasked(data, execution.fetches)
     entries = []
     for entry in execution.errors.entries():
         if entry.path is not None:
             known = selections.known_part(entry.path)
             if len(known) != len(entry.path):
                 entry = replace(entry, path=known or None)
+            elif unasked.includes(known):
+                continue
         entries.append(entry)
     omitted = execution.errors.omitted
     return ExecutionResult(data, tuple(entries), {"errorsOmitted": omitted} if omitted else {})

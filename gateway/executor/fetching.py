@@ -32,6 +32,7 @@ async def run_fetch(fetch: Fetch, execution: Execution) -> None:
     if fetch.only_if and not any(_holds(conditions, execution) for conditions in fetch.only_if):
         return
     if fetch.entities:
+        execution.fetches.append(fetch)
         batches, operation = gather(fetch, execution)
         if not any(batch.representations for batch in batches):
             return

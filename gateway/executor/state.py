@@ -10,6 +10,7 @@ from gateway.executor.representations import TypeNames
 from gateway.executor.runtime import Runtime
 from gateway.executor.view import ObjectView
 from gateway.operation import Operation
+from gateway.plan import Fetch
 from gateway.upstream.port import SubgraphResponse
 
 
@@ -41,6 +42,7 @@ class Execution:
         "ends",
         "errors",
         "failures",
+        "fetches",
         "names",
         "operation",
         "root",
@@ -57,6 +59,8 @@ class Execution:
         self.errors = ErrorLog(runtime.max_errors)
         #: Failures with the path that they are reported at if no lost field names them.
         self.failures: list[tuple[int, Failure, tuple[str | int, ...] | None]] = []
+        #: Those of entities that were begun.
+        self.fetches: list[Fetch] = []
         self.deadline = asyncio.get_running_loop().time() + runtime.timeout
         #: What compiled code has asked already, and isn't asked again.
         self.answered: Answered | None = None

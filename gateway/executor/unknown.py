@@ -35,9 +35,9 @@ class Typed:
         key = (kind.name, tuple(map(id, sets)))
         found = self._found.get(key)
         if found is None:
-            look = _Look(self._selections, self._deferred, _types(self._selections.schema, kind))
+            look = _Look(self._selections, self._deferred, kind)
             for one in sets:
-                look.at(one, look.every, True)
+                look.at(one, _types(self._selections.schema, kind), True, True)
             found = self._found[key] = look.decided or bool(look.later - look.common)
         return found
 
@@ -45,24 +45,27 @@ class Typed:
 class _Look:
     """One look. `common` are the leaves of every type, `later` those that a deferred fragment has for some of them."""
 
-    def __init__(self, selections: Selections, deferred: Callable[[Fragment], bool], every: frozenset[str]) -> None:
+    def __init__(self, selections: Selections, deferred: Callable[[Fragment], bool], kind: GraphQLNamedType) -> None:
         self.selections = selections
         self.deferred = deferred
-        self.every = every
+        self.kind = kind
         self.decided = False
         self.common: set[str] = set()
         self.later: set[str] = set()
-        self._visited: set[tuple[str, frozenset[str], bool]] = set()
+        self._visited: set[tuple[str, frozenset[str], bool, bool]] = set()
 
-    def at(self, selection_set: SelectionSetNode, here: frozenset[str], now: bool) -> None:
-        """`here` are the types that the selection applies to; `now` says that it isn't deferred."""
+    def at(self, selection_set: SelectionSetNode, here: frozenset[str], always: bool, now: bool) -> None:
+        """`here` are the types that the selection applies to; `always` says that it applies to the abstract type itself, `now` that it isn't deferred.
+
+        A fragment on the only type that an object can be of is none of the abstract type: nobody said that the API shows the object's type.
+        """
         for node in selection_set.selections:
             if self.decided:
                 return
             if not self.selections.included(node):
                 continue
             if isinstance(node, FieldNode):
-                self._field(node, here, now)
+                self._field(node, always, now)
                 continue
             assert isinstance(node, FragmentSpreadNode | InlineFragmentNode)
             inner_now = now and not self.deferred(node)
@@ -70,22 +73,23 @@ class _Look:
                 condition, inner = node.type_condition, node.selection_set
             else:
                 fragment = self.selections.operation.fragments.get(node.name.value)
-                if fragment is None or (node.name.value, here, inner_now) in self._visited:
+                if fragment is None or (mark := (node.name.value, here, always, inner_now)) in self._visited:
                     continue
-                self._visited.add((node.name.value, here, inner_now))
+                self._visited.add(mark)
                 condition, inner = fragment.type_condition, fragment.selection_set
-            narrowed = here
+            narrowed, applies = here, always
             if condition is not None and (other := self.selections.schema.get_type(condition.name.value)) is not None:
                 narrowed = here & _types(self.selections.schema, other)
+                applies = always and self.selections.applies(condition.name.value, self.kind)
             if narrowed:
-                self.at(inner, narrowed, inner_now)
+                self.at(inner, narrowed, applies, inner_now)
 
-    def _field(self, node: FieldNode, here: frozenset[str], now: bool) -> None:
+    def _field(self, node: FieldNode, always: bool, now: bool) -> None:
         key = (node.alias or node.name).value
         if node.name.value == "__typename":
             # Deferred, it may be known in time.
             self.decided |= now
-        elif here == self.every:
+        elif always:
             if node.selection_set is None:
                 self.common.add(key)
         elif node.selection_set is not None:

@@ -21,7 +21,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A way to an arrival in `graph`; `added` are the requests that it adds."""
+    """A way to an arrival in `graph`; `added` are the requests that it adds.
+
+    `strangers`: objects of other types, which nobody asks about, get the field as well (below an `@interfaceObject`). Each of their errors may null
+    the objects that are asked about.
+    """
 
     graph: str
     level: int
@@ -30,6 +34,7 @@ class Route:
     descend: "Route | None" = None
     entry: Entry | None = None
     root: bool = False
+    strangers: bool = False
 
 
 @dataclass(slots=True)

@@ -25,10 +25,10 @@ class Routes:
         self.underway: set[tuple[int, str, frozenset[str]]] = set()
         self.requiring: set[tuple[int, str, frozenset[str]]] = set()
 
-    def rank(self, route: Route) -> tuple[int, int, int]:
+    def rank(self, route: Route) -> tuple[int, int, int, bool]:
         new = sum(slot not in self.active for slot in route.added)
         banned = sum(slot in self.policy.banned for slot in route.added)
-        return (banned + max(route.level - self.policy.steps, 0), new, route.level)
+        return (banned + max(route.level - self.policy.steps, 0), new, route.level, route.strangers)
 
     def to(
         self, position: Position, types: frozenset[str], resolver: Resolver, one: Field, *, alone: bool = False
@@ -142,7 +142,8 @@ class Routes:
         above = self.reach(parent, position.parent_types, graph, one.conditions)
         if above is None:
             return None
-        return Route(graph, above.level, above.added, descend=above)
+        strangers = above.strangers or (below.is_interface_object and types < position.types)
+        return Route(graph, above.level, above.added, descend=above, strangers=strangers)
 
     def entries(self, position: Position, types: frozenset[str], graph: str) -> Sequence[Entry]:
         """Keys by which all of `types` enter `graph`. Objects of unknown type enter by their interface's key."""

@@ -467,3 +467,37 @@ async def test_a_type_condition_of_a_path_leaves_others_out() -> None:
     assert b.requests[0].variables["representations"] == [{"__typename": "Product", "id": "p"}]
     assert result.data == {"things": [{}, {"name": "pen"}, None, None]}
     assert errors_of(result) == [(["things", 3], INVALID)]
+
+
+PRICES = Fetch(
+    2,
+    "b",
+    "query($representations: [_Any!]!) { _entities(representations: $representations) { ... on Product { price } } }",
+    entities=(
+        Entities((("things", EACH),), (Representation(frozenset({"Product"}), None, (KeyField("name", "name"),)),)),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("index", "requires", "told"),
+    [
+        pytest.param(0, False, [], id="nobody asks for a product's name"),
+        pytest.param(0, True, [["things", 0, "name"]], id="the price requires it"),
+        pytest.param(1, False, [["things", 1, "name"]], id="the client asks for a user's name"),
+    ],
+)
+async def test_errors_of_fields_that_other_types_are_asked_for(
+    index: int, requires: bool, told: list[list[str | int]]
+) -> None:
+    """A subgraph that can't tell types apart is asked for all objects' fields."""
+    things = [{"__typename": "Product", "id": "1", "name": "p"}, {"__typename": "User", "id": "2", "name": "u"}]
+    things[index] = {**things[index], "name": None}
+    root = {"data": {"things": things}, "errors": [{"message": "no", "path": ["things", index, "name"]}]}
+    fetch = Fetch(1, "a", "{ things { __typename id name } }")
+    plan = Plan("query", Sequence((fetch, PRICES))) if requires else Plan("query", fetch)
+    query = "{ things { ... on User { name } " + ("... on Product { price } " if requires else "") + "} }"
+    result = await run(SDL, query, plan, {"a": root, "b": {"data": {"_entities": [{"price": 3}]}}})
+    assert result.data is not None
+    assert [path for path, _ in errors_of(result)] == told
+    assert result.data["things"][0] == ({"price": 3} if requires else {})
