@@ -10,6 +10,7 @@ from bench.composition.scale import ScaleMissing
 from bench.events import events
 from bench.gateway.command import gateway
 from bench.peers import PeersMissing
+from bench.planner import CorpusMissing, planner
 from bench.subscriptions.command import subscriptions
 from bench.upstream import client
 
@@ -23,11 +24,12 @@ app = typer.Typer(
 app.add_typer(composition.app, name="composition")
 app.command("gateway")(gateway)
 app.command("subscriptions")(subscriptions)
+app.command("planner")(planner)
 app.command("events")(events)
 app.command("client")(client)
 
 #: What a person can mend: told in one line, exit code 2.
-_MISSING = (PeersMissing, ScaleMissing)
+_MISSING = (PeersMissing, ScaleMissing, CorpusMissing)
 
 
 @app.callback()
