@@ -130,6 +130,7 @@ class Routes:
         assert one is not None
         if parent.parent is None and parent.type_name == self.graph.roots["mutation"]:
             return None  # a mutation runs once
+        strangers = False
         for name in position.parent_types:
             resolver = next(
                 (r for r in self.graph.resolvers(name, one.name) if r.graph == graph and not r.field.needs_more), None
@@ -139,11 +140,11 @@ class Routes:
             below = self.graph.subgraph_type(graph, resolver.field.type_name)
             if below is None or not types <= below.possible:
                 return None
+            strangers = strangers or (below.is_interface_object and types < position.types)
         above = self.reach(parent, position.parent_types, graph, one.conditions)
         if above is None:
             return None
-        strangers = above.strangers or (below.is_interface_object and types < position.types)
-        return Route(graph, above.level, above.added, descend=above, strangers=strangers)
+        return Route(graph, above.level, above.added, descend=above, strangers=strangers or above.strangers)
 
     def entries(self, position: Position, types: frozenset[str], graph: str) -> Sequence[Entry]:
         """Keys by which all of `types` enter `graph`. Objects of unknown type enter by their interface's key."""
