@@ -8,10 +8,11 @@ from typing import Any, Final
 from graphql import FieldNode
 
 from gateway import errors
-from gateway.errors import SubgraphError
+from gateway.errors import ErrorEntry, SubgraphError
 from gateway.executor.compiled.reporting import is_plain
 from gateway.executor.compiled.step import Step
 from gateway.executor.compiled.support import EMPTY, UNKNOWN, Strange
+from gateway.executor.errorlog import ErrorLog, ResponsePath
 from gateway.executor.introspection import introspect
 from gateway.executor.renames import renamed
 from gateway.executor.representations import TypeNames
@@ -36,7 +37,9 @@ class Flight:
     __slots__ = (
         "answers",
         "deadline",
+        "found",
         "given",
+        "log",
         "loop",
         "names",
         "operation",
@@ -65,6 +68,9 @@ class Flight:
         self.reported: dict[int, tuple[Step, SubgraphResponse]] = {}
         #: Where there are such: what the fetches left behind, by its names in the program.
         self.state: dict[str, Any] = {}
+        self.log: ErrorLog | None = None
+        #: Errors of projection itself.
+        self.found: list[ErrorEntry] = []
         #: In a few fixed words, for a metric.
         self.strange: str | None = None
         self.names: TypeNames | None = None
@@ -103,6 +109,14 @@ class Flight:
         if found or (value is None and nodes[0].name.value == "__schema"):
             raise Strange("an introspection error")
         return value
+
+    def climbs(self, path: ResponsePath, label: str) -> None:
+        """A null is where none may be, and climbs; unless an error says why already, this is one."""
+        log = self.log
+        if log is not None and not log.explains(path):
+            message = f"Cannot return null for non-nullable field {label}."
+            self.found.append(ErrorEntry(message, errors.SUBGRAPH_INVALID_RESPONSE, path))
+            log.note(path)
 
     def _failed(self, error: Exception) -> "asyncio.Future[SubgraphResponse]":
         future: asyncio.Future[SubgraphResponse] = self.loop.create_future()

@@ -35,9 +35,14 @@ class Flow:
             self._node(layout.node, [*state, *dict.fromkeys(table.asked for table in tables)])
             with source.block("if x.strange is not None:"):
                 source.line("return None")
+            saved = f"x.state = {{{', '.join(f'{name!r}: {name}' for name in state)}}}"
             with source.block("if x.reported:"):
-                source.line(f"x.state = {{{', '.join(f'{name!r}: {name}' for name in state)}}}")
-            source.line(f"return project({', '.join(['x', *state])})")
+                source.line(saved)
+            with source.block("try:"):
+                source.line(f"return project({', '.join(['x', *state])})")
+            with source.block("except ODD:"):
+                source.line(saved)
+                source.line("raise")
 
     def state(self) -> list[str]:
         """What the fetches leave behind, in the order in which `project` takes it."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from graphql import DirectiveNode, VariableNode, Visitor, visit
 
+from gateway.executor.compiled.climbing import Climbing
 from gateway.executor.compiled.flight import FAULT, ODD, Flight
 from gateway.executor.compiled.flow import Flow
 from gateway.executor.compiled.layout import Layout, UnfitKey, lay_out
@@ -18,6 +19,7 @@ from gateway.executor.compiled.source import Source, Unsupported
 from gateway.executor.compiled.step import Step
 from gateway.executor.compiled.support import HELPERS, Strange
 from gateway.executor.execute import execute
+from gateway.executor.project import AFTER_ALL_FETCHES
 from gateway.executor.result import ExecutionResult
 from gateway.executor.runtime import Runtime
 from gateway.executor.selection import Selections
@@ -34,15 +36,29 @@ MAX_VARIANTS: Final = 16
 _HELPERS: Final[dict[str, Any]] = {**HELPERS, "FAULT": FAULT, "ODD": ODD}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Program:
     """One variant, ready to run."""
 
+    operation: Operation
     source: str
     #: Of a subscription: the fetch whose answers are its events.
     given: Step | None
     layout: Layout
     run: Callable[[Flight], Awaitable[dict[str, Any] | None]]
+    _climbing: Callable[..., dict[str, Any] | None] | None = None
+
+    def climb(self, flight: Flight) -> dict[str, Any] | None:
+        """`project` for a flight whose reported errors may explain nulls; compiled when first needed."""
+        names = Flow(Source(), self.layout).state()
+        if self._climbing is None:
+            source = Source()
+            selections = Selections(self.operation, self.layout.conditions)
+            root_type = self.operation.schema.get_root_type(self.operation.definition.operation)
+            assert root_type is not None
+            Climbing(source, self.layout, selections, names).write(root_type, self.operation.selection_set)
+            self._climbing = source.function("project", self.operation.name or self.operation.kind, _HELPERS)
+        return self._climbing(flight, *(flight.state[name] for name in names))
 
 
 class Compiled:
@@ -113,9 +129,9 @@ class Compiled:
     async def _fly(self, program: Program, flight: Flight) -> ExecutionResult | None:
         """None where the answers are left to the interpreter."""
         runtime = flight.runtime
-        data = None
+        result = None
         try:
-            data = await program.run(flight)
+            result = await self._land(program, flight)
         except ODD as error:
             flight.strange = str(error.args[0]) if isinstance(error, Strange) else "an answer of another shape"
         except Exception:
@@ -129,9 +145,21 @@ class Compiled:
             raise
         if flight.strange is None:
             runtime.statistics.compiled += 1
-            return ExecutionResult(data) if not flight.reported else _with_errors(data, program, flight)
+            return result
         runtime.statistics.strange[flight.strange] += 1
         return None
+
+    async def _land(self, program: Program, flight: Flight) -> ExecutionResult | None:
+        data = None
+        try:
+            data = await program.run(flight)
+        except ODD:
+            if flight.strange is not None or not flight.state:
+                raise
+            return _with_errors(program, flight, True, data)
+        if flight.reported and flight.strange is None:
+            return _with_errors(program, flight, False, data)
+        return ExecutionResult(data)
 
     async def _verify(
         self, result: ExecutionResult, variables: Mapping[str, Any], runtime: Runtime, flight: Flight
@@ -142,12 +170,17 @@ class Compiled:
             raise ExecutorMismatch(result.to_bytes(), reference.to_bytes())
 
 
-def _with_errors(data: Any, program: Program, flight: Flight) -> ExecutionResult:
-    report = Report(
-        program.layout, flight.state, Selections(flight.operation, flight.variables), flight.runtime.max_errors
-    )
+def _with_errors(program: Program, flight: Flight, climbs: bool, data: Any) -> ExecutionResult:
+    """The errors that subgraphs reported; where `climbs`, with those of nulls that climb."""
+    selections = Selections(flight.operation, flight.variables)
+    report = Report(program.layout, flight.state, selections, flight.runtime.max_errors)
     for _, (step, answer) in sorted(flight.reported.items()):
         report.add(step, answer)
+    if climbs:
+        flight.log = report.log
+        data = program.climb(flight)
+        for entry in flight.found:
+            report.log.add(AFTER_ALL_FETCHES, entry)
     return report.result(data)
 
 
@@ -163,7 +196,7 @@ def compile_plan(plan: Plan, operation: Operation, conditions: Conditions) -> Pr
         title = operation.name or operation.kind
         given = plan.node.primary if isinstance(plan.node, Subscription) else None
         step = Step(given, (), operation.schema) if isinstance(given, Fetch) else None
-        return Program(source.text(), step, layout, source.function("run", title, _HELPERS))
+        return Program(operation, source.text(), step, layout, source.function("run", title, _HELPERS))
 
 
 def _write(plan: Plan, operation: Operation, conditions: Conditions, by_identity: set[str]) -> tuple[Source, Layout]:

@@ -57,6 +57,9 @@ class Target:
 class Project:
     """Writes one function for each position of the response and each way in which types select there."""
 
+    #: What each function takes beside the object's layers.
+    parameters: tuple[str, ...] = ()
+
     def __init__(self, source: Source, layout: Layout, selections: Selections, state: Sequence[str]) -> None:
         self._source = source
         self._layout = layout
@@ -82,10 +85,14 @@ class Project:
         source = self._source
         with source.block(f"def project({', '.join(['x', *self._state])}):"):
             top = len(source.lines)
+            self._begin()
             base = layers_at_root(self._layout)
             groups = self._selections.fields([root], root_type)
             self._fields(base, (), root_type, groups, repr(root_type.name), _returned(source), root=True)
             source.lines[top:top] = [*(f"    {name} = {{}}" for name in self._memories), *self._written]
+
+    def _begin(self) -> None:
+        """Written before anything else."""
 
     # -- objects
 
@@ -101,7 +108,9 @@ class Project:
             before, self._loops, self._in_abstract = (self._loops, self._in_abstract), 0, False
             with (
                 self._source.aside(depth=1) as lines,
-                self._source.block(f"def {name}({', '.join(layer.var for layer in arguments)}):"),
+                self._source.block(
+                    f"def {name}({', '.join([*(layer.var for layer in arguments), *self.parameters])}):"
+                ),
             ):
                 if is_abstract_type(kind):
                     self._in_abstract = True

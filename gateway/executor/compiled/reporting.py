@@ -53,7 +53,7 @@ class Report:
         self._layout = layout
         self._state = state
         self._selections = selections
-        self._log = ErrorLog(limit)
+        self.log = ErrorLog(limit)
 
     def add(self, step: Step, answer: SubgraphResponse) -> None:
         """The errors of one answer that `is_plain`."""
@@ -62,7 +62,7 @@ class Report:
         for error in answer.errors:
             path = path_of(error) or ()
             if not step.fetch.entities:
-                self._log.add(step.id, entry_of(error, step.fetch, renamed_path(path, step.fetch.renames)))
+                self.log.add(step.id, entry_of(error, step.fetch, renamed_path(path, step.fetch.renames)))
                 continue
             key, index, *below = path
             assert isinstance(key, str)
@@ -80,21 +80,21 @@ class Report:
         self, step: Step, error: Mapping[str, Any], places: Sequence[ResponsePath], below: ResponsePath
     ) -> None:
         for done, place in enumerate(places):
-            if self._log.full:
-                self._log.omitted += len(places) - done
+            if self.log.full:
+                self.log.omitted += len(places) - done
                 return
-            self._log.add(step.id, entry_of(error, step.fetch, place + below))
+            self.log.add(step.id, entry_of(error, step.fetch, place + below))
 
     def result(self, data: Any) -> ExecutionResult:
         """The data with the errors in the client's terms: paths end where its own selection does."""
         entries: list[ErrorEntry] = []
-        for entry in self._log.entries():
+        for entry in self.log.entries():
             if entry.path is not None:
                 known = self._selections.known_part(entry.path)
                 if len(known) != len(entry.path):
                     entry = replace(entry, path=known or None)
             entries.append(entry)
-        omitted = self._log.omitted
+        omitted = self.log.omitted
         return ExecutionResult(data, tuple(entries), {"errorsOmitted": omitted} if omitted else {})
 
     # -- where an entity's objects are

@@ -227,6 +227,18 @@ async def test_errors_at_fields_that_may_be_null_are_told_by_compiled_code() -> 
     assert counts.compiled == 1
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["the subgraph says why", "nobody says why"])
+async def test_nulls_climb_in_compiled_code(told: bool) -> None:
+    reported = [{"message": "no id", "path": ["users", 1, "id"]}] if told else []
+    a = Scripted([{"data": {"users": [{"id": "1"}, {"id": None}]}, "errors": reported}])
+    answer, counts = await executed(Plan("query", Fetch(0, "a", "{ users { id } }")), "{ users { id } }", {"a": a})
+    assert answer["data"] == {"users": [{"id": "1"}, None]}
+    (error,) = answer["errors"]
+    assert error["path"] == ["users", 1, "id"]
+    assert error["message"] == ("no id" if told else "Cannot return null for non-nullable field User.id.")
+    assert counts.compiled == 1
+
+
 async def test_a_mutation_is_never_made_twice() -> None:
     a = Scripted([{"data": {"rename": {"id": "1", "name": 7}}}])
     plan = Plan("mutation", Fetch(0, "a", "mutation { rename { id name } }", kind="mutation"))

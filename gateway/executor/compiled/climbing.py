@@ -1,0 +1,123 @@
+"""A layout and the client's operation -> the source of `project` once more, for answers with nulls where none may be: they climb, with an error.
+
+It knows the path of every object, which costs; so it is written and compiled when a program first meets such an answer.
+"""
+
+from graphql import (
+    FieldNode,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    SelectionSetNode,
+    get_named_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+)
+
+from gateway.executor.compiled.gather import TYPENAME
+from gateway.executor.compiled.layout import KeyPath, Layer
+from gateway.executor.compiled.project import Deliver, Project
+from gateway.executor.selection import FieldGroups
+
+
+class Climbing(Project):
+    """`p` is the path of the object that a function projects; it gives None where a null climbed up to the object."""
+
+    parameters = ("p",)
+
+    def _begin(self) -> None:
+        self._source.line("p = ()")
+
+    def _object(
+        self, base: list[Layer], position: KeyPath, kind: GraphQLNamedType, groups: FieldGroups, deliver: Deliver
+    ) -> None:
+        layers, tables = self._attached(base, position, {TYPENAME, *groups}, kind)
+        self._attach(tables, base, groups, layers)
+        self._check_typename(layers, kind)
+        self._fields(layers, position, kind, groups, repr(kind.name), deliver)
+
+    def _field(
+        self,
+        layers: list[Layer],
+        position: KeyPath,
+        kind: GraphQLNamedType,
+        key: str,
+        nodes: list[FieldNode],
+        sets: list[SelectionSetNode],
+        typename: str,
+        root: bool,
+    ) -> str:
+        source = self._source
+        name = nodes[0].name.value
+        definition = kind.fields.get(name) if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType) else None
+        if definition is None or name == TYPENAME or (root and name in ("__schema", "__type")):
+            return super()._field(layers, position, kind, key, nodes, sets, typename, root)
+        declared = definition.type
+        nullable = declared.of_type if is_non_null_type(declared) else declared
+        value, here, label = source.name("v"), f"(*p, {key!r})", f"{typename} + {'.' + name!r}"
+        offering = [layer for layer in layers if key in layer.keys]
+        if not offering:
+            self._missing(value, layers)
+        elif is_leaf_type(get_named_type(declared)):
+            if len(offering) == 1:
+                source.line(f"{value} = {offering[0].var}[{key!r}]")
+            else:
+                source.line(f"{value} = read({key!r}, {', '.join(layer.var for layer in offering)})")
+            self._complete(nullable, value)
+        else:
+            below = [Layer(layer.fetch, layer.keys.below[key], layer.var) for layer in offering]
+            function = self._function(below, (*position, key), get_named_type(declared), sets)
+            values = [value] if len(offering) == 1 else [source.name("v") for _ in offering]
+            for var, layer in zip(values, offering, strict=True):
+                source.line(f"{var} = {layer.var}.get({key!r}, M)")
+            with source.block(f"if {' is '.join(values)} is M:"):
+                source.line(f"{' = '.join(values)} = missing({', '.join(layer.var for layer in layers)})")
+            self._climb(nullable, values, value, function, here, label)
+        if is_non_null_type(declared):
+            with source.block(f"if {value} is None:"):
+                source.line(f"x.climbs({here}, {label})")
+                source.line("return None")
+        return value
+
+    def _climb(
+        self, kind: GraphQLOutputType, values: list[str], into: str, function: str, here: str, label: str
+    ) -> None:
+        """An object or lists of objects, nullable, whose layers are in `values`; `here` is the expression of its path."""
+        source = self._source
+        if not is_list_type(kind):
+            if len(values) == 1:
+                with source.block(f"if {values[0]}.__class__ is dict:"):
+                    source.line(f"{into} = {function}({values[0]}, {here})")
+                with source.block(f"elif {values[0]} is not None:"):
+                    source.line(f"refuse({values[0]})")
+            else:
+                source.line(f"{into} = strict_objects({', '.join(values)})")
+                with source.block(f"if {into} is not None:"):
+                    source.line(f"{into} = {function}(*{into}, {here})")
+            return
+        item_kind = kind.of_type
+        nullable = item_kind.of_type if is_non_null_type(item_kind) else item_kind
+        listed, items, number, place = into, source.name("l"), source.name("j"), source.name("q")
+        if len(values) == 1:
+            listed = values[0]
+            with source.block(f"if {listed}.__class__ is not list and {listed} is not None:"):
+                source.line(f"refuse({listed})")
+        else:
+            source.line(f"{listed} = strict_rows({', '.join(values)})")
+        with source.block(f"if {listed} is not None:"):
+            source.line(f"{place} = {here}")
+            source.line(f"{items} = []")
+            parts = [source.name("y") for _ in values]
+            item = parts[0] if len(parts) == 1 else source.name("y")
+            shown = parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
+            with source.block(f"for {number}, {shown} in enumerate({listed}):"):
+                self._climb(nullable, parts, item, function, f"(*{place}, {number})", label)
+                if is_non_null_type(item_kind):
+                    with source.block(f"if {item} is None:"):
+                        source.line(f"x.climbs((*{place}, {number}), {label})")
+                        source.line(f"{items} = None")
+                        source.line("break")
+                source.line(f"{items}.append({item})")
+            source.line(f"{into} = {items}")
