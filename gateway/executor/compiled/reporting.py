@@ -18,6 +18,7 @@ from gateway.executor.errorlog import ErrorLog, ResponsePath
 from gateway.executor.renames import renamed_path
 from gateway.executor.result import ExecutionResult
 from gateway.executor.selection import Selections
+from gateway.executor.unasked import Unasked
 from gateway.plan import ListItems, Path, TypeCondition
 from gateway.upstream.port import SubgraphResponse
 
@@ -88,11 +89,14 @@ class Report:
     def result(self, data: Any) -> ExecutionResult:
         """The data with the errors in the client's terms: paths end where its own selection does."""
         entries: list[ErrorEntry] = []
+        unasked = Unasked(data, [fetch for fetch in self._layout.fetches.values() if fetch.entities])
         for entry in self.log.entries():
             if entry.path is not None:
                 known = self._selections.known_part(entry.path)
                 if len(known) != len(entry.path):
                     entry = replace(entry, path=known or None)
+                elif unasked.includes(known):
+                    continue
             entries.append(entry)
         omitted = self.log.omitted
         return ExecutionResult(data, tuple(entries), {"errorsOmitted": omitted} if omitted else {})
