@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from graphql import (
+    BooleanValueNode,
     DirectiveNode,
     DocumentNode,
     GraphQLError,
@@ -117,15 +118,25 @@ async def truth(
     return Truth(whole.data, whole.errors, ledger.done)
 
 
-def at_once(document: DocumentNode) -> DocumentNode:
-    """The document without `@defer`."""
-    changed: DocumentNode = visit(document, _WithoutDefer())
+def at_once(document: DocumentNode, numbers: frozenset[int] | None = None) -> DocumentNode:
+    """The document without `@defer`, or without those of these numbers (in document order, `if: false` not counted)."""
+    changed: DocumentNode = visit(document, _WithoutDefer(numbers))
     return changed
 
 
 class _WithoutDefer(Visitor):
+    def __init__(self, numbers: frozenset[int] | None) -> None:
+        super().__init__()
+        self.numbers = numbers
+        self.count = 0
+
     def enter_directive(self, node: DirectiveNode, *_: Any) -> Any:
-        return REMOVE if node.name.value == "defer" else None
+        if node.name.value != "defer":
+            return None
+        if any(isinstance(a.value, BooleanValueNode) and not a.value.value for a in node.arguments or ()):
+            return REMOVE
+        self.count += 1
+        return REMOVE if self.numbers is None or self.count - 1 in self.numbers else None
 
 
 def _from_above(facts: Facts, place: Place | None, types: frozenset[str], selected: str) -> Any:

@@ -77,10 +77,11 @@ class Walker:
         for (key, types, conditions), (node, via, selections, around) in collected.items():
             if not conditions and types is None:
                 before.add(key)
-            # The same leaf is selected without condition. (Later for all types: where among the keys it stands depends on the type.)
+            # The same leaf is selected without condition. (Later for all types: where among the keys it stands depends on the type.
+            # Later in a mutation: when it runs depends on the condition.)
             if conditions and not selections:
                 everywhere = key in before or ((key, None) in plain and defers(conditions))
-                if (key, types) in plain or everywhere:
+                if everywhere or ((key, types) in plain and parent != self.graph.roots["mutation"]):
                     continue
             self.count += 1
             if self.count > MAX_FIELDS:
