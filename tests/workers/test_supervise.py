@@ -7,13 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shared_schema.artifacts.local import LocalFolder
 from tests.workers.support import Rows
 from workers.nursery import Nursery
 from workers.process import ChildProcess, start
@@ -182,14 +185,19 @@ def test_a_fenced_worker_stops_its_child_and_writes_nothing(
     assert (row["status"], row["lease_owner"], row["attempt"]) == ("RUNNING", "another", 2)
 
 
+#: Where the files of runs go that nobody keeps.
+FILES = {"path": tempfile.gettempdir(), "max_bytes": 1_000_000, "max_files": 5}
+
+
 def test_a_child_dies_with_its_worker() -> None:
     code = (
         "import json,sys,time;from workers.process import ChildProcess,start;"
-        "c=ChildProcess(10**6,start());c.begin('forecast',json.loads(sys.argv[1]));print(c.pid,flush=True);time.sleep(60)"
+        "c=ChildProcess(10**6,start());c.begin('forecast',json.loads(sys.argv[1]),json.loads(sys.argv[2]));print(c.pid,flush=True);time.sleep(60)"
     )
     values = [float(n % 7) for n in range(5000)]
     worker = subprocess.Popen(
-        [sys.executable, "-c", code, json.dumps({"values": values, "horizon": 400})], stdout=subprocess.PIPE
+        [sys.executable, "-c", code, json.dumps({"values": values, "horizon": 400}), json.dumps(FILES)],
+        stdout=subprocess.PIPE,
     )
     assert worker.stdout is not None
     pid = int(worker.stdout.readline())
@@ -224,25 +232,24 @@ TABLE = {"rows": [{"a": n % 5, "b": n % 7} for n in range(50)]}
 
 
 def test_forked_children_have_their_libraries_and_end_like_others(
-    rows: Rows, store: RunStore, settings: WorkerSettings, warm: Nursery
+    rows: Rows, store: RunStore, settings: WorkerSettings, warm: Nursery, tmp_path: Path
 ) -> None:
+    storage = LocalFolder(tmp_path, lambda: b"s" * 32, "http://here")
     for _ in range(3):
         claim = store.claim(rows.instance("tabular-anomaly", TABLE), "me")
         assert claim is not None
-        began = time.monotonic()
-        assert Supervisor(claim, store, settings, warm.take()).carry_out() == "SUCCEEDED"
-        assert time.monotonic() - began < 2
+        assert Supervisor(claim, store, settings, warm.take(), storage).carry_out() == "SUCCEEDED"
     assert warm._zygote is not None
 
 
 def test_a_forked_child_can_be_killed_and_the_next_is_another(warm: Nursery) -> None:
     first = warm.take()
-    first.begin("forecast", {"values": [float(n % 7) for n in range(5000)], "horizon": 400})
+    first.begin("forecast", {"values": [float(n % 7) for n in range(5000)], "horizon": 400}, FILES)
     assert first.receive(10) is not None
     assert first.kill() == -signal.SIGKILL
     second = warm.take()
     assert second.pid != first.pid
-    second.begin("text-insights", TEXTS)
+    second.begin("text-insights", TEXTS, FILES)
     while (message := second.receive(10)) is not None and message["kind"] == "progress":
         pass
     assert message is not None
