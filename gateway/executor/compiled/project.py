@@ -140,7 +140,8 @@ class Project:
             row = self._key(primary[0], base[0]) if primary[0].by_key is not None else primary[2]
             if primary[0].by_key is None:
                 source.line(f"{row} = {row_of(primary[0], base)}")
-            source.line(f"{remembered} = {memory}.get({row})")
+            # Objects that gave no representation have no row, and are no one another's equals.
+            source.line(f"{remembered} = None if {row} is None else {memory}.get({row})")
             with source.block(f"if {remembered} is None:"):
                 self._attach(tables, base, groups, layers, set() if primary[0].by_key is not None else {id(primary[0])})
                 self._check_typename(layers, kind)
