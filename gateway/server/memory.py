@@ -4,7 +4,7 @@ import gc
 from typing import Final
 
 #: Default thresholds cost 5 to 15 % of a request that makes many objects.
-THRESHOLDS: Final = (20_000, 20, 50)
+THRESHOLDS: Final = (100_000, 50, 100)
 
 
 def settle() -> None:
