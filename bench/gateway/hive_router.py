@@ -1,4 +1,4 @@
-"""Hive Router from crates.io -> its binary, built as its own release is, and a configuration."""
+"""Hive Router, as its crate -> its binary, built as its own release is, and a configuration."""
 
 import os
 import shutil
