@@ -1,11 +1,12 @@
 """Plan, operation, variables, runtime -> `ExecutionResult`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from gateway import errors
 from gateway.errors import ErrorEntry
+from gateway.executor.errorlog import ErrorLog
 from gateway.executor.interpreter import run
 from gateway.executor.project import project
 from gateway.executor.result import ExecutionResult
@@ -14,7 +15,7 @@ from gateway.executor.selection import Selections
 from gateway.executor.state import Answered, Execution
 from gateway.executor.unasked import Unasked
 from gateway.operation import Operation
-from gateway.plan import Plan, Subscription
+from gateway.plan import Fetch, Plan, Subscription
 
 
 async def execute(
@@ -39,12 +40,22 @@ async def execute(
 
 
 def finish(execution: Execution) -> ExecutionResult:
-    """Project what was fetched; errors' paths end where the client's own selection does, and what it doesn't ask for is no error."""
+    """Project what was fetched."""
     data = project(execution)
     selections = Selections(execution.operation, execution.variables)
-    unasked = Unasked(data, execution.fetches)
+    return in_clients_terms(data, execution.errors, selections, execution.fetches)
+
+
+def in_clients_terms(
+    data: Mapping[str, Any] | None, log: ErrorLog, selections: Selections, fetches: Iterable[Fetch]
+) -> ExecutionResult:
+    """The result: errors' paths end where the client's own selection does, and what it doesn't ask for is no error.
+
+    `fetches` are those of entities that were begun.
+    """
+    unasked = Unasked(data, fetches)
     entries = []
-    for entry in execution.errors.entries():
+    for entry in log.entries():
         if entry.path is not None:
             known = selections.known_part(entry.path)
             if len(known) != len(entry.path):
@@ -52,5 +63,4 @@ def finish(execution: Execution) -> ExecutionResult:
             elif unasked.includes(known):
                 continue
         entries.append(entry)
-    omitted = execution.errors.omitted
-    return ExecutionResult(data, tuple(entries), {"errorsOmitted": omitted} if omitted else {})
+    return ExecutionResult(data, tuple(entries), {"errorsOmitted": log.omitted} if log.omitted else {})

@@ -61,10 +61,7 @@ class Climbing(Project):
         if not offering:
             self._missing(value, layers)
         elif is_leaf_type(get_named_type(declared)):
-            if len(offering) == 1:
-                source.line(f"{value} = {offering[0].var}[{key!r}]")
-            else:
-                source.line(f"{value} = read({key!r}, {', '.join(layer.var for layer in offering)})")
+            self._read(value, key, layers, offering)
             self._complete(nullable, value)
         else:
             below = [Layer(layer.fetch, layer.keys.below[key], layer.var) for layer in offering]

@@ -21,7 +21,7 @@ class Flow:
     def write(self) -> None:
         """`run(x)` gives the data, or None where the answers are left to the interpreter."""
         source, layout = self._source, self._layout
-        state = self.state()
+        state = layout.state()
         with source.block("async def run(x):"):
             for number in sorted(layout.roots):
                 is_given = layout.given is not None and layout.given.id == number
@@ -43,15 +43,6 @@ class Flow:
             with source.block("except ODD:"):
                 source.line(saved)
                 source.line("raise")
-
-    def state(self) -> list[str]:
-        """What the fetches leave behind, in the order in which `project` takes it."""
-        layout = self._layout
-        tables = [table for number in sorted(layout.tables) for table in layout.tables[number]]
-        state = [f"d{number}" for number in sorted(layout.roots)]
-        state += [name for table in tables for name in (table.index, table.rows)]
-        # Tables of the same objects share an index.
-        return list(dict.fromkeys(state))
 
     def _node(self, node: PlanNode | None, state: list[str]) -> None:
         match node:

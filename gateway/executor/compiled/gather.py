@@ -41,7 +41,7 @@ class Walks:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._paths = [
-            (table.fetch.id, table, path)
+            (table, path)
             for tables in layout.tables.values()
             for table in tables
             if table.entities is not None and table.same_as is None and table.derived_from is None
@@ -76,7 +76,7 @@ class Walks:
         self._done.add((id(table), path))
         return any(
             other[: len(path)] == path and (id(owner), other) not in self._done
-            for _, owner, other in self._paths
+            for owner, other in self._paths
             if (id(owner), other) != (id(table), path)
         )
 

@@ -89,6 +89,15 @@ class Layout:
         """What objects of the schema's types may be called."""
         return names_of(self.schema)
 
+    def state(self) -> list[str]:
+        """What the fetches leave behind: the program's variables, in the order in which `project` takes them."""
+        state = [f"d{number}" for number in sorted(self.roots)]
+        for number in sorted(self.tables):
+            for table in self.tables[number]:
+                state += (table.index, table.rows)
+        # Tables of the same objects share an index.
+        return list(dict.fromkeys(state))
+
 
 class UnfitKey(Exception):
     """This table must be indexed by identity: somewhere a key's value alone doesn't tell the object's entity."""

@@ -50,7 +50,7 @@ class Program:
 
     def climb(self, flight: Flight) -> dict[str, Any] | None:
         """`project` for a flight whose reported errors may explain nulls; compiled when first needed."""
-        names = Flow(Source(), self.layout).state()
+        names = self.layout.state()
         if self._climbing is None:
             source = Source()
             selections = Selections(self.operation, self.layout.conditions)
@@ -202,14 +202,13 @@ def compile_plan(plan: Plan, operation: Operation, conditions: Conditions) -> Pr
 def _write(plan: Plan, operation: Operation, conditions: Conditions, by_identity: set[str]) -> tuple[Source, Layout]:
     source = Source()
     layout = lay_out(plan, operation.schema, conditions, by_identity)
-    flow = Flow(source, layout)
-    flow.write()
+    Flow(source, layout).write()
     source.line("")
     root_type = operation.schema.get_root_type(operation.definition.operation)
     if root_type is None:
         raise Unsupported("no root type")
     selections = Selections(operation, conditions)
-    Project(source, layout, selections, flow.state()).write(root_type, operation.selection_set)
+    Project(source, layout, selections, layout.state()).write(root_type, operation.selection_set)
     return source, layout
 
 

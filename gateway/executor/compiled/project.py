@@ -380,12 +380,7 @@ class Project:
         offering = [layer for layer in layers if key in layer.keys]
         declared = definition.type
         if is_leaf_type(get_named_type(declared)):
-            if not offering:
-                self._missing(value, layers)
-            elif len(offering) == 1:
-                source.line(f"{value} = {offering[0].var}[{key!r}]")
-            else:
-                source.line(f"{value} = read({key!r}, {', '.join(layer.var for layer in offering)})")
+            self._read(value, key, layers, offering)
             self._complete(declared, value)
             return value
         if not offering:
@@ -407,6 +402,15 @@ class Project:
             function = self._function(target.base, target.position, target.kind, target.sets)
             self._composites(declared, values, value, function)
         return value
+
+    def _read(self, value: str, key: str, layers: list[Layer], offering: list[Layer]) -> None:
+        """The leaf at a key, from those of the layers that offer it."""
+        if not offering:
+            self._missing(value, layers)
+        elif len(offering) == 1:
+            self._source.line(f"{value} = {offering[0].var}[{key!r}]")
+        else:
+            self._source.line(f"{value} = read({key!r}, {', '.join(layer.var for layer in offering)})")
 
     def _missing(self, value: str, layers: list[Layer]) -> None:
         source = self._source

@@ -5,20 +5,18 @@ entity stands for are walked to once more, with their paths.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeAlias
 
-from gateway.errors import ErrorEntry
 from gateway.executor.answers import entry_of, path_of
 from gateway.executor.compiled.layout import KeyPath, Layout, Table, layers_at_root
 from gateway.executor.compiled.shape import Keys
 from gateway.executor.compiled.step import Step
 from gateway.executor.compiled.support import M, at, name_of, objects, rows
 from gateway.executor.errorlog import ErrorLog, ResponsePath
+from gateway.executor.execute import in_clients_terms
 from gateway.executor.renames import renamed_path
 from gateway.executor.result import ExecutionResult
 from gateway.executor.selection import Selections
-from gateway.executor.unasked import Unasked
 from gateway.plan import ListItems, Path, TypeCondition
 from gateway.upstream.port import SubgraphResponse
 
@@ -87,19 +85,9 @@ class Report:
             self.log.add(step.id, entry_of(error, step.fetch, place + below))
 
     def result(self, data: Any) -> ExecutionResult:
-        """The data with the errors in the client's terms: paths end where its own selection does."""
-        entries: list[ErrorEntry] = []
-        unasked = Unasked(data, [fetch for fetch in self._layout.fetches.values() if fetch.entities])
-        for entry in self.log.entries():
-            if entry.path is not None:
-                known = self._selections.known_part(entry.path)
-                if len(known) != len(entry.path):
-                    entry = replace(entry, path=known or None)
-                elif unasked.includes(known):
-                    continue
-            entries.append(entry)
-        omitted = self.log.omitted
-        return ExecutionResult(data, tuple(entries), {"errorsOmitted": omitted} if omitted else {})
+        """The data with the errors."""
+        begun = [fetch for fetch in self._layout.fetches.values() if fetch.entities]
+        return in_clients_terms(data, self.log, self._selections, begun)
 
     # -- where an entity's objects are
 
