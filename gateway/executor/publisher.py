@@ -1,6 +1,6 @@
 """Groups of deferred fields, and which are ready -> payloads: what is announced, delivered, completed, and the errors of each."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from gateway.executor.project import AFTER_ALL_FETCHES
 from gateway.executor.result import ExecutionResult
 from gateway.executor.selection import Selections
 from gateway.executor.state import Execution
+from gateway.executor.unasked import Unasked
 
 _LOST: Final = "A field of the deferred fragment is null where it can't be."
 
@@ -25,6 +26,9 @@ class Publisher:
         self._execution = execution
         self._selections = selections
         self._deferred = deferred
+        self._data: dict[str, Any] | None = None
+        #: All that were found; those that wait.
+        self._found_groups: list[Group] = []
         self._groups: list[Group] = []
         self._unannounced: dict[Fragment, None] = {}
         self._open: dict[Fragment, None] = {}
@@ -36,7 +40,7 @@ class Publisher:
     def first(self) -> Payload:
         """When everything that isn't deferred has ended."""
         projection = self._projection()
-        data = projection.initial()
+        data = self._data = projection.initial()
         self._found(projection)
         entries = self._take(lambda path: path is None or _is_in(path, data))
         pending = self._announce()
@@ -52,6 +56,7 @@ class Publisher:
             execution.errors.add(order, entry)
         execution.errors.omitted += branch.errors.omitted
         execution.failures += branch.failures
+        execution.fetches += branch.fetches
 
     def next(self, is_ready: Callable[[Group], bool]) -> Payload | None:
         """All that can be delivered now; None where nothing can."""
@@ -168,6 +173,7 @@ class Publisher:
             self._execution.errors.add(AFTER_ALL_FETCHES, entry)
         for group in projection.groups:
             self._groups.append(group)
+            self._found_groups.append(group)
             for fragment in group.fragments:
                 fragment.groups.append(group)
                 if fragment.id is None:
@@ -203,7 +209,16 @@ class Publisher:
         for order, failure, path in self._execution.failures:
             if (failure.message, failure.code) not in told:
                 log.add(order, failure.at(path))
-        return self._take(lambda _: True)
+        unasked = Unasked(self._data, self._execution.fetches, self._later())
+        return self._take(lambda path: path is None or not unasked.includes(path))
+
+    def _later(self) -> dict[ResponsePath, list[Mapping[str, Any]]]:
+        """Deferred fields by the place of their object."""
+        later: dict[ResponsePath, list[Mapping[str, Any]]] = {}
+        for group in self._found_groups:
+            fields = dict.fromkeys(group.fields) if group.data is None else group.data
+            later.setdefault(group.path, []).append(fields)
+        return later
 
     def _omitted(self) -> dict[str, Any]:
         omitted = self._execution.errors.omitted

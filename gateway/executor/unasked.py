@@ -4,31 +4,44 @@ A subgraph with `@interfaceObject` can't tell types apart: a field that is wante
 others took nothing from the client.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from gateway.executor.errorlog import ResponsePath
 from gateway.plan import Fetch, KeyField, KeySelection
 
 
 class Unasked:
-    """Of one response. Fields that made representations, or contexts, are asked for: what they lack may have spoiled other fields."""
+    """Of one response. Fields that made representations, or contexts, are asked for: what they lack may have spoiled other fields.
 
-    def __init__(self, data: Any, fetches: Iterable[Fetch]) -> None:
+    `later` are fields that were deferred, by the place of their object; where they failed, each is None.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        fetches: Iterable[Fetch],
+        later: Mapping[ResponsePath, Sequence[Mapping[str, Any]]] | None = None,
+    ) -> None:
         self._data = data
         self._fetches = fetches
+        self._later = later or {}
 
     @cached_property
     def _read(self) -> frozenset[str]:
         return frozenset(source for fetch in self._fetches for source in _sources(fetch))
 
-    def includes(self, path: Iterable[str | int]) -> bool:
+    def includes(self, path: ResponsePath) -> bool:
         """Whether the path of an error, which the client selects for objects of some type, leads to an object of another type."""
         here = self._data
-        for key in path:
+        for depth, key in enumerate(path):
             if isinstance(here, dict):
                 if key not in here:
-                    return key not in self._read
+                    later = self._later.get(path[:depth], ())
+                    here = next((fields for fields in later if key in fields), None)
+                    if here is None:
+                        return key not in self._read
             elif not isinstance(here, list) or not isinstance(key, int) or not 0 <= key < len(here):
                 return False
             here = here[key]

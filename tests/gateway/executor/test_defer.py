@@ -18,7 +18,7 @@ from gateway.supergraph import Supergraph
 from tests.gateway.executor.scripted import Answer, Scripted
 from tests.support.incremental import Whole
 
-LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key"])\n'
+LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@interfaceObject"])\n'
 USERS = """
 type Query { me: User users: [User!] slow: String }
 type User @key(fields: "id") { id: ID! name: String secret: String! }
@@ -31,21 +31,36 @@ ME = {"data": {"me": {"__typename": "User", "id": "1", "name": "Ada"}}}
 LATE = '{ me { name ... @defer(label: "late") { score reviews { body } } } }'
 
 
+MEDIA = """
+interface Media @key(fields: "id") { id: ID! title: String }
+type Book implements Media @key(fields: "id") { id: ID! title: String }
+type Film implements Media @key(fields: "id") { id: ID! title: String }
+"""
+RATINGS = """
+type Query { best: [Media!] }
+type Media @key(fields: "id") @interfaceObject { id: ID! stars: Int }
+"""
+
+
 @cache
-def graph() -> Supergraph:
-    composition = compose(
-        [Subgraph(name=n, url=f"http://{n}", sdl=LINK + s) for n, s in (("users", USERS), ("reviews", REVIEWS))]
-    )
+def graph(*subgraphs: tuple[str, str]) -> Supergraph:
+    parts = subgraphs or (("users", USERS), ("reviews", REVIEWS))
+    composition = compose([Subgraph(name=n, url=f"http://{n}", sdl=LINK + s) for n, s in parts])
     assert composition.supergraph is not None, composition.errors
     return composition.supergraph
 
 
 async def payloads(
-    query: str, answers: Mapping[str, Answer | Scripted], variables: Mapping[str, Any] | None = None, **runtime: Any
+    query: str,
+    answers: Mapping[str, Answer | Scripted],
+    variables: Mapping[str, Any] | None = None,
+    supergraph: Supergraph | None = None,
+    **runtime: Any,
 ) -> list[Any]:
     clients = {name: a if isinstance(a, Scripted) else Scripted([a]) for name, a in answers.items()}
-    operation = prepare(graph().api_schema, query)
-    plan = build_plan(graph(), operation)
+    supergraph = supergraph or graph()
+    operation = prepare(supergraph.api_schema, query)
+    plan = build_plan(supergraph, operation)
     form, found = PendingForm(), []
     async for payload in deliver(plan, operation, variables or {}, Runtime(clients, **runtime)):
         one_piece = payload.result is not None and not payload.has_next
@@ -120,6 +135,42 @@ async def test_errors_of_what_is_not_deferred_stay_in_the_first_payload() -> Non
     )
     assert [e["message"] for e in first["errors"]] == ["no name"]
     assert "errors" not in last["incremental"][0]
+
+
+@pytest.mark.parametrize(
+    ("selection", "told"),
+    [
+        pytest.param("... on Book { stars } ... @defer { title }", [["best", 0, "stars"]], id="at_once"),
+        pytest.param("... @defer { ... on Book { stars } title }", [["best", 0, "stars"]], id="deferred"),
+        pytest.param("stars ... @defer { title }", [["best", 0, "stars"], ["best", 1, "stars"]], id="of_all"),
+    ],
+)
+async def test_what_the_client_does_not_ask_of_an_object_is_no_error(selection: str, told: Any) -> None:
+    media = graph(("media", MEDIA), ("ratings", RATINGS))
+
+    def failing(*place: str | int) -> Any:
+        return {"message": "no stars", "path": [*place, "stars"]}
+
+    def ratings(request: Any) -> Any:
+        asked = request.variables.get("representations")
+        if asked is not None:
+            return entities(*({"stars": None} for _ in asked), errors=[failing("_entities", n) for n in range(len(asked))])
+        best = [{"__typename": "Media", "id": "1", "stars": None}, {"__typename": "Media", "id": "2", "stars": None}]
+        return {"data": {"best": best}, "errors": [failing("best", 0), failing("best", 1)]}
+
+    def titles(request: Any) -> Any:
+        types = {"1": "Book", "2": "Film"}
+        return entities(
+            *({"__typename": types[one["id"]], "title": "t"} for one in request.variables["representations"])
+        )
+
+    found = await payloads(
+        f"{{ best {{ id {selection} }} }}",
+        {"media": Scripted([titles]), "ratings": Scripted([ratings])},
+        supergraph=media,
+    )
+    entries = [e for one in found for part in (one, *one.get("incremental", ())) for e in part.get("errors", ())]
+    assert sorted(e["path"] for e in entries) == told
 
 
 async def test_an_inner_fragment_comes_after_the_outer_one() -> None:
