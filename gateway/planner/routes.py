@@ -162,30 +162,41 @@ class Routes:
     def by_key(self, position: Position, types: frozenset[str], entry: Entry, conditions: Conditions) -> Route | None:
         """What a jump by this key costs, None where no arrival here gives the key."""
         self.work += 1
-        level = 0
-        for part in key_parts(entry.key):
-            found = [
-                arrival.part.level + self._below_key(arrival.graph, types, part)
-                for arrival in position.arrivals
-                if types <= self.local.gives(arrival, part.name, conditions)
-            ]
-            if not found:
-                return None
-            level = max(level, min(found))
         if not position.arrivals:
             return None
+        level = 0
+        for part in key_parts(entry.key):
+            found = self._at_hand(position, types, part, conditions)
+            if found is None:
+                return None
+            level = max(level, found)
         level += 1
         return Route(entry.graph, level, ((level, entry.graph),), entry=entry)
 
-    def _below_key(self, graph: str, types: frozenset[str], part: KeyPart) -> int:
+    def _at_hand(
+        self, position: Position, types: frozenset[str], part: KeyPart, conditions: Conditions
+    ) -> int | None:
+        """The first step after which an arrival here has given this field of a key, None where none of them gives it."""
+        return min(
+            (
+                arrival.part.level + self._below_key(arrival.graph, min(types), part)
+                for arrival in position.arrivals
+                if types <= self.local.gives(arrival, part.name, conditions)
+            ),
+            default=None,
+        )
+
+    def _below_key(self, graph: str, type_name: str, part: KeyPart) -> int:
         """0 where `graph` has all below this field of a key, else the step that it takes at least to get the rest."""
-        return 0 if part.below is None or self.graph.has_below(graph, min(types), part) else 1
+        return 0 if part.below is None or self.graph.has_below(graph, type_name, part) else 1
 
     def _far(self, position: Position, types: frozenset[str], graph: str, conditions: Conditions) -> Route | None:
         """Through further subgraphs, which give the keys that nobody here has: shortest way first (Dijkstra over subgraphs)."""
         if not position.arrivals:
             return None
         some = min(types)
+        #: By key: what `_at_hand` says of each of its fields.
+        at_hand: dict[str, list[int | None]] = {}
         reached: dict[str, tuple[int, tuple[Slot, ...]]] = {}
         # Arrivals that are there, and descents from the parent.
         open_ways: list[tuple[int, int, str, int, tuple[Slot, ...], Entry | None]] = []
@@ -217,7 +228,12 @@ class Routes:
                     types,
                 ) in self.underway:
                     continue
-                way = self._way_by_key(position, types, other, reached, conditions)
+                here_of = at_hand.get(other.key)
+                if here_of is None:
+                    here_of = at_hand[other.key] = [
+                        self._at_hand(position, types, part, conditions) for part in key_parts(other.key)
+                    ]
+                way = self._way_by_key(some, other, here_of, reached)
                 if way is not None:
                     step, slots = way
                     slots = (*slots, (step, other.graph))
@@ -227,27 +243,20 @@ class Routes:
 
     def _way_by_key(
         self,
-        position: Position,
-        types: frozenset[str],
+        type_name: str,
         entry: Entry,
+        at_hand: Sequence[int | None],
         reached: Mapping[str, tuple[int, tuple[Slot, ...]]],
-        conditions: Conditions,
     ) -> tuple[int, tuple[Slot, ...]] | None:
-        """(step, requests so far) of a jump by this key from what is reached."""
+        """(step, requests so far) of a jump by this key from what is here and what is reached."""
         level = 0
         slots: dict[Slot, None] = {}
-        some = min(types)
-        for part in key_parts(entry.key):
-            best: tuple[int, int, tuple[Slot, ...]] | None = None
-            for arrival in position.arrivals:
-                if types <= self.local.gives(arrival, part.name, conditions):
-                    rank = (arrival.part.level + self._below_key(arrival.graph, types, part), 0)
-                    if best is None or rank < best[:2]:
-                        best = (*rank, ())
-            for resolver in self.graph.resolvers(some, part.name):
+        for part, step in zip(key_parts(entry.key), at_hand, strict=True):
+            best: tuple[int, int, tuple[Slot, ...]] | None = None if step is None else (step, 0, ())
+            for resolver in self.graph.resolvers(type_name, part.name):
                 way = reached.get(resolver.graph)
                 if way is not None and not resolver.field.needs_more:
-                    rank = (way[0] + self._below_key(resolver.graph, types, part), len(way[1]))
+                    rank = (way[0] + self._below_key(resolver.graph, type_name, part), len(way[1]))
                     if best is None or rank < best[:2]:
                         best = (*rank, way[1])
             if best is None:
