@@ -66,14 +66,17 @@ def scale(
 def plans(
     graphs: Annotated[list[str] | None, typer.Argument(help="s010 s050 s100 s200; all by default.")] = None,
 ) -> None:
-    """How long our planner takes for the ten queries of each large graph, as a Markdown table."""
+    """CPU of our planner for the ten queries of each large graph, and its fetches beside the better peer's, as a Markdown table."""
     from bench.composition.plans import planned
     from bench.composition.scale import GOALS
 
-    print("| graph | query | ms | fetches |\n|---|---|---|---|")
+    print("| graph | query | CPU ms | fetches | better peer's |\n|---|---|---:|---:|---:|")
     for name in graphs or list(GOALS):
         for one in planned(name):
-            print(f"| {one.graph} | {one.query} | {one.milliseconds:.0f} | {one.fetches or one.error} |", flush=True)
+            peer = "none answered" if one.peer is None else one.peer
+            print(
+                f"| {one.graph} | {one.query} | {one.milliseconds:.0f} | {one.fetches or one.error} | {peer} |", flush=True
+            )
 
 
 def main() -> None:

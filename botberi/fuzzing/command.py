@@ -16,6 +16,12 @@ from gateway.executor import ExecutorKind
 #: Far apart, so that processes never run the same graph.
 STRIDE = 10_000_000
 
+#: A run ends early at so many mismatches: more of them tell little that is new.
+ENOUGH = 20
+
+#: Pairs between two lines of progress.
+PROGRESS_PAIRS = 2_000
+
 
 def run(
     pairs: int, seed: int | None, processes: int, keep: Path | None, executor: ExecutorKind = ExecutorKind.BOTH
@@ -28,7 +34,7 @@ def run(
     share = -(-pairs // processes)
     report = Report()
     if processes == 1:
-        _add(report, _quiet(pairs, seed, executor))
+        _add(report, _quiet(pairs, seed, executor, _Progress()))
     else:
         with ProcessPoolExecutor(processes) as pool:
             for done in as_completed(
@@ -44,10 +50,27 @@ def run(
     return 1 if report.findings else 0
 
 
-def _quiet(pairs: int, seed: int, executor: ExecutorKind) -> Report:
+def _quiet(pairs: int, seed: int, executor: ExecutorKind, progress: "_Progress | None" = None) -> Report:
     """Failing calls are part of it: their log lines are not news."""
     logging.disable(logging.ERROR)
-    return fuzz(pairs, seed, stop_at=5, executor=executor)
+    return fuzz(pairs, seed, stop_at=ENOUGH, executor=executor, progress=progress)
+
+
+class _Progress:
+    """Tells on standard error how far a run is, and at once what it found: a long one is looked at while it runs."""
+
+    def __init__(self) -> None:
+        self._told_pairs = 0
+        self._told_findings = 0
+
+    def __call__(self, report: Report) -> None:
+        for finding in report.findings[self._told_findings :]:
+            problem = finding.problem.splitlines()[0]
+            print(f"seed {finding.seed}, operation {finding.index}: {problem}", file=sys.stderr, flush=True)
+        self._told_findings = len(report.findings)
+        if report.pairs >= self._told_pairs + PROGRESS_PAIRS:
+            self._told_pairs = report.pairs
+            print(f"{report.pairs} pairs, {report.seconds:.0f} s", file=sys.stderr, flush=True)
 
 
 def _add(report: Report, other: Report) -> None:

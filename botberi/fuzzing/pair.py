@@ -30,6 +30,9 @@ from gateway.upstream.codec import decode
 #: Composition may say these of a graph that was cut at random; any other error is a mismatch.
 REFUSALS = frozenset({"SATISFIABILITY_ERROR", "SHAREABLE_HAS_MISMATCHED_RUNTIME_TYPES"})
 
+#: Seconds for an operation: so many that a machine which stands still for a minute doesn't make requests fail.
+PATIENCE = 3_600.0
+
 
 class Refused(Exception):
     """The graph can't be composed, and rightly so."""
@@ -138,7 +141,9 @@ class Arena:
         """The gateway's whole answers, with what it asked the subgraphs for each: one, or one for each event."""
         run = self._begin(facts)
         # The interpreter goes over the same answers as compiled code: both must say the same to the byte.
-        runtime = gateway.executor.Runtime(self.clients, max_errors=100_000, executor=self.executor)
+        runtime = gateway.executor.Runtime(
+            self.clients, timeout=PATIENCE, subgraph_timeout=PATIENCE, max_errors=100_000, executor=self.executor
+        )
         if operation.kind == "subscription":
             async for result in gateway.executor.subscribe(plan, operation, coerced, runtime):
                 yield decode(result.to_bytes()), run
