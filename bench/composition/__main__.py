@@ -75,7 +75,8 @@ def plans(
         for one in planned(name):
             peer = "none answered" if one.peer is None else one.peer
             print(
-                f"| {one.graph} | {one.query} | {one.milliseconds:.0f} | {one.fetches or one.error} | {peer} |", flush=True
+                f"| {one.graph} | {one.query} | {one.milliseconds:.0f} | {one.fetches or one.error} | {peer} |",
+                flush=True,
             )
 
 

@@ -173,9 +173,7 @@ class Routes:
         level += 1
         return Route(entry.graph, level, ((level, entry.graph),), entry=entry)
 
-    def _at_hand(
-        self, position: Position, types: frozenset[str], part: KeyPart, conditions: Conditions
-    ) -> int | None:
+    def _at_hand(self, position: Position, types: frozenset[str], part: KeyPart, conditions: Conditions) -> int | None:
         """The first step after which an arrival here has given this field of a key, None where none of them gives it."""
         return min(
             (

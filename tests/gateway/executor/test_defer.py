@@ -154,7 +154,9 @@ async def test_what_the_client_does_not_ask_of_an_object_is_no_error(selection: 
     def ratings(request: Any) -> Any:
         asked = request.variables.get("representations")
         if asked is not None:
-            return entities(*({"stars": None} for _ in asked), errors=[failing("_entities", n) for n in range(len(asked))])
+            return entities(
+                *({"stars": None} for _ in asked), errors=[failing("_entities", n) for n in range(len(asked))]
+            )
         best = [{"__typename": "Media", "id": "1", "stars": None}, {"__typename": "Media", "id": "2", "stars": None}]
         return {"data": {"best": best}, "errors": [failing("best", 0), failing("best", 1)]}
 
