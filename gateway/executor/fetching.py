@@ -1,23 +1,14 @@
 """One `Fetch` of the plan, from start to end: gather, send, check, join into side tables and layers."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
-from gateway.executor.answers import (
-    EntityErrors,
-    checked_entity,
-    entry_of,
-    json_kind,
-    no_data,
-    path_of,
-    sort_errors,
-    suspicious,
-)
+from gateway.executor.answers import Outcome, Sorted, entities_of, entry_of, no_data, report_at, report_root
 from gateway.executor.collect import objects_at
 from gateway.executor.errorlog import ResponsePath
 from gateway.executor.failure import Failure, Gap
-from gateway.executor.renames import renamed, renamed_path
+from gateway.executor.renames import renamed
 from gateway.executor.request import Batch, gather, send
 from gateway.executor.state import Execution
 from gateway.executor.view import ObjectView
@@ -41,7 +32,7 @@ async def run_fetch(fetch: Fetch, execution: Execution) -> None:
             for batch in batches:
                 for view in (view for views in batch.views for view in views):
                     view.gaps.append(Gap(fetch, batch.entities.response_key, outcome))
-            execution.failures.append((fetch.id, outcome, _place(batches)))
+            execution.failures.append((fetch.id, outcome, partial(_place, batches)))
         else:
             _join_entities(fetch, batches, outcome, execution)
         return
@@ -64,12 +55,7 @@ def join_objects(
 ) -> None:
     """The answer of a fetch without representations becomes a layer of the root, or of objects that stand for a root type."""
     if isinstance(answer, SubgraphResponse):
-        for error in answer.errors:
-            path = path_of(error)
-            if path:
-                _report(error, fetch, targets, renamed_path(path, fetch.renames), execution)
-            elif answer.data is not None:
-                execution.errors.add(fetch.id, entry_of(error, fetch, targets[0].path() or None))
+        report_root(fetch, targets, answer, execution.errors)
         if answer.data is not None:
             data = renamed(answer.data, fetch.renames, execution.names)
             for view in targets:
@@ -79,77 +65,32 @@ def join_objects(
         logger.warning("fetch %s: %s: %s", fetch.id, answer.code, answer.message)
     for view in targets:
         view.gaps.append(Gap(fetch, None, answer))
-    execution.failures.append((fetch.id, answer, targets[0].path() or None))
-
-
-def _report(
-    error: Mapping[str, Any], fetch: Fetch, views: Sequence[ObjectView], below: ResponsePath, execution: Execution
-) -> None:
-    """The error at each of these objects. Errors times places may be many: beyond the limit none is made."""
-    for done, view in enumerate(views):
-        if execution.errors.full:
-            execution.errors.omitted += len(views) - done
-            return
-        execution.errors.add(fetch.id, entry_of(error, fetch, view.path() + below))
+    execution.failures.append((fetch.id, answer, lambda: targets[0].path() or None))
 
 
 def _join_entities(fetch: Fetch, batches: Sequence[Batch], answer: SubgraphResponse, execution: Execution) -> None:
-    by_entity, elsewhere = sort_errors(fetch, batches, answer.errors)
+    sizes = {batch.response_key: len(batch.representations) for batch in batches}
+    reported = Sorted(fetch, sizes, answer.errors)
     if answer.data is not None:
-        for error in elsewhere:
+        for error in reported.elsewhere:
             execution.errors.add(fetch.id, entry_of(error, fetch, _place(batches)))
     for batch in batches:
         if not batch.representations:
             continue
-        table = _side_table(fetch, batch, answer, by_entity, elsewhere, execution)
+        # The side table: representation (as JSON) -> what became of it.
+        outcomes, failures = entities_of(
+            fetch, batch.response_key, batch.representations, answer, reported, execution.names
+        )
+        table = dict(zip(batch.keys, outcomes, strict=True))
+        execution.failures += [(fetch.id, failure, batch.views[index][0].path) for failure, index in failures]
         for index, (key, views) in enumerate(zip(batch.keys, batch.views, strict=True)):
-            for error, below in by_entity.get((batch.response_key, index), ()):
+            for error, below in reported.by_entity.get((batch.response_key, index), ()):
                 if below:
-                    _report(error, fetch, views, below, execution)
+                    report_at(error, fetch, views, below, execution.errors)
             _join(fetch, batch, table[key], views)
 
 
-def _side_table(
-    fetch: Fetch,
-    batch: Batch,
-    answer: SubgraphResponse,
-    by_entity: Mapping[tuple[str, int], EntityErrors],
-    elsewhere: Sequence[Mapping[str, Any]],
-    execution: Execution,
-) -> dict[bytes, Mapping[str, Any] | Failure | None]:
-    """Representation (as JSON) -> the entity, None for one that the subgraph doesn't know, or why it can't be used."""
-    response_key, count = batch.response_key, len(batch.representations)
-    results: Any = None if answer.data is None else answer.data.get(response_key)
-    whole: Failure | None = None
-    if results is None:
-        whole = no_data(fetch, elsewhere or answer.errors)
-    elif not isinstance(results, list) or len(results) != count:
-        got = f"{len(results)} entities" if isinstance(results, list) else f"a {json_kind(results)}"
-        whole = suspicious(fetch, f"{got} for {count} representations")
-    if whole is not None:
-        logger.warning("fetch %s: %s: %s", fetch.id, whole.code, whole.message)
-        execution.failures.append((fetch.id, whole, _place([batch])))
-        return dict.fromkeys(batch.keys, whole)
-    table: dict[bytes, Mapping[str, Any] | Failure | None] = {}
-    unusable: list[Failure] = []
-    for index, (key, representation) in enumerate(zip(batch.keys, batch.representations, strict=True)):
-        own = by_entity.get((response_key, index), ())
-        table[key] = checked = checked_entity(fetch, representation, results[index], own, execution)
-        if isinstance(checked, Failure):
-            unusable.append(checked)
-            execution.failures.append((fetch.id, checked, batch.views[index][0].path()))
-    if unusable:
-        first = unusable[0]
-        logger.warning("fetch %s: %d of %d entities: %s: %s", fetch.id, len(unusable), count, first.code, first.message)
-    return table
-
-
-def _join(
-    fetch: Fetch,
-    batch: Batch,
-    entity: Mapping[str, Any] | Failure | None,
-    views: Sequence[ObjectView],
-) -> None:
+def _join(fetch: Fetch, batch: Batch, entity: Outcome, views: Sequence[ObjectView]) -> None:
     if entity is None or isinstance(entity, Failure):
         gap = Gap(fetch, batch.entities.response_key, entity)
         for view in views:

@@ -86,7 +86,7 @@ class _Work:
         except Exception:
             logger.exception("a deferred part of the plan failed")
             failure = Failure("A deferred part of the response failed.", errors.INTERNAL_SERVER_ERROR)
-            execution.failures.append((0, failure, None))
+            execution.failures.append((0, failure, lambda: None))
 
     async def _run(self, node: PlanNode | None, execution: Execution) -> None:
         try:

@@ -143,7 +143,7 @@ class DeferringProjection(Projection):
         return result
 
     def mark(self) -> tuple[int, int]:
-        return len(self.found), len(self.groups)
+        return len(self.findings.found), len(self.groups)
 
     def lose(self, mark: tuple[int, int], place: ResponsePath) -> None:
         super().lose((mark[0], 0), place)

@@ -1,6 +1,6 @@
 """The joined view -> the response in the client's shape, by the API schema: nulls climb, every lost field has its error."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from graphql import (
@@ -17,10 +17,8 @@ from graphql import (
     is_object_type,
 )
 
-from gateway import errors
-from gateway.errors import ErrorEntry
 from gateway.executor.errorlog import ResponsePath
-from gateway.executor.gaps import gap_of
+from gateway.executor.findings import Findings
 from gateway.executor.introspection import introspect
 from gateway.executor.leaves import WrongLeaf, leaf
 from gateway.executor.selection import Selections
@@ -30,7 +28,6 @@ from gateway.executor.view import MISSING, ListView, ObjectView, View
 
 #: A null where the schema allows none: the parent becomes null instead.
 CLIMBING: Final = object()
-AFTER_ALL_FETCHES: Final = 1 << 60
 
 
 def project(execution: Execution) -> dict[str, Any] | None:
@@ -38,7 +35,7 @@ def project(execution: Execution) -> dict[str, Any] | None:
     projection = Projection(execution)
     root = projection.root_type()
     data = projection.object_value(execution.root, root, [execution.operation.selection_set]) if root else None
-    projection.finish()
+    projection.findings.settle(execution.failures)
     return data
 
 
@@ -50,19 +47,10 @@ class Projection:
         self.schema = execution.operation.schema
         self.selections = selections or Selections(execution.operation, execution.variables)
         self.typed = Typed(self.selections)
-        #: Errors found here; a null that climbs to the place beside one of them, or further, takes it along.
-        self.found: list[tuple[ErrorEntry, ResponsePath | None]] = []
+        self.findings = Findings(execution.errors)
 
     def root_type(self) -> GraphQLObjectType | None:
         return self.schema.get_root_type(self.execution.operation.definition.operation)
-
-    def finish(self) -> None:
-        for entry, _ in self.found:
-            self.execution.errors.add(AFTER_ALL_FETCHES, entry)
-        told = {(entry.message, entry.code) for entry in self.execution.errors.entries()}
-        for order, failure, path in self.execution.failures:
-            if (failure.message, failure.code) not in told:
-                self.execution.errors.add(order, failure.at(path))
 
     # -- values
 
@@ -82,12 +70,11 @@ class Projection:
 
     def mark(self) -> tuple[int, int]:
         """What is found from here on may be lost again."""
-        return len(self.found), 0
+        return len(self.findings.found), 0
 
     def lose(self, mark: tuple[int, int], place: ResponsePath) -> None:
         """A null climbed to `place`, past everything since `mark`."""
-        kept = [(entry, to) for entry, to in self.found[mark[0] :] if to is None or len(to) < len(place)]
-        self.found[mark[0] :] = kept
+        self.findings.lose(mark[0], place)
 
     def field(
         self, view: ObjectView, runtime_type: GraphQLNamedType, key: str, nodes: list[FieldNode], sets: Any
@@ -106,7 +93,7 @@ class Projection:
         value = view.value(key) if _is_leaf(kind) else view.child(key)
         if value is MISSING:
             value = None
-            self.explain(view, key)
+            self.findings.explain(view, key)
         return self.complete(kind, value, view, (key,), sets, f"{runtime_type.name}.{name}")
 
     def complete(
@@ -122,9 +109,7 @@ class Projection:
         if is_non_null_type(kind):
             completed = self.complete(kind.of_type, value, view, below, sets, label)
             if completed is None:
-                path = view.path() + below
-                if not self.explained(path):
-                    self.report(f"Cannot return null for non-nullable field {label}.", path)
+                self.findings.climbing(view.path() + below, label)
                 return CLIMBING
             return completed
         if value is None:
@@ -135,10 +120,10 @@ class Projection:
             try:
                 return leaf(kind, value)
             except WrongLeaf as error:
-                self.report(f"The value of {label} {error}.", view.path() + below)
+                self.findings.report(f"The value of {label} {error}.", view.path() + below)
                 return None
         if not isinstance(value, ObjectView):
-            self.report(f"The value of {label} is not an object.", view.path() + below)
+            self.findings.report(f"The value of {label} is not an object.", view.path() + below)
             return None
         runtime_type = self.runtime_type(cast(GraphQLNamedType, kind), value, sets, label)
         return None if runtime_type is None else self.object_value(value, runtime_type, sets)
@@ -157,7 +142,7 @@ class Projection:
         elif isinstance(value, list):
             items = value
         else:
-            self.report(f"The value of {label} is not a list.", view.path() + below)
+            self.findings.report(f"The value of {label} is not a list.", view.path() + below)
             return None
         result = []
         mark = self.mark()
@@ -188,84 +173,29 @@ class Projection:
         elif isinstance(kind, GraphQLInterfaceType):
             if not self.type_matters(sets, kind):
                 return kind
-            self.explain_type(view, kind)
+            self.findings.explain_type(view, kind.name)
             return None
         elif is_abstract_type(kind) and len(possible := self.schema.get_possible_types(kind)) == 1:
             return possible[0]
-        self.report(f"The value of {label} is of a type that it can't have.", view.path())
+        self.findings.report(f"The value of {label} is of a type that it can't have.", view.path())
         return None
 
     def typename(self, view: ObjectView, runtime_type: GraphQLNamedType, key: str) -> Any:
         if is_object_type(runtime_type):
             return runtime_type.name
-        self.explain_type(view, runtime_type)
+        self.findings.explain_type(view, runtime_type.name)
         return CLIMBING
 
     def type_matters(self, sets: Any, kind: GraphQLNamedType) -> bool:
         return self.typed.matters(sets, kind)
 
-    def explain_type(self, view: ObjectView, kind: GraphQLNamedType) -> None:
-        """Nobody could tell the object's type: an error of the field that gives it, as for any abstract type (section 6.4.3)."""
-        gap = gap_of(view, "__typename")
-        if gap is None or gap.failure is None:
-            self.report(f"The type of this {kind.name} is not known.", view.path())
-        elif not self.explained(view.path()):
-            self.add(gap.failure.at(view.path()))
-
     def introspection(self, key: str, nodes: list[FieldNode]) -> Any:
         value, found = introspect(self.execution.operation, self.execution.variables, key, nodes)
-        self.found += [(entry, None) for entry in found]
+        self.findings.found += [(entry, None) for entry in found]
         return CLIMBING if value is None and nodes[0].name.value == "__schema" else value
-
-    # -- errors
-
-    def report(self, message: str, path: ResponsePath, code: str = errors.SUBGRAPH_INVALID_RESPONSE) -> None:
-        self.add(ErrorEntry(message, code, path))
-
-    def add(self, entry: ErrorEntry, lost_at: ResponsePath | None = None) -> None:
-        self.found.append((entry, lost_at))
-        self.execution.errors.note(tuple(entry.path or ()))
-
-    def explained(self, path: ResponsePath) -> bool:
-        return self.execution.errors.explains(path)
-
-    def explain(self, view: ObjectView, key: str) -> None:
-        """No subgraph gave this field: say why, unless an error there does already."""
-        gap = gap_of(view, key)
-        if gap is not None and gap.failure is None:
-            return  # an entity that its subgraph doesn't know is null, and no error
-        path = (*view.path(), key)
-        if self.explained(path):
-            return
-        if gap is not None and gap.failure is not None:
-            self.add(gap.failure.at(path), path if gap.failure.climbed else None)
-        else:
-            # What a subgraph nulled with a field that failed is worth no error where the client's null climbs as far.
-            entry = ErrorEntry(f"No subgraph gave a value for {key!r}.", errors.SUBGRAPH_INVALID_RESPONSE, path)
-            self.add(entry, max(filter(self.explained, _nulled(view)), key=len, default=None))
 
 
 def _is_leaf(kind: GraphQLOutputType) -> bool:
     while is_non_null_type(kind) or is_list_type(kind):
         kind = kind.of_type
     return bool(is_leaf_type(kind))
-
-
-def _nulled(view: ObjectView) -> Iterator[ResponsePath]:
-    """Places from this object upwards that one subgraph says are null, though another gave them."""
-    keys: ResponsePath = (view.key,)
-    here = view.parent
-    while here is not None:
-        if isinstance(here, ObjectView):
-            for _, layer in here.layers:
-                value: Any = layer
-                for length, key in enumerate(keys, 1):
-                    try:
-                        value = value[key]
-                    except (KeyError, IndexError, TypeError):
-                        break
-                    if value is None:
-                        yield (*here.path(), *keys[:length])
-                        break
-        keys = (here.key, *keys)
-        here = here.parent

@@ -8,9 +8,9 @@ from gateway import errors
 from gateway.errors import ErrorEntry
 from gateway.executor.deferral import DeferredSelections
 from gateway.executor.errorlog import ResponsePath
+from gateway.executor.findings import tell_rest
 from gateway.executor.latecomers import DeferringProjection, Fragment, Group
 from gateway.executor.payload import Completed, Incremental, Payload, Pending
-from gateway.executor.project import AFTER_ALL_FETCHES
 from gateway.executor.result import ExecutionResult
 from gateway.executor.selection import Selections
 from gateway.executor.state import Execution
@@ -169,8 +169,7 @@ class Publisher:
         return pending
 
     def _found(self, projection: DeferringProjection) -> None:
-        for entry, _ in projection.found:
-            self._execution.errors.add(AFTER_ALL_FETCHES, entry)
+        projection.findings.settle(())
         for group in projection.groups:
             self._groups.append(group)
             self._found_groups.append(group)
@@ -204,11 +203,7 @@ class Publisher:
 
     def _rest(self) -> list[ErrorEntry]:
         """What no payload had a place for, and failures that no field of the response tells of."""
-        log = self._execution.errors
-        told = {(entry.message, entry.code) for _, entry in log.in_order()}
-        for order, failure, path in self._execution.failures:
-            if (failure.message, failure.code) not in told:
-                log.add(order, failure.at(path))
+        tell_rest(self._execution.errors, self._execution.failures)
         unasked = Unasked(self._data, self._execution.fetches, self._later())
         return self._take(lambda path: path is None or not unasked.includes(path))
 

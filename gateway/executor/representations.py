@@ -13,7 +13,7 @@ class TypeNames:
     """What is known of an object's type from what subgraphs called it."""
 
     def __init__(self, schema: GraphQLSchema) -> None:
-        self._schema = schema
+        self.schema = schema
 
     def of(self, view: ObjectView) -> str | None:
         """The most exact name any layer gives: a concrete type that clients see, before a hidden one, before an interface's.
@@ -22,7 +22,7 @@ class TypeNames:
         """
         unknown = abstract = None
         for name in view.typenames():
-            kind = self._schema.get_type(name)
+            kind = self.schema.get_type(name)
             if is_object_type(kind):
                 return name
             if is_abstract_type(kind):
@@ -37,10 +37,10 @@ class TypeNames:
             return False
         if name in types:
             return True
-        kind = self._schema.get_type(name)
+        kind = self.schema.get_type(name)
         if kind is None or not is_abstract_type(kind):
             return False
-        possible = self._schema.get_possible_types(kind)
+        possible = self.schema.get_possible_types(kind)
         return bool(possible) and all(t.name in types for t in possible)
 
 

@@ -155,15 +155,8 @@ async def send(
                     timeout=timeout,
                 )
             )
-    except SubgraphError as error:
-        return failure_of(error)
-    except TimeoutError:
-        message = f"Subgraph {fetch.subgraph!r} did not answer in time."
-        return failure_of(SubgraphError(fetch.subgraph, message, code=errors.SUBGRAPH_TIMEOUT))
-    except Exception:
-        logger.exception("fetch %s: the client of subgraph %s failed", fetch.id, fetch.subgraph)
-        message = f"The request to subgraph {fetch.subgraph!r} failed."
-        return failure_of(SubgraphError(fetch.subgraph, message, code=errors.INTERNAL_SERVER_ERROR))
+    except Exception as error:
+        return failed_request(fetch, error)
     if runtime.response_headers is not None:
         runtime.response_headers.extend((fetch.subgraph, name, value) for name, value in answer.headers)
     return answer
@@ -178,6 +171,18 @@ def _known(fetch: Fetch, batches: Sequence[Batch], execution: Execution) -> "asy
         logger.error("fetch %s: compiled code made other representations than the interpreter", fetch.id)
         return None
     return answered.answers[fetch.id]
+
+
+def failed_request(fetch: Fetch, error: Exception) -> Failure:
+    """Why a request gave no answer: its subgraph's fault, time that ran out, or a fault of its client."""
+    if isinstance(error, SubgraphError):
+        return failure_of(error)
+    if isinstance(error, TimeoutError):
+        message = f"Subgraph {fetch.subgraph!r} did not answer in time."
+        return failure_of(SubgraphError(fetch.subgraph, message, code=errors.SUBGRAPH_TIMEOUT))
+    logger.error("fetch %s: the client of subgraph %s failed", fetch.id, fetch.subgraph, exc_info=error)
+    message = f"The request to subgraph {fetch.subgraph!r} failed."
+    return failure_of(SubgraphError(fetch.subgraph, message, code=errors.INTERNAL_SERVER_ERROR))
 
 
 def failure_of(error: SubgraphError) -> Failure:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from gateway.executor.errorlog import ErrorLog
-from gateway.executor.failure import Failure
+from gateway.executor.findings import Untold
 from gateway.executor.representations import TypeNames
 from gateway.executor.runtime import Runtime
 from gateway.executor.view import ObjectView
@@ -57,8 +57,7 @@ class Execution:
         self.names = TypeNames(operation.schema)
         self.root = ObjectView(None, "")
         self.errors = ErrorLog(runtime.max_errors)
-        #: Failures with the path that they are reported at if no lost field names them.
-        self.failures: list[tuple[int, Failure, tuple[str | int, ...] | None]] = []
+        self.failures: list[Untold] = []
         #: Those of entities that were begun.
         self.fetches: list[Fetch] = []
         self.deadline = asyncio.get_running_loop().time() + runtime.timeout

@@ -1,0 +1,104 @@
+"""What projection finds wrong, field by field -> errors in the log: each lost field has one, unless an error there says why already."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, TypeAlias
+
+from gateway import errors
+from gateway.errors import ErrorEntry
+from gateway.executor.errorlog import ErrorLog, ResponsePath
+from gateway.executor.failure import Failure
+from gateway.executor.gaps import gap_of
+from gateway.executor.view import ObjectView
+
+#: The order of what projection finds.
+AFTER_ALL_FETCHES: Final = 1 << 60
+#: A fetch's order, why it gave nothing, and where to report that if no lost field names it.
+Untold: TypeAlias = tuple[int, Failure, Callable[[], ResponsePath | None]]
+
+
+class Findings:
+    """Of one look at the view. A null that climbs to the place beside a finding, or further, may take it along."""
+
+    def __init__(self, log: ErrorLog) -> None:
+        self.log = log
+        self.found: list[tuple[ErrorEntry, ResponsePath | None]] = []
+
+    def report(self, message: str, path: ResponsePath, code: str = errors.SUBGRAPH_INVALID_RESPONSE) -> None:
+        """An error of the gateway's own."""
+        self.add(ErrorEntry(message, code, path))
+
+    def add(self, entry: ErrorEntry, lost_at: ResponsePath | None = None) -> None:
+        """`lost_at`: a null that climbs so far, or further, makes the error worth nothing."""
+        self.found.append((entry, lost_at))
+        self.log.note(tuple(entry.path or ()))
+
+    def lose(self, mark: int, place: ResponsePath) -> None:
+        """A null climbed to `place`, past everything since there were `mark` findings."""
+        if len(self.found) > mark:
+            kept = [(entry, to) for entry, to in self.found[mark:] if to is None or len(to) < len(place)]
+            self.found[mark:] = kept
+
+    def climbing(self, path: ResponsePath, label: str) -> None:
+        """A null is where none may be, and climbs: an error, unless there is one."""
+        if not self.log.explains(path):
+            self.report(f"Cannot return null for non-nullable field {label}.", path)
+
+    def blame(self, failure: Failure, path: ResponsePath) -> None:
+        """The field at this path was lost by that failure."""
+        if not self.log.explains(path):
+            self.add(failure.at(path), path if failure.climbed else None)
+
+    def explain(self, view: ObjectView, key: str) -> None:
+        """No subgraph gave this field: say why."""
+        gap = gap_of(view, key)
+        if gap is not None and gap.failure is None:
+            return  # an entity that its subgraph doesn't know is null, and no error
+        path = (*view.path(), key)
+        if gap is not None and gap.failure is not None:
+            self.blame(gap.failure, path)
+        elif not self.log.explains(path):
+            # What a subgraph nulled with a field that failed is worth no error where the client's null climbs as far.
+            entry = ErrorEntry(f"No subgraph gave a value for {key!r}.", errors.SUBGRAPH_INVALID_RESPONSE, path)
+            self.add(entry, max(filter(self.log.explains, _nulled(view)), key=len, default=None))
+
+    def explain_type(self, view: ObjectView, type_name: str) -> None:
+        """Nobody could tell the object's type: an error of the field that gives it, as for any abstract type (section 6.4.3)."""
+        gap = gap_of(view, "__typename")
+        if gap is None or gap.failure is None:
+            self.report(f"The type of this {type_name} is not known.", view.path())
+        elif not self.log.explains(view.path()):
+            self.add(gap.failure.at(view.path()))
+
+    def settle(self, failures: Iterable[Untold]) -> None:
+        """Nothing more is found: all goes to the log, and failures that no field tells of."""
+        for entry, _ in self.found:
+            self.log.add(AFTER_ALL_FETCHES, entry)
+        tell_rest(self.log, failures)
+
+
+def tell_rest(log: ErrorLog, failures: Iterable[Untold]) -> None:
+    """Failures that no error of the response tells of."""
+    told = {(entry.message, entry.code) for entry in log.entries()}
+    for order, failure, place in failures:
+        if (failure.message, failure.code) not in told:
+            log.add(order, failure.at(place()))
+
+
+def _nulled(view: ObjectView) -> Iterator[ResponsePath]:
+    """Places from this object upwards that one subgraph says are null, though another gave them."""
+    keys: ResponsePath = (view.key,)
+    here = view.parent
+    while here is not None:
+        if isinstance(here, ObjectView):
+            for _, layer in here.layers:
+                value: Any = layer
+                for length, key in enumerate(keys, 1):
+                    try:
+                        value = value[key]
+                    except (KeyError, IndexError, TypeError):
+                        break
+                    if value is None:
+                        yield (*here.path(), *keys[:length])
+                        break
+        keys = (here.key, *keys)
+        here = here.parent
