@@ -58,16 +58,24 @@ class Findings:
             self.blame(gap.failure, path)
         elif not self.log.explains(path):
             # What a subgraph nulled with a field that failed is worth no error where the client's null climbs as far.
+            nulled = max(filter(self.log.explains, _nulled(view)), key=len, default=None)
+            if nulled is None:
+                self.missing(key)
             entry = ErrorEntry(f"No subgraph gave a value for {key!r}.", errors.SUBGRAPH_INVALID_RESPONSE, path)
-            self.add(entry, max(filter(self.log.explains, _nulled(view)), key=len, default=None))
+            self.add(entry, nulled)
 
     def explain_type(self, view: ObjectView, type_name: str) -> None:
         """Nobody could tell the object's type: an error of the field that gives it, as for any abstract type (section 6.4.3)."""
         gap = gap_of(view, "__typename")
         if gap is None or gap.failure is None:
+            if gap is None:
+                self.missing("__typename")
             self.report(f"The type of this {type_name} is not known.", view.path())
         elif not self.log.explains(view.path()):
             self.add(gap.failure.at(view.path()))
+
+    def missing(self, key: str) -> None:
+        """Nothing is known that would have kept a subgraph from giving this field."""
 
     def settle(self, failures: Iterable[Untold]) -> None:
         """Nothing more is found: all goes to the log, and failures that no field tells of."""

@@ -1,6 +1,6 @@
-"""A layout and the client's operation -> the source of `project` once more, for answers with nulls where none may be: they climb, with an error.
+"""A layout and the client's operation -> the source of `project` once more, for answers with nulls where none may be, and for what was lost.
 
-It knows the path of every object, which costs; so it is written and compiled when a program first meets such an answer.
+Nulls climb; what is lost has an error. It knows the path of every object, which costs; so it is written and compiled when a program first meets such an answer.
 """
 
 from graphql import (
@@ -19,22 +19,31 @@ from graphql import (
 from gateway.executor.compiled.gather import TYPENAME
 from gateway.executor.compiled.layout import KeyPath, Layer
 from gateway.executor.compiled.project import Deliver, Project
+from gateway.executor.failure import Gap
 from gateway.executor.selection import FieldGroups
 
 
 class Climbing(Project):
-    """`p` is the path of the object that a function projects; it gives None where a null climbed up to the object."""
+    """`p` is the path of the object that a function projects; it gives None where a null climbed up to the object.
 
+    `r` is the flight's `Report`, `w` its `Findings`, `m` how many there were before the object.
+    """
+
+    helpers = ("r", "w")
     parameters = ("p",)
 
     def _begin(self) -> None:
         self._source.line("p = ()")
+        self._enter()
+
+    def _enter(self) -> None:
+        self._source.line("m = len(w.found)")
 
     def _object(
         self, base: list[Layer], position: KeyPath, kind: GraphQLNamedType, groups: FieldGroups, deliver: Deliver
     ) -> None:
         layers, tables = self._attached(base, position, {TYPENAME, *groups}, kind)
-        self._attach(tables, base, groups, layers)
+        self._attach(tables, base, {}, layers)
         self._check_typename(layers, kind)
         self._fields(layers, position, kind, groups, repr(kind.name), deliver)
 
@@ -58,11 +67,20 @@ class Climbing(Project):
         nullable = declared.of_type if is_non_null_type(declared) else declared
         value, here, label = source.name("v"), f"(*p, {key!r})", f"{typename} + {'.' + name!r}"
         offering = [layer for layer in layers if key in layer.keys]
+        only = f", {offering[0].var}" if self._only(offering, layers, position, key) else ""
+        lost = f"{value} = r.lost(p, {key!r}{only})"
         if not offering:
-            self._missing(value, layers)
+            source.line(lost)
         elif is_leaf_type(get_named_type(declared)):
-            self._read(value, key, layers, offering)
-            self._complete(nullable, value)
+            if len(offering) == 1:
+                source.line(f"{value} = {offering[0].var}.get({key!r}, M)")
+            else:
+                source.line(f"{value} = first({key!r}, {', '.join(layer.var for layer in offering)})")
+            with source.block(f"if {value} is M:"):
+                source.line(lost)
+            with source.block("else:"):
+                self._complete(nullable, value)
+                source.line("pass")
         else:
             below = [Layer(layer.fetch, layer.keys.below[key], layer.var) for layer in offering]
             function = self._function(below, (*position, key), get_named_type(declared), sets)
@@ -70,13 +88,34 @@ class Climbing(Project):
             for var, layer in zip(values, offering, strict=True):
                 source.line(f"{var} = {layer.var}.get({key!r}, M)")
             with source.block(f"if {' is '.join(values)} is M:"):
-                source.line(f"{' = '.join(values)} = missing({', '.join(layer.var for layer in layers)})")
-            self._climb(nullable, values, value, function, here, label)
+                source.line(lost)
+            with source.block("else:"):
+                self._climb(nullable, values, value, function, here, label)
         if is_non_null_type(declared):
             with source.block(f"if {value} is None:"):
-                source.line(f"x.climbs({here}, {label})")
+                source.line(f"w.climbing({here}, {label})")
+                source.line("w.lose(m, p)")
                 source.line("return None")
         return value
+
+    def _only(self, offering: list[Layer], layers: list[Layer], position: KeyPath, key: str) -> bool:
+        """Whether one fetch alone may give the field: then its own loss is the reason."""
+        if len(offering) != 1:
+            return False
+        fetches = self._layout.fetches
+        gaps = [Gap(fetches[one.fetch], None) for one in layers if not position and one.fetch in fetches]
+        gaps += [
+            Gap(table.fetch, None if table.entities is None else table.entities.response_key)
+            for table in self._layout.attached.get(position, ())
+        ]
+        covering = [gap.fetch.id for gap in gaps if gap.covers([key])]
+        return covering in ([], [offering[0].fetch])
+
+    def _no_type(self, kind: GraphQLNamedType, matters: bool) -> None:
+        if isinstance(kind, GraphQLInterfaceType) and matters:
+            with self._source.block(f"if n is None or n in {self._abstract}:"):
+                self._source.line(f"return r.untyped(p, {kind.name!r})")
+        super()._no_type(kind, matters)
 
     def _climb(
         self, kind: GraphQLOutputType, values: list[str], into: str, function: str, here: str, label: str
@@ -104,7 +143,8 @@ class Climbing(Project):
         else:
             source.line(f"{listed} = strict_rows({', '.join(values)})")
         with source.block(f"if {listed} is not None:"):
-            source.line(f"{place} = {here}")
+            mark = source.name("m")
+            source.line(f"{place} = {here}; {mark} = len(w.found)")
             source.line(f"{items} = []")
             parts = [source.name("y") for _ in values]
             item = parts[0] if len(parts) == 1 else source.name("y")
@@ -113,7 +153,8 @@ class Climbing(Project):
                 self._climb(nullable, parts, item, function, f"(*{place}, {number})", label)
                 if is_non_null_type(item_kind):
                     with source.block(f"if {item} is None:"):
-                        source.line(f"x.climbs((*{place}, {number}), {label})")
+                        source.line(f"w.climbing((*{place}, {number}), {label})")
+                        source.line(f"w.lose({mark}, {place})")
                         source.line(f"{items} = None")
                         source.line("break")
                 source.line(f"{items}.append({item})")

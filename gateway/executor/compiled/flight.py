@@ -3,19 +3,21 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from graphql import FieldNode
 
 from gateway import errors
-from gateway.errors import ErrorEntry, SubgraphError
-from gateway.executor.compiled.reporting import is_plain
+from gateway.errors import SubgraphError
+from gateway.executor.answers import Sorted, entities_of, no_data
 from gateway.executor.compiled.step import Step
-from gateway.executor.compiled.support import EMPTY, UNKNOWN, Strange
-from gateway.executor.errorlog import ErrorLog, ResponsePath
+from gateway.executor.compiled.support import EMPTY, UNKNOWN, Lost, Strange
+from gateway.executor.failure import Failure, Gap
 from gateway.executor.introspection import introspect
 from gateway.executor.renames import renamed
 from gateway.executor.representations import TypeNames
+from gateway.executor.request import failed_request
 from gateway.executor.runtime import Runtime
 from gateway.operation import Operation
 from gateway.upstream.codec import CodecError
@@ -29,6 +31,24 @@ FAULT: Final = Exception
 ODD: Final = (Strange, TypeError, KeyError, IndexError, AttributeError, ValueError, RecursionError)
 
 _OBJECTS: Final = frozenset((dict,))
+_OBJECTS_AND_NULLS: Final = frozenset((dict, type(None)))
+
+
+@dataclass(slots=True)
+class Failed(SubgraphResponse):
+    """In the place of the answer to a request that failed."""
+
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Why a fetch gave nothing, and the first representation that it gave nothing for (of which `_entities` field); None for a fetch without."""
+
+    step: Step
+    failure: Failure
+    number: int | None = None
+    row: int = 0
 
 
 class Flight:
@@ -37,10 +57,10 @@ class Flight:
     __slots__ = (
         "answers",
         "deadline",
-        "found",
         "given",
-        "log",
+        "keeps",
         "loop",
+        "losses",
         "names",
         "operation",
         "reported",
@@ -64,13 +84,13 @@ class Flight:
         self.tasks: list[asyncio.Task[None]] = []
         #: A subscription's event.
         self.given: dict[str, Any] = EMPTY
-        #: Answers with errors at fields that may be null.
+        #: Answers with errors.
         self.reported: dict[int, tuple[Step, SubgraphResponse]] = {}
-        #: Where there are such: what the fetches left behind, by its names in the program.
+        self.losses: list[Loss] = []
+        #: Whether the program leaves behind what it knows: where there are errors or losses, or somebody asks for it.
+        self.keeps = False
+        #: What the fetches left behind, by its names in the program.
         self.state: dict[str, Any] = {}
-        self.log: ErrorLog | None = None
-        #: Errors of projection itself.
-        self.found: list[ErrorEntry] = []
         #: In a few fixed words, for a metric.
         self.strange: str | None = None
         self.names: TypeNames | None = None
@@ -110,14 +130,6 @@ class Flight:
             raise Strange("an introspection error")
         return value
 
-    def climbs(self, path: ResponsePath, label: str) -> None:
-        """A null is where none may be, and climbs; unless an error says why already, this is one."""
-        log = self.log
-        if log is not None and not log.explains(path):
-            message = f"Cannot return null for non-nullable field {label}."
-            self.found.append(ErrorEntry(message, errors.SUBGRAPH_INVALID_RESPONSE, path))
-            log.note(path)
-
     def _failed(self, error: Exception) -> "asyncio.Future[SubgraphResponse]":
         future: asyncio.Future[SubgraphResponse] = self.loop.create_future()
         future.set_exception(error)
@@ -139,17 +151,25 @@ class Flight:
     # -- answers
 
     def root(self, step: Step, answer: SubgraphResponse) -> dict[str, Any]:
-        """The object that an answer is; EMPTY where there is none."""
+        """The object that an answer is; `Lost` where there is none."""
         if answer.errors:
-            self._report(step, answer)
+            self.keeps = True
+            self.reported[step.id] = step, answer
         self._keep_headers(step, answer)
         data = answer.data
         if data is None:
-            self.strange = self.strange or "no data"
-            return EMPTY
+            return self._no_root(step, answer)
         if step.fetch.renames:
-            data = renamed(data, step.fetch.renames, self._names())
+            data = renamed(data, step.fetch.renames, self.type_names())
         return data if data.__class__ is dict else EMPTY
+
+    def _no_root(self, step: Step, answer: SubgraphResponse) -> Lost:
+        failure = answer.failure if isinstance(answer, Failed) else None
+        if failure is None:
+            failure = no_data(step.fetch, answer.errors)
+            logger.warning("fetch %s: %s: %s", step.id, failure.code, failure.message)
+        self._lose(Loss(step, failure))
+        return Lost(Gap(step.fetch, None, failure))
 
     def entities(
         self, step: Step, number: int, answer: SubgraphResponse, asked: Sequence[dict[str, Any]]
@@ -157,56 +177,73 @@ class Flight:
         """The entities of one `_entities` field, as many as were asked for."""
         if number == 0:
             if answer.errors:
-                self._report(step, answer)
+                self.keeps = True
+                self.reported[step.id] = step, answer
             self._keep_headers(step, answer)
         if not asked:
             return ()
         data = answer.data
         found = None if data is None else data.get(step.keys[number])
         if found.__class__ is not list or len(found) != len(asked):
-            self.strange = self.strange or "no list of entities"
-            return [EMPTY] * len(asked)
+            return self._looked_at(step, number, answer, asked)
         entities: list[dict[str, Any]] = found
         if not _OBJECTS.issuperset(map(type, entities)):
-            entities = [self._entity(entity) for entity in entities]
+            if answer.errors or not _OBJECTS_AND_NULLS.issuperset(map(type, entities)):
+                return self._looked_at(step, number, answer, asked)
+            entities = [UNKNOWN if entity is None else entity for entity in entities]
         if step.fetch.renames:
-            names = self._names()
+            names = self.type_names()
             entities = [
                 entity if entity is UNKNOWN else renamed(entity, step.fetch.renames, names) for entity in entities
             ]
         check, expected = step.checks[number]
         # What wasn't asked for may contradict as well.
         if (expected is None or max(map(len, entities)) > expected) and not check(asked, entities):
-            self.strange = self.strange or "another entity"
+            return self._looked_at(step, number, answer, asked)
         return entities
 
-    def _report(self, step: Step, answer: SubgraphResponse) -> None:
-        batches = self.sent.get(step.id, ())
-        if step.fetch.path or not is_plain(step, answer, dict(zip(step.keys, map(len, batches), strict=False))):
-            self.strange = self.strange or "errors"
-        self.reported[step.id] = step, answer
+    def _looked_at(
+        self, step: Step, number: int, answer: SubgraphResponse, asked: Sequence[dict[str, Any]]
+    ) -> Sequence[dict[str, Any]]:
+        """`entities` one by one, with the errors that name them, where something is wrong with the answer."""
+        key = step.keys[number]
+        if isinstance(answer, Failed):
+            assert answer.failure is not None
+            if not any(loss.failure is answer.failure for loss in self.losses):
+                self._lose(Loss(step, answer.failure, number))
+            return [Lost(Gap(step.fetch, key, answer.failure))] * len(asked)
+        sizes = dict(zip(step.keys, map(len, self.sent[step.id]), strict=True))
+        reported = Sorted(step.fetch, sizes, answer.errors)
+        outcomes, failures = entities_of(step.fetch, key, asked, answer, reported, self.type_names())
+        for failure, index in failures:
+            self._lose(Loss(step, failure, number, index))
+        lost = {id(failure): Lost(Gap(step.fetch, key, failure)) for failure, _ in failures}
+        rows: list[dict[str, Any]] = []
+        for outcome in outcomes:
+            if isinstance(outcome, Failure):
+                rows.append(lost[id(outcome)])
+            else:
+                rows.append(UNKNOWN if outcome is None else outcome)  # type: ignore[arg-type]
+        return rows
 
-    def _entity(self, entity: Any) -> dict[str, Any]:
-        if entity is None:
-            return UNKNOWN
-        if entity.__class__ is dict:
-            return entity
-        self.strange = self.strange or "no entity"
-        return EMPTY
+    def _lose(self, loss: Loss) -> None:
+        self.keeps = True
+        self.losses.append(loss)
 
     def _keep_headers(self, step: Step, answer: SubgraphResponse) -> None:
         kept = self.runtime.response_headers
         if kept is not None and answer.headers:
             kept.extend((step.subgraph, name, value) for name, value in answer.headers)
 
-    def _names(self) -> TypeNames:
+    def type_names(self) -> TypeNames:
+        """Made when first asked for."""
         if self.names is None:
             self.names = TypeNames(self.operation.schema)
         return self.names
 
-    def fault(self, step: Step, error: BaseException) -> None:
-        """The request failed: the interpreter tells at which fields."""
-        self.strange = "a failed request"
+    def fault(self, step: Step, error: Exception) -> Failed:
+        """The request failed."""
+        return Failed(None, failure=failed_request(step.fetch, error))
 
     def odd(self, step: Step, error: BaseException) -> None:
         """Representations couldn't be made of what came."""

@@ -19,7 +19,7 @@ class Flow:
         self._walks = Walks(layout)
 
     def write(self) -> None:
-        """`run(x)` gives the data, or None where the answers are left to the interpreter."""
+        """`run(x)` gives the data; None where something is lost, or the answers are left to the interpreter."""
         source, layout = self._source, self._layout
         state = layout.state()
         with source.block("async def run(x):"):
@@ -36,8 +36,10 @@ class Flow:
             with source.block("if x.strange is not None:"):
                 source.line("return None")
             saved = f"x.state = {{{', '.join(f'{name!r}: {name}' for name in state)}}}"
-            with source.block("if x.reported:"):
+            with source.block("if x.keeps:"):
                 source.line(saved)
+            with source.block("if x.losses:"):
+                source.line("return None")
             with source.block("try:"):
                 source.line(f"return project({', '.join(['x', *state])})")
             with source.block("except ODD:"):
@@ -114,7 +116,7 @@ class Flow:
                 source.line(f"{future} = x.send({step}, ({''.join(f'{name}, ' for name in lists)}))")
 
     def _end(self, fetch: Fetch) -> None:
-        """Await the answer; what is wrong with it makes the flight strange, and leaves the tables empty."""
+        """Await the answer; what it doesn't have is `Lost`."""
         source, layout = self._source, self._layout
         step, future = self._steps[fetch.id], f"f{fetch.id}"
         tables = layout.tables.get(fetch.id)
@@ -125,20 +127,14 @@ class Flow:
                 exact = ".exact()" if fetch.id in layout.exact else ""
                 source.line(f"a = (await {future}){exact}" if exact else f"a = await {future}")
             with source.block("except FAULT as error:"):
-                source.line(f"x.fault({step}, error)")
-                for table in tables or ():
-                    if table.entities is not None:
-                        source.line(f"{table.rows} = [EMPTY] * len({table.asked})")
-                    else:
-                        source.line(f"{table.rows} = [EMPTY]")
-            with source.block("else:"):
-                if tables is None:
-                    source.line(f"d{fetch.id} = x.root({step}, a)")
-                for number, table in enumerate(tables or ()):
-                    if table.entities is None:
-                        source.line(f"{table.rows} = [x.root({step}, a)]")
-                    else:
-                        source.line(f"{table.rows} = x.entities({step}, {number}, a, {table.asked})")
+                source.line(f"a = x.fault({step}, error)")
+            if tables is None:
+                source.line(f"d{fetch.id} = x.root({step}, a)")
+            for number, table in enumerate(tables or ()):
+                if table.entities is None:
+                    source.line(f"{table.rows} = [x.root({step}, a)]")
+                else:
+                    source.line(f"{table.rows} = x.entities({step}, {number}, a, {table.asked})")
 
 
 def _comment(fetch: Fetch) -> str:

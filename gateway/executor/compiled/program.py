@@ -19,7 +19,6 @@ from gateway.executor.compiled.source import Source, Unsupported
 from gateway.executor.compiled.step import Step
 from gateway.executor.compiled.support import HELPERS, Strange
 from gateway.executor.execute import execute
-from gateway.executor.project import AFTER_ALL_FETCHES
 from gateway.executor.result import ExecutionResult
 from gateway.executor.runtime import Runtime
 from gateway.executor.selection import Selections
@@ -48,8 +47,8 @@ class Program:
     run: Callable[[Flight], Awaitable[dict[str, Any] | None]]
     _climbing: Callable[..., dict[str, Any] | None] | None = None
 
-    def climb(self, flight: Flight) -> dict[str, Any] | None:
-        """`project` for a flight whose reported errors may explain nulls; compiled when first needed."""
+    def climb(self, flight: Flight, report: Report) -> dict[str, Any] | None:
+        """`project` for a flight with nulls or losses that need an error; compiled when first needed."""
         names = self.layout.state()
         if self._climbing is None:
             source = Source()
@@ -58,7 +57,7 @@ class Program:
             assert root_type is not None
             Climbing(source, self.layout, selections, names).write(root_type, self.operation.selection_set)
             self._climbing = source.function("project", self.operation.name or self.operation.kind, _HELPERS)
-        return self._climbing(flight, *(flight.state[name] for name in names))
+        return self._climbing(flight, report, report.findings, *(flight.state[name] for name in names))
 
 
 class Compiled:
@@ -123,6 +122,8 @@ class Compiled:
             runtime.statistics.interpreted[program if isinstance(program, str) else "no subscription"] += 1
             return None, None
         flight = Flight(self._operation, variables, runtime)
+        if answer.data is None and len(program.layout.roots) > 1:
+            return None, flight  # nothing else may be asked for
         flight.given = flight.root(program.given, answer)
         return (None if flight.strange else await self._fly(program, flight)), flight
 
@@ -151,15 +152,19 @@ class Compiled:
 
     async def _land(self, program: Program, flight: Flight) -> ExecutionResult | None:
         data = None
+        climbs = False
         try:
             data = await program.run(flight)
         except ODD:
             if flight.strange is not None or not flight.state:
                 raise
-            return _with_errors(program, flight, True, data)
-        if flight.reported and flight.strange is None:
-            return _with_errors(program, flight, False, data)
-        return ExecutionResult(data)
+            climbs = True
+        if flight.strange is not None:
+            return None
+        if climbs or flight.losses:
+            report = Report(program.layout, flight)
+            return report.result(program.climb(flight, report))
+        return Report(program.layout, flight).result(data) if flight.reported else ExecutionResult(data)
 
     async def _verify(
         self, result: ExecutionResult, variables: Mapping[str, Any], runtime: Runtime, flight: Flight
@@ -168,20 +173,6 @@ class Compiled:
         reference = await execute(self._plan, self._operation, variables, replace(runtime, clients={}), flight)
         if reference.to_bytes() != result.to_bytes() or asked.keys() != flight.answers.keys():
             raise ExecutorMismatch(result.to_bytes(), reference.to_bytes())
-
-
-def _with_errors(program: Program, flight: Flight, climbs: bool, data: Any) -> ExecutionResult:
-    """The errors that subgraphs reported; where `climbs`, with those of nulls that climb."""
-    selections = Selections(flight.operation, flight.variables)
-    report = Report(program.layout, flight.state, selections, flight.runtime.max_errors)
-    for _, (step, answer) in sorted(flight.reported.items()):
-        report.add(step, answer)
-    if climbs:
-        flight.log = report.log
-        data = program.climb(flight)
-        for entry in flight.found:
-            report.log.add(AFTER_ALL_FETCHES, entry)
-    return report.result(data)
 
 
 def compile_plan(plan: Plan, operation: Operation, conditions: Conditions) -> Program:

@@ -57,7 +57,8 @@ class Target:
 class Project:
     """Writes one function for each position of the response and each way in which types select there."""
 
-    #: What each function takes beside the object's layers.
+    #: What `project` takes beside the flight and the state; what each function takes beside the object's layers.
+    helpers: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
 
     def __init__(self, source: Source, layout: Layout, selections: Selections, state: Sequence[str]) -> None:
@@ -83,7 +84,7 @@ class Project:
     def write(self, root_type: GraphQLObjectType, root: SelectionSetNode) -> None:
         """`project(x, …)` takes what the fetches left behind, and gives the data. Raises `Strange` and others of `ODD`."""
         source = self._source
-        with source.block(f"def project({', '.join(['x', *self._state])}):"):
+        with source.block(f"def project({', '.join(['x', *self.helpers, *self._state])}):"):
             top = len(source.lines)
             self._begin()
             base = layers_at_root(self._layout)
@@ -93,6 +94,9 @@ class Project:
 
     def _begin(self) -> None:
         """Written before anything else."""
+
+    def _enter(self) -> None:
+        """Written at the beginning of each function."""
 
     # -- objects
 
@@ -112,6 +116,7 @@ class Project:
                     f"def {name}({', '.join([*(layer.var for layer in arguments), *self.parameters])}):"
                 ),
             ):
+                self._enter()
                 if is_abstract_type(kind):
                     self._in_abstract = True
                     self._abstract_object(arguments, position, kind, sets)
@@ -222,7 +227,11 @@ class Project:
                 if not isinstance(kind, GraphQLInterfaceType) and len(possible) == 1:
                     typename = repr(choice.name)
                 self._fields(layers, position, choice, groups, typename, _returned(source))
-        source.line("raise Strange('a type that the field can not have')")
+        self._no_type(kind, matters)
+
+    def _no_type(self, kind: GraphQLNamedType, matters: bool) -> None:
+        """What is done with an object of none of the types, or of none that is known."""
+        self._source.line("raise Strange('a type that the field can not have')")
 
     def _type_text(self, kind: GraphQLNamedType, node: FieldNode) -> str:
         if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):

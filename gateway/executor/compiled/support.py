@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from gateway.executor.failure import Gap
 from gateway.executor.leaves import WrongLeaf, leaf
 from gateway.executor.representations import merge
 from gateway.upstream.codec import encode
@@ -29,7 +30,19 @@ class _Unknown(dict[str, Any]):
 
 
 UNKNOWN: Final = _Unknown()
-#: No object here; also the entity that can't be used.
+
+
+class Lost(dict[str, Any]):
+    """In the place of an entity that can't be had, or of a whole answer: without keys, but it knows why."""
+
+    __slots__ = ("gap",)
+
+    def __init__(self, gap: Gap) -> None:
+        super().__init__()
+        self.gap = gap
+
+
+#: No object here.
 EMPTY: Final[dict[str, Any]] = {}
 #: For one turn of a loop that can be left by `continue`.
 ONCE: Final = (None,)

@@ -202,14 +202,14 @@ async def test_numbers_keep_every_digit(fields: str, type_fields: str, text: str
 
 
 async def test_a_strange_answer_is_interpreted_without_asking_again() -> None:
-    b = Scripted([{"data": None, "errors": [{"message": "no"}]}])
+    b = Scripted([{"data": {"_entities": [{"name": 7}]}}])
     a = Scripted([users("1")])
     answer, counts = await executed(two_steps(), "{ users { id name } }", {"a": a, "b": b})
     assert answer["data"] == {"users": [{"id": "1", "name": None}]}
-    assert [error["message"] for error in answer["errors"]] == ["no"]
+    assert [error["message"] for error in answer["errors"]] == ["The value of User.name is not a String."]
     assert (len(a.requests), len(b.requests)) == (1, 1)
     assert counts.compiled == 0
-    assert counts.strange == {"errors": 1}
+    assert counts.strange == {"a leaf of another type": 1}
 
 
 async def test_errors_at_fields_that_may_be_null_are_told_by_compiled_code() -> None:
