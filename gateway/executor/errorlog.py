@@ -48,9 +48,14 @@ class ErrorLog:
 
     def explains(self, path: ResponsePath) -> bool:
         """There is an error at this path, below it, or above it."""
-        if path in self._above or path in self._at:
+        at = self._at
+        if path in self._above or path in at:
             return True
-        return any(path[:length] in self._at for length in range(len(path)))
+        while path:
+            path = path[:-1]
+            if path in at:
+                return True
+        return False
 
     def in_order(self) -> Sequence[tuple[int, ErrorEntry]]:
         """Entries with the order that they were added under."""

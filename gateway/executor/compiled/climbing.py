@@ -3,6 +3,8 @@
 Nulls climb; what is lost has an error. It knows the path of every object, which costs; so it is written and compiled when a program first meets such an answer.
 """
 
+from collections.abc import Sequence
+
 from graphql import (
     FieldNode,
     GraphQLInterfaceType,
@@ -16,11 +18,12 @@ from graphql import (
     is_non_null_type,
 )
 
+from gateway.executor.compiled.blame import Givers
 from gateway.executor.compiled.gather import TYPENAME
-from gateway.executor.compiled.layout import KeyPath, Layer
+from gateway.executor.compiled.layout import KeyPath, Layer, Layout
 from gateway.executor.compiled.project import Deliver, Project
-from gateway.executor.failure import Gap
-from gateway.executor.selection import FieldGroups
+from gateway.executor.compiled.source import Source
+from gateway.executor.selection import FieldGroups, Selections
 
 
 class Climbing(Project):
@@ -31,6 +34,10 @@ class Climbing(Project):
 
     helpers = ("r", "w")
     parameters = ("p",)
+
+    def __init__(self, source: Source, layout: Layout, selections: Selections, state: Sequence[str]) -> None:
+        super().__init__(source, layout, selections, state)
+        self._givers = Givers(layout)
 
     def _begin(self) -> None:
         self._source.line("p = ()")
@@ -67,8 +74,7 @@ class Climbing(Project):
         nullable = declared.of_type if is_non_null_type(declared) else declared
         value, here, label = source.name("v"), f"(*p, {key!r})", f"{typename} + {'.' + name!r}"
         offering = [layer for layer in layers if key in layer.keys]
-        only = f", {offering[0].var}" if self._only(offering, layers, position, key) else ""
-        lost = f"{value} = r.lost(p, {key!r}{only})"
+        lost = f"{value} = r.lost(p, {key!r}{self._blamed(layers, position, key, kind.name)})"
         if not offering:
             source.line(lost)
         elif is_leaf_type(get_named_type(declared)):
@@ -98,18 +104,18 @@ class Climbing(Project):
                 source.line("return None")
         return value
 
-    def _only(self, offering: list[Layer], layers: list[Layer], position: KeyPath, key: str) -> bool:
-        """Whether one fetch alone may give the field: then its own loss is the reason."""
-        if len(offering) != 1:
-            return False
-        fetches = self._layout.fetches
-        gaps = [Gap(fetches[one.fetch], None) for one in layers if not position and one.fetch in fetches]
-        gaps += [
-            Gap(table.fetch, None if table.entities is None else table.entities.response_key)
-            for table in self._layout.attached.get(position, ())
-        ]
-        covering = [gap.fetch.id for gap in gaps if gap.covers([key])]
-        return covering in ([], [offering[0].fetch])
+    def _blamed(self, layers: list[Layer], position: KeyPath, key: str, type_name: str) -> str:
+        """More arguments: the object of the only answer that may have the field; and the object itself, and who gives it the field."""
+        only = self._givers.only(layers, position, key)
+        if only is None:
+            return ""
+        (offering,) = (layer for layer in layers if key in layer.keys)
+        tables = self._layout.attached.get(position, ())
+        base = [layer for layer in layers if not any(table.keys is layer.keys for table in tables)]
+        giver = self._givers.of(layers, position, key, type_name)
+        if giver is None or len(base) != 1:
+            return f", {offering.var}"
+        return f", {offering.var}, {base[0].var}, {self._source.constant('GIVER', giver)}"
 
     def _no_type(self, kind: GraphQLNamedType, matters: bool) -> None:
         if isinstance(kind, GraphQLInterfaceType) and matters:

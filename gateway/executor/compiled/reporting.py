@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.executor.answers import Sorted, entry_of, report_at, report_root
+from gateway.executor.compiled.blame import Giver
 from gateway.executor.compiled.flight import Flight, Loss
 from gateway.executor.compiled.layout import Layout, Table
 from gateway.executor.compiled.step import Step
-from gateway.executor.compiled.support import UNKNOWN, Lost, Strange
+from gateway.executor.compiled.support import EMPTY, UNKNOWN, Lost, Strange
 from gateway.executor.compiled.views import Views
 from gateway.executor.errorlog import ErrorLog, ResponsePath
 from gateway.executor.execute import in_clients_terms
@@ -63,17 +64,30 @@ class Report:
 
     # -- what the program that knows paths calls
 
-    def lost(self, place: ResponsePath, key: str, layer: dict[str, Any] | None = None) -> None:
-        """No answer has the field `key` of the object at this place. `layer` is what alone might have given it."""
+    def lost(
+        self,
+        place: ResponsePath,
+        key: str,
+        layer: dict[str, Any] | None = None,
+        base: dict[str, Any] | None = None,
+        giver: Giver | None = None,
+    ) -> None:
+        """No answer has the field `key` of the object at this place.
+
+        `layer` is what alone might have given it; `base` the object before entities are joined to it, and `giver` who would have joined that layer.
+        """
         if layer is UNKNOWN:
             return
-        if isinstance(layer, Lost) and layer.gap.failure is not None:
-            self.findings.blame(layer.gap.failure, (*place, key))
-        else:
-            view = self.views.at(place)
-            if view.has(key):
-                raise Strange("a field that was not asked for")
-            self.findings.explain(view, key)
+        failure = layer.gap.failure if isinstance(layer, Lost) else None
+        if failure is None and layer is EMPTY and base is not None and giver is not None:
+            failure = giver.failure(base, self._flight.state)
+        if failure is not None:
+            self.findings.blame(failure, (*place, key))
+            return
+        view = self.views.at(place)
+        if view.has(key):
+            raise Strange("a field that was not asked for")
+        self.findings.explain(view, key)
 
     def untyped(self, place: ResponsePath, type_name: str) -> None:
         """Nobody could tell of which type the object is."""

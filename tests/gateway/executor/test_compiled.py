@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from graphql import build_schema
 
+from gateway.errors import SubgraphError
 from gateway.executor import Compiled, ExecutionStatistics, ExecutorKind, Runtime
 from gateway.executor.compiled import Program
 from gateway.executor.compiled.program import MAX_VARIANTS
@@ -225,6 +226,78 @@ async def test_errors_at_fields_that_may_be_null_are_told_by_compiled_code() -> 
     # The entity sits at two places, and so does its error.
     assert [error["path"] for error in answer["errors"]] == [["users", 0, "name"], ["users", 2, "name"]]
     assert counts.compiled == 1
+
+
+@pytest.mark.parametrize(
+    ("b", "code", "paths"),
+    [
+        (SubgraphError("b", "refused"), "SUBGRAPH_UNREACHABLE", [0, 1]),
+        (TimeoutError(), "SUBGRAPH_TIMEOUT", [0, 1]),
+        (RuntimeError("a fault of the client"), "INTERNAL_SERVER_ERROR", [0, 1]),
+        ({"data": None, "errors": [{"message": "no"}]}, "DOWNSTREAM_SERVICE_ERROR", [0, 1]),
+        ({"data": {"_entities": [{"name": "x"}]}}, "SUBGRAPH_INVALID_RESPONSE", [0, 1]),
+        ({"data": {"_entities": "x"}}, "SUBGRAPH_INVALID_RESPONSE", [0, 1]),
+        ({"data": {"_entities": [{"name": "x"}, 7]}}, "SUBGRAPH_INVALID_RESPONSE", [1]),
+        ({"data": {"_entities": [{"name": "x"}, {"name": "y", "id": "9"}]}}, "SUBGRAPH_INVALID_RESPONSE", [1]),
+        (
+            {
+                "data": {"_entities": [{"name": "x"}, None]},
+                "errors": [{"message": "no", "path": ["_entities", 1], "extensions": {"code": "GONE"}}],
+            },
+            "GONE",
+            [1],
+        ),
+        (
+            {
+                "data": {"_entities": [{"name": "x"}, None]},
+                "errors": [{"message": "no", "path": ["_entities", 1, "name"]}],
+            },
+            "DOWNSTREAM_SERVICE_ERROR",
+            [1],
+        ),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+async def test_what_is_lost_is_told_by_compiled_code(b: Any, code: str, paths: list[int]) -> None:
+    a = Scripted([users("1", "2")])
+    answer, counts = await executed(two_steps(), "{ users { id name } }", {"a": a, "b": Scripted([b])})
+    assert [user["id"] for user in answer["data"]["users"]] == ["1", "2"]
+    assert [user["name"] is None for user in answer["data"]["users"]] == [index in paths for index in (0, 1)]
+    assert [error["path"] for error in answer["errors"]] == [["users", index, "name"] for index in paths]
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {code}
+    assert counts.compiled == 1, counts
+
+
+async def test_what_could_not_be_asked_for_is_told_with_the_failure_that_kept_it() -> None:
+    """Subgraph c needs the age, which b should have given; the name's own subgraph is never asked."""
+    by_age = Representation(frozenset({"User"}), "User", (KeyField("id", "id"), KeyField("age", "age")))
+    query = (
+        "query($representations: [_Any!]!) { _entities(representations: $representations) { ... on User { name } } }"
+    )
+    third = Fetch(2, "c", query, entities=(Entities((EACH_USER,), (by_age,)),))
+    first, second = two_steps(fields="age").node.nodes  # type: ignore[union-attr]
+    plan = Plan("query", Sequence((first, second, third)))
+    c = Scripted([names])
+    clients = {"a": Scripted([users("1", "2")]), "b": Scripted([SubgraphError("b", "refused")]), "c": c}
+    answer, counts = await executed(plan, "{ users { id age name } }", clients)
+    assert c.requests == []
+    assert answer["data"]["users"] == [{"id": id, "age": None, "name": None} for id in "12"]
+    assert [error["path"] for error in answer["errors"]] == [
+        ["users", index, field] for index in (0, 1) for field in ("age", "name")
+    ]
+    assert {error["extensions"]["service"] for error in answer["errors"]} == {"b"}
+    assert counts.compiled == 1, counts
+
+
+async def test_a_failure_that_no_field_tells_of_is_told_where_it_struck() -> None:
+    """The client's only user is null by another's fault: nothing in the answer lacks what b should have given."""
+    plan = two_steps("{ me { __typename id } users { __typename id } }")
+    a = Scripted([{"data": {"users": [{"__typename": "User", "id": "1"}, None]}}])
+    b = Scripted([SubgraphError("b", "refused")])
+    answer, counts = await executed(plan, "{ users { id } }", {"a": a, "b": b})
+    assert answer["data"] == {"users": [{"id": "1"}, None]}
+    assert [error["path"] for error in answer["errors"]] == [["users", 0]]
+    assert counts.compiled == 1, counts
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["the subgraph says why", "nobody says why"])
