@@ -21,16 +21,41 @@ is_ready() {
         [ "$(cat .venv/.botberi-stamp)" = "$(wanted_stamp)" ]
 }
 
-supported_python() {
-    for candidate in "${BOTBERI_PYTHON:-}" python3 python3.13 python3.12 python3.11 python; do
-        [ -n "$candidate" ] || continue
-        path=$(command -v "$candidate" 2>/dev/null) || continue
-        # pyenv's shims exist for versions that are not active, so only an answer counts.
-        "$path" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || continue
-        printf '%s' "$path"
-        return 0
+# Every python on PATH, each once; BOTBERI_PYTHON alone where it is given.
+pythons() {
+    if [ -n "${BOTBERI_PYTHON:-}" ]; then
+        command -v "$BOTBERI_PYTHON" || true
+        return
+    fi
+    old_ifs=$IFS
+    IFS=:
+    for folder in $PATH; do
+        for name in python3 python3.13 python3.12 python3.11 python; do
+            [ ! -x "$folder/$name" ] || printf '%s\n' "$folder/$name"
+        done
     done
-    return 1
+    IFS=$old_ifs
+}
+
+# The first python that is supported and quick; else the first that is supported. One whose core is in a shared library runs
+# Python code a quarter slower (that is how pyenv builds them unless told otherwise; distributions link theirs into the program).
+supported_python() {
+    slow=
+    while IFS= read -r path; do
+        status=0
+        # pyenv's shims exist for versions that are not active, so only an answer counts.
+        "$path" -c '
+import os, sys
+if not (3, 11) <= sys.version_info[:2] < (3, 14):
+    sys.exit(1)
+maps = "/proc/self/maps"
+sys.exit(3 if os.path.exists(maps) and "/libpython" in open(maps).read() else 0)' </dev/null 2>/dev/null || status=$?
+        [ "$status" != 0 ] || { printf '%s' "$path" && return 0; }
+        [ "$status" != 3 ] || slow=${slow:-$path}
+    done <<EOF
+$(pythons)
+EOF
+    [ -n "$slow" ] && printf '%s' "$slow"
 }
 
 find_uv() {
@@ -42,19 +67,25 @@ find_uv() {
 
 install_uv() {
     say "installing uv into .uv (once)"
-    rm -rf .uv
-    # Debian parts venv and pip from python3, so three ways are tried before giving up.
-    if "$python" -c 'import ensurepip, venv' 2>/dev/null && "$python" -m venv .uv >/dev/null 2>&1; then
-        .uv/bin/python -m pip install -q --disable-pip-version-check 'uv>=0.9,<1' && find_uv && return 0
-    elif "$python" -m pip --version >/dev/null 2>&1; then
-        "$python" -m pip install -q --disable-pip-version-check --target .uv/lib 'uv>=0.9,<1' && find_uv && return 0
-    elif "$python" -m virtualenv --version >/dev/null 2>&1; then
-        "$python" -m virtualenv -q .uv && .uv/bin/python -m pip install -q 'uv>=0.9,<1' && find_uv && return 0
-    else
-        die "$python has neither venv nor pip, so uv can't be installed. Install one of: uv (any way),
+    # Debian parts venv and pip from python3, and another python may have them: all ways of all are tried before giving up.
+    while IFS= read -r maker; do
+        rm -rf .uv
+        if "$maker" -c 'import ensurepip, venv' 2>/dev/null && "$maker" -m venv .uv >/dev/null 2>&1; then
+            .uv/bin/python -m pip install -q --disable-pip-version-check 'uv>=0.9,<1' && find_uv && return 0
+        elif "$maker" -m pip --version >/dev/null 2>&1; then
+            "$maker" -m pip install -q --disable-pip-version-check --target .uv/lib 'uv>=0.9,<1' && find_uv && return 0
+        elif "$maker" -m virtualenv --version >/dev/null 2>&1; then
+            "$maker" -m virtualenv -q .uv && .uv/bin/python -m pip install -q 'uv>=0.9,<1' && find_uv && return 0
+        else
+            continue
+        fi
+        die "installing uv failed (see above); is the Python package index reachable? Run this again to retry."
+    done <<EOF
+$python
+$(pythons)
+EOF
+    die "$python has neither venv nor pip, so uv can't be installed. Install one of: uv (any way),
          or on Debian and Ubuntu: apt-get install python3-venv. Then run this again."
-    fi
-    die "installing uv failed (see above); is the Python package index reachable? Run this again to retry."
 }
 
 # One bootstrap at a time: a second one waits for the first and then finds everything ready.
@@ -87,10 +118,11 @@ make_environment() {
     quiet=-q
     [ ! -t 2 ] || quiet=
     rm -f .venv/.botberi-stamp
-    if ! .venv/bin/python -c '' 2>/dev/null; then
-        say "making .venv with $("$python" -V)"
+    if ! .venv/bin/python -c '' 2>/dev/null || [ "$(cat .venv/.botberi-python 2>/dev/null)" != "$python" ]; then
+        say "making .venv with $("$python" -V) ($python)"
         rm -rf .venv
         "$uv" venv -q --no-project --python "$python" .venv || die "making .venv failed (see above)"
+        printf '%s' "$python" >.venv/.botberi-python
     fi
     say "installing the locked packages into .venv"
     # `managed = false` belongs to `uv run`; pip commands are told their environment outright.

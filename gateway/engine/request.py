@@ -30,7 +30,8 @@ class RequestContext:
 
     `rollout_key` decides percentages of progressive overrides, the same for the same key; without it `subject` does, else chance.
 
-    `response_headers` fills with every subgraph's response headers as (subgraph, lower-case name, value).
+    `response_headers` fills with every subgraph's response headers as (subgraph, lower-case name, value); None where nobody
+    looks at them.
 
     `share` is equal for those whom every subgraph would answer alike (identity, forwarded headers): their equal subscriptions are resolved once.
     `last_event_id` is after which event a subscription resumes, where the transport says so.
@@ -38,7 +39,7 @@ class RequestContext:
 
     subgraph_headers: Callable[[str], Mapping[str, str]] = _no_headers
     subject: str | None = None
-    response_headers: list[tuple[str, str, str]] = field(default_factory=list)
+    response_headers: list[tuple[str, str, str]] | None = field(default_factory=list)
     rollout_key: str | None = None
     share: Hashable | None = None
     last_event_id: str | None = None

@@ -67,7 +67,7 @@ class Subscriptions:
                 async for result in results:
                     yield result
                     del result  # kept by nobody while nothing happens
-                    if context is not None:
+                    if context is not None and context.response_headers:
                         # A subscription may live for days: nobody reads the headers of past events.
                         context.response_headers.clear()
         finally:

@@ -114,7 +114,9 @@ class Identity:
 
         now = caller()
         subject = now.subject if now is not None else None
-        return RequestContext(subgraph_headers, subject, share=self._share(now, forwarded), last_event_id=last_event_id)
+        kept: list[tuple[str, str, str]] | None = [] if self._response else None
+        share = self._share(now, forwarded)
+        return RequestContext(subgraph_headers, subject, kept, share=share, last_event_id=last_event_id)
 
     def _share(self, caller: Caller | None, forwarded: Mapping[str, str]) -> Hashable | None:
         """Equal for callers that are equal (by their own `==`) and whose headers reach subgraphs alike, but for those that only trace."""
@@ -127,7 +129,7 @@ class Identity:
 
     def client_headers(self, context: RequestContext) -> list[tuple[bytes, bytes]]:
         """Subgraphs' response headers that the rules let through."""
-        if not self._response:
+        if not context.response_headers:
             return []
         return [
             (name.encode("latin-1"), value.encode("latin-1"))

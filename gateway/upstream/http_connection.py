@@ -18,6 +18,8 @@ from gateway.upstream.port import SubgraphResponse
 
 logger = logging.getLogger(__name__)
 
+#: Bytes of an answer that is read in a turn of its own.
+LARGE: Final = 16 * 1024
 #: Chunk sizes, extensions and trailers: bytes on the wire for each byte of the body. One-byte chunks take six.
 _MOST_FRAMING: Final = 8
 
@@ -86,6 +88,10 @@ class Owner(Protocol):
 
     def lost(self, call: Call) -> None:
         """Its connection was closed before an answer began."""
+        ...
+
+    def later(self, read: Callable[[], None]) -> None:
+        """Have a large answer read, after what the event loop has to do now."""
         ...
 
 
@@ -235,14 +241,16 @@ class Connection(asyncio.Protocol):
             self._owner.release(self)
         else:
             self.drop()
-        try:
-            if unpack is not None:
+        if unpack is not None:
+            try:
                 body = unpack.finish()
-            call.set_result(read_answer(name, status, content_type, body, RawHeaders(headers), rounded=True))
-        except BodyError as error:
-            call.set_exception(invalid(name, str(error)))
-        except SubgraphError as error:
-            call.set_exception(error)
+            except BodyError as error:
+                call.set_exception(invalid(name, str(error)))
+                return
+        if len(body) < LARGE:
+            _read(call, name, status, content_type, headers, body)
+        else:
+            self._owner.later(partial(_read, call, name, status, content_type, headers, body))
 
     # The parser's side.
 
@@ -324,6 +332,22 @@ class Connection(asyncio.Protocol):
     def _stop(self, problem: str) -> _Stop:
         self._problem = problem
         return _Stop()
+
+
+def _read(
+    call: Call,
+    name: str,
+    status: int,
+    content_type: str | None,
+    headers: list[tuple[bytes, bytes]],
+    body: bytes | bytearray,
+) -> None:
+    if call.done():  # cancelled since
+        return
+    try:
+        call.set_result(read_answer(name, status, content_type, body, RawHeaders(headers), rounded=True))
+    except SubgraphError as error:
+        call.set_exception(error)
 
 
 class BufferedConnection(Connection, asyncio.BufferedProtocol):
