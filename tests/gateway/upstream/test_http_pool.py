@@ -203,6 +203,49 @@ async def test_cancelling_while_it_waits_and_while_it_connects() -> None:
         assert len(server.requests) == 1
 
 
+LONG = {"data": {"a": "x" * 100_000}}
+
+
+async def long(connection: Connection) -> None:
+    await connection.send(response(LONG))
+
+
+async def test_long_answers_that_come_together_are_read_one_in_each_turn_of_the_loop() -> None:
+    """A request that has its answer goes on before the next answer is read, so that few hold one at a time."""
+    turn = 0
+    read_in: list[int] = []
+
+    def count() -> None:
+        nonlocal turn
+        turn += 1
+        asyncio.get_running_loop().call_soon(count)
+
+    async with pool_to(long, max_connections=5) as (pool, _):
+        await asyncio.gather(*(ask(pool) for _ in range(5)))
+        calls = [pool.start(BODY, "query", {}, 5.0) for _ in range(5)]
+        for call in calls:
+            call.add_done_callback(lambda _: read_in.append(turn))
+        count()
+        assert [answer.data for answer in await asyncio.gather(*calls)] == [LONG["data"]] * 5
+        await until(lambda: len(read_in) == 5)
+        assert len(set(read_in)) == 5
+
+
+async def test_calls_that_are_given_up_before_their_long_answer_is_read() -> None:
+    async with pool_to(long, max_connections=5) as (pool, _):
+        calls = [pool.start(BODY, "query", {}, 5.0) for _ in range(5)]
+
+        def give_up(_: Any) -> None:
+            for call in calls:
+                call.cancel()
+
+        calls[0].add_done_callback(give_up)
+        await asyncio.wait(calls)
+        assert calls[0].result().data == LONG["data"]
+        assert all(call.cancelled() or call.result().data == LONG["data"] for call in calls)
+        assert await ask(pool) == LONG["data"]
+
+
 async def test_deadlines_in_any_order() -> None:
     async with pool_to(listens, max_connections=3) as (pool, _):
         loop = asyncio.get_running_loop()
