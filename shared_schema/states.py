@@ -75,3 +75,10 @@ class MissedFirings(StrEnum):
 
     SKIP = "SKIP"
     RUN_ONCE = "RUN_ONCE"
+
+
+class OverlapPolicy(StrEnum):
+    """What a schedule does about a firing that comes while an instance of an earlier one has not ended."""
+
+    ALLOW = "ALLOW"
+    SKIP = "SKIP"

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from shared_schema.models.base import Identified, SharedBase, Versioned, one_of, status_type
 from shared_schema.models.shared import Agent, Template
-from shared_schema.states import TERMINAL, InstanceStatus, LogLevel, MissedFirings
+from shared_schema.states import TERMINAL, InstanceStatus, LogLevel, MissedFirings, OverlapPolicy
 
 _TERMINAL = ", ".join(repr(status.value) for status in InstanceStatus if status in TERMINAL)
 
@@ -113,6 +113,9 @@ class Schedule(Versioned, SharedBase):
     missed: Mapped[MissedFirings] = mapped_column(
         status_type(MissedFirings), server_default=MissedFirings.RUN_ONCE.value
     )
+    overlap: Mapped[OverlapPolicy] = mapped_column(
+        status_type(OverlapPolicy), server_default=OverlapPolicy.SKIP.value
+    )
     next_fire_at: Mapped[datetime | None]
     last_fired_at: Mapped[datetime | None]
     # Why the last firing made no instance.
@@ -128,6 +131,7 @@ class Schedule(Versioned, SharedBase):
         CheckConstraint("version >= 1", name="version"),
         CheckConstraint("jsonb_typeof(parameters) = 'object'", name="parameters"),
         CheckConstraint(one_of("missed", MissedFirings), name="missed"),
+        CheckConstraint(one_of("overlap", OverlapPolicy), name="overlap"),
         CheckConstraint(
             "(next_fire_at IS NULL) = (paused_at IS NOT NULL OR deleted_at IS NOT NULL)", name="next_fire_at"
         ),

@@ -13,6 +13,7 @@ SLUG = "Words of a-z and 0-9 joined by single hyphens."
 MAX_ATTEMPTS = "How often a run of it is tried before it has failed: 1 to 20; else as the platform does."
 TIMEOUT_SECONDS = "How long a run of it may take: 1 to 86400; else as the platform says."
 EXPECTED_VERSION = "Refuse the change if the entry has another version by now."
+_CLEARED_BY_NULL = frozenset({"max_attempts", "timeout_seconds"})
 
 
 @strawberry.input
@@ -57,7 +58,9 @@ class CreateTemplateInput:
     timeout_seconds: int | None = strawberry.field(default=None, description=TIMEOUT_SECONDS)
 
 
-@strawberry.input(description="What is left out, or null, stays as it is.")
+@strawberry.input(
+    description="What is left out stays as it is, and so does what is null; a limit that is null is the platform's again."
+)
 class UpdateTemplateInput:
     slug: str | None = strawberry.field(default=None, description=SLUG)
     name: str | None = None
@@ -65,8 +68,8 @@ class UpdateTemplateInput:
     summary: str | None = None
     description: str | None = None
     tags: list[str] | None = None
-    max_attempts: int | None = strawberry.field(default=None, description=MAX_ATTEMPTS)
-    timeout_seconds: int | None = strawberry.field(default=None, description=TIMEOUT_SECONDS)
+    max_attempts: int | None = strawberry.field(default=strawberry.UNSET, description=MAX_ATTEMPTS)
+    timeout_seconds: int | None = strawberry.field(default=strawberry.UNSET, description=TIMEOUT_SECONDS)
     expected_version: int | None = strawberry.field(default=None, description=EXPECTED_VERSION)
 
 
@@ -75,4 +78,6 @@ def columns(
 ) -> Mapping[str, Any]:
     """What the input sets, by column; the rest of it is for the service."""
     others = ("agent_id", "expected_version")
-    return {name: value for name, value in vars(given).items() if value is not None and name not in others}
+    # A limit that nobody gives may be null; of anything else null says nothing.
+    said = {name: value for name, value in vars(given).items() if value is not strawberry.UNSET and name not in others}
+    return {name: value for name, value in said.items() if value is not None or name in _CLEARED_BY_NULL}

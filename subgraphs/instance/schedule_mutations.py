@@ -57,7 +57,7 @@ class ScheduleMutation:
                 parameters=input.parameters,
             )
             made_from = input_id("Instance", instance_id, "instanceId") if instance_id else None
-            wanted = NewSchedule(what, made_from, input.cron, input.time_zone, input.missed)
+            wanted = NewSchedule(what, made_from, input.cron, input.time_zone, input.missed, input.overlap)
             return await info.context.schedules.create(info.context.caller, wanted)
 
         return await _answer(info, CreateScheduleSuccess, work())
@@ -65,7 +65,7 @@ class ScheduleMutation:
     @strawberry.mutation(description="Change when a schedule fires, or its name.")
     async def update_schedule(self, info: Info, id: strawberry.ID, input: UpdateScheduleInput) -> UpdateScheduleResult:
         async def work() -> models.Schedule:
-            change = ScheduleChange(input.name, input.cron, input.time_zone, input.missed)
+            change = ScheduleChange(input.name, input.cron, input.time_zone, input.missed, input.overlap)
             return await info.context.schedules.update(info.context.caller, input_id("Schedule", id), change)
 
         return await _answer(info, UpdateScheduleSuccess, work())

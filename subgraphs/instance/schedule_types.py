@@ -34,6 +34,12 @@ strawberry.enum(
     description="What happens with firings for which the platform was not there: none is made up for, or the last one.",
 )
 
+strawberry.enum(
+    states.OverlapPolicy,
+    name="OverlapPolicy",
+    description="What happens with a firing while an instance of an earlier one has not ended: it starts another, or nothing.",
+)
+
 
 @strawberry.federation.type(keys=["id"], description="When to run something again and again.")
 class Schedule:
@@ -42,6 +48,7 @@ class Schedule:
     cron: str
     time_zone: str
     missed: states.MissedFirings
+    overlap: states.OverlapPolicy
     next_firing_at: datetime | None = strawberry.field(description="Null while it is paused.")
     last_fired_at: datetime | None
     last_error: str | None = strawberry.field(description="Why the last firing started nothing, if it did not.")
@@ -68,6 +75,7 @@ class Schedule:
             cron=row.cron,
             time_zone=row.time_zone,
             missed=row.missed,
+            overlap=row.overlap,
             next_firing_at=row.next_fire_at,
             last_fired_at=row.last_fired_at,
             last_error=row.last_error,
@@ -119,6 +127,7 @@ class CreateScheduleInput:
     cron: str = strawberry.field(description=CRON)
     time_zone: str = strawberry.field(default="UTC", description=TIME_ZONE)
     missed: states.MissedFirings = states.MissedFirings.RUN_ONCE
+    overlap: states.OverlapPolicy = states.OverlapPolicy.SKIP
     name: str | None = strawberry.field(default=None, description="Of the schedule and of what it starts.")
     agent_id: strawberry.ID | None = strawberry.field(default=None, description="What to run; or one of the others.")
     template_id: strawberry.ID | None = strawberry.field(default=None, description="What to start from.")
@@ -132,6 +141,7 @@ class UpdateScheduleInput:
     cron: str | None = strawberry.field(default=None, description=CRON)
     time_zone: str | None = strawberry.field(default=None, description=TIME_ZONE)
     missed: states.MissedFirings | None = None
+    overlap: states.OverlapPolicy | None = None
 
 
 @strawberry.type

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared_schema.cron import CronError, next_firing
 from shared_schema.models import Instance, Schedule
-from shared_schema.states import MissedFirings
+from shared_schema.states import MissedFirings, OverlapPolicy
 from subgraphs.common.caller import Caller, Scope
 from subgraphs.common.context import Store
 from subgraphs.common.errors import ConflictRefusal, FieldProblem, NotFoundRefusal, ValidationRefusal
@@ -36,6 +36,7 @@ class NewSchedule:
     cron: str
     time_zone: str
     missed: MissedFirings
+    overlap: OverlapPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class ScheduleChange:
     cron: str | None = None
     time_zone: str | None = None
     missed: MissedFirings | None = None
+    overlap: OverlapPolicy | None = None
 
 
 def living() -> Select[Schedule]:
@@ -96,6 +98,7 @@ class ScheduleService:
                 cron=wanted.cron.strip(),
                 time_zone=wanted.time_zone,
                 missed=wanted.missed,
+                overlap=wanted.overlap,
                 next_fire_at=await _next(session, wanted.cron, wanted.time_zone),
             )
             session.add(schedule)
@@ -121,6 +124,7 @@ class ScheduleService:
                     schedule.next_fire_at = await _next(session, cron, time_zone)
             schedule.name = (change.name or schedule.name).strip()
             schedule.missed = change.missed or schedule.missed
+            schedule.overlap = change.overlap or schedule.overlap
             await session.flush()
         logger.info("Schedule %s changed by %s", schedule_id, owner_id)
         return schedule

@@ -97,6 +97,26 @@ async def test_a_template_lives_from_draft_to_retirement(catalog: Client) -> Non
     assert retired["status"] == "RETIRED"
 
 
+async def test_a_templates_limits_go_with_null_and_stay_when_left_out(catalog: Client) -> None:
+    agent_id = to_global_id("Agent", (await add_agent(catalog)).id)
+    given = {"slug": slug(), "name": "T", "agentId": agent_id, "parameters": {}, "maxAttempts": 2, "timeoutSeconds": 30}
+    made = (await change(catalog, "createTemplate", {"input": given}))["template"]
+    seen = "query ($s: String!) { template(slug: $s) { name maxAttempts timeoutSeconds } }"
+    admin = {"account_id": new_id(), "role": "admin", "scopes": ["catalog:write", "catalog:read"]}
+    for change_, expected in (
+        ({"name": "U"}, ("U", 2, 30)),
+        ({"name": None, "maxAttempts": None}, ("U", None, 30)),
+        ({"maxAttempts": 4, "timeoutSeconds": None}, ("U", 4, None)),
+        ({}, ("U", 4, None)),
+    ):
+        answer = await change(catalog, "updateTemplate", {"id": made["id"], "input": change_})
+        assert answer["__typename"] == "UpdateTemplateSuccess", answer
+        row = (await catalog.ask(seen, {"s": given["slug"]}, **admin))["template"]
+        assert (row["name"], row["maxAttempts"], row["timeoutSeconds"]) == expected
+    refused = await change(catalog, "updateTemplate", {"id": made["id"], "input": {"maxAttempts": 0}})
+    assert refused["__typename"] == "ValidationError"
+
+
 NOBODY = new_id()
 
 

@@ -10,7 +10,7 @@ from shared_schema.ids import from_global_id, new_id, to_global_id
 from tests.subgraphs.conftest import Client, add_agent, add_template
 from tests.subgraphs.test_instance import made
 
-FIELDS = """id name cron timeZone missed nextFiringAt isPaused lastError version parameters upcoming(first: 3)
+FIELDS = """id name cron timeZone missed overlap nextFiringAt isPaused lastError version parameters upcoming(first: 3)
   agent { id } template { id } owner { id } instances { totalCount }"""
 ERRORS = "... on Error { message } ... on ValidationError { fields { path } }"
 
@@ -47,6 +47,7 @@ async def test_a_schedule_of_a_template_says_when_it_fires(instance: Client) -> 
         "SKIP",
         False,
     )
+    assert row["overlap"] == "SKIP"
     assert row["parameters"] == {"texts": ["good"], "top": 5}
     assert row["owner"] == {"id": to_global_id("Account", owner)}
     moments = [datetime.fromisoformat(each) for each in row["upcoming"]]
@@ -88,6 +89,9 @@ async def test_pause_resume_change_delete(instance: Client) -> None:
     assert (paused["isPaused"], paused["nextFiringAt"], paused["upcoming"]) == (True, None, [])
     changed = (await do(instance, UPDATE, owner, id=row["id"], input={"cron": "*/5 * * * *", "name": "N"}))["schedule"]
     assert (changed["name"], changed["cron"], changed["nextFiringAt"]) == ("N", "*/5 * * * *", None)
+    assert changed["overlap"] == "SKIP"
+    allowed = (await do(instance, UPDATE, owner, id=row["id"], input={"overlap": "ALLOW"}))["schedule"]
+    assert (allowed["overlap"], allowed["cron"], allowed["missed"]) == ("ALLOW", "*/5 * * * *", row["missed"])
     resumed = (await do(instance, RESUME, owner, id=row["id"]))["schedule"]
     assert (resumed["isPaused"], resumed["upcoming"][0]) == (False, resumed["nextFiringAt"])
     assert datetime.fromisoformat(resumed["nextFiringAt"]).minute % 5 == 0

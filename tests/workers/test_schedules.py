@@ -115,6 +115,41 @@ async def test_what_was_missed_is_made_up_for_once_or_skipped(
     assert ("missed" in (row["last_error"] or "")) == (policy == "SKIP")
 
 
+@pytest.mark.parametrize(
+    ("policy", "status", "instances"),
+    [
+        ("SKIP", "PENDING", 1),
+        ("SKIP", "RUNNING", 1),
+        ("SKIP", "CANCELLED", 2),
+        ("ALLOW", "RUNNING", 2),
+    ],
+)
+async def test_a_firing_while_the_last_one_runs_is_skipped_unless_they_may_overlap(
+    scheduler: Scheduler, rows: Rows, policy: str, status: str, instances: int
+) -> None:
+    schedule_id = schedule(rows, overlap=policy)
+    await all_due(scheduler)
+    if status != "PENDING":
+        rows.execute("UPDATE instances SET status = %s WHERE schedule_id = %s", status, schedule_id)
+    rows.execute("UPDATE schedules SET next_fire_at = now() - interval '1 second' WHERE id = %s", schedule_id)
+    await all_due(scheduler)
+    row = get(rows, schedule_id)
+    assert len(made(rows, schedule_id)) == instances
+    assert ("had not ended" in (row["last_error"] or "")) == (instances == 1)
+    assert row["next_fire_at"] > datetime.now(UTC) - timedelta(seconds=5)
+
+
+async def test_what_was_deleted_or_is_another_schedules_stands_in_nobodys_way(scheduler: Scheduler, rows: Rows) -> None:
+    owner = new_id()
+    deleted, other, waiting = (schedule(rows, owner_id=owner) for _ in range(3))
+    await all_due(scheduler)
+    rows.execute("UPDATE instances SET deleted_at = now() WHERE schedule_id = %s", deleted)
+    rows.execute("UPDATE instances SET status = 'CANCELLED' WHERE schedule_id = %s", other)
+    rows.execute("UPDATE schedules SET next_fire_at = now() - interval '1 second'")
+    await all_due(scheduler)
+    assert [len(made(rows, each)) for each in (deleted, other, waiting)] == [2, 2, 1]
+
+
 async def test_paused_and_deleted_schedules_do_not_fire(scheduler: Scheduler, rows: Rows) -> None:
     for column in ("paused_at", "deleted_at"):
         schedule_id = schedule(rows)
