@@ -1,6 +1,6 @@
-"""`instance.created` -> a Celery message for the worker, and the row marked QUEUED; and a sweeper for what got lost.
+"""A run that was made, or that ended -> the Celery messages of the runs that have a place now; and a sweeper for what got lost.
 
-A run is admitted before it is sent (`runs.admission`), and the message is sent before the row is marked: a crash in
+An ending is heard on the bus, whoever wrote it: a worker, a reaper, a cancel. A run is admitted before it is sent (`runs.admission`), and the message is sent before the row is marked: a crash in
 between sends it twice, which a claim makes harmless. A row that waits for a worker carries its dispatcher's lease;
 when it is over, the sweeper sends again.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from typing import Final
 from uuid import UUID
 
 from celery import Celery
@@ -20,6 +21,7 @@ from event_broker.bus import Bus
 from shared_schema import killpoints
 from shared_schema.contracts.events import Event
 from shared_schema.database import Database
+from shared_schema.origin import acting
 from workers.broker import ensure_pgmq
 from workers.logs import brief
 from workers.metrics import OLDEST_WAITING, RUNS
@@ -30,12 +32,14 @@ from workers.settings import WorkerSettings
 logger = logging.getLogger(__name__)
 
 DISPATCH_QUEUE = "agents-dispatcher"
-TOPICS = ("instance.created",)
+CREATED: Final = "instance.created"
+DELETED: Final = "instance.deleted"
+TOPICS: Final = (CREATED, "instance.updated", DELETED)
 SWEEP_ROWS = 100
 STATUSES = ("PENDING", "QUEUED", "RUNNING")
 
 _ROW = text("""
-    SELECT owner_id, timeout_seconds,
+    SELECT id, owner_id, timeout_seconds, traceparent,
         status = 'PENDING' AND lease_owner = 'dispatcher' AND lease_expires_at > clock_timestamp() AS admitted
     FROM instances WHERE id = :id AND status = 'PENDING' AND deleted_at IS NULL AND cancel_requested_at IS NULL
 """)
@@ -50,7 +54,7 @@ _SWEEP = text("""
         WHERE status = 'QUEUED' AND deleted_at IS NULL AND cancel_requested_at IS NULL
           AND coalesce(lease_expires_at, '-infinity') < clock_timestamp()
         ORDER BY created_at LIMIT :rows FOR UPDATE SKIP LOCKED)
-    RETURNING id, timeout_seconds
+    RETURNING id, timeout_seconds, traceparent
 """)
 _COUNT = text("""
     SELECT status, count(*) AS rows,
@@ -83,10 +87,15 @@ class Dispatcher:
             self._sender.close()
 
     async def handle(self, event: Event) -> None:
-        """Send the new run, or leave it to wait for a place of its account's.
+        """Send the new run, or leave it to wait for a place of its account's; after an ending the run that waits for one.
 
         Raises, and so gets the event again, when broker or database don't answer.
         """
+        if event.type != CREATED:
+            # Progress is no news here.
+            if event.data.owner_id is not None and (event.data.terminal or event.type == DELETED):
+                await self.admit(event.data.owner_id, reason="place")
+            return
         async with self._database.unit_of_work() as session:
             row = (await session.execute(_ROW, {"id": event.subject})).mappings().one_or_none()
         if row is None:
@@ -94,7 +103,7 @@ class Dispatcher:
         killpoints.reach("dispatcher.looked")
         if row["admitted"]:
             # An event that came before: whoever took it died on the way, or is about to send it as well.
-            await self.send(event.subject, reason="created", timeout_seconds=row["timeout_seconds"])
+            await self.send(Admitted.of(row), reason="created")
         await self.admit(row["owner_id"], reason="created")
 
     async def admit(self, owner_id: UUID, *, reason: str) -> int:
@@ -111,7 +120,7 @@ class Dispatcher:
             killpoints.reach("dispatcher.admitted")
         for place, run in enumerate(admitted):
             try:
-                await self.send(run.instance_id, reason=reason, timeout_seconds=run.timeout_seconds)
+                await self.send(run, reason=reason)
             except DispatchError:
                 for left in admitted[place:]:
                     async with self._database.unit_of_work() as session:
@@ -119,15 +128,17 @@ class Dispatcher:
                 raise
         return len(admitted)
 
-    async def send(self, instance_id: UUID, *, reason: str, timeout_seconds: int | None = None) -> None:
+    async def send(self, run: Admitted, *, reason: str) -> None:
         """Send a run's message and mark its row; a row that went on meanwhile is left alone."""
-        task_id = await self._sender.send(instance_id, reason=reason, timeout_seconds=timeout_seconds)
+        task_id = await self._sender.send(run, reason=reason)
         killpoints.reach("dispatcher.sent")
-        values = {"id": instance_id, "task_id": task_id, "patience": self._settings.dispatch_patience_seconds}
-        async with self._database.unit_of_work() as session:
-            await session.execute(SENT, values)
+        values = {"id": run.instance_id, "task_id": task_id, "patience": self._settings.dispatch_patience_seconds}
+        # In its own trace: the event at hand may tell of another run, whose place this one has.
+        with acting(traceparent=run.traceparent):
+            async with self._database.unit_of_work() as session:
+                await session.execute(SENT, values)
         killpoints.reach("dispatcher.marked")
-        logger.info("run sent", extra={"instance": str(instance_id), "task": task_id, "reason": reason})
+        logger.info("run sent", extra={"instance": str(run.instance_id), "task": task_id, "reason": reason})
 
     async def sweep(self) -> int:
         """Send the runs whose message must have got lost, and those that a place became free for; how many."""
@@ -136,7 +147,7 @@ class Dispatcher:
             waiting = [Admitted.of(row) for row in (await session.execute(_SWEEP, values)).mappings()]
         for run in waiting:
             killpoints.reach("sweeper.claimed")
-            await self._sender.send(run.instance_id, reason="swept", timeout_seconds=run.timeout_seconds)
+            await self._sender.send(run, reason="swept")
             killpoints.reach("sweeper.sent")
             logger.warning("run sent again", extra={"instance": str(run.instance_id), "reason": "swept"})
         async with self._database.unit_of_work() as session:

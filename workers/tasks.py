@@ -7,21 +7,16 @@ import os
 from functools import lru_cache
 from uuid import UUID, uuid4
 
-import psycopg
+from celery import Task
 from celery.signals import worker_process_init
-from kombu.exceptions import OperationalError
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared_schema import killpoints
 from shared_schema.artifacts import Storage, make_storage
-from shared_schema.contracts.runs import TASK_NAME, RunTask
+from shared_schema.contracts.runs import TASK_NAME, TRACE_HEADER, RunTask
 from shared_schema.database import PoolOptions, SyncDatabase
 from workers.celery_app import app
-from workers.logs import brief
 from workers.nursery import Nursery
 from workers.runs import RunStore
-from workers.sender import send_run
 from workers.settings import WorkerSettings, process_name
 from workers.supervise import Supervisor
 
@@ -47,8 +42,8 @@ def _tools(pid: int) -> tuple[RunStore, Nursery, WorkerSettings, Storage]:
     return store, Nursery(settings), settings, make_storage(settings)
 
 
-@app.task(name=TASK_NAME, acks_late=True, reject_on_worker_lost=True, max_retries=None)  # type: ignore[untyped-decorator]
-def run(instance_id: str) -> None:
+@app.task(name=TASK_NAME, bind=True, acks_late=True, reject_on_worker_lost=True, max_retries=None)  # type: ignore[untyped-decorator]
+def run(task: Task, instance_id: str) -> None:
     """Carry out a run if it is there to be carried out; a message too many does nothing."""
     wanted: UUID = RunTask(instance_id=UUID(instance_id)).instance_id
     store, nursery, settings, storage = _tools(os.getpid())
@@ -59,25 +54,18 @@ def run(instance_id: str) -> None:
         return
     logger.info(
         "run started",
-        extra={"instance": str(wanted), "attempt": claim.run.attempt, "workflow": claim.run.workflow},
+        extra={
+            "instance": str(wanted),
+            "attempt": claim.run.attempt,
+            "workflow": claim.run.workflow,
+            # What the row's changes tell of it the database knows by itself: this is for whoever reads logs by trace.
+            "traceparent": task.request.get(TRACE_HEADER),
+        },
     )
     killpoints.reach("worker.claimed")
     Supervisor(claim, store, settings, nursery.take(), storage).carry_out()
     killpoints.reach("worker.ended")
-    _admit_next(store, settings, claim.run.owner_id)
     nursery.prepare()
-
-
-def _admit_next(store: RunStore, settings: WorkerSettings, owner_id: UUID) -> None:
-    """A run has ended: send what waited for its place. Whatever goes wrong here, the sweeper does later."""
-    try:
-        sending = settings.dispatch_timeout_seconds * 2
-        for admitted in store.admit(owner_id, most=settings.runs_per_account, sending_seconds=sending):
-            task_id = send_run(app, admitted.instance_id, admitted.timeout_seconds)
-            store.sent(admitted.instance_id, task_id, patience_seconds=settings.dispatch_patience_seconds)
-            logger.info("run sent", extra={"instance": str(admitted.instance_id), "task": task_id, "reason": "place"})
-    except (DBAPIError, PoolTimeout, OSError, OperationalError, psycopg.Error) as error:
-        logger.warning("the next run isn't sent yet: %s", brief(error))
 
 
 def _warm_up(**_: object) -> None:

@@ -6,6 +6,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 TASK_NAME: Final = "agents.run"
+#: The Celery message's header with the W3C `traceparent` in which the run was made, where it is known.
+TRACE_HEADER: Final = "traceparent"
 
 
 class RunTask(BaseModel):

@@ -1,7 +1,7 @@
 """The columns of `outbox`, the same in both databases."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, SmallInteger, String, text
@@ -31,7 +31,7 @@ _ACTOR = (
     f"left(coalesce(nullif(current_setting('{ACTOR_SETTING}', true), ''),"
     f" nullif(current_setting('application_name', true), '')), {MAX_ACTOR})"
 )
-_TRACEPARENT = f"coalesce(substring(current_setting('{TRACE_SETTING}', true), '{TRACEPARENT}'), '')"
+CURRENT_TRACE: Final = f"coalesce(substring(current_setting('{TRACE_SETTING}', true), '{TRACEPARENT}'), '')"
 
 
 class OutboxColumns:
@@ -57,9 +57,9 @@ class OutboxColumns:
     next_attempt_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     # Who made the transaction, as `shared_schema.origin` told it; else the name of the program.
     actor: Mapped[str | None] = mapped_column(String(MAX_ACTOR), server_default=text(_ACTOR))
-    # Column defaults and no code of triggers: whoever writes a row, its trace is in it. What is none is left empty,
-    # for an event must never make the change fail that it tells of.
-    traceparent: Mapped[str] = mapped_column(String(55), server_default=text(_TRACEPARENT))
+    # A column default: whoever writes a row, its trace is in it. What is none is left empty, for an event must never
+    # make the change fail that it tells of; an instance's event then has the trace that made the instance, by trigger.
+    traceparent: Mapped[str] = mapped_column(String(55), server_default=text(CURRENT_TRACE))
     # When somebody asked to have it published once more.
     replayed_at: Mapped[datetime | None]
 

@@ -113,9 +113,7 @@ class Schedule(Versioned, SharedBase):
     missed: Mapped[MissedFirings] = mapped_column(
         status_type(MissedFirings), server_default=MissedFirings.RUN_ONCE.value
     )
-    overlap: Mapped[OverlapPolicy] = mapped_column(
-        status_type(OverlapPolicy), server_default=OverlapPolicy.SKIP.value
-    )
+    overlap: Mapped[OverlapPolicy] = mapped_column(status_type(OverlapPolicy), server_default=OverlapPolicy.SKIP.value)
     next_fire_at: Mapped[datetime | None]
     last_fired_at: Mapped[datetime | None]
     # Why the last firing made no instance.

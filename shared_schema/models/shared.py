@@ -23,7 +23,7 @@ from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
 from shared_schema.models.base import SharedBase, Versioned, one_of, status_type
 from shared_schema.models.inbox import InboxColumns
-from shared_schema.models.outbox import OutboxColumns, Xid8
+from shared_schema.models.outbox import CURRENT_TRACE, OutboxColumns, Xid8
 from shared_schema.states import InstanceStatus, PublicationStatus
 
 # Words that people put in addresses: lower case, digits, single hyphens.
@@ -165,6 +165,8 @@ class Instance(Versioned, SharedBase):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
+    # The W3C trace in which it was made; what becomes of it belongs to that, whoever does it.
+    traceparent: Mapped[str] = mapped_column(String(55), server_default=text(CURRENT_TRACE))
     # The transaction of the newest version; a trigger keeps it. The order in which changes become visible.
     changed_in: Mapped[int] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"), deferred=True)
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
+import psycopg
 import pytest
 from celery import Celery
 
 from event_broker.memory import MemoryBus
+from event_broker.relay import Relay, RelayOptions
 from shared_schema.database import Database, SyncDatabase
 from shared_schema.ids import new_id
+from shared_schema.origin import acting
 from tests.workers.support import Rows
-from tests.workers.test_dispatch import created, messages
+from tests.workers.test_dispatch import created, event, messages
 from workers.broker import ensure_pgmq
 from workers.celery_app import create_app
 from workers.dispatch import Dispatcher
@@ -62,18 +65,80 @@ async def test_many_dispatchers_at_once_keep_the_limit(dispatcher: Dispatcher, r
     assert len(messages(rows)) == 2
 
 
-async def test_a_place_that_became_free_is_the_next_ones(dispatcher: Dispatcher, rows: Rows, store: RunStore) -> None:
+@pytest.mark.parametrize("ending", ["status = 'CANCELLED'", "deleted_at = now(), cancel_requested_at = now()"])
+async def test_a_place_that_became_free_is_given_to_the_next_at_once_whoever_ended_the_run(
+    dispatcher: Dispatcher, rows: Rows, bus: MemoryBus, two_places: WorkerSettings, ending: str
+) -> None:
+    """By the event alone: the sweeper has nothing to do for an hour."""
+    owner, stop, bell = new_id(), asyncio.Event(), asyncio.Event()
+    patient = two_places.model_copy(update={"sweep_interval_seconds": 3600.0})
+    alone = Dispatcher(bus, dispatcher._database, create_app(patient), patient)
+    relay = Relay("shared_psql", rows.url, bus, bell, RelayOptions(poll_interval=0.05))
+    parts = [asyncio.create_task(alone.run(stop)), asyncio.create_task(relay.run(stop))]
+    try:
+        waiting = add(rows, owner, 4)
+        for place in (0, 1):
+            await asyncio.to_thread(rows.wait, waiting[place], lambda row: row["status"] == "QUEUED", 30)
+        assert statuses(rows, waiting[2:]) == ["PENDING", "PENDING"]
+        rows.execute(f"UPDATE instances SET {ending} WHERE id = %s", waiting[0])
+        if "deleted" in ending:
+            rows.execute("UPDATE instances SET status = 'CANCELLED' WHERE id = %s", waiting[0])
+        await asyncio.to_thread(rows.wait, waiting[2], lambda row: row["status"] == "QUEUED", 30)
+        assert statuses(rows, waiting[3:]) == ["PENDING"]
+    finally:
+        stop.set()
+        await asyncio.wait_for(asyncio.gather(*parts), 30)
+
+
+async def test_an_ending_that_is_told_again_and_again_gives_one_place(dispatcher: Dispatcher, rows: Rows) -> None:
     owner = new_id()
-    first, _, third, fourth = add(rows, owner, 4)
+    waiting = add(rows, owner, 6)
     await dispatcher.admit(owner, reason="created")
-    claim = store.claim(first, "w")
-    assert claim is not None
-    assert store.admit(owner, most=2, sending_seconds=5) == []
-    store.finish(claim, "SUCCEEDED", result={})
-    (next_one,) = store.admit(owner, most=2, sending_seconds=5)
-    assert next_one.instance_id == third
-    store.sent(third, "task", patience_seconds=5)
-    assert statuses(rows, [third, fourth]) == ["QUEUED", "PENDING"]
+    rows.execute("UPDATE instances SET status = 'CANCELLED' WHERE id = %s", waiting[0])
+    ended = event("instance.updated", waiting[0], owner_id=owner, status="CANCELLED", terminal=True)
+    progress = event("instance.updated", waiting[1], owner_id=owner, status="QUEUED")
+    await asyncio.gather(*(dispatcher.handle(one) for one in (ended, progress, ended, ended, progress)))
+    assert statuses(rows, waiting) == ["CANCELLED", "QUEUED", "QUEUED", "PENDING", "PENDING", "PENDING"]
+    assert len(messages(rows)) == 3
+
+
+async def test_progress_gives_nobody_a_place(dispatcher: Dispatcher, rows: Rows) -> None:
+    owner = new_id()
+    (waiting,) = add(rows, owner, 1)
+    await dispatcher.handle(event("instance.updated", new_id(), owner_id=owner, status="RUNNING"))
+    assert statuses(rows, [waiting]) == ["PENDING"]
+
+
+async def test_a_run_is_sent_in_the_trace_that_made_it_not_in_that_of_the_place(
+    dispatcher: Dispatcher, rows: Rows, database: Database
+) -> None:
+    owner = new_id()
+    mine, others = (f"00-{letter * 32}-{letter * 16}-01" for letter in "ab")
+    (instance_id,) = add(rows, owner, 1)
+    rows.execute("UPDATE instances SET traceparent = %s WHERE id = %s", mine, instance_id)
+    rows.execute("DELETE FROM outbox")
+    with acting(traceparent=others):
+        await dispatcher.handle(event("instance.updated", new_id(), owner_id=owner, status="FAILED", terminal=True))
+    assert rows.execute("SELECT traceparent FROM outbox WHERE aggregate_id = %s", instance_id) == [
+        {"traceparent": mine}
+    ]
+    [message] = rows.execute("SELECT message -> 'headers' ->> 'traceparent' AS trace FROM pgmq.q_agents")
+    assert message["trace"] == mine
+
+
+def test_what_a_reaper_does_is_in_the_runs_trace_and_a_requests_in_its_own(rows: Rows) -> None:
+    mine, others = (f"00-{letter * 32}-{letter * 16}-01" for letter in "ab")
+    instance_id = rows.instance("text-insights", TEXTS)
+    rows.execute("UPDATE instances SET traceparent = %s WHERE id = %s", mine, instance_id)
+    rows.execute("DELETE FROM outbox")
+    rows.execute("UPDATE instances SET status = 'QUEUED' WHERE id = %s", instance_id)
+    with psycopg.connect(rows.url) as connection:
+        connection.execute("SELECT set_config('botberi.traceparent', %s, true)", (others,))
+        connection.execute("UPDATE instances SET status = 'CANCELLED' WHERE id = %s", (instance_id,))
+    told = rows.execute(
+        "SELECT data ->> 'status' AS status, traceparent FROM outbox WHERE event_type = 'instance.updated' ORDER BY seq"
+    )
+    assert told == [{"status": "QUEUED", "traceparent": mine}, {"status": "CANCELLED", "traceparent": others}]
 
 
 async def test_the_sweeper_finds_places_that_nobody_gave_away(dispatcher: Dispatcher, rows: Rows) -> None:

@@ -12,27 +12,32 @@ import pytest
 from celery import Celery
 
 from event_broker.memory import MemoryBus
-from shared_schema.contracts.events import Event, EventData
+from shared_schema.contracts.events import Event
 from shared_schema.database import Database
 from shared_schema.ids import new_id
 from tests.workers.support import Rows
 from workers.broker import ensure_pgmq
 from workers.celery_app import create_app
 from workers.dispatch import Dispatcher
+from workers.runs.admission import Admitted
 from workers.sender import DispatchError
 from workers.settings import WorkerSettings
 
 TEXTS = {"texts": ["Good."]}
 
 
-def created(instance_id: UUID) -> Event:
+def event(kind: str, instance_id: UUID, **data: Any) -> Event:
     return Event(
         id=new_id(),
         source="botberi/shared_psql",
-        type="instance.created",
+        type=kind,
         subject=instance_id,
-        data=EventData(id=instance_id, version=1, status="PENDING"),
+        data={"id": instance_id, "version": 1, "owner_id": new_id(), "agent_id": new_id(), "status": "PENDING"} | data,
     )
+
+
+def created(instance_id: UUID) -> Event:
+    return event("instance.created", instance_id)
 
 
 def messages(rows: Rows) -> list[str]:
@@ -93,7 +98,7 @@ async def test_what_does_not_wait_is_not_sent(dispatcher: Dispatcher, rows: Rows
 
 async def test_a_worker_quicker_than_its_dispatcher_keeps_the_run(dispatcher: Dispatcher, rows: Rows) -> None:
     instance_id = rows.instance("text-insights", TEXTS, status="RUNNING", attempt=1)
-    await dispatcher.send(instance_id, reason="created")
+    await dispatcher.send(Admitted(instance_id, None, None), reason="created")
     assert rows.get(instance_id)["status"] == "RUNNING"
 
 

@@ -30,6 +30,7 @@ from shared_schema.database import SyncDatabase
 from shared_schema.states import TERMINAL, TRANSITIONS, InstanceStatus
 from tests.workers.support import Rows
 from workers.runs import Claim, Fenced, RunStore
+from workers.runs.admission import SENT
 from workers.runs.lines import Line
 from workers.runs.reaper import _END_WAITING, _REAP
 
@@ -83,7 +84,8 @@ class Runs(RuleBasedStateMachine):
 
     @rule(instance_id=instances)
     def dispatch(self, instance_id: UUID) -> None:
-        self.store.sent(instance_id, "task", patience_seconds=60)
+        with self.database.unit_of_work() as session:
+            session.execute(SENT, {"id": instance_id, "task_id": "task", "patience": 60})
         model = self.models[instance_id]
         if model.status == "PENDING" and not model.cancel:
             model.status = "QUEUED"

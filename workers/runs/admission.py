@@ -1,8 +1,8 @@
 """An account's waiting runs -> those that may be sent to workers now, so that no account has more than its share there.
 
 A run is admitted under its account's lock: while fewer of the account's runs are with the workers (QUEUED, RUNNING,
-or being sent) than may be, the oldest that waits gets a lease of its sender. The others stay PENDING; whoever ends a
-run admits the next. The queue of the workers so holds a few runs of each account, never a thousand of one.
+or being sent) than may be, the oldest that waits gets a lease of its sender. The others stay PENDING until the event of
+an ending says that there is a place. The queue of the workers so holds a few runs of each account, never a thousand of one.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ SENDER = "dispatcher"
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A run that is to be sent; its own timeout if it has one."""
+    """A run that is to be sent; its own timeout and the trace it was made in, if it has them."""
 
     instance_id: UUID
     timeout_seconds: int | None
+    traceparent: str | None
 
     @classmethod
     def of(cls, row: Mapping[Any, Any]) -> Admitted:
         """A row of `ADMIT` or of a sweep."""
-        return cls(row["id"], row["timeout_seconds"])
+        return cls(row["id"], row["timeout_seconds"], row["traceparent"] or None)
 
 
 # The owner's lock, which the instance subgraph takes as well when it counts. Released with the transaction.
@@ -45,7 +46,7 @@ ADMIT = text("""
         WHERE owner_id = :owner AND status = 'PENDING' AND deleted_at IS NULL AND cancel_requested_at IS NULL
           AND coalesce(lease_expires_at, '-infinity') <= clock_timestamp()
         ORDER BY created_at, id LIMIT (SELECT greatest(0, :most - runs) FROM active) FOR UPDATE SKIP LOCKED)
-    RETURNING id, timeout_seconds
+    RETURNING id, timeout_seconds, traceparent
 """)
 SENT = text("""
     UPDATE instances

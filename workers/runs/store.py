@@ -18,7 +18,6 @@ from sqlalchemy import Row, TextClause, text
 from shared_schema import killpoints
 from shared_schema.contracts.runs import RunInput
 from shared_schema.database import SyncDatabase
-from workers.runs.admission import ADMIT, LOCK, SENT, Admitted, lock_key
 from workers.runs.lines import Line, clean
 
 Ending = Literal["SUCCEEDED", "FAILED", "CANCELLED", "TIMED_OUT"]
@@ -250,18 +249,6 @@ class RunStore:
         values = {"message": clean(message, MAX_MESSAGE), "wait": wait}
         row = self._answer(_RELEASE, claim.guard | _told(lines) | values)
         return "RELEASED" if row.status == "QUEUED" else str(row.status)
-
-    def admit(self, owner_id: UUID, *, most: int, sending_seconds: float) -> Sequence[Admitted]:
-        """The account's runs that have a place with the workers now; whoever asked sends them."""
-        with self._database.unit_of_work() as session:
-            session.execute(LOCK, {"key": lock_key(owner_id)})
-            values = {"owner": owner_id, "most": most, "sending": sending_seconds}
-            return [Admitted.of(row) for row in session.execute(ADMIT, values).mappings()]
-
-    def sent(self, instance_id: UUID, task_id: str, *, patience_seconds: float) -> None:
-        """Note that a run's message is on its way."""
-        with self._database.unit_of_work() as session:
-            session.execute(SENT, {"id": instance_id, "task_id": task_id, "patience": patience_seconds})
 
     def _ask(self, statement: TextClause, values: dict[str, Any]) -> Watch:
         return Watch(cancelled=bool(self._answer(statement, values).cancelled))
