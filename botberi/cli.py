@@ -1,5 +1,6 @@
 """The project's one command line: the platform, its parts, its tests, and the gateway's own commands."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,13 @@ PortOption = Annotated[int | None, typer.Option(min=1, max=65535, help="The port
 StateDir = Annotated[
     Path | None, typer.Option(help="Data, credentials and keys of the embedded parts [BOTBERI_STATE_DIR].")
 ]
+
+
+class FaultsBus(StrEnum):
+    """What `faults` runs the platform on."""
+
+    rabbitmq = "rabbitmq"
+    memory = "memory"
 
 
 @app.command()
@@ -178,6 +186,9 @@ def faults(
     minutes: Annotated[
         float | None, typer.Option(min=1, help="Begin nothing new after so long; the report says what ran.")
     ] = None,
+    bus: Annotated[
+        FaultsBus, typer.Option(help="What events travel on: RabbitMQ, or memory (embedded defaults, one process).")
+    ] = FaultsBus.rabbitmq,
     keep: Annotated[Path | None, typer.Option(help="Keep trace and logs here, violations or not.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
 ) -> None:
@@ -188,7 +199,8 @@ def faults(
     from botberi.faults.run import Options
 
     chosen = seed if seed is not None else int(time.time()) % 1_000_000
-    raise typer.Exit(command.run(Options(runs, kills, chosen, points, minutes or float("inf")), keep, as_json=as_json))
+    options = Options(runs, kills, chosen, points, minutes or float("inf"), bus.value)
+    raise typer.Exit(command.run(options, keep, as_json=as_json))
 
 
 app.add_typer(events_app)

@@ -123,7 +123,9 @@ class Platform:
     def problems(self) -> dict[str, str]:
         """What keeps the parts from their work at this moment; they are at it again by themselves."""
         found = {}
-        if self._bus is not None and not self._bus.ready:
+        if self._bus is not None and self._bus.blocked:
+            found["bus"] = "RabbitMQ takes no messages: it is short of memory or disk; events wait in the outbox"
+        elif self._bus is not None and not self._bus.ready:
             found["bus"] = "RabbitMQ is away, or does not serve one of our consumers"
         if self._event_broker is not None and not self._event_broker.ready:
             found["broker"] = "a database or the bus is away: events wait in the outbox"

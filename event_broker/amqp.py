@@ -45,7 +45,12 @@ class AmqpBus:
         """Whether the publisher is connected, the followers' queue is heard and every consumer is consuming."""
         parts = [self._publisher.ready, self._backend.ready]
         parts += [consumer.ready for consumer in self._consumers if not consumer.closed]
-        return self._started and all(parts)
+        return self._started and not self.blocked and all(parts)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether RabbitMQ has an alarm and takes no messages; it tells those alone who publish."""
+        return self._publisher.blocked
 
     async def start(self) -> None:
         """Connect and declare the topology; raises `BusUnavailable`."""

@@ -31,6 +31,20 @@ class PublishError(BusError):
     """The event was not confirmed. It may have arrived all the same: publish it again."""
 
     code = "PUBLISH"
+    #: It is this event that the broker has refused; otherwise no other would have fared better.
+    of_the_event: bool = False
+
+
+class EventRefused(PublishError):
+    """The broker has refused this one event: nothing takes it."""
+
+    of_the_event = True
+
+
+class BusBlocked(PublishError):
+    """The broker takes no messages at the moment: it is short of memory or of disk."""
+
+    code = "BUS_BLOCKED"
 
 
 class FollowLost(BusError):
@@ -60,6 +74,10 @@ class Bus(Protocol):
     @property
     def ready(self) -> bool:
         """Whether the bus could publish at this moment, as far as it knows."""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the broker is there and takes no messages (an alarm of its memory or disk); then it is not ready."""
 
     async def start(self) -> None:
         """Connect and declare the topology; raises `BusUnavailable`, `TopologyMismatch`."""

@@ -11,6 +11,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -18,9 +19,12 @@ from aiormq.abc import AbstractChannel as UnderlayChannel
 
 from event_broker.broken_off import cancelled_only_if_asked
 from event_broker.bus import BusError, BusUnavailable, TopologyMismatch
-from event_broker.metrics import RECONNECTS
+from event_broker.metrics import BLOCKED, RECONNECTS
 
 log = logging.getLogger(__name__)
+
+#: How often a session looks whether the broker takes messages: aiormq tells nobody when that changes.
+_LOOK: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ class Link:
         self._set_up = set_up
         self._probe = probe
         self._ready = asyncio.Event()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         # What no second attempt mends: somebody must act.
         self._hopeless = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -93,6 +99,11 @@ class Link:
     def ready(self) -> bool:
         """Whether a session is up at this moment."""
         return self._ready.is_set()
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the broker said that it takes no messages on this connection: an alarm of its memory or disk."""
+        return not self._flowing.is_set()
 
     async def start(self) -> None:
         """Return once the first session is up; raises `BusUnavailable`, and `TopologyMismatch` at once."""
@@ -120,6 +131,10 @@ class Link:
             reason = f": {describe(self._failure)}" if self._failure else ""
             raise BusUnavailable(f"{self._name} is not connected to RabbitMQ{reason}") from error
 
+    async def wait_flowing(self) -> None:
+        """Return once the broker takes messages."""
+        await self._flowing.wait()
+
     async def aclose(self) -> None:
         """End the session and start no other."""
         if self._task is not None:
@@ -144,6 +159,7 @@ class Link:
                     log.warning("%s: %s; connecting again", self._name, describe(error))
             finally:
                 self._ready.clear()
+                self._note_blocked(blocked=False)
             RECONNECTS.labels(self._name).inc()
             backoff = self._options.first_backoff if was_up else min(backoff * 2, self._options.max_backoff)
             # Processes that lost the same broker must not come back in step.
@@ -157,7 +173,7 @@ class Link:
                 cancelled = await self._watch_cancel(channel)
                 await self._set_up(connection, channel)
             self._ready.set()
-            await self._watch(channel, cancelled)
+            await self._watch(connection, channel, cancelled)
         finally:
             await close_connection(connection)
 
@@ -171,22 +187,56 @@ class Link:
         underlay.on_consumer_cancel_callbacks.add(on_cancel)
         return cancelled
 
-    async def _watch(self, channel: AbstractChannel, cancelled: asyncio.Event) -> None:
+    async def _watch(self, connection: AbstractConnection, channel: AbstractChannel, cancelled: asyncio.Event) -> None:
         """Return never; raise when the session is over."""
+        loop = asyncio.get_running_loop()
+        probe_at = loop.time() + self._options.probe_interval
         closed = asyncio.ensure_future(channel.closed())
         stopped = asyncio.create_task(cancelled.wait())
         try:
             while True:
                 done, _ = await asyncio.wait(
-                    {closed, stopped}, timeout=self._options.probe_interval, return_when=asyncio.FIRST_COMPLETED
+                    {closed, stopped},
+                    timeout=min(_LOOK, self._options.probe_interval),
+                    return_when=asyncio.FIRST_COMPLETED,
                 )
                 if closed in done:
                     closed.result()
                     raise BusUnavailable("the channel was closed")
                 if stopped in done:
                     raise BusUnavailable("the broker cancelled the consumer")
-                async with asyncio.timeout(self._options.operation_timeout):
-                    await self._probe(channel)
+                self._note_blocked(blocked=await _is_blocked(connection))
+                # A broker with an alarm doesn't read what a publisher says, and answers no probe; its beats go on.
+                if loop.time() >= probe_at and not self.blocked:
+                    async with asyncio.timeout(self._options.operation_timeout):
+                        await self._probe(channel)
+                    probe_at = loop.time() + self._options.probe_interval
         finally:
             closed.cancel()
             stopped.cancel()
+
+    def _note_blocked(self, *, blocked: bool) -> None:
+        if blocked == self.blocked:
+            return
+        BLOCKED.labels(self._name).set(int(blocked))
+        if blocked:
+            self._flowing.clear()
+            log.error(
+                "%s: RabbitMQ takes no messages: it is short of memory or disk (rabbitmq-diagnostics alarms)",
+                self._name,
+            )
+        else:
+            self._flowing.set()
+            log.warning("%s: RabbitMQ takes messages again", self._name)
+
+
+async def _is_blocked(connection: AbstractConnection) -> bool:
+    if connection.transport is None:
+        return False
+    try:
+        # Returns at once unless the broker has said `connection.blocked`.
+        async with asyncio.timeout(0):
+            await connection.transport.connection.ready()
+    except TimeoutError:
+        return True
+    return False

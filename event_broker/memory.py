@@ -56,6 +56,11 @@ class MemoryBus:
         """Whether it was started and not closed."""
         return self._started
 
+    @property
+    def blocked(self) -> bool:
+        """There is no broker to run short of anything; a full queue makes `publish` wait, and fail."""
+        return False
+
     async def start(self) -> None:
         """Make the queues of the topology."""
         if self._started:

@@ -32,3 +32,8 @@ DEAD_LETTERS: Final = Counter("botberi_dead_letters_total", "Events given up by 
 SUPERSEDED: Final = Counter("botberi_follower_superseded_total", "Events dropped for a newer one of their aggregate.")
 LOST: Final = Counter("botberi_follower_lost_total", "Followers that were told to start anew.")
 RECONNECTS: Final = Counter("botberi_amqp_reconnects_total", "AMQP connections made anew.", ["role"])
+BLOCKED: Final = Gauge(
+    "botberi_amqp_blocked",
+    "1 while RabbitMQ takes no messages on this connection: an alarm of memory or disk.",
+    ["role"],
+)

@@ -9,7 +9,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from pamqp.commands import Basic
 
 from event_broker.broken_off import cancelled_only_if_asked
-from event_broker.bus import BusUnavailable, PublishError
+from event_broker.bus import BusBlocked, BusUnavailable, EventRefused, PublishError
 from event_broker.declare import declare_all
 from event_broker.link import Link, LinkOptions, describe
 from event_broker.topology import EXCHANGE
@@ -33,6 +33,11 @@ class AmqpPublisher:
         """Whether a channel is open."""
         return self._link.ready
 
+    @property
+    def blocked(self) -> bool:
+        """Whether the broker takes no messages at the moment."""
+        return self._link.blocked
+
     async def start(self) -> None:
         """Connect and declare the topology; raises `BusUnavailable`."""
         await self._link.start()
@@ -48,25 +53,31 @@ class AmqpPublisher:
             timestamp=event.time,
         )
         try:
-            # The broker withholds confirms while it has no memory or disk to spare; then this waits here.
+            # A broker without memory or disk to spare withholds confirms; then this waits here. What comes after it has
+            # said so is not even sent: it would only be read, and come twice, once there is room.
             async with asyncio.timeout(self._options.operation_timeout), self._in_flight:
                 await self._link.wait_ready(self._options.operation_timeout)
+                await self._link.wait_flowing()
                 if self._exchange is None:
                     raise PublishError("the channel is closed")
                 killpoints.reach("publisher.sending")
                 with cancelled_only_if_asked():
                     answer = await self._exchange.publish(message, routing_key=event.routing_key, mandatory=True)
         except TimeoutError as error:
+            if self.blocked:
+                raise BusBlocked(f"{event.type} waits: RabbitMQ is short of memory or disk") from error
             raise PublishError(f"{event.type} was not confirmed in {self._options.operation_timeout:.0f} s") from error
         except BusUnavailable as error:
             raise PublishError(str(error)) from error
+        except aio_pika.exceptions.DeliveryError as error:
+            raise EventRefused(f"{event.type} was not confirmed: {describe(error)}") from error
         except (aio_pika.exceptions.AMQPError, OSError, RuntimeError) as error:
             # A channel that closes under a publish is a RuntimeError in aiormq.
             raise PublishError(f"{event.type} was not confirmed: {describe(error)}") from error
         killpoints.reach("publisher.confirmed")
         if not isinstance(answer, Basic.Ack):
             # Returned: even the queue of the unrouted is gone.
-            raise PublishError(f"the broker returned {event.type}: nothing takes it")
+            raise EventRefused(f"the broker returned {event.type}: nothing takes it")
 
     async def aclose(self) -> None:
         """Disconnect."""

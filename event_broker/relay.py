@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from event_broker.broken_off import cancelled_only_if_asked
-from event_broker.bus import Bus, BusError
+from event_broker.bus import Bus, BusError, PublishError
 from event_broker.connection import Backoff, close, connect, log_lost, wait_for_any
 from event_broker.metrics import FAILING, LAG, OLDEST, PUBLISH_FAILURES, PUBLISHED, RELAY_PARTITIONS, WAITING
 from event_broker.outbox import PLANNING, Outbox, Row
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 _PRUNE_LIMIT: Final = 5000
 _FIRST_ROW_PAUSE: Final = 0.5
 _MAX_ROW_PAUSE: Final = 60.0
+#: A row that met a bus which takes nothing is not to blame, and shall not wait long once it takes something.
+_MAX_BUS_PAUSE: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +136,9 @@ class Relay:
             killpoints.reach("relay.marked")
             PUBLISHED.labels(self._database).inc(len(attempt.published))
             self._bus_backoff.reset()
-        for row, error in attempt.failed:
+        for row, error, longest in attempt.failed:
             PUBLISH_FAILURES.labels(self._database).inc()
-            pause = min(_FIRST_ROW_PAUSE * 2 ** min(row.attempts, 10), _MAX_ROW_PAUSE)
+            pause = min(_FIRST_ROW_PAUSE * 2 ** min(row.attempts, 10), longest)
             log.warning(
                 "%s: outbox row %d (%s) is not published, again in %.1f s: %s",
                 self._database,
@@ -196,7 +198,8 @@ class _Attempt:
         self._outbox = outbox
         self._slots = asyncio.Semaphore(concurrency)
         self.published: list[int] = []
-        self.failed: list[tuple[Row, str]] = []
+        #: Each with what was said, and the longest pause before it is tried again.
+        self.failed: list[tuple[Row, str, float]] = []
         self.bus_failed = False
 
     async def publish(self, chain: Sequence[Row]) -> None:
@@ -210,18 +213,20 @@ class _Attempt:
                 try:
                     event = row.event(self._database)
                 except ValueError as error:
-                    self.failed.append((row, f"the row is no event: {error}"))
+                    self.failed.append((row, f"the row is no event: {error}", _MAX_ROW_PAUSE))
                     return
                 try:
                     await self._bus.publish(event)
                 except BusError as error:
                     self.bus_failed = True
-                    self.failed.append((row, f"{error.code}: {error}"))
+                    of_the_event = isinstance(error, PublishError) and error.of_the_event
+                    longest = _MAX_ROW_PAUSE if of_the_event else _MAX_BUS_PAUSE
+                    self.failed.append((row, f"{error.code}: {error}", longest))
                     return
                 except Exception as error:
                     # A mistake of ours about this one event; the others must not stand still for it.
                     log.exception("%s: publishing outbox row %d failed", self._database, row.seq)
-                    self.failed.append((row, f"{type(error).__name__}: {error}"))
+                    self.failed.append((row, f"{type(error).__name__}: {error}", _MAX_ROW_PAUSE))
                     return
                 killpoints.reach("relay.published")
                 self.published.append(row.seq)

@@ -12,7 +12,9 @@ from typing import Final
 import psycopg
 
 from botberi.faults.audit import Audit
+from botberi.faults.embedded import PLATFORM, EmbeddedStage
 from botberi.faults.processes import children, pool_processes, run_processes
+from botberi.faults.rabbitmq import ALARMS
 from botberi.faults.schedule import Blow
 from botberi.faults.stage import DISPATCHERS, LEASE_SECONDS, RELAYS, WORKERS, Stage
 
@@ -25,7 +27,7 @@ _DEAFEN: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE a
 class Blows:
     """Strikes; what is down is struck again only when it is back."""
 
-    def __init__(self, stage: Stage, audit: Audit, tell: Callable[..., None]) -> None:
+    def __init__(self, stage: Stage | EmbeddedStage, audit: Audit | None, tell: Callable[..., None]) -> None:
         self._stage = stage
         self._audit = audit
         self._tell = tell
@@ -33,7 +35,8 @@ class Blows:
         self.struck: Counter[str] = Counter()
         self._kinds: dict[str, Callable[[random.Random], Awaitable[str]]] = {
             "relay": lambda draw: self._service(draw.choice(RELAYS), draw),
-            "worker": lambda draw: self._service(draw.choice(WORKERS), draw),
+            "platform": lambda draw: self._service(PLATFORM, draw),
+            "worker": self._worker,
             "dispatcher": lambda draw: self._service(draw.choice(DISPATCHERS), draw),
             "gateway": lambda draw: self._service("gateway", draw),
             "instance subgraph": lambda draw: self._service("instance", draw),
@@ -49,6 +52,8 @@ class Blows:
             "duplicate": self._duplicate,
             "deafen": self._deafen,
             "stop": self._stop,
+            "alarm": self._alarm,
+            "rolling restart": self._rolling_restart,
         }
 
     async def strike(self, blow: Blow) -> None:
@@ -67,15 +72,24 @@ class Blows:
                 await asyncio.sleep(0.05)
         return name
 
+    async def _worker(self, draw: random.Random) -> str:
+        if isinstance(self._stage, Stage):
+            return await self._service(draw.choice(WORKERS), draw)
+        return await self._one_of(draw, self._stage.workers)
+
     async def _pool_process(self, draw: random.Random) -> str:
-        return await self._one_of(draw, lambda: [pid for worker in self._workers() for pid in pool_processes(worker)])
+        return await self._one_of(
+            draw, lambda: [pid for worker in self._stage.workers() for pid in pool_processes(worker)]
+        )
 
     async def _run_process(self, draw: random.Random) -> str:
         def found() -> list[int]:
-            return [pid for worker in self._workers() for pid in run_processes(worker)]
+            return [pid for worker in self._stage.workers() for pid in run_processes(worker)]
 
         def any_below() -> list[int]:
-            return [pid for worker in self._workers() for pool in pool_processes(worker) for pid in children(pool)]
+            return [
+                pid for worker in self._stage.workers() for pool in pool_processes(worker) for pid in children(pool)
+            ]
 
         with contextlib.suppress(TimeoutError):
             # They live for a moment only.
@@ -83,6 +97,7 @@ class Blows:
         return await self._one_of(draw, any_below)
 
     async def _rabbitmq(self, draw: random.Random) -> str:
+        assert isinstance(self._stage, Stage)
         async with self._turns["rabbitmq"]:
             await self._stage.restart_rabbitmq()
         return "the node"
@@ -122,11 +137,12 @@ class Blows:
         return f"{' to '.join(wire)} by {each:.1f} s for {seconds:.1f} s"
 
     async def _duplicate(self, draw: random.Random) -> str:
+        assert self._audit is not None
         return f"{await self._audit.repeat(draw)} events"
 
     async def _deafen(self, draw: random.Random) -> str:
         def terminate() -> int:
-            with psycopg.connect(self._stage.postgres.url("postgres"), connect_timeout=3) as connection:
+            with psycopg.connect(self._stage.database_url("postgres"), connect_timeout=3) as connection:
                 return len(connection.execute(_DEAFEN).fetchall())
 
         with contextlib.suppress(psycopg.Error):
@@ -135,7 +151,7 @@ class Blows:
 
     async def _stop(self, draw: random.Random) -> str:
         """SIGSTOP for longer than a lease: a zombie that comes back."""
-        pids = [pid for worker in self._workers() for pid in pool_processes(worker)]
+        pids = [pid for worker in self._stage.workers() for pid in pool_processes(worker)]
         if not pids:
             return "nobody, the workers are down"
         pid, seconds = draw.choice(pids), LEASE_SECONDS + draw.uniform(2.0, 5.0)
@@ -145,10 +161,29 @@ class Blows:
             os.kill(pid, signal.SIGCONT)
         return f"pool process {pid} for {seconds:.1f} s"
 
-    # -- victims ---------------------------------------------------------------------------------
+    async def _alarm(self, draw: random.Random) -> str:
+        """RabbitMQ says that it is short of memory or disk, and takes no messages."""
+        assert isinstance(self._stage, Stage)
+        kind, seconds = draw.choice(sorted(ALARMS)), draw.uniform(3.0, 15.0)
+        # A node that is killed meanwhile would forget its alarm.
+        async with self._turns["rabbitmq"]:
+            alarm = self._stage.rabbitmq.alarm(kind)
+            await asyncio.to_thread(alarm.__enter__)
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                await asyncio.to_thread(alarm.__exit__, None, None, None)
+        return f"{kind} for {seconds:.1f} s"
 
-    def _workers(self) -> list[int]:
-        return [pid for name in WORKERS if (pid := self._stage.services[name].pid) is not None]
+    async def _rolling_restart(self, draw: random.Random) -> str:
+        """Every service once, in order (SIGTERM), the next when the one before works again."""
+        names = draw.sample(sorted(self._stage.services), len(self._stage.services))
+        async with self._turns["rolling restart"]:
+            for name in names:
+                await self._stage.services[name].restart(_VICTIM_SECONDS)
+        return ", ".join(names)
+
+    # -- victims ---------------------------------------------------------------------------------
 
     async def _one_of(
         self, draw: random.Random, find: Callable[[], list[int]], patience: float = _VICTIM_SECONDS, look: float = 0.05

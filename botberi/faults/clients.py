@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Final
@@ -106,10 +107,16 @@ class Clients:
 
     async def _ask(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         body = {"query": query, "variables": dict(variables)}
-        async with self._session.post(self._endpoint, json=body, headers=self.headers) as response:
-            answer: dict[str, Any] = await response.json(content_type=None)
-            data: dict[str, Any] = answer.get("data") or {}
-            return data
+        try:
+            async with self._session.post(self._endpoint, json=body, headers=self.headers) as response:
+                if response.status >= 500:
+                    self._evidence.failures.append((time.monotonic(), f"HTTP {response.status}"))
+                answer: dict[str, Any] = await response.json(content_type=None)
+                data: dict[str, Any] = answer.get("data") or {}
+                return data
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            self._evidence.failures.append((time.monotonic(), type(error).__name__))
+            raise
 
     def connect(self) -> aiohttp.client._WSRequestContextManager:
         """A WebSocket to the gateway, not yet initialised."""

@@ -21,7 +21,10 @@ _SHOWN: Final = 30
 
 def run(options: Options, keep: Path | None, *, as_json: bool) -> int:
     """Print the report; 0 when nothing was violated, 1 when something was, 2 when it can't be run here."""
-    if not rabbitmq.installed():
+    if options.bus == "memory" and options.points:
+        print("botberi faults: kill points are tried on RabbitMQ; leave out --points or --bus memory", file=sys.stderr)
+        return 2
+    if options.bus == "rabbitmq" and not rabbitmq.installed():
         print("botberi faults: RabbitMQ is not installed (apt-get install rabbitmq-server)", file=sys.stderr)
         return 2
     # A broker that is down is no news here.
@@ -79,18 +82,21 @@ def keep_trace(outcome: Outcome, folder: Path, kept: Path) -> None:
 def report(outcome: Outcome) -> str:
     """The run in tables, as Markdown."""
     options, kinds = outcome.options, count(outcome.violations)
+    disturbances = DISTURBANCES[options.bus]
     given = f"--runs {options.runs} --kills {options.kills} --seed {options.seed}"
     if options.points:
         given += f" --points {options.points}"
+    if options.bus != "rabbitmq":
+        given += f" --bus {options.bus}"
     lines = [f"`botberi faults {given}`: {outcome.seconds:.0f} s", "", "| what | count |", "|---|---:|"]
     lines.append(f"| instances | {outcome.runs} |")
     lines += [f"| … {status} | {number} |" for status, number in sorted(outcome.statuses.items())]
     lines.append(f"| kills | {outcome.kills} |")
-    lines += [f"| … {kind} | {outcome.struck[kind]} |" for kind in KILLS if outcome.struck[kind]]
+    lines += [f"| … {kind} | {outcome.struck[kind]} |" for kind in KILLS[options.bus] if outcome.struck[kind]]
     if options.points:
         lines.append(f"| … at kill points | {sum(outcome.points.values())} |")
-    lines.append(f"| disturbances | {sum(outcome.struck[kind] for kind in DISTURBANCES)} |")
-    lines += [f"| … {kind} | {outcome.struck[kind]} |" for kind in DISTURBANCES if outcome.struck[kind]]
+    lines.append(f"| disturbances | {sum(outcome.struck[kind] for kind in disturbances)} |")
+    lines += [f"| … {kind} | {outcome.struck[kind]} |" for kind in disturbances if outcome.struck[kind]]
     lines += [f"| {name} | {number} |" for name, number in outcome.counts.items()]
     lines.append(f"| **violations** | **{len(outcome.violations)}** |")
     lines += [f"| … {kind} | {number} |" for kind, number in sorted(kinds.items())]

@@ -74,5 +74,7 @@ class Evidence:
     watches: dict[UUID, Watch] = field(default_factory=dict)
     #: What a subscriber of all instances saw of each, session after session.
     streams: list[dict[UUID, list[Seen]]] = field(default_factory=list)
+    #: Requests that no service answered, or one answered with a failure of its own (5xx): when, and how.
+    failures: list[tuple[float, str]] = field(default_factory=list)
     #: Key -> what its run must have computed.
     expected: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -1,20 +1,22 @@
-"""A folder -> the platform on its stage with clients on it: instances made and watched, and the evidence of them all."""
+"""A stage -> the platform on it, with clients: instances made and watched, and the evidence of them all."""
 
 import asyncio
 import contextlib
 import itertools
 import random
 import time
-from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Generic, Self, TypeVar
 
 from botberi.faults import gather, load
 from botberi.faults.audit import Audit
 from botberi.faults.clients import Clients, Follower, Socket
+from botberi.faults.embedded import EmbeddedStage
 from botberi.faults.evidence import Evidence
 from botberi.faults.stage import Stage
 from botberi.faults.trace import Trace
+
+S = TypeVar("S", bound=Stage | EmbeddedStage)
 
 _SOCKETS: Final = 4
 _FOLLOWERS: Final = 2
@@ -34,14 +36,14 @@ class Standstill(Exception):
     """Nothing has changed for so long that nothing will."""
 
 
-class Performance:
-    """`async with Performance(folder, seed, trace) as performance:` everything runs and nothing has happened yet."""
+class Performance(Generic[S]):
+    """`async with Performance(stage, seed, trace) as performance:` everything runs and nothing has happened yet."""
 
-    def __init__(self, folder: Path, seed: int, trace: Trace, *, warm: bool = True) -> None:
-        """`warm`: workers keep processes with loaded libraries for runs, as they do in production."""
+    def __init__(self, stage: S, seed: int, trace: Trace) -> None:
         self.evidence = Evidence()
-        self.stage = Stage(folder, trace, warm=warm)
-        self.audit = Audit(lambda: self.stage.rabbitmq.url)
+        self.stage = stage
+        #: Hears every event, where somebody beside the platform can.
+        self.audit = Audit(lambda: stage.rabbitmq.url) if isinstance(stage, Stage) else None
         self._trace = trace
         self._random = random.Random(seed)
         self._numbers = itertools.count()
@@ -73,8 +75,9 @@ class Performance:
 
     async def _open(self) -> None:
         await self._stack.enter_async_context(self.stage)
-        await self.audit.start()
-        self._stack.push_async_callback(self.audit.stop)
+        if self.audit is not None:
+            await self.audit.start()
+            self._stack.push_async_callback(self.audit.stop)
         await self.stage.start_services()
         self._clients = Clients(self.stage.endpoint, self.evidence)
         self._stack.push_async_callback(self._clients.aclose)
@@ -121,7 +124,8 @@ class Performance:
         # What was sent again by mistake would come now.
         await asyncio.sleep(2.0)
         await asyncio.to_thread(gather.gather, *self._urls, self.evidence)
-        self.evidence.heard = list(self.audit.heard)
+        if self.audit is not None:
+            self.evidence.heard = list(self.audit.heard)
         self._trace("settled")
 
     async def _instance(self, number: int, cancel_after: float | None) -> None:
@@ -140,7 +144,7 @@ class Performance:
 
     @property
     def _urls(self) -> tuple[str, str]:
-        return self.stage.postgres.url("shared_psql"), self.stage.postgres.url("user_psql")
+        return self.stage.database_url("shared_psql"), self.stage.database_url("user_psql")
 
     async def _look(self) -> None:
         given, told = 0, self._trace.seconds
@@ -171,4 +175,6 @@ class Performance:
     async def _everybody_knows(self) -> bool:
         if self._progress.unpublished or not all(watch.completed for watch in self.evidence.watches.values()):
             return False
+        if self.audit is None:
+            return True
         return await asyncio.to_thread(gather.unheard, *self._urls, {one.id for one in self.audit.heard}) == 0

@@ -47,9 +47,18 @@ class Service:
     """One part of the platform as a process of its own, started again whenever it ends."""
 
     def __init__(
-        self, name: str, part: str, environment: Mapping[str, str], log: Path, tell: Callable[..., None]
+        self,
+        name: str,
+        part: str,
+        environment: Mapping[str, str],
+        log: Path,
+        tell: Callable[..., None],
+        *,
+        says: str = "Botberi is running",
     ) -> None:
+        """`says` is in its log once it works."""
         self.name = name
+        self._says = says
         self._part = part
         self._environment = environment
         self._tell = tell
@@ -83,13 +92,24 @@ class Service:
         """Start it now, whatever the pause."""
         self._wanted.set()
 
-    async def said(self, what: str, patience: float) -> None:
-        """Return once its log has the text."""
+    async def works(self, patience: float, *, after: int = 0) -> None:
+        """Return once its log says so, beyond its first `after` characters."""
         deadline = time.monotonic() + patience
-        while not (self._log.exists() and what in self._log.read_text(errors="replace")):
+        while self._says not in self._said()[after:]:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.name} did not say {what!r} in {patience:.0f} s; see {self._log}")
+                raise TimeoutError(f"{self.name} did not say {self._says!r} in {patience:.0f} s; see {self._log}")
             await asyncio.sleep(0.1)
+
+    async def restart(self, patience: float) -> None:
+        """End it in order (SIGTERM), as who brings a new version does; return once the next one works."""
+        before = len(self._said())
+        if (pid := self.pid) is not None:
+            self._pause = 0.0
+            os.kill(pid, signal.SIGTERM)
+        await self.works(patience, after=before)
+
+    def _said(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     async def stop(self) -> None:
         """End it, and what is left of it."""
@@ -199,11 +219,12 @@ def run_processes(worker: int) -> list[int]:
     found: list[int] = []
     for pool in pool_processes(worker):
         for below in children(pool):
-            found += children(below) if _ZYGOTE in _command(below) else [below]
+            found += children(below) if _ZYGOTE in command_of(below) else [below]
     return found
 
 
-def _command(pid: int) -> str:
+def command_of(pid: int) -> str:
+    """A process' command line; nothing of one that has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:

@@ -8,12 +8,18 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 PROGRAMS: Final = Path("/usr/lib/rabbitmq/bin")
+#: What the node can be told to be short of -> the commands that say so, and those that take it back.
+ALARMS: Final = {
+    "memory": (("set_vm_memory_high_watermark", "0.00001"), ("set_vm_memory_high_watermark", "absolute", "512MB")),
+    "disk": (("set_disk_free_limit", "1000000000000000"), ("set_disk_free_limit", "50000000")),
+}
 _HEADER: Final = b"AMQP\x00\x00\x09\x01"
 
 
@@ -97,6 +103,16 @@ class RabbitNode:
         if done.returncode != 0:
             raise RabbitError(f"rabbitmqctl {' '.join(arguments)}: {done.stderr or done.stdout}")
         return done.stdout
+
+    @contextmanager
+    def alarm(self, kind: str) -> Iterator[None]:
+        """Within the block the node is short of something (a key of `ALARMS`), and takes no messages."""
+        raised, cleared = ALARMS[kind]
+        self.ctl(*raised)
+        try:
+            yield
+        finally:
+            self.ctl(*cleared)
 
     def __enter__(self) -> Self:
         try:

@@ -6,14 +6,17 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from botberi.faults import gather
 from botberi.faults.blows import Blows
-from botberi.faults.checker import Violation, check
+from botberi.faults.checker import Violation, check, lost_events
+from botberi.faults.embedded import EmbeddedStage
 from botberi.faults.evidence import Evidence
 from botberi.faults.performance import Performance, Standstill
 from botberi.faults.points import KillPoints
-from botberi.faults.schedule import KILLS, schedule
+from botberi.faults.schedule import KILLS, Bus, schedule
+from botberi.faults.stage import Stage
 from botberi.faults.trace import Trace
 
 
@@ -27,6 +30,8 @@ class Options:
     points: int = 0
     #: After so many minutes nothing new begins: what has begun is ended, checked and reported.
     minutes: float = float("inf")
+    #: On the in-process bus everything but Postgres and the worker is one process; kill points are not tried there.
+    bus: Bus = "rabbitmq"
 
 
 @dataclass(slots=True)
@@ -47,7 +52,7 @@ class Outcome:
     @property
     def kills(self) -> int:
         """Processes and servers that were killed, at random moments and at kill points."""
-        return sum(count for kind, count in self.struck.items() if kind in KILLS) + sum(self.points.values())
+        return sum(self.struck[kind] for kind in KILLS[self.options.bus]) + sum(self.points.values())
 
 
 async def perform(options: Options, folder: Path, say: Callable[[str], None]) -> Outcome:
@@ -57,26 +62,29 @@ async def perform(options: Options, folder: Path, say: Callable[[str], None]) ->
     with contextlib.closing(Trace(folder / "trace.jsonl", say)) as trace:
         # A worker that is killed every other second loads its libraries for nobody.
         warm = options.points <= 1
-        async with Performance(folder, options.seed, trace, warm=warm) as performance:
+        stage = Stage(folder, trace, warm=warm) if options.bus == "rabbitmq" else EmbeddedStage(folder, trace)
+        async with Performance(stage, options.seed, trace) as performance:
             try:
                 await _random_blows(options, performance, trace, outcome)
-                await _kill_points(options, performance, trace, outcome)
+                if isinstance(stage, Stage):
+                    await _kill_points(options, stage, performance, trace, outcome)
             except* Standstill:
                 say("nothing moves any more")
             await performance.settle()
-            url = performance.stage.postgres.url("shared_psql")
+            url = stage.database_url("shared_psql")
             outcome.statuses, outcome.endings = await asyncio.to_thread(gather.facts, url)
         outcome.seconds = trace.seconds
-    outcome.violations += check(performance.evidence)
+    # Within one process nobody else hears the bus.
+    outcome.violations += check(performance.evidence, without=() if performance.audit else (lost_events,))
     outcome.runs = len(performance.evidence.rows)
     outcome.counts = _counts(performance.evidence) | {"reconnects of sockets": performance.reconnects}
     return outcome
 
 
-async def _random_blows(options: Options, performance: Performance, trace: Trace, outcome: Outcome) -> None:
+async def _random_blows(options: Options, performance: Performance[Any], trace: Trace, outcome: Outcome) -> None:
     blows = Blows(performance.stage, performance.audit, trace)
     outcome.struck = blows.struck
-    waiting = schedule(options.runs, options.kills, options.seed)
+    waiting = schedule(options.runs, options.kills, options.seed, options.bus)
     async with asyncio.TaskGroup() as group:
         for number in range(options.runs):
             if _late(options, trace):
@@ -88,16 +96,18 @@ async def _random_blows(options: Options, performance: Performance, trace: Trace
             group.create_task(blows.strike(blow))
 
 
-async def _kill_points(options: Options, performance: Performance, trace: Trace, outcome: Outcome) -> None:
+async def _kill_points(
+    options: Options, stage: Stage, performance: Performance[Any], trace: Trace, outcome: Outcome
+) -> None:
     if not options.points:
         return
     trace.say(f"kill points, each {options.points} times")
     points = KillPoints(
-        performance.stage.kill_points,
+        stage.kill_points,
         options.points,
         options.seed,
         trace,
-        begin_anew=lambda name: performance.stage.services[name].kill(pause=0.5),
+        begin_anew=lambda name: stage.services[name].kill(pause=0.5),
         late=lambda: _late(options, trace),
     )
     outcome.points = points.hits

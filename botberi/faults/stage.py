@@ -38,7 +38,7 @@ DISPATCHERS: Final = ("dispatcher-1", "dispatcher-2")
 WORKERS: Final = ("worker-1", "worker-2")
 #: A run's lease; what is noticed by waiting is noticed sooner than in production, by the same code.
 LEASE_SECONDS: Final = 6.0
-_PACE: Final = {
+PACE: Final = {
     "BOTBERI_RUN_LEASE_SECONDS": str(LEASE_SECONDS),
     "BOTBERI_RUN_HEARTBEAT_SECONDS": "2",
     "BOTBERI_REAPER_INTERVAL_SECONDS": "1",
@@ -51,7 +51,7 @@ _PACE: Final = {
     # Half of what is open at once: some wait their turn.
     "BOTBERI_RUNS_PER_ACCOUNT": "24",
 }
-_START_SECONDS: Final = 300.0
+START_SECONDS: Final = 300.0
 
 
 class Stage:
@@ -80,6 +80,14 @@ class Stage:
         """The account that runs agents."""
         return next(one for one in load_or_make(self.folder / "state") if one.role == "user")
 
+    def database_url(self, name: str) -> str:
+        """A database's URL, past its proxies."""
+        return self.postgres.url(name)
+
+    def workers(self) -> list[int]:
+        """The Celery workers that live."""
+        return [pid for name in WORKERS if (pid := self.services[name].pid) is not None]
+
     async def __aenter__(self) -> Self:
         try:
             await self._open()
@@ -98,9 +106,7 @@ class Stage:
         for name in SERVICES:
             self._stack.push_async_callback(self.services[name].stop)
             self.services[name].start()
-        await asyncio.gather(
-            *(self.services[name].said(word, _START_SECONDS) for name, (_, _, word) in SERVICES.items())
-        )
+        await asyncio.gather(*(service.works(START_SECONDS) for service in self.services.values()))
         await self._until_healthy()
 
     # -- servers -------------------------------------------------------------------------------
@@ -110,7 +116,7 @@ class Stage:
         await asyncio.to_thread(self.rabbitmq.kill)
         if wipe:
             self.rabbitmq.wipe()
-        await asyncio.to_thread(self.rabbitmq.start, _START_SECONDS)
+        await asyncio.to_thread(self.rabbitmq.start, START_SECONDS)
 
     async def restart_postgres(self, number: signal.Signals) -> None:
         """End the server at once (SIGQUIT: immediate shutdown; SIGKILL) and start it again."""
@@ -120,7 +126,7 @@ class Stage:
         while self.postgres.pid is not None:  # noqa: ASYNC110 - a process tells nobody that it has ended
             await asyncio.sleep(0.05)
         await asyncio.to_thread(self.postgres.stop)
-        await asyncio.to_thread(self.postgres.start, _START_SECONDS)
+        await asyncio.to_thread(self.postgres.start, START_SECONDS)
 
     # -- the start -----------------------------------------------------------------------------
 
@@ -133,21 +139,21 @@ class Stage:
         self._stack.callback(self.postgres.stop)
         self._stack.push(self.rabbitmq.__exit__)
         await asyncio.gather(
-            asyncio.to_thread(self.rabbitmq.start, _START_SECONDS),
-            asyncio.to_thread(self.postgres.start, _START_SECONDS),
+            asyncio.to_thread(self.rabbitmq.start, START_SECONDS),
+            asyncio.to_thread(self.postgres.start, START_SECONDS),
         )
         logs = self.folder / "logs"
         logs.mkdir(exist_ok=True)
-        given = _base() | self._databases({}) | {"BOTBERI_STATE_DIR": str(self.folder / "state")}
+        given = base_environment() | self._databases({}) | {"BOTBERI_STATE_DIR": str(self.folder / "state")}
         for command in ("migrate", "seed"):
             await once(command, given, logs / f"{command}.log")
         self._ports = {name: free_port() for name in (*SUBGRAPHS, "gateway")}
-        for name, (part, servers, _) in SERVICES.items():
+        for name, (part, servers, says) in SERVICES.items():
             for server in servers:
                 port = self.postgres.port if server == "postgres" else self.rabbitmq.port
                 self.wires[name, server] = await self._stack.enter_async_context(TcpProxy(port))
             log = logs / f"{name}.log"
-            self.services[name] = Service(name, part, self._environment(name), log, self._tell)
+            self.services[name] = Service(name, part, self._environment(name), log, self._tell, says=says)
 
     def _databases(self, wires: Mapping[str, TcpProxy]) -> dict[str, str]:
         port = wires["postgres"].port if "postgres" in wires else self.postgres.port
@@ -156,7 +162,7 @@ class Stage:
 
     def _environment(self, name: str) -> dict[str, str]:
         wires = {server: proxy for (service, server), proxy in self.wires.items() if service == name}
-        environment = _base() | _PACE | {VARIABLE: str(self.kill_points)}
+        environment = base_environment() | PACE | {VARIABLE: str(self.kill_points)}
         environment["BOTBERI_RUN_WARM_CHILDREN"] = str(self._warm).lower()
         environment["BOTBERI_STATE_DIR"] = str(self.folder / "state")
         if "postgres" in wires:
@@ -174,7 +180,7 @@ class Stage:
         return environment
 
     async def _until_healthy(self) -> None:
-        async with aiohttp.ClientSession() as session, asyncio.timeout(_START_SECONDS):
+        async with aiohttp.ClientSession() as session, asyncio.timeout(START_SECONDS):
             while True:
                 with contextlib.suppress(aiohttp.ClientError):
                     async with session.get(URL(self.endpoint).with_path("/ready")) as answer:
@@ -183,7 +189,7 @@ class Stage:
                 await asyncio.sleep(0.1)
 
 
-def _base() -> dict[str, str]:
+def base_environment() -> dict[str, str]:
     """The environment without what would configure a platform otherwise."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BOTBERI_")}
     return kept | {"PYTHONUNBUFFERED": "1", "C_FORCE_ROOT": "1"}

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,8 +15,8 @@ import pytest_asyncio
 
 from botberi.faults.checker import check, lost_events
 from botberi.faults.performance import Performance
-from botberi.faults.rabbitmq import installed
-from botberi.faults.stage import LEASE_SECONDS, RELAYS, WORKERS
+from botberi.faults.rabbitmq import ALARMS, installed
+from botberi.faults.stage import LEASE_SECONDS, RELAYS, WORKERS, Stage
 from botberi.faults.trace import Trace
 
 pytestmark = [
@@ -27,24 +28,24 @@ pytestmark = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def performance() -> AsyncIterator[Performance]:
+async def performance() -> AsyncIterator[Performance[Stage]]:
     """The platform on its stage."""
     with (
         TemporaryDirectory(prefix="botberi-scenes-", dir="/tmp", ignore_cleanup_errors=True) as folder,
         closing(Trace(Path(folder) / "trace.jsonl")) as trace,
     ):
-        async with Performance(Path(folder), 1, trace) as standing:
+        async with Performance(Stage(Path(folder), trace), 1, trace) as standing:
             yield standing
 
 
-def rows(performance: Performance, statement: str) -> list[tuple[str, ...]]:
-    url = performance.stage.postgres.url("shared_psql")
+def rows(performance: Performance[Stage], statement: str) -> list[tuple[str, ...]]:
+    url = performance.stage.database_url("shared_psql")
     with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
         done = connection.execute(statement)
         return done.fetchall() if done.description else []
 
 
-async def test_without_bells_polling_brings_everything(performance: Performance) -> None:
+async def test_without_bells_polling_brings_everything(performance: Performance[Stage]) -> None:
     for switch in ("DISABLE", "ENABLE"):
         rows(performance, f"ALTER TABLE outbox {switch} TRIGGER outbox_ring")
         if switch == "DISABLE":
@@ -54,7 +55,7 @@ async def test_without_bells_polling_brings_everything(performance: Performance)
     assert check(performance.evidence) == []
 
 
-async def test_another_relay_takes_over_before_the_first_is_back(performance: Performance) -> None:
+async def test_another_relay_takes_over_before_the_first_is_back(performance: Performance[Stage]) -> None:
     for name in RELAYS:
         assert performance.stage.services[name].kill(pause=600.0)
         await performance.some(5)
@@ -66,7 +67,7 @@ async def test_another_relay_takes_over_before_the_first_is_back(performance: Pe
             await asyncio.sleep(0.2)
 
 
-async def test_a_worker_that_slept_through_its_lease_writes_nothing(performance: Performance) -> None:
+async def test_a_worker_that_slept_through_its_lease_writes_nothing(performance: Performance[Stage]) -> None:
     slept = await _put_a_holder_to_sleep(performance)
     await asyncio.sleep(LEASE_SECONDS + 3.0)
     os.kill(slept, signal.SIGCONT)
@@ -77,7 +78,7 @@ async def test_a_worker_that_slept_through_its_lease_writes_nothing(performance:
     assert any("FENCED" in log for log in logs), "\n".join(logs)[-3000:]
 
 
-async def _put_a_holder_to_sleep(performance: Performance) -> int:
+async def _put_a_holder_to_sleep(performance: Performance[Stage]) -> int:
     """The process that holds a run at this moment, stopped."""
     running = "SELECT lease_owner FROM instances WHERE status = 'RUNNING'"
     for _ in range(20):
@@ -95,7 +96,7 @@ async def _put_a_holder_to_sleep(performance: Performance) -> int:
     raise AssertionError("no run was ever held for long enough")
 
 
-async def test_a_broker_that_forgot_everything_is_filled_again(performance: Performance) -> None:
+async def test_a_broker_that_forgot_everything_is_filled_again(performance: Performance[Stage]) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(performance.some(30))
         await asyncio.sleep(1.0)
@@ -103,4 +104,56 @@ async def test_a_broker_that_forgot_everything_is_filled_again(performance: Perf
     await performance.some(5)
     await performance.settle()
     # What the broker had confirmed and forgot nobody hears; what depends on it does not.
+    assert check(performance.evidence, without=[lost_events]) == []
+
+
+async def test_a_rolling_restart_costs_nobody_but_those_who_ask_what_is_stopped(
+    performance: Performance[Stage],
+) -> None:
+    """SIGTERM to each in turn while runs go on: nothing lost, and no 5xx but while the gateway itself is away."""
+    performance.evidence.failures.clear()
+    away: list[tuple[float, float]] = []
+    rolled = False
+
+    async def roll() -> None:
+        nonlocal rolled
+        for name, service in performance.stage.services.items():
+            before = time.monotonic()
+            await service.restart(patience=180.0)
+            if name == "gateway":
+                away.append((before, time.monotonic()))
+        rolled = True
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(roll())
+        while not rolled:
+            await performance.make(group)
+            await asyncio.sleep(0.1)
+    await performance.settle()
+    assert check(performance.evidence, without=[lost_events]) == []
+    [(began, ended)] = away
+    # What was asked as the gateway went may be told a moment after it is back.
+    beyond = [(at, what) for at, what in performance.evidence.failures if not began <= at <= ended + 20.0]
+    assert beyond == []
+
+
+@pytest.mark.parametrize("kind", ALARMS)
+async def test_runs_wait_for_an_alarm_of_the_broker_and_then_go_on(performance: Performance[Stage], kind: str) -> None:
+    before = len(performance.evidence.made)
+    async with asyncio.TaskGroup() as group:
+        alarm = performance.stage.rabbitmq.alarm(kind)
+        await asyncio.to_thread(alarm.__enter__)
+        try:
+            # Answered at once: a creation needs the database alone.
+            for _ in range(10):
+                await performance.make(group)
+            async with asyncio.timeout(60):
+                while len(performance.evidence.made) < before + 10:  # noqa: ASYNC110 - a dict tells nobody
+                    await asyncio.sleep(0.1)
+            await asyncio.sleep(12)
+            waiting = rows(performance, "SELECT count(*)::text FROM outbox WHERE published_at IS NULL")
+            assert int(waiting[0][0]) >= 10
+        finally:
+            await asyncio.to_thread(alarm.__exit__, None, None, None)
+    await performance.settle()
     assert check(performance.evidence, without=[lost_events]) == []

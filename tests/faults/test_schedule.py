@@ -22,8 +22,13 @@ def test_a_seed_repeats_itself_and_another_does_not() -> None:
 
 def test_the_short_form_strikes_everything() -> None:
     kinds = Counter(blow.kind for blow in schedule(500, 20, 1))
-    assert set(KILLS) <= set(kinds)
-    assert set(DISTURBANCES) <= set(kinds)
+    assert set(kinds) == set(KILLS["rabbitmq"]) | set(DISTURBANCES["rabbitmq"])
+
+
+def test_the_short_form_on_the_in_process_bus_kills_everything() -> None:
+    kinds = Counter(blow.kind for blow in schedule(60, 5, 1, "memory"))
+    assert set(KILLS["memory"]) <= set(kinds)
+    assert set(kinds) <= set(KILLS["memory"]) | set(DISTURBANCES["memory"])
 
 
 def test_blows_come_in_order() -> None:
