@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,15 +21,13 @@ from uuid import UUID, uuid4
 import asyncpg
 import typer
 
-from bench.peers import PeersMissing
-from botberi.faults.rabbitmq import RabbitNode, installed
-from botberi.postgres import EmbeddedPostgres, free_port
+from bench.servers import databases, rabbitmq
+from botberi.postgres import free_port
 from botberi.services import is_healthy
 from event_broker.amqp import AmqpBus
 from event_broker.shares import PARTITIONS, relays_of
 from shared_schema.contracts.events import Event
 from shared_schema.ids import new_id
-from shared_schema.migrate import DATABASES, upgrade
 
 _TRANSACTION: Final = 100
 _WRITERS: Final = 8
@@ -79,7 +76,7 @@ def events(
 ) -> None:
     """Events a second through outbox, RabbitMQ and consumer; and the time from commit to consumer."""
     numbers = [int(one) for one in brokers.split(",")]
-    with servers() as (urls, amqp_url):
+    with databases() as urls, rabbitmq() as amqp_url:
         figures = []
         for number in numbers:
             with ExitStack() as stack:
@@ -104,26 +101,6 @@ def table(figures: Sequence[Figures]) -> str:
         for one in figures
     ]
     return "\n".join(lines)
-
-
-@contextmanager
-def servers() -> Iterator[tuple[tuple[str, str], str]]:
-    """Both databases' URLs and RabbitMQ's."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="botberi-bench-", dir="/tmp")))
-        folder.chmod(0o711)
-        postgres = EmbeddedPostgres(folder / "state", 0)
-        stack.callback(postgres.stop)
-        postgres.start()
-        urls = (postgres.url(DATABASES[0]), postgres.url(DATABASES[1]))
-        for name, url in zip(DATABASES, urls, strict=True):
-            upgrade(name, url)
-        amqp_url = os.environ.get("BOTBERI_AMQP_URL")
-        if not amqp_url:
-            if not installed():
-                raise PeersMissing("no RabbitMQ here: install Debian's rabbitmq-server, or set BOTBERI_AMQP_URL.")
-            amqp_url = stack.enter_context(RabbitNode()).url
-        yield urls, amqp_url
 
 
 @contextmanager

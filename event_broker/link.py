@@ -20,6 +20,7 @@ from aiormq.abc import AbstractChannel as UnderlayChannel
 from event_broker.broken_off import cancelled_only_if_asked
 from event_broker.bus import BusError, BusUnavailable, TopologyMismatch
 from event_broker.metrics import BLOCKED, RECONNECTS
+from event_broker.probe import Probe
 
 log = logging.getLogger(__name__)
 
@@ -189,8 +190,11 @@ class Link:
 
     async def _watch(self, connection: AbstractConnection, channel: AbstractChannel, cancelled: asyncio.Event) -> None:
         """Return never; raise when the session is over."""
-        loop = asyncio.get_running_loop()
-        probe_at = loop.time() + self._options.probe_interval
+        probe = Probe(
+            lambda: self._probe(channel),
+            interval=self._options.probe_interval,
+            patience=self._options.operation_timeout,
+        )
         closed = asyncio.ensure_future(channel.closed())
         stopped = asyncio.create_task(cancelled.wait())
         try:
@@ -206,12 +210,9 @@ class Link:
                 if stopped in done:
                     raise BusUnavailable("the broker cancelled the consumer")
                 self._note_blocked(blocked=await _is_blocked(connection))
-                # A broker with an alarm doesn't read what a publisher says, and answers no probe; its beats go on.
-                if loop.time() >= probe_at and not self.blocked:
-                    async with asyncio.timeout(self._options.operation_timeout):
-                        await self._probe(channel)
-                    probe_at = loop.time() + self._options.probe_interval
+                probe.look(blocked=self.blocked)
         finally:
+            probe.cancel()
             closed.cancel()
             stopped.cancel()
 

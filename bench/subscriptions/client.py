@@ -5,7 +5,7 @@ import base64
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 _INIT: Final = json.dumps({"type": "connection_init"}).encode()
@@ -15,10 +15,11 @@ _AT_ONCE: Final = 64
 
 
 class Subscriber(asyncio.Protocol):
-    """One socket: `ready` is set by its first result; `on_result` gets each later one's `at` (monotonic nanoseconds) and arrival."""
+    """One socket: `ready` is set once each of its subscriptions has had a result; `on_result` gets each later one's `at` (monotonic nanoseconds) and arrival."""
 
     __slots__ = (
         "_buffer",
+        "_first",
         "_headers",
         "_on_result",
         "_request",
@@ -29,11 +30,14 @@ class Subscriber(asyncio.Protocol):
         "transport",
     )
 
-    def __init__(
-        self, caller: str, query: str, variables: dict[str, Any], on_result: Callable[[int, int], None]
-    ) -> None:
-        payload = {"query": query, "variables": variables}
-        self._subscribe = json.dumps({"id": "1", "type": "subscribe", "payload": payload}).encode()
+    def __init__(self, caller: str, query: str, jobs: Sequence[str], on_result: Callable[[int, int], None]) -> None:
+        self._subscribe = [
+            json.dumps(
+                {"id": str(place), "type": "subscribe", "payload": {"query": query, "variables": {"id": job}}}
+            ).encode()
+            for place, job in enumerate(jobs, 1)
+        ]
+        self._first = len(jobs)
         key = base64.b64encode(os.urandom(16)).decode()
         self._request = (
             f"GET /graphql HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
@@ -78,11 +82,16 @@ class Subscriber(asyncio.Protocol):
                 self.results += 1
                 _, _, rest = payload.partition(b'"at":"')
                 if not self.ready.done():
-                    self.ready.set_result(None)
+                    # While others of this socket begin nothing changes: these are first results.
+                    self._first -= 1
+                    if not self._first:
+                        self.ready.set_result(None)
                 else:
                     self._on_result(int(rest.partition(b'"')[0] or 0), time.monotonic_ns())
             elif b"connection_ack" in payload:
-                self._send(self._subscribe)
+                for one in self._subscribe:
+                    self._send(one)
+                self._subscribe = []
             else:
                 self._fail(payload.decode(errors="replace"))
         elif opcode == 9:
@@ -123,7 +132,7 @@ async def open_many(
     on_result: Callable[[int, int], None],
     *,
     caller: Callable[[int], str],
-    job: Callable[[int], str],
+    jobs: Callable[[int], Sequence[str]],
 ) -> list[Subscriber]:
     """So many sockets, each with its first result. Raises `ConnectionError`."""
     loop, slots = asyncio.get_running_loop(), asyncio.Semaphore(_AT_ONCE)
@@ -131,7 +140,7 @@ async def open_many(
     async def one(number: int) -> Subscriber:
         async with slots:
             _, protocol = await loop.create_connection(
-                lambda: Subscriber(caller(number), query, {"id": job(number)}, on_result),
+                lambda: Subscriber(caller(number), query, jobs(number), on_result),
                 "127.0.0.1",
                 port,
                 local_addr=(f"127.0.0.{2 + number % _ADDRESSES}", 0),

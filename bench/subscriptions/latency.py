@@ -1,18 +1,19 @@
-"""The whole platform on a real Postgres -> how long a committed change takes to a subscriber, at a steady rate of changes."""
+"""The whole platform on a Postgres that syncs its log -> how long a committed change takes to a subscriber, at a steady rate of changes."""
 
 import asyncio
 import json
 import statistics
 import time
+from contextlib import ExitStack
 from typing import Any, Final
 from uuid import UUID
 
 import aiohttp
 import asyncpg
 
+from bench.servers import databases, rabbitmq
 from shared_schema.ids import new_id, to_global_id
 from tests.platform.running import RunningPlatform
-from tests.support.postgres import TestPostgres
 
 _PARTS: Final = "identity,catalog,instance,broker,gateway"
 _INSTANCES: Final = 100
@@ -23,12 +24,14 @@ _INSERT: Final = """INSERT INTO instances (id, owner_id, agent_id, name)
     SELECT $1, $2, (SELECT id FROM agents LIMIT 1), 'bench'"""
 
 
-def measure(per_second: float, seconds: float, amqp_url: str | None) -> dict[str, Any]:
-    """Start it, change rows, stop it. The bus is in the process unless a URL of RabbitMQ is given."""
-    with TestPostgres() as postgres:
-        user, shared = (postgres.url(postgres.migrated(name)) for name in ("user_psql", "shared_psql"))
+def measure(per_second: float, seconds: float, bus: str) -> dict[str, Any]:
+    """Start it on a bus (`memory` or `rabbitmq`), change rows, stop it. Raises `PeersMissing` without RabbitMQ."""
+    with ExitStack() as stack:
+        user, shared = stack.enter_context(databases())
         environment = {"BOTBERI_USER_DATABASE_URL": user, "BOTBERI_SHARED_DATABASE_URL": shared}
-        environment |= {"BOTBERI_GRAPHIQL": "false"} | ({"BOTBERI_AMQP_URL": amqp_url} if amqp_url else {})
+        environment |= {"BOTBERI_GRAPHIQL": "false"}
+        if bus == "rabbitmq":
+            environment["BOTBERI_AMQP_URL"] = stack.enter_context(rabbitmq())
         platform = RunningPlatform(environment=environment, arguments=["--only", _PARTS])
         try:
             platform.start(300)
@@ -37,7 +40,7 @@ def measure(per_second: float, seconds: float, amqp_url: str | None) -> dict[str
             platform.__exit__(None, None, None)
     late.sort()
     return {
-        "bus": "RabbitMQ" if amqp_url else "in process",
+        "bus": bus,
         "changes_per_second": per_second,
         "changes": int(per_second * seconds),
         "seen": len(late),

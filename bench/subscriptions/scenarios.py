@@ -34,10 +34,14 @@ class Gauge:
         self.pipe.send(order)
         return await asyncio.to_thread(self.pipe.recv)
 
-    async def open(self, count: int, *, equal: bool = False) -> list[Subscriber]:
-        """Sockets: each with a caller and a job of its own, or all alike."""
+    async def open(self, count: int, *, equal: bool = False, each: int = 1) -> list[Subscriber]:
+        """Sockets: each with a caller and jobs of its own (one, or so many), or all alike."""
         name = (lambda _: "0") if equal else str
-        return await open_many(self.port, count, QUERY, self.result, caller=name, job=name)
+
+        def jobs(number: int) -> list[str]:
+            return [name(number * each + place) for place in range(each)]
+
+        return await open_many(self.port, count, QUERY, self.result, caller=name, jobs=jobs)
 
     def percentiles(self) -> Row:
         """p50 and p99 of what was late, in milliseconds; forgets it."""
@@ -61,22 +65,23 @@ async def gauged() -> AsyncIterator[Gauge]:
         process.join()
 
 
-async def idle(sockets: int, seconds: float) -> Row:
-    """Open, wait: what they take of memory, and of the core while nothing happens but checks of credentials."""
+async def idle(sockets: int, seconds: float, *, each: int = 1) -> Row:
+    """Open with so many subscriptions each, wait: what they take of memory, and of the core while nothing happens but checks of credentials."""
     async with gauged() as gauge:
         close_all(await gauge.open(20))
         before = await gauge.order("cost")
-        opened = await gauge.open(sockets)
+        opened = await gauge.open(sockets, each=each)
         after = await gauge.order("cost")
         await asyncio.sleep(seconds)
         later = await gauge.order("cost")
         lost = sum(bool(one.failure) for one in opened)
         return {
             "sockets": sockets,
+            "subscriptions": sockets * each,
             "lost": lost,
             "opened_per_cpu_second": round(sockets / (after["cpu"] - before["cpu"])),
             "resident_mb": round(later["resident"] / 1e6),
-            "kb_per_subscription": round((later["resident"] - before["resident"]) / sockets / 1e3, 1),
+            "kb_per_subscription": round((later["resident"] - before["resident"]) / (sockets * each) / 1e3, 1),
             "core_percent": round(100 * (later["cpu"] - after["cpu"]) / (later["at"] - after["at"]), 1),
         }
 
@@ -97,6 +102,8 @@ async def busy(sockets: int, seconds: float, *, equal: bool = False, per_second:
             "lost": sum(bool(one.failure) for one in opened),
             "events": sent,
             "delivered": delivered,
+            # Each event goes to one subscription, or to all where they are equal; what is missing was conflated.
+            "missing": sent * (sockets if equal else 1) - delivered,
             "subgraph_requests": after["requests"] - before["requests"],
             "core_percent": round(100 * cpu / seconds, 1),
             "cpu_ms_per_event": round(1e3 * cpu / sent, 3),

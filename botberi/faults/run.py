@@ -126,10 +126,13 @@ def _late(options: Options, trace: Trace) -> bool:
 
 def _counts(evidence: Evidence) -> dict[str, int]:
     watches = list(evidence.watches.values())
-    return {
-        "events written": len(evidence.changes),
+    heard = {
         "distinct events heard": len({one.id for one in evidence.heard}),
         "deliveries to the audit": len(evidence.heard),
+    }
+    return {
+        "events written": len(evidence.changes),
+        **(heard if evidence.heard else {}),
         "states seen by subscribers": sum(len(watch.seen) for watch in watches),
         "subscriptions resumed": sum(watch.resumed for watch in watches),
         "answers with errors": sum(watch.errors for watch in watches),
