@@ -1,7 +1,7 @@
 """An event source's events -> results: the present state first, then each newer one; the newest alone when the consumer is slow."""
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -14,6 +14,7 @@ from gateway.executor.listening import FINAL_CODES, Listening, Refused, wrong_cu
 from gateway.executor.live import Live, Stage
 from gateway.executor.result import ExecutionResult, SharedResult
 from gateway.executor.state import Execution
+from gateway.executor.statistics import ExecutorKind, ExecutorMismatch
 from gateway.executor.view import ObjectView
 from gateway.plan import EventTrigger
 
@@ -28,7 +29,7 @@ _EVENT: Final = -1
 class Resolved:
     """An entity as it was when it was asked for. `failed`: nobody knows its state."""
 
-    execution: Execution
+    make: Callable[[], ExecutionResult]
     version: Any
     is_last: bool
     is_unknown: bool
@@ -40,7 +41,7 @@ class Resolved:
     def result(self) -> ExecutionResult:
         """Made once, for whoever delivers it."""
         if self._result is None:
-            self._result = SharedResult.of(finish(self.execution), self.event_id)
+            self._result = SharedResult.of(self.make(), self.event_id)
         return self._result
 
 
@@ -95,14 +96,10 @@ async def entity_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
 
 async def resolve(stage: Stage, trigger: EventTrigger, key: EntityKey, about_one: bool) -> Resolved:
     """Ask the subgraphs for the entity, under the subscriber's own identity."""
+    entity_data = {"__typename": trigger.type_name}
+    entity_data |= {source: key[name] for name, sources in trigger.key_sources for source in sources}
     async with stage.runtime.event_slots:
-        stage.runtime.statistics.interpreted["an event source"] += 1
-        execution = Execution(stage.operation, stage.variables, stage.runtime)
-        entity_data = {"__typename": trigger.type_name}
-        entity_data |= {source: key[name] for name, sources in trigger.key_sources for source in sources}
-        execution.root.add(_EVENT, {trigger.response_key: entity_data})
-        await run(stage.node.rest, execution)
-    entity: ObjectView = execution.root.child(trigger.response_key)
+        make, entity = await _asked(stage, trigger.response_key, entity_data)
     version = entity.value(trigger.version_key) if trigger.version_key else None
     is_unknown = _is_unknown(entity, trigger)
     failed = not is_unknown and any(gap.failure is not None for gap in entity.gaps)
@@ -112,7 +109,32 @@ async def resolve(stage: Stage, trigger: EventTrigger, key: EntityKey, about_one
         failed = failed and len(entity.layers) == 1
     is_last = trigger.until_key is not None and entity.value(trigger.until_key) is True
     has_id = about_one and isinstance(version, int | float | str) and not isinstance(version, bool)
-    return Resolved(execution, version, is_last, is_unknown, failed, str(version) if has_id else None)
+    return Resolved(make, version, is_last, is_unknown, failed, str(version) if has_id else None)
+
+
+async def _asked(stage: Stage, key: str, given: dict[str, Any]) -> tuple[Callable[[], ExecutionResult], ObjectView]:
+    """How to make the result, and what is known of the entity: by compiled code, or by the interpreter where an answer is strange."""
+    runtime, execution, result = stage.runtime, Execution(stage.operation, stage.variables, stage.runtime), None
+    if stage.compiled is not None and runtime.executor is not ExecutorKind.INTERPRETED:
+        flown = await stage.compiled.state(key, given, stage.variables, runtime)
+        if flown is not None:
+            flight, result, known = flown
+            if result is not None and known is not None and runtime.executor is not ExecutorKind.BOTH:
+                return partial(_same, result), known
+            execution.answered, execution.deadline = flight, flight.deadline
+    execution.root.add(_EVENT, {key: given})
+    await run(stage.node.rest, execution)
+    entity: ObjectView = execution.root.child(key)
+    if result is None:
+        return partial(finish, execution), entity
+    reference = finish(execution)
+    if result.to_bytes() != reference.to_bytes():
+        raise ExecutorMismatch(result.to_bytes(), reference.to_bytes())
+    return partial(_same, reference), entity
+
+
+def _same(result: ExecutionResult) -> ExecutionResult:
+    return result
 
 
 def _is_unknown(entity: ObjectView, trigger: EventTrigger) -> bool:

@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 
 from gateway.executor.compiled.gather import Gather, Walks
-from gateway.executor.compiled.layout import Layout
+from gateway.executor.compiled.layout import Layout, root_name
 from gateway.executor.compiled.source import Source
 from gateway.executor.compiled.step import Step
 from gateway.plan import Fetch, Parallel, PlanNode, Sequence
@@ -24,8 +24,7 @@ class Flow:
         state = layout.state()
         with source.block("async def run(x):"):
             for number in sorted(layout.roots):
-                is_given = layout.given is not None and layout.given.id == number
-                source.line(f"d{number} = {'x.given' if is_given else 'EMPTY'}")
+                source.line(f"{root_name(number)} = {'x.given' if number == layout.given else 'EMPTY'}")
             for number in sorted(layout.tables):
                 for table in layout.tables[number]:
                     if table.same_as is None:

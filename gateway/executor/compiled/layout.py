@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from graphql import GraphQLSchema
 
@@ -13,6 +13,7 @@ from gateway.plan import (
     Condition,
     Defer,
     Entities,
+    EventTrigger,
     Fetch,
     KeyField,
     KeyFragment,
@@ -29,6 +30,8 @@ from gateway.plan import (
 
 #: Response keys from the root; list levels and type conditions left out.
 KeyPath: TypeAlias = tuple[str, ...]
+#: The number of what an event source's event gives: before every fetch.
+EVENT: Final = -1
 #: See `trace`.
 Trace: TypeAlias = tuple[object, ...]
 
@@ -71,8 +74,8 @@ class Layout:
     schema: GraphQLSchema
     conditions: Conditions
     node: PlanNode | None
-    #: The subscription whose events each begin with an answer.
-    given: Fetch | None = None
+    #: Of a subscription: the root that each event gives.
+    given: int | None = None
     fetches: dict[int, Fetch] = field(default_factory=dict)
     #: Fetch -> those that have surely ended when it begins.
     before: dict[int, frozenset[int]] = field(default_factory=dict)
@@ -91,7 +94,7 @@ class Layout:
 
     def state(self) -> list[str]:
         """What the fetches leave behind: the program's variables, in the order in which `project` takes them."""
-        state = [f"d{number}" for number in sorted(self.roots)]
+        state = [root_name(number) for number in sorted(self.roots)]
         for number in sorted(self.tables):
             for table in self.tables[number]:
                 state += (table.index, table.rows)
@@ -109,17 +112,15 @@ class UnfitKey(Exception):
 
 def lay_out(plan: Plan, schema: GraphQLSchema, conditions: Conditions, by_identity: Collection[str] = ()) -> Layout:
     """Raises `Unsupported`. Tables are indexed by a key's value where its shape allows, but for those named in `by_identity`."""
-    given: Fetch | None = None
-    if isinstance(plan.node, Subscription):
-        if not isinstance(plan.node.primary, Fetch):
-            raise Unsupported("an event source")
-        given, node = plan.node.primary, plan.node.rest
-    else:
-        node = plan.node
-    layout = Layout(schema, conditions, _decided(node, conditions), given)
-    if given is not None:
-        _place(given, layout, by_identity)
-    _order(layout.node, frozenset() if given is None else frozenset({given.id}), layout)
+    primary, node = (plan.node.primary, plan.node.rest) if isinstance(plan.node, Subscription) else (None, plan.node)
+    layout = Layout(schema, conditions, _decided(node, conditions))
+    if isinstance(primary, Fetch):
+        layout.given = primary.id
+        _place(primary, layout, by_identity)
+    elif primary is not None:
+        layout.given = EVENT
+        layout.roots[EVENT] = _event_keys(primary)
+    _order(layout.node, frozenset() if layout.given is None else frozenset({layout.given}), layout)
     for number in sorted(layout.fetches):
         _place(layout.fetches[number], layout, by_identity)
     if any(
@@ -133,6 +134,18 @@ def lay_out(plan: Plan, schema: GraphQLSchema, conditions: Conditions, by_identi
         for table in layout.tables[number]:
             _relate(table, layout, by_identity)
     return layout
+
+
+def root_name(number: int) -> str:
+    """The variable of a root answer."""
+    return "event" if number == EVENT else f"d{number}"
+
+
+def _event_keys(trigger: EventTrigger) -> Keys:
+    if trigger.feed is not None:
+        raise Unsupported("a feed, whose pages are queries")
+    sources = [source for _, sources in trigger.key_sources for source in sources]
+    return Keys({trigger.response_key: Keys({"__typename": Keys(), **{source: Keys() for source in sources}})})
 
 
 def _relate(table: Table, layout: Layout, by_identity: Collection[str]) -> None:
@@ -346,7 +359,7 @@ def _single_key(entities: Entities) -> str | None:
 def layers_at_root(layout: Layout, ended: frozenset[int] | None = None) -> list[Layer]:
     """Root answers in plan order; `ended` keeps those of fetches that have surely ended."""
     return [
-        Layer(number, keys, f"d{number}")
+        Layer(number, keys, root_name(number))
         for number, keys in sorted(layout.roots.items())
         if ended is None or number in ended
     ]

@@ -23,6 +23,7 @@ from gateway.executor.result import ExecutionResult
 from gateway.executor.runtime import Runtime
 from gateway.executor.selection import Selections
 from gateway.executor.statistics import ExecutorKind, ExecutorMismatch
+from gateway.executor.view import ObjectView
 from gateway.operation import Operation
 from gateway.plan import Condition, Defer, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
 from gateway.upstream.port import SubgraphResponse
@@ -123,9 +124,28 @@ class Compiled:
             return None, None
         flight = Flight(self._operation, variables, runtime)
         if answer.data is None and len(program.layout.roots) > 1:
-            return None, flight  # nothing else may be asked for
+            # Nothing else may be asked for.
+            runtime.statistics.strange["no data"] += 1
+            return None, flight
         flight.given = flight.root(program.given, answer)
-        return (None if flight.strange else await self._fly(program, flight)), flight
+        return await self._fly(program, flight), flight
+
+    async def state(
+        self, key: str, given: dict[str, Any], variables: Mapping[str, Any], runtime: Runtime
+    ) -> tuple[Flight, ExecutionResult | None, ObjectView | None] | None:
+        """What follows an event of an event source, which gives the entity at `key`: the result, and what is known of the entity.
+
+        Without a result the interpreter answers, and needn't ask what the flight has asked. None: it is for the interpreter altogether.
+        """
+        program = self.program(variables)
+        if isinstance(program, str):
+            runtime.statistics.interpreted[program] += 1
+            return None
+        flight = Flight(self._operation, variables, runtime)
+        flight.given, flight.keeps = {key: given}, True
+        result = await self._fly(program, flight)
+        entity = None if result is None else Report(program.layout, flight).views.at((key,))
+        return flight, result, entity
 
     async def _fly(self, program: Program, flight: Flight) -> ExecutionResult | None:
         """None where the answers are left to the interpreter."""

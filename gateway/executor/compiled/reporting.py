@@ -33,8 +33,8 @@ class Report:
         self._flight = flight
         self._log = ErrorLog(flight.runtime.max_errors)
         self.findings = _Findings(self._log)
-        losing = {loss.step.id for loss in flight.losses}
-        self.views = Views(layout, flight.state, flight.type_names()).losing(losing)
+        losing = frozenset(loss.step.id for loss in flight.losses)
+        self.views = Views(layout, flight.state, flight.type_names(), losing)
         for _, (step, answer) in sorted(flight.reported.items()):
             self._add(step, answer)
 

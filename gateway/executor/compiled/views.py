@@ -3,7 +3,7 @@
 Errors need it: where an entity sits, and why a field is lost, is said by the same functions for both executors.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.executor.collect import objects_at
@@ -21,7 +21,12 @@ class Views:
     """Of one flight, when these fetches had ended (None: all)."""
 
     def __init__(
-        self, layout: Layout, state: Mapping[str, Any], names: TypeNames, ended: frozenset[int] | None = None
+        self,
+        layout: Layout,
+        state: Mapping[str, Any],
+        names: TypeNames,
+        losing: frozenset[int],
+        ended: frozenset[int] | None = None,
     ) -> None:
         self.root = ObjectView(None, "")
         self._layout = layout
@@ -32,14 +37,9 @@ class Views:
         self._places: dict[int, list[list[ObjectView]]] = {}
         self._earlier: dict[frozenset[int], Views] = {}
         #: Fetches that lost something: only after them an object may have given no representation by somebody's fault.
-        self._losing: frozenset[int] = frozenset()
+        self._losing = losing
         for layer in layers_at_root(layout, ended):
             self._add(self.root, layer.fetch, state[layer.var], None)
-
-    def losing(self, fetches: Collection[int]) -> "Views":
-        """Tell which fetches lost something."""
-        self._losing = frozenset(fetches)
-        return self
 
     def at(self, path: ResponsePath) -> ObjectView:
         """The object there, with all that is known of it."""
@@ -132,7 +132,7 @@ class Views:
         """The object as it was when the table's representations were made."""
         earlier = self._earlier.get(ended)
         if earlier is None:
-            earlier = self._earlier[ended] = Views(self._layout, self._state, self._names, ended).losing(self._losing)
+            earlier = self._earlier[ended] = Views(self._layout, self._state, self._names, self._losing, ended)
         view = earlier.at(path)
         if table.entities is not None:
             for choice in table.entities.representations:

@@ -11,7 +11,7 @@ from graphql import build_schema
 
 from gateway import errors
 from gateway.errors import EventSourceError, SubgraphError
-from gateway.executor import ExecutionResult, Runtime, subscribe
+from gateway.executor import ExecutionResult, ExecutionStatistics, ExecutorKind, Runtime, subscribe
 from gateway.executor.flights import Flights
 from gateway.plan import Entities, EventTrigger, Fetch, KeyField, Plan, Representation, Subscription
 from gateway.upstream import SourceEvent, SubgraphRequest
@@ -124,7 +124,7 @@ def results(
         plan,
         operation_of(build_schema(SDL), query),
         {"id": "1"} if variables is None else variables,
-        Runtime({"jobs": client}, event_router=router_of(source), **runtime),
+        Runtime({"jobs": client}, event_router=router_of(source), executor=ExecutorKind.BOTH, **runtime),
     )
 
 
@@ -223,7 +223,10 @@ async def test_a_client_may_give_the_keys_name_to_another_field() -> None:
     query = operation_of(build_schema(SDL), "subscription($id: ID!) { jobUpdated(id: $id) { id: status } }")
     jobs = Scripted([{"data": {"_entities": [{"id": "fine", "v": 1, "d": True}]}}])
     stream = subscribe(
-        Plan("subscription", node), query, {"id": "1"}, Runtime({"jobs": jobs}, event_router=router_of(Source()))
+        Plan("subscription", node),
+        query,
+        {"id": "1"},
+        Runtime({"jobs": jobs}, event_router=router_of(Source()), executor=ExecutorKind.BOTH),
     )
     assert [r.data async for r in stream] == [{"jobUpdated": {"id": "fine"}}]
     assert jobs.requests[0].variables["representations"] == [{"__typename": "Job", "id": "1"}]
@@ -529,3 +532,22 @@ async def test_a_fault_of_our_own_is_an_error_and_the_end() -> None:
     found = [result async for result in subscribe(Plan("subscription", node), operation, {}, runtime)]
     assert [e.code for e in found[0].errors] == [errors.INTERNAL_SERVER_ERROR]
     assert "secret" not in found[0].errors[0].message
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ({"data": {"_entities": [job(1, done=True)]}}, []),
+        (SubgraphError("jobs", "refused"), ["refused"]),
+        ({"data": None, "errors": [{"message": "no"}]}, ["no"]),
+        ({"data": {"_entities": [None]}}, ["There is no such Job."]),
+    ],
+    ids=["a state", "a failed request", "no data", "nothing"],
+)
+async def test_events_of_a_source_are_answered_by_compiled_code(answer: Any, told: list[str]) -> None:
+    counts = ExecutionStatistics()
+    stream = results(Source(), Scripted([answer]), statistics=counts)
+    result = await asyncio.wait_for(anext(stream), 2)
+    assert [error.message for error in result.errors] == told
+    assert (counts.compiled, counts.strange, counts.interpreted) == (1, {}, {})
+    await stream.aclose()  # type: ignore[attr-defined]
