@@ -14,6 +14,7 @@ from gateway.engine.sources import SubgraphSource, compose_sources
 from gateway.engine.subscriptions import Subscriptions
 from gateway.errors import ErrorEntry, RequestError, SupergraphError
 from gateway.executor import ExecutionResult, ExecutionStatistics, ExecutorKind, Payload, Runtime, deliver
+from gateway.executor.flights import Flights
 from gateway.operation import coerce_variables
 from gateway.supergraph import Supergraph
 from gateway.upstream import HttpClient
@@ -26,6 +27,10 @@ logger = logging.getLogger(__name__)
 #: Seconds between looks at whether clients of a replaced supergraph can be closed, and for the closing of each.
 _IDLE_CHECK: Final = 1.0
 _PATIENCE: Final = 5.0
+#: Subgraphs whose requests have a time of their own.
+_NO_OTHERS: Final[Mapping[str, float]] = {}
+#: Queries and mutations share nothing; subscriptions bring their own.
+_NO_FLIGHTS: Final[Flights[Any]] = Flights()
 
 
 class Gateway:
@@ -202,6 +207,8 @@ class Gateway:
             clients=generation.callers,
             headers=context.subgraph_headers,
             event_router=self._event_router,
+            subgraph_timeouts=_NO_OTHERS,
+            flights=_NO_FLIGHTS,
             event_slots=self._event_slots,
             last_event_id=context.last_event_id,
             subject=context.subject,

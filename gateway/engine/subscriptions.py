@@ -93,6 +93,7 @@ class Subscriptions:
     def _stage(self, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None) -> Stage:
         assert isinstance(prepared.plan.node, Subscription)
         runtime = self._runtime(prepared.generation, context)
+        runtime.flights = Flights()
         return Stage(prepared.plan.node, prepared.operation, variables, runtime, prepared.feed, prepared.compiled)
 
     async def _move(self, generation: Generation) -> None:

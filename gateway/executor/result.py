@@ -8,9 +8,9 @@ from gateway.errors import ErrorEntry
 from gateway.upstream.codec import encode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ExecutionResult:
-    """`data` is None where a null climbed to the root, or where a subscription ended with an error."""
+    """`data` is None where a null climbed to the root, or where a subscription ended with an error. Never changed. (Not frozen: see `SubgraphResponse`.)"""
 
     data: Mapping[str, Any] | None
     errors: Sequence[ErrorEntry] = ()
@@ -47,5 +47,5 @@ class SharedResult(ExecutionResult):
         written: bytes | None = getattr(self, "_bytes", None)
         if written is None:
             written = ExecutionResult.to_bytes(self)
-            object.__setattr__(self, "_bytes", written)
+            self._bytes = written
         return written

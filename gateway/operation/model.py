@@ -1,7 +1,7 @@
 """The operation as planner and executor see it: validated against the API schema, fragments at hand."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from graphql import (
@@ -24,10 +24,10 @@ class Operation:
     document: DocumentNode
     definition: OperationDefinitionNode
     fragments: Mapping[str, FragmentDefinitionNode]
+    kind: OperationKind = field(init=False)
 
-    @property
-    def kind(self) -> OperationKind:
-        return self.definition.operation.value
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", self.definition.operation.value)
 
     @property
     def name(self) -> str | None:

@@ -13,7 +13,7 @@ from gateway.engine import Gateway
 from gateway.errors import GatewayError
 from gateway.plan import OperationKind
 from gateway.server.tally import Counts, Durations
-from gateway.upstream.port import EncodedClient, SubgraphClient, SubgraphRequest, SubgraphResponse
+from gateway.upstream.port import Answer, EncodedClient, SubgraphClient, SubgraphRequest, SubgraphResponse
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -166,8 +166,14 @@ class MeasuredEncodedClient(MeasuredClient):
         """See `EncodedClient`."""
         started = time.perf_counter()
         future = self._start(body, kind, headers, timeout)
-        future.add_done_callback(lambda done: self._over(done, started))
+        if isinstance(future, Answer) and future.over is None and not future.done():
+            future.began, future.over = started, self._answered
+        else:
+            future.add_done_callback(lambda done: self._over(done, started))
         return future
+
+    def _answered(self, answer: Answer) -> None:
+        self._over(answer, answer.began)
 
     def _over(self, done: asyncio.Future[SubgraphResponse], started: float) -> None:
         self._seconds.observe(time.perf_counter() - started)

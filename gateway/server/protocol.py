@@ -6,6 +6,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.server.quick import QuickCycle, QuickDoor
+from gateway.transport.identity import decode_headers
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -26,6 +27,7 @@ def bounded_protocol(most: int, seconds: float, door: QuickDoor | None = None) -
             self._head_bytes = 0
             self._head_timer: asyncio.TimerHandle | None = None
             self._held: bytes | None = None
+            self._decoded: dict[str, str] = {}
             self._idle_since: float | None = None
             self._door = door if self.limit_concurrency is None else None
 
@@ -81,15 +83,17 @@ def bounded_protocol(most: int, seconds: float, door: QuickDoor | None = None) -
         def _is_quick(self) -> bool:
             """Of the kind that the door takes, on a connection that has nothing else to do."""
             parser, cycle = self.parser, self.cycle
-            return (
-                self._door is not None
-                and self.url == self._door.url
-                and parser.get_method() == b"POST"
-                and (cycle is None or cycle.response_complete)
-                and self._door.admits(self.headers)
-                and parser.get_http_version() == "1.1"
-                and not self.flow.write_paused
-            )
+            if (
+                self._door is None
+                or self.url != self._door.url
+                or parser.get_method() != b"POST"
+                or not (cycle is None or cycle.response_complete)
+                or parser.get_http_version() != "1.1"
+                or self.flow.write_paused
+            ):
+                return False
+            self._decoded = decode_headers(self.headers)
+            return self._door.admits(self._decoded)
 
         def _by_asgi(self) -> None:
             url, headers, expects = self.url, self.headers, self.expect_100_continue
@@ -112,7 +116,7 @@ def bounded_protocol(most: int, seconds: float, door: QuickDoor | None = None) -
             default = door.default_headers(state.default_headers)
             cycle = QuickCycle(door, self.transport, keep_alive, default, self.on_response_complete)
             self.cycle = cycle  # type: ignore[assignment]  # what uvicorn asks of its own is there
-            task = cycle.start(self.loop, self.headers, body)
+            task = cycle.start(self.loop, self._decoded, body)
             task.add_done_callback(self.tasks.discard)
             self.tasks.add(task)
 

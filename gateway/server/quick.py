@@ -18,11 +18,12 @@ from gateway.server.access import enabled, take_id, write_line
 from gateway.transport.core import Core
 from gateway.transport.exchange import FIXED_HEADERS, Posted
 from gateway.transport.http import answer
-from gateway.transport.identity import decode_headers
 
 logger = logging.getLogger(__name__)
 
 _FIXED: Final = b"".join(b"%b: %b\r\n" % pair for pair in FIXED_HEADERS)
+#: Headers of what isn't sent, or answered, as it stands.
+_UNUSUAL: Final = frozenset(("content-encoding", "transfer-encoding", "expect", "upgrade"))
 _FAILED: Final = b"Internal Server Error"
 
 
@@ -37,22 +38,17 @@ class QuickDoor:
         self._seen: object = None
         self._default = b""
 
-    def admits(self, headers: list[tuple[bytes, bytes]]) -> bool:
+    def admits(self, headers: dict[str, str]) -> bool:
         """Whether a POST with these headers (lower-case names) is of the usual kind."""
-        length = 0
-        plain = False
-        for name, value in headers:
-            match name:
-                case b"content-type":
-                    plain = value == b"application/json" or value.startswith(b"application/json;")
-                case b"content-length":
-                    length = int(value) if len(value) < 10 and value.isdigit() else self.most + 1
-                case b"accept":
-                    if b"stream" in value or b"multipart" in value:
-                        return False
-                case b"content-encoding" | b"transfer-encoding" | b"expect" | b"upgrade":
-                    return False
-        return plain and 0 < length <= self.most
+        content_type, length = headers.get("content-type", ""), headers.get("content-length", "")
+        if content_type != "application/json" and not content_type.startswith("application/json;"):
+            return False
+        if not (length.isascii() and length.isdigit() and len(length) < 10 and 0 < int(length) <= self.most):
+            return False
+        accept = headers.get("accept")
+        if accept is not None and ("stream" in accept or "multipart" in accept):
+            return False
+        return _UNUSUAL.isdisjoint(headers)
 
     def default_headers(self, headers: list[tuple[bytes, bytes]]) -> bytes:
         """The server's own (the date); uvicorn makes a new list every second."""
@@ -103,9 +99,9 @@ class QuickCycle:
         self._task: asyncio.Task[None] | None = None
         self._posted: Posted | None = None
 
-    def start(self, loop: asyncio.AbstractEventLoop, raw: list[tuple[bytes, bytes]], body: bytes) -> asyncio.Task[None]:
-        """Begin; `on_response` is called when the answer is written."""
-        self._task = loop.create_task(self._run(raw, body))
+    def start(self, loop: asyncio.AbstractEventLoop, headers: dict[str, str], body: bytes) -> asyncio.Task[None]:
+        """Begin; `on_response` is called when the answer is written. `headers` is the request's own from now on."""
+        self._task = loop.create_task(self._run(headers, body))
         return self._task
 
     def gone(self) -> None:
@@ -114,9 +110,8 @@ class QuickCycle:
         if self._task is not None and not self.response_complete and not to_its_end:
             self._task.cancel()
 
-    async def _run(self, raw: list[tuple[bytes, bytes]], body: bytes) -> None:
+    async def _run(self, headers: dict[str, str], body: bytes) -> None:
         door = self._door
-        headers = decode_headers(raw)
         request_id = self._request_id = take_id(headers)
         note: dict[str, Any] = {}
         posted = self._posted = Posted(headers, body, note, self._write)

@@ -47,9 +47,9 @@ class Exchange:
         """The request's body. Raises `HttpProblem` or `ClientGone`."""
         return await read_body(self.receive, self.headers, most, patience)
 
-    async def attended(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-        """Await `work` as long as the client is there. Raises `ClientGone`."""
-        return await while_connected(self.receive, work)
+    def attended(self, work: Coroutine[Any, Any, ResultT]) -> Coroutine[Any, Any, ResultT]:
+        """`work`, as long as the client is there. Raises `ClientGone`."""
+        return while_connected(self.receive, work)
 
     async def respond(self, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """A GraphQL response in the negotiated media type."""
@@ -90,9 +90,9 @@ class Posted(Exchange):
         """See `Exchange`."""
         return self._body
 
-    async def attended(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    def attended(self, work: Coroutine[Any, Any, ResultT]) -> Coroutine[Any, Any, ResultT]:
         """See `Exchange`."""
-        return await work
+        return work
 
     async def respond(self, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """See `Exchange`."""

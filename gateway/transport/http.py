@@ -118,20 +118,21 @@ async def _execute(
     core: Core, exchange: Exchange, prepared: Prepared, request: GraphQLRequest, context: RequestContext
 ) -> None:
     kind = prepared.operation.kind
-
-    async def execute() -> Whole:
-        result = await core.gateway.run(prepared, request.variables, context)
-        return result, result.to_bytes(), core.identity.client_headers(context)
-
     if kind == "mutation":
         # Nobody watches for a disconnect: a mutation that began runs to its end.
         exchange.to_its_end = True
-        result, body, headers = await execute()
+        result, body, headers = await _whole(core, prepared, request, context)
     elif core.sharing is None:
-        result, body, headers = await exchange.attended(execute())
+        result, body, headers = await exchange.attended(_whole(core, prepared, request, context))
     else:
         key = id(prepared), encode(request.variables), asker(exchange.headers)
-        result, body, headers = await exchange.attended(core.sharing.run(key, execute))
+        work = core.sharing.run(key, lambda: _whole(core, prepared, request, context))
+        result, body, headers = await exchange.attended(work)
     exchange.note["outcome"] = core.ended(kind, exchange.started, result)
     exchange.extra += headers
     await exchange.respond(200, body)
+
+
+async def _whole(core: Core, prepared: Prepared, request: GraphQLRequest, context: RequestContext) -> Whole:
+    result = await core.gateway.run(prepared, request.variables, context)
+    return result, result.to_bytes(), core.identity.client_headers(context)

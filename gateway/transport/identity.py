@@ -115,17 +115,19 @@ class Identity:
         now = caller()
         subject = now.subject if now is not None else None
         kept: list[tuple[str, str, str]] | None = [] if self._response else None
-        share = self._share(now, forwarded)
-        return RequestContext(subgraph_headers, subject, kept, share=share, last_event_id=last_event_id)
+        return RequestContext(subgraph_headers, subject, kept, last_event_id=last_event_id)
 
-    def _share(self, caller: Caller | None, forwarded: Mapping[str, str]) -> Hashable | None:
-        """Equal for callers that are equal (by their own `==`) and whose headers reach subgraphs alike, but for those that only trace."""
-        headers = tuple([(name, forwarded[name]) for name in self._telling if name in forwarded])
+    def share(self, caller: Caller | None, headers: Mapping[str, str]) -> Hashable | None:
+        """`RequestContext.share` of a subscription.
+
+        Equal for callers that are equal (by their own `==`) and whose headers reach subgraphs alike, but for those that only trace.
+        """
+        told = tuple([(name, headers[name]) for name in self._telling if name in headers])
         try:
             hash(caller)
         except TypeError:
             return None
-        return "identity", caller, headers
+        return "identity", caller, told
 
     def client_headers(self, context: RequestContext) -> list[tuple[bytes, bytes]]:
         """Subgraphs' response headers that the rules let through."""

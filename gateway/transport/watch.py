@@ -24,7 +24,7 @@ class CallerWatch:
     def __init__(self, identity: Identity, credentials: Credentials) -> None:
         self._identity = identity
         self._credentials = credentials
-        self._lock = asyncio.Lock()
+        self._lock: asyncio.Lock | None = None
         self._checked_at = 0.0
         self._failures = 0
         self.caller: Caller | None = None
@@ -43,6 +43,8 @@ class CallerWatch:
         """Make sure that the last good check is not older than `oldest` seconds. Raises like `begin`."""
         if not self._identity.is_checked or self._age() < oldest:
             return
+        # Made here, as most callers ask once and are gone.
+        self._lock = self._lock or asyncio.Lock()
         async with self._lock:
             if self._age() < oldest:
                 return

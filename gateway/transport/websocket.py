@@ -290,6 +290,8 @@ class Session:
     async def _stream(
         self, identifier: str, prepared: Prepared, request: GraphQLRequest, context: RequestContext
     ) -> None:
+        if self._watch is not None:
+            context.share = self._core.identity.share(self._watch.caller, self._watch.headers)
         results = self._core.gateway.stream(prepared, request.variables, context)
         try:
             async for result in results:

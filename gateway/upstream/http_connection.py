@@ -14,7 +14,7 @@ from gateway.errors import SubgraphError
 from gateway.upstream.answer import invalid, read_answer
 from gateway.upstream.body import BodyError, BodyReader
 from gateway.upstream.http_options import HttpOptions
-from gateway.upstream.port import SubgraphResponse
+from gateway.upstream.port import Answer
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Holder(Protocol):
         ...
 
 
-class Call(asyncio.Future[SubgraphResponse]):
+class Call(Answer):
     """A request under way, and the future of its answer. Cancelling it gives up its connection at once."""
 
     __slots__ = ("again", "deadline", "holder", "request")

@@ -1,7 +1,7 @@
 """What every way to a subgraph gives: `SubgraphRequest` -> `SubgraphResponse`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -43,6 +43,35 @@ class SubgraphResponse:
             return self
         value = decode(self.raw)
         return SubgraphResponse(value["data"], self.errors, self.extensions, self.headers)
+
+
+class Answer(asyncio.Future[SubgraphResponse]):
+    """The future of an answer, which tells one observer when it is over, at once: a done-callback would cost a turn of the loop's queue."""
+
+    __slots__ = ("began", "over")
+
+    #: `time.perf_counter` when the observer began to look.
+    began: float
+    over: "Callable[[Answer], None] | None"
+
+    def set_result(self, result: SubgraphResponse) -> None:
+        """See asyncio."""
+        super().set_result(result)
+        if self.over is not None:
+            self.over(self)
+
+    def set_exception(self, exception: type | BaseException) -> None:
+        """See asyncio."""
+        super().set_exception(exception)
+        if self.over is not None:
+            self.over(self)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """See asyncio."""
+        cancelled = super().cancel(msg)
+        if cancelled and self.over is not None:
+            self.over(self)
+        return cancelled
 
 
 class SubgraphClient(Protocol):
