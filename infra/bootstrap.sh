@@ -126,10 +126,13 @@ make_environment() {
     fi
     say "installing the locked packages into .venv"
     # `managed = false` belongs to `uv run`; pip commands are told their environment outright.
-    "$uv" pip sync $quiet --python .venv/bin/python --require-hashes requirements.lock ||
+    # Compiled now, not by whoever imports first: some environments forbid Python to write bytecode, and each start then takes twice as long.
+    "$uv" pip sync $quiet --python .venv/bin/python --compile-bytecode --require-hashes requirements.lock ||
         die "installing the locked packages failed (see above); run this again to retry"
     "$uv" pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e . ||
         die "installing the project into .venv failed (see above)"
+    .venv/bin/python -m compileall -q botberi event_broker gateway shared_schema subgraphs workers ||
+        die "the project's own modules don't compile (see above)"
     wanted_stamp >.venv/.botberi-stamp
 }
 
