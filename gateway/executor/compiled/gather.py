@@ -219,15 +219,25 @@ class Gather:
             by_name = choices[0].typename is None and name is not None
             self._simple(typename, base, layers, table, by_name, rows)
             return
+        # Representations are equal where their JSON is. Of leaves alone that is told by the values, and which fields they are of.
+        sets: dict[tuple[str, ...], int] = {}
         for number, choice in enumerate(choices):
             with ExitStack() as stack:
                 if not single:
                     stack.enter_context(source.block(f"{'if' if number == 0 else 'elif'} c == {number}:"))
-                source.line(f"v = {{'__typename': {_typename(choice, name, lone)}}}")
+                typename = _typename(choice, name, lone)
+                fields = leaf_sources(choice)
+                if fields is not None:
+                    names, parts = self._leaves(fields, layers)
+                    which = sets.setdefault(tuple(field for field, _ in fields), len(sets))
+                    source.line(f"v = {_literal(typename, names)}")
+                    source.line(f"q = {_together([typename, repr(which), *parts])}")
+                    continue
+                source.line(f"v = {{'__typename': {typename}}}")
                 known = name if name is not None else repr(choice.typename)
                 several = _repeated(choice.selections, "__typename")
                 self._fields(choice.selections, layers, position, known, "v", "continue", several)
-        source.line("q = encode(v)")
+                source.line("q = encode(v)")
         source.line(f"i = {rows}.get(q)")
         with source.block("if i is None:"):
             source.line(f"i = {rows}[q] = len({into})")
@@ -243,28 +253,22 @@ class Gather:
         fields = leaf_sources(table.entities.representations[0]) or ()
         if table.by_key is not None and [layer for layer in layers if table.by_key in layer.keys] != base:
             raise UnfitKey(table)
-        names, parts = [], []
-        for field, key in fields:
+        if table.by_key is not None:
+            ((field, key),) = fields
             var = source.name("k")
             source.line(f"{var} = {_value(layers, key)}")
-            names.append(f", {field!r}: {var}")
-            if table.by_key is not None:
-                # True and 1.0 equal 1 as keys of a dictionary, so what else it is, is looked at for each object.
-                with source.block(f"if {var}.__class__ is not str and {var}.__class__ is not int:"):
-                    with source.block(f"if {var} is M:"):
-                        source.line("continue")
-                    source.line("raise Strange('a key of another type')")
-                parts.append(var)
-                continue
-            with source.block(f"if {var} is M:"):
-                source.line("continue")
-            parts.append(self._part(var, layers, key))
-        literal = f"{{'__typename': {typename}{''.join(names)}}}"
-        if table.by_key is not None:
-            with source.block(f"if {parts[0]} not in {rows}:"):
-                source.line(f"{rows}[{parts[0]}] = len({table.asked})")
+            # True and 1.0 equal 1 as keys of a dictionary, so what else it is, is looked at for each object.
+            with source.block(f"if {var}.__class__ is not str and {var}.__class__ is not int:"):
+                with source.block(f"if {var} is M:"):
+                    source.line("continue")
+                source.line("raise Strange('a key of another type')")
+            literal = _literal(typename, [f"{field!r}: {var}"])
+            with source.block(f"if {var} not in {rows}:"):
+                source.line(f"{rows}[{var}] = len({table.asked})")
                 source.line(f"{table.asked}.append({literal})")
             return
+        names, parts = self._leaves(fields, layers)
+        literal = _literal(typename, names)
         if by_name:
             parts.append(typename)
         source.line(f"q = {_together(parts)}")
@@ -273,6 +277,19 @@ class Gather:
             source.line(f"i = {rows}[q] = len({table.asked})")
             source.line(f"{table.asked}.append({literal})")
         source.line(f"{table.index}[{_anchor(base)}] = i")
+
+    def _leaves(self, fields: Sequence[tuple[str, str]], layers: list[Layer]) -> tuple[list[str], list[str]]:
+        """Reads them, and goes on with the next object where one is absent; their items in a literal, and their parts in a key."""
+        source = self._source
+        names, parts = [], []
+        for field, key in fields:
+            var = source.name("k")
+            source.line(f"{var} = {_value(layers, key)}")
+            with source.block(f"if {var} is M:"):
+                source.line("continue")
+            names.append(f"{field!r}: {var}")
+            parts.append(self._part(var, layers, key))
+        return names, parts
 
     def _fields(
         self,
@@ -456,6 +473,12 @@ def _anchor(base: Sequence[Layer]) -> str:
 def _together(parts: Sequence[str]) -> str:
     """One value, or a tuple of them."""
     return parts[0] if len(parts) == 1 else f"({', '.join(parts)}{',' if len(parts) < 2 else ''})"
+
+
+def _literal(typename: str, names: Sequence[str]) -> str:
+    """A representation of leaves."""
+    fields = ", ".join([f"'__typename': {typename}", *names])
+    return f"{{{fields}}}"
 
 
 def _typename(choice: Representation, name: str | None, lone: bool) -> str:
