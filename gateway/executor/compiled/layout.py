@@ -79,6 +79,8 @@ class Layout:
     fetches: dict[int, Fetch] = field(default_factory=dict)
     #: Fetch -> those that have surely ended when it begins.
     before: dict[int, frozenset[int]] = field(default_factory=dict)
+    #: Fetch -> those whose representations have surely been gathered when it begins.
+    gathered: dict[int, frozenset[int]] = field(default_factory=dict)
     #: Fetch at the root -> keys of its answer.
     roots: dict[int, Keys] = field(default_factory=dict)
     tables: dict[int, list[Table]] = field(default_factory=dict)
@@ -120,7 +122,7 @@ def lay_out(plan: Plan, schema: GraphQLSchema, conditions: Conditions, by_identi
     elif primary is not None:
         layout.given = EVENT
         layout.roots[EVENT] = _event_keys(primary)
-    _order(layout.node, frozenset() if layout.given is None else frozenset({layout.given}), layout)
+    _order(layout.node, frozenset() if layout.given is None else frozenset({layout.given}), frozenset(), layout)
     for number in sorted(layout.fetches):
         _place(layout.fetches[number], layout, by_identity)
     if any(
@@ -153,8 +155,10 @@ def _relate(table: Table, layout: Layout, by_identity: Collection[str]) -> None:
     entities = table.entities
     if entities is None:
         return
-    ended = layout.before[table.fetch.id]
-    for number in sorted((*ended, table.fetch.id)):
+    mine = table.fetch.id
+    ended, gathered = layout.before[mine], layout.gathered[mine]
+    # Those with higher numbers haven't been related themselves.
+    for number in sorted({mine, *ended, *(number for number in gathered if number < mine)}):
         for other in layout.tables.get(number, ()):
             if other is table:
                 return
@@ -282,18 +286,28 @@ def _decided(node: PlanNode | None, conditions: Conditions) -> PlanNode | None:
             return None
 
 
-def _order(node: PlanNode | None, ended: frozenset[int], layout: Layout) -> frozenset[int]:
-    """Notes what has ended before each fetch; gives what has ended after the node."""
+def _order(node: PlanNode | None, ended: frozenset[int], begun: frozenset[int], layout: Layout) -> frozenset[int]:
+    """Notes what has ended, and what has at least begun, before each fetch; gives what has ended after the node."""
     match node:
         case Fetch():
             layout.fetches[node.id] = node
             layout.before[node.id] = ended
+            layout.gathered[node.id] = ended | begun
             return ended | {node.id}
         case Sequence(nodes):
             for child in nodes:
-                ended = _order(child, ended, layout)
+                ended = _order(child, ended, begun, layout)
         case Parallel(nodes):
-            ended = ended.union(*(_order(child, ended, layout) for child in nodes))
+            # As `Flow` does it: plain fetches begin one after another, and before any branch.
+            after = ended
+            for fetch in nodes:
+                if isinstance(fetch, Fetch):
+                    after |= _order(fetch, ended, begun, layout)
+                    begun |= {fetch.id}
+            for branch in nodes:
+                if not isinstance(branch, Fetch):
+                    after |= _order(branch, ended, begun, layout)
+            ended = after
     return ended
 
 

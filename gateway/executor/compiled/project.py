@@ -269,6 +269,8 @@ class Project:
         """Writes the look-ups in the tables; of those in `known` the row is there already."""
         source = self._source
         keys: dict[str, str] = {}
+        # Tables of the same objects share an index: the row is looked up once. (index, whether there must be one) -> its variable
+        rows: dict[tuple[str, bool], str] = {}
         for table, layer, row in tables:
             needed = any(
                 nodes[0].name.value != TYPENAME and [one for one in layers if key in one.keys] == [layer]
@@ -278,14 +280,18 @@ class Project:
                 key = keys.get(table.by_key)
                 if key is None:
                     key = keys[table.by_key] = self._key(table, base[0])
-                if needed:
-                    # Without it a field is missing: as strange as no such key.
-                    source.line(f"{layer.var} = {table.rows}[{table.index}[{key}]]")
-                    continue
-                source.line(f"{row} = {table.index}.get({key})")
-            elif id(table) not in known:
-                source.line(f"{row} = {row_of(table, base)}")
-            source.line(f"{layer.var} = EMPTY if {row} is None else {table.rows}[{row}]")
+                # Without it a field is missing: as strange as no such key.
+                found = f"{table.index}[{key}]" if needed else f"{table.index}.get({key})"
+            else:
+                needed = False
+                found = row_of(table, base)
+            if id(table) in known:
+                rows[table.index, needed] = row
+            if (table.index, needed) not in rows:
+                rows[table.index, needed] = row
+                source.line(f"{row} = {found}")
+            row = rows[table.index, needed]
+            source.line(f"{layer.var} = {'' if needed else f'EMPTY if {row} is None else '}{table.rows}[{row}]")
 
     def _key(self, table: Table, base: Layer) -> str:
         """The variable with the key of the object's entity."""
