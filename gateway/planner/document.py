@@ -45,8 +45,12 @@ class Printer:
         *,
         mixed: bool = False,
         framed: bool = False,
+        beside: frozenset[str] = frozenset(),
     ) -> str:
-        """The fields of selections that stand side by side; `framed`: each within a fragment on its own type (entities)."""
+        """The fields of selections that stand side by side; `framed`: each within a fragment on its own type (entities).
+
+        `beside` are types of other objects at the same place, which these fields aren't for.
+        """
         direct: list[str] = []
         fragments: dict[str, list[str]] = {}
         mixed = mixed or len(selections) > 1
@@ -54,24 +58,24 @@ class Printer:
             static = selection.static
             abstract = static is None or static.is_abstract
             inner = mixed or abstract
+            frames = self._frames(selection, beside) if framed else ()
             if selection.typename or not selection.items:
-                self._put("__typename", self._frames(selection, framed), direct, fragments)
+                self._put("__typename", frames, direct, fragments)
             for item in selection.items:
                 if static is not None and (not abstract or self._whole(selection, item)):
-                    frames = (static.name,) if framed else ()
                     text = self._item(selection, item, static.name, path, keys, given, inner)
                     self._put(text, frames, direct, fragments)
                 else:
-                    for name in self._narrowed(selection, item):
+                    for name in self._narrowed(selection, item, beside):
                         text = self._item(selection, item, name, path, keys, given, inner)
                         self._put(text, (name,), direct, fragments)
-        parts = list(dict.fromkeys(direct))
+        own = dict.fromkeys(direct)
         by_text: dict[str, list[str]] = {}
         for name, texts in fragments.items():
-            by_text.setdefault(" ".join(dict.fromkeys(texts)), []).append(name)
-        for text, names in by_text.items():
-            parts += [f"... on {name} {{ {text} }}" for name in names]
-        return " ".join(parts)
+            # What is asked of every object isn't asked again of some.
+            by_text.setdefault(" ".join(text for text in dict.fromkeys(texts) if text not in own), []).append(name)
+        by_text.pop("", None)
+        return " ".join([*own, *(f"... on {name} {{ {text} }}" for text, names in by_text.items() for name in names)])
 
     def _put(self, text: str, frames: Iterable[str], direct: list[str], fragments: dict[str, list[str]]) -> None:
         frames = tuple(frames)
@@ -80,10 +84,11 @@ class Printer:
         for name in frames:
             fragments.setdefault(name, []).append(text)
 
-    def _frames(self, selection: Selection, framed: bool) -> tuple[str, ...]:
-        if not framed:
-            return ()
-        return (selection.static.name,) if selection.static is not None else tuple(sorted(selection.types))
+    def _frames(self, selection: Selection, beside: frozenset[str]) -> tuple[str, ...]:
+        static = selection.static
+        if static is None or (static.is_abstract and static.possible & beside):
+            return tuple(sorted(selection.types))
+        return (static.name,)
 
     def _whole(self, selection: Selection, item: Item) -> bool:
         """Whether the item is for everything the abstract selection can be, and is a field of that type."""
@@ -92,7 +97,7 @@ class Printer:
             return False
         return item.field.is_typename or item.field.name in static.fields
 
-    def _narrowed(self, selection: Selection, item: Item) -> tuple[str, ...]:
+    def _narrowed(self, selection: Selection, item: Item, beside: frozenset[str]) -> tuple[str, ...]:
         """Types for fragments around the item: an interface where one fits exactly, else each concrete type."""
         via = item.field.via
         if via and via in self.graph.types and self.graph.types[via].kind == "INTERFACE":
@@ -101,7 +106,7 @@ class Printer:
                 interface is not None
                 and not interface.is_interface_object
                 and (item.field.is_typename or item.field.name in interface.fields)
-                and interface.possible & selection.types == item.types
+                and interface.possible & (selection.types | beside) == item.types
                 and (selection.static is not None or len(item.types) > 1)
             ):
                 return (via,)

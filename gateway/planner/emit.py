@@ -155,7 +155,8 @@ class Emitter:
             shared = frozenset.intersection(*(part.position.conditions for part in group))
             for part in group:
                 given = (*request.conditions, *part.conditions)
-                inner = own.fields((part.selection,), given=given, framed=True, mixed=len(group) > 1)
+                beside = frozenset[str]().union(*(other.types for other in group if other is not part)) - part.types
+                inner = own.fields((part.selection,), given=given, framed=True, mixed=len(group) > 1, beside=beside)
                 # Places that are one path to the client may stand under different conditions: what only some of them have is said here.
                 wanted = tuple(sorted({*part.conditions, *(part.position.conditions - shared)}))
                 missing = [c for c in without_defers(wanted) if c not in request.conditions]
