@@ -143,7 +143,7 @@ class Chooser:
     ) -> bool:
         """Objects of `types` are alike (to the subgraphs `allowed`): one way serves all of them. False where there is none."""
         existing = self.positions.existing(position, one, types)
-        if existing is not None:
+        if existing is not None and not self._has_to_be_apart(existing, position, one, types):
             self._place_children(existing, one, needs)
             return True
         options: list[tuple[tuple[int, ...], int, Arrival | Route, Resolver | None]] = []
@@ -198,6 +198,13 @@ class Chooser:
             asked = with_arguments(one, {a.name: names[a.name] for a in chosen.field.contexts})
         self._add(arrival, one, types, needs, asked)
         return True
+
+    def _has_to_be_apart(self, child: Position, position: Position, one: Field, types: frozenset[str]) -> bool:
+        """Whether all that is there so far came for a key, and the field, which is deferred, is to come by itself."""
+        if any(self.local.defers_of(position, one) <= arrival.part.defers for arrival in child.arrivals):
+            return False
+        came = {arrival.part for arrival in child.arrivals}
+        return all(self.routes.apart(a, position, types, one) for a in position.arrivals if a.part in came)
 
     def _context_variables(self, position: Position, types: frozenset[str], resolver: Resolver) -> dict[str, str]:
         return {

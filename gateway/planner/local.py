@@ -14,6 +14,12 @@ class Local:
         self.walker = walker
         self.defers = bool(walker.defers)
 
+    def defers_of(self, position: Position, one: Field) -> frozenset[int]:
+        """The `@defer`s under which the client asks for the field."""
+        if not self.defers:
+            return frozenset()
+        return defers(one.conditions) | defers(tuple(position.conditions))
+
     def types(self, arrival: Arrival, one: Field) -> frozenset[str]:
         """The types for which the arrival's subgraph gives the field right here."""
         static = arrival.selection.static

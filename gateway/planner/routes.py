@@ -46,12 +46,20 @@ class Routes:
     def apart(self, arrival: Arrival, position: Position, types: frozenset[str], one: Field) -> bool:
         """Whether a deferred field gets a request of its own, though it is at hand here: that may be slow, or fail, without the rest.
 
-        Only what has a key can be asked for again; other fields ride along and are delivered later (Apollo's planner does the same).
+        Only what has a key can be asked for again. Below it, fields come with the request that was made for the fragment; where there is none, they
+        ride along and are delivered later (Apollo's planner does the same).
         """
-        if one.internal or not self.local.defers:
+        wanted = self.local.defers_of(position, one)
+        if one.internal or wanted <= arrival.part.defers:
             return False
-        wanted = defers(one.conditions)
-        if not wanted or wanted <= defers(arrival.conditions):
+        if any(
+            wanted <= other.part.defers
+            and types <= self.local.types(other, one)
+            and self.local.usable(other, position, one.conditions)
+            for other in position.arrivals
+        ):
+            return True
+        if defers(one.conditions) <= arrival.part.defers:
             return False
         return all(
             any(
