@@ -145,6 +145,7 @@ def fuzz(
     seed: Annotated[int | None, typer.Option(help="Where to begin; from the clock by default, and printed.")] = None,
     processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the pairs.")] = 1,
     keep: Annotated[Path | None, typer.Option(help="Write failing cases, shrunk, as folders here.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="End early after so long.")] = None,
     executor: Annotated[
         str, typer.Option(help="both (they must agree to the byte), compiled or interpreted.")
     ] = "both",
@@ -160,7 +161,7 @@ def fuzz(
         _end(f"--executor {executor!r} is none of {', '.join(ExecutorKind)}.")
     if planted:
         raise typer.Exit(command.hunt_all(pairs, seed or 1, processes))
-    raise typer.Exit(command.run(pairs, seed, processes, keep, ExecutorKind(executor)))
+    raise typer.Exit(command.run(pairs, seed, processes, keep, ExecutorKind(executor), minutes))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

@@ -24,7 +24,12 @@ PROGRESS_PAIRS = 2_000
 
 
 def run(
-    pairs: int, seed: int | None, processes: int, keep: Path | None, executor: ExecutorKind = ExecutorKind.BOTH
+    pairs: int,
+    seed: int | None,
+    processes: int,
+    keep: Path | None,
+    executor: ExecutorKind = ExecutorKind.BOTH,
+    minutes: float | None = None,
 ) -> int:
     """Run pairs, print what was covered; failing cases shrink and are kept as folders."""
     seed = seed if seed is not None else int(time.time()) % 1_000_000
@@ -34,11 +39,11 @@ def run(
     share = -(-pairs // processes)
     report = Report()
     if processes == 1:
-        _add(report, _quiet(pairs, seed, executor, _Progress()))
+        _add(report, _quiet(pairs, seed, executor, minutes, _Progress()))
     else:
         with ProcessPoolExecutor(processes) as pool:
             for done in as_completed(
-                [pool.submit(_quiet, share, seed + n * STRIDE, executor) for n in range(processes)]
+                [pool.submit(_quiet, share, seed + n * STRIDE, executor, minutes) for n in range(processes)]
             ):
                 _add(report, done.result())
     seconds = time.monotonic() - begun
@@ -50,10 +55,13 @@ def run(
     return 1 if report.findings else 0
 
 
-def _quiet(pairs: int, seed: int, executor: ExecutorKind, progress: "_Progress | None" = None) -> Report:
+def _quiet(
+    pairs: int, seed: int, executor: ExecutorKind, minutes: float | None, progress: "_Progress | None" = None
+) -> Report:
     """Failing calls are part of it: their log lines are not news."""
     logging.disable(logging.ERROR)
-    return fuzz(pairs, seed, stop_at=ENOUGH, executor=executor, progress=progress)
+    until = None if minutes is None else time.monotonic() + minutes * 60
+    return fuzz(pairs, seed, stop_at=ENOUGH, until=until, executor=executor, progress=progress)
 
 
 class _Progress:
