@@ -1,6 +1,7 @@
 """`inspect` and `plan`: each stage from a supergraph and an operation to its plan -> text, or plain data for JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphql import print_ast
@@ -8,10 +9,11 @@ from graphql import print_ast
 from gateway.commands.options import Stage
 from gateway.executor import Compiled
 from gateway.operation import Operation, prepare
+from gateway.operation.defer import Defers
 from gateway.plan import Condition, Defer, EventTrigger, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
 from gateway.plan.text import path_text
 from gateway.planner import build_plan
-from gateway.planner.tree import Field
+from gateway.planner.tree import Field, defers, without_defers
 from gateway.planner.walk import Walker
 from gateway.query_graph import query_graph
 from gateway.supergraph import Supergraph
@@ -68,7 +70,8 @@ def _lines(data: Any, indent: str = "") -> Iterator[str]:
                 yield from _lines(entry, indent + "  ")
         elif isinstance(value, list):
             if value:
-                yield f"{indent}{name}: {', '.join(map(str, value))}"
+                between = "; " if any("," in str(one) for one in value) else ", "
+                yield f"{indent}{name}: {between.join(map(str, value))}"
         elif isinstance(value, str) and "\n" in value:
             yield f"{indent}{name}:"
             yield from (f"{indent}  {line}" for line in value.splitlines())
@@ -125,9 +128,9 @@ def _graph(supergraph: Supergraph) -> dict[str, Any]:
         if type_.kind != "OBJECT":
             continue
         entry: dict[str, Any] = {}
-        entries = [f'{names[e.graph]} by {e.type_name} "{e.key}"' for e in graph.entries(type_.name)]
+        entries = dict.fromkeys(f'{names[e.graph]} by {e.type_name} "{e.key}"' for e in graph.entries(type_.name))
         if entries:
-            entry["entered"] = entries
+            entry["entered"] = list(entries)
         answered: dict[str, list[str]] = {}
         for field in type_.fields:
             answered[field] = [
@@ -135,6 +138,7 @@ def _graph(supergraph: Supergraph) -> dict[str, Any]:
                 + (f" as {r.type_name}" if r.type_name != type_.name else "")
                 + (f' (requires "{r.field.requires}")' if r.field.requires else "")
                 + (f' (provides "{r.field.provides}")' if r.field.provides else "")
+                + "".join(f' (takes "{a.name}" from {a.context} {a.selection})' for a in r.field.contexts)
                 for r in graph.resolvers(type_.name, field)
             ]
         entry["answered"] = answered
@@ -143,10 +147,11 @@ def _graph(supergraph: Supergraph) -> dict[str, Any]:
 
 
 def _operation(supergraph: Supergraph, operation: Operation) -> dict[str, Any]:
-    """As the planner walks it: fragments dissolved into concrete types, `@skip` and `@include` into conditions."""
+    """As the planner walks it: fragments dissolved into concrete types, `@skip`, `@include` and `@defer` into conditions."""
     graph = query_graph(supergraph)
     root = graph.roots[operation.kind] or ""
-    fields = Walker(graph, operation.fragments).fields(root, [operation.selection_set])
+    walker = Walker(graph, operation.fragments, defers=Defers(operation.document))
+    fields = walker.fields(root, [operation.selection_set])
     variables = {
         f"${v.variable.name.value}": print_ast(v.type)
         + (f" = {print_ast(v.default_value)}" if v.default_value is not None else "")
@@ -164,23 +169,36 @@ def _tree(fields: tuple[Field, ...]) -> dict[str, Any]:
         label += field.arguments_text
         if field.types is not None:
             label += f" on {' | '.join(sorted(field.types))}"
-        label += "".join(f" if {'' if wanted else 'not '}${variable}" for variable, wanted in field.conditions)
+        label += "".join(f" if {one}" for one in _conditions(without_defers(field.conditions)))
+        label += " deferred" if defers(field.conditions) else ""
         found[label] = _tree(field.children) if field.children else ""
     return found
 
 
+def _conditions(conditions: Iterable[tuple[str, bool]]) -> list[str]:
+    return [f"{'' if wanted else 'not '}${variable}" for variable, wanted in conditions]
+
+
 def _fetches(plan: Plan) -> dict[str, Any]:
-    """Each request: its step, subgraph, operation, and why it is made."""
+    """Each request: its step, subgraph, operation, when and why it is made."""
     fetches = []
-    for step, fetch in sorted(_steps(plan.node, 1), key=lambda found: (found[0], _number(found[1]))):
+    for found in sorted(_steps(plan.node, Step(1)), key=lambda found: (found.step.number, _number(found.fetch))):
+        fetch = found.fetch
         if isinstance(fetch, EventTrigger):
             fetches.append(
-                {"step": step, "events": list(fetch.topics), "gives": f"{fetch.type_name} ({fetch.response_key})"}
+                {
+                    "step": found.step.number,
+                    "events": list(fetch.topics),
+                    "gives": f"{fetch.type_name} ({fetch.response_key})",
+                }
             )
             continue
-        entry: dict[str, Any] = {"step": step, "number": fetch.id, "subgraph": fetch.subgraph}
-        places = [path_text(path) for entities in fetch.entities for path in entities.paths]
-        entry |= {"for": places} if places else {}
+        entry: dict[str, Any] = {"step": found.step.number, "number": fetch.id, "subgraph": fetch.subgraph}
+        places = [".".join(path_text(path)) for entities in fetch.entities for path in entities.paths]
+        entry |= {"at": places} if places else {}
+        entry |= {"if": list(found.step.conditions)} if found.step.conditions else {}
+        entry |= {"if any": [" and ".join(_conditions(one)) for one in fetch.only_if]} if fetch.only_if else {}
+        entry |= {"deferred": True} if found.step.deferred else {}
         entry |= {"variables": [f"${name}" for name in fetch.variables]} if fetch.variables else {}
         entry |= {"because": list(fetch.reasons)} if fetch.reasons else {}
         fetches.append({**entry, "operation": fetch.operation})
@@ -191,34 +209,52 @@ def _number(fetch: Fetch | EventTrigger) -> int:
     return fetch.id if isinstance(fetch, Fetch) else 0
 
 
-def _steps(node: PlanNode | Subscription | None, step: int) -> Iterator[tuple[int, Fetch | EventTrigger]]:
-    """Every fetch with the number of its step, counted from 1."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where in the plan a fetch stands; steps are counted from 1."""
+
+    number: int
+    conditions: tuple[str, ...] = ()
+    deferred: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A fetch, and where it stands."""
+
+    step: Step
+    fetch: Fetch | EventTrigger
+
+
+def _steps(node: PlanNode | Subscription | None, step: Step) -> Iterator[Placed]:
+    """Every fetch with its step."""
     match node:
         case Fetch():
-            yield step, node
+            yield Placed(step, node)
         case Parallel(nodes):
             for inner in nodes:
                 yield from _steps(inner, step)
         case Sequence(nodes):
             for inner in nodes:
                 yield from _steps(inner, step)
-                step += _depth(inner)
-        case Condition(_, if_true, if_false):
-            yield from _steps(if_true, step)
-            yield from _steps(if_false, step)
+                step = replace(step, number=step.number + _depth(inner))
+        case Condition(variable, if_true, if_false):
+            for branch, wanted in ((if_true, True), (if_false, False)):
+                conditions = (*step.conditions, *_conditions([(variable, wanted)]))
+                yield from _steps(branch, replace(step, conditions=conditions))
         case Defer(primary, parts):
             ends = {}
-            for number, fetch in _steps(primary, step):
-                ends[_number(fetch)] = number
-                yield number, fetch
+            for placed in _steps(primary, step):
+                ends[_number(placed.fetch)] = placed.step.number
+                yield placed
             for part in parts:
-                begin = 1 + max((ends[needed] for needed in part.depends), default=step - 1)
-                for number, fetch in _steps(part.node, begin):
-                    ends[_number(fetch)] = number
-                    yield number, fetch
+                begin = 1 + max((ends[needed] for needed in part.depends), default=step.number - 1)
+                for placed in _steps(part.node, replace(step, number=begin, deferred=True)):
+                    ends[_number(placed.fetch)] = placed.step.number
+                    yield placed
         case Subscription(primary, rest):
-            yield step, primary
-            yield from _steps(rest, step + 1)
+            yield Placed(step, primary)
+            yield from _steps(rest, replace(step, number=step.number + 1))
 
 
 def _depth(node: PlanNode | None) -> int:

@@ -1,7 +1,7 @@
 """Parts -> plan nodes: parts of a step and subgraph become one fetch, fetches become sequences and parallels."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from graphql import DirectiveNode, print_ast
@@ -20,11 +20,13 @@ from gateway.plan import (
 )
 from gateway.plan import Sequence as SequenceNode
 from gateway.planner.document import Printer, document, split_conditions, wrapped
-from gateway.planner.fetch_graph import Part, Position
+from gateway.planner.fetch_graph import Part, Position, Selection
 from gateway.planner.tree import Conditions, without_defers
 from gateway.planner.walk import variables_of
 from gateway.query_graph import QueryGraph
 
+#: Fields that the reason of a fetch names: more of them tell people little.
+NAMED_FIELDS = 8
 _NOT_A_NAME = re.compile(r"\W")
 
 
@@ -126,7 +128,7 @@ class Emitter:
             ),
             entities=entities,
             renames=tuple(printer.renames),
-            reasons=tuple(dict.fromkeys(reason for part in request.parts for reason in part.reasons)),
+            reasons=_reasons(request),
             path=path,
             only_if=_only_if(request),
         )
@@ -193,6 +195,23 @@ class Emitter:
         printer.variables.update(dict.fromkeys(variable for variable, _ in missing))
         here, around = split_conditions(missing)
         return "__typename " + wrapped(f"...{here} {{ {text} }}", around)
+
+
+def _reasons(request: Request) -> tuple[str, ...]:
+    """The fields that the request is for, then the keys and required fields by which it gets them."""
+    fields = list(dict.fromkeys(name for part in request.parts for name in _asked(part.selection)))
+    more = f" and {len(fields) - NAMED_FIELDS} more" if len(fields) > NAMED_FIELDS else ""
+    by = dict.fromkeys(reason for part in request.parts for reason in part.reasons)
+    return (f"for {', '.join(fields[:NAMED_FIELDS])}{more}", *by)
+
+
+def _asked(selection: Selection) -> Iterator[str]:
+    static = selection.static
+    for item in selection.items:
+        whole = static is not None and item.types >= selection.types
+        yield f"{static.name if static and whole else '|'.join(sorted(item.types))}.{item.field.name}"
+    if not selection.items:
+        yield f"{static.name if static else '|'.join(sorted(selection.types))}.__typename"
 
 
 def _only_if(request: Request) -> tuple[Conditions, ...]:

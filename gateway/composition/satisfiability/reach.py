@@ -100,7 +100,7 @@ class Reach:
                     helpers = [p for p, by in entered.items() if by != key]
                     needed = parse_field_set(entry.key)
                     if self.missing(type_name, helpers, needed, without or entry.graph) is None:
-                        entered[Position(entry.graph, target, None, position.contexts)] = key
+                        entered[self.with_contexts(Position(entry.graph, target, None, position.contexts))] = key
                         graphs.add((entry.graph, target))
                         grown = True
         return frozenset(entered)

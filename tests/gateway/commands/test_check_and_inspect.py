@@ -75,7 +75,11 @@ def test_check_takes_supergraphs_lists_and_folders(folder: Path) -> None:
         ("supergraph", ["subgraphs\n  accounts: ", "object User", 'keys: "id" in accounts']),
         ("graph", ["User\n  entered: accounts by User", "reviews: reviews"]),
         ("operation", ["kind: query", "$with: Boolean!", "again: name", "reviews if $with"]),
-        ("fetches", ["requests: 2", "step: 1", "subgraph: accounts", "step: 2", "subgraph: reviews", "because: "]),
+        (
+            "fetches",
+            ["requests: 2", "step: 1", "subgraph: accounts", "step: 2", "subgraph: reviews", "at: ", "if: $with"],
+        ),
+        ("fetches", ["because: for Query.", "User.reviews, key 'id' of User"]),
         ("plan", ["QueryPlan {", 'service: "reviews"']),
     ],
 )

@@ -201,7 +201,7 @@ def test_prints_rewrites_as_apollo_does() -> None:
         for name in ("A", "B")
     ]
     fetch = list(fetches_of(plan.node))[1]
-    assert fetch.reasons == ("U.one takes 'a' from Subgraph1__one { prop }",)
+    assert fetch.reasons == ("for U.one", "U.one takes 'a' from Subgraph1__one { prop }")
 
 
 def test_a_place_where_nothing_sets_the_context() -> None:
@@ -271,3 +271,25 @@ async def test_random_operations(name: str) -> None:
         assert json.dumps(answer) == json.dumps({"data": truth.data}), f"seed {seed}: {document}\n{plan}"
         compared += 1
     assert compared > 10
+
+
+async def test_an_entity_that_came_by_its_key_sets_its_contexts() -> None:
+    supergraph = composed(
+        'type Query { t: T } type T @key(fields: "id") { id: ID! prop: String! @shareable }',
+        """
+        type T @key(fields: "id") @context(name: "context") { id: ID! prop: String! @shareable u: U! }
+        type U @key(fields: "id") { id: ID! field(a: String @fromContext(field: "$context { prop }")): String }
+        """,
+    )
+    operation = prepare(supergraph.api_schema, "{ t { u { field } } }")
+
+    def told(request: Any) -> Any:
+        (given,) = (value for name, value in request.variables.items() if name != "representations")
+        return {"data": {"_entities": [{"field": f"of {given}"}]}}
+
+    clients = {
+        "Subgraph1": Scripted([{"data": {"t": {"__typename": "T", "id": "1", "prop": "p"}}}]),
+        "Subgraph2": Scripted([{"data": {"_entities": [{"u": {"__typename": "U", "id": "2"}}]}}, told]),
+    }
+    result = await execute(build_plan(supergraph, operation), operation, {}, Runtime(clients))
+    assert json.loads(result.to_bytes()) == {"data": {"t": {"u": {"field": "of p"}}}}

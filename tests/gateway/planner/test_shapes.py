@@ -69,7 +69,7 @@ def test_entity_fetch(supergraph: Supergraph) -> None:
     )
     assert second.variables == ()
     assert second.entities[0].paths == (("job", "owner"),)
-    assert second.reasons == ("key 'id' of User",)
+    assert second.reasons == ("for User.name", "key 'id' of User")
 
 
 def test_prints_as_apollo_does(supergraph: Supergraph) -> None:
