@@ -11,6 +11,8 @@ class Whole:
     def __init__(self) -> None:
         self.data: Any = None
         self.errors: list[Mapping[str, Any]] = []
+        #: Why fragments failed.
+        self._failures: list[Mapping[str, Any]] = []
         self.payloads = 0
         self._pending: dict[str, Mapping[str, Any]] = {}
         self._more = True
@@ -35,7 +37,9 @@ class Whole:
             self.errors += one.get("errors", ())
         for one in payload.get("completed", ()):
             self._pending.pop(one["id"])
-            self.errors += one.get("errors", ())
+            # A field of two fragments that is null where it can't be fails both, and each tells why.
+            self.errors += [error for error in one.get("errors", ()) if error not in self._failures]
+            self._failures += one.get("errors", ())
         self._more = payload.get("hasNext", False)
         if not self._more and self._pending:
             raise ValueError(f"never completed: {self._pending}")
