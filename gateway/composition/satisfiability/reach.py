@@ -253,16 +253,13 @@ class Reach:
     # ---- contexts ---------------------------------------------------------------------------------------------------------
 
     def with_contexts(self, position: Position) -> Position:
-        """The position with the contexts that its own type sets there."""
+        """The position with the contexts that its own type sets, in whichever subgraph: their values are fetched from where they are."""
         if not self._contexts:
             return position
         names = [position.type_name, *self.graph.types[position.type_name].interfaces]
         names += [t.name for t in self.graph.types.values() if position.type_name in t.members]
-        own = {c for name in names for c in self._contexts.get(name, ()) if self._is_of(position.graph, c)}
+        own = {c for name in names for c in self._contexts.get(name, ())}
         return position._replace(contexts=position.contexts | own) if own else position
-
-    def _is_of(self, graph: str, context: str) -> bool:
-        return context.startswith(f"{self.graph.graphs[graph].name}__")
 
     def _contexts_hold(self, position: Position, field: str) -> bool:
         if not self._contexts:

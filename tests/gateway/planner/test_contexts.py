@@ -56,6 +56,21 @@ ELSEWHERE = composed(
     type U @key(fields: "id") { id: ID! }
     """,
 )
+KEYED = composed(
+    """
+    type Query { t: T ts: [T] }
+    type T @key(fields: "id") { id: ID! prop: String! @shareable box: Box }
+    type Box { u: U us: [U!] }
+    type U @key(fields: "id") { id: ID! }
+    """,
+    """
+    type T @key(fields: "id") @context(name: "context") { id: ID! prop: String! @shareable far: String! u: U! }
+    type U @key(fields: "id") {
+      id: ID! field(a: String @fromContext(field: "$context { prop }")): String
+      remote(a: String @fromContext(field: "$context { far }")): String
+    }
+    """,
+)
 KINDS = composed(
     """
     type Query { i: [I!]! x: [X!]! }
@@ -118,6 +133,9 @@ CASES: list[tuple[str, Supergraph, str, tuple[int, int]]] = [
     ("prop is the client's alias of another field", SAME, "{ ts { prop: maybe u { field } } }", (2, 2)),
     ("from another subgraph", ELSEWHERE, "{ t { u { id field } } }", (3, 3)),
     ("from another subgraph, lists", ELSEWHERE, "{ ts { u { id field } } }", (3, 3)),
+    ("an entity that came by its key", KEYED, "{ t { u { field } } }", (3, 3)),
+    ("set by a subgraph that isn't on the way", KEYED, "{ ts { box { us { field } } } }", (2, 2)),
+    ("both, of a value that nobody on the way has", KEYED, "{ ts { u { field } box { us { remote } } } }", (3, 3)),
     ("an interface", KINDS, "{ i { u { one } } }", (2, 2)),
     ("an interface's types", KINDS, "{ i { ... on A { own u { one } } ... on B { u { one } } } }", (2, 2)),
     ("one type of an interface", KINDS, "{ i { ... on A { u { one } } } }", (2, 2)),
@@ -246,6 +264,7 @@ async def test_errors_of_copies_are_told_where_their_entities_are() -> None:
 GRAPHS = {
     "same": SAME,
     "elsewhere": ELSEWHERE,
+    "keyed": KEYED,
     "kinds": KINDS,
     "union": UNION,
     "root": ROOT,
@@ -271,25 +290,3 @@ async def test_random_operations(name: str) -> None:
         assert json.dumps(answer) == json.dumps({"data": truth.data}), f"seed {seed}: {document}\n{plan}"
         compared += 1
     assert compared > 10
-
-
-async def test_an_entity_that_came_by_its_key_sets_its_contexts() -> None:
-    supergraph = composed(
-        'type Query { t: T } type T @key(fields: "id") { id: ID! prop: String! @shareable }',
-        """
-        type T @key(fields: "id") @context(name: "context") { id: ID! prop: String! @shareable u: U! }
-        type U @key(fields: "id") { id: ID! field(a: String @fromContext(field: "$context { prop }")): String }
-        """,
-    )
-    operation = prepare(supergraph.api_schema, "{ t { u { field } } }")
-
-    def told(request: Any) -> Any:
-        (given,) = (value for name, value in request.variables.items() if name != "representations")
-        return {"data": {"_entities": [{"field": f"of {given}"}]}}
-
-    clients = {
-        "Subgraph1": Scripted([{"data": {"t": {"__typename": "T", "id": "1", "prop": "p"}}}]),
-        "Subgraph2": Scripted([{"data": {"_entities": [{"u": {"__typename": "U", "id": "2"}}]}}, told]),
-    }
-    result = await execute(build_plan(supergraph, operation), operation, {}, Runtime(clients))
-    assert json.loads(result.to_bytes()) == {"data": {"t": {"u": {"field": "of p"}}}}
