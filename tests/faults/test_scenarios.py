@@ -110,7 +110,7 @@ async def test_a_broker_that_forgot_everything_is_filled_again(performance: Perf
 async def test_a_rolling_restart_costs_nobody_but_those_who_ask_what_is_stopped(
     performance: Performance[Stage],
 ) -> None:
-    """SIGTERM to each in turn while runs go on: nothing lost, and no 5xx but while the gateway itself is away."""
+    """SIGTERM to each in turn while runs go on: nothing lost, and no 5xx but while somebody is away that every request needs."""
     performance.evidence.failures.clear()
     away: list[tuple[float, float]] = []
     rolled = False
@@ -120,8 +120,9 @@ async def test_a_rolling_restart_costs_nobody_but_those_who_ask_what_is_stopped(
         for name, service in performance.stage.services.items():
             before = time.monotonic()
             await service.restart(patience=180.0)
-            if name == "gateway":
-                away.append((before, time.monotonic()))
+            if name in ("gateway", "identity"):
+                # What was asked as it went may be told, and a circuit close again, a moment after it is back.
+                away.append((before, time.monotonic() + 15.0))
         rolled = True
 
     async with asyncio.TaskGroup() as group:
@@ -131,10 +132,12 @@ async def test_a_rolling_restart_costs_nobody_but_those_who_ask_what_is_stopped(
             await asyncio.sleep(0.1)
     await performance.settle()
     assert check(performance.evidence, without=[lost_events]) == []
-    [(began, ended)] = away
-    # What was asked as the gateway went may be told a moment after it is back.
-    beyond = [(at, what) for at, what in performance.evidence.failures if not began <= at <= ended + 20.0]
-    assert beyond == []
+    beyond = [
+        (round(at - away[0][0], 1), what)
+        for at, what in performance.evidence.failures
+        if not any(began <= at <= ended for began, ended in away)
+    ]
+    assert beyond == [], f"away: {[(round(one - away[0][0], 1), round(two - away[0][0], 1)) for one, two in away]}"
 
 
 @pytest.mark.parametrize("kind", ALARMS)

@@ -35,6 +35,8 @@ from workers.runs.lines import Line
 from workers.runs.reaper import _END_WAITING, _REAP
 
 ATTEMPTS = 3
+# BOTBERI_MODEL_EXAMPLES=10000 for a long look.
+EXAMPLES = int(os.environ.get("BOTBERI_MODEL_EXAMPLES", "20"))
 ENDINGS = st.sampled_from(["SUCCEEDED", "FAILED", "CANCELLED", "TIMED_OUT"])
 ANY = st.sampled_from(sorted(InstanceStatus))
 
@@ -273,7 +275,7 @@ class OneConnection(Rows):
         return list(cursor.fetchall()) if cursor.description else []
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(900 + EXAMPLES)
 def test_any_order_of_events_keeps_the_rules(rows: Rows, shared_database_url: str) -> None:
     connection = psycopg.connect(shared_database_url, autocommit=True, row_factory=dict_row)
     rows = OneConnection(rows.url, connection)
@@ -286,12 +288,10 @@ def test_any_order_of_events_keeps_the_rules(rows: Rows, shared_database_url: st
 
     OnThisDatabase.rows, OnThisDatabase.database = rows, database
     OnThisDatabase.store = RunStore(database, lease_seconds=600.0, max_attempts=ATTEMPTS)
-    # BOTBERI_MODEL_EXAMPLES=10000 for a long look.
-    examples = int(os.environ.get("BOTBERI_MODEL_EXAMPLES", "20"))
     run_state_machine_as_test(
         OnThisDatabase,
         settings=settings(
-            max_examples=examples,
+            max_examples=EXAMPLES,
             stateful_step_count=25,
             deadline=None,
             database=None,
