@@ -150,22 +150,29 @@ class Arena:
                 run = self._begin(facts)
         elif isinstance(plan.node, Defer):
             whole, form = Whole(), gateway.executor.PendingForm()
-            async for payload in gateway.executor.deliver(plan, operation, coerced, runtime):
-                whole.read(decode(gateway.executor.payload_bytes(form, payload)))
+            try:
+                async for payload in gateway.executor.deliver(plan, operation, coerced, runtime):
+                    whole.read(decode(gateway.executor.payload_bytes(form, payload)))
+            except gateway.executor.ExecutorMismatch as error:
+                raise Mismatch(f"the executors differ: {error}") from error
             run.features["answer in several payloads"] += whole.payloads > 1
+            self._count(runtime.statistics, run)
             yield {"data": whole.data, "errors": whole.errors}, run
         else:
             try:
                 result = await gateway.executor.Compiled(plan, operation).execute(coerced, runtime)
             except gateway.executor.ExecutorMismatch as error:
                 raise Mismatch(f"the executors differ: {error}") from error
-            counts = runtime.statistics
-            if faults := counts.interpreted["a fault of the compiler"]:
-                raise Mismatch(f"the plan was not compiled: {faults} fault of the compiler")
-            run.features["answered by compiled code"] += counts.compiled
-            run.features.update({f"compiled, then: {why}": 1 for why in counts.strange})
-            run.features.update({f"not compiled: {why}": 1 for why in counts.interpreted})
+            self._count(runtime.statistics, run)
             yield decode(result.to_bytes()), run
+
+    def _count(self, counts: gateway.executor.ExecutionStatistics, run: Run) -> None:
+        """Which executor answered."""
+        if faults := counts.interpreted["a fault of the compiler"]:
+            raise Mismatch(f"the plan was not compiled: {faults} fault of the compiler")
+        run.features["answered by compiled code"] += counts.compiled
+        run.features.update({f"compiled, then: {why}": 1 for why in counts.strange})
+        run.features.update({f"not compiled: {why}": 1 for why in counts.interpreted})
 
     def _begin(self, facts: Facts) -> Run:
         run = Run(facts)

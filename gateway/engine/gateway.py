@@ -178,8 +178,11 @@ class Gateway:
         generation.running += 1
         try:
             runtime = self._runtime(generation, context)
-            plan = prepared.deferred or prepared.plan
-            async with aclosing(deliver(plan, prepared.operation, variables, runtime)) as payloads:
+            parts = prepared.deferred
+            if parts is None:
+                yield Payload(await prepared.compiled.execute(variables, runtime))
+                return
+            async with aclosing(deliver(parts.plan, prepared.operation, variables, runtime, parts)) as payloads:
                 async for payload in payloads:
                     yield payload
         finally:

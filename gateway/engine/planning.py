@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from gateway import errors
 from gateway.engine.request import EngineLimits
 from gateway.errors import GatewayError, PlanningError, RequestError
-from gateway.executor import Compiled
+from gateway.executor import Compiled, CompiledParts
 from gateway.executor.live import FeedPlan
 from gateway.operation import Limits, Operation, prepare
 from gateway.operation.limits import UNLIMITED
@@ -45,7 +45,7 @@ class Prepared:
     compiled: Compiled
     generation: "Generation" = field(repr=False)
     #: For an answer in parts, where the client defers something.
-    deferred: Plan | None = None
+    deferred: CompiledParts | None = None
     #: The query of a subscription that a feed answers.
     feed: FeedPlan | None = None
     key: Key = ("", None, frozenset())
@@ -83,7 +83,8 @@ class Generation:
         if not isinstance(plan.node, Defer):
             return Prepared(operation, plan, Compiled(plan, operation), self)
         whole = build_plan(self.supergraph, operation, labels=labels, defer=False)
-        return Prepared(operation, whole, Compiled(whole, operation), self, plan)
+        compiled = Compiled(whole, operation)
+        return Prepared(operation, whole, compiled, self, CompiledParts(plan, operation, compiled))
 
     def _feed(self, node: Subscription, labels: frozenset[str]) -> FeedPlan | None:
         if not isinstance(node.primary, EventTrigger) or node.primary.feed is None:

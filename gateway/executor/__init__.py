@@ -2,6 +2,7 @@
 
 from gateway.executor.execute import execute
 from gateway.executor.compiled import Compiled
+from gateway.executor.compiled.parts import CompiledParts
 from gateway.executor.statistics import ExecutionStatistics, ExecutorKind, ExecutorMismatch
 from gateway.executor.incremental import deliver
 from gateway.executor.subscribe import subscribe
@@ -11,6 +12,7 @@ from gateway.executor.runtime import Runtime
 
 __all__ = [
     "Compiled",
+    "CompiledParts",
     "ExecutionResult",
     "ExecutionStatistics",
     "ExecutorKind",

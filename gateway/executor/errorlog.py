@@ -57,6 +57,14 @@ class ErrorLog:
                 return True
         return False
 
+    def notes(self) -> tuple[set[ResponsePath], set[ResponsePath]]:
+        """Where errors are, or will be: a copy, for `restore`."""
+        return set(self._at), set(self._above)
+
+    def restore(self, notes: tuple[set[ResponsePath], set[ResponsePath]]) -> None:
+        """Errors that were only noted since then won't come."""
+        self._at, self._above = set(notes[0]), set(notes[1])
+
     def in_order(self) -> Sequence[tuple[int, ErrorEntry]]:
         """Entries with the order that they were added under."""
         return [(order, entry) for order, _, entry in sorted(self._entries, key=lambda item: item[:2])]

@@ -2,46 +2,83 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, TypeAlias
 
 from gateway import errors
+from gateway.executor.compiled import Compiled
+from gateway.executor.compiled.parts import CompiledParts, Parts
 from gateway.executor.deferral import DeferredSelections
 from gateway.executor.execute import execute
 from gateway.executor.failure import Failure
 from gateway.executor.interpreter import run
-from gateway.executor.latecomers import Group
+from gateway.executor.latecomers import DeferringProjection, Group
 from gateway.executor.payload import Payload
-from gateway.executor.publisher import Publisher
+from gateway.executor.publisher import Look, Publisher
 from gateway.executor.runtime import Runtime
 from gateway.executor.selection import Selections
 from gateway.executor.state import Execution
+from gateway.executor.statistics import ExecutorKind
 from gateway.operation import Operation
 from gateway.operation.defer import Defers
-from gateway.plan import Condition, Defer, DeferredPart, Fetch, Parallel, Plan, PlanNode, Sequence
+from gateway.plan import Condition, Defer, Fetch, Parallel, Plan, PlanNode, Sequence
 
 logger = logging.getLogger(__name__)
 
 
+#: Runs the fetches of a deferred part (None: those that aren't deferred); what is wrong with their answers goes to the execution.
+Runner: TypeAlias = Callable[[int | None, Execution], Awaitable[None]]
+
+
 async def deliver(
-    plan: Plan, operation: Operation, variables: Mapping[str, Any], runtime: Runtime
+    plan: Plan,
+    operation: Operation,
+    variables: Mapping[str, Any],
+    runtime: Runtime,
+    compiled: CompiledParts | None = None,
 ) -> AsyncGenerator[Payload, None]:
     """One payload where nothing is deferred. Closing the generator cancels what is under way.
 
-    Nothing is made before it is asked for: who reads slowly gets several fragments in one payload.
+    Nothing is made before it is asked for: who reads slowly gets several fragments in one payload. `compiled` are the plan's programs, where they
+    are at hand.
     """
     defers = Defers(operation.document)
     on = frozenset(one.number for one in defers if one.is_on(variables))
     if not isinstance(plan.node, Defer) or not on:
-        yield Payload(await execute(plan, operation, variables, runtime))
+        whole = None if compiled is None else compiled.whole
+        yield Payload(await (whole or Compiled(plan, operation)).execute(variables, runtime))
         return
-    runtime.statistics.interpreted["deferred fragments"] += 1
+    parts: Parts | None = None
+    look: Callable[[], Look]
     execution = Execution(operation, variables, runtime)
     selections = Selections(operation, variables)
-    work = _Work(plan.node, execution, on)
-    publisher = Publisher(execution, selections, DeferredSelections(selections, defers, variables))
+    if runtime.executor is not ExecutorKind.INTERPRETED:
+        program = (compiled or CompiledParts(plan, operation)).program(variables)
+        if isinstance(program, str):
+            runtime.statistics.interpreted[program] += 1
+        else:
+            runtime.statistics.compiled += 1
+            parts = Parts(program, execution)
+    if parts is not None:
+        work, look = _Work(plan.node, execution, on, parts.run), parts.look
+    else:
+        deferred = DeferredSelections(selections, defers, variables)
+        work = _Work(plan.node, execution, on, _interpreter(plan.node))
+        look = partial(DeferringProjection, execution, selections, deferred)
+    publisher = Publisher(execution, selections, look)
     try:
-        await work.primary()
+        try:
+            await work.primary()
+        except Exception:
+            if parts is None or runtime.executor is ExecutorKind.BOTH:
+                raise
+            # All at once, by the interpreter over the same answers; an operator finds the count and this line.
+            logger.exception("compiled code failed")
+            runtime.statistics.strange["a fault of the compiler"] += 1
+            await work.ended()
+            yield Payload(await execute(plan, operation, variables, runtime, parts.flight))
+            return
         payload = publisher.first()
         yield payload
         while payload.has_next:
@@ -55,50 +92,65 @@ async def deliver(
                 await work.progress()
     finally:
         await work.stop()
+        if parts is not None:
+            parts.flight.give_up()
+
+
+def _interpreter(node: Defer) -> Runner:
+    async def run_part(part: int | None, execution: Execution) -> None:
+        await run(node.primary if part is None else node.deferred[part].node, execution)
+
+    return run_part
 
 
 class _Work:
     """The tasks behind the fetches: one for all that isn't deferred, one for each deferred part."""
 
-    def __init__(self, node: Defer, execution: Execution, on: frozenset[int]) -> None:
+    def __init__(self, node: Defer, execution: Execution, on: frozenset[int], runner: Runner) -> None:
+        self._node = node
+        self._runner = runner
         self._parts = [(part, part.defers & on) for part in node.deferred]
         self._tasks: dict[asyncio.Task[None], Execution] = {}
         self._defers: dict[asyncio.Task[None], frozenset[int]] = {}
         execution.ends.update((fetch, asyncio.Event()) for part in node.deferred for fetch in part.depends)
         create = asyncio.get_running_loop().create_task
-        self._needed = [create(self._run(node.primary, execution))]
-        for part, defers in self._parts:
+        self._needed = [create(self._run(None, execution))]
+        for number, (part, defers) in enumerate(self._parts):
             if part.node is None:
                 continue
             # What is deferred nowhere, as its `if` is false, belongs to the first payload.
             branch = execution.branch() if defers else execution
-            task = create(self._part(part, branch))
+            task = create(self._part(number, branch))
             if defers:
                 self._tasks[task], self._defers[task] = branch, defers
             else:
                 self._needed.append(task)
 
-    async def _part(self, part: DeferredPart, execution: Execution) -> None:
-        for fetch in part.depends:
+    async def _part(self, number: int, execution: Execution) -> None:
+        for fetch in self._node.deferred[number].depends:
             await execution.ends[fetch].wait()
         try:
-            await self._run(part.node, execution)
+            await self._run(number, execution)
         except Exception:
             logger.exception("a deferred part of the plan failed")
             failure = Failure("A deferred part of the response failed.", errors.INTERNAL_SERVER_ERROR)
             execution.failures.append((0, failure, lambda: None))
 
-    async def _run(self, node: PlanNode | None, execution: Execution) -> None:
+    async def _run(self, part: int | None, execution: Execution) -> None:
         try:
-            await run(node, execution)
+            await self._runner(part, execution)
         finally:
             # Also those that a condition left out.
-            for fetch in _fetches(node):
+            for fetch in _fetches(self._node.primary if part is None else self._node.deferred[part].node):
                 execution.note_end(fetch)
 
     async def primary(self) -> None:
         """Wait for all that isn't deferred."""
         await asyncio.gather(*self._needed)
+
+    async def ended(self) -> None:
+        """Wait for everything, however it ends."""
+        await asyncio.gather(*self._needed, *self._tasks, return_exceptions=True)
 
     def newly_ended(self) -> list[Execution]:
         """Deferred parts that ended since the last call."""

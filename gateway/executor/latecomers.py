@@ -1,5 +1,6 @@
 """The joined view -> the part of the response that isn't deferred, and groups of fields that come later."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,7 +53,8 @@ class Fragment:
 class Group:
     """Fields of one object that come later, together, for all of these fragments."""
 
-    view: ObjectView
+    #: Of the object; compiled code has none, but the number of its function, and the object's layers.
+    view: ObjectView | None
     path: ResponsePath
     runtime_type: GraphQLNamedType
     usages: UsageSet
@@ -63,6 +65,7 @@ class Group:
     delivered: bool = False
     data: dict[str, Any] | None = None
     errors: list[ErrorEntry] = field(default_factory=list)
+    compiled: tuple[int, Sequence[dict[str, Any]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +102,17 @@ class DeferringProjection(Projection):
     def later(self, group: Group) -> dict[str, Any] | None:
         """A group's fields; None where a null climbed out of them."""
         runtime_type = group.runtime_type
+        assert group.view is not None
         if not is_object_type(runtime_type):
             # So far subgraphs had it as `@interfaceObject`; one of the fetches for this group may know better.
             name = self.execution.names.of(group.view)
             known = None if name is None else self.schema.get_type(name)
             runtime_type = known if is_object_type(known) else runtime_type
         return self._fields(group.view, runtime_type, group.fields, group.usages, group.known)
+
+    def again(self) -> "DeferringProjection":
+        """For another group."""
+        return DeferringProjection(self.execution, self.selections, self.deferred)
 
     def object_value(self, view: ObjectView, runtime_type: GraphQLNamedType, sets: Any) -> dict[str, Any] | None:
         below: Below = sets

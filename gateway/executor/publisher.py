@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gateway import errors
 from gateway.errors import ErrorEntry
-from gateway.executor.deferral import DeferredSelections
 from gateway.executor.errorlog import ResponsePath
-from gateway.executor.findings import tell_rest
-from gateway.executor.latecomers import DeferringProjection, Fragment, Group
+from gateway.executor.findings import Findings, tell_rest
+from gateway.executor.latecomers import Fragment, Group
 from gateway.executor.payload import Completed, Incremental, Payload, Pending
 from gateway.executor.result import ExecutionResult
 from gateway.executor.selection import Selections
@@ -19,13 +18,34 @@ from gateway.executor.unasked import Unasked
 _LOST: Final = "A field of the deferred fragment is null where it can't be."
 
 
+class Look(Protocol):
+    """What has come so far, projected once: the first payload's data, or a group's."""
+
+    @property
+    def findings(self) -> Findings: ...
+
+    @property
+    def groups(self) -> list[Group]:
+        """Those that were found."""
+        ...
+
+    def initial(self) -> dict[str, Any] | None: ...
+
+    def later(self, group: Group) -> dict[str, Any] | None: ...
+
+    def again(self) -> "Look":
+        """For another group, while nothing more has come."""
+        ...
+
+
 class Publisher:
     """One response. Errors of all payloads together are bounded as those of a plain response are."""
 
-    def __init__(self, execution: Execution, selections: Selections, deferred: DeferredSelections) -> None:
+    def __init__(self, execution: Execution, selections: Selections, look: Callable[[], Look]) -> None:
         self._execution = execution
         self._selections = selections
-        self._deferred = deferred
+        self._look = look
+        self._now: Look | None = None
         self._data: dict[str, Any] | None = None
         #: All that were found; those that wait.
         self._found_groups: list[Group] = []
@@ -39,7 +59,7 @@ class Publisher:
 
     def first(self) -> Payload:
         """When everything that isn't deferred has ended."""
-        projection = self._projection()
+        projection = self._look()
         data = self._data = projection.initial()
         self._found(projection)
         entries = self._take(lambda path: path is None or _is_in(path, data))
@@ -60,6 +80,7 @@ class Publisher:
 
     def next(self, is_ready: Callable[[Group], bool]) -> Payload | None:
         """All that can be delivered now; None where nothing can."""
+        self._now = None
         pending: list[Pending] = []
         incremental: list[Incremental] = []
         completed: list[Completed] = []
@@ -83,9 +104,6 @@ class Publisher:
                 completed[-1] = replace(completed[-1], errors=(*completed[-1].errors, *rest))
         return Payload(None, pending, incremental, completed, has_next, {} if has_next else self._omitted())
 
-    def _projection(self) -> DeferringProjection:
-        return DeferringProjection(self._execution, self._selections, self._deferred)
-
     def _answer(self, is_ready: Callable[[Group], bool]) -> bool:
         """Project the groups that are ready, and announced."""
         waiting, self._groups = self._groups, []
@@ -102,7 +120,7 @@ class Publisher:
         return moved
 
     def _project(self, group: Group) -> None:
-        projection = self._projection()
+        projection = self._now = self._look() if self._now is None else self._now.again()
         group.data = projection.later(group)
         group.done = True
         self._found(projection)
@@ -168,7 +186,7 @@ class Publisher:
                         pending.append(Pending(fragment.id, fragment.path, fragment.label))
         return pending
 
-    def _found(self, projection: DeferringProjection) -> None:
+    def _found(self, projection: Look) -> None:
         projection.findings.settle(())
         for group in projection.groups:
             self._groups.append(group)

@@ -4,6 +4,7 @@ Nulls climb; what is lost has an error. It knows the path of every object, which
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from graphql import (
     FieldNode,
@@ -11,7 +12,6 @@ from graphql import (
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLOutputType,
-    SelectionSetNode,
     get_named_type,
     is_leaf_type,
     is_list_type,
@@ -32,8 +32,10 @@ class Climbing(Project):
     `r` is the flight's `Report`, `w` its `Findings`, `m` how many there were before the object.
     """
 
-    helpers = ("r", "w")
-    parameters = ("p",)
+    helpers: tuple[str, ...] = ("r", "w")
+    parameters: tuple[str, ...] = ("p",)
+    #: What calls pass on beside the path.
+    passed = ""
 
     def __init__(self, source: Source, layout: Layout, selections: Selections, state: Sequence[str]) -> None:
         super().__init__(source, layout, selections, state)
@@ -44,7 +46,15 @@ class Climbing(Project):
         self._enter()
 
     def _enter(self) -> None:
-        self._source.line("m = len(w.found)")
+        self._count("m")
+
+    def _count(self, mark: str) -> None:
+        """What is found from here on may be lost again."""
+        self._source.line(f"{mark} = len(w.found)")
+
+    def _lose(self, mark: str, place: str) -> None:
+        """A null climbs to the place."""
+        self._source.line(f"w.lose({mark}, {place})")
 
     def _object(
         self, base: list[Layer], position: KeyPath, kind: GraphQLNamedType, groups: FieldGroups, deliver: Deliver
@@ -61,7 +71,7 @@ class Climbing(Project):
         kind: GraphQLNamedType,
         key: str,
         nodes: list[FieldNode],
-        sets: list[SelectionSetNode],
+        sets: Any,
         typename: str,
         root: bool,
     ) -> str:
@@ -100,7 +110,7 @@ class Climbing(Project):
         if is_non_null_type(declared):
             with source.block(f"if {value} is None:"):
                 source.line(f"w.climbing({here}, {label})")
-                source.line("w.lose(m, p)")
+                self._lose("m", "p")
                 source.line("return None")
         return value
 
@@ -131,13 +141,13 @@ class Climbing(Project):
         if not is_list_type(kind):
             if len(values) == 1:
                 with source.block(f"if {values[0]}.__class__ is dict:"):
-                    source.line(f"{into} = {function}({values[0]}, {here})")
+                    source.line(f"{into} = {function}({values[0]}, {here}{self.passed})")
                 with source.block(f"elif {values[0]} is not None:"):
                     source.line(f"refuse({values[0]})")
             else:
                 source.line(f"{into} = strict_objects({', '.join(values)})")
                 with source.block(f"if {into} is not None:"):
-                    source.line(f"{into} = {function}(*{into}, {here})")
+                    source.line(f"{into} = {function}(*{into}, {here}{self.passed})")
             return
         item_kind = kind.of_type
         nullable = item_kind.of_type if is_non_null_type(item_kind) else item_kind
@@ -150,7 +160,8 @@ class Climbing(Project):
             source.line(f"{listed} = strict_rows({', '.join(values)})")
         with source.block(f"if {listed} is not None:"):
             mark = source.name("m")
-            source.line(f"{place} = {here}; {mark} = len(w.found)")
+            source.line(f"{place} = {here}")
+            self._count(mark)
             source.line(f"{items} = []")
             parts = [source.name("y") for _ in values]
             item = parts[0] if len(parts) == 1 else source.name("y")
@@ -160,7 +171,7 @@ class Climbing(Project):
                 if is_non_null_type(item_kind):
                     with source.block(f"if {item} is None:"):
                         source.line(f"w.climbing((*{place}, {number}), {label})")
-                        source.line(f"w.lose({mark}, {place})")
+                        self._lose(mark, place)
                         source.line(f"{items} = None")
                         source.line("break")
                 source.line(f"{items}.append({item})")

@@ -57,6 +57,7 @@ class Flight:
     __slots__ = (
         "answers",
         "deadline",
+        "ends",
         "given",
         "keeps",
         "loop",
@@ -82,6 +83,8 @@ class Flight:
         #: Fetch -> the representations that it was sent with.
         self.sent: dict[int, Sequence[list[dict[str, Any]]]] = {}
         self.tasks: list[asyncio.Task[None]] = []
+        #: Fetch -> what is set when it has ended, for those that a deferred part waits for.
+        self.ends: Mapping[int, asyncio.Event] = {}
         #: A subscription's event.
         self.given: dict[str, Any] = EMPTY
         #: Answers with errors.
@@ -134,6 +137,12 @@ class Flight:
         future: asyncio.Future[SubgraphResponse] = self.loop.create_future()
         future.set_exception(error)
         return future
+
+    def end(self, fetch: int) -> None:
+        """This fetch has ended, or won't be made."""
+        event = self.ends.get(fetch)
+        if event is not None:
+            event.set()
 
     def spawn(self, branch: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A branch of the plan that goes on beside this one."""

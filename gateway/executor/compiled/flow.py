@@ -23,15 +23,7 @@ class Flow:
         source, layout = self._source, self._layout
         state = layout.state()
         with source.block("async def run(x):"):
-            for number in sorted(layout.roots):
-                source.line(f"{root_name(number)} = {'x.given' if number == layout.given else 'EMPTY'}")
-            for number in sorted(layout.tables):
-                for table in layout.tables[number]:
-                    if table.same_as is None:
-                        source.line(f"{table.index} = {{}}; {table.asked} = []")
-                    source.line(f"{table.rows} = []")
-            tables = [table for number in sorted(layout.tables) for table in layout.tables[number]]
-            self._node(layout.node, [*state, *dict.fromkeys(table.asked for table in tables)])
+            self._node(layout.node, self._declare())
             with source.block("if x.strange is not None:"):
                 source.line("return None")
             saved = f"x.state = {{{', '.join(f'{name!r}: {name}' for name in state)}}}"
@@ -44,6 +36,40 @@ class Flow:
             with source.block("except ODD:"):
                 source.line(saved)
                 source.line("raise")
+
+    def _declare(self) -> list[str]:
+        """Writes the first values of all that fetches leave behind, and gives the names."""
+        source, layout = self._source, self._layout
+        for number in sorted(layout.roots):
+            source.line(f"{root_name(number)} = {'x.given' if number == layout.given else 'EMPTY'}")
+        tables = [table for number in sorted(layout.tables) for table in layout.tables[number]]
+        for table in tables:
+            if table.same_as is None:
+                source.line(f"{table.index} = {{}}; {table.asked} = []")
+            source.line(f"{table.rows} = []")
+        return [*layout.state(), *dict.fromkeys(table.asked for table in tables)]
+
+    def write_parts(self) -> None:
+        """`start(x)` gives a function that tells what the fetches have left behind, and the coroutine functions: of what isn't deferred, and of each part."""
+        source, layout = self._source, self._layout
+        with source.block("def start(x):"):
+            names = self._declare()
+            parts = [source.name("part") for _ in (None, *layout.parts)]
+            for name, node in zip(parts, (layout.node, *(node for node, _ in layout.parts)), strict=True):
+                with source.block(f"async def {name}():"):
+                    if names:
+                        source.line(f"nonlocal {', '.join(names)}")
+                    with self._walks.inner():
+                        self._node(node, names)
+                    source.line("pass")
+            # Of entities that were asked for and haven't come yet nothing is known.
+            asked = {table.rows: table.asked for tables in layout.tables.values() for table in tables}
+            values = {
+                name: f"{name} or [EMPTY] * len({asked[name]})" if name in asked else name for name in layout.state()
+            }
+            with source.block("def left():"):
+                source.line(f"return {{{', '.join(f'{name!r}: {value}' for name, value in values.items())}}}")
+            source.line(f"return left, ({', '.join(parts)},)")
 
     def _node(self, node: PlanNode | None, state: list[str]) -> None:
         match node:
@@ -134,6 +160,8 @@ class Flow:
                     source.line(f"{table.rows} = [x.root({step}, a)]")
                 else:
                     source.line(f"{table.rows} = x.entities({step}, {number}, a, {table.asked})")
+        if fetch.id in layout.awaited:
+            source.line(f"x.end({fetch.id})")
 
 
 def _comment(fetch: Fetch) -> str:

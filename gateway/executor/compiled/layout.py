@@ -84,6 +84,12 @@ class Layout:
     #: Fetch at the root -> keys of its answer.
     roots: dict[int, Keys] = field(default_factory=dict)
     tables: dict[int, list[Table]] = field(default_factory=dict)
+    #: Deferred parts, each with the directives that must all be off for it to come with the first payload.
+    parts: list[tuple[PlanNode | None, frozenset[int]]] = field(default_factory=list)
+    #: Fetch -> the part that it belongs to (its index in `parts`), None for what isn't deferred.
+    part_of: dict[int, int | None] = field(default_factory=dict)
+    #: Fetches whose end starts something.
+    awaited: frozenset[int] = frozenset()
     #: Fetches whose answers must keep every digit.
     exact: set[int] = field(default_factory=set)
     #: Position -> tables that may have something for objects there, in plan order.
@@ -123,6 +129,37 @@ def lay_out(plan: Plan, schema: GraphQLSchema, conditions: Conditions, by_identi
         layout.given = EVENT
         layout.roots[EVENT] = _event_keys(primary)
     _order(layout.node, frozenset() if layout.given is None else frozenset({layout.given}), frozenset(), layout)
+    _settle(layout, by_identity)
+    return layout
+
+
+class _Everything(frozenset[str]):
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+def lay_out_parts(node: Defer, schema: GraphQLSchema, conditions: Conditions, on: frozenset[int]) -> Layout:
+    """For delivery in parts; `on` are the directives that are. Raises `Unsupported`.
+
+    Nothing of it may be left to the interpreter once a payload has gone: tables are by identity, and numbers exact.
+    """
+    layout = Layout(schema, conditions, _decided(node.primary, conditions))
+    _order(layout.node, frozenset(), frozenset(), layout)
+    layout.part_of.update(dict.fromkeys(layout.fetches))
+    for number, part in enumerate(node.deferred):
+        inner = _decided(part.node, conditions)
+        begun = frozenset(fetch for fetch in part.depends if fetch in layout.fetches)
+        _order(inner, begun.union(*(layout.before[fetch] for fetch in begun)), frozenset(), layout)
+        layout.parts.append((inner, part.defers & on))
+        layout.part_of.update((fetch, number) for fetch in layout.fetches if fetch not in layout.part_of)
+    layout.awaited = frozenset(fetch for part in node.deferred for fetch in part.depends)
+    _settle(layout, _Everything())
+    layout.exact.update(layout.fetches)
+    return layout
+
+
+def _settle(layout: Layout, by_identity: Collection[str]) -> None:
+    """Once it is known which fetches run: where their entities belong, and which tables are like others."""
     for number in sorted(layout.fetches):
         _place(layout.fetches[number], layout, by_identity)
     if any(
@@ -135,7 +172,6 @@ def lay_out(plan: Plan, schema: GraphQLSchema, conditions: Conditions, by_identi
     for number in sorted(layout.tables):
         for table in layout.tables[number]:
             _relate(table, layout, by_identity)
-    return layout
 
 
 def root_name(number: int) -> str:

@@ -33,7 +33,8 @@ logger = logging.getLogger(__name__)
 #: Sets of conditions that one operation is compiled for. Operations with more in use are rare; the interpreter takes what is beyond.
 MAX_VARIANTS: Final = 16
 
-_HELPERS: Final[dict[str, Any]] = {**HELPERS, "FAULT": FAULT, "ODD": ODD}
+#: What every program has.
+GLOBALS: Final[dict[str, Any]] = {**HELPERS, "FAULT": FAULT, "ODD": ODD}
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class Program:
             root_type = self.operation.schema.get_root_type(self.operation.definition.operation)
             assert root_type is not None
             Climbing(source, self.layout, selections, names).write(root_type, self.operation.selection_set)
-            self._climbing = source.function("project", self.operation.name or self.operation.kind, _HELPERS)
+            self._climbing = source.function("project", self.operation.name or self.operation.kind, GLOBALS)
         return self._climbing(flight, report, report.findings, *(flight.state[name] for name in names))
 
 
@@ -207,7 +208,7 @@ def compile_plan(plan: Plan, operation: Operation, conditions: Conditions) -> Pr
         title = operation.name or operation.kind
         given = plan.node.primary if isinstance(plan.node, Subscription) else None
         step = Step(given, (), operation.schema) if isinstance(given, Fetch) else None
-        return Program(operation, source.text(), step, layout, source.function("run", title, _HELPERS))
+        return Program(operation, source.text(), step, layout, source.function("run", title, GLOBALS))
 
 
 def _write(plan: Plan, operation: Operation, conditions: Conditions, by_identity: set[str]) -> tuple[Source, Layout]:

@@ -38,7 +38,7 @@ BUILT_IN: Final = ("Int", "Float", "String", "Boolean", "ID")
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
+class Shape:
     """What makes two object types the same to a selection."""
 
     fields: tuple[tuple[str, str, tuple[int, ...]], ...]
@@ -51,7 +51,7 @@ class Target:
     base: list[Layer]
     position: KeyPath
     kind: GraphQLNamedType
-    sets: list[SelectionSetNode]
+    sets: Any
 
 
 class Project:
@@ -89,7 +89,7 @@ class Project:
             self._begin()
             base = layers_at_root(self._layout)
             groups = self._selections.fields([root], root_type)
-            self._fields(base, (), root_type, groups, repr(root_type.name), _returned(source), root=True)
+            self._fields(base, (), root_type, groups, repr(root_type.name), returned(source), root=True)
             source.lines[top:top] = [*(f"    {name} = {{}}" for name in self._memories), *self._written]
 
     def _begin(self) -> None:
@@ -100,11 +100,9 @@ class Project:
 
     # -- objects
 
-    def _function(
-        self, base: list[Layer], position: KeyPath, kind: GraphQLNamedType, sets: list[SelectionSetNode]
-    ) -> str:
+    def _function(self, base: list[Layer], position: KeyPath, kind: GraphQLNamedType, sets: Any) -> str:
         """The function that projects objects of a declared type here; it takes the object's layers."""
-        mark = (position, tuple((layer.fetch, id(layer.keys)) for layer in base), tuple(map(id, sets)), kind.name)
+        mark = (position, tuple((layer.fetch, id(layer.keys)) for layer in base), self._mark(sets), kind.name)
         name = self._functions.get(mark)
         if name is None:
             name = self._functions[mark] = self._source.name("object")
@@ -121,8 +119,8 @@ class Project:
                     self._in_abstract = True
                     self._abstract_object(arguments, position, kind, sets)
                 else:
-                    groups = self._selections.fields(sets, kind)
-                    self._object(arguments, position, kind, groups, _returned(self._source))
+                    groups = self._groups(sets, kind)
+                    self._object(arguments, position, kind, groups, returned(self._source))
             self._loops, self._in_abstract = before
             self._written += lines
         return name
@@ -179,25 +177,21 @@ class Project:
             parts.append(f"{key!r}: {value}")
         deliver("{" + ", ".join(parts) + "}")
 
-    def _abstract_object(
-        self, base: list[Layer], position: KeyPath, kind: GraphQLNamedType, sets: list[SelectionSetNode]
-    ) -> None:
+    def _abstract_object(self, base: list[Layer], position: KeyPath, kind: GraphQLNamedType, sets: Any) -> None:
         """By the object's name to what its type selects; types that select alike share code."""
         source = self._source
         possible = list(self._schema.get_possible_types(cast(GraphQLInterfaceType | GraphQLUnionType, kind)))
         choices: list[GraphQLNamedType] = [*possible]
         if isinstance(kind, GraphQLInterfaceType):
             choices.append(kind)
-        shapes: dict[_Shape, tuple[GraphQLNamedType, FieldGroups, list[str]]] = {}
+        shapes: dict[Shape, tuple[GraphQLNamedType, FieldGroups, list[str]]] = {}
         wanted = {TYPENAME}
         for choice in choices:
-            groups = self._selections.fields(sets, choice)
+            groups = self._groups(sets, choice)
             wanted |= set(groups)
-            shape = _Shape(
-                tuple((key, self._type_text(choice, nodes[0]), tuple(map(id, nodes))) for key, nodes in groups.items())
-            )
+            shape = self._shape(choice, groups)
             if choice is kind:
-                shape = _Shape((("", kind.name, ()), *shape.fields))
+                shape = Shape((("", kind.name, ()), *shape.fields))
             shapes.setdefault(shape, (choice, groups, []))[2].append(choice.name)
         layers, tables = self._attached(base, position, wanted, kind)
         self._attach(tables, base, {}, layers)
@@ -209,7 +203,7 @@ class Project:
         else:
             names = ", ".join(f"{layer.var}.get('__typename')" for layer in named)
             source.line(f"n = name_of({self._objects}, {self._abstract}, {names})")
-        matters = self._typed.matters(sets, kind)
+        matters = self._matters(sets, kind)
         number_of: dict[str | None, int] = {}
         for number, (choice, _, names_alike) in enumerate(shapes.values()):
             if choice is kind and matters:
@@ -226,12 +220,29 @@ class Project:
                 typename = "n" if is_object_type(choice) and len(number_of) > 1 else repr(choice.name)
                 if not isinstance(kind, GraphQLInterfaceType) and len(possible) == 1:
                     typename = repr(choice.name)
-                self._fields(layers, position, choice, groups, typename, _returned(source))
+                self._fields(layers, position, choice, groups, typename, returned(source))
         self._no_type(kind, matters)
 
     def _no_type(self, kind: GraphQLNamedType, matters: bool) -> None:
         """What is done with an object of none of the types, or of none that is known."""
         self._source.line("raise Strange('a type that the field can not have')")
+
+    # -- selections
+
+    def _mark(self, sets: Any) -> Any:
+        """What tells merged fields' selection sets from others."""
+        return tuple(map(id, sets))
+
+    def _groups(self, sets: Any, kind: GraphQLNamedType) -> FieldGroups:
+        return self._selections.fields(sets, kind)
+
+    def _matters(self, sets: Any, kind: GraphQLNamedType) -> bool:
+        return self._typed.matters(sets, kind)
+
+    def _shape(self, kind: GraphQLNamedType, groups: FieldGroups) -> Shape:
+        return Shape(
+            tuple((key, self._type_text(kind, nodes[0]), tuple(map(id, nodes))) for key, nodes in groups.items())
+        )
 
     def _type_text(self, kind: GraphQLNamedType, node: FieldNode) -> str:
         if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
@@ -375,7 +386,7 @@ class Project:
         kind: GraphQLNamedType,
         key: str,
         nodes: list[FieldNode],
-        sets: list[SelectionSetNode],
+        sets: Any,
         typename: str,
         root: bool,
     ) -> str:
@@ -559,7 +570,7 @@ class Project:
                 source.line(f"refuse({into})")
 
 
-def _returned(source: Source) -> Deliver:
+def returned(source: Source) -> Deliver:
     def give(display: str) -> None:
         source.line(f"return {display}")
 

@@ -1,6 +1,6 @@
 """Errors that subgraphs reported, and what was lost -> the client's errors, in the interpreter's words and order."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from gateway.executor.answers import Sorted, entry_of, report_at, report_root
@@ -12,7 +12,7 @@ from gateway.executor.compiled.support import EMPTY, UNKNOWN, Lost, Strange
 from gateway.executor.compiled.views import Views
 from gateway.executor.errorlog import ErrorLog, ResponsePath
 from gateway.executor.execute import in_clients_terms
-from gateway.executor.findings import Findings
+from gateway.executor.findings import Findings, Untold
 from gateway.executor.result import ExecutionResult
 from gateway.executor.selection import Selections
 from gateway.executor.view import ObjectView
@@ -28,15 +28,22 @@ class _Findings(Findings):
 class Report:
     """Of one flight that has ended."""
 
-    def __init__(self, layout: Layout, flight: Flight) -> None:
+    def __init__(self, layout: Layout, flight: Flight, log: ErrorLog | None = None) -> None:
+        """Without a `log` it has one of its own, with all that was reported."""
         self._layout = layout
         self._flight = flight
-        self._log = ErrorLog(flight.runtime.max_errors)
-        self.findings = _Findings(self._log)
+        self._log = ErrorLog(flight.runtime.max_errors) if log is None else log
+        self.findings: Findings = _Findings(self._log)
         losing = frozenset(loss.step.id for loss in flight.losses)
         self.views = Views(layout, flight.state, flight.type_names(), losing)
-        for _, (step, answer) in sorted(flight.reported.items()):
-            self._add(step, answer)
+        if log is None:
+            self.tell(flight.reported)
+
+    def tell(self, fetches: Iterable[int]) -> None:
+        """What was reported with the answers of these fetches."""
+        for number in sorted(fetches):
+            if number in self._flight.reported:
+                self._add(*self._flight.reported[number])
 
     def _add(self, step: Step, answer: SubgraphResponse) -> None:
         """The errors of one answer."""
@@ -97,10 +104,15 @@ class Report:
 
     def result(self, data: Any) -> ExecutionResult:
         """The data with the errors."""
-        self.findings.settle((loss.step.id, loss.failure, self._of(loss)) for loss in self._flight.losses)
+        self.findings.settle(self.untold(self._layout.fetches))
         begun = [fetch for fetch in self._layout.fetches.values() if fetch.entities]
         selections = Selections(self._flight.operation, self._flight.variables)
         return in_clients_terms(data, self._log, selections, begun)
+
+    def untold(self, fetches: Container[int]) -> list[Untold]:
+        """What these fetches lost."""
+        losses = [loss for loss in self._flight.losses if loss.step.id in fetches or loss.step.id == self._layout.given]
+        return [(loss.step.id, loss.failure, self._of(loss)) for loss in losses]
 
     def _of(self, loss: Loss) -> Any:
         def place() -> ResponsePath | None:

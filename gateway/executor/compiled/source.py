@@ -78,9 +78,11 @@ class Source:
 
     def function(self, name: str, title: str, helpers: dict[str, Any]) -> Any:
         """Compile, and give the function of that name, which sees `helpers` and the constants as globals."""
-        text = self.text()
-        filename = f"<plan {title}>"
-        code = compile(text, filename, "exec", dont_inherit=True)
+        return self.namespace(title, helpers)[name]
+
+    def namespace(self, title: str, helpers: dict[str, Any]) -> dict[str, Any]:
+        """Compile, and give all that the source defines."""
+        code = compile(self.text(), f"<plan {title}>", "exec", dont_inherit=True)
         namespace: dict[str, Any] = {**helpers, **self.constants}
         exec(code, namespace)  # noqa: S102 -- our own code: names and literals in it are written with `repr`
-        return namespace[name]
+        return namespace

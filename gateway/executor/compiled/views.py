@@ -56,6 +56,12 @@ class Views:
             raise Strange("no object where one was lost")
         return here
 
+    def whole(self) -> ObjectView:
+        """The root, with everything joined."""
+        for position in self._layout.attached:
+            self._join(position)
+        return self.root
+
     def objects(self, path: Path) -> list[ObjectView]:
         """Those at a path of the plan, before entities are joined there."""
         for index, element in enumerate(path):

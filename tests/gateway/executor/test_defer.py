@@ -10,7 +10,7 @@ import pytest
 
 from gateway.composition import Subgraph, compose
 from gateway.errors import SubgraphError
-from gateway.executor import PathForm, PendingForm, Runtime, deliver
+from gateway.executor import CompiledParts, ExecutionStatistics, ExecutorKind, PathForm, PendingForm, Runtime, deliver
 from gateway.operation import prepare
 from gateway.plan import Defer
 from gateway.planner import build_plan
@@ -62,7 +62,8 @@ async def payloads(
     operation = prepare(supergraph.api_schema, query)
     plan = build_plan(supergraph, operation)
     form, found = PendingForm(), []
-    async for payload in deliver(plan, operation, variables or {}, Runtime(clients, **runtime)):
+    runtime_of_both = Runtime(clients, executor=ExecutorKind.BOTH, **runtime)
+    async for payload in deliver(plan, operation, variables or {}, runtime_of_both):
         one_piece = payload.result is not None and not payload.has_next
         found.append(payload.result.to_json() if one_piece and payload.result else form.json(payload))
     assert all(client.untouched() for client in clients.values())
@@ -177,12 +178,16 @@ async def test_what_the_client_does_not_ask_of_an_object_is_no_error(selection: 
 
 async def test_an_inner_fragment_comes_after_the_outer_one() -> None:
     query = '{ me { name ... @defer(label: "a") { reviews { body ... @defer(label: "b") { author { secret } } } } } }'
-    review = {"__typename": "Review", "body": "fine", "author": {"__typename": "User", "id": "2"}}
 
     def users(request: Any) -> Any:
         return entities({"__typename": "User", "secret": "s"}) if "_entities" in request.operation else ME
 
-    answers = {"users": Scripted([users], delay=0.02), "reviews": entities({"__typename": "User", "reviews": [review]})}
+    def reviews(request: Any) -> Any:
+        if "author" in request.operation:
+            return entities({"__typename": "Review", "author": {"__typename": "User", "id": "2"}})
+        return entities({"__typename": "User", "reviews": [{"__typename": "Review", "id": "1", "body": "fine"}]})
+
+    answers = {"users": Scripted([users], delay=0.02), "reviews": Scripted([reviews])}
     first, second, third = await payloads(query, answers)
     assert [one["label"] for one in first["pending"]] == ["a"]
     assert [one["label"] for one in second["pending"]] == ["b"]
@@ -263,3 +268,27 @@ def test_plans_part_what_is_deferred() -> None:
     )
     assert at_once.fetch_count == 2
     assert not isinstance(at_once.node, Defer)
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["all is well", "the deferred part's subgraph is down"])
+async def test_parts_are_answered_by_compiled_code(fails: bool) -> None:
+    counts = ExecutionStatistics()
+    reviews = Scripted([SubgraphError("reviews", "refused") if fails else entities({"__typename": "User", "score": 7})])
+    query = "{ me { name ... @defer { score } } }"
+    first, second = await payloads(query, {"users": ME, "reviews": reviews}, statistics=counts)
+    assert first["data"] == {"me": {"name": "Ada"}}
+    if fails:
+        assert second["completed"][0]["errors"][0]["message"] == "refused"
+    else:
+        assert second["incremental"] == [{"id": "0", "data": {"score": 7}}]
+    assert (counts.compiled, counts.strange, counts.interpreted) == (1, {}, {})
+
+
+def test_the_program_of_parts_can_be_read() -> None:
+    supergraph = graph()
+    operation = prepare(supergraph.api_schema, "{ me { name ... @defer { score } } }")
+    program = CompiledParts(build_plan(supergraph, operation), operation).program({})
+    assert not isinstance(program, str)
+    assert "async def part1():" in program.source
+    assert "def initial():" in program.source
+    assert "def later0(" in program.source

@@ -12,7 +12,7 @@ from graphql import GraphQLResolveInfo, parse
 from graphql.execution import ExperimentalIncrementalExecutionResults, experimental_execute_incrementally
 
 from gateway.errors import PlanningError, RequestError
-from gateway.executor import PathForm, PendingForm, Runtime, deliver
+from gateway.executor import ExecutorKind, PathForm, PendingForm, Runtime, deliver
 from gateway.operation import prepare
 from gateway.operation.limits import UNLIMITED
 from gateway.plan import Defer
@@ -108,7 +108,9 @@ async def test_delivers_as_the_reference_does(name: str) -> None:
         except PlanningError:
             continue
         chooser = random.Random(seed)
-        runtime = Runtime({n: Slow(client, chooser) for n, client in world.clients().items()})
+        runtime = Runtime(
+            {n: Slow(client, chooser) for n, client in world.clients().items()}, executor=ExecutorKind.BOTH
+        )
         whole, by_path = Whole(), WholeByPath()
         path_form = PathForm()
         payloads = 0

@@ -1,0 +1,230 @@
+"""A plan with deferred parts and its operation -> programs that run the parts, and look at what has come: for `gateway.executor.incremental`."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.errors import ErrorEntry
+from gateway.executor.compiled.deferring import Deferring, Later
+from gateway.executor.compiled.flight import ODD, Flight
+from gateway.executor.compiled.flow import Flow
+from gateway.executor.compiled.layout import Layout, lay_out_parts
+from gateway.executor.compiled.program import GLOBALS, MAX_VARIANTS, Compiled, condition_variables
+from gateway.executor.compiled.reporting import Report
+from gateway.executor.compiled.source import Source, Unsupported
+from gateway.executor.compiled.support import Strange
+from gateway.executor.deferral import DeferredSelections, DeferUsage
+from gateway.executor.errorlog import ResponsePath
+from gateway.executor.latecomers import DeferringProjection, Fragment, Group
+from gateway.executor.selection import Selections
+from gateway.executor.state import Execution
+from gateway.executor.statistics import ExecutorKind, ExecutorMismatch
+from gateway.operation import Operation
+from gateway.operation.defer import Defers
+from gateway.plan import Defer, Plan
+from gateway.upstream.codec import encode
+
+logger = logging.getLogger(__name__)
+
+_Data = dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One set of conditions."""
+
+    layout: Layout
+    selections: Selections
+    deferred: DeferredSelections
+    source: str
+    start: Callable[[Flight], tuple[Callable[[], dict[str, Any]], Sequence[Callable[[], Awaitable[None]]]]]
+    project: Callable[..., tuple[Callable[[], _Data], Sequence[Callable[..., _Data]]]]
+
+
+class CompiledParts:
+    """A plan's programs, by the values of the variables in `@skip`, `@include` and `@defer`."""
+
+    def __init__(self, plan: Plan, operation: Operation, whole: Compiled | None = None) -> None:
+        """`whole` answers where no directive is on."""
+        assert isinstance(plan.node, Defer)
+        self.plan = plan
+        self.whole = whole
+        self._node = plan.node
+        self._operation = operation
+        self._defers = Defers(operation.document)
+        self._conditions = condition_variables(plan, operation)
+        self._programs: dict[tuple[bool, ...], Program | str] = {}
+        if not self._conditions and all(one.variable is None for one in self._defers):
+            self.program({})
+
+    def program(self, variables: Mapping[str, Any]) -> Program | str:
+        """For these values; compiled now if it is not there yet. A text says why there is none."""
+        conditions = {name: variables.get(name) is True for name in self._conditions}
+        conditions |= {one.variable: one.is_on(variables) for one in self._defers if one.variable is not None}
+        values = tuple(conditions.values())
+        program = self._programs.get(values)
+        if program is None:
+            if len(self._programs) >= MAX_VARIANTS:
+                return "more sets of conditions than are compiled"
+            program = self._programs[values] = self._compile(conditions)
+        return program
+
+    def _compile(self, conditions: Mapping[str, bool]) -> Program | str:
+        try:
+            return self._written(conditions)
+        except Unsupported as reason:
+            return str(reason)
+        except Exception:
+            # The interpreter answers as well; an operator finds the count and this line.
+            logger.exception("compiling a plan with deferred parts failed")
+            return "a fault of the compiler"
+
+    def _written(self, conditions: Mapping[str, bool]) -> Program:
+        operation = self._operation
+        on = frozenset(one.number for one in self._defers if one.is_on(conditions))
+        layout = lay_out_parts(self._node, operation.schema, conditions, on)
+        selections = Selections(operation, conditions)
+        deferred = DeferredSelections(selections, self._defers, conditions)
+        source = Source()
+        Flow(source, layout).write_parts()
+        source.line("")
+        root_type = operation.schema.get_root_type(operation.definition.operation)
+        if root_type is None:
+            raise Unsupported("no root type")
+        Deferring(source, layout, selections, layout.state(), deferred).write(root_type, operation.selection_set)
+        title = operation.name or operation.kind
+        namespace = source.namespace(title, GLOBALS)
+        return Program(layout, selections, deferred, source.text(), namespace["start"], namespace["project"])
+
+
+class Parts:
+    """One delivery. `execution` has its errors."""
+
+    def __init__(self, program: Program, execution: Execution) -> None:
+        self.program = program
+        self.flight = Flight(execution.operation, execution.variables, execution.runtime)
+        self.flight.ends, self.flight.keeps = execution.ends, True
+        self._execution = execution
+        self._left, self._parts = program.start(self.flight)
+
+    async def run(self, part: int | None, execution: Execution) -> None:
+        """A deferred part's fetches, or those that aren't deferred; what is wrong with their answers goes to this execution."""
+        flight, layout = self.flight, self.program.layout
+        await self._parts[0 if part is None else part + 1]()
+        if flight.strange is not None:
+            raise Strange(flight.strange)
+        flight.state = self._left()
+        fetches = [number for number, owner in layout.part_of.items() if owner == part]
+        report = Report(layout, flight, execution.errors)
+        report.tell(fetches)
+        execution.failures += report.untold(fetches)
+        execution.fetches += [layout.fetches[number] for number in fetches if layout.fetches[number].entities]
+
+    def look(self) -> "Look":
+        """At what has come so far."""
+        self.flight.state = self._left()
+        return Look(self, self._execution)
+
+
+class Look(Report):
+    """Stands in for `DeferringProjection`. `groups` are those that were found and not lost to a climbing null."""
+
+    def __init__(self, parts: Parts, execution: Execution) -> None:
+        program, flight = parts.program, parts.flight
+        super().__init__(program.layout, flight, execution.errors)
+        self.groups: list[Group] = []
+        self._program = program
+        self._execution = execution
+        state = (flight.state[name] for name in program.layout.state())
+        self._own = self.findings
+        self._initial, self._laters = program.project(flight, self, self._own, *state)
+
+    def initial(self) -> _Data:
+        """The data that isn't deferred."""
+        return self._either(self._initial, lambda projection: projection.initial())
+
+    def later(self, group: Group) -> _Data:
+        """A group's fields; None where a null climbed out of them."""
+
+        def interpreted(projection: DeferringProjection) -> _Data:
+            group.view = self.views.at(group.path)
+            return projection.later(group)
+
+        if group.compiled is None:
+            return self._interpreted(interpreted)
+        number, layers = group.compiled
+        return self._either(lambda: self._laters[number](*layers, group.path, group.known), interpreted)
+
+    def again(self) -> "Look":
+        """For another group, while nothing more has come."""
+        self._own.found.clear()
+        self.findings, self.groups = self._own, []
+        return self
+
+    def _either(self, compiled: Callable[[], _Data], interpreted: Callable[[DeferringProjection], _Data]) -> _Data:
+        """Compiled code's data, or the interpreter's where something is strange about the answers."""
+        runtime, log = self._execution.runtime, self._log
+        notes = log.notes()
+        try:
+            data = compiled()
+        except Exception as error:
+            reason = str(error.args[0]) if isinstance(error, Strange) else "an answer of another shape"
+            if not isinstance(error, ODD):
+                if runtime.executor is ExecutorKind.BOTH:
+                    raise
+                # The interpreter answers all the same; an operator finds the count and this line.
+                logger.exception("compiled code failed")
+                reason = "a fault of the compiler"
+            runtime.statistics.strange[reason] += 1
+            log.restore(notes)
+            return self._interpreted(interpreted)
+        if runtime.executor is ExecutorKind.BOTH:
+            mine = data, self.findings.found, self.groups
+            log.restore(notes)
+            theirs = self._interpreted(interpreted), self.findings.found, self.groups
+            if _told(*mine) != _told(*theirs):
+                raise ExecutorMismatch(_told(*mine), _told(*theirs))
+            data, self.findings.found, self.groups = mine
+        return data
+
+    def _interpreted(self, interpreted: Callable[[DeferringProjection], _Data]) -> _Data:
+        """By the interpreter's projection, over the view that it would have."""
+        execution = self._execution.branch()
+        execution.root, execution.errors = self.views.whole(), self._log
+        projection = DeferringProjection(execution, self._program.selections, self._program.deferred)
+        data = interpreted(projection)
+        self.findings, self.groups = projection.findings, projection.groups
+        return data
+
+    # -- what programs call
+
+    def begin(
+        self, known: dict[DeferUsage, Fragment], place: ResponsePath, usages: Sequence[DeferUsage]
+    ) -> dict[DeferUsage, Fragment]:
+        """Fragments begin at an object: those around it, and these."""
+        known = dict(known)
+        for usage in usages:
+            known[usage] = Fragment(place, usage, None if usage.parent is None else known.get(usage.parent))
+        return known
+
+    def defer(
+        self, place: ResponsePath, known: dict[DeferUsage, Fragment], later: Later, layers: Sequence[dict[str, Any]]
+    ) -> None:
+        """Fields of an object come later."""
+        fragments = tuple([known[usage] for usage in later.order])
+        compiled = later.number, layers
+        self.groups.append(
+            Group(None, place, later.kind, later.usages, later.fields, fragments, known, compiled=compiled)
+        )
+
+
+def _told(data: _Data, found: Sequence[tuple[ErrorEntry, ResponsePath | None]], groups: Sequence[Group]) -> bytes:
+    """For comparing."""
+    return encode(
+        [
+            data,
+            [[entry.to_json(), None if lost_at is None else list(lost_at)] for entry, lost_at in found],
+            [[list(g.path), list(g.fields), sorted(u.directive.number for u in g.usages)] for g in groups],
+        ]
+    )
