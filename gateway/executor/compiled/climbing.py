@@ -4,7 +4,7 @@ Nulls climb; what is lost has an error. It knows the path of every object, which
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from graphql import (
     FieldNode,
@@ -95,7 +95,7 @@ class Climbing(Project):
             with source.block(f"if {value} is M:"):
                 source.line(lost)
             with source.block("else:"):
-                self._complete(nullable, value)
+                self._leaves(nullable, value, here, label)
                 source.line("pass")
         else:
             below = [Layer(layer.fetch, layer.keys.below[key], layer.var) for layer in offering]
@@ -133,6 +133,43 @@ class Climbing(Project):
                 self._source.line(f"return r.untyped(p, {kind.name!r})")
         super()._no_type(kind, matters)
 
+    def _leaves(self, kind: GraphQLOutputType, value: str, here: str, label: str) -> None:
+        """Checks a nullable leaf, or lists of leaves; `here` is the expression of its path."""
+        source = self._source
+        if not is_list_type(kind):
+            test = self._wrong_leaf(cast(GraphQLNamedType, kind), value, False)
+            if test is not None:
+                with source.block(f"if {test}:"):
+                    source.line(f"{value} = r.leaf({source.constant('TYPE', kind)}, {value}, {here}, {label})")
+            return
+        item_kind = kind.of_type
+        place, mark, items = source.name("q"), source.name("m"), source.name("l")
+        number, item = source.name("j"), source.name("y")
+        with source.block(f"if {value}.__class__ is list:"):
+            source.line(f"{place} = {here}")
+            self._count(mark)
+            source.line(f"{items} = []")
+            with source.block(f"for {number}, {item} in enumerate({value}):"):
+                nullable = item_kind.of_type if is_non_null_type(item_kind) else item_kind
+                self._leaves(nullable, item, f"(*{place}, {number})", label)
+                self._end_item(item_kind, item, items, f"(*{place}, {number})", mark, place, label)
+            source.line(f"{value} = {items}")
+        with source.block(f"elif {value} is not None:"):
+            source.line(f"{value} = r.wrong('is not a list', {here}, {label})")
+
+    def _end_item(
+        self, kind: GraphQLOutputType, item: str, items: str, here: str, mark: str, place: str, label: str
+    ) -> None:
+        """Into the list with it; a null that may not be there makes the list null."""
+        source = self._source
+        if is_non_null_type(kind):
+            with source.block(f"if {item} is None:"):
+                source.line(f"w.climbing({here}, {label})")
+                self._lose(mark, place)
+                source.line(f"{items} = None")
+                source.line("break")
+        source.line(f"{items}.append({item})")
+
     def _climb(
         self, kind: GraphQLOutputType, values: list[str], into: str, function: str, here: str, label: str
     ) -> None:
@@ -143,7 +180,7 @@ class Climbing(Project):
                 with source.block(f"if {values[0]}.__class__ is dict:"):
                     source.line(f"{into} = {function}({values[0]}, {here}{self.passed})")
                 with source.block(f"elif {values[0]} is not None:"):
-                    source.line(f"refuse({values[0]})")
+                    source.line(f"{into} = r.wrong('is not an object', {here}, {label})")
             else:
                 source.line(f"{into} = strict_objects({', '.join(values)})")
                 with source.block(f"if {into} is not None:"):
@@ -155,7 +192,7 @@ class Climbing(Project):
         if len(values) == 1:
             listed = values[0]
             with source.block(f"if {listed}.__class__ is not list and {listed} is not None:"):
-                source.line(f"refuse({listed})")
+                source.line(f"{listed} = r.wrong('is not a list', {here}, {label})")
         else:
             source.line(f"{listed} = strict_rows({', '.join(values)})")
         with source.block(f"if {listed} is not None:"):
@@ -168,11 +205,5 @@ class Climbing(Project):
             shown = parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
             with source.block(f"for {number}, {shown} in enumerate({listed}):"):
                 self._climb(nullable, parts, item, function, f"(*{place}, {number})", label)
-                if is_non_null_type(item_kind):
-                    with source.block(f"if {item} is None:"):
-                        source.line(f"w.climbing((*{place}, {number}), {label})")
-                        self._lose(mark, place)
-                        source.line(f"{items} = None")
-                        source.line("break")
-                source.line(f"{items}.append({item})")
+                self._end_item(item_kind, item, items, f"(*{place}, {number})", mark, place, label)
             source.line(f"{into} = {items}")

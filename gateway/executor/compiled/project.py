@@ -472,26 +472,30 @@ class Project:
 
     def _leaf(self, kind: GraphQLNamedType, value: str, non_null: bool) -> None:
         source = self._source
-        check = "leaf_value" if non_null else "leaf_or_null"
+        test = self._wrong_leaf(kind, value, non_null)
+        if test is not None:
+            with source.block(f"if {test}:"):
+                check = "leaf_value" if non_null else "leaf_or_null"
+                source.line(f"{value} = {check}({source.constant('TYPE', kind)}, {value})")
+        elif non_null:
+            with source.block(f"if {value} is None:"):
+                source.line(f"no_null({value})")
+
+    def _wrong_leaf(self, kind: GraphQLNamedType, value: str, non_null: bool) -> str | None:
+        """An expression: whether the executor's own rules must decide about a leaf. None for custom scalars, which are what they are."""
         if is_scalar_type(kind) and kind.name not in BUILT_IN:
-            if non_null:
-                with source.block(f"if {value} is None:"):
-                    source.line(f"no_null({value})")
-            return
+            return None
         if isinstance(kind, GraphQLEnumType):
-            allowed = source.constant("VALUES", frozenset(kind.values) | (frozenset() if non_null else {None}))
-            test = f"if {value} not in {allowed}:"
-        else:
-            fits = {
-                "String": f"{value}.__class__ is not str",
-                "ID": f"{value}.__class__ is not str",
-                "Int": f"({value}.__class__ is not int or not -2147483648 <= {value} <= 2147483647)",
-                "Float": f"({value}.__class__ is not float or {value} - {value} != 0.0)",
-                "Boolean": f"{value}.__class__ is not bool",
-            }[kind.name]
-            test = f"if {fits}:" if non_null else f"if {fits} and {value} is not None:"
-        with source.block(test):
-            source.line(f"{value} = {check}({source.constant('TYPE', kind)}, {value})")
+            allowed = self._source.constant("VALUES", frozenset(kind.values) | (frozenset() if non_null else {None}))
+            return f"{value} not in {allowed}"
+        fits = {
+            "String": f"{value}.__class__ is not str",
+            "ID": f"{value}.__class__ is not str",
+            "Int": f"({value}.__class__ is not int or not -2147483648 <= {value} <= 2147483647)",
+            "Float": f"({value}.__class__ is not float or {value} - {value} != 0.0)",
+            "Boolean": f"{value}.__class__ is not bool",
+        }[kind.name]
+        return fits if non_null else f"{fits} and {value} is not None"
 
     def _composite(self, kind: GraphQLOutputType, value: str, target: Target) -> None:
         """An object, or lists of objects, of one layer."""

@@ -3,6 +3,8 @@
 from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
+from graphql import GraphQLNamedType
+
 from gateway.executor.answers import Sorted, entry_of, report_at, report_root
 from gateway.executor.compiled.blame import Giver
 from gateway.executor.compiled.flight import Flight, Loss
@@ -13,6 +15,7 @@ from gateway.executor.compiled.views import Views
 from gateway.executor.errorlog import ErrorLog, ResponsePath
 from gateway.executor.execute import in_clients_terms
 from gateway.executor.findings import Findings, Untold
+from gateway.executor.leaves import WrongLeaf, leaf
 from gateway.executor.result import ExecutionResult
 from gateway.executor.selection import Selections
 from gateway.executor.view import ObjectView
@@ -99,6 +102,17 @@ class Report:
     def untyped(self, place: ResponsePath, type_name: str) -> None:
         """Nobody could tell of which type the object is."""
         self.findings.explain_type(self.views.at(place), type_name)
+
+    def leaf(self, kind: GraphQLNamedType, value: Any, place: ResponsePath, label: str) -> Any:
+        """A leaf that the quick check doesn't pass: as the client gets it, or null with an error."""
+        try:
+            return leaf(kind, value)
+        except WrongLeaf as error:
+            return self.wrong(str(error), place, label)
+
+    def wrong(self, what: str, place: ResponsePath, label: str) -> None:
+        """A value that its field can't have is null."""
+        self.findings.report(f"The value of {label} {what}.", place)
 
     # -- the end
 

@@ -203,14 +203,14 @@ async def test_numbers_keep_every_digit(fields: str, type_fields: str, text: str
 
 
 async def test_a_strange_answer_is_interpreted_without_asking_again() -> None:
-    b = Scripted([{"data": {"_entities": [{"name": 7}]}}])
+    b = Scripted([{"data": {"_entities": [{}]}}])
     a = Scripted([users("1")])
     answer, counts = await executed(two_steps(), "{ users { id name } }", {"a": a, "b": b})
     assert answer["data"] == {"users": [{"id": "1", "name": None}]}
-    assert [error["message"] for error in answer["errors"]] == ["The value of User.name is not a String."]
+    assert [error["message"] for error in answer["errors"]] == ["No subgraph gave a value for 'name'."]
     assert (len(a.requests), len(b.requests)) == (1, 1)
     assert counts.compiled == 0
-    assert counts.strange == {"a leaf of another type": 1}
+    assert counts.strange == {"a missing field": 1}
 
 
 async def test_errors_at_fields_that_may_be_null_are_told_by_compiled_code() -> None:
@@ -313,12 +313,34 @@ async def test_nulls_climb_in_compiled_code(told: bool) -> None:
 
 
 async def test_a_mutation_is_never_made_twice() -> None:
-    a = Scripted([{"data": {"rename": {"id": "1", "name": 7}}}])
+    a = Scripted([{"data": {"rename": {"id": "1"}}}])
     plan = Plan("mutation", Fetch(0, "a", "mutation { rename { id name } }", kind="mutation"))
     answer, counts = await executed(plan, "mutation { rename { id name } }", {"a": a})
     assert answer["data"] == {"rename": {"id": "1", "name": None}}
     assert len(a.requests) == 1
-    assert counts.strange == {"a leaf of another type": 1}
+    assert counts.strange == {"a missing field": 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "data", "message"),
+    [
+        ([{"id": "1", "name": 7}], [{"id": "1", "name": None}], "The value of User.name is not a String."),
+        (
+            [{"id": "1", "name": "x"}, {"id": True, "name": "y"}],
+            [{"id": "1", "name": "x"}, None],
+            "The value of User.id is not an ID.",
+        ),
+        (["x"], [None], "The value of Query.users is not an object."),
+        ("x", None, "The value of Query.users is not a list."),
+    ],
+)
+async def test_values_of_another_type_are_told_by_compiled_code(given: Any, data: Any, message: str) -> None:
+    a = Scripted([{"data": {"users": given}}])
+    plan = Plan("query", Fetch(0, "a", "{ users { id name } }"))
+    answer, counts = await executed(plan, "{ users { id name } }", {"a": a})
+    assert answer["data"] == {"users": data}
+    assert [error["message"] for error in answer["errors"]] == [message]
+    assert counts.compiled == 1, counts
 
 
 async def test_an_unknown_entity_is_null_in_compiled_code() -> None:
