@@ -17,7 +17,7 @@ from celery import Celery
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from event_broker.bus import Bus
+from event_broker.bus import Bus, BusError
 from shared_schema import killpoints
 from shared_schema.contracts.events import Event
 from shared_schema.database import Database
@@ -34,7 +34,11 @@ logger = logging.getLogger(__name__)
 DISPATCH_QUEUE = "agents-dispatcher"
 CREATED: Final = "instance.created"
 DELETED: Final = "instance.deleted"
-TOPICS: Final = (CREATED, "instance.updated", DELETED)
+#: Followed, not queued: what is missed the sweeper finds. (A quorum queue of RabbitMQ 3.10 that gets a message after a crash before it has
+#: elected its leader never elects one, and changes of instances come all the time.)
+ENDINGS: Final = ("instance.updated", DELETED)
+#: Seconds before endings are followed anew.
+_PAUSE: Final = 1.0
 SWEEP_ROWS = 100
 STATUSES = ("PENDING", "QUEUED", "RUNNING")
 
@@ -75,7 +79,8 @@ class Dispatcher:
     async def run(self, stop: asyncio.Event) -> None:
         """Consume events and sweep until `stop` is set; what was received is finished first."""
         await asyncio.to_thread(ensure_pgmq, self._settings)
-        consumer = await self._bus.consume(DISPATCH_QUEUE, TOPICS, self.handle)
+        consumer = await self._bus.consume(DISPATCH_QUEUE, (CREATED,), self.handle)
+        endings = asyncio.create_task(self._follow_endings(), name="endings")
         logger.info("dispatching runs to Celery")
         try:
             while not stop.is_set():
@@ -84,7 +89,22 @@ class Dispatcher:
                     await asyncio.wait_for(stop.wait(), self._settings.sweep_interval_seconds)
         finally:
             await consumer.aclose()
+            endings.cancel()
+            await asyncio.wait({endings}, timeout=_PAUSE)
             self._sender.close()
+
+    async def _follow_endings(self) -> None:
+        """Give freed places away until it is cancelled."""
+        while True:
+            try:
+                async with self._bus.follow(ENDINGS) as events:
+                    async for event in events:
+                        await self.handle(event)
+            except (BusError, DispatchError, DBAPIError, OSError) as error:
+                logger.warning("endings are not followed, again in %.0f s: %s", _PAUSE, brief(error))
+            except Exception:  # whatever it is, the next ending counts as well
+                logger.exception("an ending could not be handled")
+            await asyncio.sleep(_PAUSE)
 
     async def handle(self, event: Event) -> None:
         """Send the new run, or leave it to wait for a place of its account's; after an ending the run that waits for one.
