@@ -1,8 +1,8 @@
 """A run that was made, or that ended -> the Celery messages of the runs that have a place now; and a sweeper for what got lost.
 
-An ending is heard on the bus, whoever wrote it: a worker, a reaper, a cancel. A run is admitted before it is sent (`runs.admission`), and the message is sent before the row is marked: a crash in
-between sends it twice, which a claim makes harmless. A row that waits for a worker carries its dispatcher's lease;
-when it is over, the sweeper sends again.
+An ending is heard on the bus, whoever wrote it: a worker, a reaper, a cancel. A run is admitted before it is sent
+(`runs.admission`), and the message is sent before the row is marked: a crash in between sends it twice, which a claim
+makes harmless. A row that waits for a worker carries its dispatcher's lease; when it is over, the sweeper sends again.
 """
 
 from __future__ import annotations

@@ -10,10 +10,11 @@ from gateway.executor.compiled.deferring import Deferring, Later
 from gateway.executor.compiled.flight import ODD, Flight
 from gateway.executor.compiled.flow import Flow
 from gateway.executor.compiled.layout import Layout, lay_out_parts
-from gateway.executor.compiled.program import GLOBALS, MAX_VARIANTS, Compiled, condition_variables
+from gateway.executor.compiled.program import GLOBALS, Compiled, condition_variables
 from gateway.executor.compiled.reporting import Report
 from gateway.executor.compiled.source import Source, Unsupported
 from gateway.executor.compiled.support import Strange
+from gateway.executor.compiled.variants import Variants
 from gateway.executor.deferral import DeferredSelections, DeferUsage
 from gateway.executor.errorlog import ResponsePath
 from gateway.executor.latecomers import DeferringProjection, Fragment, Group
@@ -54,7 +55,7 @@ class CompiledParts:
         self._operation = operation
         self._defers = Defers(operation.document)
         self._conditions = condition_variables(plan, operation)
-        self._programs: dict[tuple[bool, ...], Program | str] = {}
+        self._variants = Variants(self._written)
         if not self._conditions and all(one.variable is None for one in self._defers):
             self.program({})
 
@@ -62,23 +63,7 @@ class CompiledParts:
         """For these values; compiled now if it is not there yet. A text says why there is none."""
         conditions = {name: variables.get(name) is True for name in self._conditions}
         conditions |= {one.variable: one.is_on(variables) for one in self._defers if one.variable is not None}
-        values = tuple(conditions.values())
-        program = self._programs.get(values)
-        if program is None:
-            if len(self._programs) >= MAX_VARIANTS:
-                return "more sets of conditions than are compiled"
-            program = self._programs[values] = self._compile(conditions)
-        return program
-
-    def _compile(self, conditions: Mapping[str, bool]) -> Program | str:
-        try:
-            return self._written(conditions)
-        except Unsupported as reason:
-            return str(reason)
-        except Exception:
-            # The interpreter answers as well; an operator finds the count and this line.
-            logger.exception("compiling a plan with deferred parts failed")
-            return "a fault of the compiler"
+        return self._variants.get(conditions)
 
     def _written(self, conditions: Mapping[str, bool]) -> Program:
         operation = self._operation

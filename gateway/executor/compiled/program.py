@@ -18,6 +18,7 @@ from gateway.executor.compiled.shape import Conditions
 from gateway.executor.compiled.source import Source, Unsupported
 from gateway.executor.compiled.step import Step
 from gateway.executor.compiled.support import HELPERS, Strange
+from gateway.executor.compiled.variants import Variants
 from gateway.executor.execute import execute
 from gateway.executor.result import ExecutionResult
 from gateway.executor.runtime import Runtime
@@ -29,9 +30,6 @@ from gateway.plan import Condition, Defer, Fetch, Parallel, Plan, PlanNode, Sequ
 from gateway.upstream.port import SubgraphResponse
 
 logger = logging.getLogger(__name__)
-
-#: Sets of conditions that one operation is compiled for. Operations with more in use are rare; the interpreter takes what is beyond.
-MAX_VARIANTS: Final = 16
 
 #: What every program has.
 GLOBALS: Final[dict[str, Any]] = {**HELPERS, "FAULT": FAULT, "ODD": ODD}
@@ -70,29 +68,13 @@ class Compiled:
         self._operation = operation
         #: The variables in `@skip` and `@include`.
         self.conditions = condition_variables(plan, operation)
-        self._programs: dict[tuple[bool, ...], Program | str] = {}
+        self._variants = Variants(lambda conditions: compile_plan(plan, operation, conditions))
         if not self.conditions:
-            self._programs[()] = self._compile(())
+            self._variants.get({})
 
     def program(self, variables: Mapping[str, Any]) -> Program | str:
         """For these values; compiled now if it is not there yet. A text says why there is none."""
-        values = tuple(variables.get(name) is True for name in self.conditions)
-        program = self._programs.get(values)
-        if program is None:
-            if len(self._programs) >= MAX_VARIANTS:
-                return "more sets of conditions than are compiled"
-            program = self._programs[values] = self._compile(values)
-        return program
-
-    def _compile(self, values: tuple[bool, ...]) -> Program | str:
-        try:
-            return compile_plan(self._plan, self._operation, dict(zip(self.conditions, values, strict=True)))
-        except Unsupported as reason:
-            return str(reason)
-        except Exception:
-            # The interpreter answers as well; an operator finds the count and this line.
-            logger.exception("compiling a plan failed")
-            return "a fault of the compiler"
+        return self._variants.get({name: variables.get(name) is True for name in self.conditions})
 
     async def execute(self, variables: Mapping[str, Any], runtime: Runtime) -> ExecutionResult:
         """As `gateway.executor.execute`. Where the runtime asks for both executors, raises `ExecutorMismatch`."""

@@ -9,7 +9,7 @@ from graphql import build_schema
 from gateway.errors import SubgraphError
 from gateway.executor import Compiled, ExecutionStatistics, ExecutorKind, Runtime
 from gateway.executor.compiled import Program
-from gateway.executor.compiled.program import MAX_VARIANTS
+from gateway.executor.compiled.variants import MAX_VARIANTS
 from gateway.operation import Operation
 from gateway.plan import (
     ContextSource,
