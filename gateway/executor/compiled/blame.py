@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.executor.compiled.gather import TYPENAME
 from gateway.executor.compiled.layout import KeyPath, Layer, Layout, Table, leaf_sources
 from gateway.executor.compiled.support import EMPTY, Lost
+from gateway.executor.compiled.walking import TYPENAME
 from gateway.executor.failure import Failure, Gap
 
 

@@ -19,10 +19,10 @@ from graphql import (
 )
 
 from gateway.executor.compiled.blame import Givers
-from gateway.executor.compiled.gather import TYPENAME
 from gateway.executor.compiled.layout import KeyPath, Layer, Layout
 from gateway.executor.compiled.project import Deliver, Project
 from gateway.executor.compiled.source import Source
+from gateway.executor.compiled.walking import TYPENAME
 from gateway.executor.selection import FieldGroups, Selections
 
 
@@ -59,9 +59,9 @@ class Climbing(Project):
     def _object(
         self, base: list[Layer], position: KeyPath, kind: GraphQLNamedType, groups: FieldGroups, deliver: Deliver
     ) -> None:
-        layers, tables = self._attached(base, position, {TYPENAME, *groups}, kind)
-        self._attach(tables, base, {}, layers)
-        self._check_typename(layers, kind)
+        layers, tables = self._joins.attached(base, position, {TYPENAME, *groups}, kind)
+        self._joins.attach(tables, base, {}, layers)
+        self._joins.check_typename(layers, kind)
         self._fields(layers, position, kind, groups, repr(kind.name), deliver)
 
     def _field(
@@ -95,7 +95,7 @@ class Climbing(Project):
             with source.block(f"if {value} is M:"):
                 source.line(lost)
             with source.block("else:"):
-                self._leaves(nullable, value, here, label)
+                self._check_leaves(nullable, value, here, label)
                 source.line("pass")
         else:
             below = [Layer(layer.fetch, layer.keys.below[key], layer.var) for layer in offering]
@@ -133,11 +133,11 @@ class Climbing(Project):
                 self._source.line(f"return r.untyped(p, {kind.name!r})")
         super()._no_type(kind, matters)
 
-    def _leaves(self, kind: GraphQLOutputType, value: str, here: str, label: str) -> None:
+    def _check_leaves(self, kind: GraphQLOutputType, value: str, here: str, label: str) -> None:
         """Checks a nullable leaf, or lists of leaves; `here` is the expression of its path."""
         source = self._source
         if not is_list_type(kind):
-            test = self._wrong_leaf(cast(GraphQLNamedType, kind), value, False)
+            test = self._leaves.wrong(cast(GraphQLNamedType, kind), value, False)
             if test is not None:
                 with source.block(f"if {test}:"):
                     source.line(f"{value} = r.leaf({source.constant('TYPE', kind)}, {value}, {here}, {label})")
@@ -151,7 +151,7 @@ class Climbing(Project):
             source.line(f"{items} = []")
             with source.block(f"for {number}, {item} in enumerate({value}):"):
                 nullable = item_kind.of_type if is_non_null_type(item_kind) else item_kind
-                self._leaves(nullable, item, f"(*{place}, {number})", label)
+                self._check_leaves(nullable, item, f"(*{place}, {number})", label)
                 self._end_item(item_kind, item, items, f"(*{place}, {number})", mark, place, label)
             source.line(f"{value} = {items}")
         with source.block(f"elif {value} is not None:"):

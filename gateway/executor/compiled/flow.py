@@ -2,10 +2,11 @@
 
 from contextlib import ExitStack
 
-from gateway.executor.compiled.gather import Gather, Walks
+from gateway.executor.compiled.gather import Gather
 from gateway.executor.compiled.layout import Layout, root_name
 from gateway.executor.compiled.source import Source
 from gateway.executor.compiled.step import Step
+from gateway.executor.compiled.walking import Walks
 from gateway.plan import Fetch, Parallel, PlanNode, Sequence
 
 

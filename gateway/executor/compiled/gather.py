@@ -1,88 +1,21 @@
 """A fetch's `Entities` -> source that walks the answers so far and makes representations, equal ones once, in the interpreter's order."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 from gateway.executor.compiled.layout import (
     KeyPath,
     Layer,
     Layout,
     Table,
-    Trace,
     UnfitKey,
-    base_layers,
-    layers_at_root,
     layers_below,
     leaf_sources,
-    tables_at,
     top_sources,
-    trace,
 )
-from gateway.executor.compiled.shape import Keys
 from gateway.executor.compiled.source import Source
-from gateway.plan import (
-    Entities,
-    Fetch,
-    KeyField,
-    KeyFragment,
-    KeySelection,
-    ListItems,
-    Path,
-    Representation,
-    TypeCondition,
-)
-
-TYPENAME = "__typename"
-
-
-class Walks:
-    """Which objects the program has at hand: lists of all that live at a path, for those that are walked to again."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self._paths = [
-            (table, path)
-            for tables in layout.tables.values()
-            for table in tables
-            if table.entities is not None and table.same_as is None and table.derived_from is None
-            for path in table.entities.paths
-        ]
-        #: For each function that is being written: what it, or a function around it, has.
-        self._lists: list[dict[tuple[Path, Trace], str]] = [{}]
-        self._done: set[tuple[int, Path]] = set()
-
-    @contextmanager
-    def inner(self) -> Iterator[None]:
-        """A function within the one that is being written: nobody outside sees its lists."""
-        self._lists.append({})
-        try:
-            yield
-        finally:
-            self._lists.pop()
-
-    def start(self, path: Path, ended: frozenset[int]) -> tuple[int, str | None]:
-        """How much of a path is walked already, and the list of the objects there."""
-        for length in range(len(path), 0, -1):
-            if length < len(path) and isinstance(path[length], ListItems):
-                continue
-            mark = (path[:length], trace(self._layout, path[:length], ended))
-            for lists in self._lists:
-                if mark in lists:
-                    return length, lists[mark]
-        return 0, None
-
-    def is_wanted(self, table: Table, path: Path) -> bool:
-        """Whether somebody will walk there, or by there, later."""
-        self._done.add((id(table), path))
-        return any(
-            other[: len(path)] == path and (id(owner), other) not in self._done
-            for owner, other in self._paths
-            if (id(owner), other) != (id(table), path)
-        )
-
-    def keep(self, path: Path, ended: frozenset[int], name: str) -> None:
-        """The list with this name is filled from now on."""
-        self._lists[-1][path, trace(self._layout, path, ended)] = name
+from gateway.executor.compiled.walking import TYPENAME, Reach, Walk, Walks, anchor
+from gateway.plan import Entities, Fetch, KeyField, KeyFragment, KeySelection, Path, Representation
 
 
 class Gather:
@@ -93,9 +26,7 @@ class Gather:
         self._layout = layout
         self._fetch = fetch
         self._walks = walks
-        self._ended = layout.before[fetch.id]
-        self._known = source.constant("OBJECTS", layout.names.objects)
-        self._abstract = source.constant("ABSTRACT", layout.names.abstract)
+        self._reach = Reach(source, layout, fetch, walks)
         self._kept: dict[tuple[int, Path], str] = {}
 
     def begin(self) -> None:
@@ -104,15 +35,15 @@ class Gather:
             if table.entities is None or table.same_as is not None or table.derived_from is not None:
                 continue
             for path in table.entities.paths:
-                if self._walks.is_wanted(table, path) and self._walks.start(path, self._ended)[0] < len(path):
+                if self._walks.is_wanted(table, path) and not self._reach.is_walked(path):
                     name = self._kept[id(table), path] = self._source.name("at")
                     self._source.line(f"{name} = []")
 
     def targets(self, table: Table, path: Path) -> None:
         """The objects that stand for a root type: each is noted in the table."""
-        with _Walk(self, path) as (layers, _):
+        with Walk(self._reach, path) as (layers, _):
             if layers:
-                self._source.line(f"{table.index}[{_anchor(layers)}] = 0")
+                self._source.line(f"{table.index}[{anchor(layers)}] = 0")
 
     def representations(self, table: Table, entities: Entities) -> None:
         """Appends to the table's list, and fills its index."""
@@ -127,14 +58,14 @@ class Gather:
             source.line(f"{rows} = {{}}")
         for path in entities.paths:
             kept = self._kept.get((id(table), path))
-            if kept is not None and self._walks.start(path, self._ended)[0] == len(path):
+            if kept is not None and self._reach.is_walked(path):
                 kept = None  # another path of this fetch was the same
-            with _Walk(self, path) as (base, position):
+            with Walk(self._reach, path) as (base, position):
                 if kept is not None and base:
                     source.line(f"{kept}.append({_together([layer.var for layer in base])})")
                 self._represent(table, entities, base, position, into, rows)
             if kept is not None and base:
-                self._walks.keep(path, self._ended, kept)
+                self._walks.keep(path, self._reach.ended, kept)
 
     def _derived(self, table: Table, other: Table, entities: Entities) -> None:
         """By the rows of a table whose entities tell the representations."""
@@ -186,7 +117,7 @@ class Gather:
             return
         choices = entities.representations
         wanted = {TYPENAME} | {key for choice in choices for key in top_sources(choice)}
-        layers = self.attach(base, position, wanted)
+        layers = self._reach.attach(base, position, wanted)
         named = [layer for layer in layers if TYPENAME in layer.keys]
         single = len(choices) == 1
         lone = single and len(choices[0].types) == 1
@@ -197,7 +128,7 @@ class Gather:
             name = None
         else:
             name = source.name("n")
-            source.line(f"{name} = {self.name(named)}")
+            source.line(f"{name} = {self._reach.name(named)}")
             fits: dict[str | None, int] = {}
             for number, choice in enumerate(choices):
                 for fitting in layout.names.fitting(choice.types):
@@ -242,7 +173,7 @@ class Gather:
         with source.block("if i is None:"):
             source.line(f"i = {rows}[q] = len({into})")
             source.line(f"{into}.append(v)")
-        source.line(f"{table.index}[{_anchor(base)}] = i")
+        source.line(f"{table.index}[{anchor(base)}] = i")
 
     def _simple(
         self, typename: str, base: list[Layer], layers: list[Layer], table: Table, by_name: bool, rows: str
@@ -276,7 +207,7 @@ class Gather:
         with source.block("if i is None:"):
             source.line(f"i = {rows}[q] = len({table.asked})")
             source.line(f"{table.asked}.append({literal})")
-        source.line(f"{table.index}[{_anchor(base)}] = i")
+        source.line(f"{table.index}[{anchor(base)}] = i")
 
     def _leaves(self, fields: Sequence[tuple[str, str]], layers: list[Layer]) -> tuple[list[str], list[str]]:
         """Reads them, and goes on with the next object where one is absent; their items in a literal, and their parts in a key."""
@@ -334,9 +265,9 @@ class Gather:
         place = (*position, selection.source)
         with source.block(f"def {select}({', '.join(layer.var for layer in below)}):"):
             wanted = {TYPENAME} | set(top_sources(selection))
-            inner = self.attach(below, place, wanted)
+            inner = self._reach.attach(below, place, wanted)
             named = [layer for layer in inner if TYPENAME in layer.keys]
-            source.line(f"n = {self.name(named) if named else None}")
+            source.line(f"n = {self._reach.name(named) if named else None}")
             source.line("v = {}")
             self._fields(selection.selections, inner, place, "n", "v", "return M", _repeated(selection.selections))
             source.line("return v")
@@ -345,129 +276,6 @@ class Gather:
             source.line(f"{value} = nested({values[0]}, {select})")
         else:
             source.line(f"{value} = nested_all(({', '.join(values)}), {select})")
-
-    # -- layers
-
-    def attach(self, base: list[Layer], position: KeyPath, wanted: set[str]) -> list[Layer]:
-        """The object's layers with those that entity fetches before this one gave it, in plan order."""
-        source = self._source
-        if not base:
-            return []
-        layers = list(base)
-        for table in tables_at(self._layout, position, wanted, self._ended):
-            row, var = source.name("i"), source.name("e")
-            source.line(f"{row} = {row_of(table, base)}")
-            source.line(f"{var} = EMPTY if {row} is None else {table.rows}[{row}]")
-            layers.append(Layer(table.fetch.id, table.keys, var))
-        return sorted(layers, key=lambda layer: layer.fetch)
-
-    def name(self, named: list[Layer]) -> str:
-        """An expression: what the object is called."""
-        values = [f"{layer.var}.get('__typename')" for layer in named]
-        if len(values) == 1:
-            return values[0]
-        return f"name_of({self._known}, {self._abstract}, {', '.join(values)})"
-
-
-class _Walk:
-    """A context manager: inside it one writes what is done with each object at a path; it gives the object's layers and its position."""
-
-    def __init__(self, gather: Gather, path: Path) -> None:
-        self._gather = gather
-        self._path = path
-        self._stack = ExitStack()
-
-    def __enter__(self) -> tuple[list[Layer], KeyPath]:
-        gather, stack = self._gather, self._stack
-        source = gather._source
-        position: KeyPath = ()
-        layers = layers_at_root(gather._layout, gather._ended)
-        values: list[str] = []
-        keys: list[tuple[Layer, Keys]] = []
-        walked, at = gather._walks.start(self._path, gather._ended)
-        if at is None:
-            stack.enter_context(source.block("for _ in ONCE:"))
-        else:
-            known, position = base_layers(gather._layout, self._path[:walked], gather._ended)
-            layers = [Layer(fetch, below, source.name("x")) for fetch, below in known]
-            stack.enter_context(source.block(f"for {', '.join(layer.var for layer in layers)} in {at}:"))
-        for place, element in enumerate(self._path[walked:]):
-            if isinstance(element, str):
-                if values:
-                    layers = self._objects(values, keys)
-                offering = gather.attach(layers, position, {element})
-                keys = layers_below(offering, element)
-                values = [source.name("x") for _ in keys]
-                if not keys:
-                    source.line("continue  # no answer has it")
-                    layers = []
-                for var, (layer, _) in zip(values, keys, strict=True):
-                    absent = ", M" if len(keys) > 1 else ""
-                    source.line(f"{var} = {layer.var}.get({element!r}{absent})")
-                position = (*position, element)
-            elif isinstance(element, ListItems):
-                values = self._items(values)
-            elif isinstance(element, TypeCondition):
-                layers = self._objects(values, keys) if values else layers
-                values = []
-                named = [one for one in gather.attach(layers, position, {TYPENAME}) if TYPENAME in one.keys]
-                names = source.constant("NAMES", gather._layout.names.fitting(element.types))
-                with source.block(f"if {gather.name(named)} not in {names}:"):
-                    source.line("continue")
-            else:  # pragma: no cover
-                raise TypeError(f"element {place} of a path: {element!r}")
-        if values:
-            layers = self._objects(values, keys)
-        return layers, position
-
-    def _items(self, values: list[str]) -> list[str]:
-        source = self._gather._source
-        if not values:
-            return []
-        if len(values) == 1:
-            with source.block(f"if {values[0]}.__class__ is not list:"):
-                source.line("continue")
-            item = source.name("x")
-            self._stack.enter_context(source.block(f"for {item} in {values[0]}:"))
-            return [item]
-        listed = source.name("x")
-        source.line(f"{listed} = rows({', '.join(values)})")
-        with source.block(f"if {listed} is None:"):
-            source.line("continue")
-        items = [source.name("x") for _ in values]
-        self._stack.enter_context(source.block(f"for {', '.join(items)} in {listed}:"))
-        return items
-
-    def _objects(self, values: list[str], keys: list[tuple[Layer, Keys]]) -> list[Layer]:
-        source = self._gather._source
-        if len(values) == 1:
-            with source.block(f"if {values[0]}.__class__ is not dict:"):
-                source.line("continue")
-        else:
-            found = source.name("x")
-            source.line(f"{found} = objects({', '.join(values)})")
-            with source.block(f"if {found} is None:"):
-                source.line("continue")
-            source.line(f"{', '.join(values)} = {found}")
-        return [Layer(layer.fetch, below, var) for var, (layer, below) in zip(values, keys, strict=True)]
-
-    def __exit__(self, *exc: object) -> None:
-        self._stack.close()
-
-
-def row_of(table: Table, base: Sequence[Layer]) -> str:
-    """An expression: the object's row in a table, None where it has none."""
-    if table.by_key is not None:
-        return f"{table.index}.get({base[0].var}.get({table.by_key!r}))"
-    if len(base) == 1:
-        return f"{table.index}.get(id({base[0].var}))"
-    return f"at({table.index}, {', '.join(layer.var for layer in base)})"
-
-
-def _anchor(base: Sequence[Layer]) -> str:
-    if len(base) == 1:
-        return f"id({base[0].var})"
-    return f"anchor({', '.join(layer.var for layer in base)})"
 
 
 def _together(parts: Sequence[str]) -> str:

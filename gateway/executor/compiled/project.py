@@ -1,12 +1,11 @@
 """A layout and the client's operation -> the source of `project(...)`: the response's data, written out as dictionary displays."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 from graphql import (
     FieldNode,
-    GraphQLEnumType,
     GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
@@ -19,22 +18,20 @@ from graphql import (
     is_list_type,
     is_non_null_type,
     is_object_type,
-    is_scalar_type,
 )
 
-from gateway.executor.compiled.gather import TYPENAME, row_of
-from gateway.executor.compiled.layout import KeyPath, Layer, Layout, Table, UnfitKey, layers_at_root, leaf_sources
+from gateway.executor.compiled.joining import Joins
+from gateway.executor.compiled.layout import KeyPath, Layer, Layout, layers_at_root
+from gateway.executor.compiled.leaves import LeafChecks
 from gateway.executor.compiled.source import Source
+from gateway.executor.compiled.walking import TYPENAME, row_of
 from gateway.executor.selection import FieldGroups, Selections
 from gateway.executor.unknown import Typed
 
 #: Writes what is done with an expression.
 Deliver: TypeAlias = Callable[[str], None]
-#: A table at a position, its layer there, and the variable of the object's row.
-Attached: TypeAlias = tuple[Table, Layer, str]
 #: CPython takes twenty blocks in one another.
 MOST_LOOPS: Final = 12
-BUILT_IN: Final = ("Int", "Float", "String", "Boolean", "ID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +65,8 @@ class Project:
         self._selections = selections
         self._typed = Typed(selections)
         self._state = state
+        self._joins = Joins(source, layout)
+        self._leaves = LeafChecks(source)
         self._objects = source.constant("OBJECTS", layout.names.objects)
         self._abstract_names = layout.names.abstract
         self._abstract = source.constant("ABSTRACT", self._abstract_names)
@@ -135,19 +134,21 @@ class Project:
     ) -> None:
         """An object of a declared type; `deliver` writes what is done with the expression of its value."""
         source = self._source
-        layers, tables = self._attached(base, position, {TYPENAME, *groups}, kind)
-        primary = self._memo(base, layers, tables, groups)
+        layers, tables = self._joins.attached(base, position, {TYPENAME, *groups}, kind)
+        primary = self._joins.memo(base, layers, tables, groups)
         if primary is not None:
             memory, remembered = source.name("memory"), source.name("v")
             self._memories.append(memory)
-            row = self._key(primary[0], base[0]) if primary[0].by_key is not None else primary[2]
+            row = self._joins.key(primary[0], base[0]) if primary[0].by_key is not None else primary[2]
             if primary[0].by_key is None:
                 source.line(f"{row} = {row_of(primary[0], base)}")
             # Objects that gave no representation have no row, and are no one another's equals.
             source.line(f"{remembered} = None if {row} is None else {memory}.get({row})")
             with source.block(f"if {remembered} is None:"):
-                self._attach(tables, base, groups, layers, set() if primary[0].by_key is not None else {id(primary[0])})
-                self._check_typename(layers, kind)
+                self._joins.attach(
+                    tables, base, groups, layers, set() if primary[0].by_key is not None else {id(primary[0])}
+                )
+                self._joins.check_typename(layers, kind)
 
                 def remember(display: str) -> None:
                     source.line(f"{remembered} = {memory}[{row}] = {display}")
@@ -155,8 +156,8 @@ class Project:
                 self._fields(layers, position, kind, groups, repr(kind.name), remember)
             deliver(remembered)
             return
-        self._attach(tables, base, groups, layers)
-        self._check_typename(layers, kind)
+        self._joins.attach(tables, base, groups, layers)
+        self._joins.check_typename(layers, kind)
         self._fields(layers, position, kind, groups, repr(kind.name), deliver)
 
     def _fields(
@@ -193,8 +194,8 @@ class Project:
             if choice is kind:
                 shape = Shape((("", kind.name, ()), *shape.fields))
             shapes.setdefault(shape, (choice, groups, []))[2].append(choice.name)
-        layers, tables = self._attached(base, position, wanted, kind)
-        self._attach(tables, base, {}, layers)
+        layers, tables = self._joins.attached(base, position, wanted, kind)
+        self._joins.attach(tables, base, {}, layers)
         named = [layer for layer in layers if TYPENAME in layer.keys]
         if not named:
             source.line("n = None")
@@ -251,132 +252,6 @@ class Project:
                 return str(definition.type)
         return ""
 
-    def _attached(
-        self, base: list[Layer], position: KeyPath, wanted: set[str], kind: GraphQLNamedType
-    ) -> tuple[list[Layer], list[Attached]]:
-        """The object's layers with what entity fetches may have given it, in plan order."""
-        tables: list[Attached] = []
-        if not base or position == ():
-            return base, tables
-        for table in self._layout.attached.get(position, ()):
-            if not any(key in table.keys for key in wanted):
-                continue
-            if table.by_key is not None:
-                only = table.entities.representations[0] if table.entities is not None else None
-                if len(base) != 1 or table.by_key not in base[0].keys or only is None or only.types != {kind.name}:
-                    raise UnfitKey(table)
-            row, var = self._source.name("i"), self._source.name("e")
-            tables.append((table, Layer(table.fetch.id, table.keys, var), row))
-        return sorted([*base, *(layer for _, layer, _ in tables)], key=lambda layer: layer.fetch), tables
-
-    def _attach(
-        self,
-        tables: list[Attached],
-        base: list[Layer],
-        groups: FieldGroups,
-        layers: list[Layer],
-        known: Collection[int] = (),
-    ) -> None:
-        """Writes the look-ups in the tables; of those in `known` the row is there already."""
-        source = self._source
-        keys: dict[str, str] = {}
-        # Tables of the same objects share an index: the row is looked up once. (index, whether there must be one) -> its variable
-        rows: dict[tuple[str, bool], str] = {}
-        for table, layer, row in tables:
-            needed = any(
-                nodes[0].name.value != TYPENAME and [one for one in layers if key in one.keys] == [layer]
-                for key, nodes in groups.items()
-            )
-            if table.by_key is not None:
-                key = keys.get(table.by_key)
-                if key is None:
-                    key = keys[table.by_key] = self._key(table, base[0])
-                # Without it a field is missing: as strange as no such key.
-                found = f"{table.index}[{key}]" if needed else f"{table.index}.get({key})"
-            else:
-                needed = False
-                found = row_of(table, base)
-            if id(table) in known:
-                rows[table.index, needed] = row
-            if (table.index, needed) not in rows:
-                rows[table.index, needed] = row
-                source.line(f"{row} = {found}")
-            row = rows[table.index, needed]
-            source.line(f"{layer.var} = {'' if needed else f'EMPTY if {row} is None else '}{table.rows}[{row}]")
-
-    def _key(self, table: Table, base: Layer) -> str:
-        """The variable with the key of the object's entity."""
-        var = self._source.name("q")
-        self._source.line(f"{var} = {base.var}.get({table.by_key!r})")
-        return var
-
-    def _memo(
-        self,
-        base: list[Layer],
-        layers: list[Layer],
-        tables: list[Attached],
-        groups: FieldGroups,
-    ) -> Attached | None:
-        """The table by whose rows the object is projected once: its representation decides everything that is selected."""
-        if len(base) != 1 or not tables:
-            return None
-        for primary in tables:
-            table, layer, _ = primary
-            keys = _key_sources(table)
-            if keys is None:
-                continue
-            decided = {id(layer)}
-            while True:
-                more = {
-                    id(other)
-                    for other_table, other, _ in tables
-                    if id(other) not in decided
-                    and (sources := _key_sources(other_table)) is not None
-                    and all(
-                        source in keys or any(source in lay.keys for lay in layers if id(lay) in decided)
-                        for source in sources
-                    )
-                }
-                if not more:
-                    break
-                decided |= more
-            if all(self._is_decided(key, nodes, layers, decided, keys, base[0]) for key, nodes in groups.items()):
-                return primary
-        return None
-
-    def _is_decided(
-        self,
-        key: str,
-        nodes: list[FieldNode],
-        layers: list[Layer],
-        decided: set[int],
-        keys: set[str],
-        base: Layer,
-    ) -> bool:
-        if nodes[0].name.value == TYPENAME:
-            return True
-        offering = [layer for layer in layers if key in layer.keys]
-        if len(offering) != 1:
-            return False
-        return id(offering[0]) in decided or (offering[0] is base and key in keys)
-
-    def _check_typename(self, layers: list[Layer], kind: GraphQLNamedType) -> None:
-        """What a subgraph calls the object must be its declared type, or something less exact."""
-        named = [layer for layer in layers if TYPENAME in layer.keys]
-        if not named:
-            return
-        source = self._source
-        fine = source.constant("FINE", frozenset((None, kind.name, *self._abstract_names)))
-        if len(named) == 1:
-            source.line(f"n = {named[0].var}.get('__typename')")
-            test = f"if n != {kind.name!r} and n not in {fine}:"
-        else:
-            names = ", ".join(f"{layer.var}.get('__typename')" for layer in named)
-            source.line(f"n = name_of({self._objects}, {self._abstract}, {names})")
-            test = f"if n not in {fine}:"
-        with source.block(test):
-            source.line("raise Strange('a type that the field can not have')")
-
     # -- fields
 
     def _field(
@@ -407,7 +282,7 @@ class Project:
         declared = definition.type
         if is_leaf_type(get_named_type(declared)):
             self._read(value, key, layers, offering)
-            self._complete(declared, value)
+            self._leaves.complete(declared, value)
             return value
         if not offering:
             self._missing(value, layers)
@@ -444,59 +319,6 @@ class Project:
 
     # -- values of one layer
 
-    def _complete(self, kind: GraphQLOutputType, value: str) -> None:
-        """Checks a leaf, or a list of leaves, in the variable `value`."""
-        source = self._source
-        non_null = is_non_null_type(kind)
-        inner = kind.of_type if is_non_null_type(kind) else kind
-        if is_list_type(inner):
-            with source.block(f"if {value}.__class__ is list:"):
-                items, item = source.name("l"), source.name("y")
-                source.line(f"{items} = []")
-                with source.block(f"for {item} in {value}:"):
-                    self._complete(inner.of_type, item)
-                    source.line(f"{items}.append({item})")
-                source.line(f"{value} = {items}")
-            self._otherwise(value, non_null)
-            return
-        self._leaf(cast(GraphQLNamedType, inner), value, non_null)
-
-    def _otherwise(self, value: str, non_null: bool) -> None:
-        source = self._source
-        if non_null:
-            with source.block("else:"):
-                source.line(f"refuse({value})")
-        else:
-            with source.block(f"elif {value} is not None:"):
-                source.line(f"refuse({value})")
-
-    def _leaf(self, kind: GraphQLNamedType, value: str, non_null: bool) -> None:
-        source = self._source
-        test = self._wrong_leaf(kind, value, non_null)
-        if test is not None:
-            with source.block(f"if {test}:"):
-                check = "leaf_value" if non_null else "leaf_or_null"
-                source.line(f"{value} = {check}({source.constant('TYPE', kind)}, {value})")
-        elif non_null:
-            with source.block(f"if {value} is None:"):
-                source.line(f"no_null({value})")
-
-    def _wrong_leaf(self, kind: GraphQLNamedType, value: str, non_null: bool) -> str | None:
-        """An expression: whether the executor's own rules must decide about a leaf. None for custom scalars, which are what they are."""
-        if is_scalar_type(kind) and kind.name not in BUILT_IN:
-            return None
-        if isinstance(kind, GraphQLEnumType):
-            allowed = self._source.constant("VALUES", frozenset(kind.values) | (frozenset() if non_null else {None}))
-            return f"{value} not in {allowed}"
-        fits = {
-            "String": f"{value}.__class__ is not str",
-            "ID": f"{value}.__class__ is not str",
-            "Int": f"({value}.__class__ is not int or not -2147483648 <= {value} <= 2147483647)",
-            "Float": f"({value}.__class__ is not float or {value} - {value} != 0.0)",
-            "Boolean": f"{value}.__class__ is not bool",
-        }[kind.name]
-        return fits if non_null else f"{fits} and {value} is not None"
-
     def _composite(self, kind: GraphQLOutputType, value: str, target: Target) -> None:
         """An object, or lists of objects, of one layer."""
         source = self._source
@@ -509,7 +331,7 @@ class Project:
                     source.line(f"{value} = {display}")
 
                 self._one(value, target, assign)
-            self._otherwise(value, non_null)
+            self._leaves.otherwise(value, non_null)
             return
         item_kind = inner.of_type
         with source.block(f"if {value}.__class__ is list:"):
@@ -534,7 +356,7 @@ class Project:
                     self._one(item, target, append)
             self._loops -= 1
             source.line(f"{value} = {items}")
-        self._otherwise(value, non_null)
+        self._leaves.otherwise(value, non_null)
 
     def _one(self, value: str, target: Target, deliver: Deliver) -> None:
         """The object in the variable `value`: written out here where that is possible, else by a call."""
@@ -579,14 +401,3 @@ def returned(source: Source) -> Deliver:
         source.line(f"return {display}")
 
     return give
-
-
-def _key_sources(table: Table) -> set[str] | None:
-    """The response keys whose values alone make the representation."""
-    if table.entities is None or len(table.entities.representations) != 1:
-        return None
-    (only,) = table.entities.representations
-    fields = leaf_sources(only)
-    if fields is None or len(only.types) != 1:
-        return None
-    return {source for _, source in fields}
