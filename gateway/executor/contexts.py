@@ -1,9 +1,9 @@
 """Contextual arguments: an entity's ancestors -> the values of its variables; values that differ -> an operation with an `_entities` field for each."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from graphql import (
     FieldNode,
@@ -24,6 +24,8 @@ from gateway.executor.representations import TypeNames
 from gateway.executor.view import MISSING, ListView, ObjectView, View
 from gateway.plan import ContextSource, ContextValue, Entities, Fetch, KeyField, KeySelection
 
+CONTEXT_MISSING: Final = "CONTEXT_MISSING"
+
 
 def context_values(view: ObjectView, contexts: Sequence[ContextValue], names: TypeNames) -> dict[str, Any]:
     """The variables' values for one entity; MISSING where no ancestor fits, or it lacks the field."""
@@ -31,7 +33,17 @@ def context_values(view: ObjectView, contexts: Sequence[ContextValue], names: Ty
     return {context.variable: _first(above, context.sources, names) for context in contexts}
 
 
-def why_missing(view: ObjectView, context: ContextValue) -> Failure | None:
+def without_context(view: ObjectView, fetch: Fetch, entities: Entities, values: Mapping[str, Any]) -> Failure | None:
+    """Why an entity isn't asked for: the first of its contexts that has no value, or null where none may be; None where all are there."""
+    for context in entities.contexts:
+        value = values[context.variable]
+        if value is MISSING or (value is None and context.type.endswith("!")):
+            message = f"A field of subgraph {fetch.subgraph!r} lacks a value that an object above it should give."
+            return _why_missing(view, context) or Failure(message, CONTEXT_MISSING, {"service": fetch.subgraph})
+    return None
+
+
+def _why_missing(view: ObjectView, context: ContextValue) -> Failure | None:
     """The failure that took the value of a context from the object that gives it."""
     above = [view, *_ancestors(view)]
     for source in context.sources:

@@ -4,24 +4,22 @@ import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from gateway import errors
 from gateway.errors import SubgraphError
 from gateway.executor.collect import objects_at
-from gateway.executor.contexts import context_values, copied_operation, copy_suffixes, why_missing
+from gateway.executor.contexts import context_values, copied_operation, copy_suffixes, without_context
 from gateway.executor.failure import Failure, Gap
 from gateway.executor.gaps import why_left_out
 from gateway.executor.representations import represent
 from gateway.executor.state import Execution
-from gateway.executor.view import MISSING, ObjectView
+from gateway.executor.view import ObjectView
 from gateway.plan import Entities, Fetch
 from gateway.upstream.codec import encode
 from gateway.upstream.port import SubgraphRequest, SubgraphResponse
 
 logger = logging.getLogger(__name__)
-
-CONTEXT_MISSING: Final = "CONTEXT_MISSING"
 
 
 @dataclass(slots=True)
@@ -108,16 +106,11 @@ def _batch_of(
     if not entities.contexts:
         return by_values[b""]
     values = context_values(view, entities.contexts, execution.names)
-    for context in entities.contexts:
-        value = values[context.variable]
-        if value is MISSING or (value is None and context.type.endswith("!")):
-            failure = why_missing(view, context)
-            if failure is None:
-                message = f"A field of subgraph {fetch.subgraph!r} lacks a value that an object above it should give."
-                failure = Failure(message, CONTEXT_MISSING, {"service": fetch.subgraph})
-            view.gaps.append(Gap(fetch, entities.response_key, failure))
-            logger.warning("fetch %s: no value for $%s at %s", fetch.id, context.variable, view.path())
-            return None
+    failure = without_context(view, fetch, entities, values)
+    if failure is not None:
+        view.gaps.append(Gap(fetch, entities.response_key, failure))
+        logger.warning("fetch %s: no value of a context at %s", fetch.id, view.path())
+        return None
     mark = encode(values)
     batch = by_values.get(mark)
     if batch is None:
@@ -167,7 +160,7 @@ def _known(fetch: Fetch, batches: Sequence[Batch], execution: Execution) -> "asy
     answered = execution.answered
     if answered is None or fetch.id not in answered.answers:
         return None
-    if fetch.kind == "query" and [b.representations for b in batches] != list(answered.sent[fetch.id]):
+    if fetch.kind == "query" and [b.representations for b in batches] != answered.representations(fetch.id):
         logger.error("fetch %s: compiled code made other representations than the interpreter", fetch.id)
         return None
     return answered.answers[fetch.id]

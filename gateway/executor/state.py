@@ -27,9 +27,8 @@ class Answered(Protocol):
         """Fetch -> its answer, or its failure."""
         ...
 
-    @property
-    def sent(self) -> Mapping[int, Sequence[list[dict[str, Any]]]]:
-        """Fetch -> the representations of each `_entities` field."""
+    def representations(self, fetch: int) -> Sequence[Sequence[Mapping[str, Any]]]:
+        """Those of each `_entities` field that the fetch's request had."""
         ...
 
 

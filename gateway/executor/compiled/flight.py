@@ -11,7 +11,7 @@ from graphql import FieldNode
 from gateway import errors
 from gateway.errors import SubgraphError
 from gateway.executor.answers import Sorted, entities_of, no_data
-from gateway.executor.compiled.step import Step
+from gateway.executor.compiled.step import Asked, Step
 from gateway.executor.compiled.support import EMPTY, UNKNOWN, Lost, Strange
 from gateway.executor.failure import Failure, Gap
 from gateway.executor.introspection import introspect
@@ -80,8 +80,8 @@ class Flight:
         self.loop = asyncio.get_running_loop()
         self.deadline = self.loop.time() + runtime.timeout
         self.answers: dict[int, asyncio.Future[SubgraphResponse]] = {}
-        #: Fetch -> the representations that it was sent with.
-        self.sent: dict[int, Sequence[list[dict[str, Any]]]] = {}
+        #: Fetch -> what it was sent with: for each `_entities` field what the program has gathered.
+        self.sent: dict[int, tuple[Step, Sequence[Any]]] = {}
         self.tasks: list[asyncio.Task[None]] = []
         #: Fetch -> what is set when it has ended, for those that a deferred part waits for.
         self.ends: Mapping[int, asyncio.Event] = {}
@@ -98,7 +98,7 @@ class Flight:
         self.strange: str | None = None
         self.names: TypeNames | None = None
 
-    def send(self, step: Step, batches: Sequence[list[dict[str, Any]]] = ()) -> "asyncio.Future[SubgraphResponse]":
+    def send(self, step: Step, batches: Sequence[Any] = ()) -> "asyncio.Future[SubgraphResponse]":
         """Begin the request. Never raises: the future does."""
         runtime = self.runtime
         future: asyncio.Future[SubgraphResponse]
@@ -123,8 +123,16 @@ class Flight:
         except Exception as error:
             future = self._failed(error)
         self.answers[step.id] = future
-        self.sent[step.id] = batches
+        self.sent[step.id] = step, batches
         return future
+
+    def asked(self, fetch: int) -> list[Asked]:
+        """The `_entities` fields of a request as it was sent."""
+        step, batches = self.sent[fetch]
+        return step.asked(batches)
+
+    def representations(self, fetch: int) -> list[Sequence[dict[str, Any]]]:
+        return [one.representations for one in self.asked(fetch)]
 
     def introspect(self, key: str, nodes: list[FieldNode]) -> Any:
         """The value of `__schema` or `__type`."""
@@ -161,10 +169,7 @@ class Flight:
 
     def root(self, step: Step, answer: SubgraphResponse) -> dict[str, Any]:
         """The object that an answer is; `Lost` where there is none."""
-        if answer.errors:
-            self.keeps = True
-            self.reported[step.id] = step, answer
-        self._keep_headers(step, answer)
+        self._note(step, answer)
         data = answer.data
         if data is None:
             return self._no_root(step, answer)
@@ -181,24 +186,26 @@ class Flight:
         return Lost(Gap(step.fetch, None, failure))
 
     def entities(
-        self, step: Step, number: int, answer: SubgraphResponse, asked: Sequence[dict[str, Any]]
+        self,
+        step: Step,
+        number: int,
+        answer: SubgraphResponse,
+        asked: Sequence[dict[str, Any]],
+        copy: Asked | None = None,
     ) -> Sequence[dict[str, Any]]:
-        """The entities of one `_entities` field, as many as were asked for."""
-        if number == 0:
-            if answer.errors:
-                self.keeps = True
-                self.reported[step.id] = step, answer
-            self._keep_headers(step, answer)
+        """The entities of one `_entities` field, as many as were asked for; `copy` says which of its copies it is."""
+        if number == 0 and copy is None:
+            self._note(step, answer)
         if not asked:
             return ()
         data = answer.data
-        found = None if data is None else data.get(step.keys[number])
+        found = None if data is None else data.get(step.keys[number] if copy is None else copy.key)
         if found.__class__ is not list or len(found) != len(asked):
-            return self._looked_at(step, number, answer, asked)
+            return self._looked_at(step, number, answer, asked, copy)
         entities: list[dict[str, Any]] = found
         if not _OBJECTS.issuperset(map(type, entities)):
             if answer.errors or not _OBJECTS_AND_NULLS.issuperset(map(type, entities)):
-                return self._looked_at(step, number, answer, asked)
+                return self._looked_at(step, number, answer, asked, copy)
             entities = [UNKNOWN if entity is None else entity for entity in entities]
         if step.fetch.renames:
             names = self.type_names()
@@ -208,11 +215,30 @@ class Flight:
         check, expected = step.checks[number]
         # What wasn't asked for may contradict as well.
         if (expected is None or max(map(len, entities)) > expected) and not check(asked, entities):
-            return self._looked_at(step, number, answer, asked)
+            return self._looked_at(step, number, answer, asked, copy)
+        return entities
+
+    def copies(
+        self, step: Step, number: int, answer: SubgraphResponse, asked: Sequence[Any]
+    ) -> Sequence[dict[str, Any]]:
+        """`entities` for a field with contextual arguments, which is in the request as often as they differ."""
+        if number == 0:
+            self._note(step, answer)
+        entities = [EMPTY] * len(asked)
+        for copy in self.asked(step.id):
+            if copy.number == number:
+                found = self.entities(step, number, answer, copy.representations, copy)
+                for row, entity in zip(copy.rows, found, strict=True):
+                    entities[row] = entity
         return entities
 
     def _looked_at(
-        self, step: Step, number: int, answer: SubgraphResponse, asked: Sequence[dict[str, Any]]
+        self,
+        step: Step,
+        number: int,
+        answer: SubgraphResponse,
+        asked: Sequence[dict[str, Any]],
+        copy: Asked | None,
     ) -> Sequence[dict[str, Any]]:
         """`entities` one by one, with the errors that name them, where something is wrong with the answer."""
         key = step.keys[number]
@@ -221,11 +247,12 @@ class Flight:
             if not any(loss.failure is answer.failure for loss in self.losses):
                 self._lose(Loss(step, answer.failure, number))
             return [Lost(Gap(step.fetch, key, answer.failure))] * len(asked)
-        sizes = dict(zip(step.keys, map(len, self.sent[step.id]), strict=True))
+        sizes = {one.key: len(one.representations) for one in self.asked(step.id)}
         reported = Sorted(step.fetch, sizes, answer.errors)
-        outcomes, failures = entities_of(step.fetch, key, asked, answer, reported, self.type_names())
+        sent_as = key if copy is None else copy.key
+        outcomes, failures = entities_of(step.fetch, sent_as, asked, answer, reported, self.type_names())
         for failure, index in failures:
-            self._lose(Loss(step, failure, number, index))
+            self._lose(Loss(step, failure, number, index if copy is None else copy.rows[index]))
         lost = {id(failure): Lost(Gap(step.fetch, key, failure)) for failure, _ in failures}
         rows: list[dict[str, Any]] = []
         for outcome in outcomes:
@@ -239,7 +266,11 @@ class Flight:
         self.keeps = True
         self.losses.append(loss)
 
-    def _keep_headers(self, step: Step, answer: SubgraphResponse) -> None:
+    def _note(self, step: Step, answer: SubgraphResponse) -> None:
+        """What is kept of an answer beside its data."""
+        if answer.errors:
+            self.keeps = True
+            self.reported[step.id] = step, answer
         kept = self.runtime.response_headers
         if kept is not None and answer.headers:
             kept.extend((step.subgraph, name, value) for name, value in answer.headers)

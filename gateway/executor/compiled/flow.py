@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 
+from gateway.executor.compiled.copies import CopyingStep
 from gateway.executor.compiled.gather import Gather
 from gateway.executor.compiled.layout import Layout, root_name
 from gateway.executor.compiled.source import Source
@@ -46,7 +47,8 @@ class Flow:
         tables = [table for number in sorted(layout.tables) for table in layout.tables[number]]
         for table in tables:
             if table.same_as is None:
-                source.line(f"{table.index} = {{}}; {table.asked} = []")
+                asked = "Copies()" if table.is_contextual else "[]"
+                source.line(f"{table.index} = {{}}; {table.asked} = {asked}")
             source.line(f"{table.rows} = []")
         return [*layout.state(), *dict.fromkeys(table.asked for table in tables)]
 
@@ -112,7 +114,8 @@ class Flow:
         source, layout = self._source, self._layout
         tables = layout.tables.get(fetch.id)
         step = self._steps[fetch.id] = f"FETCH_{fetch.id}"
-        source.constants[step] = Step(fetch, tables or (), layout.schema)
+        kind = CopyingStep if any(table.is_contextual for table in tables or ()) else Step
+        source.constants[step] = kind(fetch, tables or (), layout.schema)
         source.line("")
         source.line(f"# fetch {fetch.id}: {_comment(fetch)}")
         future = f"f{fetch.id}"
@@ -160,7 +163,8 @@ class Flow:
                 if table.entities is None:
                     source.line(f"{table.rows} = [x.root({step}, a)]")
                 else:
-                    source.line(f"{table.rows} = x.entities({step}, {number}, a, {table.asked})")
+                    read = "copies" if table.is_contextual else "entities"
+                    source.line(f"{table.rows} = x.{read}({step}, {number}, a, {table.asked})")
         if fetch.id in layout.awaited:
             source.line(f"x.end({fetch.id})")
 

@@ -1,20 +1,21 @@
 """A fetch's `Entities` -> source that walks the answers so far and makes representations, equal ones once, in the interpreter's order."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
+from gateway.executor.compiled.contexts import Contexts, furthest
 from gateway.executor.compiled.layout import (
     KeyPath,
     Layer,
     Layout,
     Table,
     UnfitKey,
-    layers_below,
+    key_path,
     leaf_sources,
     top_sources,
 )
 from gateway.executor.compiled.source import Source
-from gateway.executor.compiled.walking import TYPENAME, Reach, Walk, Walks, anchor
+from gateway.executor.compiled.walking import TYPENAME, Reach, Walk, Walks, anchor, value_of
 from gateway.plan import Entities, Fetch, KeyField, KeyFragment, KeySelection, Path, Representation
 
 
@@ -27,6 +28,7 @@ class Gather:
         self._fetch = fetch
         self._walks = walks
         self._reach = Reach(source, layout, fetch, walks)
+        self._contexts = Contexts(self._reach)
         self._kept: dict[tuple[int, Path], str] = {}
 
     def begin(self) -> None:
@@ -48,22 +50,22 @@ class Gather:
     def representations(self, table: Table, entities: Entities) -> None:
         """Appends to the table's list, and fills its index."""
         source = self._source
-        into = table.asked
         if table.derived_from is not None:
             self._derived(table, table.derived_from, entities)
             return
         rows = table.index
-        if not table.by_key:
+        if not table.by_key and not entities.contexts:
             rows = source.name("seen")
             source.line(f"{rows} = {{}}")
         for path in entities.paths:
             kept = self._kept.get((id(table), path))
             if kept is not None and self._reach.is_walked(path):
                 kept = None  # another path of this fetch was the same
-            with Walk(self._reach, path) as (base, position):
+            walk = Walk(self._reach, path, furthest(entities.contexts, key_path(path)))
+            with walk as (base, position):
                 if kept is not None and base:
                     source.line(f"{kept}.append({_together([layer.var for layer in base])})")
-                self._represent(table, entities, base, position, into, rows)
+                self._represent(table, entities, base, position, walk.layers, rows)
             if kept is not None and base:
                 self._walks.keep(path, self._reach.ended, kept)
 
@@ -109,7 +111,7 @@ class Gather:
         entities: Entities,
         base: list[Layer],
         position: KeyPath,
-        into: str,
+        at: Mapping[KeyPath, list[Layer]],
         rows: str,
     ) -> None:
         source, layout = self._source, self._layout
@@ -148,7 +150,7 @@ class Gather:
         if single and leaf_sources(choices[0]) is not None:
             typename = _typename(choices[0], name, lone)
             by_name = choices[0].typename is None and name is not None
-            self._simple(typename, base, layers, table, by_name, rows)
+            self._simple(typename, base, layers, table, by_name, (at, position), rows)
             return
         # Representations are equal where their JSON is. Of leaves alone that is told by the values, and which fields they are of.
         sets: dict[tuple[str, ...], int] = {}
@@ -169,14 +171,46 @@ class Gather:
                 several = _repeated(choice.selections, "__typename")
                 self._fields(choice.selections, layers, position, known, "v", "continue", several)
                 source.line("q = encode(v)")
+        self._note(table, base, "v", (at, position), rows)
+
+    def _note(
+        self,
+        table: Table,
+        base: list[Layer],
+        made: str,
+        place: tuple[Mapping[KeyPath, list[Layer]], KeyPath],
+        rows: str,
+    ) -> None:
+        """The representation `made`, which `q` tells from others: its row is the object's."""
+        source = self._source
+        assert table.entities is not None
+        if table.entities.contexts:
+            values = []
+            for context in table.entities.contexts:
+                value = self._contexts.read(context, *place)
+                lacks = f"{value} is M or {value} is None" if context.type.endswith("!") else f"{value} is M"
+                with source.block(f"if {lacks}:"):
+                    source.line(f"one_row({table.index}, {anchor(base)}, None)")
+                    source.line("continue")
+                values.append(f"{context.variable!r}: {value}")
+            row = f"{table.asked}.row({{{', '.join(values)}}}, q, {made})"
+            source.line(f"one_row({table.index}, {anchor(base)}, {row})")
+            return
         source.line(f"i = {rows}.get(q)")
         with source.block("if i is None:"):
-            source.line(f"i = {rows}[q] = len({into})")
-            source.line(f"{into}.append(v)")
+            source.line(f"i = {rows}[q] = len({table.asked})")
+            source.line(f"{table.asked}.append({made})")
         source.line(f"{table.index}[{anchor(base)}] = i")
 
     def _simple(
-        self, typename: str, base: list[Layer], layers: list[Layer], table: Table, by_name: bool, rows: str
+        self,
+        typename: str,
+        base: list[Layer],
+        layers: list[Layer],
+        table: Table,
+        by_name: bool,
+        place: tuple[Mapping[KeyPath, list[Layer]], KeyPath],
+        rows: str,
     ) -> None:
         """Leaves alone: a literal, and a key made of the values themselves."""
         source = self._source
@@ -187,7 +221,7 @@ class Gather:
         if table.by_key is not None:
             ((field, key),) = fields
             var = source.name("k")
-            source.line(f"{var} = {_value(layers, key)}")
+            source.line(f"{var} = {value_of(layers, key)}")
             # True and 1.0 equal 1 as keys of a dictionary, so what else it is, is looked at for each object.
             with source.block(f"if {var}.__class__ is not str and {var}.__class__ is not int:"):
                 with source.block(f"if {var} is M:"):
@@ -203,11 +237,7 @@ class Gather:
         if by_name:
             parts.append(typename)
         source.line(f"q = {_together(parts)}")
-        source.line(f"i = {rows}.get(q)")
-        with source.block("if i is None:"):
-            source.line(f"i = {rows}[q] = len({table.asked})")
-            source.line(f"{table.asked}.append({literal})")
-        source.line(f"{table.index}[{anchor(base)}] = i")
+        self._note(table, base, literal, place, rows)
 
     def _leaves(self, fields: Sequence[tuple[str, str]], layers: list[Layer]) -> tuple[list[str], list[str]]:
         """Reads them, and goes on with the next object where one is absent; their items in a literal, and their parts in a key."""
@@ -215,7 +245,7 @@ class Gather:
         names, parts = [], []
         for field, key in fields:
             var = source.name("k")
-            source.line(f"{var} = {_value(layers, key)}")
+            source.line(f"{var} = {value_of(layers, key)}")
             with source.block(f"if {var} is M:"):
                 source.line("continue")
             names.append(f"{field!r}: {var}")
@@ -243,7 +273,7 @@ class Gather:
                 continue
             value = source.name("k")
             if not selection.selections:
-                source.line(f"{value} = {_value(layers, selection.source)}")
+                source.line(f"{value} = {value_of(layers, selection.source)}")
             else:
                 self._nested(selection, layers, position, value)
             with source.block(f"if {value} is M:"):
@@ -256,26 +286,14 @@ class Gather:
 
     def _nested(self, selection: KeyField, layers: list[Layer], position: KeyPath, value: str) -> None:
         source = self._source
-        offered = layers_below(layers, selection.source)
-        if not offered:
-            source.line(f"{value} = M")
-            return
-        below = [Layer(layer.fetch, keys, source.name("o")) for layer, keys in offered]
-        select = source.name("select")
-        place = (*position, selection.source)
-        with source.block(f"def {select}({', '.join(layer.var for layer in below)}):"):
-            wanted = {TYPENAME} | set(top_sources(selection))
-            inner = self._reach.attach(below, place, wanted)
+
+        def body(inner: list[Layer], place: KeyPath) -> None:
             named = [layer for layer in inner if TYPENAME in layer.keys]
             source.line(f"n = {self._reach.name(named) if named else None}")
             source.line("v = {}")
             self._fields(selection.selections, inner, place, "n", "v", "return M", _repeated(selection.selections))
-            source.line("return v")
-        values = [f"{layer.var}.get({selection.source!r}, M)" for layer, _ in offered]
-        if len(values) == 1:
-            source.line(f"{value} = nested({values[0]}, {select})")
-        else:
-            source.line(f"{value} = nested_all(({', '.join(values)}), {select})")
+
+        self._reach.nested(selection, layers, position, value, body)
 
 
 def _together(parts: Sequence[str]) -> str:
@@ -297,15 +315,6 @@ def _typename(choice: Representation, name: str | None, lone: bool) -> str:
     if name is None:
         return default
     return f"({default} if {name} is None else {name})" if lone else name
-
-
-def _value(layers: Sequence[Layer], key: str) -> str:
-    offering = [layer.var for layer in layers if key in layer.keys]
-    if not offering:
-        return "M"
-    if len(offering) == 1:
-        return f"{offering[0]}.get({key!r}, M)"
-    return f"first({key!r}, {', '.join(offering)})"
 
 
 def _repeated(selections: Sequence[KeySelection], *present: str) -> bool:

@@ -153,7 +153,7 @@ class Joins:
 
 def _key_sources(table: Table) -> set[str] | None:
     """The response keys whose values alone make the representation."""
-    if table.entities is None or len(table.entities.representations) != 1:
+    if table.entities is None or table.is_contextual or len(table.entities.representations) != 1:
         return None
     (only,) = table.entities.representations
     fields = leaf_sources(only)

@@ -11,6 +11,7 @@ from gateway.executor.compiled.shape import Conditions, Keys, answer_keys, has_e
 from gateway.executor.compiled.source import Unsupported
 from gateway.plan import (
     Condition,
+    ContextSource,
     Defer,
     Entities,
     EventTrigger,
@@ -65,6 +66,11 @@ class Table:
     same_as: "Table | None" = None
     #: The table whose entities tell the representations: its rows are gone through instead of all objects.
     derived_from: "Table | None" = None
+
+    @property
+    def is_contextual(self) -> bool:
+        """Whether a row depends on the objects above as well (`Copies` holds the representations)."""
+        return self.entities is not None and bool(self.entities.contexts)
 
 
 @dataclass(slots=True)
@@ -154,6 +160,9 @@ def lay_out_parts(node: Defer, schema: GraphQLSchema, conditions: Conditions, on
         layout.part_of.update((fetch, number) for fetch in layout.fetches if fetch not in layout.part_of)
     layout.awaited = frozenset(fetch for part in node.deferred for fetch in part.depends)
     _settle(layout, _Everything())
+    if any(table.is_contextual for tables in layout.tables.values() for table in tables):
+        # Objects that several contexts share are left to the interpreter.
+        raise Unsupported("contextual arguments beside deferred fields")
     layout.exact.update(layout.fetches)
     return layout
 
@@ -163,7 +172,7 @@ def _settle(layout: Layout, by_identity: Collection[str]) -> None:
     for number in sorted(layout.fetches):
         _place(layout.fetches[number], layout, by_identity)
     if any(
-        len(entities.representations) > 1 or leaf_sources(entities.representations[0]) is None
+        len(entities.representations) > 1 or entities.contexts or leaf_sources(entities.representations[0]) is None
         for fetch in layout.fetches.values()
         for entities in fetch.entities
     ):
@@ -189,7 +198,7 @@ def _event_keys(trigger: EventTrigger) -> Keys:
 def _relate(table: Table, layout: Layout, by_identity: Collection[str]) -> None:
     """Find the table whose work needn't be done again."""
     entities = table.entities
-    if entities is None:
+    if entities is None or entities.contexts:
         return
     mine = table.fetch.id
     ended, gathered = layout.before[mine], layout.gathered[mine]
@@ -199,7 +208,7 @@ def _relate(table: Table, layout: Layout, by_identity: Collection[str]) -> None:
             if other is table:
                 return
             theirs = other.entities
-            if theirs is None or theirs.paths != entities.paths or other.same_as is not None:
+            if theirs is None or theirs.paths != entities.paths or theirs.contexts or other.same_as is not None:
                 continue
             if theirs.representations == entities.representations:
                 wanted = {"__typename", *(key for choice in entities.representations for key in top_sources(choice))}
@@ -286,8 +295,8 @@ def trace(layout: Layout, path: Path, ended: frozenset[int], wanted: Collection[
     return tuple(seen)
 
 
-def top_sources(representation: Representation | KeyFragment | KeyField) -> list[str]:
-    """The response keys that a representation reads in the object itself."""
+def top_sources(representation: Representation | ContextSource | KeyFragment | KeyField) -> list[str]:
+    """The response keys that a representation, or a contextual value, reads in the object itself."""
     found: list[str] = []
     for selection in representation.selections:
         found += [selection.source] if isinstance(selection, KeyField) else top_sources(selection)
@@ -361,15 +370,13 @@ def _place(fetch: Fetch, layout: Layout, by_identity: Collection[str]) -> None:
             Table(fetch, None, (key_path(fetch.path),), keys, f"t{fetch.id}_0", f"r{fetch.id}_0", f"asked{fetch.id}_0")
         )
     for number, entities in enumerate(fetch.entities):
-        if entities.contexts:
-            raise Unsupported("contextual arguments")
         below = keys.below.get(entities.response_key)
         if below is None:
             raise Unsupported("an _entities field that a condition leaves out")
         paths = tuple(dict.fromkeys(key_path(path) for path in entities.paths))
         mark = f"{fetch.id}_{number}"
         table = Table(fetch, entities, paths, below, f"t{mark}", f"r{mark}", f"asked{mark}")
-        if table.index not in by_identity:
+        if table.index not in by_identity and not entities.contexts:
             table.by_key = _single_key(entities)
         tables.append(table)
     layout.tables[fetch.id] = tables

@@ -9,6 +9,7 @@ from typing import Any, Final
 from graphql import DirectiveNode, VariableNode, Visitor, visit
 
 from gateway.executor.compiled.climbing import Climbing
+from gateway.executor.compiled.copies import Copies, one_row
 from gateway.executor.compiled.flight import FAULT, ODD, Flight
 from gateway.executor.compiled.flow import Flow
 from gateway.executor.compiled.layout import Layout, UnfitKey, lay_out
@@ -32,7 +33,7 @@ from gateway.upstream.port import SubgraphResponse
 logger = logging.getLogger(__name__)
 
 #: What every program has.
-GLOBALS: Final[dict[str, Any]] = {**HELPERS, "FAULT": FAULT, "ODD": ODD}
+GLOBALS: Final[dict[str, Any]] = {**HELPERS, "Copies": Copies, "FAULT": FAULT, "ODD": ODD, "one_row": one_row}
 
 
 @dataclass(slots=True)

@@ -54,16 +54,17 @@ class Report:
         if not fetch.entities:
             report_root(fetch, self.views.objects(fetch.path), answer, self._log)
             return
-        sizes = dict(zip(step.keys, map(len, self._flight.sent[step.id]), strict=True))
-        reported = Sorted(fetch, sizes, answer.errors)
+        asked = self._flight.asked(step.id)
+        reported = Sorted(fetch, {one.key: len(one.representations) for one in asked}, answer.errors)
         if answer.data is not None:
             for error in reported.elsewhere:
                 self._log.add(step.id, entry_of(error, fetch, self._place(tables)))
-        for key, table in zip(step.keys, tables, strict=True):
-            for index in sorted(index for name, index in reported.by_entity if name == key):
-                for error, below in reported.by_entity[key, index]:
+        for one in asked:
+            for index in sorted(index for name, index in reported.by_entity if name == one.key):
+                for error, below in reported.by_entity[one.key, index]:
                     if below:
-                        report_at(error, fetch, self.views.places(table)[index], below, self._log)
+                        places = self.views.places(tables[one.number])[one.rows[index]]
+                        report_at(error, fetch, places, below, self._log)
 
     def _place(self, tables: list[Table]) -> ResponsePath | None:
         """Where to report what no field of the answer names: the first object that the fetch was for."""

@@ -1,6 +1,7 @@
 """A `Fetch` -> everything about its requests that doesn't change: the body's bytes around the variables, and how entities are checked."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import orjson
@@ -17,6 +18,22 @@ Objects: TypeAlias = Sequence[Mapping[str, Any]]
 Check: TypeAlias = Callable[[Objects, Objects], bool]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One `_entities` field of a request: which of the plan's it is, its response key there, and for each representation the row in the table."""
+
+    number: int
+    key: str
+    representations: Sequence[dict[str, Any]]
+    rows: Sequence[int]
+
+
+def head(operation: str, name: str | None) -> bytes:
+    """The beginning of a request's JSON, up to the variables."""
+    begun = b'{"query":' + orjson.dumps(operation)
+    return begun if name is None else begun + b',"operationName":' + orjson.dumps(name)
+
+
 class Step:
     """One fetch of a program. Shared by all its requests; never changed after compiling."""
 
@@ -27,15 +44,20 @@ class Step:
         self.id = fetch.id
         self.kind = fetch.kind
         self.subgraph = fetch.subgraph
-        head = b'{"query":' + orjson.dumps(fetch.operation)
-        if fetch.operation_name is not None:
-            head += b',"operationName":' + orjson.dumps(fetch.operation_name)
-        self._constant = head + b"}"
-        self._open = head + b',"variables":{'
+        opened = head(fetch.operation, fetch.operation_name)
+        self._constant = opened + b"}"
+        self._open = opened + b',"variables":{'
         #: For each `_entities` field its response key, and what its entities must agree with.
         self.keys = tuple(entities.response_key for entities in fetch.entities)
         self.checks = tuple(_check(table, schema) for table in tables)
         self._variables = tuple(b'"%s":' % entities.variable.encode() for entities in fetch.entities)
+
+    def asked(self, batches: Sequence[list[dict[str, Any]]]) -> list[Asked]:
+        """The `_entities` fields of the request that was sent with these."""
+        return [
+            Asked(number, key, batch, range(len(batch)))
+            for number, (key, batch) in enumerate(zip(self.keys, batches, strict=True))
+        ]
 
     def body(self, given: Mapping[str, Any], batches: Sequence[list[dict[str, Any]]]) -> bytes:
         """The request's JSON, the same bytes as `upstream.answer.request_body` gives. Raises `CodecError`."""

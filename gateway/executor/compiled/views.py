@@ -9,12 +9,13 @@ from typing import Any
 from gateway.executor.collect import objects_at
 from gateway.executor.compiled.layout import KeyPath, Layout, Table, key_path, layers_at_root
 from gateway.executor.compiled.support import EMPTY, UNKNOWN, Lost, Strange
+from gateway.executor.contexts import context_values, without_context
 from gateway.executor.errorlog import ResponsePath
-from gateway.executor.failure import Gap
+from gateway.executor.failure import Failure, Gap
 from gateway.executor.gaps import why_left_out
-from gateway.executor.representations import TypeNames, choice_for
+from gateway.executor.representations import TypeNames, choice_for, represent
 from gateway.executor.view import ListView, ObjectView
-from gateway.plan import KeyField, KeySelection, Path
+from gateway.plan import Entities, KeyField, KeySelection, Path
 
 
 class Views:
@@ -106,13 +107,20 @@ class Views:
             key = None if table.entities is None else table.entities.response_key
             self._add(view, table.fetch.id, self._state[table.rows][row], Gap(table.fetch, key))
             return
-        before = self._layout.before[table.fetch.id]
-        if table.entities is None or before.isdisjoint(self._losing):
-            return
-        choices = table.entities.representations
-        failure = why_left_out(self._when(before, table, view.path()), choices, self._names)
-        if failure is not None:
+        failure = self._why_not_asked(table, view.path())
+        if table.entities is not None and failure is not None:
             view.gaps.append(Gap(table.fetch, table.entities.response_key, failure))
+
+    def _why_not_asked(self, table: Table, path: ResponsePath) -> Failure | None:
+        """The failure that kept the object there from giving a representation."""
+        entities, before = table.entities, self._layout.before[table.fetch.id]
+        if entities is None or (not table.is_contextual and before.isdisjoint(self._losing)):
+            return None
+        view = self._when(before, entities, path)
+        if not table.is_contextual or represent(view, entities.representations, self._names) is None:
+            return why_left_out(view, entities.representations, self._names)
+        values = context_values(view, entities.contexts, self._names)
+        return without_context(view, table.fetch, entities, values)
 
     def _add(self, view: ObjectView, fetch: int, found: dict[str, Any], unknown: Gap | None) -> None:
         if isinstance(found, Lost):
@@ -134,15 +142,19 @@ class Views:
                 return int(row)
         return None
 
-    def _when(self, ended: frozenset[int], table: Table, path: ResponsePath) -> ObjectView:
-        """The object as it was when the table's representations were made."""
+    def _when(self, ended: frozenset[int], entities: Entities, path: ResponsePath) -> ObjectView:
+        """The object as it was when these representations were made."""
         earlier = self._earlier.get(ended)
         if earlier is None:
             earlier = self._earlier[ended] = Views(self._layout, self._state, self._names, self._losing, ended)
         view = earlier.at(path)
-        if table.entities is not None:
-            for choice in table.entities.representations:
-                earlier._join_below(tuple(key for key in path if isinstance(key, str)), choice.selections)
+        position = tuple(key for key in path if isinstance(key, str))
+        for choice in entities.representations:
+            earlier._join_below(position, choice.selections)
+        for context in entities.contexts:
+            for source in context.sources:
+                if source.up <= len(position):
+                    earlier._join_below(position[: len(position) - source.up], source.selections)
         return view
 
     def _join_below(self, position: KeyPath, selections: Sequence[KeySelection]) -> None:

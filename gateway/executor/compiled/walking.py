@@ -1,6 +1,6 @@
 """A path of the plan -> source that goes to the objects there, through the answers so far; and what other fetches have given such an object."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
@@ -14,11 +14,12 @@ from gateway.executor.compiled.layout import (
     layers_at_root,
     layers_below,
     tables_at,
+    top_sources,
     trace,
 )
 from gateway.executor.compiled.shape import Keys
 from gateway.executor.compiled.source import Source
-from gateway.plan import Fetch, ListItems, Path, TypeCondition
+from gateway.plan import Fetch, KeyField, ListItems, Path, TypeCondition
 
 TYPENAME: Final = "__typename"
 
@@ -101,6 +102,32 @@ class Reach:
             layers.append(Layer(table.fetch.id, table.keys, var))
         return sorted(layers, key=lambda layer: layer.fetch)
 
+    def nested(
+        self,
+        field: KeyField,
+        layers: list[Layer],
+        position: KeyPath,
+        value: str,
+        body: Callable[[list[Layer], KeyPath], None],
+    ) -> None:
+        """Writes how `value` is made of the object (or lists of objects) in a field: for each, `body` writes how `v` is made; it may return M."""
+        source = self.source
+        offered = layers_below(layers, field.source)
+        if not offered:
+            source.line(f"{value} = M")
+            return
+        below = [Layer(layer.fetch, keys, source.name("o")) for layer, keys in offered]
+        select = source.name("select")
+        place = (*position, field.source)
+        with source.block(f"def {select}({', '.join(layer.var for layer in below)}):"):
+            body(self.attach(below, place, {TYPENAME} | set(top_sources(field))), place)
+            source.line("return v")
+        values = [f"{layer.var}.get({field.source!r}, M)" for layer, _ in offered]
+        if len(values) == 1:
+            source.line(f"{value} = nested({values[0]}, {select})")
+        else:
+            source.line(f"{value} = nested_all(({', '.join(values)}), {select})")
+
     def name(self, named: list[Layer]) -> str:
         """An expression: what the object is called."""
         values = [f"{layer.var}.get('__typename')" for layer in named]
@@ -112,9 +139,13 @@ class Reach:
 class Walk:
     """A context manager: inside it one writes what is done with each object at a path; it gives the object's layers and its position."""
 
-    def __init__(self, reach: Reach, path: Path) -> None:
+    def __init__(self, reach: Reach, path: Path, above: int = 0) -> None:
+        """`above` is how many objects above those at the path are needed as well."""
         self._reach = reach
         self._path = path
+        self._above = above
+        #: Position -> the layers of the object there, before entities are attached to them.
+        self.layers: dict[KeyPath, list[Layer]] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> tuple[list[Layer], KeyPath]:
@@ -124,7 +155,7 @@ class Walk:
         layers = layers_at_root(reach.layout, reach.ended)
         values: list[str] = []
         keys: list[tuple[Layer, Keys]] = []
-        walked, at = reach.walks.start(self._path, reach.ended)
+        walked, at = reach.walks.start(_without_last(self._path, self._above), reach.ended)
         if at is None:
             stack.enter_context(source.block("for _ in ONCE:"))
         else:
@@ -135,6 +166,7 @@ class Walk:
             if isinstance(element, str):
                 if values:
                     layers = self._objects(values, keys)
+                self.layers[position] = layers
                 offering = reach.attach(layers, position, {element})
                 keys = layers_below(offering, element)
                 values = [source.name("x") for _ in keys]
@@ -158,6 +190,7 @@ class Walk:
                 raise TypeError(f"element {place} of a path: {element!r}")
         if values:
             layers = self._objects(values, keys)
+        self.layers[position] = layers
         return layers, position
 
     def _items(self, values: list[str]) -> list[str]:
@@ -208,3 +241,21 @@ def anchor(base: Sequence[Layer]) -> str:
     if len(base) == 1:
         return f"id({base[0].var})"
     return f"anchor({', '.join(layer.var for layer in base)})"
+
+
+def value_of(layers: Sequence[Layer], key: str) -> str:
+    """An expression: the first value that isn't null of those that have the key; M where none has."""
+    offering = [layer.var for layer in layers if key in layer.keys]
+    if not offering:
+        return "M"
+    if len(offering) == 1:
+        return f"{offering[0]}.get({key!r}, M)"
+    return f"first({key!r}, {', '.join(offering)})"
+
+
+def _without_last(path: Path, count: int) -> Path:
+    """The path to the object that is so many objects above."""
+    if count:
+        keys = [index for index, element in enumerate(path) if isinstance(element, str)]
+        return path[: keys[-count]]
+    return path

@@ -351,7 +351,137 @@ async def test_an_unknown_entity_is_null_in_compiled_code() -> None:
 
 
 async def test_what_is_not_compiled_is_counted_with_its_reason() -> None:
-    context = ContextValue("given", "String", (ContextSource(1, None, (KeyField("name", "name"),)),))
-    plan = two_steps(contexts=(context,))
-    _, counts = await executed(plan, "{ users { id name } }", {"a": Scripted([users("1")]), "b": Scripted([names])})
-    assert counts.interpreted == {"contextual arguments": 1}
+    plan = two_steps(response_key="never_in_the_operation")
+    clients = {"a": Scripted([users("1")]), "b": Scripted([{"data": {"never_in_the_operation": [{"name": "x"}]}}])}
+    _, counts = await executed(plan, "{ users { id name } }", clients)
+    assert counts.interpreted == {"an _entities field that a condition leaves out": 1}
+
+
+# -- contextual arguments
+
+SHOPS = """
+  type Query { shops: [Shop] }
+  type Shop { id: ID! currency: String items: [Item] owner: User }
+  type Item { id: ID! price: String }
+  type User { id: ID! box: Box }
+  type Box { item: Item }
+"""
+PRICES = "query($representations: [_Any!]!, $in: String) { _entities(representations: $representations) { ... on Item { price(in: $in) } } }"
+
+
+def prices(*path: Any, up: int, type: str = "String") -> Fetch:
+    """The price of items in the currency of the shop that is `up` objects above."""
+    context = ContextValue("in", type, (ContextSource(up, None, (KeyField("currency", "currency"),)),))
+    by_id = Representation(frozenset({"Item"}), "Item", (KeyField("id", "id"),))
+    return Fetch(9, "b", PRICES, entities=(Entities((path,), (by_id,), contexts=(context,)),))
+
+
+def priced(request: SubgraphRequest) -> dict[str, Any]:
+    """For each copy of the field, prices that name the currency and the item."""
+    given = request.variables
+    fields = [name.removeprefix("representations") for name in given if name.startswith("representations")]
+    return {
+        "data": {
+            f"_entities{one}": [{"price": f"{r['id']} in {given[f'in{one}']}"} for r in given[f"representations{one}"]]
+            for one in fields
+        }
+    }
+
+
+async def shopping(
+    plan: Plan, query: str, shops: list[Any], b: Any, more: Any = ()
+) -> tuple[dict[str, Any], ExecutionStatistics, Scripted]:
+    made = Scripted([b, b])
+    runtime = Runtime(
+        {"a": Scripted([{"data": {"shops": shops}}]), "b": made, "c": Scripted(more)}, executor=ExecutorKind.BOTH
+    )
+    result = await Compiled(plan, operation_of(build_schema(SHOPS), query)).execute({}, runtime)
+    return result.to_json(), runtime.statistics, made
+
+
+def shop(currency: Any, *ids: str) -> dict[str, Any]:
+    items = [{"__typename": "Item", "id": id} for id in ids]
+    return {"__typename": "Shop", **({} if currency == "absent" else {"currency": currency}), "items": items}
+
+
+ITEMS = Plan(
+    "query",
+    Sequence(
+        (
+            Fetch(0, "a", "{ shops { __typename currency items { __typename id } } }"),
+            prices("shops", ListItems(), "items", ListItems(), up=1),
+        )
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("currencies", "copies"), [(["EUR", "EUR"], 1), (["EUR", "USD"], 2), (["EUR", None], 2), (["1", 1], 2)]
+)
+async def test_entities_that_differ_in_their_contexts_go_in_one_request(currencies: list[Any], copies: int) -> None:
+    shops = [shop(currency, "x", "y") for currency in currencies]
+    answer, counts, b = await shopping(ITEMS, "{ shops { items { price } } }", shops, priced)
+    assert answer == {
+        "data": {"shops": [{"items": [{"price": f"{id} in {one}"} for id in ("x", "y")]} for one in currencies]}
+    }
+    assert len(b.requests) == 1
+    assert b.requests[0].operation.count("_entities") == copies + (copies > 1) * copies, "an alias for each copy"
+    assert counts.compiled == 1, counts
+
+
+@pytest.mark.parametrize(("currency", "type"), [("absent", "String"), (None, "String!")])
+async def test_an_entity_without_its_context_is_left_out(currency: Any, type: str) -> None:
+    first, _ = ITEMS.node.nodes  # type: ignore[union-attr]
+    plan = Plan("query", Sequence((first, prices("shops", ListItems(), "items", ListItems(), up=1, type=type))))
+    shops = [shop(currency, "x"), shop("EUR", "x")]
+    answer, counts, _ = await shopping(plan, "{ shops { items { price } } }", shops, priced)
+    assert answer["data"] == {"shops": [{"items": [{"price": None}]}, {"items": [{"price": "x in EUR"}]}]}
+    assert [(e["path"], e["extensions"]["code"]) for e in answer["errors"]] == [
+        (["shops", 0, "items", 0, "price"], "CONTEXT_MISSING")
+    ]
+    assert counts.compiled == 1, counts
+
+
+async def test_errors_of_copies_are_told_where_their_entities_sit() -> None:
+    def half(request: SubgraphRequest) -> dict[str, Any]:
+        told = priced(request)
+        told["data"]["_entities_1"] = [None, {"price": None}]
+        told["errors"] = [
+            {"message": "gone", "path": ["_entities_1", 0]},
+            {"message": "no price", "path": ["_entities_1", 1, "price"]},
+        ]
+        return told
+
+    shops = [shop("EUR", "x"), shop("USD", "x", "y")]
+    answer, counts, _ = await shopping(ITEMS, "{ shops { items { price } } }", shops, half)
+    assert answer["data"]["shops"][0] == {"items": [{"price": "x in EUR"}]}
+    assert [(error["message"], error["path"]) for error in answer["errors"]] == [
+        ("no price", ["shops", 1, "items", 1, "price"]),
+        ("gone", ["shops", 1, "items", 0, "price"]),
+    ]
+    assert counts.compiled == 1, counts
+
+
+@pytest.mark.parametrize(("currencies", "strange"), [(["EUR", "EUR"], 0), (["EUR", "USD"], 1), (["EUR", "absent"], 1)])
+async def test_what_one_entity_has_at_two_places_may_stand_below_several_contexts(
+    currencies: list[Any], strange: int
+) -> None:
+    """Both shops have one owner, whose box is one object in its subgraph's answer; the shops' currencies may differ."""
+    by_id = Representation(frozenset({"User"}), "User", (KeyField("id", "id"),))
+    owners = "query($representations: [_Any!]!) { _entities(representations: $representations) { ... on User { box { item { __typename id } } } } }"
+    plan = Plan(
+        "query",
+        Sequence(
+            (
+                Fetch(0, "a", "{ shops { __typename currency owner { __typename id } } }"),
+                Fetch(1, "c", owners, entities=(Entities((("shops", ListItems(), "owner"),), (by_id,)),)),
+                prices("shops", ListItems(), "owner", "box", "item", up=3),
+            )
+        ),
+    )
+    shops = [{**shop(one), "owner": {"__typename": "User", "id": "1"}} for one in currencies]
+    box = {"data": {"_entities": [{"box": {"item": {"__typename": "Item", "id": "x"}}}]}}
+    answer, counts, _ = await shopping(plan, "{ shops { owner { box { item { price } } } } }", shops, priced, [box])
+    found = [one["owner"]["box"]["item"]["price"] for one in answer["data"]["shops"]]
+    assert found == [None if one == "absent" else f"x in {one}" for one in currencies]
+    assert counts.strange == ({"one object below several contexts": 1} if strange else {})
