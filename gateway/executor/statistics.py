@@ -20,8 +20,12 @@ class ExecutorKind(StrEnum):
 class ExecutionStatistics:
     """Counts since the gateway began."""
 
-    #: Answered by compiled code alone.
+    #: Answered by compiled code.
     compiled: int = 0
+    #: Answered by programs over typed answers.
+    typed: int = 0
+    #: Of `compiled`: those that a program over typed answers gave up.
+    misfits: int = 0
     #: Requests of plans that can't be compiled, by reason.
     interpreted: Counter[str] = field(default_factory=Counter)
     #: Requests whose answers compiled code left to the interpreter, by what was strange about them.

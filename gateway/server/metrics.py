@@ -106,7 +106,9 @@ class _CacheCollector(Collector):
             "Operations by what executed them; the reason says why the interpreter had to.",
             labels=["executor", "reason"],
         )
-        family.add_metric(["compiled", ""], counts.compiled)
+        family.add_metric(["typed", ""], counts.typed)
+        family.add_metric(["compiled", ""], counts.compiled - counts.misfits)
+        family.add_metric(["compiled", "an answer that a typed program has no use for"], counts.misfits)
         for reason, count in counts.interpreted.items():
             family.add_metric(["interpreter", reason], count)
         for reason, count in counts.strange.items():

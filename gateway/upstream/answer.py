@@ -7,7 +7,7 @@ from typing import Any
 from gateway import errors
 from gateway.errors import SubgraphError
 from gateway.upstream.codec import CodecError, decode, decode_rounded, encode
-from gateway.upstream.port import SubgraphRequest, SubgraphResponse
+from gateway.upstream.port import Read, SubgraphRequest, SubgraphResponse
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 #: Characters of a content type that is remembered.
@@ -92,8 +92,11 @@ def read_answer(
     body: bytes | bytearray,
     headers: Sequence[tuple[str, str]] = (),
     rounded: bool = False,
+    read: Read | None = None,
 ) -> SubgraphResponse:
     """By the GraphQL-over-HTTP specification, sections 6.4.1 and 6.4.2. Where `rounded`, big numbers may be (`SubgraphResponse.raw`).
+
+    `read` makes `data` of an answer that is as it expects (`Answer.read`).
 
     A status that isn't 2xx still gives the subgraph's own errors where the body is a GraphQL response.
     """
@@ -103,6 +106,13 @@ def read_answer(
         if not fine:
             raise _http_error(subgraph, status)
         raise invalid(subgraph, "no JSON" if content_type else "without a content type")
+    if read is not None and status == 200:
+        try:
+            data, extensions = read(body)
+        except ValueError:
+            pass  # read below, as any other
+        else:
+            return SubgraphResponse(data, (), extensions if type(extensions) is dict else {}, headers, body)
     try:
         value = decode_rounded(body) if rounded else decode(body)
         if status == 200 and type(value) is dict and "errors" not in value and type(value.get("data")) is dict:

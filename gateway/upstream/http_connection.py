@@ -345,7 +345,9 @@ def _read(
     if call.done():  # cancelled since
         return
     try:
-        call.set_result(read_answer(name, status, content_type, body, RawHeaders(headers), rounded=True))
+        call.set_result(
+            read_answer(name, status, content_type, body, RawHeaders(headers), rounded=True, read=call.read)
+        )
     except SubgraphError as error:
         call.set_exception(error)
 

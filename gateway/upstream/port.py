@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from gateway.plan import OperationKind
 from gateway.upstream.codec import decode, may_round
@@ -45,14 +45,21 @@ class SubgraphResponse:
         return SubgraphResponse(value["data"], self.errors, self.extensions, self.headers)
 
 
+#: The bytes of an answer -> its `data` in a form of the caller's, and its `extensions`. Raises ValueError where the answer is not as that
+#: form has it: it is then read as any other.
+Read: TypeAlias = Callable[[bytes | bytearray], tuple[Any, Any]]
+
+
 class Answer(asyncio.Future[SubgraphResponse]):
     """The future of an answer, which tells one observer when it is over, at once: a done-callback would cost a turn of the loop's queue."""
 
-    __slots__ = ("began", "over")
+    __slots__ = ("began", "over", "read")
 
     #: `time.perf_counter` when the observer began to look.
     began: float
     over: "Callable[[Answer], None] | None"
+    #: Set before anything has come by who wants `data` in another form.
+    read: "Read | None"
 
     def set_result(self, result: SubgraphResponse) -> None:
         """See asyncio."""

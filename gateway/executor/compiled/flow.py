@@ -117,7 +117,7 @@ class Flow:
         kind = CopyingStep if any(table.is_contextual for table in tables or ()) else Step
         source.constants[step] = kind(fetch, tables or (), layout.schema)
         source.line("")
-        source.line(f"# fetch {fetch.id}: {_comment(fetch)}")
+        source.line(f"# fetch {fetch.id}: {comment(fetch)}")
         future = f"f{fetch.id}"
         if tables is None:
             source.line(f"{future} = x.send({step})")
@@ -169,7 +169,7 @@ class Flow:
             source.line(f"x.end({fetch.id})")
 
 
-def _comment(fetch: Fetch) -> str:
+def comment(fetch: Fetch) -> str:
     """One line, whatever a subgraph is called."""
     text = f"{fetch.subgraph}: {'; '.join(fetch.reasons)}" if fetch.reasons else fetch.subgraph
     return " ".join(text.split())[:200]

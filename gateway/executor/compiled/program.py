@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from graphql import DirectiveNode, VariableNode, Visitor, visit
 
@@ -30,8 +30,13 @@ from gateway.operation import Operation
 from gateway.plan import Condition, Defer, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
 from gateway.upstream.port import SubgraphResponse
 
+if TYPE_CHECKING:
+    from gateway.executor.typed.program import TypedProgram
+
 logger = logging.getLogger(__name__)
 
+#: Runs after which a program over typed answers is made.
+OFTEN: Final = 20
 #: What every program has.
 GLOBALS: Final[dict[str, Any]] = {**HELPERS, "Copies": Copies, "FAULT": FAULT, "ODD": ODD, "one_row": one_row}
 
@@ -47,6 +52,35 @@ class Program:
     layout: Layout
     run: Callable[[Flight], Awaitable[dict[str, Any] | None]]
     _climbing: Callable[..., dict[str, Any] | None] | None = None
+    _typed: "TypedProgram | None" = None
+    _runs: int = 0
+
+    def typed(self, executor: ExecutorKind) -> "TypedProgram | None":
+        """The program over typed answers, once this one has run often (where executors are compared, at once)."""
+        typed = self._typed
+        if typed is not None:
+            if not typed.useless:
+                return typed
+            self._typed = None
+        elif self._runs <= OFTEN:
+            self._runs += 1
+            if self._runs == OFTEN or (self._runs == 1 and executor is ExecutorKind.BOTH):
+                self._runs = OFTEN + 1
+                self._typed = self._compile_typed()
+                return self._typed
+        return None
+
+    def _compile_typed(self) -> "TypedProgram | None":
+        # Only a gateway that is in use needs it.
+        from gateway.executor.typed.program import compile_typed
+
+        try:
+            return compile_typed(self.layout, self.operation)
+        except Unsupported as reason:
+            logger.debug("no typed program for %s: %s", self.operation.name or self.operation.kind, reason)
+        except Exception:
+            logger.exception("compiling a typed program failed")
+        return None
 
     def climb(self, flight: Flight, report: Report) -> dict[str, Any] | None:
         """`project` for a flight with nulls or losses that need an error; compiled when first needed."""
@@ -87,10 +121,23 @@ class Compiled:
             statistics.interpreted[program] += 1
             return await execute(self._plan, self._operation, variables, runtime)
         flight = Flight(self._operation, variables, runtime)
+        first: ExecutionResult | None = None
+        typed = program.typed(runtime.executor)
+        if typed is not None:
+            first = await typed.execute(flight)
+            if first is not None and not verify:
+                statistics.typed += 1
+                return first
+            flight = Flight(self._operation, variables, runtime, flight)
         result = await self._fly(program, flight)
         if result is not None:
+            if typed is not None and first is None:
+                statistics.misfits += 1
             if verify:
                 await self._verify(result, variables, runtime, flight)
+                if first is not None:
+                    statistics.typed += 1
+                    compare(first, result)
             return result
         try:
             return await execute(self._plan, self._operation, variables, runtime, flight)
@@ -175,8 +222,15 @@ class Compiled:
     ) -> None:
         asked = dict(flight.answers)
         reference = await execute(self._plan, self._operation, variables, replace(runtime, clients={}), flight)
-        if reference.to_bytes() != result.to_bytes() or asked.keys() != flight.answers.keys():
+        compare(result, reference)
+        if asked.keys() != flight.answers.keys():
             raise ExecutorMismatch(result.to_bytes(), reference.to_bytes())
+
+
+def compare(result: ExecutionResult, reference: ExecutionResult) -> None:
+    """Raises `ExecutorMismatch`."""
+    if reference.to_bytes() != result.to_bytes():
+        raise ExecutorMismatch(result.to_bytes(), reference.to_bytes())
 
 
 def compile_plan(plan: Plan, operation: Operation, conditions: Conditions) -> Program:

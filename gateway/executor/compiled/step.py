@@ -11,7 +11,7 @@ from gateway.executor.compiled.layout import Table
 from gateway.executor.identity import identifiers
 from gateway.plan import Fetch
 from gateway.upstream.codec import encode
-from gateway.upstream.port import SubgraphRequest
+from gateway.upstream.port import Read, SubgraphRequest
 
 Objects: TypeAlias = Sequence[Mapping[str, Any]]
 #: (representations, entities) -> whether each entity may be what was asked for. A no is looked at again by the interpreter.
@@ -37,13 +37,15 @@ def head(operation: str, name: str | None) -> bytes:
 class Step:
     """One fetch of a program. Shared by all its requests; never changed after compiling."""
 
-    __slots__ = ("_constant", "_open", "_variables", "checks", "fetch", "id", "keys", "kind", "subgraph")
+    __slots__ = ("_constant", "_open", "_variables", "checks", "fetch", "id", "keys", "kind", "read", "subgraph")
 
     def __init__(self, fetch: Fetch, tables: Sequence[Table], schema: GraphQLSchema) -> None:
         self.fetch = fetch
         self.id = fetch.id
         self.kind = fetch.kind
         self.subgraph = fetch.subgraph
+        #: In which form the program wants its answers, if not as dictionaries.
+        self.read: Read | None = None
         opened = head(fetch.operation, fetch.operation_name)
         self._constant = opened + b"}"
         self._open = opened + b',"variables":{'

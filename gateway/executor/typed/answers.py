@@ -1,0 +1,273 @@
+"""A fetch's operation -> the struct types that its answer is parsed into: what a program relies on is checked while the bytes are read."""
+
+import keyword
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Annotated, Any, Final, Literal, cast
+
+import msgspec
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLEnumType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    get_named_type,
+    is_abstract_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+)
+
+from gateway.executor.compiled.layout import Layout
+from gateway.executor.compiled.shape import Conditions, Keys, is_included, parsed
+from gateway.executor.compiled.source import Unsupported
+from gateway.plan import Fetch
+from gateway.upstream.codec import may_round
+from gateway.upstream.port import Read
+
+TYPENAME: Final = "__typename"
+
+_INT: Final = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+_EXACT_INT: Final = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+#: From 1e16 on msgspec writes exponents otherwise than orjson.
+_FLOAT: Final = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)] | _EXACT_INT
+_BUILT_IN: Final[Mapping[str, Any]] = {"String": str, "ID": str, "Int": _INT, "Boolean": bool, "Float": _FLOAT}
+#: Most custom scalars are texts or numbers; others don't fit.
+_CUSTOM: Final = str | bool | _EXACT_INT
+
+
+@dataclass(slots=True, eq=False)
+class Selected:
+    """What a fetch selects of the objects at one place: response key -> its type (None for `__typename`) and what is selected below."""
+
+    kind: GraphQLObjectType
+    fields: dict[str, tuple[GraphQLOutputType | None, "Selected | None"]] = field(default_factory=dict)
+    #: The keys in the order of the client's selection there, others behind them; None while nobody has projected it.
+    order: tuple[str, ...] | None = None
+    #: An entity: a key that nobody asked for may contradict the representation, so it doesn't fit.
+    is_entity: bool = False
+    #: Its struct type; made when the order is known.
+    struct: type | None = None
+
+    def put_in_order(self, wanted: Sequence[str]) -> tuple[str, ...]:
+        """The order, which who comes first decides."""
+        if self.order is None:
+            first = [key for key in wanted if key in self.fields]
+            self.order = (*first, *(key for key in self.fields if key not in wanted))
+        return self.order
+
+
+class Answers:
+    """Of one layout: what each fetch selects, for each `Keys` of its answer."""
+
+    def __init__(self, layout: Layout) -> None:
+        """Raises `Unsupported`."""
+        self._layout = layout
+        self._selected: dict[int, Selected] = {}
+        #: Fetch -> what its answer's `data` is: of entities one for each `_entities` field.
+        self._tops: dict[int, list[Selected]] = {}
+        for number, fetch in layout.fetches.items():
+            self._tops[number] = self._top(fetch)
+
+    def of(self, keys: Keys) -> Selected:
+        """What is selected of objects with these keys. Raises `Unsupported`."""
+        selected = self._selected.get(id(keys))
+        if selected is None:
+            raise Unsupported("objects whose type isn't known")
+        return selected
+
+    def _top(self, fetch: Fetch) -> list[Selected]:
+        layout, schema = self._layout, self._layout.schema
+        if fetch.renames:
+            raise Unsupported("renamed fields")
+        document = parsed(fetch)
+        reader = _Reader(schema, document, layout.conditions)
+        operation = next(d for d in document.definitions if isinstance(d, OperationDefinitionNode))
+        if fetch.id in layout.roots:
+            kind = schema.get_root_type(operation.operation)
+            if kind is None:
+                raise Unsupported("no root type")
+            top = reader.read([operation.selection_set], kind)
+            self._pair(layout.roots[fetch.id], top)
+            return [top]
+        tops = []
+        sets = {
+            (node.alias or node.name).value: node.selection_set
+            for node in operation.selection_set.selections
+            if isinstance(node, FieldNode) and node.selection_set is not None
+        }
+        for table in layout.tables[fetch.id]:
+            if table.entities is None:
+                raise Unsupported("a root type below the root")
+            (choice, *others) = table.entities.representations
+            kind = schema.get_type(next(iter(choice.types)))  # type: ignore[assignment]
+            if others or len(choice.types) != 1 or not isinstance(kind, GraphQLObjectType):
+                raise Unsupported("entities of several types")
+            if choice.typename not in (None, kind.name):
+                raise Unsupported("entities by another name")
+            top = reader.read([sets[table.entities.response_key]], kind)
+            top.is_entity = True
+            self._pair(table.keys, top)
+            tops.append(top)
+        return tops
+
+    def _pair(self, keys: Keys, selected: Selected) -> None:
+        self._selected[id(keys)] = selected
+        for key, below in keys.below.items():
+            inner = selected.fields.get(key, (None, None))[1]
+            if inner is not None:
+                self._pair(below, inner)
+
+    def reader(self, fetch: Fetch) -> tuple[type, Read]:
+        """The type of the answer's `data`, and what reads it; after all places were put in order."""
+        tops = self._tops[fetch.id]
+        if fetch.id in self._layout.roots:
+            data = self.struct(tops[0])
+        else:
+            data = _struct(
+                tuple(
+                    (entities.response_key, list[self.struct(top) | None])  # type: ignore[misc]
+                    for entities, top in zip(fetch.entities, tops, strict=True)
+                )
+            )
+        decode: Callable[[bytes | bytearray], Any] = msgspec.json.Decoder(_answer(data)).decode
+        exact = fetch.id in self._layout.exact
+
+        def read(body: bytes | bytearray) -> tuple[Any, Any]:
+            try:
+                answer = decode(body)
+            except (msgspec.MsgspecError, RecursionError) as error:
+                raise ValueError("an answer of another shape") from error
+            if answer.errors is not msgspec.UNSET or (exact and may_round(body)):
+                raise ValueError("errors, or numbers that must keep every digit")
+            return answer.data, answer.extensions
+
+        return data, read
+
+    def struct(self, selected: Selected) -> type:
+        """Where the client's order was never asked for, the fetch's own."""
+        if selected.struct is None:
+            fields = []
+            for key in selected.order or tuple(selected.fields):
+                kind, below = selected.fields[key]
+                inner = None if below is None else self.struct(below)
+                fields.append((key, Literal[selected.kind.name] if kind is None else _annotation(kind, inner)))
+            selected.struct = _struct(tuple(fields), closed=selected.is_entity)
+        return selected.struct
+
+
+class _Reader:
+    """Selection sets of one document -> `Selected`."""
+
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode, conditions: Conditions) -> None:
+        self._schema = schema
+        self._conditions = conditions
+        self._fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+
+    def read(self, sets: Sequence[SelectionSetNode], kind: GraphQLObjectType) -> Selected:
+        fields: dict[str, list[FieldNode]] = {}
+        for selections in sets:
+            self._collect(selections, kind, fields)
+        selected = Selected(kind)
+        for key, nodes in fields.items():
+            name = nodes[0].name.value
+            if name == TYPENAME:
+                selected.fields[key] = None, None
+                continue
+            definition = kind.fields.get(name)
+            if definition is None:
+                raise Unsupported("a field that the client's schema doesn't have")
+            named = get_named_type(definition.type)
+            if is_leaf_type(named):
+                selected.fields[key] = definition.type, None
+            elif isinstance(named, GraphQLObjectType):
+                below = [node.selection_set for node in nodes if node.selection_set is not None]
+                selected.fields[key] = definition.type, self.read(below, named)
+            else:
+                raise Unsupported("objects of an abstract type")
+        return selected
+
+    def _collect(self, selections: SelectionSetNode, kind: GraphQLObjectType, into: dict[str, list[FieldNode]]) -> None:
+        for node in selections.selections:
+            if not is_included(node, self._conditions):
+                continue
+            if isinstance(node, FieldNode):
+                into.setdefault((node.alias or node.name).value, []).append(node)
+                continue
+            fragment = self._fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
+            assert isinstance(fragment, InlineFragmentNode | FragmentDefinitionNode)
+            if fragment.type_condition is None or self._applies(fragment.type_condition.name.value, kind):
+                self._collect(fragment.selection_set, kind, into)
+
+    def _applies(self, name: str, kind: GraphQLObjectType) -> bool:
+        if name == kind.name:
+            return True
+        condition = self._schema.get_type(name)
+        return condition is not None and is_abstract_type(condition) and self._schema.is_sub_type(condition, kind)
+
+
+@lru_cache(maxsize=4096)
+def attribute(key: str) -> str:
+    """The attribute that has the value of a response key; no two keys share one."""
+    if key == TYPENAME:
+        return "typename_"
+    if key.startswith("__") or key.endswith("_") or keyword.iskeyword(key):
+        return f"k{key.encode().hex()}_"
+    return key
+
+
+def _annotation(kind: GraphQLOutputType, below: type | None) -> Any:
+    non_null = is_non_null_type(kind)
+    inner = kind.of_type if is_non_null_type(kind) else kind
+    found: Any
+    if is_list_type(inner):
+        found = list[_annotation(inner.of_type, below)]  # type: ignore[misc]
+    elif below is not None:
+        found = below
+    else:
+        found = _leaf(cast(GraphQLNamedType, inner))
+    return found if non_null else found | None
+
+
+@lru_cache(maxsize=1024)
+def _values(names: tuple[str, ...]) -> Any:
+    return Literal[names]
+
+
+def _leaf(kind: GraphQLNamedType) -> Any:
+    """Only what needs no coercion fits."""
+    if isinstance(kind, GraphQLEnumType):
+        return _values(tuple(kind.values))
+    return _BUILT_IN.get(kind.name, _CUSTOM)
+
+
+@lru_cache(maxsize=4096)
+def _struct(fields: tuple[tuple[str, Any], ...], closed: bool = False) -> type:
+    """Equal selections share a type. Without a part in garbage collection: answers are trees."""
+    return msgspec.defstruct(
+        "Selected",
+        [(attribute(key), kind, msgspec.field(name=key)) for key, kind in fields],
+        gc=False,
+        forbid_unknown_fields=closed,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _answer(data: type) -> type:
+    unset = msgspec.UNSET
+    return msgspec.defstruct("Answer", [("data", data), ("errors", Any, unset), ("extensions", Any, unset)], gc=False)
+
+
+@lru_cache(maxsize=4096)
+def projected(keys: tuple[str, ...]) -> type:
+    """The type of an object of the response that is made of several answers, or of part of one."""
+    return msgspec.defstruct("Projected", [(attribute(key), Any, msgspec.field(name=key)) for key in keys], gc=False)

@@ -1,0 +1,140 @@
+"""A layout that is used often -> a program over typed answers, and its result; what doesn't fit goes to the compiled code."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+import orjson
+
+from gateway.errors import ErrorEntry
+from gateway.executor.compiled.flight import Flight
+from gateway.executor.compiled.layout import Layout
+from gateway.executor.compiled.source import Source, Unsupported
+from gateway.executor.compiled.step import Step
+from gateway.executor.compiled.support import EMPTY, ONCE
+from gateway.executor.result import ExecutionResult
+from gateway.executor.selection import Selections
+from gateway.executor.statistics import ExecutorKind
+from gateway.executor.typed.answers import Answers, projected
+from gateway.executor.typed.flow import TypedFlow
+from gateway.executor.typed.project import Project
+from gateway.operation import Operation
+from gateway.upstream.codec import encode
+from gateway.upstream.port import SubgraphResponse
+
+logger = logging.getLogger(__name__)
+
+_encode: Final = msgspec.json.Encoder().encode
+_Response: Final = projected(("data",))
+
+
+class Misfit(Exception):
+    """Something in the answers that a typed program leaves to the compiled code."""
+
+
+class TypedResult(ExecutionResult):
+    """A result without errors whose data is typed objects: written as they are, read as dictionaries by those who look into it."""
+
+    __slots__ = ("_read", "_whole")
+
+    def __init__(self, data: Any) -> None:
+        self._whole = _Response(data)
+        self._read: Any = None
+        self.errors: Sequence[ErrorEntry] = ()
+        self.extensions = EMPTY
+        self.event_id = None
+
+    @property
+    def data(self) -> Any:  # type: ignore[override] # nobody assigns it
+        """Read when first asked for."""
+        if self._read is None:
+            self._read = orjson.loads(_encode(self._whole))["data"]
+        return self._read
+
+    def to_bytes(self) -> bytes:
+        return _encode(self._whole)
+
+
+class TypedProgram:
+    """One layout's. While some of its answers don't fit it goes on; when too many don't, it is `useless`."""
+
+    def __init__(self, source: str, steps: Sequence[Step], run: Callable[[Flight], Awaitable[Any]]) -> None:
+        self.source = source
+        self._steps = steps
+        self._run = run
+        self._runs = self._misfits = 0
+
+    @property
+    def useless(self) -> bool:
+        """Whether reading answers twice costs more than is saved."""
+        return self._misfits >= 8 and self._misfits * 8 > self._runs
+
+    async def execute(self, flight: Flight) -> TypedResult | None:
+        """None where the flight's answers are left to the compiled code."""
+        self._runs += 1
+        try:
+            data = await self._run(flight)
+        except Exception as error:
+            self._misfits += 1
+            self._leave(flight, error)
+            return None
+        except BaseException:
+            flight.give_up()
+            raise
+        kept = flight.runtime.response_headers
+        # Where executors are compared the others go over the same answers, and keep them.
+        if kept is not None and flight.runtime.executor is not ExecutorKind.BOTH:
+            for step in self._steps:
+                answer = flight.answers.get(step.id)
+                if answer is not None and (headers := answer.result().headers):
+                    kept.extend((step.subgraph, name, value) for name, value in headers)
+        return TypedResult(data)
+
+    def _leave(self, flight: Flight, error: Exception) -> None:
+        for task in flight.tasks:
+            if not task.cancel() and not task.cancelled():
+                task.exception()  # seen: it has failed as this one
+        logger.debug("a typed program gave up: %r", error)
+
+
+def compile_typed(layout: Layout, operation: Operation) -> TypedProgram:
+    """Raises `Unsupported`."""
+    if layout.given is not None or layout.parts:
+        raise Unsupported("events and parts")
+    root_type = operation.schema.get_root_type(operation.definition.operation)
+    if root_type is None:
+        raise Unsupported("no root type")
+    source, answers = Source(), Answers(layout)
+    flow = TypedFlow(source, layout, answers)
+    flow.write()
+    source.line("")
+    project = Project(source, layout, Selections(operation, layout.conditions), answers)
+    project.write(root_type, operation.selection_set)
+    source.constants.update(project.constants())
+    steps = []
+    for fetch in flow.heard:
+        step: Step = source.constants[f"FETCH_{fetch.id}"]
+        source.constants[f"DATA_{fetch.id}"], step.read = answers.reader(fetch)
+        steps.append(step)
+    title = operation.name or operation.kind
+    run = source.function("run", title, {"EMPTY": EMPTY, "ONCE": ONCE, "Misfit": Misfit, "typed": typed})
+    return TypedProgram(source.text(), steps, run)
+
+
+def typed(flight: Flight, step: Step, answer: SubgraphResponse) -> Any:
+    """The data of an answer that was not read as typed. Where executors are compared it is read now, so that clients of every kind test it.
+
+    Raises `Misfit`.
+    """
+    if (
+        flight.runtime.executor is ExecutorKind.BOTH
+        and not answer.errors
+        and type(answer.data) is dict
+        and step.read is not None
+    ):
+        try:
+            return step.read(encode({"data": answer.data}))[0]
+        except ValueError:
+            pass
+    raise Misfit
