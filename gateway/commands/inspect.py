@@ -8,6 +8,8 @@ from graphql import print_ast
 
 from gateway.commands.options import Stage
 from gateway.executor import Compiled
+from gateway.executor.compiled import Program
+from gateway.executor.compiled.source import Unsupported
 from gateway.operation import Operation, prepare
 from gateway.operation.defer import Defers
 from gateway.plan import Condition, Defer, EventTrigger, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
@@ -47,15 +49,28 @@ def told(stage: Stage, supergraph: Supergraph, query: str | None = None, operati
 
 
 def _code(plan: Plan, operation: Operation) -> dict[str, str]:
-    """The program for no condition met, and for all: by what it holds for. A text instead says why the interpreter runs the plan."""
+    """The programs for no condition met, and for all: by what they hold for. A text instead says why there is none."""
     compiled = Compiled(plan, operation)
     programs = {}
     for value in (False, True) if compiled.conditions else (False,):
         said = ", ".join(f"${name} = {str(value).lower()}" for name in compiled.conditions)
         program = compiled.program(dict.fromkeys(compiled.conditions, value))
-        text = f"# not compiled: {program}" if isinstance(program, str) else program.source
-        programs[said or "always"] = text.rstrip()
+        when = said or "always"
+        if isinstance(program, str):
+            programs[when] = f"# not compiled: {program}"
+            continue
+        programs[when] = program.source.rstrip()
+        programs[f"{when}, when run often"] = _typed_code(program)
     return programs
+
+
+def _typed_code(program: Program) -> str:
+    from gateway.executor.typed.program import compile_typed
+
+    try:
+        return compile_typed(program.layout, program.operation).source.rstrip()
+    except Unsupported as reason:
+        return f"# not typed: {reason}"
 
 
 def _lines(data: Any, indent: str = "") -> Iterator[str]:
