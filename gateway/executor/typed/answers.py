@@ -108,6 +108,8 @@ class Answers:
         for table in layout.tables[fetch.id]:
             if table.entities is None:
                 raise Unsupported("a root type below the root")
+            if table.entities.contexts:
+                raise Unsupported("contextual arguments")
             (choice, *others) = table.entities.representations
             kind = schema.get_type(next(iter(choice.types)))  # type: ignore[assignment]
             if others or len(choice.types) != 1 or not isinstance(kind, GraphQLObjectType):

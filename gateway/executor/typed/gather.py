@@ -5,7 +5,6 @@ from contextlib import ExitStack, contextmanager
 
 from graphql import GraphQLEnumType, GraphQLOutputType, get_named_type, is_list_type, is_non_null_type
 
-from gateway.executor.compiled.gather import Walks
 from gateway.executor.compiled.layout import (
     KeyPath,
     Layer,
@@ -17,6 +16,7 @@ from gateway.executor.compiled.layout import (
     tables_at,
 )
 from gateway.executor.compiled.source import Source, Unsupported
+from gateway.executor.compiled.walking import Walks
 from gateway.executor.typed.answers import Answers, attribute
 from gateway.plan import Entities, Fetch, ListItems, Path, TypeCondition
 
