@@ -65,7 +65,7 @@ def _code(plan: Plan, operation: Operation) -> dict[str, str]:
 
 
 def _typed_code(program: Program) -> str:
-    from gateway.executor.typed.program import compile_typed
+    from gateway.executor.compiled.typed.program import compile_typed
 
     try:
         return compile_typed(program.layout, program.operation).source.rstrip()

@@ -31,7 +31,7 @@ from gateway.plan import Condition, Defer, Fetch, Parallel, Plan, PlanNode, Sequ
 from gateway.upstream.port import SubgraphResponse
 
 if TYPE_CHECKING:
-    from gateway.executor.typed.program import TypedProgram
+    from gateway.executor.compiled.typed.program import TypedProgram
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Program:
 
     def _compile_typed(self) -> "TypedProgram | None":
         # Only a gateway that is in use needs it.
-        from gateway.executor.typed.program import compile_typed
+        from gateway.executor.compiled.typed.program import compile_typed
 
         try:
             return compile_typed(self.layout, self.operation)

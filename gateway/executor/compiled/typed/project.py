@@ -8,9 +8,9 @@ from graphql import FieldNode, GraphQLObjectType, GraphQLOutputType, SelectionSe
 
 from gateway.executor.compiled.layout import KeyPath, Layer, Layout, Table, layers_at_root
 from gateway.executor.compiled.source import Source, Unsupported
+from gateway.executor.compiled.typed.answers import TYPENAME, Answers, Selected, attribute, projected
+from gateway.executor.compiled.typed.gather import is_list, row_of
 from gateway.executor.selection import FieldGroups, Selections
-from gateway.executor.typed.answers import TYPENAME, Answers, Selected, attribute, projected
-from gateway.executor.typed.gather import is_list, row_of
 
 #: CPython takes twenty blocks in one another.
 _MOST_LOOPS: Final = 12

@@ -6,9 +6,9 @@ from gateway.executor.compiled.flow import Flow, comment
 from gateway.executor.compiled.layout import Layout, Table, root_name
 from gateway.executor.compiled.source import Source, Unsupported
 from gateway.executor.compiled.step import Step
+from gateway.executor.compiled.typed.answers import Answers, attribute
+from gateway.executor.compiled.typed.gather import Gather
 from gateway.executor.identity import identifiers
-from gateway.executor.typed.answers import Answers, attribute
-from gateway.executor.typed.gather import Gather
 from gateway.plan import Fetch
 
 

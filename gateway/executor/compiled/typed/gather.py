@@ -16,8 +16,8 @@ from gateway.executor.compiled.layout import (
     tables_at,
 )
 from gateway.executor.compiled.source import Source, Unsupported
+from gateway.executor.compiled.typed.answers import Answers, attribute
 from gateway.executor.compiled.walking import Walks
-from gateway.executor.typed.answers import Answers, attribute
 from gateway.plan import Entities, Fetch, ListItems, Path, TypeCondition
 
 #: Of them alone two values are equal exactly where their JSON is.

@@ -13,12 +13,12 @@ from gateway.executor.compiled.layout import Layout
 from gateway.executor.compiled.source import Source, Unsupported
 from gateway.executor.compiled.step import Step
 from gateway.executor.compiled.support import EMPTY, ONCE
+from gateway.executor.compiled.typed.answers import Answers, projected
+from gateway.executor.compiled.typed.flow import TypedFlow
+from gateway.executor.compiled.typed.project import Project
 from gateway.executor.result import ExecutionResult
 from gateway.executor.selection import Selections
 from gateway.executor.statistics import ExecutorKind
-from gateway.executor.typed.answers import Answers, projected
-from gateway.executor.typed.flow import TypedFlow
-from gateway.executor.typed.project import Project
 from gateway.operation import Operation
 from gateway.upstream.codec import encode
 from gateway.upstream.port import SubgraphResponse
