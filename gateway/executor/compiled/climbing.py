@@ -34,6 +34,7 @@ class Climbing(Project):
 
     helpers: tuple[str, ...] = ("r", "w")
     parameters: tuple[str, ...] = ("p",)
+    _impossible = "return r.impossible(n)"
     #: What calls pass on beside the path.
     passed = ""
 
@@ -61,7 +62,7 @@ class Climbing(Project):
     ) -> None:
         layers, tables = self._joins.attached(base, position, {TYPENAME, *groups}, kind)
         self._joins.attach(tables, base, {}, layers)
-        self._joins.check_typename(layers, kind)
+        self._joins.check_typename(layers, kind, self._impossible)
         self._fields(layers, position, kind, groups, repr(kind.name), deliver)
 
     def _field(
@@ -157,6 +158,12 @@ class Climbing(Project):
         with source.block(f"elif {value} is not None:"):
             source.line(f"{value} = r.wrong('is not a list', {here}, {label})")
 
+    def _end_object(self, value: str, here: str, label: str) -> None:
+        """An object of a type that the field can't have is null, and an error."""
+        source = self._source
+        with source.block(f"if {value} is IMPOSSIBLE:"):
+            source.line(f'{value} = r.wrong("is of a type that it can\'t have", {here}, {label})')
+
     def _end_item(
         self, kind: GraphQLOutputType, item: str, items: str, here: str, mark: str, place: str, label: str
     ) -> None:
@@ -179,12 +186,14 @@ class Climbing(Project):
             if len(values) == 1:
                 with source.block(f"if {values[0]}.__class__ is dict:"):
                     source.line(f"{into} = {function}({values[0]}, {here}{self.passed})")
+                    self._end_object(into, here, label)
                 with source.block(f"elif {values[0]} is not None:"):
                     source.line(f"{into} = r.wrong('is not an object', {here}, {label})")
             else:
                 source.line(f"{into} = strict_objects({', '.join(values)})")
                 with source.block(f"if {into} is not None:"):
                     source.line(f"{into} = {function}(*{into}, {here}{self.passed})")
+                    self._end_object(into, here, label)
             return
         item_kind = kind.of_type
         nullable = item_kind.of_type if is_non_null_type(item_kind) else item_kind

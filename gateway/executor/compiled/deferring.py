@@ -8,8 +8,8 @@ from graphql import FieldNode, GraphQLNamedType, GraphQLObjectType, SelectionSet
 
 from gateway.executor.compiled.climbing import Climbing
 from gateway.executor.compiled.layout import KeyPath, Layer, Layout, layers_at_root
-from gateway.executor.compiled.project import Deliver, Shape, returned
-from gateway.executor.compiled.source import Source, Unsupported
+from gateway.executor.compiled.project import Deliver, Project, Shape, returned
+from gateway.executor.compiled.source import Source
 from gateway.executor.deferral import DeferredSelections, DeferUsage, Details, SelectedSets, Split, UsageSet
 from gateway.executor.selection import FieldGroups, Selections
 from gateway.executor.unknown import Typed
@@ -34,9 +34,9 @@ class Now(dict[str, list[FieldNode]]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Later:
-    """A group of fields for these fragments; `number` is its function's, `order` the fragments in the document's."""
+    """A group of fields for these fragments; `number` is its function's (None: it has none), `order` the fragments in the document's."""
 
-    number: int
+    number: int | None
     kind: GraphQLNamedType
     usages: UsageSet
     order: Sequence[DeferUsage]
@@ -167,10 +167,12 @@ class Deferring(Climbing):
         later = self._laters.get(mark)
         if later is not None:
             return later
-        if position and not all(self._has_ended(layer.fetch, around) for layer in base):
-            raise Unsupported("deferred fields of an object that other deferred fields join")
-        name = self._source.name("later")
         order = sorted(usages, key=lambda usage: usage.directive.number)
+        if position and not all(self._has_ended(layer.fetch, around) for layer in base):
+            # The layers that are there now are not all that will be: the joined view finds the object again.
+            later = self._laters[mark] = Later(None, kind, usages, order, fields)
+            return later
+        name = self._source.name("later")
         later = self._laters[mark] = Later(len(self._names), kind, usages, order, fields)
         self._names.append(name)
         arguments = [Layer(layer.fetch, layer.keys, self._source.name("o")) for layer in base] if position else base
@@ -181,6 +183,8 @@ class Deferring(Climbing):
             arguments,
         )
         captured = [layer.var for layer in arguments] if position else []
+        # That the object is of another type than it was: nobody above could tell of it.
+        self._impossible = Project._impossible
         with (
             self._source.aside(depth=1) as lines,
             self._source.block(f"def {name}({', '.join([*captured, *self.parameters])}):"),
@@ -191,6 +195,7 @@ class Deferring(Climbing):
                 self._object(arguments, position, kind, groups, returned(self._source))
             else:
                 self._fields(arguments, (), kind, groups, repr(kind.name), returned(self._source), root=True)
+        self._impossible = Climbing._impossible
         self._loops, self._in_abstract, self._base = before
         self._written += lines
         return later

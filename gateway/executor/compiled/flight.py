@@ -12,7 +12,7 @@ from gateway import errors
 from gateway.errors import SubgraphError
 from gateway.executor.answers import Sorted, entities_of, no_data
 from gateway.executor.compiled.step import Asked, Step
-from gateway.executor.compiled.support import EMPTY, UNKNOWN, Lost, Strange
+from gateway.executor.compiled.support import EMPTY, UNKNOWN, Lost, OtherKey, Strange
 from gateway.executor.failure import Failure, Gap
 from gateway.executor.introspection import introspect
 from gateway.executor.renames import renamed
@@ -71,6 +71,7 @@ class Flight:
         "state",
         "strange",
         "tasks",
+        "unfit",
         "variables",
     )
 
@@ -102,6 +103,8 @@ class Flight:
         #: In a few fixed words, for a metric.
         self.strange: str | None = None
         self.names: TypeNames | None = None
+        #: Tables that can't be indexed by a key's value.
+        self.unfit: set[str] = set()
 
     def send(self, step: Step, batches: Sequence[Any] = ()) -> "asyncio.Future[SubgraphResponse]":
         """Begin the request. Never raises: the future does."""
@@ -317,6 +320,8 @@ class Flight:
     def odd(self, step: Step, error: BaseException) -> None:
         """Representations couldn't be made of what came."""
         self.strange = str(error.args[0]) if isinstance(error, Strange) else "an answer of another shape"
+        if isinstance(error, OtherKey):
+            self.unfit.add(error.index)
         logger.debug("fetch %s: %s", step.id, error)
 
 

@@ -226,7 +226,7 @@ class Gather:
             with source.block(f"if {var}.__class__ is not str and {var}.__class__ is not int:"):
                 with source.block(f"if {var} is M:"):
                     source.line("continue")
-                source.line("raise Strange('a key of another type')")
+                source.line(f"raise OtherKey({table.index!r})")
             literal = _literal(typename, [f"{field!r}: {var}"])
             with source.block(f"if {var} not in {rows}:"):
                 source.line(f"{rows}[{var}] = len({table.asked})")

@@ -133,8 +133,8 @@ class Joins:
             return False
         return id(offering[0]) in decided or (offering[0] is base and key in keys)
 
-    def check_typename(self, layers: list[Layer], kind: GraphQLNamedType) -> None:
-        """What a subgraph calls the object must be its declared type, or something less exact."""
+    def check_typename(self, layers: list[Layer], kind: GraphQLNamedType, otherwise: str) -> None:
+        """What a subgraph calls the object must be its declared type, or something less exact; else the line `otherwise` is for `n`."""
         named = [layer for layer in layers if TYPENAME in layer.keys]
         if not named:
             return
@@ -148,7 +148,7 @@ class Joins:
             source.line(f"n = name_of({self._objects}, {self._abstract}, {names})")
             test = f"if n not in {fine}:"
         with source.block(test):
-            source.line("raise Strange('a type that the field can not have')")
+            source.line(otherwise)
 
 
 def _key_sources(table: Table) -> set[str] | None:

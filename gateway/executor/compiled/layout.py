@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from graphql import GraphQLSchema
+from graphql import GraphQLSchema, get_nullable_type, is_list_type
 
 from gateway.executor.compiled.names import Names, names_of
 from gateway.executor.compiled.shape import Conditions, Keys, answer_keys, has_exact_numbers, parsed
@@ -377,7 +377,7 @@ def _place(fetch: Fetch, layout: Layout, by_identity: Collection[str]) -> None:
         mark = f"{fetch.id}_{number}"
         table = Table(fetch, entities, paths, below, f"t{mark}", f"r{mark}", f"asked{mark}")
         if table.index not in by_identity and not entities.contexts:
-            table.by_key = _single_key(entities)
+            table.by_key = _single_key(entities, layout.schema)
         tables.append(table)
     layout.tables[fetch.id] = tables
     for table in tables:
@@ -400,7 +400,7 @@ def leaf_sources(representation: Representation) -> tuple[tuple[str, str], ...] 
     return tuple(fields.items())
 
 
-def _single_key(entities: Entities) -> str | None:
+def _single_key(entities: Entities, schema: GraphQLSchema) -> str | None:
     """The response key whose value alone tells the entity: one type, one leaf, no condition on the way."""
     if len(entities.representations) != 1 or any(
         isinstance(element, TypeCondition) for path in entities.paths for element in path
@@ -410,7 +410,11 @@ def _single_key(entities: Entities) -> str | None:
     fields = leaf_sources(only)
     if len(only.types) != 1 or only.typename is None or fields is None or len(fields) != 1:
         return None
-    return fields[0][1]
+    ((name, source),) = fields
+    field = getattr(schema.get_type(only.typename), "fields", {}).get(name)
+    kind = None if field is None else get_nullable_type(field.type)
+    # Other values than these make the program be written anew (`OtherKey`); a list is known beforehand.
+    return None if is_list_type(kind) else source
 
 
 def layers_at_root(layout: Layout, ended: frozenset[int] | None = None) -> list[Layer]:

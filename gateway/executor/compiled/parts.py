@@ -137,6 +137,7 @@ class Look(Report):
             return projection.later(group)
 
         if group.compiled is None:
+            self._execution.runtime.statistics.strange["deferred fields of an object that others join"] += 1
             return self._interpreted(interpreted)
         number, layers = group.compiled
         return self._either(lambda: self._laters[number](*layers, group.path, group.known), interpreted)
@@ -198,7 +199,7 @@ class Look(Report):
     ) -> None:
         """Fields of an object come later."""
         fragments = tuple([known[usage] for usage in later.order])
-        compiled = later.number, layers
+        compiled = None if later.number is None else (later.number, layers)
         self.groups.append(
             Group(None, place, later.kind, later.usages, later.fields, fragments, known, compiled=compiled)
         )

@@ -103,7 +103,9 @@ class Compiled:
         self._operation = operation
         #: The variables in `@skip` and `@include`.
         self.conditions = condition_variables(plan, operation)
-        self._variants = Variants(lambda conditions: compile_plan(plan, operation, conditions))
+        #: Tables (by the names of their indices) whose objects aren't told apart by a key's value.
+        self._by_identity: set[str] = set()
+        self._variants = Variants(lambda conditions: compile_plan(plan, operation, conditions, self._by_identity))
         if not self.conditions:
             self._variants.get({})
 
@@ -199,6 +201,10 @@ class Compiled:
             runtime.statistics.compiled += 1
             return result
         runtime.statistics.strange[flight.strange] += 1
+        if not flight.unfit <= self._by_identity:
+            # The interpreter answers this one; the next has a program to which such keys are nothing strange.
+            self._by_identity |= flight.unfit
+            self._variants.forget()
         return None
 
     async def _land(self, program: Program, flight: Flight) -> ExecutionResult | None:
@@ -233,9 +239,9 @@ def compare(result: ExecutionResult, reference: ExecutionResult) -> None:
         raise ExecutorMismatch(result.to_bytes(), reference.to_bytes())
 
 
-def compile_plan(plan: Plan, operation: Operation, conditions: Conditions) -> Program:
-    """Raises `Unsupported`."""
-    by_identity: set[str] = set()
+def compile_plan(plan: Plan, operation: Operation, conditions: Conditions, by_identity: set[str]) -> Program:
+    """Tables in `by_identity` are indexed so; those that turn out to be unfit for another index are added. Raises `Unsupported`."""
+    by_identity = set(by_identity)
     while True:
         try:
             source, layout = _write(plan, operation, conditions, by_identity)

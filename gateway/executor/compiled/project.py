@@ -54,6 +54,8 @@ class Target:
 class Project:
     """Writes one function for each position of the response and each way in which types select there."""
 
+    #: What is done with an object that is called `n`, a type that its field can't have.
+    _impossible = "raise Strange('a type that the field can not have')"
     #: What `project` takes beside the flight and the state; what each function takes beside the object's layers.
     helpers: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
@@ -148,7 +150,7 @@ class Project:
                 self._joins.attach(
                     tables, base, groups, layers, set() if primary[0].by_key is not None else {id(primary[0])}
                 )
-                self._joins.check_typename(layers, kind)
+                self._joins.check_typename(layers, kind, self._impossible)
 
                 def remember(display: str) -> None:
                     source.line(f"{remembered} = {memory}[{row}] = {display}")
@@ -157,7 +159,7 @@ class Project:
             deliver(remembered)
             return
         self._joins.attach(tables, base, groups, layers)
-        self._joins.check_typename(layers, kind)
+        self._joins.check_typename(layers, kind, self._impossible)
         self._fields(layers, position, kind, groups, repr(kind.name), deliver)
 
     def _fields(
@@ -226,7 +228,7 @@ class Project:
 
     def _no_type(self, kind: GraphQLNamedType, matters: bool) -> None:
         """What is done with an object of none of the types, or of none that is known."""
-        self._source.line("raise Strange('a type that the field can not have')")
+        self._source.line(self._impossible)
 
     # -- selections
 

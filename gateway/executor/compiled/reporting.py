@@ -8,9 +8,9 @@ from graphql import GraphQLNamedType
 from gateway.executor.answers import Sorted, entry_of, report_at, report_root
 from gateway.executor.compiled.blame import Giver
 from gateway.executor.compiled.flight import Flight, Loss
-from gateway.executor.compiled.layout import Layout, Table
+from gateway.executor.compiled.layout import Layout, Table, root_name
 from gateway.executor.compiled.step import Step
-from gateway.executor.compiled.support import EMPTY, UNKNOWN, Lost, Strange
+from gateway.executor.compiled.support import EMPTY, IMPOSSIBLE, UNKNOWN, Lost, Strange
 from gateway.executor.compiled.views import Views
 from gateway.executor.errorlog import ErrorLog, ResponsePath
 from gateway.executor.execute import in_clients_terms
@@ -23,9 +23,14 @@ from gateway.upstream.port import SubgraphResponse
 
 
 class _Findings(Findings):
+    def __init__(self, log: ErrorLog, report: "Report") -> None:
+        super().__init__(log)
+        self._report = report
+
     def missing(self, key: str) -> None:
-        # Whoever answers otherwise than asked may also have answered more: only the interpreter looks for that.
-        raise Strange("a missing field")
+        # Whoever answers otherwise than asked may also have answered more, which only the interpreter looks for.
+        if self._report.has_more():
+            raise Strange("a missing field, and others that were not asked for")
 
 
 class Report:
@@ -36,7 +41,8 @@ class Report:
         self._layout = layout
         self._flight = flight
         self._log = ErrorLog(flight.runtime.max_errors) if log is None else log
-        self.findings: Findings = _Findings(self._log)
+        self.findings: Findings = _Findings(self._log, self)
+        self._more: bool | None = None
         losing = frozenset(loss.step.id for loss in flight.losses)
         self.views = Views(layout, flight.state, flight.type_names(), losing)
         if log is None:
@@ -73,6 +79,15 @@ class Report:
             None,
         )
 
+    def has_more(self) -> bool:
+        """Whether some answer has a field that was not asked for."""
+        if self._more is None:
+            layout, state = self._layout, self._flight.state
+            answers = [(state[root_name(number)], keys) for number, keys in layout.roots.items()]
+            answers += [(state[t.rows], t.keys) for tables in layout.tables.values() for t in tables]
+            self._more = any(keys.lack_some(answer) for answer, keys in answers)
+        return self._more
+
     # -- what the program that knows paths calls
 
     def lost(
@@ -103,6 +118,12 @@ class Report:
     def untyped(self, place: ResponsePath, type_name: str) -> None:
         """Nobody could tell of which type the object is."""
         self.findings.explain_type(self.views.at(place), type_name)
+
+    def impossible(self, name: Any) -> Any:
+        """An object whose type, called so, its field can't have: whoever asked for the object says which field that is."""
+        if not isinstance(name, str):
+            raise Strange("a type that has no name")
+        return IMPOSSIBLE
 
     def leaf(self, kind: GraphQLNamedType, value: Any, place: ResponsePath, label: str) -> Any:
         """A leaf that the quick check doesn't pass: as the client gets it, or null with an error."""

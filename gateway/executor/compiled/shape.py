@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from graphql import (
     DocumentNode,
@@ -41,6 +41,17 @@ class Keys:
 
     def __contains__(self, key: str) -> bool:
         return key in self.below
+
+    def lack_some(self, value: Any) -> bool:
+        """Whether an answer's object (or one in lists) has a key beside these. What is below a leaf doesn't matter."""
+        if isinstance(value, list | tuple):
+            return any(self.lack_some(item) for item in value)
+        if not isinstance(value, dict):
+            return False
+        return any(
+            key not in self.below or (bool(self.below[key].below) and self.below[key].lack_some(inner))
+            for key, inner in value.items()
+        )
 
 
 def parsed(fetch: Fetch) -> DocumentNode:

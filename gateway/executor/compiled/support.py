@@ -13,6 +13,14 @@ class Strange(Exception):
     """Something in the answers that a program leaves to the interpreter; the argument says what, in a few fixed words."""
 
 
+class OtherKey(Strange):
+    """The key of an object in the table with this index is neither text nor an integer: by such keys entities can't be told apart."""
+
+    def __init__(self, index: str) -> None:
+        super().__init__("a key of another type")
+        self.index = index
+
+
 class _Missing:
     def __repr__(self) -> str:
         return "M"
@@ -20,6 +28,15 @@ class _Missing:
 
 #: A key that an answer doesn't have.
 M: Final = _Missing()
+
+
+class _Impossible:
+    def __repr__(self) -> str:
+        return "IMPOSSIBLE"
+
+
+#: In the place of an object whose type its field can't have.
+IMPOSSIBLE: Final = _Impossible()
 
 
 class _Unknown(dict[str, Any]):
@@ -239,7 +256,9 @@ def refuse(value: Any) -> Any:
 #: The globals of every program.
 HELPERS: Final[dict[str, Any]] = {
     "EMPTY": EMPTY,
+    "IMPOSSIBLE": IMPOSSIBLE,
     "M": M,
+    "OtherKey": OtherKey,
     "ONCE": ONCE,
     "Strange": Strange,
     **{

@@ -2,35 +2,87 @@
 
 import logging
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from gateway.executor.compiled.shape import Conditions
 from gateway.executor.compiled.source import Unsupported
 
 logger = logging.getLogger(__name__)
 
-ProgramT = TypeVar("ProgramT")
+#: Sets of conditions that an operation is compiled for, however long its programs are.
+MIN_VARIANTS: Final = 16
+#: Beyond them it is compiled for more while all its programs together have no more lines: an operation of some hundred lines has room for
+#: every set of six conditions, and none takes more memory than one operation may take that is as long as a program can be.
+MAX_LINES: Final = 20_000
+#: Uses of an operation after which they count half: what was asked for lately counts most.
+_HALF_LIFE: Final = 4_096
+#: Sets without a program whose uses are counted.
+_MAX_WAITING: Final = 1_024
 
-#: Sets of conditions that one operation is compiled for. Operations with more in use are rare; the interpreter takes what is beyond.
-MAX_VARIANTS: Final = 16
+
+class _Written(Protocol):
+    @property
+    def source(self) -> str: ...
+
+
+ProgramT = TypeVar("ProgramT", bound=_Written)
 
 
 class Variants(Generic[ProgramT]):
-    """Of one plan. `write` compiles for a set of conditions, and may raise `Unsupported`."""
+    """Of one plan. `write` compiles for a set of conditions, and may raise `Unsupported`.
+
+    Where there is no room for more programs, a set that is asked for more than twice as often as another takes the other's place.
+    """
 
     def __init__(self, write: Callable[[Conditions], ProgramT]) -> None:
         self._write = write
         self._programs: dict[tuple[bool, ...], ProgramT | str] = {}
+        self._lines = 0
+        #: Once there is no room: how often each set was asked for, with a program and without; and how often in all.
+        self._uses: dict[tuple[bool, ...], int] | None = None
+        self._waiting: dict[tuple[bool, ...], int] = {}
+        self._asked = 0
 
     def get(self, conditions: Conditions) -> ProgramT | str:
         """For these conditions, always given in one order. A text says why there is no program."""
         values = tuple(conditions.values())
         program = self._programs.get(values)
+        if self._uses is not None:
+            self._count(values, self._uses if program is not None else self._waiting)
         if program is None:
-            if len(self._programs) >= MAX_VARIANTS:
+            if not self._make_room(values):
                 return "more sets of conditions than are compiled"
             program = self._programs[values] = self._compile(conditions)
+            self._lines += _length(program)
         return program
+
+    def forget(self) -> None:
+        """All programs: `write` would give others now."""
+        self._programs.clear()
+        self._waiting.clear()
+        self._lines, self._uses = 0, None
+
+    def _make_room(self, values: tuple[bool, ...]) -> bool:
+        if len(self._programs) < MIN_VARIANTS or self._lines < MAX_LINES:
+            return True
+        if self._uses is None:
+            self._uses = dict.fromkeys(self._programs, 0)
+        least = min(self._uses, key=self._uses.__getitem__)
+        if self._waiting.get(values, 0) <= 2 * self._uses[least] + 1:
+            return False
+        del self._uses[least]
+        self._lines -= _length(self._programs.pop(least))
+        self._uses[values] = self._waiting.pop(values)
+        return True
+
+    def _count(self, values: tuple[bool, ...], among: dict[tuple[bool, ...], int]) -> None:
+        if values in among or len(among) < _MAX_WAITING:
+            among[values] = among.get(values, 0) + 1
+        self._asked += 1
+        if self._asked >= _HALF_LIFE and self._uses is not None:
+            self._asked = 0
+            self._uses = {one: count // 2 for one, count in self._uses.items()}
+            self._waiting = {one: half for one, count in self._waiting.items() if (half := count // 2)}
 
     def _compile(self, conditions: Conditions) -> ProgramT | str:
         try:
@@ -41,3 +93,7 @@ class Variants(Generic[ProgramT]):
             # The interpreter answers as well; an operator finds the count and this line.
             logger.exception("compiling a plan failed")
             return "a fault of the compiler"
+
+
+def _length(program: _Written | str) -> int:
+    return 1 if isinstance(program, str) else program.source.count("\n")

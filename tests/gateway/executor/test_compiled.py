@@ -9,7 +9,7 @@ from graphql import build_schema
 from gateway.errors import SubgraphError
 from gateway.executor import Compiled, ExecutionStatistics, ExecutorKind, Runtime
 from gateway.executor.compiled import Program
-from gateway.executor.compiled.variants import MAX_VARIANTS
+from gateway.executor.compiled.variants import MIN_VARIANTS
 from gateway.operation import Operation
 from gateway.plan import (
     ContextSource,
@@ -111,15 +111,31 @@ async def test_each_set_of_conditions_has_a_program_of_its_own() -> None:
     assert "'name'" not in program(plan, query, {"on": False}).source
 
 
-def test_programs_are_bounded() -> None:
-    count = 6
+def toggled(count: int, fields: int = 1) -> tuple[Compiled, list[dict[str, bool]]]:
+    """An operation with so many conditions, and every set of their values."""
     declared = ", ".join(f"$v{n}: Boolean!" for n in range(count))
-    fields = " ".join(f"f{n}: name @include(if: $v{n})" for n in range(count))
-    query = f"query({declared}) {{ me {{ id {fields} }} }}"
+    more = " ".join(f"g{n}: name" for n in range(fields))
+    text = " ".join(f"f{n}: name @include(if: $v{n})" for n in range(count))
+    query = f"query({declared}) {{ me {{ id {text} {more} }} }}"
     compiled = Compiled(Plan("query", Fetch(0, "a", query)), operation(query))
-    made = [compiled.program({f"v{n}": bool(bits >> n & 1) for n in range(count)}) for bits in range(2**count)]
-    assert sum(isinstance(one, Program) for one in made) == MAX_VARIANTS
+    return compiled, [{f"v{n}": bool(bits >> n & 1) for n in range(count)} for bits in range(2**count)]
+
+
+def test_an_operation_has_a_program_for_every_set_of_a_few_conditions() -> None:
+    compiled, sets = toggled(6)
+    assert all(isinstance(compiled.program(one), Program) for one in sets)
+
+
+def test_programs_are_bounded_and_go_to_the_sets_that_are_asked_for() -> None:
+    compiled, sets = toggled(5, fields=1_000)
+    made = [compiled.program(one) for one in sets]
+    assert sum(isinstance(one, Program) for one in made) == MIN_VARIANTS
     assert {one for one in made if isinstance(one, str)} == {"more sets of conditions than are compiled"}
+    favourite = sets[-1]
+    answers = [compiled.program(favourite) for _ in range(5)]
+    assert isinstance(answers[-1], Program), "it took the place of one that nobody asks for"
+    again = [compiled.program(one) for one in sets]
+    assert sum(isinstance(one, Program) for one in again) == MIN_VARIANTS, "all in turn take nobody's place"
 
 
 # -- requests
@@ -203,14 +219,71 @@ async def test_numbers_keep_every_digit(fields: str, type_fields: str, text: str
 
 
 async def test_a_strange_answer_is_interpreted_without_asking_again() -> None:
-    b = Scripted([{"data": {"_entities": [{}]}}])
+    b = Scripted([{"data": {"_entities": [{"never": "asked for"}]}}])
     a = Scripted([users("1")])
     answer, counts = await executed(two_steps(), "{ users { id name } }", {"a": a, "b": b})
     assert answer["data"] == {"users": [{"id": "1", "name": None}]}
     assert [error["message"] for error in answer["errors"]] == ["No subgraph gave a value for 'name'."]
     assert (len(a.requests), len(b.requests)) == (1, 1)
     assert counts.compiled == 0
-    assert counts.strange == {"a missing field": 1}
+    assert counts.strange == {"a missing field, and others that were not asked for": 1}
+
+
+async def test_a_field_that_is_missing_for_no_reason_is_told_by_compiled_code() -> None:
+    clients = {"a": Scripted([users("1", "2")]), "b": Scripted([{"data": {"_entities": [{}, {"name": "y"}]}}])}
+    answer, counts = await executed(two_steps(), "{ users { id name } }", clients)
+    assert answer["data"] == {"users": [{"id": "1", "name": None}, {"id": "2", "name": "y"}]}
+    assert [error["path"] for error in answer["errors"]] == [["users", 0, "name"]]
+    assert counts.compiled == 1, counts
+
+
+@pytest.mark.parametrize("keys", [[None, "1", None], [True, "1"], [["1", "2"], ["1"]], [{"a": 1}, {"a": 2}, {"a": 1}]])
+async def test_keys_that_are_no_scalars_make_the_program_be_written_anew(keys: list[Any]) -> None:
+    """By such keys entities can't be told apart quickly: the first answer is the interpreter's, later ones aren't."""
+    plan, query = two_steps(), "{ users { name } }"
+    compiled = Compiled(plan, operation(query))
+    for compiled_answers in (0, 1):
+        b = Scripted([names])
+        runtime = Runtime({"a": Scripted([users(*keys)]), "b": b}, executor=ExecutorKind.BOTH)
+        answer = (await compiled.execute({}, runtime)).to_json()
+        assert [user["name"] for user in answer["data"]["users"]] == [f"name of {key}" for key in keys]
+        asked = b.requests[0].variables["representations"]
+        assert [r["id"] for r in asked] == [key for index, key in enumerate(keys) if key not in keys[:index]]
+        assert runtime.statistics.compiled == compiled_answers
+        assert runtime.statistics.strange == ({} if compiled_answers else {"a key of another type": 1})
+
+
+@pytest.mark.parametrize(
+    ("sdl", "label"),
+    [
+        ("type Query { pet: Pet pets: [Pet!] } union Pet = Cat | Dog type Cat { id: ID } type Dog { id: ID }", "Pet"),
+        (
+            "type Query { pet: Pet pets: [Pet!] } interface Pet { id: ID } type Cat implements Pet { id: ID } type Dog implements Pet { id: ID }",
+            "Pet",
+        ),
+        ("type Query { pet: Cat pets: [Cat!] } type Cat { id: ID } type Dog { id: ID }", "Cat"),
+    ],
+    ids=["union", "interface", "object"],
+)
+@pytest.mark.parametrize("name", ["Hidden", "Query"])
+async def test_an_object_of_a_type_that_its_field_can_not_have_is_null_in_compiled_code(
+    sdl: str, label: str, name: str
+) -> None:
+    """So are those of a type that the API hides."""
+    query = "{ pet { ... on Cat { id } } pets { ... on Cat { id } __typename } }"
+    text = "{ pet { __typename ... on Cat { id } } pets { __typename ... on Cat { id } } }"
+    cat, other = {"__typename": "Cat", "id": "1"}, {"__typename": name, "id": "2"}
+    a = Scripted([{"data": {"pet": other, "pets": [cat, other]}}])
+    runtime = Runtime({"a": a}, executor=ExecutorKind.BOTH)
+    compiled = Compiled(Plan("query", Fetch(0, "a", text)), operation_of(build_schema(sdl), query))
+    answer = (await compiled.execute({}, runtime)).to_json()
+    assert answer["data"] == {"pet": None, "pets": None}
+    message = "The value of Query.{} is of a type that it can't have."
+    assert [(e["path"], e["message"]) for e in answer["errors"]] == [
+        (["pet"], message.format("pet")),
+        (["pets", 1], message.format("pets")),
+    ]
+    assert runtime.statistics.compiled == 1, runtime.statistics
 
 
 async def test_errors_at_fields_that_may_be_null_are_told_by_compiled_code() -> None:
@@ -313,12 +386,12 @@ async def test_nulls_climb_in_compiled_code(told: bool) -> None:
 
 
 async def test_a_mutation_is_never_made_twice() -> None:
-    a = Scripted([{"data": {"rename": {"id": "1"}}}])
+    a = Scripted([{"data": {"rename": {"id": "1", "age": 7}}}])
     plan = Plan("mutation", Fetch(0, "a", "mutation { rename { id name } }", kind="mutation"))
     answer, counts = await executed(plan, "mutation { rename { id name } }", {"a": a})
     assert answer["data"] == {"rename": {"id": "1", "name": None}}
     assert len(a.requests) == 1
-    assert counts.strange == {"a missing field": 1}
+    assert counts.strange == {"a missing field, and others that were not asked for": 1}
 
 
 @pytest.mark.parametrize(
