@@ -28,6 +28,8 @@ def bounded_protocol(most: int, seconds: float, door: QuickDoor | None = None) -
             self._head_timer: asyncio.TimerHandle | None = None
             self._held: bytes | None = None
             self._decoded: dict[str, str] = {}
+            # Clients repeat themselves: the last request's headers as they came, as they are read, and whether the door admits them.
+            self._last: tuple[list[tuple[bytes, bytes]], dict[str, str], bool] = ([], {}, False)
             self._idle_since: float | None = None
             self._door = door if self.limit_concurrency is None else None
 
@@ -92,8 +94,14 @@ def bounded_protocol(most: int, seconds: float, door: QuickDoor | None = None) -
                 or self.flow.write_paused
             ):
                 return False
-            self._decoded = decode_headers(self.headers)
-            return self._door.admits(self._decoded)
+            raw, decoded, admitted = self._last
+            if self.headers != raw:
+                decoded = decode_headers(self.headers)
+                admitted = self._door.admits(decoded)
+                self._last = self.headers, decoded, admitted
+            # What is admitted gets more headers on its way.
+            self._decoded = decoded.copy()
+            return admitted
 
         def _by_asgi(self) -> None:
             url, headers, expects = self.url, self.headers, self.expect_100_continue
@@ -114,11 +122,9 @@ def bounded_protocol(most: int, seconds: float, door: QuickDoor | None = None) -
             keep_alive = self.parser.should_keep_alive()
             state = self.server_state
             default = door.default_headers(state.default_headers)
-            cycle = QuickCycle(door, self.transport, keep_alive, default, self.on_response_complete)
+            cycle = QuickCycle(door, self.transport, keep_alive, default, self.on_response_complete, self.tasks)
             self.cycle = cycle  # type: ignore[assignment]  # what uvicorn asks of its own is there
-            task = cycle.start(self.loop, self._decoded, body)
-            task.add_done_callback(self.tasks.discard)
-            self.tasks.add(task)
+            cycle.start(self.loop, self._decoded, body)
 
         def on_message_complete(self) -> None:
             if self._held is not None and self._door is not None:

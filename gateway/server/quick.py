@@ -16,12 +16,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.server.access import enabled, take_id, write_line
 from gateway.transport.core import Core
-from gateway.transport.exchange import FIXED_HEADERS, Posted
+from gateway.transport.exchange import CONTENT_TYPES, FIXED_HEADERS, Posted
 from gateway.transport.http import answer
 
 logger = logging.getLogger(__name__)
 
 _FIXED: Final = b"".join(b"%b: %b\r\n" % pair for pair in FIXED_HEADERS)
+_USUAL: Final = {pair: b"%b: %b\r\n" % pair for pair in CONTENT_TYPES.values()}
 #: Headers of what isn't sent, or answered, as it stands.
 _UNUSUAL: Final = frozenset(("content-encoding", "transfer-encoding", "expect", "upgrade"))
 _FAILED: Final = b"Internal Server Error"
@@ -86,10 +87,13 @@ class QuickCycle:
         keep_alive: bool,
         default: bytes,
         on_response: Callable[[], None],
+        tasks: "set[asyncio.Task[None]]",
     ) -> None:
+        """`tasks` are those that the server waits for before it ends."""
         self._door = door
         self._transport = transport
         self.on_response = on_response
+        self._tasks = tasks
         self._default = default
         self.keep_alive = keep_alive
         self.disconnected = False
@@ -99,16 +103,18 @@ class QuickCycle:
         self._task: asyncio.Task[None] | None = None
         self._posted: Posted | None = None
 
-    def start(self, loop: asyncio.AbstractEventLoop, headers: dict[str, str], body: bytes) -> asyncio.Task[None]:
+    def start(self, loop: asyncio.AbstractEventLoop, headers: dict[str, str], body: bytes) -> None:
         """Begin; `on_response` is called when the answer is written. `headers` is the request's own from now on."""
         self._task = loop.create_task(self._run(headers, body))
-        return self._task
+        self._tasks.add(self._task)
 
     def gone(self) -> None:
         """The client has gone: what may be cut short is."""
         to_its_end = self._posted is not None and self._posted.to_its_end
         if self._task is not None and not self.response_complete and not to_its_end:
             self._task.cancel()
+            if self._posted is None:
+                self._tasks.discard(self._task)  # it won't begin
 
     async def _run(self, headers: dict[str, str], body: bytes) -> None:
         door = self._door
@@ -127,6 +133,9 @@ class QuickCycle:
                 self.keep_alive = False
                 self._write(500, [(b"content-type", b"text/plain; charset=utf-8")], _FAILED)
         finally:
+            # It ends with this step: a callback for that would cost a turn of the loop.
+            if self._task is not None:
+                self._tasks.discard(self._task)
             if door.log and enabled():
                 write_line(
                     "POST", door.url.decode(), self.status, time.perf_counter() - posted.started, request_id, note
@@ -136,10 +145,13 @@ class QuickCycle:
         if self.disconnected:
             return
         self.status = status
-        lines = [STATUS_LINE[status], self._default]
-        lines.append(b"content-length: %d\r\n" % len(body))
-        lines.append(_FIXED)
-        for name, value in headers:
+        lines = [STATUS_LINE[status], self._default, b"content-length: %d\r\n" % len(body), _FIXED]
+        for header in headers:
+            line = _USUAL.get(header)
+            if line is not None:
+                lines.append(line)
+                continue
+            name, value = header
             if name == b"connection":
                 if b"close" in value.lower():
                     self.keep_alive = False

@@ -12,7 +12,7 @@ from gateway.transport.problem import Failure
 
 ResultT = TypeVar("ResultT")
 
-_CONTENT_TYPES: Final = {
+CONTENT_TYPES: Final = {
     media_type: (b"content-type", f"{media_type}; charset=utf-8".encode())
     for media_type in (negotiate.JSON, negotiate.GRAPHQL_JSON)
 }
@@ -54,7 +54,7 @@ class Exchange:
     async def respond(self, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """A GraphQL response in the negotiated media type."""
         self.begun = True
-        await send_bytes(self.send, status, body, [_CONTENT_TYPES[self.media_type], *self.extra, *headers])
+        await send_bytes(self.send, status, body, [CONTENT_TYPES[self.media_type], *self.extra, *headers])
 
     async def fail(self, failure: Failure) -> None:
         """A response without `data`; nothing where an answer has begun already."""
@@ -97,7 +97,7 @@ class Posted(Exchange):
     async def respond(self, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """See `Exchange`."""
         self.begun = True
-        self._write(status, [_CONTENT_TYPES[self.media_type], *self.extra, *headers], body)
+        self._write(status, [CONTENT_TYPES[self.media_type], *self.extra, *headers], body)
 
 
 async def send_bytes(send: Any, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:

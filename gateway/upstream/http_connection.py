@@ -5,7 +5,7 @@ import logging
 import select
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Final, Protocol, cast, overload
+from typing import Any, Final, NamedTuple, Protocol, cast, overload
 
 import httptools
 
@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 #: Bytes of an answer that is read in a turn of its own.
 LARGE: Final = 16 * 1024
+#: Heads that are remembered of a subgraph, and bytes of each at most.
+_MOST_HEADS: Final = 256
+_LONGEST_HEAD: Final = 1024
 #: Chunk sizes, extensions and trailers: bytes on the wire for each byte of the body. One-byte chunks take six.
 _MOST_FRAMING: Final = 8
 
@@ -63,11 +66,22 @@ class Call(Answer):
             self.set_exception(error)
 
 
+class Head(NamedTuple):
+    """A head that was parsed before: that of an answer whose body has a length and is not packed, on a connection that stays."""
+
+    status: int
+    content_type: str | None
+    headers: list[tuple[bytes, bytes]]
+    length: int
+
+
 class Owner(Protocol):
     """The pool, as its connections see it."""
 
     name: str
     options: HttpOptions
+    #: Heads byte by byte as they came: subgraphs repeat themselves, and the same bytes mean the same.
+    heads: dict[bytes, Head]
 
     @property
     def buffer(self) -> memoryview:
@@ -128,6 +142,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         options = owner.options
+        self._heads = owner.heads
         self._most = options.max_response_bytes
         self._most_head = options.max_header_bytes
         self._parser = httptools.HttpResponseParser(self)
@@ -151,7 +166,7 @@ class Connection(asyncio.Protocol):
         self._wire = self._size = 0
         self._status = 0
         self._content_type: str | None = None
-        self._until_close = self._whole = self._reusable = False
+        self._until_close = self._whole = self._reusable = self._is_plain = False
         self._problem: str | None = None
 
     # The pool's side.
@@ -193,6 +208,13 @@ class Connection(asyncio.Protocol):
             logger.warning("subgraph %s: an answer that nobody asked for; its connection is closed", self._owner.name)
             self.drop()
             return
+        first = not self._wire
+        if first and isinstance(data, bytes):
+            end = data.find(b"\r\n\r\n", 0, _LONGEST_HEAD) + 4
+            head = self._heads.get(data[:end])
+            if head is not None and len(data) - end == head.length:
+                self._answered(call, head.status, head.content_type, head.headers, data[end:], True)
+                return
         self._wire += len(data)
         try:
             self._feed(data)
@@ -206,6 +228,8 @@ class Connection(asyncio.Protocol):
             # The answer is whole; what follows it was not asked for.
             self._reusable = False
         if self._whole:
+            if first and self._reusable and self._is_plain:
+                self._remember(data)
             self._deliver(call)
         elif self._wire > self._most_head + _MOST_FRAMING * self._size:
             call.fail(invalid(self._owner.name, f"more than {self._most_head} bytes of headers"))
@@ -230,23 +254,49 @@ class Connection(asyncio.Protocol):
                 call.set_exception(SubgraphError(self._owner.name, message, code=errors.SUBGRAPH_UNREACHABLE))
         del self._feed, self._parser  # they hold this
 
+    def _remember(self, data: bytes | memoryview) -> None:
+        """The head of an answer that came in one piece."""
+        head = bytes(data[: len(data) - self._size])
+        if len(head) > _LONGEST_HEAD or not head.endswith(b"\r\n\r\n"):
+            return
+        if len(self._heads) >= _MOST_HEADS:
+            self._heads.clear()
+        self._heads[head] = Head(self._status, self._content_type, self._answer_headers, self._size)
+
     def _deliver(self, call: Call) -> None:
-        assert self._transport is not None
-        self._call = call.holder = None
-        name, status, content_type = self._owner.name, self._status, self._content_type
-        headers, body, unpack = self._answer_headers, self._body, self._unpack
-        # Where the request has not gone out wholly, the rest of it would come before the next one.
-        if self._reusable and not self._transport.get_write_buffer_size():
-            self._expect()
-            self._owner.release(self)
-        else:
-            self.drop()
+        status, content_type, headers = self._status, self._content_type, self._answer_headers
+        body, unpack, reusable = self._body, self._unpack, self._reusable
+        self._expect()
         if unpack is not None:
             try:
                 body = unpack.finish()
             except BodyError as error:
-                call.set_exception(invalid(name, str(error)))
+                self._free(call, reusable)
+                call.set_exception(invalid(self._owner.name, str(error)))
                 return
+        self._answered(call, status, content_type, headers, body, reusable)
+
+    def _free(self, call: Call, reusable: bool) -> None:
+        """The call has its answer; the connection takes another one, or is closed."""
+        assert self._transport is not None
+        self._call = call.holder = None
+        # Where the request has not gone out wholly, the rest of it would come before the next one.
+        if reusable and not self._transport.get_write_buffer_size():
+            self._owner.release(self)
+        else:
+            self.drop()
+
+    def _answered(
+        self,
+        call: Call,
+        status: int,
+        content_type: str | None,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes | bytearray,
+        reusable: bool,
+    ) -> None:
+        self._free(call, reusable)
+        name = self._owner.name
         if len(body) < LARGE:
             _read(call, name, status, content_type, headers, body)
         else:
@@ -303,6 +353,7 @@ class Connection(asyncio.Protocol):
                 self._unpack = BodyReader(encoding.decode("latin-1"), self._most)
             except BodyError as error:
                 raise self._stop(str(error)) from error
+        self._is_plain = length is not None and encoding is None
         self._until_close = length is None and transfer is None and status not in (204, 304)
 
     def on_body(self, data: bytes) -> None:

@@ -15,7 +15,7 @@ import aiohappyeyeballs
 from gateway import errors
 from gateway.errors import SubgraphError
 from gateway.plan import OperationKind
-from gateway.upstream.http_connection import BufferedConnection, Call, Connection
+from gateway.upstream.http_connection import BufferedConnection, Call, Connection, Head
 from gateway.upstream.http_options import HttpOptions
 from gateway.upstream.http_request import RequestWriter
 from gateway.upstream.port import SubgraphResponse
@@ -37,6 +37,7 @@ class Pool:
         """Raises `ValueError` for a URL that can't be used."""
         self.name = name
         self.options = options
+        self.heads: dict[bytes, Head] = {}
         self._keep_alive = options.keep_alive
         self._writer = RequestWriter(name, url, options.headers)
         self._loop: asyncio.AbstractEventLoop | None = None
