@@ -401,3 +401,37 @@ async def test_loops_in_two_threads_read_what_is_theirs() -> None:
         asyncio.run(calls())
 
     await asyncio.gather(*(asyncio.to_thread(client, mark) for mark in "ab"))
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b'{"data":{"a":2}}'],
+        [b'{"data":', b'{"a":2}}'],
+        [b"", b'{"data":{"a":2}}'],
+        [b'{"data":{"a":2}}junk'],
+        [b'{"data":{"a":2}}', b"junk"],
+    ],
+    ids=["whole", "in two pieces", "after its head", "with junk behind it", "with junk that comes later"],
+)
+async def test_a_head_that_was_seen_before_means_the_same_whatever_follows_it(pieces: list[bytes]) -> None:
+    good = response(b'{"data":{"a":1}}')
+    head = good[: -len(b'{"data":{"a":1}}')]
+    asked = 0
+
+    async def script(connection: Connection) -> None:
+        nonlocal asked
+        asked += 1
+        if asked <= 3:
+            await connection.send(good)
+            return
+        for number, piece in enumerate(pieces):
+            await connection.send((b"" if number else head) + piece)
+            await asyncio.sleep(0.01)
+
+    async with pool_to(script) as (pool, _):
+        for _ in range(3):
+            assert await ask(pool) == {"a": 1}
+        assert await ask(pool) == {"a": 2}
+        await asyncio.sleep(0.03)
+        assert await ask(pool, "mutation") == {"a": 2}, "what was left over is nobody's answer"
