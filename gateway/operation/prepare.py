@@ -22,7 +22,6 @@ from graphql import (
     UniqueFragmentNamesRule,
     parse,
     specified_rules,
-    validate,
 )
 
 from gateway import errors
@@ -30,6 +29,7 @@ from gateway.errors import ErrorEntry, RequestError
 from gateway.operation.fields_merge import FieldsMergeRule
 from gateway.operation.limits import Limits, check_size, refuse
 from gateway.operation.model import Operation
+from gateway.operation.validating import violations
 
 #: The specification's rules; the one that is quadratic replaced by ours, which is linear.
 RULES = tuple(
@@ -68,9 +68,7 @@ def prepare(
     for other in document.definitions:
         if isinstance(other, OperationDefinitionNode):
             check_size(other, fragments, limits)
-    found = validate(
-        schema, document, rules, max_errors=limits.errors, hide_suggestions=True, allow_empty_selection_sets=False
-    )
+    found = violations(schema, document, rules, limits.errors)
     if found:
         raise RequestError([_entry(error, errors.GRAPHQL_VALIDATION_FAILED) for error in found])
     if schema.get_root_type(OperationType(definition.operation.value)) is None:

@@ -7,7 +7,8 @@ from typing import Final, TypeAlias
 from graphql import GraphQLSchema, get_nullable_type, is_list_type
 
 from gateway.executor.compiled.names import Names, names_of
-from gateway.executor.compiled.shape import Conditions, Keys, answer_keys, has_exact_numbers, parsed
+from gateway.executor.compiled.selected import selected
+from gateway.executor.compiled.shape import Conditions, Keys, answer_keys, has_exact_numbers
 from gateway.executor.compiled.source import Unsupported
 from gateway.plan import (
     Condition,
@@ -357,9 +358,9 @@ def _order(node: PlanNode | None, ended: frozenset[int], begun: frozenset[int], 
 
 
 def _place(fetch: Fetch, layout: Layout, by_identity: Collection[str]) -> None:
-    document = parsed(fetch)
-    keys = answer_keys(fetch, document, layout.conditions)
-    if has_exact_numbers(document, layout.schema):
+    kind, selections = selected(fetch.operation)
+    keys = answer_keys(fetch, selections, layout.conditions)
+    if has_exact_numbers(kind, selections, layout.schema):
         layout.exact.add(fetch.id)
     if not fetch.entities and not fetch.path:
         layout.roots[fetch.id] = keys

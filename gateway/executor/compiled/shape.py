@@ -6,23 +6,19 @@ from typing import Any, Final, TypeAlias
 
 from graphql import (
     DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLEnumType,
     GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
-    InlineFragmentNode,
-    OperationDefinitionNode,
+    OperationType,
     SelectionNode,
-    SelectionSetNode,
     VariableNode,
     get_named_type,
     parse,
 )
 
+from gateway.executor.compiled.selected import Selected
 from gateway.plan import Fetch, Rename
 
 _ROUNDLESS: Final = frozenset(("Int", "String", "Boolean", "ID"))
@@ -59,13 +55,10 @@ def parsed(fetch: Fetch) -> DocumentNode:
     return parse(fetch.operation, no_location=True)
 
 
-def answer_keys(fetch: Fetch, document: DocumentNode, conditions: Conditions) -> Keys:
+def answer_keys(fetch: Fetch, selections: Sequence[Selected], conditions: Conditions) -> Keys:
     """Of the whole answer, renames undone for fetches at the root; entities are below the response keys of `_entities` fields."""
-    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     keys = Keys()
-    for definition in document.definitions:
-        if isinstance(definition, OperationDefinitionNode):
-            _collect(definition.selection_set, fragments, conditions, keys)
+    _collect(selections, conditions, keys)
     if fetch.entities:
         for entities in fetch.entities:
             undo_renames(keys.below.get(entities.response_key, Keys()), fetch.renames)
@@ -93,23 +86,17 @@ def _merge(into: Keys, other: Keys) -> None:
         _merge(into.below.setdefault(key, Keys()), below)
 
 
-def _collect(
-    selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode], conditions: Conditions, into: Keys
-) -> None:
-    for node in selections.selections:
-        if not is_included(node, conditions):
+def _collect(selections: Sequence[Selected], conditions: Conditions, into: Keys) -> None:
+    for one in selections:
+        if one.conditions and not one.is_included(conditions):
             continue
-        if isinstance(node, FieldNode):
-            key = (node.alias or node.name).value
-            if key != node.name.value:
-                into.aliased.add(key)
-            below = into.below.setdefault(key, Keys())
-            if node.selection_set is not None:
-                _collect(node.selection_set, fragments, conditions, below)
-        elif isinstance(node, InlineFragmentNode):
-            _collect(node.selection_set, fragments, conditions, into)
-        elif isinstance(node, FragmentSpreadNode) and node.name.value in fragments:
-            _collect(fragments[node.name.value].selection_set, fragments, conditions, into)
+        below = into
+        if one.name:
+            below = into.below.setdefault(one.key, Keys())
+            if one.key != one.name:
+                into.aliased.add(one.key)
+        if one.below is not None:
+            _collect(one.below, conditions, below)
 
 
 def is_included(node: SelectionNode, conditions: Conditions) -> bool:
@@ -131,37 +118,28 @@ def is_included(node: SelectionNode, conditions: Conditions) -> bool:
     return True
 
 
-def has_exact_numbers(document: DocumentNode, schema: GraphQLSchema) -> bool:
+def has_exact_numbers(kind: str, selections: Sequence[Selected], schema: GraphQLSchema) -> bool:
     """Whether the answer may have numbers that clients get digit by digit: `Float`s, custom scalars, and what the schema doesn't know.
 
     Other types hold no such number, or (`ID`) what was rounded is found to be of the wrong type.
     """
-    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    return _has_exact_numbers(selections, schema.get_root_type(OperationType(kind)), schema)
 
-    def look(selections: SelectionSetNode, parent: GraphQLNamedType | None) -> bool:
-        for node in selections.selections:
-            if isinstance(node, FieldNode):
-                if node.name.value == "__typename":
-                    continue
-                fields = parent.fields if isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) else {}
-                definition = fields.get(node.name.value)
-                kind = None if definition is None else get_named_type(definition.type)
-                if node.selection_set is None:
-                    if not (isinstance(kind, GraphQLEnumType) or (kind is not None and kind.name in _ROUNDLESS)):
-                        return True
-                elif look(node.selection_set, kind):
-                    return True
+
+def _has_exact_numbers(selections: Sequence[Selected], parent: GraphQLNamedType | None, schema: GraphQLSchema) -> bool:
+    fields = parent.fields if isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) else {}
+    for one in selections:
+        kind = parent
+        if one.name:
+            if one.name == "__typename":
                 continue
-            fragment = fragments.get(node.name.value) if isinstance(node, FragmentSpreadNode) else node
-            if isinstance(fragment, InlineFragmentNode | FragmentDefinitionNode):
-                condition = fragment.type_condition
-                kind = parent if condition is None else schema.get_type(condition.name.value)
-                if look(fragment.selection_set, kind):
-                    return True
-        return False
-
-    return any(
-        look(definition.selection_set, schema.get_root_type(definition.operation))
-        for definition in document.definitions
-        if isinstance(definition, OperationDefinitionNode)
-    )
+            definition = fields.get(one.name)
+            kind = None if definition is None else get_named_type(definition.type)
+        elif one.type_name is not None:
+            kind = schema.get_type(one.type_name)
+        if one.below is None:
+            if not (isinstance(kind, GraphQLEnumType) or (kind is not None and kind.name in _ROUNDLESS)):
+                return True
+        elif _has_exact_numbers(one.below, kind, schema):
+            return True
+    return False
