@@ -18,8 +18,8 @@ from gateway.planner.local import Local, arrival_rank, near_step
 from gateway.planner.policy import Outcome, Policy, Route, Slot
 from gateway.planner.positions import Positions
 from gateway.planner.representations import Names, conflicting, merge_inputs
-from gateway.planner.routes import Routes
-from gateway.planner.tree import Conditions, Field, defers, without_defers
+from gateway.planner.routes import Routes, conditions_above
+from gateway.planner.tree import Conditions, Field, only_defers, without_defers
 from gateway.planner.walk import Walker
 from gateway.query_graph import Entry, QueryGraph, Resolver, SubgraphType, parse_field_set
 
@@ -92,24 +92,30 @@ class Chooser:
         if types != position.types if one.types is not None else self.graph.types[one.via].kind == "OBJECT":
             # Whether a deferred fragment applies at all has to be known without it.
             needs.update(self._know_types(position, types, without_defers(one.conditions)))
-        remaining = types
-        if one.type_name is None:
-            near = near_step(position)
-            for arrival in sorted(position.arrivals, key=arrival_rank):
-                if not self.local.usable(arrival, position, one.conditions):
-                    continue
-                if self.routes.apart(arrival, position, types, one):
-                    continue
-                if one.internal and arrival.part.level > near:
-                    break  # others wait for it: a new request may have it earlier
-                here = self.local.types(arrival, one) & remaining
-                if here:
-                    self._add(arrival, one, here, needs)
-                    remaining -= here
-                    if not remaining:
-                        return needs
-        self._place_alike(position, one, remaining, needs)
+        for group in self.routes.apart_or_not(position, types, one):
+            left = self._place_leaf(position, one, group, needs) if one.type_name is None else group
+            if left:
+                self._place_alike(position, one, left, needs)
         return needs
+
+    def _place_leaf(
+        self, position: Position, one: Field, types: frozenset[str], needs: dict[Part, None]
+    ) -> frozenset[str]:
+        """Where an arrival that is there gives it; the types for which none does."""
+        near = near_step(position)
+        apart = self.routes.apart(position, types, one)
+        for arrival in sorted(position.arrivals, key=arrival_rank):
+            if not (apart <= arrival.part.defers and self.local.usable(arrival, position, one.conditions)):
+                continue
+            if one.internal and arrival.part.level > near:
+                break  # others wait for it: a new request may have it earlier
+            here = self.local.types(arrival, one) & types
+            if here:
+                self._add(arrival, one, here, needs)
+                types -= here
+                if not types:
+                    break
+        return types
 
     def _place_alike(self, position: Position, one: Field, types: frozenset[str], needs: dict[Part, None]) -> None:
         """Together where one subgraph serves all of `types`, else in groups of those that are served alike."""
@@ -142,17 +148,30 @@ class Chooser:
         allowed: frozenset[str] | None,
     ) -> bool:
         """Objects of `types` are alike (to the subgraphs `allowed`): one way serves all of them. False where there is none."""
+        apart = self.routes.apart(position, types, one)
+        if apart and self._place_group_by(position, one, types, needs, allowed, apart):
+            return True
+        return self._place_group_by(position, one, types, needs, allowed, frozenset())
+
+    def _place_group_by(
+        self,
+        position: Position,
+        one: Field,
+        types: frozenset[str],
+        needs: dict[Part, None],
+        allowed: frozenset[str] | None,
+        apart: frozenset[int],
+    ) -> bool:
+        """By requests under the `@defer`s in `apart` only."""
         existing = self.positions.existing(position, one, types)
-        if existing is not None and not self._has_to_be_apart(existing, position, one, types):
+        if existing is not None and not self._has_to_be_apart(existing, position, apart):
             self._place_children(existing, one, needs)
             return True
         options: list[tuple[tuple[int, ...], int, Arrival | Route, Resolver | None]] = []
         if one.type_name is not None:
             for arrival in position.arrivals:
                 here = self.local.types(arrival, one) & types
-                if here and self.local.usable(arrival, position, one.conditions):
-                    if self.routes.apart(arrival, position, types, one):
-                        continue
+                if here and apart <= arrival.part.defers and self.local.usable(arrival, position, one.conditions):
                     if here != types:
                         self._place_alike(position, one, here, needs)
                         self._place_alike(position, one, types - here, needs)
@@ -174,7 +193,7 @@ class Chooser:
                 a.graph == resolver.graph and rate[-2] <= near for rate, _, a, _ in options if isinstance(a, Arrival)
             ):
                 continue
-            route = self.routes.to(position, types, resolver, one, alone=alone)
+            route = self.routes.to(position, types, resolver, one, alone=alone, apart=apart)
             if route is not None:
                 rate = self._rate(one, route.graph, resolver.field.type_name, route.level, route.added)
                 options.append((rate, len(options), route, resolver))
@@ -199,12 +218,12 @@ class Chooser:
         self._add(arrival, one, types, needs, asked)
         return True
 
-    def _has_to_be_apart(self, child: Position, position: Position, one: Field, types: frozenset[str]) -> bool:
+    def _has_to_be_apart(self, child: Position, position: Position, apart: frozenset[int]) -> bool:
         """Whether all that is there so far came for a key, and the field, which is deferred, is to come by itself."""
-        if any(self.local.defers_of(position, one) <= arrival.part.defers for arrival in child.arrivals):
+        if not apart or any(apart <= arrival.part.defers for arrival in child.arrivals):
             return False
         came = {arrival.part for arrival in child.arrivals}
-        return all(self.routes.apart(a, position, types, one) for a in position.arrivals if a.part in came)
+        return not any(apart <= arrival.part.defers for arrival in position.arrivals if arrival.part in came)
 
     def _context_variables(self, position: Position, types: frozenset[str], resolver: Resolver) -> dict[str, str]:
         return {
@@ -329,7 +348,7 @@ class Chooser:
             parent, one = position.parent, position.field
             assert parent is not None
             assert one is not None
-            above = self._follow(parent, position.parent_types, route.descend, one.conditions)
+            above = self._follow(parent, position.parent_types, route.descend, conditions_above(position, conditions))
             statics = self.local.statics_below(above, one, position.parent_types)
             if len(statics) == 1:
                 return self.positions.descend(above, one, position.parent_types, next(iter(statics)), position)
@@ -342,7 +361,7 @@ class Chooser:
         static = self.graph.subgraph_type(route.graph, position.type_name)
         if static is None:
             raise PlanningError(f"Subgraph {route.graph} has no type {position.type_name}")
-        deferred = tuple(c for c in conditions if position.parent is None and defers((c,)))
+        deferred = tuple(sorted(only_defers(conditions))) if position.parent is None else ()
         part = self._part("root", route.graph, position, position.types, None, deferred)
         if position.parent is not None:  # a field that leads back to a root type: its objects have to be there first
             part.needs[min(position.arrivals, key=arrival_rank).part] = None

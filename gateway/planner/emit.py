@@ -21,7 +21,7 @@ from gateway.plan import (
 from gateway.plan import Sequence as SequenceNode
 from gateway.planner.document import Printer, document, split_conditions, wrapped
 from gateway.planner.fetch_graph import Part, Position, Selection
-from gateway.planner.tree import Conditions, without_defers
+from gateway.planner.tree import Conditions, only_defers, without_defers
 from gateway.planner.walk import variables_of
 from gateway.query_graph import QueryGraph
 
@@ -272,7 +272,8 @@ def _requests(parts: list[Part]) -> list[Request]:
         if part.kind == "root":
             keys[part] = (keys[part], id(part.position), part.conditions)
             first, *others = _root_conditions(part)
-            part.conditions = tuple(c for c in first if all(c in other for other in others))
+            shared = [c for c in first if all(c in other for other in others)]
+            part.conditions = tuple(sorted(only_defers(part.conditions).union(shared)))
     defers = _deferred(parts)
     for part in parts:
         if part.kind == "event":

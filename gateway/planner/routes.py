@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 
 from gateway.planner.contexts import Contexts
-from gateway.planner.fetch_graph import Arrival, Position
+from gateway.planner.fetch_graph import Position
 from gateway.planner.local import Local, near_step
 from gateway.planner.policy import Policy, Route, Slot
-from gateway.planner.tree import Conditions, Field, defers
+from gateway.planner.tree import Conditions, Field, defers, only_defers
 from gateway.query_graph import Entry, KeyPart, QueryGraph, Resolver, key_parts
 
 
@@ -31,8 +31,16 @@ class Routes:
         return (banned + max(route.level - self.policy.steps, 0), new, route.level, route.strangers)
 
     def to(
-        self, position: Position, types: frozenset[str], resolver: Resolver, one: Field, *, alone: bool = False
+        self,
+        position: Position,
+        types: frozenset[str],
+        resolver: Resolver,
+        one: Field,
+        *,
+        alone: bool = False,
+        apart: frozenset[int] = frozenset(),
     ) -> Route | None:
+        """The best way to the subgraph of `resolver` for this field; see `reach`."""
         if resolver.field.needs_more:
             if not self.contexts.available(position, resolver.field):
                 return None
@@ -40,33 +48,46 @@ class Routes:
             if mark in self.requiring:
                 return None
             return self.to_entity(position, types, resolver, one.conditions)
-        apart = [a for a in position.arrivals if a.graph == resolver.graph and self.apart(a, position, types, one)]
-        return self.reach(position, types, resolver.graph, one.conditions, alone=alone or bool(apart), but=apart)
+        alone = alone or any(a.graph == resolver.graph and not apart <= a.part.defers for a in position.arrivals)
+        return self.reach(position, types, resolver.graph, one.conditions, alone=alone, apart=apart)
 
-    def apart(self, arrival: Arrival, position: Position, types: frozenset[str], one: Field) -> bool:
-        """Whether a deferred field gets a request of its own, though it is at hand here: that may be slow, or fail, without the rest.
+    def apart(self, position: Position, types: frozenset[str], one: Field) -> frozenset[int]:
+        """The `@defer`s under which all requests for the field should stand, though it may be at hand here: what else they ask for may come
+        without it, and must not wait for it or be lost by its errors. Empty where it may come with anything.
 
-        Only what has a key can be asked for again. Below it, fields come with the request that was made for the fragment; where there is none, they
-        ride along and are delivered later (Apollo's planner does the same).
+        Only what has a key can be asked for again. Below it, fields come with the requests that were made for the fragment; where there are none,
+        they ride along and are delivered later (Apollo's planner does the same).
         """
         wanted = self.local.defers_of(position, one)
-        if one.internal or wanted <= arrival.part.defers:
-            return False
-        if any(
-            wanted <= other.part.defers
-            and types <= self.local.types(other, one)
-            and self.local.usable(other, position, one.conditions)
-            for other in position.arrivals
-        ):
-            return True
-        if defers(one.conditions) <= arrival.part.defers:
-            return False
-        return all(
-            any(
-                self.by_key(position, frozenset((name,)), entry, one.conditions) is not None
-                for entry in self.entries(position, frozenset((name,)), arrival.graph)
-            )
-            for name in types
+        if one.internal or not wanted:
+            return frozenset()
+        if any(wanted <= arrival.part.defers for arrival in position.arrivals):
+            return wanted
+        if not defers(one.conditions):
+            return frozenset()
+        return wanted if all(self.has_key(position, name, one) for name in types) else frozenset()
+
+    def apart_or_not(self, position: Position, types: frozenset[str], one: Field) -> list[frozenset[str]]:
+        """The types in groups of those that `apart` says the same of, where those that can't be apart have the field at hand."""
+        if one.internal or len(types) < 2 or not defers(one.conditions):
+            return [types]
+        keyed = frozenset(name for name in types if self.has_key(position, name, one))
+        others = types - keyed
+        if not keyed or not others:
+            return [types]
+        at_hand = any(
+            others <= self.local.types(arrival, one) and self.local.usable(arrival, position, one.conditions)
+            for arrival in position.arrivals
+        )
+        return [others, keyed] if at_hand else [types]
+
+    def has_key(self, position: Position, type_name: str, one: Field) -> bool:
+        """Whether objects of the type can be asked for by a key that is at hand, where the field is."""
+        types = frozenset((type_name,))
+        return any(
+            self.by_key(position, types, entry, one.conditions) is not None
+            for resolver in self.graph.resolvers(type_name, one.name)
+            for entry in self.entries(position, types, resolver.graph)
         )
 
     def reach(
@@ -77,13 +98,14 @@ class Routes:
         conditions: Conditions,
         *,
         alone: bool = False,
-        but: Sequence[Arrival] = (),
+        apart: frozenset[int] = frozenset(),
     ) -> Route | None:
-        """The best way to have the objects of `types` at this position in `graph`; `alone`: not through the parent's field; `but` these arrivals."""
+        """The best way to have the objects of `types` at this position in `graph`; `alone`: not through the parent's field; `apart`: only by
+        requests under these `@defer`s."""
         options = []
         near = near_step(position)
         for arrival in position.arrivals:
-            if arrival in but or not self.local.exactly(arrival, types):
+            if not (apart <= arrival.part.defers and self.local.exactly(arrival, types)):
                 continue
             if arrival.graph == graph and types <= arrival.types and self.local.usable(arrival, position, conditions):
                 there = Route(graph, arrival.part.level, (), arrival=arrival)
@@ -94,7 +116,7 @@ class Routes:
             if position.type_name in self.graph.roots.values():
                 return Route(graph, 1, ((1, graph),), root=True)
         elif not alone:
-            above = self._above(position, types, graph)
+            above = self._above(position, types, graph, conditions, apart)
             if above is not None:
                 options.append(above)
         for entry in self.entries(position, types, graph):
@@ -131,13 +153,22 @@ class Routes:
             return min(routes, key=self.rank)
         return self._far(position, types, resolver.graph, conditions)
 
-    def _above(self, position: Position, types: frozenset[str], graph: str) -> Route | None:
+    def _above(
+        self,
+        position: Position,
+        types: frozenset[str],
+        graph: str,
+        conditions: Conditions,
+        apart: frozenset[int] = frozenset(),
+    ) -> Route | None:
         """Through the same field of the parent, in another subgraph."""
         parent, one = position.parent, position.field
         assert parent is not None
         assert one is not None
         if parent.parent is None and parent.type_name == self.graph.roots["mutation"]:
             return None  # a mutation runs once
+        if not apart <= defers(tuple(position.conditions)):
+            return None  # others' errors would be in its answer: of objects beside this one, which have a fragment of their own
         strangers = False
         for name in position.parent_types:
             resolver = next(
@@ -149,10 +180,23 @@ class Routes:
             if below is None or not types <= below.possible:
                 return None
             strangers = strangers or (below.is_interface_object and types < position.types)
-        above = self.reach(parent, position.parent_types, graph, one.conditions)
+        above = self._at_root(parent, position.parent_types, graph, one.conditions)
+        if above is None:
+            above = self.reach(
+                parent, position.parent_types, graph, conditions_above(position, conditions), apart=apart
+            )
         if above is None:
             return None
         return Route(graph, above.level, above.added, descend=above, strangers=strangers or above.strangers)
+
+    def _at_root(self, root: Position, types: frozenset[str], graph: str, conditions: Conditions) -> Route | None:
+        """The root's request that is there: what is deferred below it and has no key comes with it."""
+        if root.parent is not None:
+            return None
+        for arrival in root.arrivals:
+            if arrival.graph == graph and types <= arrival.types and self.local.usable(arrival, root, conditions):
+                return Route(graph, arrival.part.level, (), arrival=arrival)
+        return None
 
     def entries(self, position: Position, types: frozenset[str], graph: str) -> Sequence[Entry]:
         """Keys by which all of `types` enter `graph`. Objects of unknown type enter by their interface's key."""
@@ -212,7 +256,7 @@ class Routes:
         if position.field is not None and position.parent is not None:
             for resolver in self.graph.resolvers(min(position.parent_types), position.field.name):
                 if all(way[2] != resolver.graph for way in open_ways) and resolver.graph != graph:
-                    above = self._above(position, types, resolver.graph)
+                    above = self._above(position, types, resolver.graph, conditions)
                     if above is not None:
                         heappush(
                             open_ways,
@@ -270,3 +314,11 @@ class Routes:
             level = max(level, best[0])
             slots.update(dict.fromkeys(best[2]))
         return level + 1, tuple(slots)
+
+
+def conditions_above(position: Position, conditions: Conditions) -> Conditions:
+    """Of a request for the position's parent, which is made for what stands under these conditions at the position: it is deferred as that is."""
+    assert position.parent is not None
+    assert position.field is not None
+    deferred = only_defers(position.conditions.union(conditions)) - position.parent.conditions
+    return tuple(sorted(deferred.union(position.field.conditions))) if deferred else position.field.conditions

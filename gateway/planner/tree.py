@@ -23,6 +23,11 @@ def defers(conditions: Iterable[tuple[str, bool]]) -> frozenset[int]:
     return frozenset(int(name[1:]) for name, _ in conditions if name.startswith(_DEFERRED))
 
 
+def only_defers(conditions: Iterable[tuple[str, bool]]) -> frozenset[tuple[str, bool]]:
+    """The conditions that stand for `@defer`s."""
+    return frozenset(one for one in conditions if one[0].startswith(_DEFERRED))
+
+
 def without_defers(conditions: Conditions) -> Conditions:
     """The conditions on variables."""
     return tuple(one for one in conditions if not one[0].startswith(_DEFERRED))
