@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 from graphql import DocumentNode, parse
 
+from botberi.fuzzing.riding import Ridden, choices, has_key, ridden
 from botberi.fuzzing.subgraph import Run
-from botberi.fuzzing.truth import Truth, at_once, truth
+from botberi.fuzzing.truth import Truth, at_once, deferred, truth
 from botberi.fuzzing.world import World
 from gateway.plan import Condition, Defer, Fetch, Parallel, Plan, Subscription
 from gateway.plan import Sequence as Steps
@@ -67,11 +68,9 @@ class Comparison:
     async def _whole(self, run: Run, expected: Truth, answer: Any, reported: Sequence[Path | None]) -> None:
         """Every call was answered: data is the truth's, errors stand where the truth's do."""
         data = decode(encode(expected.data))
-        if (riding := riding_along(self.plan)) and _sorted(data) != _sorted(answer["data"]):
-            # Their errors null in the subgraph's answer what comes at once: they are then answered as if they weren't deferred.
-            expected = await self._truth(frozenset(), run, at_once(self.document, riding))
-            data = decode(encode(expected.data))
-        self._same(data, answer["data"])
+        lost = await self._ridden(run, expected, answer) if self.deferring else Ridden()
+        if not (lost.nulls or lost.absent):
+            self._same(data, answer["data"])
         if None in reported:
             raise Mismatch(f"an error without a path: {answer['errors']}")
         ours = {p for p in reported if p is not None}
@@ -86,15 +85,48 @@ class Comparison:
             raised = watched | set(paths(apart.errors)) | set(paths(expected.errors))
             if strange := ours - {p for p in raised if p is not None}:
                 raise Mismatch(f"an error where there is none: {sorted(map(str, strange))}: {answer['errors']}")
-            wanted = {self._landing(data, path) for path in paths(expected.errors) if path is not None}
-            told = {self._landing(data, path) for path in ours}
-            if wanted != told:
-                raise Mismatch(f"nulls by error at {sorted(map(str, wanted))}, but told are {sorted(map(str, told))}")
+            self._same_landings(data, expected, answer, ours, lost)
         done = expected.done
         if run.ledger.done != done and not (
             data is None and run.ledger.done[: len(done)] == done[: len(run.ledger.done)]
         ):
             raise Mismatch(f"mutations ran as {run.ledger.done} instead of {done}")
+
+    async def _ridden(self, run: Run, expected: Truth, answer: Any) -> Ridden:
+        """What the answer lacks as errors of values without a key rode along. Nothing where it differs in another way, or not at all."""
+        data = decode(encode(expected.data))
+        if _sorted(data) == _sorted(answer["data"]):
+            return Ridden()
+        types: dict[Path, str] = {}
+        others = []
+        for ignored in choices(deferred(self.document)):
+            document = at_once(self.document, ignored)
+            found = await truth(
+                run.facts, self.world.client_schema, document, self.variables, event=self.event, types=types
+            )
+            others.append(decode(encode(found.data)))
+        places = [place for place, _ in expected.failed if place in types and not has_key(self.world, types[place])]
+        return ridden(answer["data"], data, others, places) or Ridden()
+
+    def _same_landings(self, data: Any, expected: Truth, answer: Any, ours: set[Path], lost: Ridden) -> None:
+        """The same nulls by error are told, and the same fragments failed, but for those below what is lost."""
+        wanted = {
+            self._landing(data, p) for p in paths(expected.errors) if p is not None and p not in expected.failures
+        }
+        why = {tuple(error.get("path") or ()) for error in answer.get("failures", ())}
+        told = {self._landing(answer["data"], path) for path in ours - why}
+        failed = answer.get("failed", frozenset())
+        if lost.nulls or lost.absent:
+            wanted = {place for place in wanted if not lost.covers(place)} | lost.nulls
+            more = {place for place, _ in failed - expected.failed}
+            if any(all(path[: len(place)] != place for place in more) for path in lost.absent):
+                raise Mismatch(f"fields are absent, and no fragment failed: {lost.absent}")
+            if any(not lost.covers(place) for place, _ in expected.failed - failed):
+                raise Mismatch(f"fragments failed: {sorted(map(str, expected.failed))}, but told are {failed}")
+        elif failed != expected.failed:
+            raise Mismatch(f"fragments failed: {sorted(map(str, expected.failed))}, but told are {failed}")
+        if wanted != told:
+            raise Mismatch(f"nulls by error at {sorted(map(str, wanted))}, but told are {sorted(map(str, told))}")
 
     async def _failed(self, run: Run, answer: Any, reported: Sequence[Path | None]) -> None:
         """Calls failed: the truth with an error wherever we report one is our answer, and we report only what such a call was for.
@@ -144,14 +176,6 @@ class Comparison:
         if data is not None:
             raise Mismatch(f"an error at {path}, where there is a value")
         return path
-
-
-def riding_along(plan: Plan) -> frozenset[int]:
-    """The `@defer`s, by number, whose fields all come with requests that something else needs: values without a key can't be asked for apart."""
-    if not isinstance(plan.node, Defer):
-        return frozenset()
-    apart = {number for part in plan.node.deferred if part.node is not None for number in part.defers}
-    return frozenset(number for part in plan.node.deferred for number in part.defers) - apart
 
 
 def _sorted(value: Any) -> bytes:

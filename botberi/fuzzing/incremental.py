@@ -2,7 +2,11 @@
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
+
+Path: TypeAlias = tuple[str | int, ...]
+#: Its place, and its label.
+Fragment: TypeAlias = tuple[Path, str | None]
 
 
 class Whole:
@@ -10,9 +14,12 @@ class Whole:
 
     def __init__(self) -> None:
         self.data: Any = None
+        #: All that were told.
         self.errors: list[Mapping[str, Any]] = []
-        #: Why fragments failed.
-        self._failures: list[Mapping[str, Any]] = []
+        #: Fragments that failed, by their place and label.
+        self.failed: set[Fragment] = set()
+        #: Why they did.
+        self.failures: list[Mapping[str, Any]] = []
         self.payloads = 0
         self._pending: dict[str, Mapping[str, Any]] = {}
         self._more = True
@@ -36,10 +43,12 @@ class Whole:
             _merge(target, one["data"])
             self.errors += one.get("errors", ())
         for one in payload.get("completed", ()):
-            self._pending.pop(one["id"])
+            pending = self._pending.pop(one["id"])
             # A field of two fragments that is null where it can't be fails both, and each tells why.
-            self.errors += [error for error in one.get("errors", ()) if error not in self._failures]
-            self._failures += one.get("errors", ())
+            self.errors += [error for error in one.get("errors", ()) if error not in self.failures]
+            self.failures += one.get("errors", ())
+            if one.get("errors"):
+                self.failed.add((tuple(pending["path"]), pending.get("label")))
         self._more = payload.get("hasNext", False)
         if not self._more and self._pending:
             raise ValueError(f"never completed: {self._pending}")

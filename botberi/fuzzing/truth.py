@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from graphql import (
     BooleanValueNode,
@@ -19,10 +19,8 @@ from graphql import (
 from graphql.execution import ExperimentalIncrementalExecutionResults, experimental_execute_incrementally
 from graphql.language import REMOVE
 
-from botberi.fuzzing.incremental import Whole
+from botberi.fuzzing.incremental import Fragment, Path, Whole
 from botberi.fuzzing.world import Facts, Thing
-
-Path: TypeAlias = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,9 @@ class Truth:
     data: Any
     errors: list[Mapping[str, Any]]
     done: list[tuple[str, Any]]
+    #: Deferred fragments that failed; the paths of errors that say why.
+    failed: frozenset[Fragment] = frozenset()
+    failures: frozenset[Path] = frozenset()
 
     @property
     def refused(self) -> bool:
@@ -74,8 +75,9 @@ async def truth(
     event: int = 0,
     forced: frozenset[Path] = frozenset(),
     watched: set[Path] | None = None,
+    types: dict[Path, str] | None = None,
 ) -> Truth:
-    """Errors are raised at `forced` paths; `watched` gets those of forbidden nulls. `event` is which of a subscription's."""
+    """Errors are raised at `forced` paths; `watched` gets those of forbidden nulls, `types` those of objects. `event` is which of a subscription's."""
     ledger = Ledger()
     world = facts.world
 
@@ -87,8 +89,10 @@ async def truth(
         if info.field_name.startswith("count_"):
             return ledger.count(arguments)
         thing = place.thing
-        for name, (types, selected) in world.contextual(thing.type, info.field_name).items():
-            arguments[name] = _from_above(facts, place.above, types, selected)
+        if types is not None:
+            types[path[:-1]] = thing.type
+        for name, (bearers, selected) in world.contextual(thing.type, info.field_name).items():
+            arguments[name] = _from_above(facts, place.above, bearers, selected)
         value = facts.value(thing, info.field_name, arguments)
         if isinstance(value, Exception):
             raise value
@@ -115,7 +119,15 @@ async def truth(
     whole.read(found.initial_result.formatted)
     async for payload in found.subsequent_results:
         whole.read(payload.formatted)
-    return Truth(whole.data, whole.errors, ledger.done)
+    failures = frozenset(tuple(error.get("path") or ()) for error in whole.failures)
+    return Truth(whole.data, whole.errors, ledger.done, frozenset(whole.failed), failures)
+
+
+def deferred(document: DocumentNode) -> int:
+    """How many `@defer`s a document has, `if: false` not counted."""
+    visitor = _WithoutDefer(None)
+    visit(document, visitor)
+    return visitor.count
 
 
 def at_once(document: DocumentNode, numbers: frozenset[int] | None = None) -> DocumentNode:
