@@ -15,6 +15,7 @@ from gateway.executor.errorlog import ErrorLog
 from gateway.executor.project import CLIMBING, Projection
 from gateway.executor.selection import Selections
 from gateway.plan import KeyField, Parallel, Sequence
+from gateway.planner.routes import Routes
 from gateway.planner.walk import Walker
 from gateway.query_graph.graph import QueryGraph
 from gateway.upstream.codec import encode
@@ -366,6 +367,13 @@ BUGS = (
     Bug("@external fields are fetched", "planner", QueryGraph, "_field", _no_external),
     Bug("@override is ignored", "planner", QueryGraph, "_overridden", lambda _: lambda *a: False),
     Bug("resolvable: false is ignored", "planner", QueryGraph, "entries", _any_entry),
+    Bug(
+        "deferred fields come with what comes at once",
+        "planner",
+        Routes,
+        "apart",
+        lambda _: lambda *a: frozenset(),
+    ),
     Bug("@skip counts as @include", "planner", _WALK, "_conditions", _conditions("skip")),
     Bug("arguments are dropped", "planner", Walker, "_fields", _without_arguments),
     Bug("mutations run in reverse", "planner", _BUILD, "_mutation", _as_parallel),
