@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from graphql import DirectiveNode, VariableNode, Visitor, visit
+from graphql import FieldNode, InlineFragmentNode, SelectionSetNode, VariableNode
 
 from gateway.executor.compiled.climbing import Climbing
 from gateway.executor.compiled.copies import Copies, one_row
@@ -270,20 +270,25 @@ def _write(plan: Plan, operation: Operation, conditions: Conditions, by_identity
 def condition_variables(plan: Plan, operation: Operation) -> tuple[str, ...]:
     """The Boolean variables that decide what is selected and fetched."""
     names: dict[str, None] = {}
-
-    class Conditions(Visitor):
-        def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
-            if node.name.value in ("skip", "include"):
-                for argument in node.arguments or ():
-                    if isinstance(argument.value, VariableNode):
-                        names[argument.value.name.value] = None
-
-    collector = Conditions()
-    for definition in (operation.definition, *operation.fragments.values()):
-        visit(definition, collector)
+    if operation.variable_definitions:
+        for definition in (operation.definition, *operation.fragments.values()):
+            names.update(dict.fromkeys(_in_selections(definition.selection_set)))
     node = plan.node.rest if isinstance(plan.node, Subscription) else plan.node
     names.update(dict.fromkeys(_in_plan(node)))
     return tuple(names)
+
+
+def _in_selections(root: SelectionSetNode) -> Iterator[str]:
+    left = [root]
+    while left:
+        for node in left.pop().selections:
+            for directive in node.directives or ():
+                if directive.name.value in ("skip", "include"):
+                    for argument in directive.arguments or ():
+                        if isinstance(argument.value, VariableNode):
+                            yield argument.value.name.value
+            if isinstance(node, FieldNode | InlineFragmentNode) and node.selection_set is not None:
+                left.append(node.selection_set)
 
 
 def _in_plan(node: PlanNode | None) -> list[str]:

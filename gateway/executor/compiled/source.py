@@ -1,6 +1,5 @@
 """Lines, names and constants -> Python source, and the functions in it."""
 
-import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -22,7 +21,7 @@ class Source:
         self._known: dict[tuple[str, Any], str] = {}
         self._depth = 0
         self._count = 0
-        self._numbers: dict[str, itertools.count[int]] = {}
+        self._numbers: dict[str, int] = {}
 
     def line(self, text: str) -> None:
         """One line at the present depth."""
@@ -31,18 +30,17 @@ class Source:
             raise Unsupported("the program would be too large")
         self.lines.append("    " * self._depth + text if text else "")
 
-    @contextmanager
-    def block(self, head: str) -> Iterator[None]:
-        """`head` (with its colon), and what is written meanwhile below it."""
+    def block(self, head: str) -> "_Block":
+        """A context manager: `head` (with its colon), and what is written meanwhile below it."""
         self.line(head)
         # CPython refuses more; real plans stay far below.
         if self._depth > 80:
             raise Unsupported("the operation is nested too deeply")
-        self._depth += 1
-        try:
-            yield
-        finally:
-            self._depth -= 1
+        return _Block(self)
+
+    def deeper(self, by: int) -> None:
+        """What is written from here on is so many levels further in."""
+        self._depth += by
 
     @contextmanager
     def aside(self, depth: int) -> Iterator[list[str]]:
@@ -56,7 +54,9 @@ class Source:
 
     def name(self, kind: str) -> str:
         """A new name: `kind` and a number."""
-        return f"{kind}{next(self._numbers.setdefault(kind, itertools.count()))}"
+        number = self._numbers.get(kind, 0)
+        self._numbers[kind] = number + 1
+        return f"{kind}{number}"
 
     def constant(self, kind: str, value: Any) -> str:
         """The global that holds `value`; equal hashable values share one."""
@@ -86,3 +86,18 @@ class Source:
         namespace: dict[str, Any] = {**helpers, **self.constants}
         exec(code, namespace)  # noqa: S102 -- our own code: names and literals in it are written with `repr`
         return namespace
+
+
+class _Block:
+    """Indents what is written inside it. A program has hundreds of them."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def __enter__(self) -> None:
+        self._source.deeper(1)
+
+    def __exit__(self, *exc: object) -> None:
+        self._source.deeper(-1)
