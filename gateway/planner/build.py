@@ -56,6 +56,7 @@ def build_plan(
         node = emitter.node(parts, "query")
     if defers and not isinstance(node, Subscription):
         node = with_deferred(node, emitter.deferred, operation, defers)
+    emitter.finish()
     count, depth = measure(node)
     return Plan(operation.kind, node, count, depth)
 

@@ -20,7 +20,7 @@ from gateway.plan import (
 )
 from gateway.plan import Sequence as SequenceNode
 from gateway.planner.document import Printer, document, split_conditions, wrapped
-from gateway.planner.fetch_graph import Part, Position, Selection
+from gateway.planner.fetch_graph import Part, Position, Selection, release
 from gateway.planner.tree import Conditions, only_defers, without_defers
 from gateway.planner.walk import variables_of
 from gateway.query_graph import QueryGraph
@@ -62,14 +62,20 @@ class Emitter:
         self.count = 0
         #: By the `@defer`s that they stand under.
         self.deferred: dict[frozenset[int], Deferred] = {}
+        self._parts: list[Part] = []
 
     def node(self, parts: list[Part], kind: OperationKind) -> PlanNode | None:
         """The node that runs these parts, but for those that are deferred: they are kept in `deferred`."""
+        self._parts += parts
         requests = _requests(parts)
         nodes = {request: self._conditional(request, kind) for request in requests}
         for defers in dict.fromkeys(request.defers for request in requests if request.defers):
             self._defer(defers, [request for request in requests if request.defers == defers], nodes)
         return _arrange([request for request in requests if not request.defers], nodes)
+
+    def finish(self) -> None:
+        """All nodes are made: the parts that they were made of go."""
+        release(self._parts)
 
     def _defer(self, defers: frozenset[int], requests: list[Request], nodes: dict[Request, PlanNode]) -> None:
         into = self.deferred.setdefault(defers, Deferred())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gateway.planner.choose import Chooser
 from gateway.planner.estimate import Estimator
-from gateway.planner.fetch_graph import Item, Part, Position, Selection
+from gateway.planner.fetch_graph import Item, Part, Position, Selection, release
 from gateway.planner.optimize import optimize
 from gateway.planner.policy import Outcome, Policy, Slot
 from gateway.planner.tree import Field
@@ -64,7 +64,9 @@ def search(
         runs_left -= 1
         other_cost, other = run(policy)
         if not other_cost < best:
+            release(other.parts)
             return False
+        release(outcome.parts)
         best, outcome, used = other_cost, other, policy
         return True
 
