@@ -1,19 +1,21 @@
 """Plan, operation, variables, runtime -> `ExecutionResult`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from gateway import errors
 from gateway.errors import ErrorEntry
-from gateway.executor.errorlog import ErrorLog
+from gateway.executor.errorlog import ErrorLog, ResponsePath
 from gateway.executor.interpreter import run
 from gateway.executor.project import project
+from gateway.executor.representations import TypeNames
 from gateway.executor.result import ExecutionResult
 from gateway.executor.runtime import Runtime
 from gateway.executor.selection import Selections
 from gateway.executor.state import Answered, Execution
-from gateway.executor.unasked import Unasked
+from gateway.executor.unasked import Asked, Unasked
+from gateway.executor.view import ObjectView
 from gateway.operation import Operation
 from gateway.plan import Fetch, Plan, Subscription
 
@@ -43,24 +45,40 @@ def finish(execution: Execution) -> ExecutionResult:
     """Project what was fetched."""
     data = project(execution)
     selections = Selections(execution.operation, execution.variables)
-    return in_clients_terms(data, execution.errors, selections, execution.fetches)
+    return in_clients_terms(
+        data, execution.errors, selections, execution.fetches, lambda: execution.root, execution.names
+    )
 
 
 def in_clients_terms(
-    data: Mapping[str, Any] | None, log: ErrorLog, selections: Selections, fetches: Iterable[Fetch]
+    data: Mapping[str, Any] | None,
+    log: ErrorLog,
+    selections: Selections,
+    fetches: Iterable[Fetch],
+    view: Callable[[], ObjectView],
+    names: TypeNames,
 ) -> ExecutionResult:
     """The result: errors' paths end where the client's own selection does, and what it doesn't ask for is no error.
 
-    `fetches` are those of entities that were begun.
+    `fetches` are those of entities that were begun; `view` gives the root of the joined view.
     """
-    unasked = Unasked(data, fetches)
-    entries = []
+    unasked = Unasked(data, fetches, view, names, selections)
+    entries: list[tuple[ErrorEntry, ResponsePath, Asked]] = []
     for entry in log.entries():
+        known: ResponsePath = ()
+        asked = Asked.YES
         if entry.path is not None:
             known = selections.known_part(entry.path)
             if len(known) != len(entry.path):
                 entry = replace(entry, path=known or None)
-            elif unasked.includes(known):
-                continue
-        entries.append(entry)
-    return ExecutionResult(data, tuple(entries), {"errorsOmitted": log.omitted} if log.omitted else {})
+            else:
+                asked = unasked.asked(known)
+        if asked is not Asked.NO:
+            entries.append((entry, known, asked))
+    doubted = [path for _, path, asked in entries if asked is Asked.UNKNOWN]
+    if doubted:
+        # Below a null that another error explains, what may be nobody's error isn't told.
+        explained = {unasked.landing(path) for _, path, asked in entries if asked is Asked.YES and path}
+        entries = [one for one in entries if one[2] is Asked.YES or unasked.landing(one[1]) not in explained]
+    told = tuple(entry for entry, _, _ in entries)
+    return ExecutionResult(data, told, {"errorsOmitted": log.omitted} if log.omitted else {})

@@ -86,6 +86,9 @@ class DeferringProjection(Projection):
         self.groups: list[Group] = []
         self.typed = Typed(selections, deferred.is_deferred)
 
+    def joined(self) -> ObjectView:
+        return self.execution.root
+
     def type_matters(self, sets: Any, kind: GraphQLNamedType) -> bool:
         below: Below = sets
         # A field that is answered later can have its objects' types later.

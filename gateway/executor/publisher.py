@@ -13,7 +13,8 @@ from gateway.executor.payload import Completed, Incremental, Payload, Pending
 from gateway.executor.result import ExecutionResult
 from gateway.executor.selection import Selections
 from gateway.executor.state import Execution
-from gateway.executor.unasked import Unasked
+from gateway.executor.unasked import Asked, Unasked
+from gateway.executor.view import ObjectView
 
 _LOST: Final = "A field of the deferred fragment is null where it can't be."
 
@@ -27,6 +28,10 @@ class Look(Protocol):
     @property
     def groups(self) -> list[Group]:
         """Those that were found."""
+        ...
+
+    def joined(self) -> ObjectView:
+        """The root of the joined view."""
         ...
 
     def initial(self) -> dict[str, Any] | None: ...
@@ -201,11 +206,14 @@ class Publisher:
     def _take(self, belongs: Callable[[ResponsePath | None], bool]) -> list[ErrorEntry]:
         """Untold errors at places that belong to what is delivered now; paths end where the client's own selection does."""
         taken = []
+        unasked = self._unasked()
         for _, entry in self._execution.errors.in_order():
             if id(entry) in self._told:
                 continue
             path = self._path(entry)
             if not belongs(path):
+                continue
+            if path and path == entry.path and unasked.below_null(path) is Asked.NO:
                 continue
             self._told.add(id(entry))
             taken.append(entry if path == entry.path else replace(entry, path=path or None))
@@ -222,8 +230,17 @@ class Publisher:
     def _rest(self) -> list[ErrorEntry]:
         """What no payload had a place for, and failures that no field of the response tells of."""
         tell_rest(self._execution.errors, self._execution.failures)
-        unasked = Unasked(self._data, self._execution.fetches, self._later())
-        return self._take(lambda path: path is None or not unasked.includes(path))
+        unasked = self._unasked()
+        return self._take(lambda path: path is None or unasked.asked(path) is not Asked.NO)
+
+    def _unasked(self) -> Unasked:
+        execution = self._execution
+        return Unasked(self._data, execution.fetches, self._joined, execution.names, self._selections, self._later())
+
+    def _joined(self) -> ObjectView:
+        if self._now is None:
+            self._now = self._look()
+        return self._now.joined()
 
     def _later(self) -> dict[ResponsePath, list[Mapping[str, Any]]]:
         """Deferred fields by the place of their object."""

@@ -1,39 +1,73 @@
-"""Errors of subgraphs and the response's data -> the errors that are about a field which the client doesn't ask of the object.
+"""Errors of subgraphs, the response's data and the joined view -> which errors are about a field that the client doesn't ask of the object.
 
 A subgraph with `@interfaceObject` can't tell types apart: a field that is wanted of objects of one type it gives of all. What failed on the
 others took nothing from the client.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum, auto
 from functools import cached_property
 from typing import Any
 
+from graphql import (
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    SelectionSetNode,
+    get_named_type,
+    is_abstract_type,
+    is_object_type,
+)
+
 from gateway.executor.errorlog import ResponsePath
+from gateway.executor.representations import TypeNames
+from gateway.executor.selection import Selections
+from gateway.executor.view import ListView, ObjectView
 from gateway.plan import Fetch, KeyField, KeySelection
+
+
+class Asked(Enum):
+    """Whether the client asks for a field of an object."""
+
+    YES = auto()
+    NO = auto()
+    #: Nobody knows of which type the object is, and only some types' are asked for it.
+    UNKNOWN = auto()
 
 
 class Unasked:
     """Of one response. Fields that made representations, or contexts, are asked for: what they lack may have spoiled other fields.
 
-    `later` are fields that were deferred, by the place of their object; where they failed, each is None.
+    `view` gives the root of the joined view: of objects that are null in the data, it knows the types. `later` are fields that were deferred,
+    by the place of their object; where they failed, each is None.
     """
 
     def __init__(
         self,
         data: Any,
         fetches: Iterable[Fetch],
+        view: Callable[[], ObjectView],
+        names: TypeNames,
+        selections: Selections,
         later: Mapping[ResponsePath, Sequence[Mapping[str, Any]]] | None = None,
     ) -> None:
         self._data = data
         self._fetches = fetches
+        self._view = view
+        self._names = names
+        self._selections = selections
         self._later = later or {}
 
     @cached_property
     def _read(self) -> frozenset[str]:
         return frozenset(source for fetch in self._fetches for source in _sources(fetch))
 
-    def includes(self, path: ResponsePath) -> bool:
-        """Whether the path of an error, which the client selects for objects of some type, leads to an object of another type."""
+    @cached_property
+    def _root(self) -> ObjectView:
+        return self._view()
+
+    def asked(self, path: ResponsePath) -> Asked:
+        """Of the path of an error, which the client selects for objects of some type: whether this object's type is one of them."""
         here = self._data
         for depth, key in enumerate(path):
             if isinstance(here, dict):
@@ -41,11 +75,56 @@ class Unasked:
                     later = self._later.get(path[:depth], ())
                     here = next((fields for fields in later if key in fields), None)
                     if here is None:
-                        return key not in self._read
+                        return self._not(key)
+            elif here is None:
+                return self.below_null(path)
             elif not isinstance(here, list) or not isinstance(key, int) or not 0 <= key < len(here):
-                return False
+                return Asked.YES
             here = here[key]
-        return False
+        return Asked.YES
+
+    def landing(self, path: ResponsePath) -> ResponsePath:
+        """The place in the data of the null that an error at the path became."""
+        here = self._data
+        for depth, key in enumerate(path):
+            if here is None:
+                return path[:depth]
+            try:
+                here = here[key]
+            except (KeyError, IndexError, TypeError):
+                break
+        return path
+
+    def below_null(self, path: ResponsePath) -> Asked:
+        """The same by the joined view alone."""
+        schema = self._selections.schema
+        operation = self._selections.operation
+        kind: GraphQLNamedType | None = schema.get_root_type(operation.definition.operation)
+        sets: list[SelectionSetNode] = [operation.selection_set]
+        view: Any = self._root
+        for key in path:
+            if isinstance(key, int):
+                view = view.items[key] if isinstance(view, ListView) and 0 <= key < len(view.items) else None
+                continue
+            if not isinstance(kind, GraphQLObjectType):
+                name = self._names.of(view) if isinstance(view, ObjectView) else None
+                actual = None if name is None else schema.get_type(name)
+                kind = actual if is_object_type(actual) else kind
+            if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
+                return Asked.UNKNOWN
+            nodes = self._selections.fields(sets, kind).get(key)
+            if not nodes:
+                return Asked.UNKNOWN if is_abstract_type(kind) else self._not(key)
+            definition = kind.fields.get(nodes[0].name.value)
+            if definition is None:
+                return Asked.YES
+            kind = get_named_type(definition.type)
+            sets = [node.selection_set for node in nodes if node.selection_set is not None]
+            view = view.child(key) if isinstance(view, ObjectView) else None
+        return Asked.YES
+
+    def _not(self, key: str | int) -> Asked:
+        return Asked.YES if key in self._read else Asked.NO
 
 
 def _sources(fetch: Fetch) -> Iterator[str]:

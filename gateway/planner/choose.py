@@ -19,7 +19,7 @@ from gateway.planner.policy import Outcome, Policy, Route, Slot
 from gateway.planner.positions import Positions
 from gateway.planner.representations import Names, conflicting, merge_inputs
 from gateway.planner.routes import Routes, conditions_above
-from gateway.planner.tree import Conditions, Field, only_defers, without_defers
+from gateway.planner.tree import Conditions, Field, defers, only_defers, without_defers
 from gateway.planner.walk import Walker
 from gateway.query_graph import Entry, QueryGraph, Resolver, SubgraphType, parse_field_set
 
@@ -57,6 +57,7 @@ class Chooser:
     def _place_all(self, position: Position, fields: tuple[Field, ...]) -> None:
         """Fields that cost nothing or have one way first: what they bring may serve the others."""
         later = []
+        position.wanted += fields
         if position.parent is None and position.type_name == self.graph.roots["mutation"]:
             for one in fields:  # in the client's order: they change things
                 self.place(position, one, position.types)
@@ -75,7 +76,11 @@ class Chooser:
         types = position.types if one.types is None else position.types & one.types
         if one.type_name is None:
             for arrival in position.arrivals:
-                if types <= self.local.types(arrival, one) and self.local.usable(arrival, position, one.conditions):
+                if (
+                    types <= self.local.types(arrival, one)
+                    and self.local.usable(arrival, position, one.conditions)
+                    and not self.local.spoils(arrival, one)
+                ):
                     return True
         return all(len(self.graph.resolvers(name, one.name)) <= 1 for name in types)
 
@@ -88,7 +93,9 @@ class Chooser:
         if not types:
             return needs
         if one.is_typename:
-            return self._place_typename(position, one, types)
+            if types != position.types and defers(one.conditions):
+                needs.update(self._know_types(position, types, without_defers(one.conditions)))
+            return needs | self._place_typename(position, one, types)
         if types != position.types if one.types is not None else self.graph.types[one.via].kind == "OBJECT":
             # Whether a deferred fragment applies at all has to be known without it.
             needs.update(self._know_types(position, types, without_defers(one.conditions)))
@@ -107,6 +114,8 @@ class Chooser:
         for arrival in sorted(position.arrivals, key=arrival_rank):
             if not (apart <= arrival.part.defers and self.local.usable(arrival, position, one.conditions)):
                 continue
+            if self.local.spoils(arrival, one):
+                continue
             if one.internal and arrival.part.level > near:
                 break  # others wait for it: a new request may have it earlier
             here = self.local.types(arrival, one) & types
@@ -124,7 +133,9 @@ class Chooser:
             if common and self._place_group(position, one, types, needs, common):
                 return
         for group in self.local.alike(types, one):
-            if not self._place_group(position, one, group, needs, None):
+            if not self._place_group(position, one, group, needs, None) and not self._place_group(
+                position, one, group, needs, None, lenient=True
+            ):
                 where = ".".join(position.keys) or position.type_name
                 raise PlanningError(
                     f"No subgraph gives {min(group)}.{one.name} at {where!r}{self._why(position, min(group), one)}"
@@ -146,12 +157,17 @@ class Chooser:
         types: frozenset[str],
         needs: dict[Part, None],
         allowed: frozenset[str] | None,
+        *,
+        lenient: bool = False,
     ) -> bool:
-        """Objects of `types` are alike (to the subgraphs `allowed`): one way serves all of them. False where there is none."""
+        """Objects of `types` are alike (to the subgraphs `allowed`): one way serves all of them. False where there is none.
+
+        `lenient`: also where errors of objects that nobody asks about may take from the answer.
+        """
         apart = self.routes.apart(position, types, one)
-        if apart and self._place_group_by(position, one, types, needs, allowed, apart):
+        if apart and self._place_group_by(position, one, types, needs, allowed, apart, lenient):
             return True
-        return self._place_group_by(position, one, types, needs, allowed, frozenset())
+        return self._place_group_by(position, one, types, needs, allowed, frozenset(), lenient)
 
     def _place_group_by(
         self,
@@ -161,6 +177,7 @@ class Chooser:
         needs: dict[Part, None],
         allowed: frozenset[str] | None,
         apart: frozenset[int],
+        lenient: bool,
     ) -> bool:
         """By requests under the `@defer`s in `apart` only."""
         existing = self.positions.existing(position, one, types)
@@ -172,6 +189,8 @@ class Chooser:
             for arrival in position.arrivals:
                 here = self.local.types(arrival, one) & types
                 if here and apart <= arrival.part.defers and self.local.usable(arrival, position, one.conditions):
+                    if not lenient and self.local.spoils(arrival, one):
+                        continue
                     if here != types:
                         self._place_alike(position, one, here, needs)
                         self._place_alike(position, one, types - here, needs)
@@ -193,7 +212,7 @@ class Chooser:
                 a.graph == resolver.graph and rate[-2] <= near for rate, _, a, _ in options if isinstance(a, Arrival)
             ):
                 continue
-            route = self.routes.to(position, types, resolver, one, alone=alone, apart=apart)
+            route = self.routes.to(position, types, resolver, one, alone=alone, apart=apart, lenient=lenient)
             if route is not None:
                 rate = self._rate(one, route.graph, resolver.field.type_name, route.level, route.added)
                 options.append((rate, len(options), route, resolver))

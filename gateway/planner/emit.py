@@ -246,12 +246,19 @@ def _by_position(parts: Iterable[Part]) -> list[list[Part]]:
         for number in range(len(groups) + 1):
             group = groups.setdefault((part.position.path, number), [])
             if all(
-                part.contexts == other.contexts and (part.types.isdisjoint(other.types) or _same_entity(part, other))
+                part.contexts == other.contexts and (_told_apart(part, other) or _same_entity(part, other))
                 for other in group
             ):
                 group.append(part)
                 break
     return [group for group in groups.values() if group]
+
+
+def _told_apart(one: Part, other: Part) -> bool:
+    """Whether the subgraph knows which of the objects each part's fields are for: of an `@interfaceObject` all would get both."""
+    static = one.selection.static
+    alike = static is not None and static.is_interface_object and static is other.selection.static
+    return one.types.isdisjoint(other.types) and not alike
 
 
 def _same_entity(one: Part, other: Part) -> bool:

@@ -36,9 +36,13 @@ class Selection:
         self.typename = False
         self._index: dict[str, list[Item]] = {}
 
-    def find(self, field: Field, types: frozenset[str], conditions: Conditions) -> Item | None:
-        """An item that already gives the field to all of `types`, whenever `conditions` hold."""
+    def find(
+        self, field: Field, types: frozenset[str], conditions: Conditions, within: frozenset[str] | None = None
+    ) -> Item | None:
+        """An item that already gives the field to all of `types`, and to none that isn't `within`, whenever `conditions` hold."""
         for item in self._index.get(field.key, ()):
+            if within is not None and not item.types <= within:
+                continue
             # An unconditional object doesn't give a conditional one: what is selected below would lose its conditions.
             if types <= item.types and (item.conditions == conditions or not (item.conditions or item.child)):
                 return item
@@ -65,6 +69,7 @@ class Position:
         "path",
         "type_name",
         "types",
+        "wanted",
     )
 
     def __init__(
@@ -80,6 +85,8 @@ class Position:
         self.parent = parent
         self.field = field
         self.parent_types = parent_types
+        #: What the client selects here, as far as it is known.
+        self.wanted: tuple[Field, ...] = ()
         self.arrivals: list[Arrival] = []
         self.children: dict[tuple[str, Conditions], list[Position]] = {}
         self.path: Path = ()

@@ -1,6 +1,7 @@
 """Arrivals -> what they give right where they are: fields, for which types, under which conditions, of which type below."""
 
 from gateway.planner.fetch_graph import Arrival, Position
+from gateway.planner.strangers import Strangers
 from gateway.planner.tree import Conditions, Field, defers
 from gateway.planner.walk import Walker
 from gateway.query_graph import QueryGraph, parse_field_set
@@ -12,6 +13,7 @@ class Local:
     def __init__(self, graph: QueryGraph, walker: Walker) -> None:
         self.graph = graph
         self.walker = walker
+        self.strangers = Strangers(graph)
         self.defers = bool(walker.defers)
 
     def defers_of(self, position: Position, one: Field) -> frozenset[int]:
@@ -52,6 +54,12 @@ class Local:
         if static is None or not static.is_interface_object or arrival.part.kind != "entity":
             return True
         return types == arrival.types or arrival is not arrival.part.arrival
+
+    def spoils(self, arrival: Arrival, one: Field) -> bool:
+        """Whether errors of objects that nobody asks the field of would take from the answer, were it asked for here."""
+        if one.types is None:
+            return False
+        return self.strangers.spoil(arrival.position, one, arrival.selection.static, arrival.selection)
 
     def gives(self, arrival: Arrival, name: str, conditions: Conditions) -> frozenset[str]:
         """The types for which the arrival gives this field of a key whenever it is wanted, under these conditions."""

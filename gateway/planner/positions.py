@@ -20,6 +20,8 @@ class Positions:
         for child in position.children.get((one.key, one.conditions), ()):
             if not types <= child.parent_types:
                 continue
+            if not _wanted_of(one, child.parent_types) and not (child.field and _adds_nothing(one, child.field)):
+                continue
             if types != child.parent_types and not all(self.local.exactly(a, types) for a in position.arrivals):
                 continue
             if any(self.local.usable(arrival, child, one.conditions) for arrival in child.arrivals):
@@ -46,7 +48,7 @@ class Positions:
         """Select a composite field in `arrival`: the arrival below it."""
         selection = arrival.selection
         conditions = one.conditions
-        item = selection.find(one, types, conditions)
+        item = selection.find(one, types, conditions, within=None if one.internal else one.types)
         if item is not None and item.child is not None:
             for known in child.arrivals:
                 if known.selection is item.child:
@@ -63,3 +65,22 @@ class Positions:
         new = Arrival(child, arrival.part, item.child, arrival.conditions, self.local.provided(arrival, one, types))
         child.arrivals.append(new)
         return new
+
+
+def _wanted_of(one: Field, types: frozenset[str]) -> bool:
+    """Whether the field, and what is selected below it, is for all objects of `types`: what isn't must not be asked of the others."""
+    return one.internal or one.types is None or types <= one.types
+
+
+def _adds_nothing(one: Field, to: Field) -> bool:
+    """Whether all that is selected below the field is selected below the other one."""
+    return all(
+        any(
+            (below.key, below.name, below.arguments_text) == (known.key, known.name, known.arguments_text)
+            and (known.types is None or known.types == below.types)
+            and set(known.conditions) <= set(below.conditions)
+            and _adds_nothing(below, known)
+            for known in to.children
+        )
+        for below in one.children
+    )

@@ -39,8 +39,9 @@ class Routes:
         *,
         alone: bool = False,
         apart: frozenset[int] = frozenset(),
+        lenient: bool = False,
     ) -> Route | None:
-        """The best way to the subgraph of `resolver` for this field; see `reach`."""
+        """The best way to the subgraph of `resolver` for this field; `lenient`: also where strangers' errors may take from the answer; see `reach`."""
         if resolver.field.needs_more:
             if not self.contexts.available(position, resolver.field):
                 return None
@@ -48,8 +49,14 @@ class Routes:
             if mark in self.requiring:
                 return None
             return self.to_entity(position, types, resolver, one.conditions)
-        alone = alone or any(a.graph == resolver.graph and not apart <= a.part.defers for a in position.arrivals)
-        return self.reach(position, types, resolver.graph, one.conditions, alone=alone, apart=apart)
+        alone = alone or any(
+            a.graph == resolver.graph and (not apart <= a.part.defers or (not lenient and self.local.spoils(a, one)))
+            for a in position.arrivals
+        )
+        asked = None if lenient else one
+        return self.reach(
+            position, types, resolver.graph, one.conditions, asked, alone=alone, apart=apart, lenient=lenient
+        )
 
     def apart(self, position: Position, types: frozenset[str], one: Field) -> frozenset[int]:
         """The `@defer`s under which all requests for the field should stand, though it may be at hand here: what else they ask for may come
@@ -96,16 +103,22 @@ class Routes:
         types: frozenset[str],
         graph: str,
         conditions: Conditions,
+        asked: Field | None = None,
         *,
         alone: bool = False,
         apart: frozenset[int] = frozenset(),
+        lenient: bool = False,
     ) -> Route | None:
-        """The best way to have the objects of `types` at this position in `graph`; `alone`: not through the parent's field; `apart`: only by
-        requests under these `@defer`s."""
+        """The best way to have the objects of `types` at this position in `graph`, where `asked` is to be selected and strangers must not spoil it.
+
+        `alone`: not through the parent's field; `apart`: only by requests under these `@defer`s; `lenient`: strangers may spoil the parent's field.
+        """
         options = []
         near = near_step(position)
         for arrival in position.arrivals:
             if not (apart <= arrival.part.defers and self.local.exactly(arrival, types)):
+                continue
+            if asked is not None and self.local.spoils(arrival, asked):
                 continue
             if arrival.graph == graph and types <= arrival.types and self.local.usable(arrival, position, conditions):
                 there = Route(graph, arrival.part.level, (), arrival=arrival)
@@ -116,7 +129,7 @@ class Routes:
             if position.type_name in self.graph.roots.values():
                 return Route(graph, 1, ((1, graph),), root=True)
         elif not alone:
-            above = self._above(position, types, graph, conditions, apart)
+            above = self._above(position, types, graph, conditions, apart, asked, lenient)
             if above is not None:
                 options.append(above)
         for entry in self.entries(position, types, graph):
@@ -160,6 +173,8 @@ class Routes:
         graph: str,
         conditions: Conditions,
         apart: frozenset[int] = frozenset(),
+        asked: Field | None = None,
+        lenient: bool = False,
     ) -> Route | None:
         """Through the same field of the parent, in another subgraph."""
         parent, one = position.parent, position.field
@@ -179,12 +194,14 @@ class Routes:
             below = self.graph.subgraph_type(graph, resolver.field.type_name)
             if below is None or not types <= below.possible:
                 return None
+            if asked is not None and self.local.strangers.spoil(position, asked, below):
+                return None
             strangers = strangers or (below.is_interface_object and types < position.types)
         above = self._at_root(parent, position.parent_types, graph, one.conditions)
         if above is None:
-            above = self.reach(
-                parent, position.parent_types, graph, conditions_above(position, conditions), apart=apart
-            )
+            itself = None if lenient else one
+            around = conditions_above(position, conditions)
+            above = self.reach(parent, position.parent_types, graph, around, itself, apart=apart, lenient=lenient)
         if above is None:
             return None
         return Route(graph, above.level, above.added, descend=above, strangers=strangers or above.strangers)

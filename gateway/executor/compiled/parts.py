@@ -21,6 +21,7 @@ from gateway.executor.latecomers import DeferringProjection, Fragment, Group
 from gateway.executor.selection import Selections
 from gateway.executor.state import Execution
 from gateway.executor.statistics import ExecutorKind, ExecutorMismatch
+from gateway.executor.view import ObjectView
 from gateway.operation import Operation
 from gateway.operation.defer import Defers
 from gateway.plan import Defer, Plan
@@ -124,6 +125,10 @@ class Look(Report):
         state = (flight.state[name] for name in program.layout.state())
         self._own = self.findings
         self._initial, self._laters = program.project(flight, self, self._own, *state)
+
+    def joined(self) -> ObjectView:
+        """The root of the joined view."""
+        return self.views.whole()
 
     def initial(self) -> _Data:
         """The data that isn't deferred."""

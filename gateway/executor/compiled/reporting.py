@@ -143,7 +143,7 @@ class Report:
         self.findings.settle(self.untold(self._layout.fetches))
         begun = [fetch for fetch in self._layout.fetches.values() if fetch.entities]
         selections = Selections(self._flight.operation, self._flight.variables)
-        return in_clients_terms(data, self._log, selections, begun)
+        return in_clients_terms(data, self._log, selections, begun, self.views.whole, self._flight.type_names())
 
     def untold(self, fetches: Container[int]) -> list[Untold]:
         """What these fetches lost."""
