@@ -101,6 +101,8 @@ class Layout:
     exact: set[int] = field(default_factory=set)
     #: Position -> tables that may have something for objects there, in plan order.
     attached: dict[KeyPath, list[Table]] = field(default_factory=dict)
+    #: See `trace`: those that were asked for, by path, ended fetches and wanted keys.
+    traces: dict[tuple[Path, frozenset[int], tuple[str, ...]], Trace] = field(default_factory=dict)
 
     @property
     def names(self) -> Names:
@@ -275,7 +277,15 @@ def _offering(
 
 
 def trace(layout: Layout, path: Path, ended: frozenset[int], wanted: Collection[str] = ()) -> Trace:
-    """Which answers a walk to the objects at a path looks into; two walks of one trace find the same."""
+    """Which answers a walk to the objects at a path looks into; two walks of one trace find the same. All tables must be in their places."""
+    mark = (path, ended, tuple(sorted(wanted)))
+    known = layout.traces.get(mark)
+    if known is None:
+        known = layout.traces[mark] = _trace(layout, *mark)
+    return known
+
+
+def _trace(layout: Layout, path: Path, ended: frozenset[int], wanted: Iterable[str]) -> Trace:
     seen: list[object] = []
     layers = [(layer.fetch, layer.keys) for layer in layers_at_root(layout, ended)]
     position: KeyPath = ()
@@ -290,7 +300,7 @@ def trace(layout: Layout, path: Path, ended: frozenset[int], wanted: Collection[
                 _offering(layout, layers, position, "__typename", ended) if not isinstance(element, ListItems) else ()
             )
             seen.append((element, tuple((fetch, id(keys)) for fetch, keys in names)))
-    for key in sorted(wanted):
+    for key in wanted:
         offering = _offering(layout, layers, position, key, ended)
         seen.append((key, tuple((fetch, id(keys)) for fetch, keys in offering)))
     return tuple(seen)
