@@ -1,26 +1,32 @@
-"""Document and rules -> what is wrong with it, by graphql-core's own validation, with less work for each node and little left for the garbage collector."""
+"""Document and rules -> what is wrong with it: graphql-core's rules, run with less work for each node, and nothing left for the garbage collector."""
 
 from collections.abc import Callable, Collection
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from graphql import (
     BREAK,
     SKIP,
     ASTValidationRule,
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     Node,
     NoUndefinedVariablesRule,
     NoUnusedVariablesRule,
+    TypeInfo,
     UniqueVariableNamesRule,
     ValidationContext,
     VariablesAreInputTypesRule,
     VariablesInAllowedPositionRule,
-    validate,
+    Visitor,
+    assert_valid_schema,
+    visit,
 )
+from graphql.language.ast import QUERY_DOCUMENT_KEYS
 from graphql.language.visitor import EnterLeaveVisitor
+from graphql.validation.validate import FragmentNestingVisitor, ValidationAbortedError
 
 #: They look at variables alone: a text without any can't break them, and three of them go through the whole document once more.
 _OF_VARIABLES: Final = frozenset(
@@ -37,29 +43,42 @@ _OF_VARIABLES: Final = frozenset(
 def violations(
     schema: GraphQLSchema, document: DocumentNode, rules: Collection[type[ASTValidationRule]], max_errors: int
 ) -> list[GraphQLError]:
-    """The same errors in the same order as `graphql.validate` gives with these rules."""
+    """The same errors in the same order as `graphql.validate` gives with these rules (and suggestions hidden, no empty selections)."""
+    assert_valid_schema(schema)
     wanted = tuple(rules)
     if document.loc is not None and "$" not in document.loc.source.body:
         wanted = tuple(rule for rule in wanted if rule not in _OF_VARIABLES)
-    made: list[_Together] = []
+    errors: list[GraphQLError] = []
 
-    def together(context: ValidationContext) -> _Together:
-        made.append(_Together(context, wanted))
-        return made[0]
+    def report(error: GraphQLError) -> None:
+        if len(errors) >= max_errors:
+            raise ValidationAbortedError("Too many validation errors, error limit reached. Validation aborted.")
+        errors.append(error)
 
+    types = TypeInfo(schema)
+    context = ValidationContext(
+        schema, document, types, report, hide_suggestions=True, allow_empty_selection_sets=False
+    )
+    together = _Together(context, types, wanted, document)
     try:
-        return validate(
-            schema,
-            document,
-            # Called with the context, as a class would be.
-            [cast(type[ASTValidationRule], together)],
-            max_errors=max_errors,
-            hide_suggestions=True,
-            allow_empty_selection_sets=False,
-        )
+        visit(document, together, _keys(wanted))
+    except ValidationAbortedError as error:
+        error.__context__ = None
+        errors.append(error.with_traceback(None))
+    except RecursionError:
+        errors.append(ValidationAbortedError("Validation aborted."))
     finally:
-        for one in made:
-            one.forget()
+        together.forget()
+    return errors
+
+
+@lru_cache(maxsize=16)
+def _keys(rules: tuple[type[ASTValidationRule], ...]) -> dict[str, tuple[str, ...]]:
+    """What is visited of each kind of node: names, which are half of all nodes, only where a rule wants to see them."""
+    left_out = {"description"}
+    if not any(_handlers(rules, "name")):
+        left_out |= {"name", "alias"}
+    return {kind: tuple(key for key in keys if key not in left_out) for kind, keys in QUERY_DOCUMENT_KEYS.items()}
 
 
 class _Handlers(NamedTuple):
@@ -85,36 +104,54 @@ def _handlers(rules: tuple[type[ASTValidationRule], ...], kind: str) -> _Handler
     return _Handlers(tuple(enter), tuple(leave))
 
 
-class _Together(ASTValidationRule):
-    """As `graphql.ParallelVisitor` runs rules, but which of them have something to do at a kind of node is found once for all documents."""
+class _Together(Visitor):
+    """As `graphql.ParallelVisitor` in a `TypeInfoVisitor` runs rules, but which of them have something to do at a kind of node is found once for all documents."""
 
-    def __init__(self, context: ValidationContext, rules: tuple[type[ASTValidationRule], ...]) -> None:
-        super().__init__(context)
+    def __init__(
+        self,
+        context: ValidationContext,
+        types: TypeInfo,
+        rules: tuple[type[ASTValidationRule], ...],
+        document: DocumentNode,
+    ) -> None:
+        super().__init__()
+        self._context = context
+        self._types = types
         self._classes = rules
-        self._rules = [rule(context) for rule in rules]
+        self._rules: list[Visitor] = [rule(context) for rule in rules]
         #: For each rule the node below which it wants to see nothing, or BREAK.
         self._skipping: list[Any] = [None] * len(rules)
+        fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
+        #: Ends everything before rules, which recurse, go too deep through fragments.
+        self._nesting = FragmentNestingVisitor(fragments) if fragments else None
 
     def get_enter_leave_for_kind(self, kind: str) -> EnterLeaveVisitor:
         found = self.enter_leave_map.get(kind)
         if found is None:
             handlers = _handlers(self._classes, kind)
             found = self.enter_leave_map[kind] = EnterLeaveVisitor(
-                self._enter(handlers.enter) if handlers.enter else None,
-                self._leave(handlers.leave) if handlers.leave else None,
+                self._enter(kind, handlers.enter), self._leave(kind, handlers.leave)
             )
         return found
 
     def forget(self) -> None:
         """Break the circles of rules, their methods and the context: nobody validates with them again."""
-        for one in (*self._rules, self.context, self):
+        for one in (*self._rules, self._context, self):
             one.__dict__.clear()
 
-    def _enter(self, handlers: tuple[tuple[int, str], ...]) -> Callable[..., None]:
+    def _enter(self, kind: str, handlers: tuple[tuple[int, str], ...]) -> Callable[..., None] | None:
         skipping = self._skipping
         methods = [(number, getattr(self._rules[number], name)) for number, name in handlers]
+        note_type = getattr(self._types, f"enter_{kind}", None)
+        check_nesting = getattr(self._nesting, f"enter_{kind}", None)
+        if not methods and note_type is None and check_nesting is None:
+            return None
 
         def enter(node: Node, *args: Any) -> None:
+            if note_type is not None:
+                note_type(node)
+            if check_nesting is not None:
+                check_nesting(node)
             for number, method in methods:
                 if not skipping[number]:
                     result = method(node, *args)
@@ -123,9 +160,12 @@ class _Together(ASTValidationRule):
 
         return enter
 
-    def _leave(self, handlers: tuple[tuple[int, str], ...]) -> Callable[..., None]:
+    def _leave(self, kind: str, handlers: tuple[tuple[int, str], ...]) -> Callable[..., None] | None:
         skipping = self._skipping
         methods = [(number, getattr(self._rules[number], name) if name else None) for number, name in handlers]
+        note_type = getattr(self._types, f"leave_{kind}", None)
+        if not methods and note_type is None:
+            return None
 
         def leave(node: Node, *args: Any) -> None:
             for number, method in methods:
@@ -134,6 +174,8 @@ class _Together(ASTValidationRule):
                         skipping[number] = None
                 elif method is not None and _skipped(method(node, *args), None) is BREAK:
                     skipping[number] = BREAK
+            if note_type is not None:
+                note_type()
 
         return leave
 
