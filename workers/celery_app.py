@@ -51,6 +51,7 @@ def configuration(settings: WorkerSettings) -> dict[str, Any]:
         "task_soft_time_limit": settings.run_timeout_seconds + SOFT_LIMIT_AFTER,
         "task_time_limit": settings.run_timeout_seconds + HARD_LIMIT_AFTER,
         "task_publish_retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.5},
+        "worker_pool": "workers.pool:TaskPool",
         "worker_concurrency": settings.worker_concurrency,
         # What ML libraries leave behind goes with the process now and then.
         "worker_max_tasks_per_child": 500,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from botberi.faults.processes import pool_processes
 from event_broker.memory import MemoryBus
 from shared_schema.database import Database
 from tests.support.postgres import TestPostgres
@@ -117,6 +120,39 @@ async def test_a_worker_killed_in_the_middle_loses_no_run(
     assert time.monotonic() - killed < 80
     assert len(row["result"]["assignments"]) == 3_000
     assert rows.statuses(instance_id).count("SUCCEEDED") == 1
+
+
+async def test_killed_pool_processes_leave_a_worker_that_works(
+    transport: tuple[WorkerSettings, Mapping[str, str]],
+    bus: MemoryBus,
+    database: Database,
+    rows: Rows,
+    tmp_path: Path,
+) -> None:
+    """Idle ones above all: one of them waits for the next task with the lock of all in its hand."""
+    settings, environment = transport
+    quick = TEMPLATES["forecast"][0].parameters
+    async with platform(bus, database, settings):
+        with celery_worker(environment, tmp_path / "worker.log", concurrency=2) as worker:
+            for _ in range(2):
+                instance_id = rows.instance("forecast", quick)
+                await bus.publish(created(instance_id))
+                assert (await finished(rows, instance_id))["status"] == "SUCCEEDED"
+                # Both have gone back to waiting; each is killed in turn while the other lives.
+                for pid in await _pool_of_two(worker.pid):
+                    os.kill(pid, signal.SIGKILL)
+                    async with asyncio.timeout(30):
+                        while pid in await _pool_of_two(worker.pid):  # noqa: ASYNC110 - a process tells nobody
+                            await asyncio.sleep(0.1)
+
+
+async def _pool_of_two(worker: int) -> list[int]:
+    """The worker's pool processes, once there are two of them that wait."""
+    async with asyncio.timeout(30):
+        while len(found := pool_processes(worker)) != 2:  # noqa: ASYNC110 - a process tells nobody
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(0.5)
+    return found
 
 
 async def test_cancel_reaches_a_run_in_a_worker(
