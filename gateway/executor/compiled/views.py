@@ -44,6 +44,12 @@ class Views:
 
     def at(self, path: ResponsePath) -> ObjectView:
         """The object there, with all that is known of it."""
+        view = self._find(path)
+        if view is None:
+            raise Strange("no object where one was lost")
+        return view
+
+    def _find(self, path: ResponsePath) -> ObjectView | None:
         here: Any = self.root
         position: KeyPath = ()
         for key in path:
@@ -53,9 +59,7 @@ class Views:
                 here = here.child(key) if isinstance(here, ObjectView) else None
                 position = (*position, key)
                 self._join(position)
-        if not isinstance(here, ObjectView):
-            raise Strange("no object where one was lost")
-        return here
+        return here if isinstance(here, ObjectView) else None
 
     def whole(self) -> ObjectView:
         """The root, with everything joined."""
@@ -117,6 +121,8 @@ class Views:
         if entities is None or (not table.is_contextual and before.isdisjoint(self._losing)):
             return None
         view = self._when(before, entities, path)
+        if view is None:
+            return None
         if not table.is_contextual or represent(view, entities.representations, self._names) is None:
             return why_left_out(view, entities.representations, self._names)
         values = context_values(view, entities.contexts, self._names)
@@ -142,12 +148,14 @@ class Views:
                 return int(row)
         return None
 
-    def _when(self, ended: frozenset[int], entities: Entities, path: ResponsePath) -> ObjectView:
-        """The object as it was when these representations were made."""
+    def _when(self, ended: frozenset[int], entities: Entities, path: ResponsePath) -> ObjectView | None:
+        """The object as it was when these representations were made; None where it has come by other fetches alone."""
         earlier = self._earlier.get(ended)
         if earlier is None:
             earlier = self._earlier[ended] = Views(self._layout, self._state, self._names, self._losing, ended)
-        view = earlier.at(path)
+        view = earlier._find(path)
+        if view is None:
+            return None
         position = tuple(key for key in path if isinstance(key, str))
         for choice in entities.representations:
             earlier._join_below(position, choice.selections)
