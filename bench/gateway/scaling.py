@@ -1,14 +1,14 @@
 """How ours grows -> tables: CPU by entities of one answer, by cached plans, by subgraphs; two processes against one."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
 from bench.gateway.gateways import ALL, OURS, cores, ours
 from bench.gateway.graphs import many
 from bench.gateway.run import PROBES, Extent, say
-from bench.gateway.running import Running, WrongAnswer, start
+from bench.gateway.running import Running, Sample, WrongAnswer, start
 from bench.gateway.site import Site, served
 from bench.gateway.workloads import CONNECTIONS, GRAPHS, Operation, Workload, alike, wide, workloads
 
@@ -32,12 +32,14 @@ def tables(folder: Path, extent: Extent) -> Iterator[str]:
 
 
 @contextmanager
-def _running(site: Site, probe: Operation, *extra: str, on: str | None = None) -> Iterator[Running]:
-    gateway_cores, load_cores = cores()
+def _running(
+    site: Site, probe: Operation, *extra: str, on: tuple[str | None, str | None] | None = None
+) -> Iterator[Running]:
+    """`on` are the gateway's cores, and the load's."""
     launch = None
     if extra:
         launch = lambda site, port: ours(site, port, False, *extra)  # noqa: E731
-    running = start(ALL[OURS], site, probe, (on or gateway_cores, load_cores), launch=launch)
+    running = start(ALL[OURS], site, probe, on or cores(), launch=launch)
     with running.server:
         yield running
 
@@ -111,28 +113,33 @@ def _subgraphs(folder: Path, seconds: float, rounds: int) -> Iterator[str]:
 
 
 def _processes(folder: Path, seconds: float, rounds: int) -> Iterator[str]:
-    """With two cores the load and the subgraphs share them with the gateway, so requests a second show nothing.
+    """All of it (load, subgraphs, one process) on one core, and on two cores with two processes, in turn.
 
-    What two processes could do on two cores of their own follows from CPU time: the busier one decides.
+    Load and subgraphs need a part of each core, so that both are full in either case, and the clock tells what the second process brings.
     """
     large = workloads()["large"]
-    both = ",".join(core for core in cores() if core is not None) or None
-    seen: dict[int, tuple[float, float, float]] = {}
-    with served(GRAPHS["public"](), folder / "processes", cores()[1]) as site:
-        for workers in (1, 2):
-            with _running(
-                site, PROBES["public"], "--workers", str(workers), on=both if workers > 1 else None
-            ) as running:
-                running.verify(large)
-                running.warm(large, 1.0)
-                samples = [running.load(large, seconds) for _ in range(rounds)]
-            cpu, share = median(one.cpu_ms for one in samples), median(max(one.shares) for one in samples)
-            seen[workers] = cpu, share, median(one.requests / one.seconds for one in samples)
+    first, second = cores()
+    places = {1: first, 2: None if second is None else f"{first},{second}"}
+    seen: dict[int, list[Sample]] = {workers: [] for workers in places}
+    with ExitStack() as stack:
+        running = {}
+        for workers, on in places.items():
+            site = stack.enter_context(served(GRAPHS["public"](), folder / f"processes-{workers}", on))
+            running[workers] = stack.enter_context(
+                _running(site, PROBES["public"], "--workers", str(workers), on=(on, on))
+            )
+            running[workers].verify(large)
+            running[workers].warm(large, 1.0)
+        for _ in range(rounds):
+            for workers, one in running.items():
+                seen[workers].append(one.load(large, seconds))
     say("processes measured")
-    yield "| processes | CPU ms a request | share of the busiest | requests/s that the gateway's cores allow | seen here, all on two cores |"
-    yield "|---|---|---|---|---|"
-    for workers, (cpu, share, rate) in seen.items():
-        yield f"| {workers} | {cpu:.3f} | {share:.0%} | {1000 / (cpu * share):,.0f} | {rate:,.0f} |"
-    one, two = (1000 / (cpu * share) for cpu, share, _ in seen.values())
+    yield "| processes, and cores for all | CPU ms a request | share of the busiest process | requests/s |"
+    yield "|---|---|---|---|"
+    rates = []
+    for workers, samples in seen.items():
+        cpu, share = median(one.cpu_ms for one in samples), median(max(one.shares) for one in samples)
+        rates.append(median(one.requests / one.seconds for one in samples))
+        yield f"| {workers} | {cpu:.3f} | {share:.0%} | {rates[-1]:,.0f} |"
     yield ""
-    yield f"Two processes on two cores: {two / one:.2f} × one."
+    yield f"Two processes on two cores: {rates[1] / rates[0]:.2f} × one on one."

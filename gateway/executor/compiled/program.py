@@ -62,25 +62,28 @@ class Program:
             if not typed.useless:
                 return typed
             self._typed = None
-        elif self._runs <= OFTEN:
+        elif self._runs < OFTEN:
             self._runs += 1
-            if self._runs == OFTEN or (self._runs == 1 and executor is ExecutorKind.BOTH):
-                self._runs = OFTEN + 1
-                self._typed = self._compile_typed()
+            if executor is ExecutorKind.BOTH:
+                self._runs = OFTEN
+                self._compile_typed()
                 return self._typed
+            if self._runs == OFTEN:
+                # It takes some milliseconds; meanwhile this program goes on.
+                asyncio.get_running_loop().run_in_executor(None, self._compile_typed)
         return None
 
-    def _compile_typed(self) -> "TypedProgram | None":
+    def _compile_typed(self) -> None:
         # Only a gateway that is in use needs it.
         from gateway.executor.compiled.typed.program import compile_typed
 
         try:
-            return compile_typed(self.layout, self.operation)
+            self._typed = compile_typed(self.layout, self.operation)
         except Unsupported as reason:
             logger.debug("no typed program for %s: %s", self.operation.name or self.operation.kind, reason)
         except Exception:
+            # The compiled program answers as well; an operator finds this line.
             logger.exception("compiling a typed program failed")
-        return None
 
     def climb(self, flight: Flight, report: Report) -> dict[str, Any] | None:
         """`project` for a flight with nulls or losses that need an error; compiled when first needed."""

@@ -252,7 +252,7 @@ def _leaf(kind: GraphQLNamedType) -> Any:
     return _BUILT_IN.get(kind.name, _CUSTOM)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _struct(fields: tuple[tuple[str, Any], ...], closed: bool = False) -> type:
     """Equal selections share a type. Without a part in garbage collection: answers are trees."""
     return msgspec.defstruct(
@@ -263,13 +263,13 @@ def _struct(fields: tuple[tuple[str, Any], ...], closed: bool = False) -> type:
     )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _answer(data: type) -> type:
     unset = msgspec.UNSET
     return msgspec.defstruct("Answer", [("data", data), ("errors", Any, unset), ("extensions", Any, unset)], gc=False)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def projected(keys: tuple[str, ...]) -> type:
     """The type of an object of the response that is made of several answers, or of part of one."""
     return msgspec.defstruct("Projected", [(attribute(key), Any, msgspec.field(name=key)) for key in keys], gc=False)

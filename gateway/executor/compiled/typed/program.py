@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
+from weakref import WeakSet
 
 import msgspec
 import orjson
@@ -25,6 +26,9 @@ from gateway.upstream.port import SubgraphResponse
 
 logger = logging.getLogger(__name__)
 
+#: Typed programs of this process: each keeps some dozens of kilobytes of types and code.
+MOST: Final = 500
+_alive: "WeakSet[TypedProgram]" = WeakSet()
 _encode: Final = msgspec.json.Encoder().encode
 _Response: Final = projected(("data",))
 
@@ -100,6 +104,8 @@ class TypedProgram:
 
 def compile_typed(layout: Layout, operation: Operation) -> TypedProgram:
     """Raises `Unsupported`."""
+    if len(_alive) >= MOST:
+        raise Unsupported("as many typed programs as a process may have")
     if layout.given is not None or layout.parts:
         raise Unsupported("events and parts")
     root_type = operation.schema.get_root_type(operation.definition.operation)
@@ -119,7 +125,9 @@ def compile_typed(layout: Layout, operation: Operation) -> TypedProgram:
         steps.append(step)
     title = operation.name or operation.kind
     run = source.function("run", title, {"EMPTY": EMPTY, "ONCE": ONCE, "Misfit": Misfit, "typed": typed})
-    return TypedProgram(source.text(), steps, run)
+    program = TypedProgram(source.text(), steps, run)
+    _alive.add(program)
+    return program
 
 
 def typed(flight: Flight, step: Step, answer: SubgraphResponse) -> Any:
