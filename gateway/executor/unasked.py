@@ -101,12 +101,12 @@ class Unasked:
         operation = self._selections.operation
         kind: GraphQLNamedType | None = schema.get_root_type(operation.definition.operation)
         sets: list[SelectionSetNode] = [operation.selection_set]
-        view: Any = self._root
-        for key in path:
+        for depth, key in enumerate(path):
             if isinstance(key, int):
-                view = view.items[key] if isinstance(view, ListView) and 0 <= key < len(view.items) else None
                 continue
             if not isinstance(kind, GraphQLObjectType):
+                # The view is made only here: most errors are below objects of declared types alone.
+                view = self._at(path[:depth])
                 name = self._names.of(view) if isinstance(view, ObjectView) else None
                 actual = None if name is None else schema.get_type(name)
                 kind = actual if is_object_type(actual) else kind
@@ -120,8 +120,16 @@ class Unasked:
                 return Asked.YES
             kind = get_named_type(definition.type)
             sets = [node.selection_set for node in nodes if node.selection_set is not None]
-            view = view.child(key) if isinstance(view, ObjectView) else None
         return Asked.YES
+
+    def _at(self, path: ResponsePath) -> Any:
+        view: Any = self._root
+        for key in path:
+            if isinstance(key, int):
+                view = view.items[key] if isinstance(view, ListView) and 0 <= key < len(view.items) else None
+            else:
+                view = view.child(key) if isinstance(view, ObjectView) else None
+        return view
 
     def _not(self, key: str | int) -> Asked:
         return Asked.YES if key in self._read else Asked.NO

@@ -23,14 +23,27 @@ from gateway.upstream.port import SubgraphResponse
 
 
 class _Findings(Findings):
-    def __init__(self, log: ErrorLog, report: "Report") -> None:
+    """Knows the flight but not the report, which knows it: nothing in a circle is left to the garbage collector."""
+
+    def __init__(self, log: ErrorLog, layout: Layout, flight: Flight) -> None:
         super().__init__(log)
-        self._report = report
+        self._layout = layout
+        self._flight = flight
+        self._more: bool | None = None
 
     def missing(self, key: str) -> None:
         # Whoever answers otherwise than asked may also have answered more, which only the interpreter looks for.
-        if self._report.has_more():
+        if self._has_more():
             raise Strange("a missing field, and others that were not asked for")
+
+    def _has_more(self) -> bool:
+        """Whether some answer has a field that was not asked for."""
+        if self._more is None:
+            layout, state = self._layout, self._flight.state
+            answers = [(state[root_name(number)], keys) for number, keys in layout.roots.items()]
+            answers += [(state[t.rows], t.keys) for tables in layout.tables.values() for t in tables]
+            self._more = any(keys.lack_some(answer) for answer, keys in answers)
+        return self._more
 
 
 class Report:
@@ -41,8 +54,7 @@ class Report:
         self._layout = layout
         self._flight = flight
         self._log = ErrorLog(flight.runtime.max_errors) if log is None else log
-        self.findings: Findings = _Findings(self._log, self)
-        self._more: bool | None = None
+        self.findings: Findings = _Findings(self._log, layout, flight)
         losing = frozenset(loss.step.id for loss in flight.losses)
         self.views = Views(layout, flight.state, flight.type_names(), losing)
         if log is None:
@@ -78,15 +90,6 @@ class Report:
             (views[0].path() for table in tables for views in self.views.places(table) if views),
             None,
         )
-
-    def has_more(self) -> bool:
-        """Whether some answer has a field that was not asked for."""
-        if self._more is None:
-            layout, state = self._layout, self._flight.state
-            answers = [(state[root_name(number)], keys) for number, keys in layout.roots.items()]
-            answers += [(state[t.rows], t.keys) for tables in layout.tables.values() for t in tables]
-            self._more = any(keys.lack_some(answer) for answer, keys in answers)
-        return self._more
 
     # -- what the program that knows paths calls
 
