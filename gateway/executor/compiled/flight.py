@@ -58,6 +58,7 @@ class Flight:
         "answers",
         "before",
         "deadline",
+        "ended",
         "ends",
         "given",
         "keeps",
@@ -91,6 +92,8 @@ class Flight:
         self.tasks: list[asyncio.Task[None]] = []
         #: Fetch -> what is set when it has ended, for those that a deferred part waits for.
         self.ends: Mapping[int, asyncio.Event] = {}
+        #: Nothing more is sent.
+        self.ended = False
         #: A subscription's event.
         self.given: dict[str, Any] = EMPTY
         #: Answers with errors.
@@ -115,7 +118,7 @@ class Flight:
             return known
         try:
             timeout = min(runtime.timeout_for(step.subgraph), self.deadline - self.loop.time())
-            if timeout <= 0:
+            if timeout <= 0 or self.ended:
                 raise TimeoutError
             client = runtime.clients.get(step.subgraph)
             start = getattr(client, "start", None)
@@ -189,6 +192,12 @@ class Flight:
         task = self.loop.create_task(branch)
         self.tasks.append(task)
         return task
+
+    def leave(self) -> None:
+        """Another flight goes on with what was sent: branches end when their requests have, as cancelling them would cancel those."""
+        self.ended = True
+        for task in self.tasks:
+            task.add_done_callback(_seen)
 
     def give_up(self) -> None:
         """Cancel what is under way."""
@@ -323,6 +332,12 @@ class Flight:
         if isinstance(error, OtherKey):
             self.unfit.add(error.index)
         logger.debug("fetch %s: %s", step.id, error)
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    """Whatever it ended by concerns nobody any more."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _bounded(client: SubgraphClient, request: SubgraphRequest, seconds: float) -> SubgraphResponse:

@@ -49,7 +49,7 @@ class Encoded(Scripted):
                     read_answer("a", 200, "application/json", raw, answer.get("headers", ()), True, call.read)
                 )
 
-        asyncio.get_running_loop().call_soon(deliver)
+        asyncio.get_running_loop().call_later(self.delay, deliver)
         return call
 
 
@@ -153,6 +153,39 @@ async def test_answers_that_do_not_fit_are_answered_as_ever_and_nothing_is_asked
     assert odd.to_bytes() == plain.to_bytes()
     assert len(site.clients["a"].requests) == asked[0] + 1
     assert len(site.clients["b"].requests) - asked[1] == len(other.clients["b"].requests)
+
+
+async def test_a_branch_that_still_waits_when_another_gives_up_is_not_asked_again() -> None:
+    branches = Parallel((
+        Sequence((Fetch(0, "a", "{ users { __typename id } }"), entities(1, "slow", "name", ("users", ListItems())))),
+        Sequence((Fetch(2, "c", "{ me { __typename id } }"), entities(3, "d", "age", ("me",)))),
+    ))  # fmt: skip
+    me = {"data": {"me": {"__typename": "User", "id": "1"}}}
+    site = Site(
+        "{ users { name } me { age } }",
+        Plan("query", branches),
+        a=users({"id": "1"}),
+        slow=of_each(lambda id: {"name": "x"}),
+        c=me,
+        d=of_each(lambda id: {"age": 7}),
+    )
+    await site.run_often()
+    assert site.typed > 0
+    site.clients["slow"].delay = 0.05
+    for odd in ("d", "c"):
+        asked = {name: len(client.requests) for name, client in site.clients.items()}
+        before = site.runtime.statistics.misfits
+        right = site.clients[odd].answers
+        site.clients[odd].answers = (
+            [of_each(lambda id: {"age": "old"})] if odd == "d" else [{"data": {"me": {"__typename": "User", "id": 1}}}]
+        )
+        result = await site.run()
+        site.clients[odd].answers = right
+        assert site.runtime.statistics.misfits == before + 1
+        assert result.data == {"users": [{"name": "x"}], "me": {"age": None if odd == "d" else 7}}
+        assert {name: len(client.requests) - asked[name] for name, client in site.clients.items()} == dict.fromkeys(
+            asked, 1
+        )
 
 
 async def test_where_too_many_answers_do_not_fit_nobody_goes_on_trying() -> None:

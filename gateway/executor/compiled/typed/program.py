@@ -105,7 +105,8 @@ class TypedProgram:
             data = await self._run(flight)
         except Exception as error:
             self._misfits += 1
-            self._leave(flight, error)
+            flight.leave()
+            logger.debug("a typed program gave up: %r", error)
             return None
         except BaseException:
             flight.give_up()
@@ -118,12 +119,6 @@ class TypedProgram:
                 if answer is not None and (headers := answer.result().headers):
                     kept.extend((step.subgraph, name, value) for name, value in headers)
         return TypedResult(data)
-
-    def _leave(self, flight: Flight, error: Exception) -> None:
-        for task in flight.tasks:
-            if not task.cancel() and not task.cancelled():
-                task.exception()  # seen: it has failed as this one
-        logger.debug("a typed program gave up: %r", error)
 
 
 def compile_typed(layout: Layout, operation: Operation) -> TypedProgram:
