@@ -207,6 +207,7 @@ LEAVES = "id name age mood score seen"
         {"name": 'quotes " and \\ and \u2028 and \x01', "age": -1, "mood": "FINE", "score": 0.1, "seen": "2026-01-01"},
         {"name": "", "age": 2**31 - 1, "mood": None, "score": 3, "seen": 17},
         {"name": None, "age": None, "mood": "GRIM", "score": -1.5e-9, "seen": True},
+        {"name": "double", "age": 1, "mood": "GRIM", "score": 7, "seen": 2.5},
         {"name": "big", "age": 0, "mood": "FINE", "score": 1e22, "seen": {"day": [1, 2.5]}},
         {"name": "odd", "age": 2**31, "mood": "HIDDEN", "score": "1", "seen": None},
     ],

@@ -42,7 +42,7 @@ _EXACT_INT: Final = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 _FLOAT: Final = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)] | _EXACT_INT
 _BUILT_IN: Final[Mapping[str, Any]] = {"String": str, "ID": str, "Int": _INT, "Boolean": bool, "Float": _FLOAT}
 #: Most custom scalars are texts or numbers; others don't fit.
-_CUSTOM: Final = str | bool | _EXACT_INT
+_CUSTOM: Final = str | bool | _FLOAT
 
 
 @dataclass(slots=True, eq=False)
