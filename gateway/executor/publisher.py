@@ -182,8 +182,6 @@ class Publisher:
                     del self._unannounced[fragment]
                     if all(group.delivered for group in fragment.groups):
                         fragment.completed = True
-                    elif any(group.done and group.data is None for group in fragment.groups):
-                        fragment.failed = True
                     else:
                         fragment.id = str(self._count)
                         self._count += 1
@@ -231,7 +229,22 @@ class Publisher:
         """What no payload had a place for, and failures that no field of the response tells of."""
         tell_rest(self._execution.errors, self._execution.failures)
         unasked = self._unasked()
-        return self._take(lambda path: path is None or unasked.asked(path) is not Asked.NO)
+        lost = self._lost()
+        return self._take(
+            lambda path: (
+                path is None
+                or not (any(path[:end] in lost for end in range(1, len(path) + 1)) or unasked.asked(path) is Asked.NO)
+            )
+        )
+
+    def _lost(self) -> set[ResponsePath]:
+        """Places of fields that nobody hears of, as a fragment around theirs failed."""
+        return {
+            (*group.path, key)
+            for group in self._found_groups
+            if not group.delivered and all(fragment.is_lost() for fragment in group.fragments)
+            for key in group.fields
+        }
 
     def _unasked(self) -> Unasked:
         execution = self._execution

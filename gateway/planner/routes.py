@@ -182,7 +182,13 @@ class Routes:
         assert one is not None
         if parent.parent is None and parent.type_name == self.graph.roots["mutation"]:
             return None  # a mutation runs once
-        if not apart <= defers(tuple(position.conditions)):
+        within = defers(tuple(position.conditions))
+        if within and not apart and any(within <= arrival.part.defers for arrival in position.arrivals):
+            # Keys, too, come by the fragment's own requests: the fields on the way may fail.
+            own = self._above(position, types, graph, conditions, within, asked, lenient)
+            if own is not None:
+                return own
+        if not apart <= within:
             return None  # others' errors would be in its answer: of objects beside this one, which have a fragment of their own
         strangers = False
         for name in position.parent_types:
