@@ -113,6 +113,27 @@ def test_what_is_wanted_of_one_type_is_asked_of_no_other(arena: Arena) -> None:
     assert fetch.operation == "{ shelf { __typename best { born } ... on Box { best { name } } } }"
 
 
+def test_where_no_other_way_leads_to_the_field_it_is_asked_of_all() -> None:
+    closed = ABSTRACT.replace(
+        '@interfaceObject @key(fields: "id")', '@interfaceObject @key(fields: "id", resolvable: false)'
+    )
+    arena = Arena(Graph(MONOLITH, {"abstract": LINK + closed, "concrete": LINK + CONCRETE}))
+    plan = build_plan(arena.supergraph, "{ media { ... on Book { rank } } }")
+    assert [fetch.subgraph for fetch in fetches_of(plan.node)] == ["abstract", "concrete"]
+
+
+def test_types_are_known_for_each_event_and_after_each_mutation() -> None:
+    abstract = ABSTRACT + "type Mutation { touch: Media } type Subscription { touched: Media }"
+    monolith = MONOLITH + "type Mutation { touch: Media } type Subscription { touched: Media }"
+    arena = Arena(Graph(monolith, {"abstract": LINK + abstract, "concrete": LINK + CONCRETE}))
+    for operation in (
+        "mutation { touch { ... on Book { rank } } }",
+        "subscription { touched { ... on Book { rank } } }",
+    ):
+        plan = build_plan(arena.supergraph, operation)
+        assert [fetch.subgraph for fetch in fetches_of(plan.node)] == ["abstract", "concrete", "abstract"]
+
+
 OPERATIONS = [
     *(operation for operation, _ in PLANS.values()),
     "{ list { ... on Book { rank } stars } must { rank ... on Film { minutes stats { views } } } }",
