@@ -16,16 +16,22 @@ def gap_of(view: ObjectView, key: str) -> Gap | None:
     here: View | None = view
     while here is not None:
         if isinstance(here, ObjectView):
-            for gap in here.gaps:
+            # In the plan's order: who fails first must not matter.
+            gaps = sorted(here.gaps, key=_fetch_number) if len(here.gaps) > 1 else here.gaps
+            for gap in gaps:
                 if gap.covers(keys):
                     return gap
             # A failure says more than an unknown entity does.
-            if nearest is None and here.gaps:
-                nearest = next((gap for gap in here.gaps if gap.failure is not None), here.gaps[0])
+            if nearest is None and gaps:
+                nearest = next((gap for gap in gaps if gap.failure is not None), gaps[0])
         if isinstance(here.key, str):
             keys.insert(0, here.key)
         here = here.parent
     return nearest
+
+
+def _fetch_number(gap: Gap) -> int:
+    return gap.fetch.id
 
 
 def why_left_out(view: ObjectView, choices: Sequence[Representation], names: TypeNames) -> Failure | None:
