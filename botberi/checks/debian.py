@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from botberi.checks.steps import Step
+from botberi.faults import clock
 
 RABBITMQ_SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-#: A program that shows a package is there -> the package.
-_NEEDED: Final = {
-    "rabbitmq": (str(RABBITMQ_SERVER), "rabbitmq-server"),
-    "browser": ("chromium", "chromium"),
-}
+#: What tests need -> the package that has it.
+_NEEDED: Final = {"rabbitmq": "rabbitmq-server", "browser": "chromium", "wrong clocks": "libfaketime"}
 
 
 def chromium() -> str | None:
@@ -26,15 +24,17 @@ def chromium() -> str | None:
 
 
 def has(what: str) -> bool:
-    """Whether the tests marked `what` have their program."""
+    """Whether the tests of `what` have what they need."""
     if what == "browser":
         return chromium() is not None
-    return shutil.which(_NEEDED[what][0]) is not None
+    if what == "wrong clocks":
+        return clock.library() is not None
+    return shutil.which(str(RABBITMQ_SERVER)) is not None
 
 
 def missing() -> list[str]:
     """Packages that would have to be installed."""
-    wanted = [package for what, (_, package) in _NEEDED.items() if not has(what)]
+    wanted = [package for what, package in _NEEDED.items() if not has(what)]
     if os.environ.get("BOTBERI_TEST_AMQP_URL") and "rabbitmq-server" in wanted:
         wanted.remove("rabbitmq-server")
     return wanted

@@ -60,6 +60,11 @@ class Performance(Generic[S]):
         """How often watching sockets had to come back."""
         return sum(one.reconnects for one in self._sockets)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request of the account that runs agents carries."""
+        return self._clients.headers
+
     async def __aenter__(self) -> Self:
         try:
             await self._open()

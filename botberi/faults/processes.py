@@ -2,6 +2,7 @@
 
 A part is what `botberi PART` starts, in a process of its own with its own environment. It is forked from an interpreter
 that has loaded the platform's modules: a part that was killed is back in a fraction of a second instead of seconds.
+One that needs a library of its own (a wrong clock) becomes a new interpreter instead.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Final
 
+from botberi.faults.clock import PRELOAD
 from botberi.run.children import die_with_parent
 
 _PRELOADED: Final = (
@@ -58,9 +60,10 @@ class Service:
     ) -> None:
         """`says` is in its log once it works."""
         self.name = name
+        #: Read at each of its starts.
+        self.environment = dict(environment)
         self._says = says
         self._part = part
-        self._environment = environment
         self._tell = tell
         self._log = log
         self._process: ForkServerProcess | None = None
@@ -119,7 +122,7 @@ class Service:
 
     async def _keep(self) -> None:
         while True:
-            process = _forks.Process(target=_become, args=(self._part, dict(self._environment), str(self._log)))
+            process = _forks.Process(target=_become, args=(self._part, dict(self.environment), str(self._log)))
             await asyncio.to_thread(process.start)
             self._process = process
             try:
@@ -156,6 +159,7 @@ async def once(command: str, environment: Mapping[str, str], log: Path) -> None:
 def _become(part: str, environment: dict[str, str], log: str) -> None:
     """In the new process: be that part."""
     die_with_parent()
+    anew = environment.get(PRELOAD) != os.environ.get(PRELOAD)
     os.environ.clear()
     os.environ.update(environment)
     random.seed()
@@ -164,18 +168,22 @@ def _become(part: str, environment: dict[str, str], log: str) -> None:
         os.dup2(out, descriptor)
     os.close(out)
     if part == "worker":
-        from celery.__main__ import main as celery
-
         from workers.celery_app import worker_argv
         from workers.settings import WorkerSettings
 
         argv = worker_argv(WorkerSettings().worker_concurrency)
-        sys.argv = argv[argv.index("celery") :]
+    else:
+        argv = [sys.executable, "-m", "botberi.cli", part]
+    if anew:
+        os.execve(argv[0], argv, os.environ)  # noqa: S606 - one of the two lines above
+    sys.argv = argv[2:]
+    if part == "worker":
+        from celery.__main__ import main as celery
+
         celery()
     else:
         from botberi.cli import main as botberi
 
-        sys.argv = ["botberi", part]
         botberi()
 
 

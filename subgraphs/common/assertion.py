@@ -74,9 +74,10 @@ class AssertionVerifier:
             self._remember(digest, vouched)
         now = time.time()
         if now >= vouched.assertion.exp + LEEWAY_SECONDS:
-            raise AssertionRefused("expired")
+            raise AssertionRefused(f"expired {now - vouched.assertion.exp:.0f} s ago by this machine's clock")
         if vouched.assertion.iat > now + LEEWAY_SECONDS:
-            raise AssertionRefused("issued in the future")
+            ahead = vouched.assertion.iat - now
+            raise AssertionRefused(f"issued {ahead:.0f} s in the future by this machine's clock")
         return vouched
 
     async def _decode(self, token: str) -> Assertion:

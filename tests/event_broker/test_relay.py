@@ -15,6 +15,7 @@ from yarl import URL
 from botberi.faults.proxy import TcpProxy
 from event_broker.bus import PublishError
 from event_broker.connection import connect
+from event_broker.lag import outbox_lag
 from event_broker.listener import Listener
 from event_broker.memory import MemoryBus
 from event_broker.outbox import _READY, PLANNING
@@ -227,6 +228,35 @@ async def test_a_refused_event_holds_up_its_aggregate_alone(
         assert row["next_attempt_at"] > row["created_at"]
         bus.refuse = lambda _: False
         await eventually(lambda: bus.versions(bad) == [1, 2])
+
+
+async def test_confirms_that_never_come_for_some_events_cost_the_others_time_only(
+    url: str, database: asyncpg.Connection, bus: RecordingBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a quorum queue without a leader: what goes there is read and never confirmed, everything else is."""
+    stuck, good = [new_id() for _ in range(5)], [new_id() for _ in range(20)]
+    confirms = False
+    publish = bus.publish
+
+    async def patient(event: Event) -> None:
+        if event.subject in stuck and not confirms:
+            await asyncio.sleep(0.3)
+            raise PublishError(f"{event.type} was not confirmed in 0 s")
+        await publish(event)
+
+    monkeypatch.setattr(bus, "publish", patient)
+    async with relaying(url, bus):
+        for subject in (*stuck, *good):
+            await add(database, subject, 1)
+        await eventually(lambda: {event.subject for event in bus.published} == set(good))
+        for subject in good:
+            await add(database, subject, 2)
+        await eventually(lambda: all(bus.versions(subject) == [1, 2] for subject in good))
+        lag = await outbox_lag(database, DATABASE)
+        assert lag.failing == 5
+        assert {row.error for row in lag.failures} == {"PUBLISH: instance.updated was not confirmed in 0 s"}
+        confirms = True
+        await eventually(lambda: all(bus.versions(subject) == [1] for subject in stuck))
 
 
 async def test_a_row_that_is_no_event_holds_up_nobody_else(

@@ -4,19 +4,22 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, closing, suppress
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import aiohttp
 import psycopg
 import pytest
 import pytest_asyncio
 
 from botberi.faults.checker import check, lost_events
+from botberi.faults.clock import NOTICED_SECONDS, WrongClock, library
 from botberi.faults.performance import Performance
 from botberi.faults.rabbitmq import ALARMS, installed
-from botberi.faults.stage import LEASE_SECONDS, RELAYS, WORKERS, Stage
+from botberi.faults.stage import DISPATCHERS, LEASE_SECONDS, RELAYS, WORKERS, Stage
 from botberi.faults.trace import Trace
 
 pytestmark = [
@@ -160,3 +163,123 @@ async def test_runs_wait_for_an_alarm_of_the_broker_and_then_go_on(performance: 
             await asyncio.to_thread(alarm.__exit__, None, None, None)
     await performance.settle()
     assert check(performance.evidence, without=[lost_events]) == []
+
+
+HOUR = 3600.0
+needs_wrong_clocks = pytest.mark.skipif(library() is None, reason="wrong clocks need libfaketime (apt-get install)")
+
+#: Notes whom a run was taken from, or that it was ended for, while its lease held by the database's clock.
+EARLY = """
+    CREATE TABLE early (id uuid, was text, became text);
+    CREATE FUNCTION note_early() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO early VALUES (NEW.id, OLD.status || ' ' || OLD.lease_expires_at, NEW.status);
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER note_early AFTER UPDATE ON instances FOR EACH ROW
+        WHEN (OLD.status = 'RUNNING' AND OLD.lease_expires_at > clock_timestamp()
+            AND (NEW.status IN ('PENDING', 'QUEUED', 'FAILED', 'TIMED_OUT') OR NEW.attempt <> OLD.attempt))
+        EXECUTE FUNCTION note_early();
+"""
+#: One is due in ten minutes; one was five minutes ago, which is too late to be made up for.
+SCHEDULES = """
+    INSERT INTO schedules (id, owner_id, agent_id, name, cron, missed, next_fire_at)
+    SELECT gen_random_uuid(), gen_random_uuid(), agents.id, one.name, '@yearly', 'SKIP', now() + one.due
+    FROM (SELECT id FROM agents LIMIT 1) AS agents,
+        (VALUES ('later', interval '10 minutes'), ('missed', interval '-5 minutes')) AS one (name, due)
+    RETURNING name, next_fire_at::text
+"""
+UNEXPECTED = """
+    SELECT id::text, status, attempt, error_code, error_message FROM instances
+    WHERE status NOT IN ('SUCCEEDED', 'CANCELLED')
+"""
+
+
+@asynccontextmanager
+async def wrong_clocks(stage: Stage, names: Iterable[str]) -> AsyncIterator[dict[str, WrongClock]]:
+    """Services that begin anew with clocks of their own: by turns an hour ahead and an hour behind."""
+    clocks: dict[str, WrongClock] = {}
+    before = {name: stage.services[name].environment for name in names}
+    for number, name in enumerate(before):
+        clocks[name] = WrongClock(stage.folder / f"clock-{name}", -HOUR if number % 2 else HOUR)
+        stage.services[name].environment = {**before[name], **clocks[name].environment}
+    try:
+        await asyncio.gather(*(stage.services[name].restart(patience=180.0) for name in before))
+        yield clocks
+    finally:
+        for name, environment in before.items():
+            stage.services[name].environment = environment
+        await asyncio.gather(*(stage.services[name].restart(patience=180.0) for name in before))
+
+
+@needs_wrong_clocks
+async def test_wrong_clocks_decide_nothing(performance: Performance[Stage]) -> None:
+    """Workers, dispatchers with reaper and scheduler, and relays an hour off, then in the middle of runs the other way."""
+    old = {row.id for row in performance.evidence.rows}
+    planned = dict(rows(performance, SCHEDULES))
+    rows(performance, EARLY)
+    async with wrong_clocks(performance.stage, (*WORKERS, *DISPATCHERS, *RELAYS)) as clocks:
+        for name in WORKERS:
+            assert abs(_minutes_off(performance.stage, name)) > 50, f"the clock of {name} is right"
+        await performance.some(20)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(performance.some(40))
+            await asyncio.sleep(1.0)
+            for number, clock in enumerate(clocks.values()):
+                clock.set(HOUR if number % 2 else -HOUR)
+        await performance.settle()
+        assert check(performance.evidence) == []
+        # A holder that is truly lost loses its run by the same clock: not sooner, and not an hour later.
+        slept = await _put_a_holder_to_sleep(performance)
+        await asyncio.sleep(LEASE_SECONDS + 3.0)
+        os.kill(slept, signal.SIGCONT)
+        await performance.settle()
+    assert check(performance.evidence) == []
+    new = [row for row in performance.evidence.rows if row.id not in old]
+    assert len(new) >= 70
+    assert rows(performance, UNEXPECTED) == []
+    assert any(row.attempt > 1 for row in new)
+    assert rows(performance, "SELECT id::text, was, became FROM early") == []
+    fired = "SELECT name, next_fire_at::text, next_fire_at > now() - interval '1 minute', last_fired_at FROM schedules"
+    found = {name: rest for name, *rest in rows(performance, fired)}
+    assert found["later"][0] == planned["later"]
+    assert found["missed"][0] != planned["missed"]
+    assert found["missed"][1:] == [True, None]
+    rows(performance, "DELETE FROM schedules WHERE name IN ('later', 'missed')")
+
+
+def _minutes_off(stage: Stage, name: str) -> float:
+    """How far the clock of a service that has just begun is from ours, as its log has it."""
+    said = (stage.folder / "logs" / f"{name}.log").read_text(errors="replace").splitlines()
+    stamps = [line.split()[1] for line in said if " ready." in line]
+    hours, minutes = (int(part) for part in stamps[-1].split(":")[:2])
+    now = datetime.now()
+    off = (hours - now.hour) * 60 + minutes - now.minute
+    return (off + 720) % 1440 - 720
+
+
+@needs_wrong_clocks
+@pytest.mark.parametrize(("offset", "why"), [(HOUR, "expired"), (-HOUR, "in the future")], ids=["ahead", "behind"])
+async def test_a_subgraph_with_a_wrong_clock_refuses_and_says_why(
+    performance: Performance[Stage], offset: float, why: str
+) -> None:
+    """What the gateway vouches for holds for a minute or so: those two need a clock that is kept right."""
+    stage = performance.stage
+    async with wrong_clocks(stage, ["instance"]) as clocks:
+        clocks["instance"].set(offset)
+        await asyncio.sleep(NOTICED_SECONDS * 2)
+        before = len(_log(stage, "instance"))
+        async with aiohttp.ClientSession() as session:
+            query = {"query": "{ instances(first: 1) { pageInfo { hasNextPage } } }"}
+            headers = performance.headers
+            async with session.post(stage.endpoint, json=query, headers=headers) as response:
+                answer = await response.json()
+        assert answer["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED_GATEWAY", answer
+        assert why in (log := _log(stage, "instance")[before:]), log
+        clocks["instance"].set(0.0)
+        await performance.some(3)
+        await performance.settle()
+    assert check(performance.evidence, without=[lost_events]) == []
+
+
+def _log(stage: Stage, name: str) -> str:
+    return (stage.folder / "logs" / f"{name}.log").read_text(errors="replace")
