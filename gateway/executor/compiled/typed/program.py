@@ -57,6 +57,10 @@ def _encode(value: Any) -> bytes:
 _Response: Final = projected(("data",))
 
 
+#: What no answer can make a typed program raise: its compiler's mistakes.
+_FAULTS: Final = (AttributeError, NameError, TypeError, IndexError)
+
+
 class Misfit(Exception):
     """Something in the answers that a typed program leaves to the compiled code."""
 
@@ -106,7 +110,11 @@ class TypedProgram:
         except Exception as error:
             self._misfits += 1
             flight.leave()
-            logger.debug("a typed program gave up: %r", error)
+            if isinstance(error, _FAULTS):
+                if flight.runtime.executor is ExecutorKind.BOTH:
+                    raise
+                # The compiled program answers all the same; an operator finds this line.
+                logger.exception("a typed program failed")
             return None
         except BaseException:
             flight.give_up()
