@@ -113,12 +113,14 @@ class Flight:
         """Begin the request. Never raises: the future does."""
         runtime = self.runtime
         future: asyncio.Future[SubgraphResponse]
+        if self.ended:
+            return self._failed(TimeoutError())  # and not an answer that the other flight could find
         if self.before is not None and (known := self.before.again(step, batches)) is not None:
             self.answers[step.id], self.sent[step.id] = known, (step, batches)
             return known
         try:
             timeout = min(runtime.timeout_for(step.subgraph), self.deadline - self.loop.time())
-            if timeout <= 0 or self.ended:
+            if timeout <= 0:
                 raise TimeoutError
             client = runtime.clients.get(step.subgraph)
             start = getattr(client, "start", None)

@@ -157,15 +157,20 @@ async def test_answers_that_do_not_fit_are_answered_as_ever_and_nothing_is_asked
 
 async def test_a_branch_that_still_waits_when_another_gives_up_is_not_asked_again() -> None:
     branches = Parallel((
-        Sequence((Fetch(0, "a", "{ users { __typename id } }"), entities(1, "slow", "name", ("users", ListItems())))),
+        Sequence((
+            Fetch(0, "a", "{ users { __typename id } }"),
+            entities(1, "slow", "name items { id owner { __typename id } }", ("users", ListItems())),
+            entities(4, "then", "age", ("users", ListItems(), "items", ListItems(), "owner")),
+        )),
         Sequence((Fetch(2, "c", "{ me { __typename id } }"), entities(3, "d", "age", ("me",)))),
     ))  # fmt: skip
     me = {"data": {"me": {"__typename": "User", "id": "1"}}}
     site = Site(
-        "{ users { name } me { age } }",
+        "{ users { name items { owner { age } } } me { age } }",
         Plan("query", branches),
         a=users({"id": "1"}),
-        slow=of_each(lambda id: {"name": "x"}),
+        slow=of_each(lambda id: {"name": "x", "items": [{"id": "i", "owner": {"__typename": "User", "id": "2"}}]}),
+        then=of_each(lambda id: {"age": 5}),
         c=me,
         d=of_each(lambda id: {"age": 7}),
     )
@@ -182,7 +187,10 @@ async def test_a_branch_that_still_waits_when_another_gives_up_is_not_asked_agai
         result = await site.run()
         site.clients[odd].answers = right
         assert site.runtime.statistics.misfits == before + 1
-        assert result.data == {"users": [{"name": "x"}], "me": {"age": None if odd == "d" else 7}}
+        assert result.data == {
+            "users": [{"name": "x", "items": [{"owner": {"age": 5}}]}],
+            "me": {"age": None if odd == "d" else 7},
+        }
         assert {name: len(client.requests) - asked[name] for name, client in site.clients.items()} == dict.fromkeys(
             asked, 1
         )
