@@ -155,7 +155,8 @@ async def test_answers_that_do_not_fit_are_answered_as_ever_and_nothing_is_asked
     assert len(site.clients["b"].requests) - asked[1] == len(other.clients["b"].requests)
 
 
-async def test_a_branch_that_still_waits_when_another_gives_up_is_not_asked_again() -> None:
+@pytest.mark.parametrize("executor", [ExecutorKind.COMPILED, ExecutorKind.BOTH])
+async def test_a_branch_that_still_waits_when_another_gives_up_is_not_asked_again(executor: ExecutorKind) -> None:
     branches = Parallel((
         Sequence((
             Fetch(0, "a", "{ users { __typename id } }"),
@@ -174,6 +175,7 @@ async def test_a_branch_that_still_waits_when_another_gives_up_is_not_asked_agai
         c=me,
         d=of_each(lambda id: {"age": 7}),
     )
+    site.runtime.executor = executor
     await site.run_often()
     assert site.typed > 0
     site.clients["slow"].delay = 0.05
