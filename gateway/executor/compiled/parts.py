@@ -9,7 +9,8 @@ from gateway.errors import ErrorEntry
 from gateway.executor.compiled.deferring import Deferring, Later
 from gateway.executor.compiled.flight import ODD, Flight
 from gateway.executor.compiled.flow import Flow
-from gateway.executor.compiled.layout import Layout, lay_out_parts
+from gateway.executor.compiled.laying import lay_out_parts
+from gateway.executor.compiled.layout import Layout
 from gateway.executor.compiled.program import GLOBALS, Compiled, condition_variables
 from gateway.executor.compiled.reporting import Report
 from gateway.executor.compiled.source import Source, Unsupported

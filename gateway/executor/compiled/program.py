@@ -12,7 +12,8 @@ from gateway.executor.compiled.climbing import Climbing
 from gateway.executor.compiled.copies import Copies, one_row
 from gateway.executor.compiled.flight import FAULT, ODD, Flight
 from gateway.executor.compiled.flow import Flow
-from gateway.executor.compiled.layout import Layout, UnfitKey, lay_out
+from gateway.executor.compiled.laying import lay_out
+from gateway.executor.compiled.layout import Layout, UnfitKey
 from gateway.executor.compiled.project import Project
 from gateway.executor.compiled.reporting import Report
 from gateway.executor.compiled.shape import Conditions
