@@ -1,8 +1,9 @@
 """Is an entity the one that was asked for? Compares identifiers that the answer repeats with those of the representation."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from graphql import (
     FieldNode,
@@ -11,7 +12,6 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     Visitor,
-    get_named_type,
     get_nullable_type,
     parse,
     visit,
@@ -33,13 +33,20 @@ def contradicts(
     return False
 
 
-def identifiers(schema: GraphQLSchema, type_name: str) -> Iterator[str]:
-    """Fields of type `ID`, nullable or not."""
-    kind = schema.get_type(type_name)
-    if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
-        for name, definition in kind.fields.items():
-            if get_named_type(definition.type) is GraphQLID and get_nullable_type(definition.type) is GraphQLID:
-                yield name
+def identifiers(schema: GraphQLSchema, type_name: str) -> tuple[str, ...]:
+    """Fields of type `ID`, nullable or not; found once for the schema."""
+    known = _IDENTIFIERS.setdefault(schema, {})
+    names = known.get(type_name)
+    if names is None:
+        kind = schema.get_type(type_name)
+        fields = kind.fields if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType) else {}
+        names = tuple(name for name, definition in fields.items() if get_nullable_type(definition.type) is GraphQLID)
+        if kind is not None:
+            known[type_name] = names
+    return names
+
+
+_IDENTIFIERS: "WeakKeyDictionary[GraphQLSchema, dict[str, tuple[str, ...]]]" = WeakKeyDictionary()
 
 
 @lru_cache(maxsize=512)

@@ -31,6 +31,8 @@ class Selections:
         self.schema: GraphQLSchema = operation.schema
         self._variables = variables
         self._collected: dict[tuple[str, tuple[int, ...]], FieldGroups] = {}
+        #: Response keys from the root -> how many of them the client selects.
+        self._known_keys: dict[tuple[str, ...], int] = {}
 
     def fields(self, sets: Sequence[SelectionSetNode], runtime_type: GraphQLNamedType) -> FieldGroups:
         """`sets` are the selection sets of merged fields; `runtime_type` an object type, or an interface where nothing more is known."""
@@ -95,18 +97,30 @@ class Selections:
 
     def known_part(self, path: Sequence[str | int]) -> tuple[str | int, ...]:
         """The path of an error up to where the client's own selection ends: deeper there are fields that the plan alone asked for."""
-        sets: list[SelectionSetNode] = [self.operation.selection_set]
-        known: list[str | int] = []
+        keys = tuple([element for element in path if not isinstance(element, int)])
+        known = self._known_keys.get(keys)
+        if known is None:
+            known = self._known_keys[keys] = self._count_known(keys)
+        if known == len(keys):
+            return tuple(path)
+        end, left = 0, known
         for element in path:
-            if isinstance(element, int):
-                known.append(element)
-                continue
-            nodes = [n for s in sets for n in self._all_fields(s, set()) if (n.alias or n.name).value == element]
+            if not isinstance(element, int):
+                if not left:
+                    break
+                left -= 1
+            end += 1
+        return tuple(path[:end])
+
+    def _count_known(self, keys: Sequence[str]) -> int:
+        """How many of the response keys from the root on the client selects."""
+        sets: list[SelectionSetNode] = [self.operation.selection_set]
+        for count, key in enumerate(keys):
+            nodes = [n for s in sets for n in self._all_fields(s, set()) if (n.alias or n.name).value == key]
             if not nodes:
-                break
-            known.append(element)
+                return count
             sets = [n.selection_set for n in nodes if n.selection_set is not None]
-        return tuple(known)
+        return len(keys)
 
     def _all_fields(self, selection_set: SelectionSetNode, visited: set[str]) -> Iterator[FieldNode]:
         for node in selection_set.selections:

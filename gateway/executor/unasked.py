@@ -57,6 +57,8 @@ class Unasked:
         self._names = names
         self._selections = selections
         self._later = later or {}
+        #: Response keys of paths on which every object has its declared type.
+        self._certain: set[tuple[str, ...]] = set()
 
     @cached_property
     def _read(self) -> frozenset[str]:
@@ -97,14 +99,19 @@ class Unasked:
 
     def below_null(self, path: ResponsePath) -> Asked:
         """The same by the joined view alone."""
+        keys = tuple([key for key in path if not isinstance(key, int)])
+        if keys in self._certain:
+            return Asked.YES
         schema = self._selections.schema
         operation = self._selections.operation
         kind: GraphQLNamedType | None = schema.get_root_type(operation.definition.operation)
         sets: list[SelectionSetNode] = [operation.selection_set]
+        certain = True
         for depth, key in enumerate(path):
             if isinstance(key, int):
                 continue
             if not isinstance(kind, GraphQLObjectType):
+                certain = False
                 # The view is made only here: most errors are below objects of declared types alone.
                 view = self._at(path[:depth])
                 name = self._names.of(view) if isinstance(view, ObjectView) else None
@@ -120,6 +127,8 @@ class Unasked:
                 return Asked.YES
             kind = get_named_type(definition.type)
             sets = [node.selection_set for node in nodes if node.selection_set is not None]
+        if certain:
+            self._certain.add(keys)
         return Asked.YES
 
     def _at(self, path: ResponsePath) -> Any:
