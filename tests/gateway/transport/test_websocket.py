@@ -16,7 +16,7 @@ from tests.gateway.transport.conftest import Setup
 
 INIT = {"type": "connection_init"}
 ACK = {"type": "connection_ack"}
-PATIENCE = 15.0
+PATIENCE = 30.0
 
 
 def subscribe(query: str, identifier: Any = "1", **rest: Any) -> dict[str, Any]:

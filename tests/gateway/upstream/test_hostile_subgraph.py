@@ -295,7 +295,7 @@ async def test_refused(name: str, wire: Wire) -> None:
         started = asyncio.get_running_loop().time()
         with pytest.raises(SubgraphError) as caught:
             await client.execute(SubgraphRequest("mutation { a }", kind="mutation"))
-        assert asyncio.get_running_loop().time() - started < 3
+        assert asyncio.get_running_loop().time() - started < 15
         await client.aclose()
     assert caught.value.code == code
     assert caught.value.subgraph == "bad"
