@@ -92,18 +92,23 @@ class Chooser:
         needs: dict[Part, None] = {}
         if not types:
             return needs
-        if one.is_typename:
-            if types != position.types and defers(one.conditions):
-                needs.update(self._know_types(position, types, without_defers(one.conditions)))
-            return needs | self._place_typename(position, one, types)
-        if types != position.types if one.types is not None else self.graph.types[one.via].kind == "OBJECT":
-            # Whether a deferred fragment applies at all has to be known without it.
+        # Whether a deferred fragment applies at all has to be known without it.
+        if self._tells_types_apart(position, one, types) and (not one.is_typename or defers(one.conditions)):
             needs.update(self._know_types(position, types, without_defers(one.conditions)))
+        if one.is_typename:
+            return needs | self._place_typename(position, one, types)
         for group in self.routes.apart_or_not(position, types, one):
             left = self._place_leaf(position, one, group, needs) if one.type_name is None else group
             if left:
                 self._place_alike(position, one, left, needs)
         return needs
+
+    def _tells_types_apart(self, position: Position, one: Field, types: frozenset[str]) -> bool:
+        """Whether a field is wanted of objects of an object type, be it the only one that there is."""
+        if one.types is not None:
+            return types != position.types
+        via = self.graph.types.get(one.via)
+        return via is not None and via.kind == "OBJECT"
 
     def _place_leaf(
         self, position: Position, one: Field, types: frozenset[str], needs: dict[Part, None]
