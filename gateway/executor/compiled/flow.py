@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 from gateway.executor.compiled.copies import CopyingStep
 from gateway.executor.compiled.gather import Gather
-from gateway.executor.compiled.layout import Layout, root_name
+from gateway.executor.compiled.layout import Layout, Table, root_name
 from gateway.executor.compiled.source import Source
 from gateway.executor.compiled.step import Step
 from gateway.executor.compiled.walking import Walks
@@ -117,13 +117,18 @@ class Flow:
         kind = CopyingStep if any(table.is_contextual for table in tables or ()) else Step
         source.constants[step] = kind(fetch, tables or (), layout.schema)
         source.line("")
-        source.line(f"# fetch {fetch.id}: {comment(fetch)}")
+        source.line(f"# fetch {fetch.id}: {_comment(fetch)}")
         future = f"f{fetch.id}"
         if tables is None:
             source.line(f"{future} = x.send({step})")
             return
-        gather = Gather(source, layout, fetch, self._walks)
         source.line(f"{future} = None")
+        self._gather(fetch, tables, step, future)
+
+    def _gather(self, fetch: Fetch, tables: list[Table], step: str, future: str) -> None:
+        """Representations, and the request for them."""
+        source = self._source
+        gather = Gather(source, self._layout, fetch, self._walks)
         gather.begin()
         with source.block("try:"):
             for table in tables:
@@ -134,15 +139,18 @@ class Flow:
             source.line("pass")
         with source.block("except ODD as error:"):
             source.line(f"x.odd({step}, error)")
-        with ExitStack() as stack:
-            stack.enter_context(source.block("else:"))
+        with source.block("else:"):
             if tables[0].entities is None:
-                stack.enter_context(source.block(f"if {tables[0].index}:"))
-                source.line(f"{future} = x.send({step})")
+                with source.block(f"if {tables[0].index}:"):
+                    source.line(f"{future} = x.send({step})")
             else:
-                lists = [table.asked for table in tables]
-                stack.enter_context(source.block(f"if {' or '.join(dict.fromkeys(lists))}:"))
-                source.line(f"{future} = x.send({step}, ({''.join(f'{name}, ' for name in lists)}))")
+                self._ask(tables, step, future)
+
+    def _ask(self, tables: list[Table], step: str, future: str) -> None:
+        """Sends the request, if there is anything to ask for."""
+        lists = [table.asked for table in tables]
+        with self._source.block(f"if {' or '.join(dict.fromkeys(lists))}:"):
+            self._source.line(f"{future} = x.send({step}, ({''.join(f'{name}, ' for name in lists)}))")
 
     def _end(self, fetch: Fetch) -> None:
         """Await the answer; what it doesn't have is `Lost`."""
@@ -169,7 +177,7 @@ class Flow:
             source.line(f"x.end({fetch.id})")
 
 
-def comment(fetch: Fetch) -> str:
+def _comment(fetch: Fetch) -> str:
     """One line, whatever a subgraph is called."""
     text = f"{fetch.subgraph}: {'; '.join(fetch.reasons)}" if fetch.reasons else fetch.subgraph
     return " ".join(text.split())[:200]

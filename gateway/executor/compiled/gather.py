@@ -15,31 +15,17 @@ from gateway.executor.compiled.layout import (
     top_sources,
 )
 from gateway.executor.compiled.source import Source
-from gateway.executor.compiled.walking import TYPENAME, Reach, Walk, Walks, anchor, value_of
+from gateway.executor.compiled.walking import TYPENAME, Loops, Reach, Walk, Walks, anchor, value_of
 from gateway.plan import Entities, Fetch, KeyField, KeyFragment, KeySelection, Path, Representation
 
 
-class Gather:
+class Gather(Loops):
     """Writes the loops of one fetch. They never raise for what a subgraph answered: what is null, absent or of another shape is passed over."""
 
     def __init__(self, source: Source, layout: Layout, fetch: Fetch, walks: Walks) -> None:
-        self._source = source
-        self._layout = layout
-        self._fetch = fetch
-        self._walks = walks
+        super().__init__(source, layout, fetch, walks)
         self._reach = Reach(source, layout, fetch, walks)
         self._contexts = Contexts(self._reach)
-        self._kept: dict[tuple[int, Path], str] = {}
-
-    def begin(self) -> None:
-        """The lists that this fetch's loops fill for later ones, empty."""
-        for table in self._layout.tables[self._fetch.id]:
-            if table.entities is None or table.same_as is not None or table.derived_from is not None:
-                continue
-            for path in table.entities.paths:
-                if self._walks.is_wanted(table, path) and not self._reach.is_walked(path):
-                    name = self._kept[id(table), path] = self._source.name("at")
-                    self._source.line(f"{name} = []")
 
     def targets(self, table: Table, path: Path) -> None:
         """The objects that stand for a root type: each is noted in the table."""
@@ -58,16 +44,14 @@ class Gather:
             rows = source.name("seen")
             source.line(f"{rows} = {{}}")
         for path in entities.paths:
-            kept = self._kept.get((id(table), path))
-            if kept is not None and self._reach.is_walked(path):
-                kept = None  # another path of this fetch was the same
+            kept = self._list_for(table, path)
             walk = Walk(self._reach, path, furthest(entities.contexts, key_path(path)))
             with walk as (base, position):
                 if kept is not None and base:
-                    source.line(f"{kept}.append({_together([layer.var for layer in base])})")
+                    source.line(f"{kept}.append({together([layer.var for layer in base])})")
                 self._represent(table, entities, base, position, walk.layers, rows)
             if kept is not None and base:
-                self._walks.keep(path, self._reach.ended, kept)
+                self._walks.keep(path, self._ended, kept)
 
     def _derived(self, table: Table, other: Table, entities: Entities) -> None:
         """By the rows of a table whose entities tell the representations."""
@@ -89,12 +73,8 @@ class Gather:
                         source.line("continue")
                 names.append(f"{field!r}: {var}")
                 parts.append(self._part(var, [layer], key))
-            source.line(f"q = {_together(parts)}")
-            source.line("i = seen.get(q)")
-            with source.block("if i is None:"):
-                source.line(f"i = seen[q] = len({table.asked})")
-                fields_text = "".join(f", {name}" for name in names)
-                source.line(f"{table.asked}.append({{'__typename': {choice.typename!r}{fields_text}}})")
+            source.line(f"q = {together(parts)}")
+            note_row(source, "seen", table.asked, literal(repr(choice.typename), names))
             source.line(f"{table.index}[key] = i")
 
     def _part(self, var: str, layers: Sequence[Layer], key: str) -> str:
@@ -163,8 +143,8 @@ class Gather:
                 if fields is not None:
                     names, parts = self._leaves(fields, layers)
                     which = sets.setdefault(tuple(field for field, _ in fields), len(sets))
-                    source.line(f"v = {_literal(typename, names)}")
-                    source.line(f"q = {_together([typename, repr(which), *parts])}")
+                    source.line(f"v = {literal(typename, names)}")
+                    source.line(f"q = {together([typename, repr(which), *parts])}")
                     continue
                 source.line(f"v = {{'__typename': {typename}}}")
                 known = name if name is not None else repr(choice.typename)
@@ -196,10 +176,7 @@ class Gather:
             row = f"{table.asked}.row({{{', '.join(values)}}}, q, {made})"
             source.line(f"one_row({table.index}, {anchor(base)}, {row})")
             return
-        source.line(f"i = {rows}.get(q)")
-        with source.block("if i is None:"):
-            source.line(f"i = {rows}[q] = len({table.asked})")
-            source.line(f"{table.asked}.append({made})")
+        note_row(source, rows, table.asked, made)
         source.line(f"{table.index}[{anchor(base)}] = i")
 
     def _simple(
@@ -227,17 +204,13 @@ class Gather:
                 with source.block(f"if {var} is M:"):
                     source.line("continue")
                 source.line(f"raise OtherKey({table.index!r})")
-            literal = _literal(typename, [f"{field!r}: {var}"])
-            with source.block(f"if {var} not in {rows}:"):
-                source.line(f"{rows}[{var}] = len({table.asked})")
-                source.line(f"{table.asked}.append({literal})")
+            note_key(source, rows, table.asked, var, literal(typename, [f"{field!r}: {var}"]))
             return
         names, parts = self._leaves(fields, layers)
-        literal = _literal(typename, names)
         if by_name:
             parts.append(typename)
-        source.line(f"q = {_together(parts)}")
-        self._note(table, base, literal, place, rows)
+        source.line(f"q = {together(parts)}")
+        self._note(table, base, literal(typename, names), place, rows)
 
     def _leaves(self, fields: Sequence[tuple[str, str]], layers: list[Layer]) -> tuple[list[str], list[str]]:
         """Reads them, and goes on with the next object where one is absent; their items in a literal, and their parts in a key."""
@@ -296,12 +269,27 @@ class Gather:
         self._reach.nested(selection, layers, position, value, body)
 
 
-def _together(parts: Sequence[str]) -> str:
+def note_row(source: Source, rows: str, asked: str, made: str) -> None:
+    """Writes that `i` is the row of the representation `made`, which `q` tells from others; a new one is asked for."""
+    source.line(f"i = {rows}.get(q)")
+    with source.block("if i is None:"):
+        source.line(f"i = {rows}[q] = len({asked})")
+        source.line(f"{asked}.append({made})")
+
+
+def note_key(source: Source, rows: str, asked: str, key: str, made: str) -> None:
+    """Writes the same where the variable `key` alone tells, and objects find their row by it."""
+    with source.block(f"if {key} not in {rows}:"):
+        source.line(f"{rows}[{key}] = len({asked})")
+        source.line(f"{asked}.append({made})")
+
+
+def together(parts: Sequence[str]) -> str:
     """One value, or a tuple of them."""
     return parts[0] if len(parts) == 1 else f"({', '.join(parts)}{',' if len(parts) < 2 else ''})"
 
 
-def _literal(typename: str, names: Sequence[str]) -> str:
+def literal(typename: str, names: Sequence[str]) -> str:
     """A representation of leaves."""
     fields = ", ".join([f"'__typename': {typename}", *names])
     return f"{{{fields}}}"

@@ -136,20 +136,21 @@ class Compiled:
                 return first
             flight = Flight(self._operation, variables, runtime, flight)
         result = await self._fly(program, flight)
-        if result is not None:
+        if result is None:
+            try:
+                result = await execute(self._plan, self._operation, variables, runtime, flight)
+            except asyncio.CancelledError:
+                flight.give_up()
+                raise
+        else:
             if typed is not None and first is None:
                 statistics.misfits += 1
             if verify:
                 await self._verify(result, variables, runtime, flight)
-                if first is not None:
-                    statistics.typed += 1
-                    compare(first, result)
-            return result
-        try:
-            return await execute(self._plan, self._operation, variables, runtime, flight)
-        except asyncio.CancelledError:
-            flight.give_up()
-            raise
+        if first is not None:
+            statistics.typed += 1
+            compare(first, result)
+        return result
 
     async def event(
         self, answer: SubgraphResponse, variables: Mapping[str, Any], runtime: Runtime

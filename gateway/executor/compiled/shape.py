@@ -5,17 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from graphql import (
-    DocumentNode,
     GraphQLEnumType,
     GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
     OperationType,
-    SelectionNode,
-    VariableNode,
     get_named_type,
-    parse,
 )
 
 from gateway.executor.compiled.selected import Selected
@@ -48,11 +44,6 @@ class Keys:
             key not in self.below or (bool(self.below[key].below) and self.below[key].lack_some(inner))
             for key, inner in value.items()
         )
-
-
-def parsed(fetch: Fetch) -> DocumentNode:
-    """The operation that the fetch sends."""
-    return parse(fetch.operation, no_location=True)
 
 
 def answer_keys(fetch: Fetch, selections: Sequence[Selected], conditions: Conditions) -> Keys:
@@ -97,25 +88,6 @@ def _collect(selections: Sequence[Selected], conditions: Conditions, into: Keys)
                 into.aliased.add(one.key)
         if one.below is not None:
             _collect(one.below, conditions, below)
-
-
-def is_included(node: SelectionNode, conditions: Conditions) -> bool:
-    """`@skip` and `@include`; a variable that is no condition of the program counts as false, as an absent one does."""
-    for directive in node.directives or ():
-        if directive.name.value not in ("skip", "include"):
-            continue
-        for argument in directive.arguments or ():
-            if argument.name.value != "if":
-                continue
-            value = argument.value
-            holds = (
-                conditions.get(value.name.value, False)
-                if isinstance(value, VariableNode)
-                else bool(getattr(value, "value", False))
-            )
-            if holds is (directive.name.value == "skip"):
-                return False
-    return True
 
 
 def has_exact_numbers(kind: str, selections: Sequence[Selected], schema: GraphQLSchema) -> bool:

@@ -74,6 +74,36 @@ class Walks:
         self._lists[-1][path, trace(self._layout, path, ended)] = name
 
 
+class Loops:
+    """The loops of one fetch: which lists of objects they fill for later ones."""
+
+    def __init__(self, source: Source, layout: Layout, fetch: Fetch, walks: Walks) -> None:
+        self._source = source
+        self._layout = layout
+        self._fetch = fetch
+        self._walks = walks
+        self._ended = layout.before[fetch.id]
+        self._kept: dict[tuple[int, Path], str] = {}
+
+    def begin(self) -> None:
+        """Writes the lists, empty."""
+        for table in self._layout.tables[self._fetch.id]:
+            if table.entities is None or table.same_as is not None or table.derived_from is not None:
+                continue
+            for path in table.entities.paths:
+                if self._walks.is_wanted(table, path) and not self._is_walked(path):
+                    name = self._kept[id(table), path] = self._source.name("at")
+                    self._source.line(f"{name} = []")
+
+    def _list_for(self, table: Table, path: Path) -> str | None:
+        """The list that is filled on the way to a path; None where nobody wants it, or another path of this fetch was the same."""
+        return None if self._is_walked(path) else self._kept.get((id(table), path))
+
+    def _is_walked(self, path: Path) -> bool:
+        """Whether the objects there are at hand."""
+        return self._walks.start(path, self._ended)[0] == len(path)
+
+
 class Reach:
     """What one fetch's loops can see: answers of the fetches that have ended before it."""
 
@@ -84,10 +114,6 @@ class Reach:
         self.walks = walks
         self._known = source.constant("OBJECTS", layout.names.objects)
         self._abstract = source.constant("ABSTRACT", layout.names.abstract)
-
-    def is_walked(self, path: Path) -> bool:
-        """Whether the objects there are at hand."""
-        return self.walks.start(path, self.ended)[0] == len(path)
 
     def attach(self, base: list[Layer], position: KeyPath, wanted: set[str]) -> list[Layer]:
         """The object's layers with those that entity fetches before this one gave it, in plan order."""

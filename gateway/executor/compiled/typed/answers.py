@@ -8,18 +8,12 @@ from typing import Annotated, Any, Final, Literal, cast
 
 import msgspec
 from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLEnumType,
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
-    InlineFragmentNode,
-    OperationDefinitionNode,
-    SelectionSetNode,
+    OperationType,
     get_named_type,
     is_abstract_type,
     is_leaf_type,
@@ -28,7 +22,8 @@ from graphql import (
 )
 
 from gateway.executor.compiled.layout import Layout
-from gateway.executor.compiled.shape import Conditions, Keys, is_included, parsed
+from gateway.executor.compiled.selected import Selected, selected
+from gateway.executor.compiled.shape import Conditions, Keys
 from gateway.executor.compiled.source import Unsupported
 from gateway.plan import Fetch
 from gateway.upstream.codec import may_round
@@ -46,11 +41,11 @@ _CUSTOM: Final = str | bool | _FLOAT
 
 
 @dataclass(slots=True, eq=False)
-class Selected:
+class Objects:
     """What a fetch selects of the objects at one place: response key -> its type (None for `__typename`) and what is selected below."""
 
     kind: GraphQLObjectType
-    fields: dict[str, tuple[GraphQLOutputType | None, "Selected | None"]] = field(default_factory=dict)
+    fields: dict[str, tuple[GraphQLOutputType | None, "Objects | None"]] = field(default_factory=dict)
     #: The keys in the order of the client's selection there, others behind them; None while nobody has projected it.
     order: tuple[str, ...] | None = None
     #: An entity: a key that nobody asked for may contradict the representation, so it doesn't fit.
@@ -72,39 +67,34 @@ class Answers:
     def __init__(self, layout: Layout) -> None:
         """Raises `Unsupported`."""
         self._layout = layout
-        self._selected: dict[int, Selected] = {}
+        self._objects: dict[int, Objects] = {}
         #: Fetch -> what its answer's `data` is: of entities one for each `_entities` field.
-        self._tops: dict[int, list[Selected]] = {}
+        self._tops: dict[int, list[Objects]] = {}
         for number, fetch in layout.fetches.items():
             self._tops[number] = self._top(fetch)
 
-    def of(self, keys: Keys) -> Selected:
+    def of(self, keys: Keys) -> Objects:
         """What is selected of objects with these keys. Raises `Unsupported`."""
-        selected = self._selected.get(id(keys))
-        if selected is None:
+        objects = self._objects.get(id(keys))
+        if objects is None:
             raise Unsupported("objects whose type isn't known")
-        return selected
+        return objects
 
-    def _top(self, fetch: Fetch) -> list[Selected]:
+    def _top(self, fetch: Fetch) -> list[Objects]:
         layout, schema = self._layout, self._layout.schema
         if fetch.renames:
             raise Unsupported("renamed fields")
-        document = parsed(fetch)
-        reader = _Reader(schema, document, layout.conditions)
-        operation = next(d for d in document.definitions if isinstance(d, OperationDefinitionNode))
+        operation, selections = selected(fetch.operation)
+        reader = _Reader(schema, layout.conditions)
         if fetch.id in layout.roots:
-            kind = schema.get_root_type(operation.operation)
+            kind = schema.get_root_type(OperationType(operation))
             if kind is None:
                 raise Unsupported("no root type")
-            top = reader.read([operation.selection_set], kind)
+            top = reader.read(selections, kind)
             self._pair(layout.roots[fetch.id], top)
             return [top]
         tops = []
-        sets = {
-            (node.alias or node.name).value: node.selection_set
-            for node in operation.selection_set.selections
-            if isinstance(node, FieldNode) and node.selection_set is not None
-        }
+        below = {one.key: one.below or () for one in selections}
         for table in layout.tables[fetch.id]:
             if table.entities is None:
                 raise Unsupported("a root type below the root")
@@ -116,16 +106,16 @@ class Answers:
                 raise Unsupported("entities of several types")
             if choice.typename not in (None, kind.name):
                 raise Unsupported("entities by another name")
-            top = reader.read([sets[table.entities.response_key]], kind)
+            top = reader.read(below[table.entities.response_key], kind)
             top.is_entity = True
             self._pair(table.keys, top)
             tops.append(top)
         return tops
 
-    def _pair(self, keys: Keys, selected: Selected) -> None:
-        self._selected[id(keys)] = selected
+    def _pair(self, keys: Keys, objects: Objects) -> None:
+        self._objects[id(keys)] = objects
         for key, below in keys.below.items():
-            inner = selected.fields.get(key, (None, None))[1]
+            inner = objects.fields.get(key, (None, None))[1]
             if inner is not None:
                 self._pair(below, inner)
 
@@ -155,60 +145,58 @@ class Answers:
 
         return data, read
 
-    def struct(self, selected: Selected) -> type:
+    def struct(self, objects: Objects) -> type:
         """Where the client's order was never asked for, the fetch's own."""
-        if selected.struct is None:
+        if objects.struct is None:
             fields = []
-            for key in selected.order or tuple(selected.fields):
-                kind, below = selected.fields[key]
+            for key in objects.order or tuple(objects.fields):
+                kind, below = objects.fields[key]
                 inner = None if below is None else self.struct(below)
-                fields.append((key, Literal[selected.kind.name] if kind is None else _annotation(kind, inner)))
-            selected.struct = _struct(tuple(fields), closed=selected.is_entity)
-        return selected.struct
+                fields.append((key, Literal[objects.kind.name] if kind is None else _annotation(kind, inner)))
+            objects.struct = _struct(tuple(fields), closed=objects.is_entity)
+        return objects.struct
 
 
 class _Reader:
-    """Selection sets of one document -> `Selected`."""
+    """A fetch's selections -> the objects that they are of."""
 
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode, conditions: Conditions) -> None:
+    def __init__(self, schema: GraphQLSchema, conditions: Conditions) -> None:
         self._schema = schema
         self._conditions = conditions
-        self._fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
 
-    def read(self, sets: Sequence[SelectionSetNode], kind: GraphQLObjectType) -> Selected:
-        fields: dict[str, list[FieldNode]] = {}
-        for selections in sets:
-            self._collect(selections, kind, fields)
-        selected = Selected(kind)
-        for key, nodes in fields.items():
-            name = nodes[0].name.value
+    def read(self, selections: Sequence[Selected], kind: GraphQLObjectType) -> Objects:
+        """Objects of one type. Raises `Unsupported`."""
+        fields: dict[str, list[Selected]] = {}
+        self._collect(selections, kind, fields)
+        objects = Objects(kind)
+        for key, merged in fields.items():
+            name = merged[0].name
             if name == TYPENAME:
-                selected.fields[key] = None, None
+                objects.fields[key] = None, None
                 continue
             definition = kind.fields.get(name)
             if definition is None:
                 raise Unsupported("a field that the client's schema doesn't have")
             named = get_named_type(definition.type)
             if is_leaf_type(named):
-                selected.fields[key] = definition.type, None
+                objects.fields[key] = definition.type, None
             elif isinstance(named, GraphQLObjectType):
-                below = [node.selection_set for node in nodes if node.selection_set is not None]
-                selected.fields[key] = definition.type, self.read(below, named)
+                below = [inner for one in merged for inner in one.below or ()]
+                objects.fields[key] = definition.type, self.read(below, named)
             else:
                 raise Unsupported("objects of an abstract type")
-        return selected
+        return objects
 
-    def _collect(self, selections: SelectionSetNode, kind: GraphQLObjectType, into: dict[str, list[FieldNode]]) -> None:
-        for node in selections.selections:
-            if not is_included(node, self._conditions):
+    def _collect(
+        self, selections: Sequence[Selected], kind: GraphQLObjectType, into: dict[str, list[Selected]]
+    ) -> None:
+        for one in selections:
+            if not one.is_included(self._conditions):
                 continue
-            if isinstance(node, FieldNode):
-                into.setdefault((node.alias or node.name).value, []).append(node)
-                continue
-            fragment = self._fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
-            assert isinstance(fragment, InlineFragmentNode | FragmentDefinitionNode)
-            if fragment.type_condition is None or self._applies(fragment.type_condition.name.value, kind):
-                self._collect(fragment.selection_set, kind, into)
+            if one.name:
+                into.setdefault(one.key, []).append(one)
+            elif one.type_name is None or self._applies(one.type_name, kind):
+                self._collect(one.below or (), kind, into)
 
     def _applies(self, name: str, kind: GraphQLObjectType) -> bool:
         if name == kind.name:

@@ -2,10 +2,9 @@
 
 from contextlib import ExitStack
 
-from gateway.executor.compiled.flow import Flow, comment
+from gateway.executor.compiled.flow import Flow
 from gateway.executor.compiled.layout import Layout, Table, root_name
 from gateway.executor.compiled.source import Source, Unsupported
-from gateway.executor.compiled.step import Step
 from gateway.executor.compiled.typed.answers import Answers, attribute
 from gateway.executor.compiled.typed.gather import Gather
 from gateway.executor.identity import identifiers
@@ -28,28 +27,15 @@ class TypedFlow(Flow):
             self._node(layout.node, self._declare())
             source.line(f"return project({', '.join(layout.state())})")
 
-    def _begin(self, fetch: Fetch) -> None:
-        source, layout = self._source, self._layout
-        tables = layout.tables.get(fetch.id)
-        step = self._steps[fetch.id] = f"FETCH_{fetch.id}"
-        source.constants[step] = Step(fetch, tables or (), layout.schema)
-        source.line("")
-        source.line(f"# fetch {fetch.id}: {comment(fetch)}")
-        future = f"f{fetch.id}"
-        if tables is None:
-            source.line(f"{future} = x.send({step})")
-            return
-        gather = Gather(source, layout, fetch, self._walks, self._answers)
-        source.line(f"{future} = None")
+    def _gather(self, fetch: Fetch, tables: list[Table], step: str, future: str) -> None:
+        gather = Gather(self._source, self._layout, fetch, self._walks, self._answers)
         gather.begin()
         for table in tables:
             if table.entities is None:
                 raise Unsupported("a root type below the root")
             if table.same_as is None:
                 gather.representations(table, table.entities)
-        lists = [table.asked for table in tables]
-        with source.block(f"if {' or '.join(dict.fromkeys(lists))}:"):
-            source.line(f"{future} = x.send({step}, ({''.join(f'{name}, ' for name in lists)}))")
+        self._ask(tables, step, future)
 
     def _end(self, fetch: Fetch) -> None:
         source, layout = self._source, self._layout

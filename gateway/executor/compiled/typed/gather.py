@@ -3,8 +3,16 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from graphql import GraphQLEnumType, GraphQLOutputType, get_named_type, is_list_type, is_non_null_type
+from graphql import (
+    GraphQLEnumType,
+    GraphQLOutputType,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+    is_non_null_type,
+)
 
+from gateway.executor.compiled.gather import literal, note_key, note_row, together
 from gateway.executor.compiled.layout import (
     KeyPath,
     Layer,
@@ -17,34 +25,19 @@ from gateway.executor.compiled.layout import (
 )
 from gateway.executor.compiled.source import Source, Unsupported
 from gateway.executor.compiled.typed.answers import Answers, attribute
-from gateway.executor.compiled.walking import Walks
+from gateway.executor.compiled.walking import Loops, Walks
 from gateway.plan import Entities, Fetch, ListItems, Path, TypeCondition
 
 #: Of them alone two values are equal exactly where their JSON is.
 _PLAIN = frozenset(("ID", "String", "Int"))
 
 
-class Gather:
+class Gather(Loops):
     """Writes the loops of one fetch. Objects that lack something give no representation, as in compiled code."""
 
     def __init__(self, source: Source, layout: Layout, fetch: Fetch, walks: Walks, answers: Answers) -> None:
-        self._source = source
-        self._layout = layout
-        self._fetch = fetch
-        self._walks = walks
+        super().__init__(source, layout, fetch, walks)
         self._answers = answers
-        self._ended = layout.before[fetch.id]
-        self._kept: dict[tuple[int, Path], str] = {}
-
-    def begin(self) -> None:
-        """The lists that this fetch's loops fill for later ones, empty."""
-        for table in self._layout.tables[self._fetch.id]:
-            if table.entities is None or table.same_as is not None or table.derived_from is not None:
-                continue
-            for path in table.entities.paths:
-                if self._walks.is_wanted(table, path) and self._walks.start(path, self._ended)[0] < len(path):
-                    name = self._kept[id(table), path] = self._source.name("at")
-                    self._source.line(f"{name} = []")
 
     def representations(self, table: Table, entities: Entities) -> None:
         """Appends to the table's list, and fills its index."""
@@ -56,9 +49,7 @@ class Gather:
             rows = source.name("seen")
             source.line(f"{rows} = {{}}")
         for path in entities.paths:
-            kept = self._kept.get((id(table), path))
-            if kept is not None and self._walks.start(path, self._ended)[0] == len(path):
-                kept = None  # another path of this fetch was the same
+            kept = self._list_for(table, path)
             with self._walk(path) as (layer, position):
                 if kept is not None:
                     source.line(f"{kept}.append({layer.var})")
@@ -73,7 +64,6 @@ class Gather:
         fields = leaf_sources(choice)
         if fields is None or choice.types != {kind.name}:
             raise Unsupported("representations with objects in them")
-        typename = kind.name
         if table.by_key is not None:
             ((name, key),) = fields
             layer = self._offering(base, position, key)
@@ -84,9 +74,7 @@ class Gather:
             if not is_non_null_type(self._type(layer, key)):
                 with source.block(f"if {var} is None:"):
                     source.line("raise Misfit")
-            with source.block(f"if {var} not in {rows}:"):
-                source.line(f"{rows}[{var}] = len({table.asked})")
-                source.line(f"{table.asked}.append({{'__typename': {typename!r}, {name!r}: {var}}})")
+            note_key(source, rows, table.asked, var, literal(repr(kind.name), [f"{name!r}: {var}"]))
             return
         names, parts = [], []
         layers: dict[int, Layer] = {}
@@ -94,13 +82,10 @@ class Gather:
             layer = self._offering(base, position, key, layers)
             var = source.name("k")
             source.line(f"{var} = {self._value(layer, key)}")
-            names.append(f", {name!r}: {var}")
+            names.append(f"{name!r}: {var}")
             parts.append(var)
-        source.line(f"q = ({', '.join(parts)},)")
-        source.line(f"i = {rows}.get(q)")
-        with source.block("if i is None:"):
-            source.line(f"i = {rows}[q] = len({table.asked})")
-            source.line(f"{table.asked}.append({{'__typename': {typename!r}{''.join(names)}}})")
+        source.line(f"q = {together(parts)}")
+        note_row(source, rows, table.asked, literal(repr(kind.name), names))
         source.line(f"{table.index}[id({base.var})] = i")
 
     def _derived(self, table: Table, other: Table, entities: Entities) -> None:
@@ -119,13 +104,10 @@ class Gather:
                 if key != other.by_key:
                     var = source.name("k")
                     source.line(f"{var} = {self._value(layer, key)}")
-                names.append(f", {name!r}: {var}")
+                names.append(f"{name!r}: {var}")
                 parts.append(var)
-            source.line(f"q = ({', '.join(parts)},)")
-            source.line("i = seen.get(q)")
-            with source.block("if i is None:"):
-                source.line(f"i = seen[q] = len({table.asked})")
-                source.line(f"{table.asked}.append({{'__typename': {kind!r}{''.join(names)}}})")
+            source.line(f"q = {together(parts)}")
+            note_row(source, "seen", table.asked, literal(repr(kind), names))
             source.line(f"{table.index}[key] = i")
 
     # -- values
@@ -227,7 +209,7 @@ class Gather:
 
 def is_list(kind: GraphQLOutputType) -> bool:
     """Whether values of the type, or those that aren't null, are lists."""
-    return is_list_type(kind.of_type if is_non_null_type(kind) else kind)
+    return is_list_type(get_nullable_type(kind))
 
 
 def row_of(table: Table, base: Layer, answers: Answers) -> str:

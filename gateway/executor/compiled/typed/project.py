@@ -8,7 +8,7 @@ from graphql import FieldNode, GraphQLObjectType, GraphQLOutputType, SelectionSe
 
 from gateway.executor.compiled.layout import KeyPath, Layer, Layout, Table, layers_at_root
 from gateway.executor.compiled.source import Source, Unsupported
-from gateway.executor.compiled.typed.answers import TYPENAME, Answers, Selected, attribute, projected
+from gateway.executor.compiled.typed.answers import TYPENAME, Answers, Objects, attribute, projected
 from gateway.executor.compiled.typed.gather import is_list, row_of
 from gateway.executor.selection import FieldGroups, Selections
 
@@ -87,7 +87,7 @@ class Project:
 
     # -- objects
 
-    def _groups(self, place: _Place) -> tuple[Selected, FieldGroups, list[Table]]:
+    def _groups(self, place: _Place) -> tuple[Objects, FieldGroups, list[Table]]:
         """What is selected of the objects, and the tables that have something of it."""
         selected = self._answers.of(place.layer.keys)
         groups = self._selections.fields(place.sets, selected.kind)
@@ -160,7 +160,7 @@ class Project:
             source.line(f"{value} = {memory}[{key}] = {display}")
         deliver(value)
 
-    def _remembered_by(self, selected: Selected, groups: FieldGroups, tables: list[Table]) -> str | None:
+    def _remembered_by(self, selected: Objects, groups: FieldGroups, tables: list[Table]) -> str | None:
         """The key whose value decides all that is selected."""
         keys = {table.by_key for table in tables}
         if len(keys) != 1 or None in keys:
@@ -172,7 +172,7 @@ class Project:
         return key
 
     def _display(
-        self, place: _Place, selected: Selected, groups: FieldGroups, tables: list[Table], key: str | None
+        self, place: _Place, selected: Objects, groups: FieldGroups, tables: list[Table], key: str | None
     ) -> str:
         """An expression: the object that the client gets. `key` is the variable with the key of its entity, where it is known."""
         source, base = self._source, place.layer
