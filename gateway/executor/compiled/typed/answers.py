@@ -12,10 +12,8 @@ from graphql import (
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLOutputType,
-    GraphQLSchema,
     OperationType,
     get_named_type,
-    is_abstract_type,
     is_leaf_type,
     is_list_type,
     is_non_null_type,
@@ -25,11 +23,11 @@ from gateway.executor.compiled.layout import Layout
 from gateway.executor.compiled.selected import Selected, selected
 from gateway.executor.compiled.shape import Conditions, Keys
 from gateway.executor.compiled.source import Unsupported
+from gateway.executor.compiled.walking import TYPENAME
+from gateway.executor.selection import Selections
 from gateway.plan import Fetch
 from gateway.upstream.codec import may_round
 from gateway.upstream.port import Read
-
-TYPENAME: Final = "__typename"
 
 _INT: Final = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 _EXACT_INT: Final = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
@@ -64,9 +62,10 @@ class Objects:
 class Answers:
     """Of one layout: what each fetch selects, for each `Keys` of its answer."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, client: Selections) -> None:
         """Raises `Unsupported`."""
         self._layout = layout
+        self._client = client
         self._objects: dict[int, Objects] = {}
         #: Fetch -> what its answer's `data` is: of entities one for each `_entities` field.
         self._tops: dict[int, list[Objects]] = {}
@@ -85,7 +84,7 @@ class Answers:
         if fetch.renames:
             raise Unsupported("renamed fields")
         operation, selections = selected(fetch.operation)
-        reader = _Reader(schema, layout.conditions)
+        reader = _Reader(self._client, layout.conditions)
         if fetch.id in layout.roots:
             kind = schema.get_root_type(OperationType(operation))
             if kind is None:
@@ -160,8 +159,8 @@ class Answers:
 class _Reader:
     """A fetch's selections -> the objects that they are of."""
 
-    def __init__(self, schema: GraphQLSchema, conditions: Conditions) -> None:
-        self._schema = schema
+    def __init__(self, client: Selections, conditions: Conditions) -> None:
+        self._client = client
         self._conditions = conditions
 
     def read(self, selections: Sequence[Selected], kind: GraphQLObjectType) -> Objects:
@@ -195,14 +194,8 @@ class _Reader:
                 continue
             if one.name:
                 into.setdefault(one.key, []).append(one)
-            elif one.type_name is None or self._applies(one.type_name, kind):
+            elif one.type_name is None or self._client.applies(one.type_name, kind):
                 self._collect(one.below or (), kind, into)
-
-    def _applies(self, name: str, kind: GraphQLObjectType) -> bool:
-        if name == kind.name:
-            return True
-        condition = self._schema.get_type(name)
-        return condition is not None and is_abstract_type(condition) and self._schema.is_sub_type(condition, kind)
 
 
 @lru_cache(maxsize=4096)

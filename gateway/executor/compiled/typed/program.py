@@ -138,11 +138,12 @@ def compile_typed(layout: Layout, operation: Operation) -> TypedProgram:
     root_type = operation.schema.get_root_type(operation.definition.operation)
     if root_type is None:
         raise Unsupported("no root type")
-    source, answers = Source(), Answers(layout)
+    source, selections = Source(), Selections(operation, layout.conditions)
+    answers = Answers(layout, selections)
     flow = TypedFlow(source, layout, answers)
     flow.write()
     source.line("")
-    project = Project(source, layout, Selections(operation, layout.conditions), answers)
+    project = Project(source, layout, selections, answers)
     project.write(root_type, operation.selection_set)
     source.constants.update(project.constants())
     steps = []

@@ -8,8 +8,9 @@ from graphql import FieldNode, GraphQLObjectType, GraphQLOutputType, SelectionSe
 
 from gateway.executor.compiled.layout import KeyPath, Layer, Layout, Table, layers_at_root
 from gateway.executor.compiled.source import Source, Unsupported
-from gateway.executor.compiled.typed.answers import TYPENAME, Answers, Objects, attribute, projected
+from gateway.executor.compiled.typed.answers import Answers, Objects, attribute, projected
 from gateway.executor.compiled.typed.gather import is_list, row_of
+from gateway.executor.compiled.walking import TYPENAME
 from gateway.executor.selection import FieldGroups, Selections
 
 #: CPython takes twenty blocks in one another.
