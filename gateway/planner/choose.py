@@ -228,18 +228,19 @@ class Chooser:
         _, _, way, chosen = min(options, key=lambda o: o[:2])
         before = len(self.parts)
         if isinstance(way, Arrival):
-            arrival = way
+            arrivals = [way]
         elif chosen is not None and chosen.field.needs_more:
-            arrival = self._jump_requiring(position, types, chosen, one)
+            arrivals = [self._jump_requiring(position, types, chosen, one)]
         else:
-            arrival = self._follow(position, types, way, one.conditions)
+            arrivals = self._follow(position, types, way, one.conditions)
         if len(options) == 1:
             self.forced.update((part.level, part.graph) for part in self.parts[before:])
         asked = one
         if chosen is not None and chosen.field.contexts:
             names = self._context_variables(position, types, chosen)
             asked = with_arguments(one, {a.name: names[a.name] for a in chosen.field.contexts})
-        self._add(arrival, one, types, needs, asked)
+        for arrival in arrivals:
+            self._add(arrival, one, types, needs, asked)
         return True
 
     def _has_to_be_apart(self, child: Position, position: Position, apart: frozenset[int]) -> bool:
@@ -285,7 +286,7 @@ class Chooser:
             if arrival.selection.find(asked, types, conditions) is None:
                 arrival.selection.add(asked, types, conditions, None)
             return
-        for below, here in self.local.statics_below(arrival, one, types).items():
+        for below, here in self.local.alike_below(arrival, one, types):
             child = self.positions.child(arrival.position, one, here, arrival.graph, below)
             self.positions.descend(arrival, asked, here, below, child)
             self._place_children(child, one, needs)
@@ -358,28 +359,30 @@ class Chooser:
         if best is None:
             where = ".".join(position.keys)
             raise PlanningError(f"No subgraph tells the types of {interface} objects at {where!r}")
-        return self._follow(position, position.types, best, conditions)
+        assert best.entry is not None
+        return self._jump(position, position.types, best.entry, conditions)
 
     # ---- following a route ------------------------------------------------------------------------------------------------------
 
-    def _follow(self, position: Position, types: frozenset[str], route: Route, conditions: Conditions) -> Arrival:
-        """Make what the route says: the arrival at its end."""
+    def _follow(self, position: Position, types: frozenset[str], route: Route, conditions: Conditions) -> list[Arrival]:
+        """Make what the route says: the arrival at its end; several, each at a position of its own, where parents' types lead there apart."""
         if route.arrival is not None:
-            return route.arrival
+            return [route.arrival]
         if route.root:
-            return self._new_root(position, route, conditions)
+            return [self._new_root(position, route, conditions)]
         if route.descend is not None:
             parent, one = position.parent, position.field
             assert parent is not None
             assert one is not None
-            above = self._follow(parent, position.parent_types, route.descend, conditions_above(position, conditions))
-            statics = self.local.statics_below(above, one, position.parent_types)
-            if len(statics) == 1:
-                return self.positions.descend(above, one, position.parent_types, next(iter(statics)), position)
-            arrivals = [self.positions.descend(above, one, here, below, position) for below, here in statics.items()]
-            return arrivals[0]
+            around = conditions_above(position, conditions)
+            return [
+                self.positions.descend(above, one, here, below, self.positions.part(position, above, here, below))
+                for above in self._follow(parent, position.parent_types, route.descend, around)
+                for below, here in self.local.alike_below(above, one, position.parent_types & above.position.types)
+                if here
+            ]
         assert route.entry is not None
-        return self._jump(position, types, route.entry, conditions)
+        return [self._jump(position, types, route.entry, conditions)]
 
     def _new_root(self, position: Position, route: Route, conditions: Conditions) -> Arrival:
         static = self.graph.subgraph_type(route.graph, position.type_name)

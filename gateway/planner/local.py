@@ -1,5 +1,7 @@
 """Arrivals -> what they give right where they are: fields, for which types, under which conditions, of which type below."""
 
+from collections.abc import Sequence
+
 from gateway.planner.fetch_graph import Arrival, Position
 from gateway.planner.strangers import Strangers
 from gateway.planner.tree import Conditions, Field, defers
@@ -112,6 +114,24 @@ class Local:
     def static_below(self, arrival: Arrival, one: Field, types: frozenset[str]) -> str | None:
         return next(iter(self.statics_below(arrival, one, types)), None)
 
+    def alike_below(self, arrival: Arrival, one: Field, types: frozenset[str]) -> list[tuple[str, frozenset[str]]]:
+        """`statics_below`, the objects moreover parted by what the field provides of each."""
+        return [
+            (below, here)
+            for group in self._provided_alike(arrival, one, types)
+            for below, here in self.statics_below(arrival, one, group).items()
+        ]
+
+    def _provided_alike(self, arrival: Arrival, one: Field, types: frozenset[str]) -> Sequence[frozenset[str]]:
+        static = arrival.selection.static
+        if len(types) < 2 or (static is not None and not static.is_abstract):
+            return (types,)
+        groups: Sequence[frozenset[str]] = self.graph.promised_alike(arrival.graph, types, one.name)
+        for given in arrival.provided:
+            if given.name == one.name and given.types is not None:
+                groups = [part for group in groups for part in (group & given.types, group - given.types) if part]
+        return groups
+
     def provided(self, arrival: Arrival, one: Field, types: frozenset[str]) -> tuple[Field, ...]:
         """What the field brings along by `@provides`, for all objects of `types`."""
         found = [
@@ -121,13 +141,12 @@ class Local:
             for below in given.children
         ]
         static = arrival.selection.static
-        names = [static.name] if static is not None and one.name in static.fields else sorted(arrival.types)
-        for name in names:
-            own = self.graph.subgraph_type(arrival.graph, name)
-            text = own.fields[one.name].provides if own is not None and one.name in own.fields else None
-            if text and own is not None:
-                parent = own.fields[one.name].type_name
-                found += self.walker.fields(parent, [parse_field_set(text)], internal=True)
+        # Of an interface each type says for itself what its field provides.
+        names = types if static is None or static.is_abstract else (static.name,)
+        promises = {self.graph.promise(arrival.graph, name, one.name) for name in names}
+        promise = promises.pop()
+        if promise is not None and not promises:
+            found += self.walker.fields(promise.type_name, [parse_field_set(promise.provides)], internal=True)
         return tuple(found)
 
 

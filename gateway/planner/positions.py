@@ -44,6 +44,15 @@ class Positions:
         siblings.append(child)
         return child
 
+    def part(self, position: Position, above: Arrival, parent_types: frozenset[str], static: str) -> Position:
+        """The position itself, or for those of its objects that lie below objects of `parent_types`, as `above` has them, one of their own."""
+        if above.position is position.parent and parent_types == position.parent_types:
+            return position
+        assert position.field is not None
+        made = self.child(above.position, position.field, parent_types, above.graph, static)
+        made.wanted += tuple(one for one in position.wanted if one not in made.wanted)
+        return made
+
     def descend(self, arrival: Arrival, one: Field, types: frozenset[str], static: str, child: Position) -> Arrival:
         """Select a composite field in `arrival`: the arrival below it."""
         selection = arrival.selection

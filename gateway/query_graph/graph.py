@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from graphql import (
     FieldNode,
@@ -93,6 +93,13 @@ class Entry:
     key: str
 
 
+class Promise(NamedTuple):
+    """A `@provides`: its field set, and the type that this is a field set of."""
+
+    type_name: str
+    provides: str
+
+
 def type_facts(node: TypeNode) -> tuple[str, int, str]:
     """Name, number of list levels, and the type's text."""
     shape, depth = printed_type(node), 0
@@ -140,6 +147,7 @@ class QueryGraph:
         self._local: dict[tuple[str, str, str], frozenset[str]] = {}
         self._common: dict[tuple[frozenset[str], str], frozenset[str]] = {}
         self._signatures: dict[tuple[str, str], object] = {}
+        self._promised: dict[tuple[str, frozenset[str], str], tuple[frozenset[str], ...]] = {}
         self._members: dict[str, list[str]] | None = None
         self._facts: dict[tuple[str, str], tuple[str, int, str]] = {}
         self._bearers: dict[str, Mapping[str, str]] = {}
@@ -447,6 +455,23 @@ class QueryGraph:
                 (e.graph, "" if e.type_name == type_name else e.type_name, e.key) for e in self.entries(type_name)
             )
             found = self._signatures[key] = (resolvers, entries)
+        return found
+
+    def promise(self, graph: str, type_name: str, field: str) -> Promise | None:
+        """What `graph` says in `@provides` at the field of this type, None where it says nothing."""
+        own = self.subgraph_type(graph, type_name)
+        found = own.fields.get(field) if own is not None else None
+        return Promise(found.type_name, found.provides) if found is not None and found.provides else None
+
+    def promised_alike(self, graph: str, types: frozenset[str], field: str) -> tuple[frozenset[str], ...]:
+        """These concrete types in groups of those whose `field` has the same `promise` in `graph`."""
+        key = (graph, types, field)
+        found = self._promised.get(key)
+        if found is None:
+            groups: dict[Promise | None, list[str]] = {}
+            for name in sorted(types):
+                groups.setdefault(self.promise(graph, name, field), []).append(name)
+            found = self._promised[key] = tuple(frozenset(names) for names in groups.values())
         return found
 
 
