@@ -128,6 +128,8 @@ class Publisher:
         projection = self._now = self._look() if self._now is None else self._now.again()
         group.data = projection.later(group)
         group.done = True
+        if group.data is None:
+            projection.findings.lose(0, ())  # nobody sees what a null took with the whole group
         self._found(projection)
         start = len(group.path)
         if group.data is None:

@@ -117,7 +117,9 @@ class Chooser:
         near = near_step(position)
         apart = self.routes.apart(position, types, one)
         for arrival in sorted(position.arrivals, key=arrival_rank):
-            if not (apart <= arrival.part.defers and self.local.usable(arrival, position, one.conditions)):
+            if not self.local.usable(arrival, position, one.conditions):
+                continue
+            if not self.routes.comes_apart(arrival, position, one, apart):
                 continue
             if self.local.spoils(arrival, one):
                 continue
@@ -186,14 +188,16 @@ class Chooser:
     ) -> bool:
         """By requests under the `@defer`s in `apart` only."""
         existing = self.positions.existing(position, one, types)
-        if existing is not None and not self._has_to_be_apart(existing, position, apart):
+        if existing is not None and not self._has_to_be_apart(existing, position, one, apart):
             self._place_children(existing, one, needs)
             return True
         options: list[tuple[tuple[int, ...], int, Arrival | Route, Resolver | None]] = []
         if one.type_name is not None:
             for arrival in position.arrivals:
                 here = self.local.types(arrival, one) & types
-                if here and apart <= arrival.part.defers and self.local.usable(arrival, position, one.conditions):
+                if here and self.local.usable(arrival, position, one.conditions):
+                    if not self.routes.comes_apart(arrival, position, one, apart):
+                        continue
                     if not lenient and self.local.spoils(arrival, one):
                         continue
                     if here != types:
@@ -243,12 +247,14 @@ class Chooser:
             self._add(arrival, one, types, needs, asked)
         return True
 
-    def _has_to_be_apart(self, child: Position, position: Position, apart: frozenset[int]) -> bool:
+    def _has_to_be_apart(self, child: Position, position: Position, one: Field, apart: frozenset[int]) -> bool:
         """Whether all that is there so far came for a key, and the field, which is deferred, is to come by itself."""
-        if not apart or any(apart <= arrival.part.defers for arrival in child.arrivals):
+        if not apart:
             return False
         came = {arrival.part for arrival in child.arrivals}
-        return not any(apart <= arrival.part.defers for arrival in position.arrivals if arrival.part in came)
+        if any(apart <= part.defers and part.position is child for part in came):
+            return False
+        return not any(self.routes.comes_apart(a, position, one, apart) for a in position.arrivals if a.part in came)
 
     def _context_variables(self, position: Position, types: frozenset[str], resolver: Resolver) -> dict[str, str]:
         return {

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 
 from gateway.planner.contexts import Contexts
-from gateway.planner.fetch_graph import Position
+from gateway.planner.fetch_graph import Arrival, Position
 from gateway.planner.local import Local, near_step
 from gateway.planner.policy import Policy, Route, Slot
 from gateway.planner.tree import Conditions, Field, defers, only_defers
@@ -50,7 +50,8 @@ class Routes:
                 return None
             return self.to_entity(position, types, resolver, one.conditions)
         alone = alone or any(
-            a.graph == resolver.graph and (not apart <= a.part.defers or (not lenient and self.local.spoils(a, one)))
+            a.graph == resolver.graph
+            and (not self.comes_apart(a, position, one, apart) or (not lenient and self.local.spoils(a, one)))
             for a in position.arrivals
         )
         asked = None if lenient else one
@@ -72,7 +73,25 @@ class Routes:
             return wanted
         if not defers(one.conditions):
             return frozenset()
-        return wanted if all(self.has_key(position, name, one) for name in types) else frozenset()
+        return wanted if self.has_keys(position, types, one) else frozenset()
+
+    def comes_apart(self, arrival: Arrival, position: Position, one: Field, apart: frozenset[int]) -> bool:
+        """Whether the arrival's request stands under these `@defer`s, and begins no higher than their fragment.
+
+        A request that begins above has objects beside this one in its answer, which a null of this one may take along; what has no key comes so all the same.
+        """
+        if not apart:
+            return True
+        if not apart <= arrival.part.defers:
+            return False
+        here = position
+        while arrival.part.position is not here:
+            if not apart <= defers(tuple(here.conditions)):
+                return not self.has_keys(here, here.types, one)
+            if here.parent is None or here.field is None:
+                return True
+            here, one = here.parent, here.field
+        return True
 
     def apart_or_not(self, position: Position, types: frozenset[str], one: Field) -> list[frozenset[str]]:
         """The types in groups of those that `apart` says the same of, where those that can't be apart have the field at hand."""
@@ -88,14 +107,19 @@ class Routes:
         )
         return [others, keyed] if at_hand else [types]
 
+    def has_keys(self, position: Position, types: frozenset[str], one: Field) -> bool:
+        """Whether objects of each of the types that the field is wanted of have one."""
+        return all(self.has_key(position, name, one) for name in (types if one.types is None else types & one.types))
+
     def has_key(self, position: Position, type_name: str, one: Field) -> bool:
-        """Whether objects of the type can be asked for by a key that is at hand, where the field is."""
+        """Whether objects of the type can be asked for where the field is: by a key that is at hand, or by those of further subgraphs."""
         types = frozenset((type_name,))
+        resolvers = self.graph.resolvers(type_name, one.name)
         return any(
             self.by_key(position, types, entry, one.conditions) is not None
-            for resolver in self.graph.resolvers(type_name, one.name)
+            for resolver in resolvers
             for entry in self.entries(position, types, resolver.graph)
-        )
+        ) or any(self._far(position, types, resolver.graph, one.conditions) is not None for resolver in resolvers)
 
     def reach(
         self,
@@ -117,6 +141,8 @@ class Routes:
         near = near_step(position)
         for arrival in position.arrivals:
             if not (apart <= arrival.part.defers and self.local.exactly(arrival, types)):
+                continue
+            if asked is not None and not self.comes_apart(arrival, position, asked, apart):
                 continue
             if asked is not None and self.local.spoils(arrival, asked):
                 continue
