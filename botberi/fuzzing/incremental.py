@@ -16,10 +16,8 @@ class Whole:
         self.data: Any = None
         #: All that were told.
         self.errors: list[Mapping[str, Any]] = []
-        #: Fragments that failed, by their place and label.
-        self.failed: set[Fragment] = set()
-        #: Why they did.
-        self.failures: list[Mapping[str, Any]] = []
+        #: Fragments that failed, by their place and label, and why they did.
+        self.failed: dict[Fragment, list[Mapping[str, Any]]] = {}
         self.payloads = 0
         self._pending: dict[str, Mapping[str, Any]] = {}
         self._more = True
@@ -45,10 +43,11 @@ class Whole:
         for one in payload.get("completed", ()):
             pending = self._pending.pop(one["id"])
             # A field of two fragments that is null where it can't be fails both, and each tells why.
-            self.errors += [error for error in one.get("errors", ()) if error not in self.failures]
-            self.failures += one.get("errors", ())
+            known = [error for found in self.failed.values() for error in found]
+            self.errors += [error for error in one.get("errors", ()) if error not in known]
             if one.get("errors"):
-                self.failed.add((tuple(pending["path"]), pending.get("label")))
+                # Fragments without a label may share their place.
+                self.failed.setdefault((tuple(pending["path"]), pending.get("label")), []).extend(one["errors"])
         self._more = payload.get("hasNext", False)
         if not self._more and self._pending:
             raise ValueError(f"never completed: {self._pending}")

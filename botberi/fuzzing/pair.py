@@ -157,7 +157,7 @@ class Arena:
                 raise Mismatch(f"the executors differ: {error}") from error
             run.features["answer in several payloads"] += whole.payloads > 1
             self._count(runtime.statistics, run)
-            yield {"data": whole.data, "errors": whole.errors, "failed": whole.failed, "failures": whole.failures}, run
+            yield {"data": whole.data, "errors": whole.errors, "failed": whole.failed}, run
         else:
             try:
                 result = await gateway.executor.Compiled(plan, operation).execute(coerced, runtime)

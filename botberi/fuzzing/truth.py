@@ -1,6 +1,6 @@
 """A document, a world's facts -> graphql-core's answer on the monolith, and what mutations did."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,11 @@ from graphql import (
     is_non_null_type,
     visit,
 )
-from graphql.execution import ExperimentalIncrementalExecutionResults, experimental_execute_incrementally
+from graphql.execution import (
+    ExperimentalIncrementalExecutionResults,
+    MiddlewareManager,
+    experimental_execute_incrementally,
+)
 from graphql.language import REMOVE
 
 from botberi.fuzzing.incremental import Fragment, Path, Whole
@@ -30,9 +34,8 @@ class Truth:
     data: Any
     errors: list[Mapping[str, Any]]
     done: list[tuple[str, Any]]
-    #: Deferred fragments that failed; the paths of errors that say why.
-    failed: frozenset[Fragment] = frozenset()
-    failures: frozenset[Path] = frozenset()
+    #: Deferred fragments that failed, with the paths of errors that say why.
+    failed: Mapping[Fragment, frozenset[Path]] = field(default_factory=dict)
 
     @property
     def refused(self) -> bool:
@@ -83,8 +86,6 @@ async def truth(
 
     def resolve(place: Place, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
         path = tuple(info.path.as_list())
-        if path in forced:
-            raise GraphQLError("as told")
         ledger.note(info, arguments)
         if info.field_name.startswith("count_"):
             return ledger.count(arguments)
@@ -102,6 +103,11 @@ async def truth(
             value = _force(value, path, forced)
         return _placed(value, place)
 
+    def force(resolver: Callable[..., Any], source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
+        if tuple(info.path.as_list()) in forced:
+            raise GraphQLError("as told")
+        return resolver(source, info, **arguments)
+
     operation = next(d for d in document.definitions if hasattr(d, "operation"))
     found: Any = experimental_execute_incrementally(
         schema,
@@ -110,6 +116,7 @@ async def truth(
         variable_values=dict(variables),
         field_resolver=resolve,
         type_resolver=lambda place, *_: place.thing.type,
+        middleware=MiddlewareManager(force) if forced else None,
     )
     if hasattr(found, "__await__"):
         found = await found
@@ -119,8 +126,10 @@ async def truth(
     whole.read(found.initial_result.formatted)
     async for payload in found.subsequent_results:
         whole.read(payload.formatted)
-    failures = frozenset(tuple(error.get("path") or ()) for error in whole.failures)
-    return Truth(whole.data, whole.errors, ledger.done, frozenset(whole.failed), failures)
+    failed = {
+        fragment: frozenset(tuple(e.get("path") or ()) for e in found) for fragment, found in whole.failed.items()
+    }
+    return Truth(whole.data, whole.errors, ledger.done, failed)
 
 
 def deferred(document: DocumentNode) -> int:

@@ -64,15 +64,19 @@ class Findings:
             entry = ErrorEntry(f"No subgraph gave a value for {key!r}.", errors.SUBGRAPH_INVALID_RESPONSE, path)
             self.add(entry, nulled)
 
-    def explain_type(self, view: ObjectView, type_name: str) -> None:
-        """Nobody could tell the object's type: an error of the field that gives it, as for any abstract type (section 6.4.3)."""
+    def explain_type(self, view: ObjectView, type_name: str, below: ResponsePath = ()) -> None:
+        """Nobody could tell the object's type: an error of the field that gives it, as for any abstract type (section 6.4.3).
+
+        `below` is the `__typename` that was asked for later, of an object that is there.
+        """
         gap = gap_of(view, "__typename")
+        path = view.path() + below
         if gap is None or gap.failure is None:
             if gap is None:
                 self.missing("__typename")
-            self.report(f"The type of this {type_name} is not known.", view.path())
-        elif not self.log.explains(view.path()):
-            self.add(gap.failure.at(view.path()))
+            self.report(f"The type of this {type_name} is not known.", path)
+        elif not self.log.explains(path):
+            self.add(gap.failure.at(path))
 
     def missing(self, key: str) -> None:
         """Nothing is known that would have kept a subgraph from giving this field."""

@@ -183,7 +183,7 @@ class Projection:
     def typename(self, view: ObjectView, runtime_type: GraphQLNamedType, key: str) -> Any:
         if is_object_type(runtime_type):
             return runtime_type.name
-        self.findings.explain_type(view, runtime_type.name)
+        self.findings.explain_type(view, runtime_type.name, (key,))
         return CLIMBING
 
     def type_matters(self, sets: Any, kind: GraphQLNamedType) -> bool:

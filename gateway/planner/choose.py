@@ -95,6 +95,8 @@ class Chooser:
         # Whether a deferred fragment applies at all has to be known without it.
         if self._tells_types_apart(position, one, types) and (not one.is_typename or defers(one.conditions)):
             needs.update(self._know_types(position, types, without_defers(one.conditions)))
+            for earlier in self._less_deferred(position):
+                self._know_types(earlier, types & earlier.types, without_defers(one.conditions))
         if one.is_typename:
             return needs | self._place_typename(position, one, types)
         for group in self.routes.apart_or_not(position, types, one):
@@ -109,6 +111,13 @@ class Chooser:
             return types != position.types
         via = self.graph.types.get(one.via)
         return via is not None and via.kind == "OBJECT"
+
+    def _less_deferred(self, position: Position) -> list[Position]:
+        """The same place of the answer where the client asks for it under fewer `@defer`s: the objects are there before those of `position`."""
+        within = defers(tuple(position.conditions))
+        if not within:
+            return []
+        return [p for p in self.positions.alike(position) if defers(tuple(p.conditions)) < within]
 
     def _place_leaf(
         self, position: Position, one: Field, types: frozenset[str], needs: dict[Part, None]

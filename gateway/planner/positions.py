@@ -28,6 +28,14 @@ class Positions:
                 return child
         return None
 
+    def alike(self, position: Position) -> list[Position]:
+        """Those at the same response keys, under whatever conditions."""
+        if position.parent is None or position.field is None:
+            return [position]
+        key = position.field.key
+        above = self.alike(position.parent)
+        return [p for parent in above for (k, _), found in parent.children.items() if k == key for p in found]
+
     def child(self, position: Position, one: Field, types: frozenset[str], graph: str, static: str) -> Position:
         siblings = position.children.setdefault((one.key, one.conditions), [])
         for child in siblings:

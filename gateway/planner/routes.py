@@ -88,9 +88,10 @@ class Routes:
         while arrival.part.position is not here:
             if not apart <= defers(tuple(here.conditions)):
                 return not self.has_keys(here, here.types, one)
-            if here.parent is None or here.field is None:
+            above, field = here.parent, here.field
+            if above is None or field is None:
                 return True
-            here, one = here.parent, here.field
+            here, one = above, field
         return True
 
     def apart_or_not(self, position: Position, types: frozenset[str], one: Field) -> list[frozenset[str]]:
