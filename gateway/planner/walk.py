@@ -19,14 +19,16 @@ from graphql import (
 
 from gateway.errors import PlanningError
 from gateway.operation.defer import Defers
-from gateway.planner.tree import Conditions, Field, deferred, defers
+from gateway.planner.tree import Conditions, Field, deferred, defers, without_defers
 from gateway.query_graph import QueryGraph
 
 #: More fields than this after dissolving fragments are refused: an operation that was admitted by `Limits` stays far below.
 MAX_FIELDS = 200_000
 
-#: The last are the directives of fragments around, outermost first.
-_Scope = tuple[SelectionSetNode, str, frozenset[str] | None, Conditions, tuple[DirectiveNode, ...]]
+#: The last are the directives of fragments around, outermost first, and the number of the innermost `@defer` (below a field: None is its own).
+_Scope = tuple[SelectionSetNode, str, frozenset[str] | None, Conditions, tuple[DirectiveNode, ...], int | None]
+#: Where a fragment was spread: in which `@defer`, for which types, under which conditions on variables.
+_Spread = tuple[int | None, frozenset[str] | None, frozenset[tuple[str, bool]]]
 _Collected = dict[
     tuple[str, frozenset[str] | None, Conditions],
     tuple[FieldNode, str, list[SelectionSetNode], tuple[DirectiveNode, ...]],
@@ -64,13 +66,14 @@ class Walker:
         conditions: Conditions = (),
     ) -> tuple[Field, ...]:
         """The fields of these selections of an object of type `parent`."""
-        scopes: list[_Scope] = [(s, parent, None, conditions, ()) for s in selection_sets]
+        scopes: list[_Scope] = [(s, parent, None, conditions, (), None) for s in selection_sets]
         return self._fields(parent, scopes, path, internal)
 
     def _fields(self, parent: str, scopes: list[_Scope], path: tuple[str, ...], internal: bool) -> tuple[Field, ...]:
         collected: _Collected = {}
+        visited: dict[str, list[_Spread]] = {}
         for scope in scopes:
-            self._collect(parent, scope, collected)
+            self._collect(parent, scope, collected, visited)
         plain = {key[:2] for key in collected if not key[2]}
         before: set[str] = set()
         result = []
@@ -117,7 +120,7 @@ class Walker:
         children: tuple[Field, ...] = ()
         if type_name is not None:
             children = self._fields(
-                type_name, [(s, type_name, None, (), ()) for s in selections], (*path, key), internal
+                type_name, [(s, type_name, None, (), (), None) for s in selections], (*path, key), internal
             )
         return Field(
             key=key,
@@ -146,10 +149,11 @@ class Walker:
         parent: str,
         scope: _Scope,
         into: _Collected,
+        visited: dict[str, list[_Spread]],
     ) -> None:
-        selection_set, via, types, conditions, around = scope
+        selection_set, via, types, conditions, around, within = scope
         for node in selection_set.selections:
-            own = conditions
+            own, mark = conditions, within
             if node.directives:
                 added = _conditions(node.directives, conditions)
                 if added is None:
@@ -159,7 +163,7 @@ class Walker:
                     assert isinstance(node, FragmentSpreadNode | InlineFragmentNode)
                     directive = self.defers.of(node)
                     if directive is not None:
-                        own = tuple(sorted({*own, deferred(directive.number)}))
+                        own, mark = tuple(sorted({*own, deferred(directive.number)})), directive.number
             if isinstance(node, FieldNode):
                 key = node.alias.value if node.alias else node.name.value
                 known = into.get((key, types, own))
@@ -194,8 +198,14 @@ class Walker:
                     and self._same_fields(parent, inner)
                 ):
                     static = parent
+            if self.defers and isinstance(node, FragmentSpreadNode):
+                spread = mark, narrowed, frozenset(without_defers(own))
+                seen = visited.setdefault(node.name.value, [])
+                if any(_contains(other, spread) for other in seen):
+                    continue
+                seen.append(spread)
             wrapping = tuple(d for d in node.directives or () if d.name.value in self.fragment_directives)
-            self._collect(parent, (inner, static, narrowed, own, (*around, *wrapping)), into)
+            self._collect(parent, (inner, static, narrowed, own, (*around, *wrapping), mark), into, visited)
 
     def _same_fields(self, parent: str, selection_set: SelectionSetNode) -> bool:
         """Whether the fields of a fragment that always applies can be read as fields of the parent type itself."""
@@ -204,6 +214,16 @@ class Walker:
             isinstance(node, FieldNode) and (node.name.value in fields or node.name.value == "__typename")
             for node in selection_set.selections
         )
+
+
+def _contains(one: _Spread, other: _Spread) -> bool:
+    """Whether a fragment that was spread there adds nothing here, as a `@defer` collects a fragment's fields once (CollectFields of the proposal)."""
+    (mark, types, conditions), (other_mark, other_types, other_conditions) = one, other
+    return (
+        mark in (None, other_mark)
+        and (types is None or (other_types is not None and other_types <= types))
+        and conditions <= other_conditions
+    )
 
 
 def _conditions(directives: Iterable[DirectiveNode], outer: Conditions) -> Conditions | None:
