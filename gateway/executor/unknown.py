@@ -87,8 +87,8 @@ class _Look:
     def _field(self, node: FieldNode, always: bool, now: bool) -> None:
         key = (node.alias or node.name).value
         if node.name.value == "__typename":
-            # Deferred, it may be known in time.
-            self.decided |= now
+            # Deferred of every type, it may be known in time.
+            self.decided |= now or not always
         elif always:
             if node.selection_set is None:
                 self.common.add(key)
