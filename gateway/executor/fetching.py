@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from gateway.executor.answers import Outcome, Sorted, entities_of, entry_of, no_data, report_at, report_root
+from gateway.executor.collect import objects_at
 from gateway.executor.errorlog import ResponsePath
 from gateway.executor.failure import Failure, Gap
-from gateway.executor.known import Known
 from gateway.executor.renames import renamed
 from gateway.executor.request import Batch, gather, send
 from gateway.executor.state import Execution
@@ -18,12 +18,8 @@ from gateway.upstream.port import SubgraphResponse
 logger = logging.getLogger(__name__)
 
 
-async def run_fetch(fetch: Fetch, execution: Execution, ended: frozenset[int]) -> None:
-    """Never raises for a subgraph's fault: what went wrong is kept with the objects that lack data by it.
-
-    Of what others gave, only those in `ended` are read.
-    """
-    execution.before[fetch.id] = ended
+async def run_fetch(fetch: Fetch, execution: Execution) -> None:
+    """Never raises for a subgraph's fault: what went wrong is kept with the objects that lack data by it."""
     if fetch.only_if and not any(_holds(conditions, execution) for conditions in fetch.only_if):
         return
     if fetch.entities:
@@ -32,7 +28,6 @@ async def run_fetch(fetch: Fetch, execution: Execution, ended: frozenset[int]) -
         if not any(batch.representations for batch in batches):
             return
         outcome = await send(fetch, batches, execution, operation)
-        execution.gave.add(fetch.id)
         if isinstance(outcome, Failure):
             for batch in batches:
                 for view in (view for views in batch.views for view in views):
@@ -41,11 +36,9 @@ async def run_fetch(fetch: Fetch, execution: Execution, ended: frozenset[int]) -
         else:
             _join_entities(fetch, batches, outcome, execution)
         return
-    targets = [whole for _, whole in Known(fetch, execution).objects_at(fetch.path)]
+    targets = list(objects_at(execution.root, fetch.path, execution.names))
     if targets:
-        answer = await send(fetch, (), execution)
-        execution.gave.add(fetch.id)
-        join_objects(fetch, targets, answer, execution)
+        join_objects(fetch, targets, await send(fetch, (), execution), execution)
 
 
 def _holds(conditions: Sequence[tuple[str, bool]], execution: Execution) -> bool:

@@ -98,11 +98,7 @@ async def deliver(
 
 def _interpreter(node: Defer) -> Runner:
     async def run_part(part: int | None, execution: Execution) -> None:
-        if part is None:
-            await run(node.primary, execution)
-            return
-        begun = [fetch for fetch in node.deferred[part].depends if fetch in execution.before]
-        await run(node.deferred[part].node, execution, frozenset(begun).union(*(execution.before[f] for f in begun)))
+        await run(node.primary if part is None else node.deferred[part].node, execution)
 
     return run_part
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from gateway import errors
 from gateway.errors import SubgraphError
+from gateway.executor.collect import objects_at
 from gateway.executor.contexts import context_values, copied_operation, copy_suffixes, without_context
 from gateway.executor.failure import Failure, Gap
 from gateway.executor.gaps import why_left_out
-from gateway.executor.known import Known
 from gateway.executor.representations import represent
 from gateway.executor.state import Execution
 from gateway.executor.view import ObjectView
@@ -55,8 +55,7 @@ class Batch:
 
 def gather(fetch: Fetch, execution: Execution) -> tuple[list[Batch], str]:
     """The batches of a fetch, and the operation for them: the plan's own, unless entities differ in what their contexts give."""
-    known = Known(fetch, execution)
-    found = [(entities, _batches(fetch, entities, execution, known)) for entities in fetch.entities]
+    found = [(entities, _batches(fetch, entities, execution)) for entities in fetch.entities]
     all_batches = [batch for _, batches in found for batch in batches]
     contextual = [batches for entities, batches in found if entities.contexts]
     if all(len(batches) == 1 for batches in contextual):
@@ -68,24 +67,24 @@ def gather(fetch: Fetch, execution: Execution) -> tuple[list[Batch], str]:
     return all_batches, copied_operation(fetch, [suffixes[: len(batches)] for batches in contextual])
 
 
-def _batches(fetch: Fetch, entities: Entities, execution: Execution, known: Known) -> list[Batch]:
+def _batches(fetch: Fetch, entities: Entities, execution: Execution) -> list[Batch]:
     """Every object at the field's paths, equal representations once."""
     by_values: dict[bytes, Batch] = {}
     if not entities.contexts:
         by_values[b""] = Batch(entities)
     seen: set[int] = set()
     for path in entities.paths:
-        for view, whole in known.objects_at(path):
-            if id(whole) in seen:
+        for view in objects_at(execution.root, path, execution.names):
+            if id(view) in seen:
                 continue
-            seen.add(id(whole))
+            seen.add(id(view))
             made = represent(view, entities.representations, execution.names)
             if made is None:
                 failure = why_left_out(view, entities.representations, execution.names)
                 if failure is not None:
-                    _leave_out(whole, fetch, entities, failure, execution)
+                    view.gaps.append(Gap(fetch, entities.response_key, failure))
                 continue
-            batch = _batch_of(view, whole, fetch, entities, by_values, execution)
+            batch = _batch_of(view, fetch, entities, by_values, execution)
             if batch is None:
                 continue
             representation = made[0]
@@ -96,23 +95,12 @@ def _batches(fetch: Fetch, entities: Entities, execution: Execution, known: Know
                 batch.representations.append(representation)
                 batch.keys.append(key)
                 batch.views.append([])
-            batch.views[index].append(whole)
+            batch.views[index].append(view)
     return list(by_values.values())
 
 
-def _leave_out(view: ObjectView, fetch: Fetch, entities: Entities, failure: Failure, execution: Execution) -> None:
-    """The object isn't asked for, by this failure."""
-    view.gaps.append(Gap(fetch, entities.response_key, failure))
-    execution.gave.add(fetch.id)
-
-
 def _batch_of(
-    view: ObjectView,
-    whole: ObjectView,
-    fetch: Fetch,
-    entities: Entities,
-    by_values: dict[bytes, Batch],
-    execution: Execution,
+    view: ObjectView, fetch: Fetch, entities: Entities, by_values: dict[bytes, Batch], execution: Execution
 ) -> Batch | None:
     """The batch of those with the same contextual values; None, with a gap, where a value is missing."""
     if not entities.contexts:
@@ -120,7 +108,7 @@ def _batch_of(
     values = context_values(view, entities.contexts, execution.names)
     failure = without_context(view, fetch, entities, values)
     if failure is not None:
-        _leave_out(whole, fetch, entities, failure, execution)
+        view.gaps.append(Gap(fetch, entities.response_key, failure))
         logger.warning("fetch %s: no value of a context at %s", fetch.id, view.path())
         return None
     mark = encode(values)

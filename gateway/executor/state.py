@@ -37,13 +37,11 @@ class Execution:
 
     __slots__ = (
         "answered",
-        "before",
         "deadline",
         "ends",
         "errors",
         "failures",
         "fetches",
-        "gave",
         "names",
         "operation",
         "root",
@@ -64,10 +62,6 @@ class Execution:
         self.deadline = asyncio.get_running_loop().time() + runtime.timeout
         #: What compiled code has asked already, and isn't asked again.
         self.answered: Answered | None = None
-        #: Fetch that has begun -> those that had surely ended then.
-        self.before: dict[int, frozenset[int]] = {}
-        #: Fetches by which the joined view isn't what it was.
-        self.gave: set[int] = set()
         #: Fetch -> set when it has ended, for those that somebody waits for.
         self.ends: dict[int, asyncio.Event] = {}
 
@@ -75,7 +69,6 @@ class Execution:
         """Goes on with the same view, variables and time, but keeps its own errors: for what is delivered apart."""
         other = Execution(self.operation, self.variables, self.runtime)
         other.names, other.root, other.deadline, other.ends = self.names, self.root, self.deadline, self.ends
-        other.before, other.gave = self.before, self.gave
         return other
 
     def note_end(self, fetch: int) -> None:

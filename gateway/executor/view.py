@@ -6,7 +6,7 @@ entity that sits at two paths shows at each only what was fetched for that path.
 """
 
 from bisect import insort
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
@@ -45,10 +45,6 @@ class View:
 
     def add(self, order: int, value: Any) -> None:
         """One more layer; of another shape than this position it is ignored."""
-        raise NotImplementedError
-
-    def without(self, fetches: Collection[int], parent: "View | None") -> "View | None":
-        """A copy that lacks what these fetches gave, below `parent`; None where nothing is left."""
         raise NotImplementedError
 
 
@@ -106,19 +102,6 @@ class ObjectView(View):
             self.children[key] = child  # type: ignore[assignment]
         return found
 
-    def without(self, fetches: Collection[int], parent: View | None = None) -> "ObjectView | None":
-        layers = [layer for layer in self.layers if layer[0] not in fetches]
-        if not layers:
-            return None
-        made = ObjectView(parent, self.key)
-        made.layers = layers
-        made.gaps = [gap for gap in self.gaps if gap.fetch.id not in fetches]
-        for key, child in self.children.items():
-            below = child.without(fetches, made)
-            if below is not None:
-                made.children[key] = below
-        return made
-
     def typenames(self) -> Iterator[str]:
         """What the layers say about the object's type, in order."""
         for _, layer in self.layers:
@@ -153,19 +136,10 @@ class ListView(View):
         # Lists of unequal length can't be about the same objects: joining them would mix one object with another.
         if not isinstance(value, list) or len(value) != len(self._layers[0][1]):
             return
-        insort(self._layers, (order, value), key=_ORDER)
-        if self._items is not None:
+        if self._items is None:
+            insort(self._layers, (order, value), key=_ORDER)
+        else:
             self._join(order, value)
-
-    def without(self, fetches: Collection[int], parent: View | None) -> "ListView | None":
-        layers = [layer for layer in self._layers if layer[0] not in fetches]
-        if not layers:
-            return None
-        made = ListView(parent, self.key, *layers[0])
-        made._layers = layers
-        if self._items is not None:
-            made._items = [item.without(fetches, made) if isinstance(item, View) else item for item in self._items]
-        return made
 
     def _join(self, order: int, values: list[Any]) -> None:
         items = self.items
