@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from graphql import DocumentNode, GraphQLSchema, parse, validate
@@ -12,9 +13,10 @@ import gateway.composition
 import gateway.executor
 import gateway.operation
 import gateway.planner
+from botberi.fuzzing.answering import Answering, runtime
 from botberi.fuzzing.compare import Comparison, Mismatch, check_size
 from botberi.fuzzing.graph import Graph
-from botberi.fuzzing.incremental import Whole
+from botberi.fuzzing.replay import Tape
 from botberi.fuzzing.subgraph import EVENTS, FuzzClient, Run
 from botberi.fuzzing.truth import truth
 from botberi.fuzzing.world import Facts, Trouble, World
@@ -25,13 +27,9 @@ from gateway.operation import Operation
 from gateway.operation.limits import UNLIMITED
 from gateway.plan import Defer, Plan
 from gateway.supergraph import Supergraph
-from gateway.upstream.codec import decode
 
 #: Composition may say these of a graph that was cut at random; any other error is a mismatch.
 REFUSALS = frozenset({"SATISFIABILITY_ERROR", "SHAREABLE_HAS_MISMATCHED_RUNTIME_TYPES"})
-
-#: Seconds for an operation: so many that a machine which stands still for a minute doesn't make requests fail.
-PATIENCE = 3_600.0
 
 
 class Refused(Exception):
@@ -133,38 +131,44 @@ class Arena:
             event += 1
         if event != (EVENTS if operation.kind == "subscription" else 1):
             raise Mismatch(f"{event} answers")
+        if self.executor is ExecutorKind.BOTH and outcome.calls > 1:
+            outcome.features["answers in other orders"] += 1
         outcome.features[f"{min(outcome.calls, 6)}{'+' if outcome.calls > 5 else ''} calls"] += 1
 
     async def _answers(
         self, plan: Plan, operation: Operation, coerced: Mapping[str, Any], facts: Facts
     ) -> AsyncIterator[tuple[Any, Run]]:
         """The gateway's whole answers, with what it asked the subgraphs for each: one, or one for each event."""
-        run = self._begin(facts)
+        run, tape, told = self._begin(facts), Tape(), []
         # The interpreter goes over the same answers as compiled code: both must say the same to the byte.
-        runtime = gateway.executor.Runtime(
-            self.clients, timeout=PATIENCE, subgraph_timeout=PATIENCE, max_errors=100_000, executor=self.executor
-        )
-        if operation.kind == "subscription":
-            async for result in gateway.executor.subscribe(plan, operation, coerced, runtime):
-                yield decode(result.to_bytes()), run
+        own = runtime(tape.recording(self.clients), self.executor)
+        answering = Answering(plan, operation, coerced)
+        try:
+            async for answer in answering(own):
+                told.append(answer.told)
+                run.features["answer in several payloads"] += answer.payloads > 1
+                if operation.kind != "subscription":
+                    self._count(own.statistics, run)
+                yield answer.whole, run
                 run = self._begin(facts)
-        elif isinstance(plan.node, Defer):
-            whole, form = Whole(), gateway.executor.PendingForm()
-            try:
-                async for payload in gateway.executor.deliver(plan, operation, coerced, runtime):
-                    whole.read(decode(gateway.executor.payload_bytes(form, payload)))
-            except gateway.executor.ExecutorMismatch as error:
-                raise Mismatch(f"the executors differ: {error}") from error
-            run.features["answer in several payloads"] += whole.payloads > 1
-            self._count(runtime.statistics, run)
-            yield {"data": whole.data, "errors": whole.errors, "failed": whole.failed}, run
-        else:
-            try:
-                result = await gateway.executor.Compiled(plan, operation).execute(coerced, runtime)
-            except gateway.executor.ExecutorMismatch as error:
-                raise Mismatch(f"the executors differ: {error}") from error
-            self._count(runtime.statistics, run)
-            yield decode(result.to_bytes()), run
+            if self.executor is ExecutorKind.BOTH and tape.calls > 1:
+                await self._again(answering, tape, told, facts.trouble.salt)
+        except gateway.executor.ExecutorMismatch as error:
+            raise Mismatch(f"the executors differ: {error}") from error
+
+    async def _again(self, answering: Answering, tape: Tape, told: list[bytes], seed: int) -> None:
+        """Each executor alone, and typed programs, while the same answers come in another order: nothing may change."""
+        for number, executor in enumerate(ExecutorKind):
+            player = tape.player(seed * len(ExecutorKind) + number)
+            again = [answer.told async for answer in answering(runtime(player.clients(self.clients), executor))]
+            if again != told:
+                mine, theirs = next((a, b) for a, b in zip_longest(told, again, fillvalue=b"") if a != b)
+                raise Mismatch(
+                    f"the order of answers decides, {executor}: {mine.decode()[:2000]}\nbecame {theirs.decode()[:2000]}"
+                )
+            if not isinstance(answering.plan.node, Defer):
+                # Else what nobody waits for any more may or may not have been asked.
+                player.check()
 
     def _count(self, counts: gateway.executor.ExecutionStatistics, run: Run) -> None:
         """Which executor answered."""

@@ -11,7 +11,9 @@ from graphql import NonNullTypeNode
 
 from botberi.fuzzing.fuzz import fuzz
 from gateway.executor import failure, view
+from gateway.executor.answers import Sorted
 from gateway.executor.errorlog import ErrorLog
+from gateway.executor.joined import Joined
 from gateway.executor.project import CLIMBING, Projection
 from gateway.executor.selection import Selections
 from gateway.plan import KeyField, Parallel, Sequence
@@ -76,8 +78,8 @@ def _representation(rebuild: Callable[[dict[str, Any], Any], dict[str, Any]]) ->
 
 
 def _swapped_entities(before: Any) -> Any:
-    async def send(fetch: Any, batches: Any, execution: Any) -> Any:
-        answer = await before(fetch, batches, execution)
+    async def send(fetch: Any, batches: Any, *rest: Any) -> Any:
+        answer = await before(fetch, batches, *rest)
         if isinstance(answer, SubgraphResponse) and answer.data and batches:
             data = {k: v[::-1] if isinstance(v, list) else v for k, v in answer.data.items()}
             return SubgraphResponse(data, answer.errors)
@@ -87,8 +89,8 @@ def _swapped_entities(before: Any) -> Any:
 
 
 def _fewer_variables(before: Any) -> Any:
-    async def send(fetch: Any, batches: Any, execution: Any) -> Any:
-        return await before(replace(fetch, variables=fetch.variables[:-1]), batches, execution)
+    async def send(fetch: Any, batches: Any, *rest: Any) -> Any:
+        return await before(replace(fetch, variables=fetch.variables[:-1]), batches, *rest)
 
     return send
 
@@ -233,8 +235,8 @@ def _fewer_members(before: Any) -> Any:
 
 
 def _silent(before: Any) -> Any:
-    async def send(fetch: Any, batches: Any, execution: Any) -> Any:
-        answer = await before(fetch, batches, execution)
+    async def send(fetch: Any, batches: Any, *rest: Any) -> Any:
+        answer = await before(fetch, batches, *rest)
         if isinstance(answer, SubgraphResponse):
             return SubgraphResponse(answer.data or {}, ())
         empty = {b.entities.response_key: [None] * len(b.representations) for b in batches}
@@ -290,8 +292,21 @@ BUGS = (
         "path",
         lambda b: lambda self: tuple(k for k in b(self) if isinstance(k, str)),
     ),
-    Bug("errors of entities are dropped", "executor", _FETCHING, "sort_errors", lambda b: lambda *a: ({}, b(*a)[1])),
-    Bug("every failure counts as explained", "executor", Projection, "explained", lambda _: lambda self, path: True),
+    Bug(
+        "errors of entities are dropped",
+        "executor",
+        Sorted,
+        "__init__",
+        lambda b: lambda self, *a: (b(self, *a), setattr(self, "by_entity", {}))[0],
+    ),
+    Bug("every failure counts as explained", "executor", ErrorLog, "explains", lambda _: lambda self, path: True),
+    Bug(
+        "a fetch reads what came beside it",
+        "executor",
+        Joined,
+        "view",
+        lambda b: lambda self, ended=None: b(self),
+    ),
     Bug(
         "an error's path ends one key early",
         "executor",

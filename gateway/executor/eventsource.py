@@ -122,15 +122,19 @@ async def _asked(stage: Stage, key: str, given: dict[str, Any]) -> tuple[Callabl
             if result is not None and known is not None and runtime.executor is not ExecutorKind.BOTH:
                 return partial(_same, result), known
             execution.answered, execution.deadline = flight, flight.deadline
-    execution.root.add(_EVENT, {key: given})
-    await run(stage.node.rest, execution)
-    entity: ObjectView = execution.root.child(key)
+    _begin(execution, {key: given})
+    await run(stage.node.rest, execution, frozenset((_EVENT,)))
+    entity: ObjectView = execution.joined.view().child(key)
     if result is None:
         return partial(finish, execution), entity
     reference = finish(execution)
     if result.to_bytes() != reference.to_bytes():
         raise ExecutorMismatch(result.to_bytes(), reference.to_bytes())
     return partial(_same, reference), entity
+
+
+def _begin(execution: Execution, event: dict[str, Any]) -> None:
+    execution.joined.put(_EVENT, [(execution.joined.view(), event)])
 
 
 def _same(result: ExecutionResult) -> ExecutionResult:
@@ -151,6 +155,6 @@ def _is_unknown(entity: ObjectView, trigger: EventTrigger) -> bool:
 def not_found(stage: Stage, trigger: EventTrigger, message: str) -> ExecutionResult:
     """What is followed doesn't exist, or the caller may not see it (any more)."""
     execution = Execution(stage.operation, stage.variables, stage.runtime)
-    execution.root.add(_EVENT, {trigger.response_key: None})
+    _begin(execution, {trigger.response_key: None})
     execution.errors.add(_EVENT, ErrorEntry(message, NOT_FOUND, (trigger.response_key,)))
     return finish(execution)

@@ -43,11 +43,11 @@ async def execute(
 
 def finish(execution: Execution) -> ExecutionResult:
     """Project what was fetched."""
-    data = project(execution)
+    execution.tell()
+    root = execution.joined.view()
+    data = project(execution, root)
     selections = Selections(execution.operation, execution.variables)
-    return in_clients_terms(
-        data, execution.errors, selections, execution.fetches, lambda: execution.root, execution.names
-    )
+    return in_clients_terms(data, execution.errors, selections, execution.fetches, lambda: root, execution.names)
 
 
 def in_clients_terms(

@@ -1,13 +1,15 @@
 """One `Fetch` of the plan, from start to end: gather, send, check, join into side tables and layers."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TypeAlias
 
 from gateway.executor.answers import Outcome, Sorted, entities_of, entry_of, no_data, report_at, report_root
 from gateway.executor.collect import objects_at
-from gateway.executor.errorlog import ResponsePath
+from gateway.executor.errorlog import ErrorLog, ResponsePath
 from gateway.executor.failure import Failure, Gap
+from gateway.executor.joined import Given
 from gateway.executor.renames import renamed
 from gateway.executor.request import Batch, gather, send
 from gateway.executor.state import Execution
@@ -17,32 +19,40 @@ from gateway.upstream.port import SubgraphResponse
 
 logger = logging.getLogger(__name__)
 
+#: What a fetch gave to objects.
+_Gifts: TypeAlias = Iterator[tuple[ObjectView, Given]]
 
-async def run_fetch(fetch: Fetch, execution: Execution) -> None:
-    """Never raises for a subgraph's fault: what went wrong is kept with the objects that lack data by it."""
-    if fetch.only_if and not any(_holds(conditions, execution) for conditions in fetch.only_if):
-        return
-    if fetch.entities:
-        execution.fetches.append(fetch)
-        batches, operation = gather(fetch, execution)
-        if not any(batch.representations for batch in batches):
-            return
-        outcome = await send(fetch, batches, execution, operation)
-        if isinstance(outcome, Failure):
-            for batch in batches:
-                for view in (view for views in batch.views for view in views):
-                    view.gaps.append(Gap(fetch, batch.entities.response_key, outcome))
-            execution.failures.append((fetch.id, outcome, partial(_place, batches)))
-        else:
-            _join_entities(fetch, batches, outcome, execution)
-        return
-    targets = list(objects_at(execution.root, fetch.path, execution.names))
-    if targets:
-        join_objects(fetch, targets, await send(fetch, (), execution), execution)
+
+def is_needed(fetch: Fetch, execution: Execution) -> bool:
+    """By its conditions."""
+    return not fetch.only_if or any(_holds(conditions, execution) for conditions in fetch.only_if)
 
 
 def _holds(conditions: Sequence[tuple[str, bool]], execution: Execution) -> bool:
     return all((execution.variables.get(variable) is True) is wanted for variable, wanted in conditions)
+
+
+async def run_fetch(fetch: Fetch, execution: Execution, ended: frozenset[int]) -> None:
+    """Reads what the fetches in `ended` gave. Never raises for a subgraph's fault: what went wrong is kept with the objects that lack data by it."""
+    root = execution.joined.view(ended)
+    if not fetch.entities:
+        targets = list(objects_at(root, fetch.path, execution.names))
+        if targets:
+            join_objects(fetch, targets, await send(fetch, (), execution), execution)
+        return
+    execution.fetches.append(fetch)
+    batches, operation, left_out = gather(fetch, root, execution)
+    given: list[tuple[ObjectView, Given]] = [*left_out]
+    if any(batch.representations for batch in batches):
+        answer = await send(fetch, batches, execution, operation)
+        if isinstance(answer, Failure):
+            for batch in batches:
+                gap = Gap(fetch, batch.entities.response_key, answer)
+                given += ((view, gap) for views in batch.views for view in views)
+            execution.failures.append((fetch.id, answer, partial(_place, batches)))
+        else:
+            given += _entities(fetch, batches, answer, execution)
+    execution.joined.put(fetch.id, given)
 
 
 def _place(batches: Sequence[Batch]) -> ResponsePath | None:
@@ -55,25 +65,22 @@ def join_objects(
 ) -> None:
     """The answer of a fetch without representations becomes a layer of the root, or of objects that stand for a root type."""
     if isinstance(answer, SubgraphResponse):
-        report_root(fetch, targets, answer, execution.errors)
+        execution.reports[fetch.id] = partial(report_root, fetch, targets, answer)
         if answer.data is not None:
             data = renamed(answer.data, fetch.renames, execution.names)
-            for view in targets:
-                view.add(fetch.id, data)
+            execution.joined.put(fetch.id, [(view, data) for view in targets])
             return
         answer = no_data(fetch, answer.errors)
         logger.warning("fetch %s: %s: %s", fetch.id, answer.code, answer.message)
-    for view in targets:
-        view.gaps.append(Gap(fetch, None, answer))
+    gap = Gap(fetch, None, answer)
+    execution.joined.put(fetch.id, [(view, gap) for view in targets])
     execution.failures.append((fetch.id, answer, lambda: targets[0].path() or None))
 
 
-def _join_entities(fetch: Fetch, batches: Sequence[Batch], answer: SubgraphResponse, execution: Execution) -> None:
+def _entities(fetch: Fetch, batches: Sequence[Batch], answer: SubgraphResponse, execution: Execution) -> _Gifts:
     sizes = {batch.response_key: len(batch.representations) for batch in batches}
     reported = Sorted(fetch, sizes, answer.errors)
-    if answer.data is not None:
-        for error in reported.elsewhere:
-            execution.errors.add(fetch.id, entry_of(error, fetch, _place(batches)))
+    execution.reports[fetch.id] = partial(_report, fetch, batches, answer, reported)
     for batch in batches:
         if not batch.representations:
             continue
@@ -83,18 +90,24 @@ def _join_entities(fetch: Fetch, batches: Sequence[Batch], answer: SubgraphRespo
         )
         table = dict(zip(batch.keys, outcomes, strict=True))
         execution.failures += [(fetch.id, failure, batch.views[index][0].path) for failure, index in failures]
-        for index, (key, views) in enumerate(zip(batch.keys, batch.views, strict=True)):
+        for key, views in zip(batch.keys, batch.views, strict=True):
+            given = _given(fetch, batch, table[key])
+            yield from ((view, given) for view in views)
+
+
+def _given(fetch: Fetch, batch: Batch, entity: Outcome) -> Given:
+    if entity is None or isinstance(entity, Failure):
+        return Gap(fetch, batch.entities.response_key, entity)
+    return entity
+
+
+def _report(fetch: Fetch, batches: Sequence[Batch], answer: SubgraphResponse, reported: Sorted, log: ErrorLog) -> None:
+    """The errors that came with the entities."""
+    if answer.data is not None:
+        for error in reported.elsewhere:
+            log.add(fetch.id, entry_of(error, fetch, _place(batches)))
+    for batch in batches:
+        for index, views in enumerate(batch.views):
             for error, below in reported.by_entity.get((batch.response_key, index), ()):
                 if below:
-                    report_at(error, fetch, views, below, execution.errors)
-            _join(fetch, batch, table[key], views)
-
-
-def _join(fetch: Fetch, batch: Batch, entity: Outcome, views: Sequence[ObjectView]) -> None:
-    if entity is None or isinstance(entity, Failure):
-        gap = Gap(fetch, batch.entities.response_key, entity)
-        for view in views:
-            view.gaps.append(gap)
-    else:
-        for view in views:
-            view.add(fetch.id, entity)
+                    report_at(error, fetch, views, below, log)

@@ -91,11 +91,15 @@ class Findings:
 
 
 def tell_rest(log: ErrorLog, failures: Iterable[Untold]) -> None:
-    """Failures that no error of the response tells of."""
+    """Failures that no error of the response tells of, in the plan's order."""
     told = {(entry.message, entry.code) for entry in log.entries()}
-    for order, failure, place in failures:
+    for order, failure, place in sorted(failures, key=_order):
         if (failure.message, failure.code) not in told:
             log.add(order, failure.at(place()))
+
+
+def _order(failure: Untold) -> int:
+    return failure[0]
 
 
 def _nulled(view: ObjectView) -> Iterator[ResponsePath]:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
-from functools import partial
 from typing import Any, TypeAlias
 
 from gateway import errors
@@ -13,6 +12,7 @@ from gateway.executor.deferral import DeferredSelections
 from gateway.executor.execute import execute
 from gateway.executor.failure import Failure
 from gateway.executor.interpreter import run
+from gateway.executor.joined import Joined
 from gateway.executor.latecomers import DeferringProjection, Group
 from gateway.executor.payload import Payload
 from gateway.executor.publisher import Look, Publisher
@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 #: Runs the fetches of a deferred part (None: those that aren't deferred); what is wrong with their answers goes to the execution.
 Runner: TypeAlias = Callable[[int | None, Execution], Awaitable[None]]
+
+#: Looks at what these fetches gave: what is found goes to the execution.
+Looker: TypeAlias = Callable[[frozenset[int], Execution], Look]
 
 
 async def deliver(
@@ -50,7 +53,6 @@ async def deliver(
         yield Payload(await (whole or Compiled(plan, operation)).execute(variables, runtime))
         return
     parts: Parts | None = None
-    look: Callable[[], Look]
     execution = Execution(operation, variables, runtime)
     selections = Selections(operation, variables)
     if runtime.executor is not ExecutorKind.INTERPRETED:
@@ -61,12 +63,12 @@ async def deliver(
             runtime.statistics.compiled += 1
             parts = Parts(program, execution)
     if parts is not None:
-        work, look = _Work(plan.node, execution, on, parts.run), parts.look
+        work = _Work(plan.node, execution, on, parts.run, parts.look)
     else:
         deferred = DeferredSelections(selections, defers, variables)
-        work = _Work(plan.node, execution, on, _interpreter(plan.node))
-        look = partial(DeferringProjection, execution, selections, deferred)
-    publisher = Publisher(execution, selections, look)
+        interpreting = _Interpreting(plan.node, selections, deferred)
+        work = _Work(plan.node, execution, on, interpreting.run, interpreting.look)
+    publisher = Publisher(execution, selections, work)
     try:
         try:
             await work.primary()
@@ -82,9 +84,9 @@ async def deliver(
         payload = publisher.first()
         yield payload
         while payload.has_next:
-            for branch in work.newly_ended():
-                publisher.absorb(branch)
-            made = publisher.next(work.has_ended)
+            for part, branch in work.newly_ended():
+                publisher.absorb(part, branch)
+            made = publisher.next()
             if made is not None:
                 payload = made
                 yield payload
@@ -96,33 +98,58 @@ async def deliver(
             parts.flight.give_up()
 
 
-def _interpreter(node: Defer) -> Runner:
-    async def run_part(part: int | None, execution: Execution) -> None:
-        await run(node.primary if part is None else node.deferred[part].node, execution)
+class _Interpreting:
+    """A delivery by the interpreter."""
 
-    return run_part
+    def __init__(self, node: Defer, selections: Selections, deferred: DeferredSelections) -> None:
+        self._node = node
+        self._selections = selections
+        self._deferred = deferred
+
+    async def run(self, part: int | None, execution: Execution) -> None:
+        """See `Runner`."""
+        if part is None:
+            await run(self._node.primary, execution)
+        else:
+            needed = self._node.deferred[part].depends
+            ended = frozenset[int]().union(*(execution.after.get(fetch, ()) for fetch in needed))
+            await run(self._node.deferred[part].node, execution, ended)
+
+    def look(self, fetches: frozenset[int], execution: Execution) -> DeferringProjection:
+        """See `Looker`."""
+        root = Joined(execution.joined).view(fetches)
+        return DeferringProjection(execution, root, self._selections, self._deferred)
 
 
 class _Work:
     """The tasks behind the fetches: one for all that isn't deferred, one for each deferred part."""
 
-    def __init__(self, node: Defer, execution: Execution, on: frozenset[int], runner: Runner) -> None:
+    def __init__(self, node: Defer, execution: Execution, on: frozenset[int], runner: Runner, looker: Looker) -> None:
         self._node = node
         self._runner = runner
+        self._looker = looker
         self._parts = [(part, part.defers & on) for part in node.deferred]
-        self._tasks: dict[asyncio.Task[None], Execution] = {}
-        self._defers: dict[asyncio.Task[None], frozenset[int]] = {}
+        #: Of deferred parts that nobody was told of: which it is, and its errors.
+        self._tasks: dict[asyncio.Task[None], tuple[int, Execution]] = {}
+        #: Fetches of what isn't deferred, and of each part that is.
+        self._now = frozenset(_fetches(node.primary))
+        self._later: dict[int, frozenset[int]] = {}
         execution.ends.update((fetch, asyncio.Event()) for part in node.deferred for fetch in part.depends)
         create = asyncio.get_running_loop().create_task
+        self._execution = execution
         self._needed = [create(self._run(None, execution))]
         for number, (part, defers) in enumerate(self._parts):
             if part.node is None:
                 continue
+            if defers:
+                self._later[number] = frozenset(_fetches(part.node))
+            else:
+                self._now |= frozenset(_fetches(part.node))
             # What is deferred nowhere, as its `if` is false, belongs to the first payload.
             branch = execution.branch() if defers else execution
             task = create(self._part(number, branch))
             if defers:
-                self._tasks[task], self._defers[task] = branch, defers
+                self._tasks[task] = number, branch
             else:
                 self._needed.append(task)
 
@@ -147,23 +174,28 @@ class _Work:
     async def primary(self) -> None:
         """Wait for all that isn't deferred."""
         await asyncio.gather(*self._needed)
+        self._execution.tell()
 
     async def ended(self) -> None:
         """Wait for everything, however it ends."""
         await asyncio.gather(*self._needed, *self._tasks, return_exceptions=True)
 
-    def newly_ended(self) -> list[Execution]:
-        """Deferred parts that ended since the last call."""
-        ended = [task for task in self._tasks if task.done()]
-        return [self._tasks.pop(task) for task in ended]
+    def newly_ended(self) -> list[tuple[int, Execution]]:
+        """Deferred parts, each with its errors, that ended since the last call."""
+        ended = [self._tasks.pop(task) for task in [*self._tasks] if task.done()]
+        for _, execution in ended:
+            execution.tell()
+        return ended
 
-    def has_ended(self, group: Group) -> bool:
-        """Whether all is there that the group's fields need."""
-        return all(
-            task not in self._tasks
-            for task, defers in self._defers.items()
-            if any(defers <= usage.defers for usage in group.usages)
+    def needs(self, group: Group) -> frozenset[int]:
+        """The deferred parts that give the group's fields."""
+        return frozenset(
+            number for number in self._later if any(self._parts[number][1] <= usage.defers for usage in group.usages)
         )
+
+    def look(self, parts: frozenset[int], execution: Execution) -> Look:
+        """At what isn't deferred, and at these parts."""
+        return self._looker(self._now.union(*(self._later[part] for part in parts)), execution)
 
     async def progress(self) -> None:
         """Until one more part has ended."""

@@ -13,7 +13,7 @@ from gateway.executor.project import CLIMBING, Projection
 from gateway.executor.selection import Selections
 from gateway.executor.state import Execution
 from gateway.executor.unknown import Typed
-from gateway.executor.view import ObjectView
+from gateway.executor.view import ObjectView, object_at
 
 
 @dataclass(slots=True, eq=False)
@@ -53,18 +53,19 @@ class Fragment:
 class Group:
     """Fields of one object that come later, together, for all of these fragments."""
 
-    #: Of the object; compiled code has none, but the number of its function, and the object's layers.
-    view: ObjectView | None
     path: ResponsePath
     runtime_type: GraphQLNamedType
     usages: UsageSet
     fields: Details
     fragments: tuple[Fragment, ...]
     known: dict[DeferUsage, Fragment]
+    #: Deferred parts of the plan that must have ended before; nothing of others is seen.
+    parts: frozenset[int] = frozenset()
     done: bool = False
     delivered: bool = False
     data: dict[str, Any] | None = None
     errors: list[ErrorEntry] = field(default_factory=list)
+    #: In compiled code the number of its function, and the object's layers.
     compiled: tuple[int, Sequence[dict[str, Any]]] | None = None
 
 
@@ -80,14 +81,16 @@ class Below:
 class DeferringProjection(Projection):
     """`groups` are those that were found and not lost to a climbing null."""
 
-    def __init__(self, execution: Execution, selections: Selections, deferred: DeferredSelections) -> None:
-        super().__init__(execution, selections)
+    def __init__(
+        self, execution: Execution, root: ObjectView, selections: Selections, deferred: DeferredSelections
+    ) -> None:
+        super().__init__(execution, root, selections)
         self.deferred = deferred
         self.groups: list[Group] = []
         self.typed = Typed(selections, deferred.is_deferred)
 
     def joined(self) -> ObjectView:
-        return self.execution.root
+        return self.root
 
     def type_matters(self, sets: Any, kind: GraphQLNamedType) -> bool:
         below: Below = sets
@@ -96,26 +99,28 @@ class DeferringProjection(Projection):
         return self.typed.matters(now, kind)
 
     def initial(self) -> dict[str, Any] | None:
-        root = self.root_type()
-        if root is None:
+        root_type = self.root_type()
+        if root_type is None:
             return None
         below = Below(((self.execution.operation.selection_set, None),), frozenset(), {})
-        return self.object_value(self.execution.root, root, below)
+        return self.object_value(self.root, root_type, below)
 
     def later(self, group: Group) -> dict[str, Any] | None:
         """A group's fields; None where a null climbed out of them."""
         runtime_type = group.runtime_type
-        assert group.view is not None
+        view = object_at(self.root, group.path)
+        if view is None:
+            return None
         if not is_object_type(runtime_type):
             # So far subgraphs had it as `@interfaceObject`; one of the fetches for this group may know better.
-            name = self.execution.names.of(group.view)
+            name = self.execution.names.of(view)
             known = None if name is None else self.schema.get_type(name)
             runtime_type = known if is_object_type(known) else runtime_type
-        return self._fields(group.view, runtime_type, group.fields, group.usages, group.known)
+        return self._fields(view, runtime_type, group.fields, group.usages, group.known)
 
     def again(self) -> "DeferringProjection":
         """For another group."""
-        return DeferringProjection(self.execution, self.selections, self.deferred)
+        return DeferringProjection(self.execution, self.root, self.selections, self.deferred)
 
     def object_value(self, view: ObjectView, runtime_type: GraphQLNamedType, sets: Any) -> dict[str, Any] | None:
         below: Below = sets
@@ -131,7 +136,7 @@ class DeferringProjection(Projection):
         if result is not None:
             for usages, fields in split.later.items():
                 fragments = tuple(known[usage] for usage in sorted(usages, key=_number))
-                self.groups.append(Group(view, view.path(), runtime_type, usages, fields, fragments, known))
+                self.groups.append(Group(view.path(), runtime_type, usages, fields, fragments, known))
         return result
 
     def _fields(

@@ -30,20 +30,21 @@ from gateway.executor.view import MISSING, ListView, ObjectView, View
 CLIMBING: Final = object()
 
 
-def project(execution: Execution) -> dict[str, Any] | None:
+def project(execution: Execution, root: ObjectView) -> dict[str, Any] | None:
     """The response's `data`; errors go to the execution's log."""
-    projection = Projection(execution)
-    root = projection.root_type()
-    data = projection.object_value(execution.root, root, [execution.operation.selection_set]) if root else None
+    projection = Projection(execution, root)
+    root_type = projection.root_type()
+    data = projection.object_value(root, root_type, [execution.operation.selection_set]) if root_type else None
     projection.findings.settle(execution.failures)
     return data
 
 
 class Projection:
-    """One look at the view. `sets` are the merged fields' selection sets, in a form that `groups` alone reads."""
+    """One look at the view with this root. `sets` are the merged fields' selection sets, in a form that `groups` alone reads."""
 
-    def __init__(self, execution: Execution, selections: Selections | None = None) -> None:
+    def __init__(self, execution: Execution, root: ObjectView, selections: Selections | None = None) -> None:
         self.execution = execution
+        self.root = root
         self.schema = execution.operation.schema
         self.selections = selections or Selections(execution.operation, execution.variables)
         self.typed = Typed(self.selections)
@@ -82,7 +83,7 @@ class Projection:
         name = nodes[0].name.value
         if name == "__typename":
             return self.typename(view, runtime_type, key)
-        if name in ("__schema", "__type") and view is self.execution.root:
+        if name in ("__schema", "__type") and view is self.root:
             return self.introspection(key, nodes)
         if not isinstance(runtime_type, GraphQLObjectType | GraphQLInterfaceType):
             return None

@@ -1,12 +1,13 @@
 """Groups of deferred fields, and which are ready -> payloads: what is announced, delivered, completed, and the errors of each."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from gateway import errors
 from gateway.errors import ErrorEntry
-from gateway.executor.errorlog import ResponsePath
+from gateway.executor.errorlog import ErrorLog, ResponsePath
 from gateway.executor.findings import Findings, tell_rest
 from gateway.executor.latecomers import Fragment, Group
 from gateway.executor.payload import Completed, Incremental, Payload, Pending
@@ -20,7 +21,7 @@ _LOST: Final = "A field of the deferred fragment is null where it can't be."
 
 
 class Look(Protocol):
-    """What has come so far, projected once: the first payload's data, or a group's."""
+    """What some fetches gave, projected once: the first payload's data, or a group's."""
 
     @property
     def findings(self) -> Findings: ...
@@ -39,59 +40,78 @@ class Look(Protocol):
     def later(self, group: Group) -> dict[str, Any] | None: ...
 
     def again(self) -> "Look":
-        """For another group, while nothing more has come."""
+        """For another group of the same parts."""
         ...
+
+
+class Plan(Protocol):
+    """How deferred parts of the plan, by their numbers, come into it."""
+
+    def look(self, parts: frozenset[int], execution: Execution) -> Look:
+        """At what isn't deferred, and at these parts. The execution has the errors, and gets those that are found."""
+        ...
+
+    def needs(self, group: Group) -> frozenset[int]:
+        """The parts that give the group's fields."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What is known when these parts have ended: nobody sees more, so that nothing depends on who ends sooner."""
+
+    parts: frozenset[int]
+    execution: Execution
+    look: Look
 
 
 class Publisher:
     """One response. Errors of all payloads together are bounded as those of a plain response are."""
 
-    def __init__(self, execution: Execution, selections: Selections, look: Callable[[], Look]) -> None:
+    def __init__(self, execution: Execution, selections: Selections, plan: Plan) -> None:
         self._execution = execution
         self._selections = selections
-        self._look = look
-        self._now: Look | None = None
+        self._plan = plan
+        #: Deferred parts that have ended, each with its errors.
+        self._ended: dict[int, Execution] = {}
+        self._scopes: dict[frozenset[int], _Scope] = {}
         self._data: dict[str, Any] | None = None
         #: All that were found; those that wait.
         self._found_groups: list[Group] = []
         self._groups: list[Group] = []
         self._unannounced: dict[Fragment, None] = {}
         self._open: dict[Fragment, None] = {}
-        #: Entries that were told, and where entries belong in the client's terms; the log keeps the entries alive.
-        self._told: set[int] = set()
+        #: What was told, and how much more was not.
+        self._told: set[tuple[ResponsePath | None, str, str]] = set()
+        self._omitted_errors = 0
+        #: Where entries belong in the client's terms; the scopes keep the entries alive.
         self._paths: dict[int, ResponsePath] = {}
         self._count = 0
 
     def first(self) -> Payload:
         """When everything that isn't deferred has ended."""
-        projection = self._look()
-        data = self._data = projection.initial()
-        self._found(projection)
-        entries = self._take(lambda path: path is None or _is_in(path, data))
+        scope = self._scope(frozenset())
+        data = self._data = scope.look.initial()
+        self._found(scope, scope.look)
+        entries = self._take(scope, lambda path: path is None or _is_in(path, data))
         pending = self._announce()
         if not pending:
             # Nothing else will come: nothing may be left untold.
             entries += self._rest()
         return Payload(ExecutionResult(data, entries, self._omitted()), pending, has_next=bool(pending))
 
-    def absorb(self, branch: Execution) -> None:
+    def absorb(self, part: int, branch: Execution) -> None:
         """A part of the plan has ended: its errors are ours."""
-        execution = self._execution
-        for order, entry in branch.errors.in_order():
-            execution.errors.add(order, entry)
-        execution.errors.omitted += branch.errors.omitted
-        execution.failures += branch.failures
-        execution.fetches += branch.fetches
+        self._ended[part] = branch
 
-    def next(self, is_ready: Callable[[Group], bool]) -> Payload | None:
+    def next(self) -> Payload | None:
         """All that can be delivered now; None where nothing can."""
-        self._now = None
         pending: list[Pending] = []
         incremental: list[Incremental] = []
         completed: list[Completed] = []
         moved = True
         while moved:
-            moved = self._answer(is_ready)
+            moved = self._answer()
             for fragment in list(self._open):
                 if all(group.done for group in fragment.groups):
                     del self._open[fragment]
@@ -109,7 +129,7 @@ class Publisher:
                 completed[-1] = replace(completed[-1], errors=(*completed[-1].errors, *rest))
         return Payload(None, pending, incremental, completed, has_next, {} if has_next else self._omitted())
 
-    def _answer(self, is_ready: Callable[[Group], bool]) -> bool:
+    def _answer(self) -> bool:
         """Project the groups that are ready, and announced."""
         waiting, self._groups = self._groups, []
         moved = False
@@ -117,7 +137,7 @@ class Publisher:
             live = [fragment for fragment in group.fragments if not fragment.is_lost()]
             if not live:
                 group.done = True
-            elif any(fragment in self._open for fragment in live) and is_ready(group):
+            elif any(fragment in self._open for fragment in live) and group.parts <= self._ended.keys():
                 self._project(group)
                 moved = True
             else:
@@ -125,25 +145,28 @@ class Publisher:
         return moved
 
     def _project(self, group: Group) -> None:
-        projection = self._now = self._look() if self._now is None else self._now.again()
-        group.data = projection.later(group)
+        scope = self._scope(group.parts)
+        look = scope.look.again()
+        group.data = look.later(group)
         group.done = True
         if group.data is None:
-            projection.findings.lose(0, ())  # nobody sees what a null took with the whole group
-        self._found(projection)
+            look.findings.lose(0, ())  # nobody sees what a null took with the whole group
+        self._found(scope, look)
         start = len(group.path)
         if group.data is None:
             group.errors = self._take(
+                scope,
                 lambda path: (
                     path is not None
                     and path[:start] == group.path
                     and len(path) > start
                     and path[start] in group.fields
-                )
+                ),
             )
         else:
             group.errors = self._take(
-                lambda path: path is not None and path[:start] == group.path and _is_in(path[start:], group.data)
+                scope,
+                lambda path: path is not None and path[:start] == group.path and _is_in(path[start:], group.data),
             )
 
     def _complete(self, fragment: Fragment, incremental: list[Incremental], completed: list[Completed]) -> None:
@@ -191,9 +214,23 @@ class Publisher:
                         pending.append(Pending(fragment.id, fragment.path, fragment.label))
         return pending
 
-    def _found(self, projection: Look) -> None:
-        projection.findings.settle(())
-        for group in projection.groups:
+    def _scope(self, parts: frozenset[int]) -> _Scope:
+        scope = self._scopes.get(parts)
+        if scope is None:
+            execution = self._execution.branch()
+            execution.errors = ErrorLog(sys.maxsize)
+            for one in (self._execution, *(self._ended[part] for part in sorted(parts))):
+                for order, entry in one.errors.in_order():
+                    execution.errors.add(order, entry)
+                execution.failures += one.failures
+                execution.fetches += one.fetches
+            scope = self._scopes[parts] = _Scope(parts, execution, self._plan.look(parts, execution))
+        return scope
+
+    def _found(self, scope: _Scope, look: Look) -> None:
+        look.findings.settle(())
+        for group in look.groups:
+            group.parts = scope.parts | self._plan.needs(group)
             self._groups.append(group)
             self._found_groups.append(group)
             for fragment in group.fragments:
@@ -203,19 +240,23 @@ class Publisher:
 
     # -- errors
 
-    def _take(self, belongs: Callable[[ResponsePath | None], bool]) -> list[ErrorEntry]:
+    def _take(self, scope: _Scope, belongs: Callable[[ResponsePath | None], bool]) -> list[ErrorEntry]:
         """Untold errors at places that belong to what is delivered now; paths end where the client's own selection does."""
-        taken = []
-        unasked = self._unasked()
-        for _, entry in self._execution.errors.in_order():
-            if id(entry) in self._told:
+        taken: list[ErrorEntry] = []
+        unasked = self._unasked(scope)
+        for _, entry in scope.execution.errors.in_order():
+            mark = (None if entry.path is None else tuple(entry.path), entry.message, entry.code)
+            if mark in self._told:
                 continue
             path = self._path(entry)
             if not belongs(path):
                 continue
             if path and path == entry.path and unasked.below_null(path) is Asked.NO:
                 continue
-            self._told.add(id(entry))
+            if len(self._told) >= self._execution.runtime.max_errors:
+                self._omitted_errors += 1
+                continue
+            self._told.add(mark)
             taken.append(entry if path == entry.path else replace(entry, path=path or None))
         return taken
 
@@ -229,14 +270,19 @@ class Publisher:
 
     def _rest(self) -> list[ErrorEntry]:
         """What no payload had a place for, and failures that no field of the response tells of."""
-        tell_rest(self._execution.errors, self._execution.failures)
-        unasked = self._unasked()
+        scope = self._scope(frozenset[int]().union(*self._scopes))
+        for parts in sorted(self._scopes, key=sorted):
+            for order, entry in self._scopes[parts].execution.errors.in_order():
+                scope.execution.errors.add(order, entry)
+        tell_rest(scope.execution.errors, scope.execution.failures)
+        unasked = self._unasked(scope)
         lost = self._lost()
         return self._take(
+            scope,
             lambda path: (
                 path is None
                 or not (any(path[:end] in lost for end in range(1, len(path) + 1)) or unasked.asked(path) is Asked.NO)
-            )
+            ),
         )
 
     def _lost(self) -> set[ResponsePath]:
@@ -248,14 +294,11 @@ class Publisher:
             for key in group.fields
         }
 
-    def _unasked(self) -> Unasked:
-        execution = self._execution
-        return Unasked(self._data, execution.fetches, self._joined, execution.names, self._selections, self._later())
-
-    def _joined(self) -> ObjectView:
-        if self._now is None:
-            self._now = self._look()
-        return self._now.joined()
+    def _unasked(self, scope: _Scope) -> Unasked:
+        execution = scope.execution
+        return Unasked(
+            self._data, execution.fetches, scope.look.joined, execution.names, self._selections, self._later()
+        )
 
     def _later(self) -> dict[ResponsePath, list[Mapping[str, Any]]]:
         """Deferred fields by the place of their object."""
@@ -266,7 +309,9 @@ class Publisher:
         return later
 
     def _omitted(self) -> dict[str, Any]:
-        omitted = self._execution.errors.omitted
+        parts = frozenset[int]().union(*self._scopes)
+        logs = (self._execution.errors, *(self._ended[part].errors for part in parts))
+        omitted = self._omitted_errors + sum(log.omitted for log in logs)
         return {"errorsOmitted": omitted} if omitted else {}
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from gateway import errors
 from gateway.errors import SubgraphError
@@ -20,6 +20,9 @@ from gateway.upstream.codec import encode
 from gateway.upstream.port import SubgraphRequest, SubgraphResponse
 
 logger = logging.getLogger(__name__)
+
+#: Objects that a fetch isn't asked about, and why.
+LeftOut: TypeAlias = list[tuple[ObjectView, Gap]]
 
 
 @dataclass(slots=True)
@@ -53,28 +56,35 @@ class Batch:
             yield self.named(name), value
 
 
-def gather(fetch: Fetch, execution: Execution) -> tuple[list[Batch], str]:
-    """The batches of a fetch, and the operation for them: the plan's own, unless entities differ in what their contexts give."""
-    found = [(entities, _batches(fetch, entities, execution)) for entities in fetch.entities]
+def gather(fetch: Fetch, root: ObjectView, execution: Execution) -> tuple[list[Batch], str, LeftOut]:
+    """The batches of a fetch, and the operation for them: the plan's own, unless entities differ in what their contexts give.
+
+    Last come objects that are in no batch by somebody's fault.
+    """
+    left_out: LeftOut = []
+    found = [(entities, _batches(fetch, entities, root, execution, left_out)) for entities in fetch.entities]
     all_batches = [batch for _, batches in found for batch in batches]
     contextual = [batches for entities, batches in found if entities.contexts]
     if all(len(batches) == 1 for batches in contextual):
-        return all_batches, fetch.operation
+        return all_batches, fetch.operation, left_out
     suffixes = copy_suffixes(fetch, max(len(batches) for batches in contextual))
     for batches in contextual:
         for batch, suffix in zip(batches, suffixes, strict=False):
             batch.suffix = suffix
-    return all_batches, copied_operation(fetch, [suffixes[: len(batches)] for batches in contextual])
+    operation = copied_operation(fetch, [suffixes[: len(batches)] for batches in contextual])
+    return all_batches, operation, left_out
 
 
-def _batches(fetch: Fetch, entities: Entities, execution: Execution) -> list[Batch]:
+def _batches(
+    fetch: Fetch, entities: Entities, root: ObjectView, execution: Execution, left_out: LeftOut
+) -> list[Batch]:
     """Every object at the field's paths, equal representations once."""
     by_values: dict[bytes, Batch] = {}
     if not entities.contexts:
         by_values[b""] = Batch(entities)
     seen: set[int] = set()
     for path in entities.paths:
-        for view in objects_at(execution.root, path, execution.names):
+        for view in objects_at(root, path, execution.names):
             if id(view) in seen:
                 continue
             seen.add(id(view))
@@ -82,10 +92,11 @@ def _batches(fetch: Fetch, entities: Entities, execution: Execution) -> list[Bat
             if made is None:
                 failure = why_left_out(view, entities.representations, execution.names)
                 if failure is not None:
-                    view.gaps.append(Gap(fetch, entities.response_key, failure))
+                    left_out.append((view, Gap(fetch, entities.response_key, failure)))
                 continue
             batch = _batch_of(view, fetch, entities, by_values, execution)
-            if batch is None:
+            if isinstance(batch, Failure):
+                left_out.append((view, Gap(fetch, entities.response_key, batch)))
                 continue
             representation = made[0]
             key = encode(representation)
@@ -101,16 +112,15 @@ def _batches(fetch: Fetch, entities: Entities, execution: Execution) -> list[Bat
 
 def _batch_of(
     view: ObjectView, fetch: Fetch, entities: Entities, by_values: dict[bytes, Batch], execution: Execution
-) -> Batch | None:
-    """The batch of those with the same contextual values; None, with a gap, where a value is missing."""
+) -> Batch | Failure:
+    """The batch of those with the same contextual values; or why a value is missing."""
     if not entities.contexts:
         return by_values[b""]
     values = context_values(view, entities.contexts, execution.names)
     failure = without_context(view, fetch, entities, values)
     if failure is not None:
-        view.gaps.append(Gap(fetch, entities.response_key, failure))
         logger.warning("fetch %s: no value of a context at %s", fetch.id, view.path())
-        return None
+        return failure
     mark = encode(values)
     batch = by_values.get(mark)
     if batch is None:

@@ -1,14 +1,14 @@
 """What one execution knows so far: the joined view, the errors, the time that is left."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from gateway.executor.errorlog import ErrorLog
 from gateway.executor.findings import Untold
+from gateway.executor.joined import Joined
 from gateway.executor.representations import TypeNames
 from gateway.executor.runtime import Runtime
-from gateway.executor.view import ObjectView
 from gateway.operation import Operation
 from gateway.plan import Fetch
 from gateway.upstream.port import SubgraphResponse
@@ -36,15 +36,17 @@ class Execution:
     """One operation being executed, or one event of a subscription. Belongs to one request."""
 
     __slots__ = (
+        "after",
         "answered",
         "deadline",
         "ends",
         "errors",
         "failures",
         "fetches",
+        "joined",
         "names",
         "operation",
-        "root",
+        "reports",
         "runtime",
         "variables",
     )
@@ -54,22 +56,33 @@ class Execution:
         self.variables = variables
         self.runtime = runtime
         self.names = TypeNames(operation.schema)
-        self.root = ObjectView(None, "")
+        self.joined = Joined()
         self.errors = ErrorLog(runtime.max_errors)
         self.failures: list[Untold] = []
+        #: Fetch -> what adds the errors that came with its answer to the log (see `tell`).
+        self.reports: dict[int, Callable[[ErrorLog], None]] = {}
         #: Those of entities that were begun.
         self.fetches: list[Fetch] = []
         self.deadline = asyncio.get_running_loop().time() + runtime.timeout
         #: What compiled code has asked already, and isn't asked again.
         self.answered: Answered | None = None
+        #: Fetch -> what the plan has ended when it has: itself, and all that was before it.
+        self.after: dict[int, frozenset[int]] = {}
         #: Fetch -> set when it has ended, for those that somebody waits for.
         self.ends: dict[int, asyncio.Event] = {}
 
     def branch(self) -> "Execution":
-        """Goes on with the same view, variables and time, but keeps its own errors: for what is delivered apart."""
+        """Goes on with the same data, variables and time, but keeps its own errors: for what is delivered apart."""
         other = Execution(self.operation, self.variables, self.runtime)
-        other.names, other.root, other.deadline, other.ends = self.names, self.root, self.deadline, self.ends
+        other.names, other.joined, other.after = self.names, self.joined, self.after
+        other.deadline, other.ends = self.deadline, self.ends
         return other
+
+    def tell(self) -> None:
+        """All fetches have ended: what they reported goes to the log, in the plan's order."""
+        for fetch in sorted(self.reports):
+            self.reports[fetch](self.errors)
+        self.reports.clear()
 
     def note_end(self, fetch: int) -> None:
         """This fetch has ended, or won't be made."""

@@ -110,7 +110,7 @@ async def _result(primary: Fetch, answer: SubgraphResponse, stage: Stage) -> Exe
 async def _resolve(
     primary: Fetch, answer: SubgraphResponse, rest: PlanNode | None, execution: Execution
 ) -> ExecutionResult:
-    join_objects(primary, (execution.root,), answer, execution)
+    join_objects(primary, (execution.joined.view(),), answer, execution)
     if answer.data is not None:
-        await run(rest, execution)
+        await run(rest, execution, frozenset((primary.id,)))
     return finish(execution)

@@ -22,7 +22,7 @@ from graphql import (
 from gateway.executor.errorlog import ResponsePath
 from gateway.executor.representations import TypeNames
 from gateway.executor.selection import Selections
-from gateway.executor.view import ListView, ObjectView
+from gateway.executor.view import ObjectView, object_at
 from gateway.plan import Fetch, KeyField, KeySelection
 
 
@@ -113,8 +113,8 @@ class Unasked:
             if not isinstance(kind, GraphQLObjectType):
                 certain = False
                 # The view is made only here: most errors are below objects of declared types alone.
-                view = self._at(path[:depth])
-                name = self._names.of(view) if isinstance(view, ObjectView) else None
+                view = object_at(self._root, path[:depth])
+                name = None if view is None else self._names.of(view)
                 actual = None if name is None else schema.get_type(name)
                 kind = actual if is_object_type(actual) else kind
             if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
@@ -130,15 +130,6 @@ class Unasked:
         if certain:
             self._certain.add(keys)
         return Asked.YES
-
-    def _at(self, path: ResponsePath) -> Any:
-        view: Any = self._root
-        for key in path:
-            if isinstance(key, int):
-                view = view.items[key] if isinstance(view, ListView) and 0 <= key < len(view.items) else None
-            else:
-                view = view.child(key) if isinstance(view, ObjectView) else None
-        return view
 
     def _not(self, key: str | int) -> Asked:
         return Asked.YES if key in self._read else Asked.NO

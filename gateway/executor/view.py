@@ -6,7 +6,7 @@ entity that sits at two paths shows at each only what was fetched for that path.
 """
 
 from bisect import insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
@@ -149,6 +149,17 @@ class ListView(View):
                 items[index] = view_of(self, index, order, value)
             elif isinstance(mine, View):
                 mine.add(order, value)
+
+
+def object_at(root: ObjectView, path: Sequence[str | int]) -> ObjectView | None:
+    """The object at this place; None where there is none."""
+    here: Any = root
+    for key in path:
+        if isinstance(key, int):
+            here = here.items[key] if isinstance(here, ListView) and 0 <= key < len(here.items) else None
+        else:
+            here = here.child(key) if isinstance(here, ObjectView) else None
+    return here if isinstance(here, ObjectView) else None
 
 
 def view_of(parent: View | None, key: str | int, order: int, value: Any) -> Any:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gateway.errors import ErrorEntry
@@ -10,11 +11,11 @@ from gateway.executor.compiled.deferring import Deferring, Later
 from gateway.executor.compiled.flight import ODD, Flight
 from gateway.executor.compiled.flow import Flow
 from gateway.executor.compiled.laying import lay_out_parts
-from gateway.executor.compiled.layout import Layout
+from gateway.executor.compiled.layout import Layout, root_name
 from gateway.executor.compiled.program import GLOBALS, Compiled, condition_variables
-from gateway.executor.compiled.reporting import Report
+from gateway.executor.compiled.reporting import Report, Seen
 from gateway.executor.compiled.source import Source, Unsupported
-from gateway.executor.compiled.support import Strange
+from gateway.executor.compiled.support import EMPTY, Strange
 from gateway.executor.compiled.variants import Variants
 from gateway.executor.deferral import DeferredSelections, DeferUsage
 from gateway.executor.errorlog import ResponsePath
@@ -86,13 +87,12 @@ class CompiledParts:
 
 
 class Parts:
-    """One delivery. `execution` has its errors."""
+    """One delivery."""
 
     def __init__(self, program: Program, execution: Execution) -> None:
         self.program = program
         self.flight = Flight(execution.operation, execution.variables, execution.runtime)
         self.flight.ends, self.flight.keeps = execution.ends, True
-        self._execution = execution
         self._left, self._parts = program.start(self.flight)
 
     async def run(self, part: int | None, execution: Execution) -> None:
@@ -101,29 +101,43 @@ class Parts:
         await self._parts[0 if part is None else part + 1]()
         if flight.strange is not None:
             raise Strange(flight.strange)
-        flight.state = self._left()
         fetches = [number for number, owner in layout.part_of.items() if owner == part]
-        report = Report(layout, flight, execution.errors)
-        report.tell(fetches)
+        seen = frozenset(fetches).union(*(layout.before[number] for number in fetches))
+        report = Report(layout, flight, execution.errors, Seen(self.state(seen), seen))
+        execution.reports |= {number: partial(report.tell, number) for number in fetches if number in flight.reported}
         execution.failures += report.untold(fetches)
         execution.fetches += [layout.fetches[number] for number in fetches if layout.fetches[number].entities]
 
-    def look(self) -> "Look":
-        """At what has come so far."""
-        self.flight.state = self._left()
-        return Look(self, self._execution)
+    def look(self, fetches: frozenset[int], execution: Execution) -> "Look":
+        """At what these fetches gave; they have ended."""
+        return Look(self, fetches, execution)
+
+    def state(self, fetches: frozenset[int]) -> dict[str, Any]:
+        """What these fetches left behind, as if the others hadn't begun."""
+        state, layout = self._left(), self.program.layout
+        tables = [table for tables in layout.tables.values() for table in tables]
+        begun = {table.index for table in tables if table.fetch.id in fetches}
+        state |= {root_name(number): EMPTY for number in layout.roots if number not in fetches}
+        for table in tables:
+            if table.fetch.id not in fetches:
+                # Others may have the same objects, and with them the index.
+                state[table.rows] = [EMPTY] * len(state[table.rows])
+            if table.index not in begun:
+                state[table.index] = {}
+        return state
 
 
 class Look(Report):
     """Stands in for `DeferringProjection`. `groups` are those that were found and not lost to a climbing null."""
 
-    def __init__(self, parts: Parts, execution: Execution) -> None:
+    def __init__(self, parts: Parts, fetches: frozenset[int], execution: Execution) -> None:
         program, flight = parts.program, parts.flight
-        super().__init__(program.layout, flight, execution.errors)
+        seen = Seen(parts.state(fetches), fetches)
+        super().__init__(program.layout, flight, execution.errors, seen)
         self.groups: list[Group] = []
         self._program = program
         self._execution = execution
-        state = (flight.state[name] for name in program.layout.state())
+        state = (seen.state[name] for name in program.layout.state())
         self._own = self.findings
         self._initial, self._laters = program.project(flight, self, self._own, *state)
 
@@ -138,18 +152,16 @@ class Look(Report):
     def later(self, group: Group) -> _Data:
         """A group's fields; None where a null climbed out of them."""
 
-        def interpreted(projection: DeferringProjection) -> _Data:
-            group.view = self.views.at(group.path)
-            return projection.later(group)
-
         if group.compiled is None:
             self._execution.runtime.statistics.strange["deferred fields of an object that others join"] += 1
-            return self._interpreted(interpreted)
+            return self._interpreted(lambda projection: projection.later(group))
         number, layers = group.compiled
-        return self._either(lambda: self._laters[number](*layers, group.path, group.known), interpreted)
+        return self._either(
+            lambda: self._laters[number](*layers, group.path, group.known), lambda projection: projection.later(group)
+        )
 
     def again(self) -> "Look":
-        """For another group, while nothing more has come."""
+        """For another group of the same parts."""
         self._own.found.clear()
         self.findings, self.groups = self._own, []
         return self
@@ -183,8 +195,10 @@ class Look(Report):
     def _interpreted(self, interpreted: Callable[[DeferringProjection], _Data]) -> _Data:
         """By the interpreter's projection, over the view that it would have."""
         execution = self._execution.branch()
-        execution.root, execution.errors = self.views.whole(), self._log
-        projection = DeferringProjection(execution, self._program.selections, self._program.deferred)
+        execution.errors = self._log
+        projection = DeferringProjection(
+            execution, self.views.whole(), self._program.selections, self._program.deferred
+        )
         data = interpreted(projection)
         self.findings, self.groups = projection.findings, projection.groups
         return data
@@ -206,9 +220,7 @@ class Look(Report):
         """Fields of an object come later."""
         fragments = tuple([known[usage] for usage in later.order])
         compiled = None if later.number is None else (later.number, layers)
-        self.groups.append(
-            Group(None, place, later.kind, later.usages, later.fields, fragments, known, compiled=compiled)
-        )
+        self.groups.append(Group(place, later.kind, later.usages, later.fields, fragments, known, compiled=compiled))
 
 
 def _told(data: _Data, found: Sequence[tuple[ErrorEntry, ResponsePath | None]], groups: Sequence[Group]) -> bytes:

@@ -1,6 +1,7 @@
 """Errors that subgraphs reported, and what was lost -> the client's errors, in the interpreter's words and order."""
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from graphql import GraphQLNamedType
@@ -9,7 +10,6 @@ from gateway.executor.answers import Sorted, entry_of, report_at, report_root
 from gateway.executor.compiled.blame import Giver
 from gateway.executor.compiled.flight import Flight, Loss
 from gateway.executor.compiled.layout import Layout, Table, root_name
-from gateway.executor.compiled.step import Step
 from gateway.executor.compiled.support import EMPTY, IMPOSSIBLE, UNKNOWN, Lost, Strange
 from gateway.executor.compiled.views import Views
 from gateway.executor.errorlog import ErrorLog, ResponsePath
@@ -19,16 +19,15 @@ from gateway.executor.leaves import WrongLeaf, leaf
 from gateway.executor.result import ExecutionResult
 from gateway.executor.selection import Selections
 from gateway.executor.view import ObjectView
-from gateway.upstream.port import SubgraphResponse
 
 
 class _Findings(Findings):
-    """Knows the flight but not the report, which knows it: nothing in a circle is left to the garbage collector."""
+    """Knows what came but not the report, which knows it: nothing in a circle is left to the garbage collector."""
 
-    def __init__(self, log: ErrorLog, layout: Layout, flight: Flight) -> None:
+    def __init__(self, log: ErrorLog, layout: Layout, state: Mapping[str, Any]) -> None:
         super().__init__(log)
         self._layout = layout
-        self._flight = flight
+        self._state = state
         self._more: bool | None = None
 
     def missing(self, key: str) -> None:
@@ -39,50 +38,56 @@ class _Findings(Findings):
     def _has_more(self) -> bool:
         """Whether some answer has a field that was not asked for."""
         if self._more is None:
-            layout, state = self._layout, self._flight.state
+            layout, state = self._layout, self._state
             answers = [(state[root_name(number)], keys) for number, keys in layout.roots.items()]
             answers += [(state[t.rows], t.keys) for tables in layout.tables.values() for t in tables]
             self._more = any(keys.lack_some(answer) for answer, keys in answers)
         return self._more
 
 
-class Report:
-    """Of one flight that has ended."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What these fetches left behind."""
 
-    def __init__(self, layout: Layout, flight: Flight, log: ErrorLog | None = None) -> None:
+    state: Mapping[str, Any]
+    fetches: frozenset[int]
+
+
+class Report:
+    """Of one flight that has ended, or of what some of its fetches left behind."""
+
+    def __init__(self, layout: Layout, flight: Flight, log: ErrorLog | None = None, seen: Seen | None = None) -> None:
         """Without a `log` it has one of its own, with all that was reported."""
         self._layout = layout
         self._flight = flight
+        self._state = flight.state if seen is None else seen.state
         self._log = ErrorLog(flight.runtime.max_errors) if log is None else log
-        self.findings: Findings = _Findings(self._log, layout, flight)
+        self.findings: Findings = _Findings(self._log, layout, self._state)
         losing = frozenset(loss.step.id for loss in flight.losses)
-        self.views = Views(layout, flight.state, flight.type_names(), losing)
+        ended = None if seen is None else seen.fetches
+        self.views = Views(layout, self._state, flight.type_names(), losing, ended)
         if log is None:
-            self.tell(flight.reported)
+            for number in sorted(flight.reported):
+                self.tell(number, self._log)
 
-    def tell(self, fetches: Iterable[int]) -> None:
-        """What was reported with the answers of these fetches."""
-        for number in sorted(fetches):
-            if number in self._flight.reported:
-                self._add(*self._flight.reported[number])
-
-    def _add(self, step: Step, answer: SubgraphResponse) -> None:
-        """The errors of one answer."""
+    def tell(self, number: int, log: ErrorLog) -> None:
+        """What was reported with the answer of this fetch."""
+        step, answer = self._flight.reported[number]
         fetch, tables = step.fetch, self._layout.tables.get(step.id, [])
         if not fetch.entities:
-            report_root(fetch, self.views.objects(fetch.path), answer, self._log)
+            report_root(fetch, self.views.objects(fetch.path), answer, log)
             return
         asked = self._flight.asked(step.id)
         reported = Sorted(fetch, {one.key: len(one.representations) for one in asked}, answer.errors)
         if answer.data is not None:
             for error in reported.elsewhere:
-                self._log.add(step.id, entry_of(error, fetch, self._place(tables)))
+                log.add(step.id, entry_of(error, fetch, self._place(tables)))
         for one in asked:
             for index in sorted(index for name, index in reported.by_entity if name == one.key):
                 for error, below in reported.by_entity[one.key, index]:
                     if below:
                         places = self.views.places(tables[one.number])[one.rows[index]]
-                        report_at(error, fetch, places, below, self._log)
+                        report_at(error, fetch, places, below, log)
 
     def _place(self, tables: list[Table]) -> ResponsePath | None:
         """Where to report what no field of the answer names: the first object that the fetch was for."""
@@ -109,7 +114,7 @@ class Report:
             return
         failure = layer.gap.failure if isinstance(layer, Lost) else None
         if failure is None and layer is EMPTY and base is not None and giver is not None:
-            failure = giver.failure(base, self._flight.state)
+            failure = giver.failure(base, self._state)
         if failure is not None:
             self.findings.blame(failure, (*place, key))
             return
