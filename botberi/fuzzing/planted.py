@@ -234,6 +234,14 @@ def _fewer_members(before: Any) -> Any:
     return merge
 
 
+def _without_entities(before: Any) -> Any:
+    def init(self: Any, *arguments: Any) -> None:
+        before(self, *arguments)
+        self.by_entity = {}
+
+    return init
+
+
 def _silent(before: Any) -> Any:
     async def send(fetch: Any, batches: Any, *rest: Any) -> Any:
         answer = await before(fetch, batches, *rest)
@@ -297,7 +305,7 @@ BUGS = (
         "executor",
         Sorted,
         "__init__",
-        lambda b: lambda self, *a: (b(self, *a), setattr(self, "by_entity", {}))[0],
+        _without_entities,
     ),
     Bug("every failure counts as explained", "executor", ErrorLog, "explains", lambda _: lambda self, path: True),
     Bug(
