@@ -6,6 +6,7 @@ steps and requests it would add; `Policy` says which requests cost nothing (anot
 `search` runs the chooser under several policies.
 """
 
+import sys
 from collections import deque
 from dataclasses import replace
 
@@ -230,7 +231,10 @@ class Chooser:
                 a.graph == resolver.graph and rate[-2] <= near for rate, _, a, _ in options if isinstance(a, Arrival)
             ):
                 continue
-            route = self.routes.to(position, types, resolver, one, alone=alone, apart=apart, lenient=lenient)
+            waited = self._waited(one, resolver.graph, resolver.field.type_name)
+            route = self.routes.to(
+                position, types, resolver, one, alone=alone, apart=apart, lenient=lenient, waited=waited
+            )
             if route is not None:
                 rate = self._rate(one, route.graph, resolver.field.type_name, route.level, route.added)
                 options.append((rate, len(options), route, resolver))
@@ -242,10 +246,15 @@ class Chooser:
         before = len(self.parts)
         if isinstance(way, Arrival):
             arrivals = [way]
-        elif chosen is not None and chosen.field.needs_more:
-            arrivals = [self._jump_requiring(position, types, chosen, one)]
         else:
-            arrivals = self._follow(position, types, way, one.conditions)
+            assert chosen is not None
+            waited = self._waited(one, chosen.graph, chosen.field.type_name)
+            # What nobody waits for may come with a later request.
+            latest = self.policy.steps - 1 if waited else sys.maxsize
+            if chosen.field.needs_more:
+                arrivals = [self._jump_requiring(position, types, chosen, one, latest)]
+            else:
+                arrivals = self._follow(position, types, way, one.conditions, latest)
         if len(options) == 1:
             self.forced.update((part.level, part.graph) for part in self.parts[before:])
         asked = one
@@ -272,6 +281,10 @@ class Chooser:
             )
             for argument in resolver.field.contexts
         }
+
+    def _waited(self, one: Field, graph: str, static: str) -> bool:
+        """Whether other requests wait for the field, were it asked of `graph`."""
+        return one.internal or (one.type_name is not None and bool(self.estimator.escapes(one.children, graph, static)))
 
     def _rate(self, one: Field, graph: str, static: str | None, level: int, added: tuple[Slot, ...]) -> tuple[int, ...]:
         new = sum(slot not in self.routes.active for slot in added)
@@ -375,11 +388,13 @@ class Chooser:
             where = ".".join(position.keys)
             raise PlanningError(f"No subgraph tells the types of {interface} objects at {where!r}")
         assert best.entry is not None
-        return self._jump(position, position.types, best.entry, conditions)
+        return self._jump(position, position.types, best.entry, conditions, sys.maxsize)
 
     # ---- following a route ------------------------------------------------------------------------------------------------------
 
-    def _follow(self, position: Position, types: frozenset[str], route: Route, conditions: Conditions) -> list[Arrival]:
+    def _follow(
+        self, position: Position, types: frozenset[str], route: Route, conditions: Conditions, latest: int
+    ) -> list[Arrival]:
         """Make what the route says: the arrival at its end; several, each at a position of its own, where parents' types lead there apart."""
         if route.arrival is not None:
             return [route.arrival]
@@ -392,12 +407,12 @@ class Chooser:
             around = conditions_above(position, conditions)
             return [
                 self.positions.descend(above, one, here, below, self.positions.part(position, above, here, below))
-                for above in self._follow(parent, position.parent_types, route.descend, around)
+                for above in self._follow(parent, position.parent_types, route.descend, around, latest)
                 for below, here in self.local.alike_below(above, one, position.parent_types & above.position.types)
                 if here
             ]
         assert route.entry is not None
-        return [self._jump(position, types, route.entry, conditions)]
+        return [self._jump(position, types, route.entry, conditions, latest)]
 
     def _new_root(self, position: Position, route: Route, conditions: Conditions) -> Arrival:
         static = self.graph.subgraph_type(route.graph, position.type_name)
@@ -436,9 +451,10 @@ class Chooser:
         types: frozenset[str],
         entry: Entry,
         conditions: Conditions,
+        latest: int,
         resolver: Resolver | None = None,
     ) -> Arrival:
-        """Entities of `entry.graph`: gather the key (and what is required), then make the part, or widen one that is late enough."""
+        """Entities of `entry.graph`: gather the key (and what is required), then make the part, or widen one that is late enough, but not after `latest`."""
         needs = self._types_above(position)
         by_interface = self.graph.types[entry.type_name].kind == "INTERFACE"
         target = self.graph.subgraph_type(entry.graph, entry.type_name)
@@ -476,7 +492,7 @@ class Chooser:
                 and self.local.exactly(arrival, types)
                 and part.typename == typename
                 and part.conditions == conditions
-                and part.level >= level
+                and (part.level == level or level < part.level <= latest)
                 and not conflicting(part.inputs, inputs)
             ):
                 part.needs.update(needs)
@@ -505,6 +521,7 @@ class Chooser:
         types: frozenset[str],
         resolver: Resolver,
         one: Field,
+        latest: int,
     ) -> Arrival:
         mark = (id(position), f"{resolver.graph}.{one.name}", types)
         self.routes.requiring.add(mark)
@@ -512,7 +529,7 @@ class Chooser:
             best = self.routes.to_entity(position, types, resolver, one.conditions)
             assert best is not None
             assert best.entry is not None
-            return self._jump(position, types, best.entry, one.conditions, resolver)
+            return self._jump(position, types, best.entry, one.conditions, latest, resolver)
         finally:
             self.routes.requiring.discard(mark)
 

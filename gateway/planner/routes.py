@@ -25,10 +25,10 @@ class Routes:
         self.underway: set[tuple[int, str, frozenset[str]]] = set()
         self.requiring: set[tuple[int, str, frozenset[str]]] = set()
 
-    def rank(self, route: Route) -> tuple[int, int, int, bool]:
+    def rank(self, route: Route, waited: bool = False) -> tuple[int, int, int, bool]:
         new = sum(slot not in self.active for slot in route.added)
         banned = sum(slot in self.policy.banned for slot in route.added)
-        return (banned + max(route.level - self.policy.steps, 0), new, route.level, route.strangers)
+        return (banned + max(route.level + waited - self.policy.steps, 0), new, route.level, route.strangers)
 
     def to(
         self,
@@ -40,6 +40,7 @@ class Routes:
         alone: bool = False,
         apart: frozenset[int] = frozenset(),
         lenient: bool = False,
+        waited: bool = False,
     ) -> Route | None:
         """The best way to the subgraph of `resolver` for this field; `lenient`: also where strangers' errors may take from the answer; see `reach`."""
         if resolver.field.needs_more:
@@ -56,7 +57,15 @@ class Routes:
         )
         asked = None if lenient else one
         return self.reach(
-            position, types, resolver.graph, one.conditions, asked, alone=alone, apart=apart, lenient=lenient
+            position,
+            types,
+            resolver.graph,
+            one.conditions,
+            asked,
+            alone=alone,
+            apart=apart,
+            lenient=lenient,
+            waited=waited,
         )
 
     def apart(self, position: Position, types: frozenset[str], one: Field) -> frozenset[int]:
@@ -133,10 +142,12 @@ class Routes:
         alone: bool = False,
         apart: frozenset[int] = frozenset(),
         lenient: bool = False,
+        waited: bool = False,
     ) -> Route | None:
         """The best way to have the objects of `types` at this position in `graph`, where `asked` is to be selected and strangers must not spoil it.
 
-        `alone`: not through the parent's field; `apart`: only by requests under these `@defer`s; `lenient`: strangers may spoil the parent's field.
+        `alone`: not through the parent's field; `apart`: only by requests under these `@defer`s; `lenient`: strangers may spoil the parent's field; `waited`:
+        other requests wait for what is selected there.
         """
         options = []
         near = near_step(position)
@@ -172,7 +183,7 @@ class Routes:
                 options.append(far)
         if not options:
             return None
-        return options[0] if len(options) == 1 else min(options, key=self.rank)
+        return options[0] if len(options) == 1 else min(options, key=lambda route: self.rank(route, waited))
 
     def to_entity(
         self, position: Position, types: frozenset[str], resolver: Resolver, conditions: Conditions

@@ -445,6 +445,32 @@ async def test_layers_are_in_plan_order_whoever_is_quick(delays: tuple[float, fl
     assert (await run(SDL, "{ me { name } }", plan, answers)).data == {"me": {"name": "first"}}
 
 
+@pytest.mark.parametrize("delays", [(0.0, 0.02), (0.02, 0.0)])
+async def test_what_a_fetch_beside_gives_is_not_asked_with_whoever_is_quick(delays: tuple[float, float]) -> None:
+    """A required field is lost with the fetch that was to give it, though another branch of the plan has it as well."""
+    by_name = Representation(frozenset({"User"}), None, (KeyField("id", "id"), KeyField("name", "name")))
+    friends: Path = ("users", EACH, "friend")
+    requiring = Fetch(4, "c", entity_fetch(4, fields="tags").operation, entities=(Entities((friends,), (by_name,)),))
+    branches = (
+        entity_fetch(3, friends, ("users", EACH), subgraph="d"),
+        Sequence((entity_fetch(2, friends), requiring)),
+    )
+    c = Scripted([{"data": {"_entities": [{"tags": ["x"]}]}}])
+    answers: dict[str, Any] = {
+        "a": {"data": {"users": [user("1") | {"friend": user("2")}, None]}},
+        "b": Scripted([SubgraphError("b", "down")], delay=delays[0]),
+        "c": c,
+        "d": Scripted([by_id()], delay=delays[1]),
+    }
+    root = "{ users { __typename id friend { __typename id } } }"
+    query = "{ users { name friend { name tags } } }"
+    result = await run(SDL, query, two_steps(root, Parallel(branches)), answers)
+    friend = {"name": "name of 2", "tags": None}
+    assert result.data == {"users": [{"name": "name of 1", "friend": friend}, None]}
+    assert errors_of(result) == [(["users", 0, "friend", "tags"], errors.SUBGRAPH_UNREACHABLE)]
+    assert not c.requests
+
+
 async def test_a_value_wins_over_another_layers_null() -> None:
     """A root field that subgraphs share: one may not know the object, or a field of it."""
     fetches = (Fetch(1, "a", "{ me { name friend { name } } }"), Fetch(2, "b", "{ me { name friend { name } } }"))
