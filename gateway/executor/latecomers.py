@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import GraphQLNamedType, is_object_type
+from graphql import GraphQLNamedType, SelectionSetNode, is_object_type
 
 from gateway.errors import ErrorEntry
 from gateway.executor.deferral import DeferredSelections, DeferUsage, Details, SelectedSets, UsageSet
@@ -94,9 +94,8 @@ class DeferringProjection(Projection):
 
     def type_matters(self, sets: Any, kind: GraphQLNamedType) -> bool:
         below: Below = sets
-        # A field that is answered later can have its objects' types later.
-        now = [one for one, usage in below.sets if usage is None or usage in below.around]
-        return self.typed.matters(now, kind)
+        now, later = parted(below.sets, below.around)
+        return self.typed.matters(now, kind, later)
 
     def initial(self) -> dict[str, Any] | None:
         root_type = self.root_type()
@@ -164,6 +163,12 @@ class DeferringProjection(Projection):
     def lose(self, mark: tuple[int, int], place: ResponsePath) -> None:
         super().lose((mark[0], 0), place)
         del self.groups[mark[1] :]
+
+
+def parted(sets: SelectedSets, around: UsageSet) -> tuple[list[SelectionSetNode], list[SelectionSetNode]]:
+    """What is selected below a field that is being answered, and what is by fragments that come later."""
+    now = [one for one, usage in sets if usage is None or usage in around]
+    return now, [one for one, usage in sets if not (usage is None or usage in around)]
 
 
 def _number(usage: DeferUsage) -> int:

@@ -28,16 +28,21 @@ class Typed:
     def __init__(self, selections: Selections, deferred: Callable[[Fragment], bool] = _never) -> None:
         self._selections = selections
         self._deferred = deferred
-        self._found: dict[tuple[str, tuple[int, ...]], bool] = {}
+        self._found: dict[tuple[str, tuple[int, ...], tuple[int, ...]], bool] = {}
 
-    def matters(self, sets: Sequence[SelectionSetNode], kind: GraphQLNamedType) -> bool:
-        """True where they select `__typename`, or for some of the types what others don't have."""
-        key = (kind.name, tuple(map(id, sets)))
+    def matters(
+        self, sets: Sequence[SelectionSetNode], kind: GraphQLNamedType, later: Sequence[SelectionSetNode] = ()
+    ) -> bool:
+        """True where they select `__typename`, or for some of the types what others don't have. `later` are those of which nothing is answered yet."""
+        key = (kind.name, tuple(map(id, sets)), tuple(map(id, later)))
         found = self._found.get(key)
         if found is None:
             look = _Look(self._selections, self._deferred, kind)
+            types = _types(self._selections.schema, kind)
             for one in sets:
-                look.at(one, _types(self._selections.schema, kind), True, True)
+                look.at(one, types, True, True)
+            for one in later:
+                look.at(one, types, True, False)
             found = self._found[key] = look.decided or bool(look.later - look.common)
         return found
 

@@ -456,6 +456,7 @@ class Chooser:
     ) -> Arrival:
         """Entities of `entry.graph`: gather the key (and what is required), then make the part, or widen one that is late enough, but not after `latest`."""
         needs = self._types_above(position)
+        entry = self._known_entry(position, types, entry, conditions)
         by_interface = self.graph.types[entry.type_name].kind == "INTERFACE"
         target = self.graph.subgraph_type(entry.graph, entry.type_name)
         real = target is not None and not target.is_interface_object
@@ -502,7 +503,7 @@ class Chooser:
                 return arrival
         part = self._part("entity", entry.graph, position, types, typename, conditions)
         part.needs.update(needs)
-        part.level = level
+        part.level, part.entry = level, entry
         merge_inputs(part.inputs, inputs)
         part.contexts.update(contexts)
         part.reasons[reason] = None
@@ -514,6 +515,22 @@ class Chooser:
         if static is not None and static.is_abstract:
             selection.typename = True
         return self._arrive(part, selection)
+
+    def _known_entry(self, position: Position, types: frozenset[str], entry: Entry, conditions: Conditions) -> Entry:
+        """The key by which the same objects enter the subgraph already, else this one: a representation has one key."""
+        for arrival in position.arrivals:
+            part = arrival.part
+            known = part.entry
+            if (
+                known is not None
+                and part.position is position
+                and part.graph == entry.graph
+                and types <= part.types
+                and part.conditions == conditions
+                and known.type_name == entry.type_name
+            ):
+                return known
+        return entry
 
     def _jump_requiring(
         self,

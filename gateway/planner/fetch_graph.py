@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from gateway.plan import ContextValue, KeySelection, ListItems, Path, TypeCondition
 from gateway.planner.tree import Conditions, Field, defers
-from gateway.query_graph import SubgraphType
+from gateway.query_graph import Entry, SubgraphType
 
 PartKind: TypeAlias = Literal["root", "entity", "event"]
 
@@ -147,6 +147,8 @@ class Part:
     #: By variable.
     contexts: dict[str, ContextValue] = field(default_factory=dict)
     reasons: dict[str, None] = field(default_factory=dict)
+    #: Of entities: the key that representations have.
+    entry: Entry | None = None
     arrival: Arrival = field(init=False)
 
     @property

@@ -11,6 +11,7 @@ from gateway.executor.compiled.layout import KeyPath, Layer, Layout, layers_at_r
 from gateway.executor.compiled.project import Deliver, Project, Shape, returned
 from gateway.executor.compiled.source import Source
 from gateway.executor.deferral import DeferredSelections, DeferUsage, Details, SelectedSets, Split, UsageSet
+from gateway.executor.latecomers import parted
 from gateway.executor.selection import FieldGroups, Selections
 from gateway.executor.unknown import Typed
 
@@ -98,8 +99,8 @@ class Deferring(Climbing):
         return Now(self._deferred.split(sets.sets, sets.around, kind), sets.around)
 
     def _matters(self, sets: Below, kind: GraphQLNamedType) -> bool:
-        # A field that is answered later can have its objects' types later.
-        return self._typed.matters([one for one, usage in sets.sets if usage is None or usage in sets.around], kind)
+        now, later = parted(sets.sets, sets.around)
+        return self._typed.matters(now, kind, later)
 
     def _shape(self, kind: GraphQLNamedType, groups: FieldGroups) -> Shape:
         # Types that select alike now may differ in what comes later.
