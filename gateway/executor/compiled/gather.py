@@ -193,9 +193,9 @@ class Gather(Loops):
         source = self._source
         assert table.entities is not None
         fields = leaf_sources(table.entities.representations[0]) or ()
-        if table.by_key is not None and [layer for layer in layers if table.by_key in layer.keys] != base:
-            raise UnfitKey(table)
         if table.by_key is not None:
+            if len(base) != 1 or [layer for layer in layers if table.by_key in layer.keys] != base:
+                raise UnfitKey(table)
             ((field, key),) = fields
             var = source.name("k")
             source.line(f"{var} = {value_of(layers, key)}")

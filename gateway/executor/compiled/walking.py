@@ -10,6 +10,7 @@ from gateway.executor.compiled.layout import (
     Layout,
     Table,
     Trace,
+    UnfitKey,
     base_layers,
     layers_at_root,
     layers_below,
@@ -257,6 +258,8 @@ class Walk:
 def row_of(table: Table, base: Sequence[Layer]) -> str:
     """An expression: the object's row in a table, None where it has none."""
     if table.by_key is not None:
+        if len(base) != 1:
+            raise UnfitKey(table)  # any of them may be the one that has the key
         return f"{table.index}.get({base[0].var}.get({table.by_key!r}))"
     if len(base) == 1:
         return f"{table.index}.get(id({base[0].var}))"
