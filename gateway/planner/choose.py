@@ -8,6 +8,7 @@ steps and requests it would add; `Policy` says which requests cost nothing (anot
 
 import sys
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 
 from gateway.errors import PlanningError
@@ -472,7 +473,9 @@ class Chooser:
         if resolver is not None:
             # Not under the mark: what is required may come from another field of the same subgraph.
             if resolver.field.requires:
-                inputs += self._gather(position, types, entry.type_name, resolver.field.requires, conditions, needs)
+                inputs += self._gather(
+                    position, types, entry.type_name, resolver.field.requires, conditions, needs, spoils=self._spoils
+                )
             contexts = self._gather_contexts(position, types, resolver, conditions, needs)
         level = 1 + max((part.level for part in needs), default=0)
         typename = entry.type_name if by_interface else (min(types) if len(types) == 1 else None)
@@ -562,8 +565,9 @@ class Chooser:
         needs: dict[Part, None],
         *,
         mark_typename: bool = False,
+        spoils: Callable[[Field, str], bool] | None = None,
     ) -> list[KeySelection]:
-        """Have the fields of a field set selected somewhere; how a representation is read from them."""
+        """Have the fields of a field set selected somewhere; how a representation is read from them. `spoils`: see `Names.named`."""
         parent = type_name
         if parent not in self.graph.types or (len(types) == 1 and self.graph.types[parent].kind == "OBJECT"):
             parent = min(types)
@@ -573,7 +577,7 @@ class Chooser:
         for one in fields:
             if one.is_typename:
                 continue
-            named, key = self.names.named(position.keys, one)
+            named, key = self.names.named(position.keys, one, spoils)
             given.update(self.place(position, named, types))
             result += key
         if mark_typename:
@@ -583,6 +587,20 @@ class Chooser:
                     given[arrival.part] = None
         needs.update(given)
         return result
+
+    def _spoils(self, one: Field, name: str) -> bool:
+        """Whether the field `name`, selected of the object that `one` gives, may null it in a subgraph that gives the object.
+
+        A field would then be computed of a null that is none. (A key that is null is looked up nowhere: that is told, and nothing is wrong.)
+        """
+        if one.type_name is None or name == "__typename":
+            return False
+        return any(
+            inner.field.shape.endswith("!") and not inner.field.needs_more
+            for type_name in self.graph.possible(one.type_name)
+            for inner in self.graph.resolvers(type_name, name)
+            if (above := self.graph.subgraph_type(inner.graph, one.via)) is not None and one.name in above.fields
+        )
 
     def _gather_contexts(
         self,

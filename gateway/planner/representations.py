@@ -1,6 +1,6 @@
 """Fields that representations need -> the same under free response keys, and how they are read from the data."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from gateway.plan import KeyField, KeyFragment, KeySelection
@@ -14,26 +14,34 @@ class Names:
     taken: Mapping[tuple[str, ...], Mapping[str, tuple[str, str]]]
     own: dict[tuple[str, ...], dict[str, tuple[str, str]]] = field(default_factory=dict)
 
-    def key(self, path: tuple[str, ...], name: str, arguments: str) -> str:
-        """A response key for the planner's own use of a field, the same for the same use."""
+    def key(self, path: tuple[str, ...], name: str, arguments: str, *, apart: bool = False) -> str:
+        """A response key for the planner's own use of a field, the same for the same use; `apart`: not together with the client's."""
         mine = self.own.setdefault(path, {})
         client = self.taken.get(path, {})
         wanted = (name, arguments)
         candidate, number = name, 0
-        while (mine.get(candidate) or client.get(candidate) or wanted) != wanted:
+        while (mine.get(candidate) or client.get(candidate) or wanted) != wanted or (apart and candidate in client):
             candidate, number = f"__{name}_{number}", number + 1
         mine[candidate] = wanted
         return candidate
 
-    def named(self, path: tuple[str, ...], one: Field) -> tuple[Field, list[KeySelection]]:
-        """The field under response keys that are free; and its key selection."""
-        key = self.key(path, one.name, one.arguments_text)
+    def named(
+        self, path: tuple[str, ...], one: Field, spoils: Callable[[Field, str], bool] | None = None
+    ) -> tuple[Field, list[KeySelection]]:
+        """The field under response keys that are free; and its key selection.
+
+        `spoils` says of an object and of another field which the client selects of it whether that field's error may null the object.
+        """
+        below = self.taken.get((*path, one.name), {}).values() if spoils is not None and one.children else ()
+        own = {child.name for child in one.children}
+        apart = spoils is not None and any(name not in own and spoils(one, name) for name, _ in below)
+        key = self.key(path, one.name, one.arguments_text, apart=apart)
         children: list[Field] = []
         selections: list[KeySelection] = []
-        for below in one.children:
-            if below.is_typename:
+        for child in one.children:
+            if child.is_typename:
                 continue
-            named, selection = self.named((*path, key), below)
+            named, selection = self.named((*path, key), child, spoils)
             children.append(named)
             selections += selection
         made = replace(one, key=key, children=tuple(children))
