@@ -72,16 +72,14 @@ class Routes:
         """The `@defer`s under which all requests for the field should stand, though it may be at hand here: what else they ask for may come
         without it, and must not wait for it or be lost by its errors. Empty where it may come with anything.
 
-        Only what has a key can be asked for again. Below it, fields come with the requests that were made for the fragment; where there are none,
-        they ride along and are delivered later (Apollo's planner does the same).
+        Only what has a key can be asked for again, be it the fragment's object or one below it. Further below, fields come with the requests that
+        were made so; what has no key rides along and is delivered later (Apollo's planner does the same).
         """
         wanted = self.local.defers_of(position, one)
         if one.internal or not wanted:
             return frozenset()
         if any(wanted <= arrival.part.defers for arrival in position.arrivals):
             return wanted
-        if not defers(one.conditions):
-            return frozenset()
         return wanted if self.has_keys(position, types, one) else frozenset()
 
     def comes_apart(self, arrival: Arrival, position: Position, one: Field, apart: frozenset[int]) -> bool:
