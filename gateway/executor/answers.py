@@ -137,7 +137,7 @@ def report_root(fetch: Fetch, targets: Sequence[ObjectView], answer: SubgraphRes
         if path:
             report_at(error, fetch, targets, renamed_path(path, fetch.renames), log)
         elif answer.data is not None:
-            log.add(fetch.id, entry_of(error, fetch, targets[0].path() or None))
+            log.add(fetch.id, entry_of(error, fetch, (targets[0].path() or None) if targets else None))
 
 
 def report_at(

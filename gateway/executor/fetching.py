@@ -1,7 +1,7 @@
 """One `Fetch` of the plan, from start to end: gather, send, check, join into side tables and layers."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -49,15 +49,20 @@ async def run_fetch(fetch: Fetch, execution: Execution, ended: frozenset[int]) -
             for batch in batches:
                 gap = Gap(fetch, batch.entities.response_key, answer)
                 given += ((view, gap) for views in batch.views for view in views)
-            execution.failures.append((fetch.id, answer, partial(_place, batches)))
+            execution.failures.append((fetch.id, answer, partial(_place, batches, execution)))
         else:
             given += _entities(fetch, batches, answer, execution)
     execution.joined.put(fetch.id, given)
 
 
-def _place(batches: Sequence[Batch]) -> ResponsePath | None:
+def _place(batches: Sequence[Batch], execution: Execution) -> ResponsePath | None:
     """Where to report what no field of the answer names: the first object that the fetch was for."""
-    return next((views[0].path() for batch in batches for views in batch.views if views), None)
+    return _first((view for batch in batches for views in batch.views for view in views), execution)
+
+
+def _first(views: Iterable[ObjectView], execution: Execution) -> ResponsePath | None:
+    """None for the root."""
+    return next((view.path() for view in execution.shown(views)), None) or None
 
 
 def join_objects(
@@ -65,7 +70,7 @@ def join_objects(
 ) -> None:
     """The answer of a fetch without representations becomes a layer of the root, or of objects that stand for a root type."""
     if isinstance(answer, SubgraphResponse):
-        execution.reports[fetch.id] = partial(report_root, fetch, targets, answer)
+        execution.reports[fetch.id] = partial(_report_root, fetch, targets, answer, execution)
         if answer.data is not None:
             data = renamed(answer.data, fetch.renames, execution.names)
             execution.joined.put(fetch.id, [(view, data) for view in targets])
@@ -74,13 +79,19 @@ def join_objects(
         logger.warning("fetch %s: %s: %s", fetch.id, answer.code, answer.message)
     gap = Gap(fetch, None, answer)
     execution.joined.put(fetch.id, [(view, gap) for view in targets])
-    execution.failures.append((fetch.id, answer, lambda: targets[0].path() or None))
+    execution.failures.append((fetch.id, answer, partial(_first, targets, execution)))
+
+
+def _report_root(
+    fetch: Fetch, targets: Sequence[ObjectView], answer: SubgraphResponse, execution: Execution, log: ErrorLog
+) -> None:
+    report_root(fetch, [*execution.shown(targets)], answer, log)
 
 
 def _entities(fetch: Fetch, batches: Sequence[Batch], answer: SubgraphResponse, execution: Execution) -> _Gifts:
     sizes = {batch.response_key: len(batch.representations) for batch in batches}
     reported = Sorted(fetch, sizes, answer.errors)
-    execution.reports[fetch.id] = partial(_report, fetch, batches, answer, reported)
+    execution.reports[fetch.id] = partial(_report, fetch, batches, answer, reported, execution)
     for batch in batches:
         if not batch.representations:
             continue
@@ -89,7 +100,9 @@ def _entities(fetch: Fetch, batches: Sequence[Batch], answer: SubgraphResponse, 
             fetch, batch.response_key, batch.representations, answer, reported, execution.names
         )
         table = dict(zip(batch.keys, outcomes, strict=True))
-        execution.failures += [(fetch.id, failure, batch.views[index][0].path) for failure, index in failures]
+        execution.failures += [
+            (fetch.id, failure, partial(_first, batch.views[index], execution)) for failure, index in failures
+        ]
         for key, views in zip(batch.keys, batch.views, strict=True):
             given = _given(fetch, batch, table[key])
             yield from ((view, given) for view in views)
@@ -101,13 +114,20 @@ def _given(fetch: Fetch, batch: Batch, entity: Outcome) -> Given:
     return entity
 
 
-def _report(fetch: Fetch, batches: Sequence[Batch], answer: SubgraphResponse, reported: Sorted, log: ErrorLog) -> None:
+def _report(
+    fetch: Fetch,
+    batches: Sequence[Batch],
+    answer: SubgraphResponse,
+    reported: Sorted,
+    execution: Execution,
+    log: ErrorLog,
+) -> None:
     """The errors that came with the entities."""
     if answer.data is not None:
         for error in reported.elsewhere:
-            log.add(fetch.id, entry_of(error, fetch, _place(batches)))
+            log.add(fetch.id, entry_of(error, fetch, _place(batches, execution)))
     for batch in batches:
         for index, views in enumerate(batch.views):
             for error, below in reported.by_entity.get((batch.response_key, index), ()):
                 if below:
-                    report_at(error, fetch, views, below, log)
+                    report_at(error, fetch, [*execution.shown(views)], below, log)

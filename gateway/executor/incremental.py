@@ -174,7 +174,7 @@ class _Work:
     async def primary(self) -> None:
         """Wait for all that isn't deferred."""
         await asyncio.gather(*self._needed)
-        self._execution.tell()
+        self._execution.tell(self._now)
 
     async def ended(self) -> None:
         """Wait for everything, however it ends."""
@@ -183,8 +183,9 @@ class _Work:
     def newly_ended(self) -> list[tuple[int, Execution]]:
         """Deferred parts, each with its errors, that ended since the last call."""
         ended = [self._tasks.pop(task) for task in [*self._tasks] if task.done()]
-        for _, execution in ended:
-            execution.tell()
+        for part, execution in ended:
+            seen = (execution.after.get(fetch, ()) for fetch in self._later[part])
+            execution.tell(frozenset[int]().union(*seen))
         return ended
 
     def needs(self, group: Group) -> frozenset[int]:

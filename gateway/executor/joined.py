@@ -50,13 +50,25 @@ class Joined:
         return self._root
 
     def _join(self, fetch: int, place: _Place, given: Given) -> None:
-        view = object_at(self._root, place.path)
-        if view is None or not (place.layer is None or any(layer is place.layer for _, layer in view.layers)):
-            return  # another's object has its place
+        view = _found(self._root, place)
+        if view is None:
+            return
         if isinstance(given, Gap):
             view.gaps.append(given)
         else:
             view.add(fetch, given)
+
+
+def is_shown(view: ObjectView, root: ObjectView) -> bool:
+    """Whether the object is also in the view with this root; another's object may have its place."""
+    return _found(root, _place(view)) is not None
+
+
+def _found(root: ObjectView, place: _Place) -> ObjectView | None:
+    view = object_at(root, place.path)
+    if view is None or place.layer is None or any(layer is place.layer for _, layer in view.layers):
+        return view
+    return None
 
 
 def _place(view: ObjectView) -> _Place:

@@ -1,14 +1,15 @@
 """What one execution knows so far: the joined view, the errors, the time that is left."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from gateway.executor.errorlog import ErrorLog
 from gateway.executor.findings import Untold
-from gateway.executor.joined import Joined
+from gateway.executor.joined import Joined, is_shown
 from gateway.executor.representations import TypeNames
 from gateway.executor.runtime import Runtime
+from gateway.executor.view import ObjectView
 from gateway.operation import Operation
 from gateway.plan import Fetch
 from gateway.upstream.port import SubgraphResponse
@@ -36,6 +37,8 @@ class Execution:
     """One operation being executed, or one event of a subscription. Belongs to one request."""
 
     __slots__ = (
+        "_ended",
+        "_whole",
         "after",
         "answered",
         "deadline",
@@ -61,6 +64,8 @@ class Execution:
         self.failures: list[Untold] = []
         #: Fetch -> what adds the errors that came with its answer to the log (see `tell`).
         self.reports: dict[int, Callable[[ErrorLog], None]] = {}
+        self._ended: frozenset[int] | None = None
+        self._whole: ObjectView | None = None
         #: Those of entities that were begun.
         self.fetches: list[Fetch] = []
         self.deadline = asyncio.get_running_loop().time() + runtime.timeout
@@ -78,11 +83,18 @@ class Execution:
         other.deadline, other.ends = self.deadline, self.ends
         return other
 
-    def tell(self) -> None:
-        """All fetches have ended: what they reported goes to the log, in the plan's order."""
+    def tell(self, ended: frozenset[int] | None = None) -> None:
+        """These fetches have ended (None: all): what they reported goes to the log, in the plan's order."""
+        self._ended = ended
         for fetch in sorted(self.reports):
             self.reports[fetch](self.errors)
         self.reports.clear()
+
+    def shown(self, views: Iterable[ObjectView]) -> Iterator[ObjectView]:
+        """Those objects of a fetch that are where they were, now that all has been told. (Two answers may say otherwise what is in a list.)"""
+        if self._whole is None:
+            self._whole = Joined(self.joined).view(self._ended)
+        return (view for view in views if is_shown(view, self._whole))
 
     def note_end(self, fetch: int) -> None:
         """This fetch has ended, or won't be made."""

@@ -10,6 +10,7 @@ from gateway.executor.answers import Sorted, entry_of, report_at, report_root
 from gateway.executor.compiled.blame import Giver
 from gateway.executor.compiled.flight import Flight, Loss
 from gateway.executor.compiled.layout import Layout, Table, root_name
+from gateway.executor.compiled.step import Step
 from gateway.executor.compiled.support import EMPTY, IMPOSSIBLE, UNKNOWN, Lost, Strange
 from gateway.executor.compiled.views import Views
 from gateway.executor.errorlog import ErrorLog, ResponsePath
@@ -75,7 +76,7 @@ class Report:
         step, answer = self._flight.reported[number]
         fetch, tables = step.fetch, self._layout.tables.get(step.id, [])
         if not fetch.entities:
-            report_root(fetch, self.views.objects(fetch.path), answer, log)
+            report_root(fetch, self._targets(step), answer, log)
             return
         asked = self._flight.asked(step.id)
         reported = Sorted(fetch, {one.key: len(one.representations) for one in asked}, answer.errors)
@@ -88,6 +89,11 @@ class Report:
                     if below:
                         places = self.views.places(tables[one.number])[one.rows[index]]
                         report_at(error, fetch, places, below, log)
+
+    def _targets(self, step: Step) -> list[ObjectView]:
+        """The objects that a fetch without representations was for."""
+        tables = self._layout.tables.get(step.id)
+        return self.views.places(tables[0])[0] if tables else [self.views.root]
 
     def _place(self, tables: list[Table]) -> ResponsePath | None:
         """Where to report what no field of the answer names: the first object that the fetch was for."""
@@ -161,7 +167,7 @@ class Report:
     def _of(self, loss: Loss) -> Any:
         def place() -> ResponsePath | None:
             if loss.number is None:
-                targets = self.views.objects(loss.step.fetch.path)
+                targets = self._targets(loss.step)
                 return (targets[0].path() if targets else ()) or None
             return next(self._paths(self._layout.tables[loss.step.id][loss.number], loss.row), None)
 
