@@ -122,12 +122,15 @@ def _report(
     execution: Execution,
     log: ErrorLog,
 ) -> None:
-    """The errors that came with the entities."""
-    if answer.data is not None:
+    """The errors that came with the entities. Those may be many, as may be the objects that one entity is for."""
+    if answer.data is not None and reported.elsewhere:
+        place = _place(batches, execution)
         for error in reported.elsewhere:
-            log.add(fetch.id, entry_of(error, fetch, _place(batches, execution)))
+            log.add(fetch.id, entry_of(error, fetch, place))
     for batch in batches:
         for index, views in enumerate(batch.views):
-            for error, below in reported.by_entity.get((batch.response_key, index), ()):
+            found = reported.by_entity.get((batch.response_key, index), ())
+            shown = [*execution.shown(views)] if found else []
+            for error, below in found:
                 if below:
-                    report_at(error, fetch, [*execution.shown(views)], below, log)
+                    report_at(error, fetch, shown, below, log)
