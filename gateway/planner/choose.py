@@ -43,6 +43,7 @@ class Chooser:
         self.names = Names(walker.names)
         self.parts: list[Part] = []
         self.forced: set[Slot] = set()
+        self.sole: set[Slot] = set()
         self.choices = 0
         self.queue: deque[tuple[Position, tuple[Field, ...]]] = deque()
 
@@ -54,7 +55,7 @@ class Chooser:
         while self.queue:
             position, wanted = self.queue.popleft()
             self._place_all(position, wanted)
-        return Outcome(self.parts, frozenset(self.forced), self.choices, self.routes.work)
+        return Outcome(self.parts, frozenset(self.forced), frozenset(self.sole), self.choices, self.routes.work)
 
     def _place_all(self, position: Position, fields: tuple[Field, ...]) -> None:
         """Fields that cost nothing or have one way first: what they bring may serve the others."""
@@ -220,9 +221,8 @@ class Chooser:
                     )
                     options.append((rate, len(options), arrival, None))
         some = min(types)
-        # An interface's field, and not all objects are served alike: whoever gave the object has to lead to it. (Its parent's field asked of
-        # another subgraph, for these types alone, would only fit a supergraph that doesn't satisfy the operation.)
-        alone = one.types is None and types < position.types and self.graph.is_abstract(one.via)
+        # An interface's field, and not all objects are served alike: whoever gave the object has to lead to it.
+        keyed = one.types is None and types < position.types and self.graph.is_abstract(one.via)
         near = near_step(position)
         settled = any(rate[0] == 0 and rate[-1] == 0 and rate[-2] <= near for rate, *_ in options)
         for resolver in () if settled else self.graph.resolvers(some, one.name):
@@ -234,16 +234,16 @@ class Chooser:
                 continue
             waited = self._waited(one, resolver.graph, resolver.field.type_name)
             route = self.routes.to(
-                position, types, resolver, one, alone=alone, apart=apart, lenient=lenient, waited=waited
+                position, types, resolver, one, keyed=keyed, apart=apart, lenient=lenient, waited=waited
             )
             if route is not None:
                 rate = self._rate(one, route.graph, resolver.field.type_name, route.level, route.added)
                 options.append((rate, len(options), route, resolver))
         if not options:
             return False
-        if len(options) > 1:
-            self.choices += 1
         _, _, way, chosen = min(options, key=lambda o: o[:2])
+        sole = len(options) == 1 and (isinstance(way, Arrival) or way.sole)
+        self.choices += not sole
         before = len(self.parts)
         if isinstance(way, Arrival):
             arrivals = [way]
@@ -257,7 +257,10 @@ class Chooser:
             else:
                 arrivals = self._follow(position, types, way, one.conditions, latest)
         if len(options) == 1:
-            self.forced.update((part.level, part.graph) for part in self.parts[before:])
+            made = [(part.level, part.graph) for part in self.parts[before:]]
+            self.forced.update(made)
+            if sole:
+                self.sole.update(made)
         asked = one
         if chosen is not None and chosen.field.contexts:
             names = self._context_variables(position, types, chosen)

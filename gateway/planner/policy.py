@@ -23,7 +23,7 @@ class Policy:
 class Route:
     """A way to an arrival in `graph`; `added` are the requests that it adds.
 
-    `strangers`: objects of other types, which nobody asks about, get the field as well (below an `@interfaceObject`). Each of their errors may null
+    `sole`: there was no other way to that subgraph. `strangers`: objects of other types, which nobody asks about, get the field as well (below an `@interfaceObject`). Each of their errors may null
     the objects that are asked about.
     """
 
@@ -35,13 +35,16 @@ class Route:
     entry: Entry | None = None
     root: bool = False
     strangers: bool = False
+    sole: bool = True
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run gave. `forced` are the requests of fields for which there was one way only; `choices` counts the others. `work` is what it took."""
+    """What a run gave. `forced` are the requests of fields that one subgraph only gives, `sole` those of them to which one way only led; `choices` counts
+    the other fields. `work` is what it took."""
 
     parts: list[Part]
     forced: frozenset[Slot]
+    sole: frozenset[Slot]
     choices: int
     work: int = 0

@@ -1,6 +1,7 @@
 """A position and a subgraph -> the best `Route` there: an arrival, a descent from the parent, a jump by key, or further subgraphs in between."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from heapq import heappop, heappush
 
 from gateway.planner.contexts import Contexts
@@ -37,7 +38,7 @@ class Routes:
         resolver: Resolver,
         one: Field,
         *,
-        alone: bool = False,
+        keyed: bool = False,
         apart: frozenset[int] = frozenset(),
         lenient: bool = False,
         waited: bool = False,
@@ -50,7 +51,7 @@ class Routes:
             if mark in self.requiring:
                 return None
             return self.to_entity(position, types, resolver, one.conditions)
-        alone = alone or any(
+        alone = any(
             a.graph == resolver.graph
             and (not self.comes_apart(a, position, one, apart) or (not lenient and self.local.spoils(a, one)))
             for a in position.arrivals
@@ -63,6 +64,7 @@ class Routes:
             one.conditions,
             asked,
             alone=alone,
+            keyed=keyed,
             apart=apart,
             lenient=lenient,
             waited=waited,
@@ -138,13 +140,14 @@ class Routes:
         asked: Field | None = None,
         *,
         alone: bool = False,
+        keyed: bool = False,
         apart: frozenset[int] = frozenset(),
         lenient: bool = False,
         waited: bool = False,
     ) -> Route | None:
         """The best way to have the objects of `types` at this position in `graph`, where `asked` is to be selected and strangers must not spoil it.
 
-        `alone`: not through the parent's field; `apart`: only by requests under these `@defer`s; `lenient`: strangers may spoil the parent's field; `waited`:
+        `alone`: not through the parent's field; `keyed`: through it only where a key leads there, too; `apart`: only by requests under these `@defer`s; `lenient`: strangers may spoil the parent's field; `waited`:
         other requests wait for what is selected there.
         """
         options = []
@@ -179,9 +182,15 @@ class Routes:
             far = self._far(position, types, graph, conditions)
             if far is not None:
                 options.append(far)
+        if keyed and options and all(route.descend is not None for route in options):
+            # For these types alone the parent's field would fit a supergraph that doesn't satisfy the operation.
+            far = self._far(position, types, graph, conditions)
+            options = [] if far is None else [*options, far]
         if not options:
             return None
-        return options[0] if len(options) == 1 else min(options, key=lambda route: self.rank(route, waited))
+        if len(options) == 1:
+            return options[0]
+        return replace(min(options, key=lambda route: self.rank(route, waited)), sole=False)
 
     def to_entity(
         self, position: Position, types: frozenset[str], resolver: Resolver, conditions: Conditions

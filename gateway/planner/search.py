@@ -76,7 +76,8 @@ def search(
         # Can one request be avoided, the others being there anyway? And if they needn't be?
         present = slots(outcome.parts)
         improved = False
-        for slot in sorted(present - outcome.forced, reverse=True):
+        open_slots = sorted(present - outcome.forced, reverse=True)
+        for slot in (*open_slots, *sorted(present & outcome.forced - outcome.sole, reverse=True)):
             banned = used.banned | {slot}
             if attempt(Policy(best.steps, present - banned, banned)) or attempt(
                 Policy(best.steps, outcome.forced - banned, banned)
