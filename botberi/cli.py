@@ -149,6 +149,9 @@ def fuzz(
     executor: Annotated[
         str, typer.Option(help="both (they must agree to the byte), compiled or interpreted.")
     ] = "both",
+    deferred: Annotated[
+        bool, typer.Option("--deferred", help="Operations with @defer alone, each with errors or failing calls.")
+    ] = False,
     planted: Annotated[
         bool, typer.Option("--planted", help="Test the oracle: plant bugs, count which are found.")
     ] = False,
@@ -161,7 +164,7 @@ def fuzz(
         _end(f"--executor {executor!r} is none of {', '.join(ExecutorKind)}.")
     if planted:
         raise typer.Exit(command.hunt_all(pairs, seed or 1, processes))
-    raise typer.Exit(command.run(pairs, seed, processes, keep, ExecutorKind(executor), minutes))
+    raise typer.Exit(command.run(pairs, seed, processes, keep, ExecutorKind(executor), minutes, deferred))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

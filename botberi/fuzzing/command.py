@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from botberi.fuzzing.folder import write_case
-from botberi.fuzzing.fuzz import Finding, Report, fuzz
+from botberi.fuzzing.fuzz import Cases, Finding, Report, cases, deferred_cases, fuzz
 from botberi.fuzzing.pair import describe
 from botberi.fuzzing.planted import BUGS, Found, hunt
 from botberi.fuzzing.shrink import shrink
@@ -30,6 +30,7 @@ def run(
     keep: Path | None,
     executor: ExecutorKind = ExecutorKind.BOTH,
     minutes: float | None = None,
+    deferred: bool = False,
 ) -> int:
     """Run pairs, print what was covered; failing cases shrink and are kept as folders."""
     seed = seed if seed is not None else int(time.time()) % 1_000_000
@@ -37,13 +38,14 @@ def run(
     logging.disable(logging.ERROR)
     begun = time.monotonic()
     share = -(-pairs // processes)
+    source = deferred_cases if deferred else cases
     report = Report()
     if processes == 1:
-        _add(report, _quiet(pairs, seed, executor, minutes, _Progress()))
+        _add(report, _quiet(pairs, seed, executor, minutes, source, _Progress()))
     else:
         with ProcessPoolExecutor(processes) as pool:
             for done in as_completed(
-                [pool.submit(_quiet, share, seed + n * STRIDE, executor, minutes) for n in range(processes)]
+                [pool.submit(_quiet, share, seed + n * STRIDE, executor, minutes, source) for n in range(processes)]
             ):
                 _add(report, done.result())
     seconds = time.monotonic() - begun
@@ -56,12 +58,17 @@ def run(
 
 
 def _quiet(
-    pairs: int, seed: int, executor: ExecutorKind, minutes: float | None, progress: "_Progress | None" = None
+    pairs: int,
+    seed: int,
+    executor: ExecutorKind,
+    minutes: float | None,
+    source: Cases,
+    progress: "_Progress | None" = None,
 ) -> Report:
     """Failing calls are part of it: their log lines are not news."""
     logging.disable(logging.ERROR)
     until = None if minutes is None else time.monotonic() + minutes * 60
-    return fuzz(pairs, seed, stop_at=ENOUGH, until=until, executor=executor, progress=progress)
+    return fuzz(pairs, seed, source=source, stop_at=ENOUGH, until=until, executor=executor, progress=progress)
 
 
 class _Progress:

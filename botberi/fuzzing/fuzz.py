@@ -5,7 +5,8 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from botberi.fuzzing.compare import Mismatch
 from botberi.fuzzing.graph import Graph, make_graph
@@ -16,6 +17,9 @@ from gateway.executor import ExecutorKind
 
 #: Operations on one graph: composing costs as much as ten of them.
 PER_GRAPH = 40
+
+#: A graph and its seed -> operations for it, with their features.
+Cases: TypeAlias = Callable[[Arena, int], Iterator[tuple[int, "Case", Counter[str]]]]
 
 
 @dataclass(frozen=True)
@@ -69,21 +73,32 @@ def cases(arena: Arena, seed: int, count: int = PER_GRAPH) -> Iterator[tuple[int
         yield index, Case(arena.graph, made.document, variables, trouble), made.features
 
 
+def deferred_cases(arena: Arena, seed: int) -> Iterator[tuple[int, Case, Counter[str]]]:
+    """Operations with `@defer` alone, each with errors or failing calls: where most of the last mismatches were."""
+    for index, case, features in cases(arena, seed, PER_GRAPH * 10):
+        if "@defer" in case.document:
+            trouble = case.trouble
+            if not (trouble.errors or trouble.failing):
+                trouble = replace(trouble, errors=random.Random(index).choice((30, 100, 300)))
+            yield index, replace(case, trouble=trouble), features
+
+
 def fuzz(
     pairs: int,
     seed: int,
     *,
+    source: Cases = cases,
     stop_at: int = 1,
     until: float | None = None,
     make: Callable[[int], Graph] = make_graph,
     progress: Callable[[Report], None] | None = None,
     executor: ExecutorKind = ExecutorKind.BOTH,
 ) -> Report:
-    """Run `pairs` pairs, beginning with `seed`; end early at `stop_at` findings, or at the time `until` (of `time.monotonic`)."""
+    """Run `pairs` pairs of `source`, beginning with `seed`; end early at `stop_at` findings, or at the time `until` (of `time.monotonic`)."""
     report = Report()
     begun = time.monotonic()
     while report.pairs < pairs and len(report.findings) < stop_at and (until is None or time.monotonic() < until):
-        asyncio.run(_graph(report, seed, pairs, stop_at, make, executor))
+        asyncio.run(_graph(report, seed, pairs, source, stop_at, make, executor))
         seed += 1
         report.seconds = time.monotonic() - begun
         if progress is not None:
@@ -95,6 +110,7 @@ async def _graph(
     report: Report,
     seed: int,
     pairs: int,
+    source: Cases,
     stop_at: int,
     make: Callable[[int], Graph],
     executor: ExecutorKind,
@@ -109,7 +125,7 @@ async def _graph(
         report.findings.append(Finding(seed, -1, str(mismatch), Case(graph, "{ __typename }", {}, Trouble())))
         return
     report.graphs += 1
-    for index, case, features in cases(arena, seed):
+    for index, case, features in source(arena, seed):
         outcome = await arena.run(case.document, case.variables, case.trouble)
         if outcome.skipped:
             report.skipped += 1
