@@ -1,0 +1,77 @@
+"""A plan has no more steps than its deepest field needs alone, on random graphs: what other fields want never makes one wait."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+from graphql import (
+    DirectiveNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionNode,
+    SelectionSetNode,
+    parse,
+    print_ast,
+)
+
+from botberi.fuzzing.fuzz import cases
+from botberi.fuzzing.graph import make_graph
+from botberi.fuzzing.pair import Arena
+from gateway.planner import build_plan
+
+#: Operations of each graph.
+MOST = 15
+
+
+def _directives(node: SelectionNode) -> tuple[DirectiveNode, ...]:
+    """Deferred fields have steps of their own."""
+    return tuple(one for one in node.directives or () if one.name.value != "defer")
+
+
+def _leaves(
+    selection_set: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> Iterator[FieldNode | InlineFragmentNode]:
+    """Each leaf field with all that stands around it, alone."""
+    for node in selection_set.selections:
+        match node:
+            case FieldNode(selection_set=None):
+                yield replace(node, directives=_directives(node))
+                continue
+            case FragmentSpreadNode():
+                fragment = fragments[node.name.value]
+                around: FieldNode | InlineFragmentNode = InlineFragmentNode(
+                    type_condition=fragment.type_condition, selection_set=fragment.selection_set
+                )
+            case FieldNode() | InlineFragmentNode():
+                around = node
+        assert around.selection_set is not None
+        for below in _leaves(around.selection_set, fragments):
+            alone = SelectionSetNode(selections=(below,))
+            yield replace(around, directives=_directives(node), selection_set=alone)
+
+
+def _depth(arena: Arena, operation: OperationDefinitionNode, *nodes: FieldNode | InlineFragmentNode) -> int:
+    selections = SelectionSetNode(selections=nodes)
+    return build_plan(arena.supergraph, print_ast(replace(operation, selection_set=selections))).depth
+
+
+@pytest.mark.parametrize("seed", [40300017, 40400052, *range(900, 904)])
+def test_no_deeper_than_the_deepest_field(seed: int) -> None:
+    arena = Arena(make_graph(seed))
+    compared = 0
+    everything = cases(arena, seed)
+    for _, case, _ in everything if seed > 1000 else islice(everything, MOST):
+        document = parse(case.document, no_location=True).definitions
+        operation = next(one for one in document if isinstance(one, OperationDefinitionNode))
+        fragments = {one.name.value: one for one in document if isinstance(one, FragmentDefinitionNode)}
+        leaves = list(_leaves(operation.selection_set, fragments))
+        if operation.operation.value != "query" or not leaves:
+            continue
+        compared += 1
+        deepest = max(_depth(arena, operation, leaf) for leaf in leaves)
+        assert _depth(arena, operation, *leaves) == deepest, case.document
+    assert compared > MOST / 3
