@@ -81,9 +81,8 @@ class Publisher:
         self._groups: list[Group] = []
         self._unannounced: dict[Fragment, None] = {}
         self._open: dict[Fragment, None] = {}
-        #: What was told, and how much more was not.
+        #: What was told: so many as may be, and more that were left out.
         self._told: set[tuple[ResponsePath | None, str, str]] = set()
-        self._omitted_errors = 0
         #: Where entries belong in the client's terms; the scopes keep the entries alive.
         self._paths: dict[int, ResponsePath] = {}
         self._count = 0
@@ -253,10 +252,9 @@ class Publisher:
                 continue
             if path and path == entry.path and unasked.below_null(path) is Asked.NO:
                 continue
-            if len(self._told) >= self._execution.runtime.max_errors:
-                self._omitted_errors += 1
-                continue
             self._told.add(mark)
+            if len(self._told) > self._execution.runtime.max_errors:
+                continue
             taken.append(entry if path == entry.path else replace(entry, path=path or None))
         return taken
 
@@ -311,7 +309,8 @@ class Publisher:
     def _omitted(self) -> dict[str, Any]:
         parts = frozenset[int]().union(*self._scopes)
         logs = (self._execution.errors, *(self._ended[part].errors for part in parts))
-        omitted = self._omitted_errors + sum(log.omitted for log in logs)
+        beyond = max(0, len(self._told) - self._execution.runtime.max_errors)
+        omitted = beyond + sum(log.omitted for log in logs)
         return {"errorsOmitted": omitted} if omitted else {}
 
 
