@@ -74,7 +74,7 @@ class Walker:
         visited: dict[str, list[_Spread]] = {}
         for scope in scopes:
             self._collect(parent, scope, collected, visited)
-        plain = {key[:2] for key in collected if not key[2]}
+        plain = {key[:2]: field[1] for key, field in collected.items() if not key[2]}
         before: set[str] = set()
         result = []
         for (key, types, conditions), (node, via, selections, around) in collected.items():
@@ -84,7 +84,9 @@ class Walker:
             # Later in a mutation: when it runs depends on the condition.)
             if conditions and not selections:
                 everywhere = key in before or ((key, None) in plain and defers(conditions))
-                if everywhere or ((key, types) in plain and parent != self.graph.roots["mutation"]):
+                other = plain.get((key, types))
+                same = other is not None and (self._is_object(other) or not self._is_object(via))
+                if everywhere or (same and parent != self.graph.roots["mutation"]):
                     continue
             self.count += 1
             if self.count > MAX_FIELDS:
@@ -172,6 +174,9 @@ class Walker:
                     into[key, types, own] = (node, via, sets, around)
                 elif node.selection_set:
                     known[2].append(node.selection_set)
+                    if self._is_object(via) and not self._is_object(known[1]):
+                        # More is selected of objects of this type alone, be it the only one that clients see.
+                        into[key, types, own] = (known[0], via, known[2], known[3])
                 continue
             if isinstance(node, FragmentSpreadNode):
                 fragment = self.fragments[node.name.value]
@@ -206,6 +211,9 @@ class Walker:
                 seen.append(spread)
             wrapping = tuple(d for d in node.directives or () if d.name.value in self.fragment_directives)
             self._collect(parent, (inner, static, narrowed, own, (*around, *wrapping), mark), into, visited)
+
+    def _is_object(self, type_name: str) -> bool:
+        return self.graph.types[type_name].kind == "OBJECT"
 
     def _same_fields(self, parent: str, selection_set: SelectionSetNode) -> bool:
         """Whether the fields of a fragment that always applies can be read as fields of the parent type itself."""
