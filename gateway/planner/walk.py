@@ -47,6 +47,8 @@ class Walker:
     ) -> None:
         self.graph = graph
         self.defers = defers
+        #: Numbers of `@defer`s that a variable may turn off.
+        self.uncertain = frozenset(one.number for one in defers or () if one.variable is not None)
         self.fragments = fragments or {}
         self.directives = directives
         self.names: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
@@ -208,6 +210,8 @@ class Walker:
                 seen = visited.setdefault(node.name.value, [])
                 if any(_contains(other, spread) for other in seen):
                     continue
+                if mark in self.uncertain:
+                    spread = -1, *spread[1:]  # where it is off, the fragment is in the one around
                 seen.append(spread)
             wrapping = tuple(d for d in node.directives or () if d.name.value in self.fragment_directives)
             self._collect(parent, (inner, static, narrowed, own, (*around, *wrapping), mark), into, visited)
