@@ -57,6 +57,12 @@ def answered(*arguments: str) -> Any:
     return json.loads(result.stdout)
 
 
+def told(*arguments: str) -> tuple[int, Any]:
+    """The exit code, and the answer (nothing where there is none)."""
+    result = botberi(*arguments, "--json")
+    return result.exit_code, json.loads(result.stdout or "{}")
+
+
 def add_agents(url: str, count: int) -> list[UUID]:
     ids = [new_id() for _ in range(count)]
     with psycopg.connect(url) as connection:
@@ -253,32 +259,46 @@ def test_dead_letters_are_seen_and_sent_again(urls: Urls, amqp_url: str, monkeyp
     retry = RetryPolicy(attempts=2, first_delay=0.01)
     with broker(urls, lambda: AmqpBus(amqp_url, name="test", retry=retry, close_timeout=1.0), queue, handler):
         agents = add_agents(urls["shared_psql"], 3)
-        until(lambda: len(answered("dead-letters", "list", queue)) == 3)
-        letters = answered("dead-letters", "list", queue)
+        letters: Any = []
+
+        def are_dead() -> bool:
+            nonlocal letters
+            letters = answered("dead-letters", "list", queue)
+            return len(letters) == 3
+
+        until(are_dead)
         assert {letter["event"]["subject"] for letter in letters} == {str(one) for one in agents}
         assert {(one["reason"], one["attempts"]) for one in letters} == {("RuntimeError: the printer is on fire", 2)}
         assert datetime.fromisoformat(letters[0]["died"]) <= datetime.now(UTC)
-        # Looking changes nothing.
-        assert answered("dead-letters", "list", queue, "--limit", "2") == letters[:2]
-        assert "the printer is on fire" in botberi("dead-letters", "list", queue).stdout
-        assert answered("dead-letters", "show", queue, letters[1]["id"]) == letters[1]
-        unknown = botberi("dead-letters", "show", queue, "nothing")
-        assert (unknown.exit_code, "has no dead letter nothing (of 3)" in unknown.stderr) == (1, True)
+        # Looking changes nothing, though what a command looked at comes back to the queue a moment after it has ended only.
+        until(lambda: bool(answered("dead-letters", "list", queue, "--limit", "2") == letters[:2]))
+        until(lambda: botberi("dead-letters", "list", queue).stdout.count("the printer is on fire") == 3)
+        until(lambda: told("dead-letters", "show", queue, letters[1]["id"]) == (0, letters[1]))
+        until(lambda: "has no dead letter nothing (of 3)" in botberi("dead-letters", "show", queue, "nothing").stderr)
+        assert botberi("dead-letters", "show", queue, "nothing").exit_code == 1
 
         assert botberi("dead-letters", "redrive", queue).exit_code == 2
-        assert botberi("dead-letters", "redrive", queue, "--all").exit_code == 1
-        dry = answered("dead-letters", "redrive", queue, "--all", "--dry-run")
-        assert (dry["matched"], dry["sent"]) == ([one["id"] for one in letters], 0)
+        until(lambda: botberi("dead-letters", "redrive", queue, "--all").exit_code == 1)
+
+        def would_all_be_sent() -> bool:
+            dry = answered("dead-letters", "redrive", queue, "--all", "--dry-run")
+            assert dry["sent"] == 0
+            return bool(dry["matched"] == [one["id"] for one in letters])
+
+        until(would_all_be_sent)
 
         # Still broken: it comes back, and says how often it was tried anew.
-        assert answered("dead-letters", "redrive", queue, letters[0]["id"], "--yes")["sent"] == 1
+        until(lambda: bool(told("dead-letters", "redrive", queue, letters[0]["id"], "--yes")[1]["sent"] == 1))
         until(lambda: [one["redriven"] for one in answered("dead-letters", "list", queue)] == [0, 0, 1])
         broken = False
-        missing = botberi("dead-letters", "redrive", queue, letters[0]["id"], "nothing", "--yes", "--json")
-        assert missing.exit_code == 1
-        assert json.loads(missing.stdout)["missing"] == ["nothing"]
+
+        def is_one_missing() -> bool:
+            code, found = told("dead-letters", "redrive", queue, letters[0]["id"], "nothing", "--yes")
+            assert code == 1
+            return bool(found["missing"] == ["nothing"])
+
+        until(is_one_missing)
         until(lambda: [str(event.id) for event in got] == [letters[0]["id"]])
-        # What a command only looked at comes back to the queue a moment after it has ended.
         sent = 0
 
         def both_sent() -> bool:
