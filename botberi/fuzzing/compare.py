@@ -154,7 +154,7 @@ class Comparison:
         self._same(decode(encode(forced.data)), answer["data"])
         places = [place for name, request in run.failed for place in places_of(self.plan, name, request)]
         for path in told - own:
-            keys = tuple(key for key in path if isinstance(key, str))
+            keys = keys_of(path)
             # Below the object that a call was for; or beside a field above it, which requires what the call should have given.
             if not any(keys[: len(place)] == place or place[: len(keys) - 1] == keys[:-1] for place in places):
                 raise Mismatch(f"an error at {path}, where no failed call was for: {places}")
@@ -219,6 +219,16 @@ def fetches(node: Any) -> list[Fetch]:
     return []
 
 
+def keys_of(path: Sequence[Any]) -> tuple[str, ...]:
+    """The response keys of a path, of an error or of a plan."""
+    return tuple(key for key in path if isinstance(key, str))
+
+
+def entity_places(fetch: Fetch) -> list[tuple[str, ...]]:
+    """Response keys down to the objects whose entities are asked for."""
+    return [keys_of(path) for entity in fetch.entities for path in entity.paths]
+
+
 def places_of(plan: Plan, subgraph: str, request: SubgraphRequest) -> list[tuple[str, ...]]:
     """Response keys down to the objects that a request was for; of a root request, down to its own fields."""
     found: list[tuple[str, ...]] = []
@@ -228,11 +238,9 @@ def places_of(plan: Plan, subgraph: str, request: SubgraphRequest) -> list[tuple
         if fetch.subgraph != subgraph or not (copied or fetch.operation == request.operation):
             continue
         if fetch.entities:
-            found += [
-                tuple(key for key in path if isinstance(key, str)) for entity in fetch.entities for path in entity.paths
-            ]
+            found += entity_places(fetch)
             continue
-        above = tuple(key for key in fetch.path if isinstance(key, str))
+        above = keys_of(fetch.path)
         definition: Any = parse(request.operation).definitions[0]
         keys = {(s.alias or s.name).value for s in definition.selection_set.selections if hasattr(s, "alias")}
         keys |= {rename.target for rename in fetch.renames if not rename.path}
@@ -264,11 +272,10 @@ def _below_itself(plan: Plan, subgraph: str, operation: str) -> bool:
     """Whether fetches of one operation follow each other down the answer: where the data is a circle, they meet the same entity again."""
     paths = sorted(
         (
-            tuple(key for key in path if isinstance(key, str))
+            place
             for fetch in fetches(plan.node)
             if fetch.subgraph == subgraph and fetch.operation == operation
-            for entity in fetch.entities
-            for path in entity.paths
+            for place in entity_places(fetch)
         ),
         key=len,
     )

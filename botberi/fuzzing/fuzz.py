@@ -19,7 +19,7 @@ from gateway.executor import ExecutorKind
 PER_GRAPH = 40
 
 #: A graph and its seed -> operations for it, with their features.
-Cases: TypeAlias = Callable[[Arena, int], Iterator[tuple[int, "Case", Counter[str]]]]
+Cases: TypeAlias = Callable[[Arena, int], Iterator[tuple[int, Case, Counter[str]]]]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,12 @@ from collections.abc import Sequence
 from gateway.errors import ErrorEntry
 
 ResponsePath = tuple[str | int, ...]
+#: Errors that have it in common are the same to a client.
+Mark = tuple[ResponsePath | None, str, str]
+
+
+def mark_of(entry: ErrorEntry) -> Mark:
+    return None if entry.path is None else tuple(entry.path), entry.message, entry.code
 
 
 class ErrorLog:
@@ -13,7 +19,7 @@ class ErrorLog:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._entries: list[tuple[int, int, ErrorEntry]] = []
-        self._seen: set[tuple[ResponsePath | None, str, str]] = set()
+        self._seen: set[Mark] = set()
         self._at: set[ResponsePath] = set()
         self._above: set[ResponsePath] = set()
         self.omitted = 0
@@ -24,10 +30,9 @@ class ErrorLog:
         return len(self._entries) >= self._limit
 
     def add(self, order: int, entry: ErrorEntry) -> None:
-        path = None if entry.path is None else tuple(entry.path)
-        if path is not None:
-            self.note(path)
-        mark = (path, entry.message, entry.code)
+        mark = mark_of(entry)
+        if mark[0] is not None:
+            self.note(mark[0])
         if mark in self._seen:
             return
         if self.full:

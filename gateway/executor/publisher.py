@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from gateway import errors
 from gateway.errors import ErrorEntry
-from gateway.executor.errorlog import ErrorLog, ResponsePath
+from gateway.executor.errorlog import ErrorLog, Mark, ResponsePath, mark_of
 from gateway.executor.findings import Findings, tell_rest
 from gateway.executor.latecomers import Fragment, Group
 from gateway.executor.payload import Completed, Incremental, Payload, Pending
@@ -82,7 +82,7 @@ class Publisher:
         self._unannounced: dict[Fragment, None] = {}
         self._open: dict[Fragment, None] = {}
         #: What was told: so many as may be, and more that were left out.
-        self._told: set[tuple[ResponsePath | None, str, str]] = set()
+        self._told: set[Mark] = set()
         #: Where entries belong in the client's terms; the scopes keep the entries alive.
         self._paths: dict[int, ResponsePath] = {}
         self._count = 0
@@ -146,27 +146,19 @@ class Publisher:
     def _project(self, group: Group) -> None:
         scope = self._scope(group.parts)
         look = scope.look.again()
-        group.data = look.later(group)
+        data = group.data = look.later(group)
         group.done = True
-        if group.data is None:
+        if data is None:
             look.findings.lose(0, ())  # nobody sees what a null took with the whole group
         self._found(scope, look)
         start = len(group.path)
-        if group.data is None:
-            group.errors = self._take(
-                scope,
-                lambda path: (
-                    path is not None
-                    and path[:start] == group.path
-                    and len(path) > start
-                    and path[start] in group.fields
-                ),
-            )
-        else:
-            group.errors = self._take(
-                scope,
-                lambda path: path is not None and path[:start] == group.path and _is_in(path[start:], group.data),
-            )
+
+        def belongs(path: ResponsePath | None) -> bool:
+            if path is None or path[:start] != group.path:
+                return False
+            return _is_in(path[start:], data) if data is not None else len(path) > start and path[start] in group.fields
+
+        group.errors = self._take(scope, belongs)
 
     def _complete(self, fragment: Fragment, incremental: list[Incremental], completed: list[Completed]) -> None:
         assert fragment.id is not None
@@ -244,7 +236,7 @@ class Publisher:
         taken: list[ErrorEntry] = []
         unasked = self._unasked(scope)
         for _, entry in scope.execution.errors.in_order():
-            mark = (None if entry.path is None else tuple(entry.path), entry.message, entry.code)
+            mark = mark_of(entry)
             if mark in self._told:
                 continue
             path = self._path(entry)

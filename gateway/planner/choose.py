@@ -117,10 +117,8 @@ class Chooser:
 
     def _less_deferred(self, position: Position) -> list[Position]:
         """The same place of the answer where the client asks for it under fewer `@defer`s: the objects are there before those of `position`."""
-        within = defers(tuple(position.conditions))
-        if not within:
-            return []
-        return [p for p in self.positions.alike(position) if defers(tuple(p.conditions)) < within]
+        within = position.defers
+        return [p for p in self.positions.alike(position) if p.defers < within] if within else []
 
     def _place_leaf(
         self, position: Position, one: Field, types: frozenset[str], needs: dict[Part, None]

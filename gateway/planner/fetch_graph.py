@@ -100,6 +100,11 @@ class Position:
             self.keys = (*parent.keys, field.key)
             self.conditions = parent.conditions | frozenset(field.conditions)
 
+    @property
+    def defers(self) -> frozenset[int]:
+        """The `@defer`s that the whole position stands under."""
+        return defers(self.conditions)
+
 
 class Arrival:
     """One fetch's selection at a position, for those objects that are of `types`."""
@@ -160,7 +165,7 @@ class Part:
         """The `@defer`s that all its fields stand under."""
         if not self.conditions and not self.position.conditions:
             return frozenset()
-        return defers(self.conditions) | defers(self.position.conditions)
+        return defers(self.conditions) | self.position.defers
 
 
 def release(parts: Iterable[Part]) -> None:

@@ -22,7 +22,7 @@ class Local:
         """The `@defer`s under which the client asks for the field."""
         if not self.defers:
             return frozenset()
-        return defers(one.conditions) | defers(tuple(position.conditions))
+        return defers(one.conditions) | position.defers
 
     def types(self, arrival: Arrival, one: Field) -> frozenset[str]:
         """The types for which the arrival's subgraph gives the field right here."""

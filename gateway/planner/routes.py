@@ -95,7 +95,7 @@ class Routes:
             return False
         here = position
         while arrival.part.position is not here:
-            if not apart <= defers(tuple(here.conditions)):
+            if not apart <= here.defers:
                 return not self.has_keys(here, here.types, one)
             above, field = here.parent, here.field
             if above is None or field is None:
@@ -147,17 +147,17 @@ class Routes:
     ) -> Route | None:
         """The best way to have the objects of `types` at this position in `graph`, where `asked` is to be selected and strangers must not spoil it.
 
-        `alone`: not through the parent's field; `keyed`: through it only where a key leads there, too; `apart`: only by requests under these `@defer`s; `lenient`: strangers may spoil the parent's field; `waited`:
-        other requests wait for what is selected there.
+        `alone`: not through the parent's field; `keyed`: through it only where a key leads there, too; `apart`: only by requests under these
+        `@defer`s; `lenient`: strangers may spoil the parent's field; `waited`: other requests wait for what is selected there.
         """
         options = []
         near = near_step(position)
         for arrival in position.arrivals:
             if not (apart <= arrival.part.defers and self.local.exactly(arrival, types)):
                 continue
-            if asked is not None and not self.comes_apart(arrival, position, asked, apart):
-                continue
-            if asked is not None and self.local.spoils(arrival, asked):
+            if asked is not None and (
+                not self.comes_apart(arrival, position, asked, apart) or self.local.spoils(arrival, asked)
+            ):
                 continue
             if arrival.graph == graph and types <= arrival.types and self.local.usable(arrival, position, conditions):
                 there = Route(graph, arrival.part.level, (), arrival=arrival)
@@ -227,7 +227,7 @@ class Routes:
         assert one is not None
         if parent.parent is None and parent.type_name == self.graph.roots["mutation"]:
             return None  # a mutation runs once
-        within = defers(tuple(position.conditions))
+        within = position.defers
         if within and not apart and any(within <= arrival.part.defers for arrival in position.arrivals):
             # Keys, too, come by the fragment's own requests: the fields on the way may fail.
             own = self._above(position, types, graph, conditions, within, asked, lenient)

@@ -87,7 +87,7 @@ class Walker:
             if conditions and not selections:
                 everywhere = key in before or ((key, None) in plain and defers(conditions))
                 other = plain.get((key, types))
-                same = other is not None and (self._is_object(other) or not self._is_object(via))
+                same = other is not None and (self.graph.is_abstract(via) or not self.graph.is_abstract(other))
                 if everywhere or (same and parent != self.graph.roots["mutation"]):
                     continue
             self.count += 1
@@ -176,7 +176,7 @@ class Walker:
                     into[key, types, own] = (node, via, sets, around)
                 elif node.selection_set:
                     known[2].append(node.selection_set)
-                    if self._is_object(via) and not self._is_object(known[1]):
+                    if self.graph.is_abstract(known[1]) and not self.graph.is_abstract(via):
                         # More is selected of objects of this type alone, be it the only one that clients see.
                         into[key, types, own] = (known[0], via, known[2], known[3])
                 continue
@@ -210,14 +210,10 @@ class Walker:
                 seen = visited.setdefault(node.name.value, [])
                 if any(_contains(other, spread) for other in seen):
                     continue
-                if mark in self.uncertain:
-                    spread = -1, *spread[1:]  # where it is off, the fragment is in the one around
-                seen.append(spread)
+                if mark not in self.uncertain:  # where it is off, the fragment is in the one around
+                    seen.append(spread)
             wrapping = tuple(d for d in node.directives or () if d.name.value in self.fragment_directives)
             self._collect(parent, (inner, static, narrowed, own, (*around, *wrapping), mark), into, visited)
-
-    def _is_object(self, type_name: str) -> bool:
-        return self.graph.types[type_name].kind == "OBJECT"
 
     def _same_fields(self, parent: str, selection_set: SelectionSetNode) -> bool:
         """Whether the fields of a fragment that always applies can be read as fields of the parent type itself."""

@@ -19,8 +19,8 @@ from botberi.fuzzing.operation import random_operation
 from botberi.fuzzing.pair import Arena, describe
 from botberi.fuzzing.planted import BUGS, hunt
 from botberi.fuzzing.shrink import outcome_of, shrink
+from tests.support.cases import FOLDERS
 
-CASES = Path(__file__).resolve().parents[1] / "gateway" / "cases"
 SECONDS = float(os.environ.get("BOTBERI_FUZZ_SECONDS", "0"))
 #: The same pairs everywhere, however fast the machine is: 3,000 in parts that may run side by side.
 FIXED = (1, 101, 201, 301, 401, 501)
@@ -56,9 +56,6 @@ def test_agrees_with_the_monolith_on_a_fresh_seed() -> None:
     if report.findings:
         pytest.xfail(f"found something new, BOTBERI_FUZZ_SEED={FRESH}: {_told(report.findings[0])}")
     _check(report, FRESH)
-
-
-FOLDERS = sorted(path.parent for path in CASES.glob("*/case.json"))
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,8 @@ import pytest
 from botberi.fuzzing.folder import operations, read_case
 from botberi.fuzzing.pair import Arena, describe
 from botberi.fuzzing.world import Trouble
+from tests.support.cases import FOLDERS
 
-CASES = Path(__file__).resolve().parents[1] / "gateway" / "cases"
-FOLDERS = sorted(path.parent for path in CASES.glob("*/case.json"))
 HOW = ("unreachable", "no data", "timeout", "status")
 
 

@@ -152,13 +152,14 @@ class Look(Report):
     def later(self, group: Group) -> _Data:
         """A group's fields; None where a null climbed out of them."""
 
+        def interpreted(projection: DeferringProjection) -> _Data:
+            return projection.later(group)
+
         if group.compiled is None:
             self._execution.runtime.statistics.strange["deferred fields of an object that others join"] += 1
-            return self._interpreted(lambda projection: projection.later(group))
+            return self._interpreted(interpreted)
         number, layers = group.compiled
-        return self._either(
-            lambda: self._laters[number](*layers, group.path, group.known), lambda projection: projection.later(group)
-        )
+        return self._either(lambda: self._laters[number](*layers, group.path, group.known), interpreted)
 
     def again(self) -> "Look":
         """For another group of the same parts."""
