@@ -13,6 +13,7 @@ from graphql import (
     FragmentSpreadNode,
     InlineFragmentNode,
     OperationDefinitionNode,
+    OperationType,
     SelectionSetNode,
 )
 
@@ -24,35 +25,47 @@ class Limits:
     """Bounds of one document. The defaults admit what people write by hand and tools generate, and cost well under 0.1 s to check."""
 
     #: Characters of the document.
-    characters: int = 100_000
+    max_characters: int = 100_000
     #: Tokens of the document. graphql-core takes about 20 µs for each.
-    tokens: int = 4_000
+    max_tokens: int = 4_000
     #: Nested fields; the usual introspection query has 13.
-    depth: int = 25
+    max_depth: int = 25
     #: Fields with an alias, fragments expanded.
-    aliases: int = 200
+    max_aliases: int = 200
     #: Directives, fragments expanded.
-    directives: int = 200
+    max_directives: int = 200
     #: Fields, fragments expanded.
-    fields: int = 10_000
+    max_fields: int = 10_000
     #: Fields at the root, fragments expanded.
-    root_fields: int = 100
+    max_root_fields: int = 100
+    #: Mutations (distinct response keys at a mutation's root, fragments expanded), each of which a subgraph runs on its own.
+    max_root_mutations: int = 10
     #: The same response key in one selection set, fragments expanded: comparing repeats is what makes validation slow.
-    repeats: int = 20
+    max_repeats: int = 20
     #: Validation errors reported.
-    errors: int = 20
+    max_errors: int = 20
+    #: Whether `__schema` and `__type` may be asked for; `__typename` always may.
+    allow_introspection: bool = True
+    #: `fields`, `inputFields`, `interfaces` and `possibleTypes` in one another below `__schema` and `__type`, as graphql-js has
+    #: it. The usual introspection queries have 1.
+    max_introspection_lists: int = 2
+    #: Fields in the answers to `__schema` and `__type` together, counted before they are made. The usual introspection query of
+    #: a graph of 200 subgraphs and 5,000 types has 460,000.
+    max_introspection_fields: int = 1_000_000
 
 
 #: For documents that the caller itself wrote: tests, command lines, trusted documents.
 UNLIMITED = Limits(
-    characters=10_000_000,
-    tokens=1_000_000,
-    depth=150,
-    aliases=1_000_000,
-    directives=1_000_000,
-    fields=200_000,
-    root_fields=100_000,
-    repeats=10_000,
+    max_characters=10_000_000,
+    max_tokens=1_000_000,
+    max_depth=150,
+    max_aliases=1_000_000,
+    max_directives=1_000_000,
+    max_fields=200_000,
+    max_root_fields=100_000,
+    max_root_mutations=100_000,
+    max_introspection_lists=150,
+    max_repeats=10_000,
 )
 
 
@@ -105,11 +118,11 @@ class _Measure:
             size.add(inner[0])
             for key, count in inner[1].items():
                 keys[key] = keys.get(key, 0) + count
-        if size.fields > self.limits.fields:
-            raise refuse("fields", self.limits.fields)
+        if size.fields > self.limits.max_fields:
+            raise refuse("fields", self.limits.max_fields)
         for key, count in keys.items():
-            if count > self.limits.repeats:
-                raise refuse(f"repeats of one response key ({key!r})", self.limits.repeats)
+            if count > self.limits.max_repeats:
+                raise refuse(f"repeats of one response key ({key!r})", self.limits.max_repeats)
         return size, keys
 
     def fragment(self, name: str) -> tuple[_Size, dict[str, int]]:
@@ -134,11 +147,15 @@ def check_size(
     size, keys = measure.selections(operation.selection_set)
     for name in fragments:
         measure.fragment(name)  # unused ones are validated too
+    mutations = 0
+    if operation.operation is OperationType.MUTATION:
+        mutations = sum(key != "__typename" for key in keys)
     for what, found, limit in (
-        ("levels of nested fields", size.depth, limits.depth),
-        ("aliases", size.aliases, limits.aliases),
-        ("directives", size.directives + len(operation.directives or ()), limits.directives),
-        ("fields at the root", sum(keys.values()), limits.root_fields),
+        ("levels of nested fields", size.depth, limits.max_depth),
+        ("aliases", size.aliases, limits.max_aliases),
+        ("directives", size.directives + len(operation.directives or ()), limits.max_directives),
+        ("fields at the root", sum(keys.values()), limits.max_root_fields),
+        ("mutations in one operation", mutations, limits.max_root_mutations),
     ):
         if found > limit:
             raise refuse(what, limit)

@@ -27,6 +27,7 @@ from graphql import (
 from gateway import errors
 from gateway.errors import ErrorEntry, RequestError
 from gateway.operation.fields_merge import FieldsMergeRule
+from gateway.operation.introspecting import check_introspection
 from gateway.operation.limits import Limits, check_size, refuse
 from gateway.operation.model import Operation
 from gateway.operation.validating import violations
@@ -35,7 +36,7 @@ from gateway.operation.validating import violations
 RULES = tuple(
     FieldsMergeRule if rule is OverlappingFieldsCanBeMergedRule else rule
     for rule in specified_rules
-    # Limited by `Limits` for every field alike.
+    # Ours (`introspecting`) looks at each fragment once, and its limit is a setting.
     if rule.__name__ != "MaxIntrospectionDepthRule"
 )
 
@@ -68,7 +69,8 @@ def prepare(
     for other in document.definitions:
         if isinstance(other, OperationDefinitionNode):
             check_size(other, fragments, limits)
-    found = violations(schema, document, rules, limits.errors)
+            check_introspection(other, fragments, limits)
+    found = violations(schema, document, rules, limits.max_errors)
     if found:
         raise RequestError([_entry(error, errors.GRAPHQL_VALIDATION_FAILED) for error in found])
     if schema.get_root_type(OperationType(definition.operation.value)) is None:
@@ -80,13 +82,13 @@ def prepare(
 def _parse(source: str, limits: Limits) -> DocumentNode:
     if not isinstance(source, str) or not source.strip():
         raise RequestError([ErrorEntry("The query is missing or empty.", errors.GRAPHQL_PARSE_FAILED)])
-    if len(source) > limits.characters:
-        raise refuse("characters", limits.characters)
+    if len(source) > limits.max_characters:
+        raise refuse("characters", limits.max_characters)
     try:
-        return parse(source, max_tokens=limits.tokens, allow_empty_selection_sets=False)
+        return parse(source, max_tokens=limits.max_tokens, allow_empty_selection_sets=False)
     except GraphQLError as error:
         if error.message.endswith(" tokens. Parsing aborted."):
-            raise refuse("tokens", limits.tokens) from None
+            raise refuse("tokens", limits.max_tokens) from None
         raise RequestError([_entry(error, errors.GRAPHQL_PARSE_FAILED)]) from None
     except RecursionError:
         raise RequestError([ErrorEntry("The document is nested too deeply.", errors.GRAPHQL_PARSE_FAILED)]) from None

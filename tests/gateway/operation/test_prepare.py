@@ -68,15 +68,15 @@ def test_picks_by_name() -> None:
 @pytest.mark.parametrize(
     ("what", "source", "limits"),
     [
-        ("characters", "{ a { id } }", Limits(characters=5)),
-        ("tokens", "{ a { id } }", Limits(tokens=3)),
-        ("levels", "{ a { a { a { id } } } }", Limits(depth=3)),
-        ("levels", "{ a { ...F } } fragment F on A { a { ...G } } fragment G on A { a { id } }", Limits(depth=3)),
-        ("aliases", "{ a { ...F } b: a { ...F } } fragment F on A { x: id y: id }", Limits(aliases=4)),
-        ("directives", "{ a { id @skip(if: true) c @skip(if: true) } }", Limits(directives=1)),
-        ("fields at the root", "{ a { id } b: a { id } c: a { id } }", Limits(root_fields=2)),
+        ("characters", "{ a { id } }", Limits(max_characters=5)),
+        ("tokens", "{ a { id } }", Limits(max_tokens=3)),
+        ("levels", "{ a { a { a { id } } } }", Limits(max_depth=3)),
+        ("levels", "{ a { ...F } } fragment F on A { a { ...G } } fragment G on A { a { id } }", Limits(max_depth=3)),
+        ("aliases", "{ a { ...F } b: a { ...F } } fragment F on A { x: id y: id }", Limits(max_aliases=4)),
+        ("directives", "{ a { id @skip(if: true) c @skip(if: true) } }", Limits(max_directives=1)),
+        ("fields at the root", "{ a { id } b: a { id } c: a { id } }", Limits(max_root_fields=2)),
         ("repeats", "{ a { " + "c " * 21 + "} }", Limits()),
-        ("repeats", "{ a { ...F ...G } } fragment F on A { c c } fragment G on A { c c }", Limits(repeats=3)),
+        ("repeats", "{ a { ...F ...G } } fragment F on A { c c } fragment G on A { c c }", Limits(max_repeats=3)),
         (
             "fields",
             "{ a { ...F0 } } "
