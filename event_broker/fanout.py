@@ -14,16 +14,14 @@ from typing import Any, Final
 from broadcaster import Broadcast, BroadcastBackend
 from broadcaster import Event as Message
 
-from event_broker.bus import BusError, FollowLost
+from event_broker.bindings import LINGER_SECONDS, Bindings, bound
+from event_broker.bus import FollowLost
 from event_broker.mailbox import Mailbox
 from event_broker.topology import check_pattern, matches
 from shared_schema.contracts.events import Event
 
 log = logging.getLogger(__name__)
 
-# A pattern whose last follower left stays bound for a moment: subscriptions that come and go one after
-# another must not bind and unbind at the broker each time.
-_MAX_PATTERNS: Final = 1000
 _AFTER_FAILURE: Final = 1.0
 
 
@@ -34,17 +32,17 @@ class Gap(Exception):
 class Fanout(Broadcast):
     """One listener for the process; `follow()` for each who wants to hear."""
 
-    def __init__(self, backend: BroadcastBackend) -> None:
+    def __init__(self, backend: BroadcastBackend, *, linger: float = LINGER_SECONDS) -> None:
         super().__init__(backend=backend)
         self._backend: BroadcastBackend = backend
         self._mailboxes: dict[str, set[Mailbox]] = {}
-        # Binding awaits the broker; two followers of one pattern must not race through it.
-        self._binding = asyncio.Lock()
+        self._bindings = Bindings(backend, linger=linger)
         self._listening: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
         """Connect the backend and listen."""
         await self._backend.connect()
+        self._bindings.start()
         self._listening = asyncio.create_task(self._listener(), name="fanout-listener")
 
     async def disconnect(self) -> None:
@@ -55,6 +53,7 @@ class Fanout(Broadcast):
                 await self._listening
         for mailbox in self._everybody():
             mailbox.close()
+        await self._bindings.aclose()
         await self._backend.disconnect()
 
     @asynccontextmanager
@@ -68,14 +67,19 @@ class Fanout(Broadcast):
         mailbox = Mailbox(max_queue)
         joined: list[str] = []
         try:
+            futures = []
             for pattern in patterns:
-                await self._join(pattern, mailbox)
+                futures.append(self._bindings.want(pattern))
+                self._mailboxes.setdefault(pattern, set()).add(mailbox)
                 joined.append(pattern)
+            for future in futures:
+                await bound(future)
             yield aiter(mailbox)
         finally:
+            # Nothing here waits: a request that is cancelled again in the middle of it leaves nothing behind.
             mailbox.close()
             for pattern in joined:
-                await self._leave(pattern, mailbox)
+                self._leave(pattern, mailbox)
 
     @asynccontextmanager
     async def subscribe(  # type: ignore[override]  # events, parsed once for all, instead of texts
@@ -85,26 +89,12 @@ class Fanout(Broadcast):
         async with self.follow([channel]) as events:
             yield events
 
-    async def _join(self, pattern: str, mailbox: Mailbox) -> None:
-        async with self._binding:
-            if pattern not in self._mailboxes:
-                if len(self._mailboxes) >= _MAX_PATTERNS:
-                    raise BusError(f"this process follows {_MAX_PATTERNS} topic patterns already")
-                await self._backend.subscribe(pattern)
-                self._mailboxes[pattern] = set()
-            self._mailboxes[pattern].add(mailbox)
-
-    async def _leave(self, pattern: str, mailbox: Mailbox) -> None:
-        async with self._binding:
-            others = self._mailboxes[pattern]
-            others.discard(mailbox)
-            if not others:
-                del self._mailboxes[pattern]
-                try:
-                    await self._backend.unsubscribe(pattern)
-                except BusError as error:
-                    # The queue keeps getting what nobody reads until the process ends: a waste, no error.
-                    log.warning("cannot unbind %s: %s", pattern, error)
+    def _leave(self, pattern: str, mailbox: Mailbox) -> None:
+        others = self._mailboxes[pattern]
+        others.discard(mailbox)
+        if not others:
+            del self._mailboxes[pattern]
+        self._bindings.release(pattern)
 
     async def _listener(self) -> None:
         while True:

@@ -52,7 +52,7 @@ class Verifier:
         if task is None:
             task = asyncio.create_task(self._ask(name, credential, kind))
             self._asking[name] = task
-            task.add_done_callback(lambda _: self._asking.pop(name, None))
+            task.add_done_callback(lambda done: self._answered(name, done))
         # One caller's leaving must not fail the others who wait for the same answer.
         return await asyncio.shield(task)
 
@@ -77,6 +77,12 @@ class Verifier:
         for task in list(self._asking.values()):
             task.cancel()
         await self._identity.aclose()
+
+    def _answered(self, name: bytes, done: asyncio.Task[Caller | None]) -> None:
+        self._asking.pop(name, None)
+        if not done.cancelled():
+            # Those who asked may all have left: then a failure concerns nobody.
+            done.exception()
 
     async def _ask(self, name: bytes, credential: str, kind: Kind) -> Caller | None:
         # The answer is as old as the question: what is revoked while identity answers is not believed longer.

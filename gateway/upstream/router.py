@@ -211,8 +211,11 @@ class _Follower:
             raise EventSourceError("The event source doesn't answer.")
 
     async def stop(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        # Once, and `wait` passes no further cancellation on: a listener's request that ends twice must not cut
+        # short what the source does to leave its bus.
+        if not self._task.done() and not self._task.cancelling():
+            self._task.cancel()
+        await asyncio.wait({self._task})
 
     async def _run(self) -> None:
         loop, backoff = asyncio.get_running_loop(), self._options.first_backoff

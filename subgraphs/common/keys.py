@@ -64,29 +64,37 @@ class RefreshingKeys:
         self._keys: dict[str, OKPKey] = {}
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
-        self._lock = asyncio.Lock()
+        self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, kid: str) -> OKPKey | None:
         """The key named `kid`, from a new fetch where the kept ones don't do."""
         now = time.monotonic()
         if kid not in self._keys or now - self._fetched_at > self._maximum_age:
-            await self._refresh(kid)
+            await self._refresh()
         return self._keys.get(kid)
 
-    async def _refresh(self, kid: str) -> None:
-        async with self._lock:
-            now = time.monotonic()
-            fresh = now - self._fetched_at <= self._maximum_age
-            if (kid in self._keys and fresh) or now - self._tried_at < MINIMUM_REFRESH_SECONDS:
+    async def _refresh(self) -> None:
+        task = self._fetching
+        if task is None:
+            if time.monotonic() - self._tried_at < MINIMUM_REFRESH_SECONDS:
                 return
-            self._tried_at = now
-            try:
-                self._keys = ed25519_keys(await self._fetch())
-                self._fetched_at = now
-            except (OSError, ValueError, TimeoutError, aiohttp.ClientError) as problem:
-                logger.error("The gateway's public keys cannot be read from %s: %r", self._name, problem)
-                if not self._keys:
-                    raise Unavailable("The keys that prove who calls cannot be read.") from problem
+            task = self._fetching = asyncio.create_task(self._fetched(), name="fetch-keys")
+        # The fetch serves every request that needs it: one that is cancelled must not end it for the others.
+        await asyncio.wait({task})
+        if (problem := task.exception()) is not None:
+            raise problem.with_traceback(None)
+
+    async def _fetched(self) -> None:
+        now = self._tried_at = time.monotonic()
+        try:
+            self._keys = ed25519_keys(await self._fetch())
+            self._fetched_at = now
+        except (OSError, ValueError, TimeoutError, aiohttp.ClientError) as problem:
+            logger.error("The gateway's public keys cannot be read from %s: %r", self._name, problem)
+            if not self._keys:
+                raise Unavailable("The keys that prove who calls cannot be read.") from problem
+        finally:
+            self._fetching = None
 
 
 def mapping_keys(jwks: Jwks | Callable[[], Jwks]) -> KeySource:
