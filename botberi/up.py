@@ -85,9 +85,6 @@ async def _start(
             platform.accounts = credentials.load_or_make(settings.state_dir)
         await data.seed_both(*urls, platform.accounts)
     await supervisor.start(*await platform.parts())
-    if not building.done():
-        logger.info("waiting for GraphiQL to be built; everything else runs")
-    await building
     return supervisor, platform
 
 
@@ -103,6 +100,7 @@ async def _databases(settings: UpSettings, names: frozenset[str], supervisor: Su
 
 
 async def _graphiql(settings: UpSettings, names: frozenset[str]) -> None:
+    """Build GraphiQL's page where it is missing; nothing waits for it."""
     if settings.graphiql and "gateway" in names:
         await graphiql.ensure_built()
 

@@ -1,8 +1,12 @@
 # Sourced by ./start and ./test with $root set: leaves $root/.venv ready, or ends with a message that says what to do.
 # shellcheck shell=sh
 #
-# uv is taken from PATH or installed into .uv/; the packages are those of requirements.lock (hashes only).
+# `bootstrap run` installs what running the platform needs; `bootstrap test` everything in the lock.
+# uv is taken from PATH or installed into .uv/; versions and hashes are those of requirements.lock.
 # When nothing changed since the last time, this costs a stamp comparison and nothing else.
+
+# Extras of pyproject.toml that `bootstrap run` installs (`build`: what puts the project itself into .venv).
+RUN_EXTRAS='platform agents build'
 
 say() { printf '%s\n' "botberi: $*" >&2; }
 die() {
@@ -16,9 +20,11 @@ wanted_stamp() {
     pwd
 }
 
+# $1: run or test. What the tests need includes what running needs.
 is_ready() {
     [ -x .venv/bin/botberi ] && [ -x .venv/bin/python ] && [ -f .venv/.botberi-stamp ] &&
-        [ "$(cat .venv/.botberi-stamp)" = "$(wanted_stamp)" ]
+        [ "$(cat .venv/.botberi-stamp)" = "$(wanted_stamp)" ] &&
+        { [ "$1" = run ] || [ "$(cat .venv/.botberi-extent 2>/dev/null)" = test ]; }
 }
 
 # Every python on PATH, each once; BOTBERI_PYTHON alone where it is given.
@@ -107,6 +113,40 @@ lock() {
     trap 'exit 130' INT TERM HUP
 }
 
+# Runs a command that takes long; on a terminal a counter of seconds shows that it is at work.
+watched() {
+    if [ ! -t 2 ]; then
+        "$@"
+        return
+    fi
+    seconds=0
+    while sleep 1; do
+        seconds=$((seconds + 1))
+        printf '\rbotberi: %s s ' "$seconds" >&2
+    done &
+    ticker=$!
+    status=0
+    "$@" || status=$?
+    kill "$ticker" 2>/dev/null || true
+    wait "$ticker" 2>/dev/null || true
+    printf '\r                \r' >&2
+    return "$status"
+}
+
+# $1: run or test.
+install_packages() {
+    if [ "$1" = test ]; then
+        "$uv" pip sync -q --python .venv/bin/python --require-hashes requirements.lock
+        return
+    fi
+    set --
+    for extra in $RUN_EXTRAS; do set -- "$@" --extra "$extra"; done
+    # The lock's hashes are checked for constraints, too (`--verify-hashes`).
+    "$uv" pip install -q --python .venv/bin/python --verify-hashes --constraint requirements.lock \
+        -r pyproject.toml "$@"
+}
+
+# $1: run or test.
 make_environment() {
     python=$(supported_python) || die "Python 3.11, 3.12 or 3.13 is needed and none was found on PATH. Install one
          (Debian 12: apt-get install python3 python3-venv) or name it in BOTBERI_PYTHON."
@@ -114,32 +154,31 @@ make_environment() {
     export UV_PYTHON_DOWNLOADS=never
     # Hard links into a cache on another file system fail with a warning a line; copying just works.
     export UV_LINK_MODE="${UV_LINK_MODE:-copy}"
-    # People see uv's progress, logs don't.
-    quiet=-q
-    [ ! -t 2 ] || quiet=
     rm -f .venv/.botberi-stamp
     if ! .venv/bin/python -c '' 2>/dev/null || [ "$(cat .venv/.botberi-python 2>/dev/null)" != "$python" ]; then
-        say "making .venv with $("$python" -V) ($python)"
         rm -rf .venv
         "$uv" venv -q --no-project --python "$python" .venv || die "making .venv failed (see above)"
         printf '%s' "$python" >.venv/.botberi-python
     fi
-    say "installing the locked packages into .venv"
-    # `managed = false` belongs to `uv run`; pip commands are told their environment outright.
-    # Compiled now, not by whoever imports first: some environments forbid Python to write bytecode, and each start then takes twice as long.
-    "$uv" pip sync $quiet --python .venv/bin/python --compile-bytecode --require-hashes requirements.lock ||
-        die "installing the locked packages failed (see above); run this again to retry"
+    what='what running needs (about 100 MB to fetch)'
+    [ "$1" = run ] || what='everything that the tests need (about 350 MB to fetch)'
+    say "making .venv with $("$python" -V) ($python): installing $what"
+    watched install_packages "$1" || die "installing the packages failed (see above); run this again to retry"
     "$uv" pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e . ||
         die "installing the project into .venv failed (see above)"
-    .venv/bin/python -m compileall -q botberi event_broker gateway shared_schema subgraphs workers ||
-        die "the project's own modules don't compile (see above)"
+    printf '%s' "$1" >.venv/.botberi-extent
     wanted_stamp >.venv/.botberi-stamp
 }
 
+# $1: run or test.
 bootstrap() {
-    is_ready && return 0
+    extent=${1:-test}
+    # .venv is this project's own: Python keeps the bytecode of what it imports there, whatever the environment says
+    # (without it each process takes twice as long to start).
+    unset PYTHONDONTWRITEBYTECODE
+    is_ready "$extent" && return 0
     lock
-    is_ready || make_environment
+    is_ready "$extent" || make_environment "$extent"
     rm -rf .bootstrap-lock
     trap - EXIT INT TERM HUP
 }

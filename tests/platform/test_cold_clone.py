@@ -47,6 +47,7 @@ async def test_one_command_from_a_fresh_clone(clone: Path) -> None:
         async with Client(platform.url) as client:
             nodes = (await client.ask(query.strip()))["agents"]["nodes"]
             assert nodes
+            platform.output.wait_for("GraphiQL is ready", 300)
             async with client.session.get(platform.url, headers={"accept": "text/html"}) as page:
                 assert page.status == 200
                 assert "graphiql" in (await page.text()).lower()

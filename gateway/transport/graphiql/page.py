@@ -34,9 +34,12 @@ _PAGE_HEADERS: Final = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
-_NOT_BUILT: Final = b"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>GraphiQL</title></head><body>
+#: Reloads itself, as a first `./start` builds the page while the rest already runs.
+_NOT_BUILT: Final = b"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>GraphiQL</title>
+<meta http-equiv="refresh" content="5"></head><body>
 <h1>GraphiQL is not built</h1>
-<p>The GraphQL endpoint is here and works. To have GraphiQL on this page, build it once (it needs npm's registry):</p>
+<p>The GraphQL endpoint is here and works. At its first start the platform builds GraphiQL in the background, in about a
+minute; this page reloads until then. Elsewhere build it once (it needs npm's registry):</p>
 <pre>python -m gateway.transport.graphiql.build</pre></body></html>"""
 
 
