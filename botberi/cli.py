@@ -1,12 +1,15 @@
 """The project's one command line: the platform, its parts, its tests, and the gateway's own commands."""
 
+import sys
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from botberi.events.command import app as events_app
+from botberi.run import extras
 from botberi.run.errors import StartError
 from botberi.run.to_end import end as _end
 from botberi.run.to_end import run_to_end as _run
@@ -15,9 +18,24 @@ app = typer.Typer(
     name="botberi",
     help="A platform on which people run AI agents, and the GraphQL federation gateway it stands on.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"botberi {version('botberi')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of `botberi` itself."""
+
 
 Host = Annotated[str | None, typer.Option(help="Where to listen [BOTBERI_HOST].")]
 PortOption = Annotated[int | None, typer.Option(min=1, max=65535, help="The port to listen on [BOTBERI_PORT].")]
@@ -227,8 +245,15 @@ def _serve(name: str, host: str | None = None, port: int | None = None) -> None:
 
 
 def main() -> None:
-    """What the installed script calls."""
-    app()
+    """The installed script's entry point; a package that is missing is named with the extra that has it."""
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        advice = extras.advice(error)
+        if advice is None:
+            raise
+        print(f"botberi: {advice}", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

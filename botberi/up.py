@@ -71,8 +71,6 @@ async def _start(
         ports.require_free(settings.host, settings.port, "the gateway", "--port or BOTBERI_PORT")
     supervisor = Supervisor()
     stack.push_async_callback(supervisor.stop)
-    building = asyncio.create_task(_graphiql(settings, names), name="graphiql")
-    stack.push_async_callback(_cancelled, building)
 
     urls = await _databases(settings, names, supervisor)
     platform = Platform(settings, names, urls)
@@ -85,6 +83,9 @@ async def _start(
             platform.accounts = credentials.load_or_make(settings.state_dir)
         await data.seed_both(*urls, platform.accounts)
     await supervisor.start(*await platform.parts())
+    # Last: it is a minute of work for both cores, and nothing waits for it.
+    building = asyncio.create_task(_graphiql(settings, names), name="graphiql")
+    stack.push_async_callback(_cancelled, building)
     return supervisor, platform
 
 

@@ -4,6 +4,7 @@ import gc
 import json
 from collections.abc import Sequence
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -62,6 +63,21 @@ UnreachableOption = Annotated[bool, typer.Option(help="With tags: hide types tha
 NameOption = Annotated[
     str | None, typer.Option("--operation", help="Name of the operation, where the document has several.")
 ]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"botberi gateway {version('botberi')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the command line itself."""
 
 
 def main() -> None:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
 import typer
-from pydantic import ValidationError
 
 from botberi.run.errors import StartError
 
 
 def run_to_end(work: Callable[[], Coroutine[Any, Any, int | None]]) -> None:
     """Run to the end; what a person can mend is told in words, without a traceback."""
+    from pydantic import ValidationError
+
     from shared_schema.settings import SettingsError
 
     try:

