@@ -244,6 +244,37 @@ def test_a_foreign_text_is_marked_as_unreliable() -> None:
     assert any("English" in note for note in output.notes)
 
 
+GERMAN = (
+    "Der schlechte Kaffee ist ein Horror, die Maschine war leider schon nach einem Monat total kaputt und terrible."
+)
+
+
+def test_an_unreliable_text_is_left_out_of_everything_that_is_said_of_the_texts_together() -> None:
+    english = [f"The espresso is wonderful, and I love the rich crema of machine {number}." for number in range(9)]
+    without = run("text-insights", {"texts": english})
+    output = run("text-insights", {"texts": [GERMAN, *english, GERMAN]})
+    assert output.overall == without.overall
+    assert output.overall.texts == len(english)
+    assert output.statistics == without.statistics
+    assert [(phrase.phrase, phrase.score, phrase.sentiment) for phrase in output.key_phrases] == [
+        (phrase.phrase, phrase.score, phrase.sentiment) for phrase in without.key_phrases
+    ]
+    assert [(topic.name, topic.share, topic.sentiment) for topic in output.topics] == [
+        (topic.name, topic.share, topic.sentiment) for topic in without.topics
+    ]
+    assert all(0 not in phrase.texts and 10 not in phrase.texts for phrase in output.key_phrases)
+    assert [report.index for report in output.texts if not report.reliable] == [0, 10]
+    assert output.texts[0].topic is None
+
+
+def test_without_a_reliable_text_nothing_is_said_of_all() -> None:
+    output = run("text-insights", {"texts": [GERMAN]})
+    assert output.overall is None
+    assert (output.key_phrases, output.topics, output.statistics.words) == ([], [], 0)
+    assert "None of the texts looks English" in output.summary
+    assert output.texts[0].statistics.words > 10
+
+
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 

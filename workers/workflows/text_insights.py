@@ -105,7 +105,10 @@ class TextReport(BaseModel):
     index: int
     label: Label
     score: float
-    reliable: bool = Field(description="False when the text doesn't look English: the lexicon is English.")
+    reliable: bool = Field(
+        description="False when the text doesn't look English: the lexicon is English. Such a text has its own report "
+        "and is left out of all that is said of the texts together."
+    )
     sentences: list[SentenceSentiment]
     sentences_left_out: int
     key_phrases: list[str]
@@ -140,7 +143,7 @@ class Topic(BaseModel):
 class Overall(BaseModel):
     label: Label
     score: float
-    texts: int
+    texts: int = Field(description="The texts that count: those that are reliable.")
     positive_share: float
     negative_share: float
     neutral_share: float
@@ -150,8 +153,10 @@ class Overall(BaseModel):
 
 
 class TextInsightsOutput(BaseModel):
+    """All but `texts` and `notes` is about the reliable texts alone."""
+
     summary: str
-    overall: Overall
+    overall: Overall | None = Field(description="Nothing when no text is reliable.")
     key_phrases: list[KeyPhrase]
     topics: list[Topic]
     topic_separation: float | None = Field(
@@ -171,6 +176,11 @@ class _Read:
     tokens: list[str]
     candidates: list[str]
 
+    @property
+    def reliable(self) -> bool:
+        """Whether it looks English; a handful of words ("Great product!") has no function words in any language."""
+        return len(self.tokens) < 8 or english_share(self.tokens) >= ENGLISH_ENOUGH
+
 
 def run(given: TextInsightsInput, context: RunContext) -> TextInsightsOutput:
     stop_words = ENGLISH_FUNCTION_WORDS | {word.strip().lower() for word in given.ignore_words}
@@ -184,23 +194,27 @@ def run(given: TextInsightsInput, context: RunContext) -> TextInsightsOutput:
 
     context.progress(0.15, "Rating the sentiment of each sentence")
     rated = _sentiments(read, context)
+    # What is said of the texts together is about those that count; the others are empty there and keep their index.
+    counted = [part if part.reliable else _Read("", [], [], []) for part in read]
+    counted_rated = [sentences if part.reliable else [] for part, sentences in zip(read, rated, strict=True)]
     context.progress(0.55, "Finding key phrases")
-    found = _key_phrases(read, rated, given.key_phrases)
+    found = _key_phrases(counted, counted_rated, given.key_phrases)
     context.progress(0.7, "Looking for topics")
-    topics, main_topic, separation = _topics(read, rated, stop_words, given.max_topics, given.seed, context)
+    topics, main_topic, separation = _topics(counted, counted_rated, stop_words, given.max_topics, given.seed, context)
     context.progress(0.95, "Writing the report")
 
     shown = max(3, min(SHOWN_SENTENCES, SHOWN_SENTENCES_IN_ALL // len(read)))
     reports = [_report(index, part, rated[index], found, main_topic[index], shown) for index, part in enumerate(read)]
-    overall = _overall(reports, rated)
+    overall = _overall([report for report in reports if report.reliable], counted_rated)
     notes = _notes(reports, topics, given)
+    texts = [part.text for part in counted if part.text]
     return TextInsightsOutput(
         summary=_summary(overall, found, topics),
         overall=overall,
         key_phrases=found,
         topics=topics,
         topic_separation=separation,
-        statistics=_statistics([token for part in read for token in part.tokens], given.texts, read),
+        statistics=_statistics([token for part in counted for token in part.tokens], texts, counted),
         texts=reports,
         notes=notes,
     )
@@ -287,11 +301,12 @@ def _topics(
     context: RunContext,
 ) -> tuple[list[Topic], list[int | None], float | None]:
     nothing: list[int | None] = [None] * len(read)
-    if most < 1 or len(read) < TEXTS_FOR_TOPICS:
+    places = [index for index, part in enumerate(read) if part.text]
+    if most < 1 or len(places) < TEXTS_FOR_TOPICS:
         return [], nothing, None
     documents = [
-        [token for token in part.tokens if token not in stop_words and len(token) > 2 and not token[0].isdigit()]
-        for part in read
+        [token for token in read[place].tokens if token not in stop_words and len(token) > 2 and not token[0].isdigit()]
+        for place in places
     ]
 
     def tell(done: float, count: int) -> None:
@@ -300,13 +315,25 @@ def _topics(
     found = find_topics(documents, most=most, seed=seed, tell=tell)
     if found is None:
         return [], nothing, None
-    topics = _describe_topics(read, rated, found.terms, found.loads, found.components, found.mains)
-    return topics, found.mains, round(found.separation, 4)
+    topics = _describe_topics(
+        [read[place] for place in places],
+        [rated[place] for place in places],
+        places,
+        found.terms,
+        found.loads,
+        found.components,
+        found.mains,
+    )
+    mains = nothing.copy()
+    for place, main in zip(places, found.mains, strict=True):
+        mains[place] = main
+    return topics, mains, round(found.separation, 4)
 
 
 def _describe_topics(
     read: list[_Read],
     rated: list[list[SentenceSentiment]],
+    places: list[int],
     terms: Any,
     loads: NDArray[np.float64],
     components: NDArray[np.float64],
@@ -331,7 +358,7 @@ def _describe_topics(
                 name=", ".join(term.term for term in listed[:3]),
                 terms=listed,
                 share=round(len(texts) / len(read), 4),
-                texts=texts[:100],
+                texts=[places[index] for index in texts[:100]],
                 sentiment=round(sum(_judge(rated[index])[0] for index in texts) / len(texts), 4),
                 example=read[texts[0]].text[:300],
             )
@@ -348,7 +375,6 @@ def _report(
     shown: int,
 ) -> TextReport:
     score, label = _judge(rated)
-    shares = english_share(part.tokens)
     own = Counter(part.candidates)
     shared = [phrase.phrase for phrase in found if phrase.phrase in own]
     rest = sorted(own, key=lambda phrase: (-own[phrase] * math.log2(1 + len(phrase.split())), phrase))
@@ -356,8 +382,7 @@ def _report(
         index=index,
         label=label,
         score=round(score, 4),
-        # A handful of words ("Great product!") has no function words in any language.
-        reliable=len(part.tokens) < 8 or shares >= ENGLISH_ENOUGH,
+        reliable=part.reliable,
         sentences=rated[:shown],
         sentences_left_out=max(0, len(rated) - shown),
         key_phrases=without_parts([*shared, *rest], 5),
@@ -379,7 +404,9 @@ def _statistics(tokens: list[str], texts: list[str], read: list[_Read]) -> TextS
     )
 
 
-def _overall(reports: list[TextReport], rated: list[list[SentenceSentiment]]) -> Overall:
+def _overall(reports: list[TextReport], rated: list[list[SentenceSentiment]]) -> Overall | None:
+    if not reports:
+        return None
     labels = Counter(report.label for report in reports)
     score = sum(report.score for report in reports) / len(reports)
     everything = [sentence for listed in rated for sentence in listed]
@@ -409,11 +436,14 @@ def _notes(reports: list[TextReport], topics: list[Topic], given: TextInsightsIn
     foreign = [report.index for report in reports if not report.reliable]
     if foreign:
         listed = ", ".join(map(str, foreign[:10])) + (", …" if len(foreign) > 10 else "")
-        notes.append(f"Texts {listed} don't look English; the sentiment lexicon is English, so don't trust theirs.")
+        notes.append(
+            f"Texts {listed} don't look English; the sentiment lexicon is English, so their scores say little and they "
+            "are left out of everything but their own reports."
+        )
     if given.max_topics and not topics:
         notes.append(
-            f"No topics: they need {TEXTS_FOR_TOPICS} texts or more that share words."
-            if len(given.texts) < TEXTS_FOR_TOPICS
+            f"No topics: they need {TEXTS_FOR_TOPICS} texts or more that look English and share words."
+            if len(reports) - len(foreign) < TEXTS_FOR_TOPICS
             else "No topics: the texts share too few words."
         )
     if any(report.sentences_left_out for report in reports):
@@ -421,7 +451,9 @@ def _notes(reports: list[TextReport], topics: list[Topic], given: TextInsightsIn
     return notes
 
 
-def _summary(overall: Overall, found: list[KeyPhrase], topics: list[Topic]) -> str:
+def _summary(overall: Overall | None, found: list[KeyPhrase], topics: list[Topic]) -> str:
+    if overall is None:
+        return "None of the texts looks English, so nothing is said of them together."
     about = ", ".join(phrase.phrase for phrase in found[:3])
     text = (
         f"{overall.texts} text{'s' if overall.texts != 1 else ''}, {overall.label} on the whole ({overall.score:+.2f})"
@@ -440,10 +472,11 @@ WORKFLOW = FunctionWorkflow(
     description=(
         "Give it reviews, support messages or survey answers. Every sentence is rated with the VADER lexicon and "
         "shows the words that decided; key phrases are found by C-value and IDF; from eight texts "
-        "on, topics are found by non-negative matrix factorisation, and their number by how well they part the texts. The sentiment "
-        "lexicon is English; statistics and key phrases work in any language that writes spaces between words."
+        "on, topics are found by non-negative matrix factorisation, and their number by how well they part the texts. "
+        "The sentiment lexicon is English: texts that don't look English get a report of their own each and are left "
+        "out of what is said of all."
     ),
-    version="1.0.0",
+    version="2.0.0",
     input_model=TextInsightsInput,
     output_model=TextInsightsOutput,
     function=run,
