@@ -1,14 +1,36 @@
 """Environment -> the settings of `botberi up`, of the gateway and of parts that run on their own."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import NoDecode
 
+from gateway.transport.client import ClientResolver
 from shared_schema.artifacts import ArtifactSettings
 from shared_schema.settings import AmqpSettings, DatabaseSettings, LogSettings, StateSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _listed(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return (
+        json.loads(value)
+        if value.lstrip().startswith("[")
+        else [item.strip() for item in value.split(",") if item.strip()]
+    )
+
+
+def _proxies(texts: tuple[str, ...]) -> tuple[str, ...]:
+    ClientResolver(texts)
+    return texts
+
+
+#: A list in one variable: `a,b` or `["a", "b"]`.
+Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 _PROJECT = Path(__file__).parents[1]
 
@@ -40,6 +62,9 @@ class GatewaySettings(_State, ArtifactSettings, AmqpSettings, LogSettings):
     assertion_private_key_file: Path | None = None
     #: Origins beside its own from which browsers may call, as a JSON list.
     allowed_origins: tuple[str, ...] = ()
+    #: Proxies in front of the gateway, whose `X-Forwarded-For` or `Forwarded` counts: IP addresses or networks, separated by commas or as a
+    #: JSON list.
+    trusted_proxies: Annotated[Listed, AfterValidator(_proxies)] = ()
     #: Whether GraphiQL is served at /graphql.
     graphiql: bool = True
     #: One log line for each request.

@@ -99,6 +99,10 @@ def serve(
     allow_origin: Annotated[
         list[str] | None, typer.Option(help="Web page's origin that may call from a browser. Repeatable.")
     ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(help="Address or network of a proxy whose X-Forwarded-For or Forwarded counts. Repeatable."),
+    ] = None,
     forward_header: Annotated[
         list[str] | None, typer.Option(help="Request header that subgraphs get too. Repeatable.")
     ] = None,
@@ -123,6 +127,7 @@ def serve(
     gc.disable()
     from gateway.server import PortTakenError, ServerConfig, bind
     from gateway.server.logs import configure
+    from gateway.transport.client import ClientResolver
     from gateway.transport.settings import TransportSettings
 
     if log_level.lower() not in ("debug", "info", "warning", "error"):
@@ -131,12 +136,17 @@ def serve(
         fail(BAD_INPUT, f"--executor {executor!r} is none of compiled, interpreted, both.")
     if not path.startswith("/"):
         fail(BAD_INPUT, f"--path {path!r} does not begin with a slash.")
+    try:
+        ClientResolver(trusted_proxy or ())
+    except ValueError as error:
+        fail(BAD_INPUT, f"--trusted-proxy: {error}")
     configure(log_format.value, log_level)
     defaults = TransportSettings()
     config = ServerConfig(
         path=path,
         transport=TransportSettings(
             allowed_origins=tuple(allow_origin or ()),
+            trusted_proxies=tuple(trusted_proxy or ()),
             forward_headers=(*defaults.forward_headers, *(forward_header or ())),
             graphiql=graphiql,
             share_queries=share_queries,

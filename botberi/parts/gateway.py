@@ -27,6 +27,7 @@ from gateway.server import PortTakenError, ServerConfig, bind, create_app
 from gateway.server.metrics import CONTENT_TYPE
 from gateway.transport.settings import TransportSettings
 from gateway.upstream.events import EventSource
+from shared_schema.contracts.assertion import HEADER
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ def server_config(settings: GatewaySettings) -> ServerConfig:
     """The server's configuration."""
     transport = TransportSettings(
         allowed_origins=settings.allowed_origins,
+        trusted_proxies=settings.trusted_proxies,
+        internal_headers=(HEADER,),
         response_headers=_RESPONSE_HEADERS,
         graphiql=settings.graphiql,
         graphiql_query=f"# Ctrl-Enter runs it.\n{FIRST_QUERY}\n",

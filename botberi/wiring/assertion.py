@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from botberi.wiring.keys import KeyRing, b64url
+from gateway.transport.client import UNKNOWN, Client
 from shared_schema.contracts import assertion as contract
 
 #: How long one assertion is handed out again: what is left of its 30 s covers a slow request.
@@ -38,22 +39,22 @@ class AssertionSigner:
     def __init__(self, ring: KeyRing, *, clock: Callable[[], float] = time.time) -> None:
         self._ring = ring
         self._clock = clock
-        self._cache: OrderedDict[tuple[Caller, str], tuple[float, str]] = OrderedDict()
+        self._cache: OrderedDict[tuple[Caller, str, Client], tuple[float, str]] = OrderedDict()
 
-    def sign(self, caller: Caller, audience: str) -> str:
-        """The assertion of `caller` for the subgraph `audience`."""
-        now, entry = self._clock(), (caller, audience)
+    def sign(self, caller: Caller, audience: str, client: Client = UNKNOWN) -> str:
+        """The assertion of `caller`, who calls from `client`, for the subgraph `audience`."""
+        now, entry = self._clock(), (caller, audience, client)
         cached = self._cache.get(entry)
         if cached is not None and now - cached[0] < _REUSED_FOR:
             return cached[1]
-        token = self._make(caller, audience, int(now))
+        token = self._make(caller, audience, client, int(now))
         self._cache[entry] = (now, token)
         self._cache.move_to_end(entry)
         if len(self._cache) > _MOST_CACHED:
             self._cache.popitem(last=False)
         return token
 
-    def _make(self, caller: Caller, audience: str, now: int) -> str:
+    def _make(self, caller: Caller, audience: str, client: Client, now: int) -> str:
         claims = {
             "iss": contract.ISSUER,
             "aud": audience,
@@ -61,6 +62,8 @@ class AssertionSigner:
             "role": caller.role,
             "sid": caller.session_id,
             "scopes": list(caller.scopes),
+            "addr": client.address,
+            "agent": client.agent,
             "iat": now,
             "exp": now + contract.LIFETIME_SECONDS,
             "jti": secrets.token_urlsafe(16),

@@ -7,6 +7,7 @@ from typing import Final
 from botberi.wiring.assertion import ANONYMOUS, AssertionSigner, Caller
 from botberi.wiring.verifier import Verifier
 from gateway.transport import port
+from gateway.transport.client import UNKNOWN, Client
 from shared_schema.contracts.assertion import HEADER
 
 SESSION_COOKIE: Final = "botberi_session"
@@ -33,14 +34,14 @@ class PlatformAuthenticator:
 
 @dataclass(frozen=True, slots=True)
 class AssertionHeaders:
-    """The gateway's `SubgraphHeaders`: a signed assertion for each subgraph."""
+    """The gateway's `SubgraphHeaders`: a signed assertion for each subgraph, of the caller, their address and their device."""
 
     signer: AssertionSigner
 
-    def headers_for(self, caller: port.Caller | None, subgraph: str) -> Mapping[str, str]:
+    def headers_for(self, caller: port.Caller | None, subgraph: str, client: Client = UNKNOWN) -> Mapping[str, str]:
         """See `gateway.transport.port.SubgraphHeaders`."""
         known = caller if isinstance(caller, Caller) else ANONYMOUS
-        return {HEADER: self.signer.sign(known, subgraph)}
+        return {HEADER: self.signer.sign(known, subgraph, client)}
 
 
 def _bearer(header: str) -> str:

@@ -34,6 +34,7 @@ class RequestContext:
     looks at them.
 
     `share` is equal for those whom every subgraph would answer alike (identity, forwarded headers): their equal subscriptions are resolved once.
+    `shared_headers` takes the place of `subgraph_headers` in what is asked for all of them.
     `last_event_id` is after which event a subscription resumes, where the transport says so.
     """
 
@@ -42,6 +43,7 @@ class RequestContext:
     response_headers: list[tuple[str, str, str]] | None = field(default_factory=list)
     rollout_key: str | None = None
     share: Hashable | None = None
+    shared_headers: Callable[[str], Mapping[str, str]] | None = None
     last_event_id: str | None = None
 
 

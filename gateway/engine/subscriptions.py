@@ -18,7 +18,7 @@ from gateway.executor.flights import Flights
 from gateway.executor.live import Live, Stage
 from gateway.executor.subscribe import follow
 from gateway.operation import coerce_variables
-from gateway.plan import EventTrigger, Subscription
+from gateway.plan import EventTrigger, Fetch, Subscription
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +94,13 @@ class Subscriptions:
         assert isinstance(prepared.plan.node, Subscription)
         runtime = self._runtime(prepared.generation, context)
         runtime.flights = Flights()
+        if (
+            context is not None
+            and context.shared_headers is not None
+            and not isinstance(prepared.plan.node.primary, Fetch)
+        ):
+            # What an event leads to is asked once for all who share it.
+            runtime.headers = context.shared_headers
         return Stage(prepared.plan.node, prepared.operation, variables, runtime, prepared.feed, prepared.compiled)
 
     async def _move(self, generation: Generation) -> None:

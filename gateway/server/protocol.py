@@ -124,7 +124,7 @@ def bounded_protocol(most: int, seconds: float, door: QuickDoor | None = None) -
             default = door.default_headers(state.default_headers)
             cycle = QuickCycle(door, self.transport, keep_alive, default, self.on_response_complete, self.tasks)
             self.cycle = cycle  # type: ignore[assignment]  # what uvicorn asks of its own is there
-            cycle.start(self.loop, self._decoded, body)
+            cycle.start(self.loop, self._decoded, body, self.client)
 
         def on_message_complete(self) -> None:
             if self._held is not None and self._door is not None:

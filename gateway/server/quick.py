@@ -15,6 +15,7 @@ from starlette.routing import Match
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.server.access import enabled, take_id, write_line
+from gateway.transport.client import Client
 from gateway.transport.core import Core
 from gateway.transport.exchange import CONTENT_TYPES, FIXED_HEADERS, Posted
 from gateway.transport.http import answer
@@ -103,9 +104,14 @@ class QuickCycle:
         self._task: asyncio.Task[None] | None = None
         self._posted: Posted | None = None
 
-    def start(self, loop: asyncio.AbstractEventLoop, headers: dict[str, str], body: bytes) -> None:
-        """Begin; `on_response` is called when the answer is written. `headers` is the request's own from now on."""
-        self._task = loop.create_task(self._run(headers, body))
+    def start(
+        self, loop: asyncio.AbstractEventLoop, headers: dict[str, str], body: bytes, peer: tuple[str, int] | None
+    ) -> None:
+        """Begin; `on_response` is called when the answer is written. `headers` is the request's own from now on, `peer`
+        is who connected.
+        """
+        client = self._door.core.clients.resolve(peer, headers)
+        self._task = loop.create_task(self._run(headers, client, body))
         self._tasks.add(self._task)
 
     def gone(self) -> None:
@@ -116,11 +122,11 @@ class QuickCycle:
             if self._posted is None:
                 self._tasks.discard(self._task)  # it won't begin
 
-    async def _run(self, headers: dict[str, str], body: bytes) -> None:
+    async def _run(self, headers: dict[str, str], client: Client, body: bytes) -> None:
         door = self._door
         request_id = self._request_id = take_id(headers)
         note: dict[str, Any] = {}
-        posted = self._posted = Posted(headers, body, note, self._write)
+        posted = self._posted = Posted(headers, client, body, note, self._write)
         try:
             await answer(door.core, posted)
         except asyncio.CancelledError:

@@ -36,7 +36,13 @@ class GraphQLApp:
         observer: Observer | None = None,
     ) -> None:
         settings = settings or TransportSettings()
-        identity = Identity(authenticator, subgraph_headers, settings.forward_headers, settings.response_headers)
+        identity = Identity(
+            authenticator,
+            subgraph_headers,
+            settings.forward_headers,
+            settings.response_headers,
+            settings.internal_headers,
+        )
         self._core = Core(gateway, identity, OriginPolicy.of(settings), settings)
         if observer is not None:
             self._core.observer = observer

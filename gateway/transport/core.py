@@ -13,6 +13,7 @@ from gateway import errors
 from gateway.engine import OVERLOADED, Gateway, RequestContext
 from gateway.errors import GatewayError
 from gateway.executor import ExecutionResult
+from gateway.transport.client import ClientResolver
 from gateway.transport.identity import Identity
 from gateway.transport.origin import OriginPolicy
 from gateway.transport.port import Observer
@@ -66,12 +67,15 @@ class Core:
     #: Mutations whose client has gone; they run to their end.
     unattended: set[asyncio.Task[Any]] = field(default_factory=set)
 
+    #: Says where requests come from.
+    clients: ClientResolver = field(init=False)
     rechecks: Rechecks = field(init=False)
     #: Running subscriptions by caller, of all ways in together.
     subscribers: Counter[str] = field(default_factory=Counter)
     subscriptions: int = 0
 
     def __post_init__(self) -> None:
+        self.clients = ClientResolver(self.settings.trusted_proxies)
         self.rechecks = Rechecks(self.settings.recheck_interval)
 
     @contextmanager

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from gateway.transport import negotiate
 from gateway.transport.body import read_body
+from gateway.transport.client import Client
 from gateway.transport.connected import while_connected
 from gateway.transport.problem import Failure
 
@@ -26,6 +27,8 @@ class Exchange:
 
     method: str
     headers: Mapping[str, str]
+    #: Where it comes from.
+    client: Client
     receive: Any
     send: Any
     #: What the server's log line says about the operation (`scope["state"]["graphql"]`).
@@ -78,11 +81,12 @@ class Posted(Exchange):
     def __init__(
         self,
         headers: Mapping[str, str],
+        client: Client,
         body: bytes,
         note: dict[str, Any],
         write: Callable[[int, list[tuple[bytes, bytes]], bytes], None],
     ) -> None:
-        super().__init__("POST", headers, None, None, note)
+        super().__init__("POST", headers, client, None, None, note)
         self._body = body
         self._write = write
 

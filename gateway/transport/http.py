@@ -41,7 +41,8 @@ async def serve_http(core: Core, scope: Mapping[str, Any], receive: Any, send: A
     """Answer one request at the endpoint."""
     headers = decode_headers(scope["headers"])
     note = scope.get("state", {}).setdefault("graphql", {}) if "state" in scope else {}
-    exchange = Exchange(scope["method"], headers, receive, send, note)
+    client = core.clients.resolve(scope.get("client"), headers)
+    exchange = Exchange(scope["method"], headers, client, receive, send, note)
     if exchange.method == "OPTIONS":
         await send_bytes(send, 204, b"", [*core.origins.preflight(headers), *_ALLOWED])
         return
@@ -80,10 +81,12 @@ async def _answer(core: Core, exchange: Exchange, query_string: bytes) -> None:
     else:
         exchange.media_type = media_type
     request = await _read(core, exchange, query_string)
-    watch = CallerWatch(core.identity, core.identity.credentials(exchange.headers))
+    watch = CallerWatch(core.identity, core.identity.credentials(exchange.headers, exchange.client))
     if core.identity.is_checked:
         await watch.begin()
-    context = core.identity.context(lambda: watch.caller, exchange.headers, last_event_id(request, exchange.headers))
+    context = core.identity.context(
+        lambda: watch.caller, watch.headers, watch.client, last_event_id(request, exchange.headers)
+    )
     prepared = await core.gateway.prepare(request.query, request.operation_name, context)
     kind = prepared.operation.kind
     exchange.note.update(kind=kind, name=prepared.operation.name)
@@ -125,7 +128,8 @@ async def _execute(
     elif core.sharing is None:
         result, body, headers = await exchange.attended(_whole(core, prepared, request, context))
     else:
-        key = id(prepared), encode(request.variables), asker(exchange.headers)
+        client = exchange.client if core.identity.depends_on_client else None
+        key = id(prepared), encode(request.variables), asker(exchange.headers), client
         work = core.sharing.run(key, lambda: _whole(core, prepared, request, context))
         result, body, headers = await exchange.attended(work)
     exchange.note["outcome"] = core.ended(kind, exchange.started, result)

@@ -6,18 +6,21 @@ from typing import Any, Protocol
 
 from gateway import errors
 from gateway.errors import GatewayError
+from gateway.transport.client import UNKNOWN, Client
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """All that a client said about itself: header names in lower case, and the payload of `connection_init` on a WebSocket.
 
-    A payload's `Authorization` (or `token`) is already in `headers["authorization"]`: a browser can't send that header on a socket.
+    `client` is where the request comes from: the address behind trusted proxies, and the device. Of the headers, those in which proxies
+    report it (`x-forwarded-for`, …) are as they came, and anybody may have written them. A payload's `Authorization` (or `token`) is already in `headers["authorization"]`: a browser can't send that header on a socket.
     """
 
     headers: Mapping[str, str]
     cookies: Mapping[str, str]
     params: Mapping[str, Any] = field(default_factory=dict)
+    client: Client = UNKNOWN
 
 
 class Caller(Protocol):
@@ -46,8 +49,12 @@ class Authenticator(Protocol):
 class SubgraphHeaders(Protocol):
     """What a subgraph is told about the caller, such as a signed assertion."""
 
-    def headers_for(self, caller: Caller | None, subgraph: str) -> Mapping[str, str]:
-        """Headers of every request to this subgraph on behalf of this caller; they win over forwarded ones."""
+    def headers_for(self, caller: Caller | None, subgraph: str, client: Client = UNKNOWN) -> Mapping[str, str]:
+        """Headers of every request to this subgraph on behalf of this caller; they win over forwarded ones.
+
+        `client` is where the request comes from (`UNKNOWN` for events that several subscribers share); an implementation that takes two
+        arguments is called without.
+        """
         ...
 
 

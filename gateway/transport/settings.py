@@ -32,6 +32,11 @@ class TransportSettings:
     csrf_headers: Sequence[str] = ("graphql-require-preflight", "apollo-require-preflight", "x-apollo-operation-name")
     #: Request headers of the client that subgraphs get. Never add `cookie` or `authorization` for subgraphs that aren't yours.
     forward_headers: Sequence[str] = ("accept-language", "traceparent", "tracestate", "x-request-id")
+    #: Proxies in front of the gateway (IP addresses, networks such as `10.0.0.0/8`, `unix` for a Unix socket): what they say about the
+    #: client in `X-Forwarded-For` and `Forwarded` counts, what anybody else says doesn't.
+    trusted_proxies: Sequence[str] = ()
+    #: Headers by which the gateway speaks to subgraphs: a client's own are never forwarded, and their arrival is logged.
+    internal_headers: Sequence[str] = ()
     #: Subgraph -> response headers that reach the client, such as `{"identity": ["set-cookie"]}`.
     response_headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     #: Queries that are equal in document, operation, variables and all headers but those of tracing, at the same time, are executed once.

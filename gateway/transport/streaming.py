@@ -69,7 +69,7 @@ async def stream_subscription(
 ) -> None:
     """A subscription from its beginning to its end."""
     with core.subscribing(context):
-        context.share = core.identity.share(watch.caller, exchange.headers)
+        core.identity.share(context, lambda: watch.caller, watch.headers)
         results = core.gateway.stream(prepared, request.variables, context)
         await start(exchange, frames)
         if frames.opening:

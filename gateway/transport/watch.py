@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.errors import GatewayError
+from gateway.transport.client import Client
 from gateway.transport.identity import Identity
 from gateway.transport.port import Caller, Credentials, Unauthenticated
 from gateway.transport.problem import VERIFIER_UNAVAILABLE
@@ -33,6 +34,11 @@ class CallerWatch:
     def headers(self) -> Mapping[str, str]:
         """The request's headers, with those that a socket's payload brought."""
         return self._credentials.headers
+
+    @property
+    def client(self) -> Client:
+        """Where the connection comes from."""
+        return self._credentials.client
 
     async def begin(self) -> None:
         """The first check. Raises `Unauthenticated`, or `GatewayError` when nobody can say."""

@@ -12,6 +12,7 @@ from gateway.engine import GraphQLRequest, Prepared, RequestContext
 from gateway.errors import ErrorEntry, GatewayError
 from gateway.executor import Payload, PendingForm, payload_bytes
 from gateway.transport import socket_messages as protocol
+from gateway.transport.client import Client
 from gateway.transport.core import Core
 from gateway.transport.identity import decode_headers
 from gateway.transport.outbox import Outbox
@@ -51,7 +52,8 @@ async def serve_socket(core: Core, scope: Mapping[str, Any], receive: Any, send:
             }
         )
         return
-    session = Session(core, headers, receive, send)
+    client = core.clients.resolve(scope.get("client"), headers)
+    session = Session(core, headers, client, receive, send)
     core.sockets.add(session)
     core.observer.sockets(+1)
     try:
@@ -75,8 +77,9 @@ async def _refuse(scope: Mapping[str, Any], send: Any, status: int) -> None:
 class Session:
     """One accepted socket: a reader, a writer, and a task for each operation. Whoever finds the end sets `_end`."""
 
-    def __init__(self, core: Core, headers: Mapping[str, str], receive: Any, send: Any) -> None:
+    def __init__(self, core: Core, headers: Mapping[str, str], client: Client, receive: Any, send: Any) -> None:
         self._core, self._headers, self._receive, self._send = core, headers, receive, send
+        self._client = client
         self._settings = core.settings.websocket
         self._end: asyncio.Future[Close | None] = asyncio.get_running_loop().create_future()
         self._outbox = Outbox(self._settings.send_queue)
@@ -201,7 +204,8 @@ class Session:
                     task.cancel()
 
     async def _initialise(self, payload: Mapping[str, Any]) -> None:
-        watch = CallerWatch(self._core.identity, self._core.identity.credentials(self._headers, payload))
+        credentials = self._core.identity.credentials(self._headers, self._client, payload)
+        watch = CallerWatch(self._core.identity, credentials)
         await self._checked(watch.begin())
         self._watch = watch
         self._acknowledged = True
@@ -291,7 +295,8 @@ class Session:
         self, identifier: str, prepared: Prepared, request: GraphQLRequest, context: RequestContext
     ) -> None:
         if self._watch is not None:
-            context.share = self._core.identity.share(self._watch.caller, self._watch.headers)
+            watch = self._watch
+            self._core.identity.share(context, lambda: watch.caller, watch.headers)
         results = self._core.gateway.stream(prepared, request.variables, context)
         try:
             async for result in results:
@@ -313,7 +318,7 @@ class Session:
     def _context(self, resumes_after: str | None = None) -> RequestContext:
         watch = self._watch
         assert watch is not None
-        return self._core.identity.context(lambda: watch.caller, watch.headers, resumes_after)
+        return self._core.identity.context(lambda: watch.caller, watch.headers, watch.client, resumes_after)
 
 
 class _First:

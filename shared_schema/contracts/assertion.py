@@ -1,10 +1,11 @@
 """Who calls -> the claims of the JWT with which the gateway speaks to a subgraph."""
 
 import time
+from ipaddress import ip_address
 from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from shared_schema.ids import new_id
 
@@ -19,8 +20,17 @@ CallerRole = Literal["user", "admin", "anonymous"]
 Scope = Annotated[str, Field(min_length=1, max_length=128)]
 
 
+def _canonical_address(text: str) -> str:
+    if str(ip_address(text)) != text or "%" in text:
+        raise ValueError("not an IP address in its canonical form")
+    return text
+
+
 class Assertion(BaseModel):
-    """The claims; `sub` is an account's UUID, `anonymous`, or `gateway` for the gateway's own requests."""
+    """The claims; `sub` is an account's UUID, `anonymous`, or `gateway` for the gateway's own requests.
+
+    `addr` is the IP address that the caller's request came from, `agent` the device (its `User-Agent`); null where either isn't known.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -30,6 +40,8 @@ class Assertion(BaseModel):
     role: CallerRole = "anonymous"
     sid: UUID | None = None
     scopes: Annotated[list[Scope], Field(max_length=256)] = []
+    addr: Annotated[str, Field(max_length=45), AfterValidator(_canonical_address)] | None = None
+    agent: Annotated[str, Field(min_length=1, max_length=400)] | None = None
     iat: int
     exp: int
     jti: Annotated[str, Field(min_length=1, max_length=64)]

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from shared_schema.contracts.assertion import ALGORITHM, GATEWAY, Assertion
 from subgraphs.common.caller import Caller, Role
+from subgraphs.common.context import RequestFacts
 from subgraphs.common.keys import KeySource
 
 # RFC 9864 renames EdDSA with this curve to Ed25519; the contract with the gateway has the older name.
@@ -51,6 +52,10 @@ class Vouched:
             scopes=frozenset(claims.scopes),
             session_id=claims.sid,
         )
+
+    def facts(self) -> RequestFacts:
+        """Where the person's request comes from, as the gateway found it."""
+        return RequestFacts(user_agent=self.assertion.agent, ip_address=self.assertion.addr)
 
 
 class AssertionVerifier:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -34,10 +35,22 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
-    """What the HTTP request says about the client, as far as it is recorded."""
+    """Where the person's request comes from, as the gateway vouches for it; None what isn't known.
+
+    `ip_address` is canonical (IPv4 in IPv6 as IPv4) and found behind trusted proxies, so it may be relied on. `user_agent` is what the client
+    says about itself, at most 400 printable characters: good for telling devices apart to their owner, proof of nothing.
+    """
 
     user_agent: str | None = None
     ip_address: str | None = None
+
+    @property
+    def network(self) -> str:
+        """What throttles count by: an IPv4 address, of IPv6 the /64 (one connection has all of it); `unknown` is one network as well."""
+        if self.ip_address is None:
+            return "unknown"
+        address = ip_address(self.ip_address)
+        return self.ip_address if address.version == 4 else f"{IPv6Address(int(address) >> 64 << 64)}/64"
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from strawberry.types.graphql import OperationType
 
 from shared_schema.contracts.assertion import HEADER
 from shared_schema.origin import acting
-from subgraphs.common.assertion import AssertionRefused, AssertionVerifier
+from subgraphs.common.assertion import AssertionRefused, AssertionVerifier, Vouched
 from subgraphs.common.caller import Caller
 from subgraphs.common.context import RequestContext, RequestFacts
 from subgraphs.common.errors import PublicError
@@ -78,7 +78,8 @@ class GraphQLEndpoint:
         started = time.perf_counter()
         context: RequestContext | None = None
         try:
-            context = self._make_context(await self._caller(request), _facts(request))
+            vouched = await self._vouched(request)
+            context = self._make_context(vouched.caller(), vouched.facts())
             operation = _operation(await read_body(request, self._limits.body_bytes), request)
             with acting(_actor(context.caller), request.headers.get("traceparent")):
                 result = await self._execute(operation, context)
@@ -105,16 +106,15 @@ class GraphQLEndpoint:
             response.headers.append(name, value)
         return response
 
-    async def _caller(self, request: Request) -> Caller:
+    async def _vouched(self, request: Request) -> Vouched:
         try:
-            vouched = await self._verifier.verify(request.headers.get(HEADER))
+            return await self._verifier.verify(request.headers.get(HEADER))
         except AssertionRefused as refused:
             self._logger.warning("A request was refused, its assertion: %s", refused)
             message = f"A valid {HEADER} header is needed; ask through the gateway."
             raise RequestRefused(401, "UNAUTHENTICATED_GATEWAY", message) from None
         except PublicError as problem:
             raise RequestRefused(503, problem.code, problem.message) from problem
-        return vouched.caller()
 
     async def _execute(self, operation: dict[str, Any], context: RequestContext) -> ExecutionResult:
         try:
@@ -183,11 +183,6 @@ def _operation(body: bytes, request: Request) -> dict[str, Any]:
 def _actor(caller: Caller) -> str | None:
     """How events name who made them; the database names the program where nobody has signed in."""
     return f"account:{caller.account_id}" if caller.account_id is not None else None
-
-
-def _facts(request: Request) -> RequestFacts:
-    agent = request.headers.get("user-agent")
-    return RequestFacts(user_agent=agent[:400] if agent else None)
 
 
 def _media_type(request: Request) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.transport.client import Client
 from gateway.transport.port import Caller, Credentials, Unauthenticated
 
 
@@ -44,5 +45,5 @@ class Tokens:
 class CallerHeader:
     """Tells subgraphs who calls."""
 
-    def headers_for(self, caller: Caller | None, subgraph: str) -> Mapping[str, str]:
+    def headers_for(self, caller: Caller | None, subgraph: str, client: Client) -> Mapping[str, str]:
         return {"X-Caller": f"{caller.subject if caller else 'anonymous'}@{subgraph}"}

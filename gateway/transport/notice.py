@@ -1,0 +1,32 @@
+"""A warning that any client can cause -> at most one log line in a while, which says how many there were."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+#: Seconds between lines.
+_PAUSE: Final = 10.0
+
+
+class Notice:
+    """One kind of warning."""
+
+    def __init__(self, logger: logging.Logger, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._logger = logger
+        self._clock = clock
+        self._next = float("-inf")
+        self._unreported = 0
+
+    def warn(self, message: str, *values: object) -> None:
+        """Log it, or count it where the last line is less than ten seconds old."""
+        now = self._clock()
+        if now < self._next:
+            self._unreported += 1
+            return
+        self._next = now + _PAUSE
+        more, self._unreported = self._unreported, 0
+        if more:
+            self._logger.warning(message + " (and %d more since the last such line)", *values, more)
+        else:
+            self._logger.warning(message, *values)
