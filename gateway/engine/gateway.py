@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from gateway import errors
+from gateway.engine.introspecting import Introspector
 from gateway.engine.labels import LabelResolver, decide_labels
 from gateway.engine.planning import CacheStatistics, Generation, Prepared, Preparer
 from gateway.engine.request import EngineLimits, GraphQLRequest, RequestContext
@@ -56,6 +57,7 @@ class Gateway:
         self._event_router = EventRouter(event_source, patience) if event_source is not None else None
         self._event_slots = asyncio.Semaphore(self._limits.event_concurrency)
         self._preparer = Preparer(self._limits)
+        self._introspector = Introspector(self._limits)
         self._subscriptions = Subscriptions(self._preparer.prepare, self._runtime)
         self._closing: set[asyncio.Task[None]] = set()
         self._wraps: list[Callable[[str, SubgraphClient], SubgraphClient]] = []
@@ -158,7 +160,10 @@ class Gateway:
         generation = prepared.generation
         generation.running += 1
         try:
-            return await prepared.compiled.execute(coerced, self._runtime(generation, context))
+            runtime = self._runtime(generation, context)
+            if prepared.operation.introspects:
+                runtime.introspection = await self._introspector.introspection(prepared.operation, coerced)
+            return await prepared.compiled.execute(coerced, runtime)
         finally:
             generation.running -= 1
 
@@ -178,6 +183,8 @@ class Gateway:
         generation.running += 1
         try:
             runtime = self._runtime(generation, context)
+            if prepared.operation.introspects:
+                runtime.introspection = await self._introspector.introspection(prepared.operation, variables)
             parts = prepared.deferred
             if parts is None:
                 yield Payload(await prepared.compiled.execute(variables, runtime))
@@ -234,6 +241,7 @@ class Gateway:
         old = self._current
         new = await asyncio.to_thread(Generation, supergraph, old.clients if clients is None else clients)
         self._current = self._wrapped(new)
+        self._introspector.forget()
         self._subscriptions.move_to(new)
         kept = {id(client) for client in new.clients.values()}
         left = [client for client in old.clients.values() if id(client) not in kept]
@@ -251,6 +259,7 @@ class Gateway:
             await asyncio.wait(set(self._closing), timeout=_PATIENCE)
         await _close(list(self._current.clients.values()))
         self._preparer.close()
+        self._introspector.close()
 
 
 async def _close_when_idle(

@@ -19,7 +19,7 @@ from graphql import (
 
 from gateway.executor.errorlog import ResponsePath
 from gateway.executor.findings import Findings
-from gateway.executor.introspection import introspect
+from gateway.executor.introspection import Introspection
 from gateway.executor.leaves import WrongLeaf, leaf
 from gateway.executor.selection import Selections
 from gateway.executor.state import Execution
@@ -191,7 +191,9 @@ class Projection:
         return self.typed.matters(sets, kind)
 
     def introspection(self, key: str, nodes: list[FieldNode]) -> Any:
-        value, found = introspect(self.execution.operation, self.execution.variables, key, nodes)
+        execution = self.execution
+        made = execution.runtime.introspection or Introspection(execution.operation, execution.variables)
+        value, found = made.value(key, nodes)
         self.findings.found += [(entry, None) for entry in found]
         return CLIMBING if value is None and nodes[0].name.value == "__schema" else value
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.executor.flights import Flights
+from gateway.executor.introspection import Introspection
 from gateway.executor.statistics import ExecutionStatistics, ExecutorKind
 from gateway.upstream.port import SubgraphClient
 from gateway.upstream.router import EventRouter
@@ -43,6 +44,8 @@ class Runtime:
     last_event_id: str | None = None
     executor: ExecutorKind = ExecutorKind.COMPILED
     statistics: ExecutionStatistics = field(default_factory=ExecutionStatistics)
+    #: What the operation asks about the schema, where it was made beforehand.
+    introspection: Introspection | None = None
     #: Where given, gets (subgraph, lower-case name, value) of every answer, repeated names kept, in order of arrival.
     response_headers: list[tuple[str, str, str]] | None = None
 

@@ -13,6 +13,8 @@ from graphql import (
     VariableDefinitionNode,
 )
 
+from gateway.operation.introspecting import introspection_roots
+
 OperationKind: TypeAlias = Literal["query", "mutation", "subscription"]
 
 
@@ -25,9 +27,13 @@ class Operation:
     definition: OperationDefinitionNode
     fragments: Mapping[str, FragmentDefinitionNode]
     kind: OperationKind = field(init=False)
+    #: Whether it asks about the schema: `__schema` or `__type`.
+    introspects: bool = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", self.definition.operation.value)
+        asked = any(introspection_roots(self.definition, self.fragments))
+        object.__setattr__(self, "introspects", asked)
 
     @property
     def name(self) -> str | None:

@@ -14,7 +14,7 @@ from gateway.executor.answers import Sorted, entities_of, no_data
 from gateway.executor.compiled.step import Asked, Step
 from gateway.executor.compiled.support import EMPTY, UNKNOWN, Lost, OtherKey, Strange
 from gateway.executor.failure import Failure, Gap
-from gateway.executor.introspection import introspect
+from gateway.executor.introspection import Introspection
 from gateway.executor.renames import renamed
 from gateway.executor.representations import TypeNames
 from gateway.executor.request import failed_request
@@ -173,7 +173,8 @@ class Flight:
 
     def introspect(self, key: str, nodes: list[FieldNode]) -> Any:
         """The value of `__schema` or `__type`."""
-        value, found = introspect(self.operation, self.variables, key, nodes)
+        made = self.runtime.introspection or Introspection(self.operation, self.variables)
+        value, found = made.value(key, nodes)
         if found or (value is None and nodes[0].name.value == "__schema"):
             raise Strange("an introspection error")
         return value
