@@ -228,7 +228,14 @@ class Platform:
         registries: list[CollectorRegistry] = []
         files = downloads.routes(make_storage(self._settings))
         return gateway.make_app(
-            self._settings, self._ring, sources, identity, BusEventSource(self._bus), registries, files
+            self._settings,
+            self._ring,
+            sources,
+            identity,
+            BusEventSource(self._bus),
+            registries,
+            files,
+            lambda: self.problems().get("bus"),
         )
 
     def _url_of(self, name: str) -> str | None:

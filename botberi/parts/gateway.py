@@ -15,6 +15,7 @@ from botberi.run.serving import serving
 from botberi.run.supervisor import Part, Ready
 from botberi.settings import GatewaySettings
 from botberi.table import FIRST_QUERY
+from botberi.wiring import readiness
 from botberi.wiring.assertion import AssertionSigner
 from botberi.wiring.auth import AssertionHeaders, PlatformAuthenticator
 from botberi.wiring.forgetting import forgetting
@@ -56,8 +57,9 @@ def make_app(
     event_source: EventSource | None,
     registries: Sequence[CollectorRegistry] = (),
     routes: Sequence[BaseRoute] = (),
+    bus_problem: Callable[[], str | None] = lambda: None,
 ) -> Starlette:
-    """The app, to be served; it owns what it is made of."""
+    """The app, to be served; it owns what it is made of. `bus_problem` says why no events come, if none do."""
     signer = AssertionSigner(ring)
     verifier = Verifier(identity, signer)
     jwks = ring.jwks()
@@ -77,6 +79,7 @@ def make_app(
         authenticator=PlatformAuthenticator(verifier),
         subgraph_headers=AssertionHeaders(signer),
         routes=[Route("/.well-known/jwks.json", keys), Route("/metrics/platform", metrics), *routes],
+        checks=readiness.checks(identity, bus_problem),
         lifespan=verifier.lifespan,
     )
 

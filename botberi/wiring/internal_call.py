@@ -18,10 +18,14 @@ class InternalCallError(Exception):
 
 
 class InternalCall(Protocol):
-    """POST to one service, however it is reached."""
+    """Requests to one service, however it is reached."""
 
     async def post(self, path: str, body: object, headers: Mapping[str, str]) -> tuple[int, Any]:
         """Status and parsed JSON (None when there is none). Raises `InternalCallError`."""
+        ...
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        """Status and parsed JSON of a GET. Raises `InternalCallError`."""
         ...
 
     async def aclose(self) -> None:
@@ -40,7 +44,7 @@ class LocalCall:
         return await self._call("POST", path, json.dumps(body).encode(), headers)
 
     async def get(self, path: str) -> tuple[int, Any]:
-        """Status and parsed JSON of a GET."""
+        """See `InternalCall`."""
         return await self._call("GET", path, b"", {})
 
     async def _call(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, Any]:
@@ -97,14 +101,21 @@ class HttpCall:
 
     async def post(self, path: str, body: object, headers: Mapping[str, str]) -> tuple[int, Any]:
         """See `InternalCall`."""
+        return await self._call("POST", path, json=body, headers=headers)
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        """See `InternalCall`."""
+        return await self._call("GET", path)
+
+    async def _call(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=_TIMEOUT, connect=1.0),
                 connector=aiohttp.TCPConnector(limit=32),
             )
         try:
-            async with self._session.post(
-                self._base_url + path, json=body, headers=headers, allow_redirects=False
+            async with self._session.request(
+                method, self._base_url + path, allow_redirects=False, **options
             ) as response:
                 return response.status, _parsed(path, await _bounded(response))
         except (aiohttp.ClientError, TimeoutError) as error:
