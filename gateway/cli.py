@@ -16,7 +16,7 @@ from gateway.commands.sources import Source, gather, listed
 
 # The engine is imported where it is used: `--help` and a mistyped option answer at once.
 if TYPE_CHECKING:
-    from gateway.engine import Gateway
+    from gateway.engine import EngineLimits, Gateway
     from gateway.supergraph import Supergraph
 
 app = typer.Typer(
@@ -107,6 +107,16 @@ def serve(
         list[str] | None, typer.Option(help="Request header that subgraphs get too. Repeatable.")
     ] = None,
     graphiql: Annotated[bool, typer.Option(help="Serve GraphiQL to browsers.")] = True,
+    introspection: Annotated[
+        bool, typer.Option(help="Answer __schema and __type; without it GraphiQL shows no documentation.")
+    ] = True,
+    allow_unenforced: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FEATURE",
+            help="Serve a graph with this security feature (such as authenticated) though nothing here enforces it. Repeatable.",
+        ),
+    ] = None,
     metrics: Annotated[bool, typer.Option(help="Serve /metrics.")] = True,
     access_log: Annotated[bool, typer.Option(help="A log line for each request.")] = True,
     cache_entries: Annotated[
@@ -162,7 +172,7 @@ def serve(
     except PortTakenError as error:
         fail(PORT_TAKEN, str(error))
     with listener:
-        gateway = _load(given, cache_entries, executor)
+        gateway = _load(given, _limits(cache_entries, introspection), executor, allow_unenforced or ())
         _announce(listener, config)
         if workers > 1:
             raise typer.Exit(_serve_by_workers(gateway, listener, config, workers))
@@ -302,21 +312,31 @@ def _one_of(supergraph: Path | None, subgraph: Sequence[str] | None, subgraphs: 
     return supergraph, subgraph or (), subgraphs or ()
 
 
-def _load(given: Given, cache_entries: int, executor: str) -> "Gateway":
-    from gateway.engine import CompositionError, EngineLimits, Gateway, SubgraphSource
+def _limits(cache_entries: int, introspection: bool) -> "EngineLimits":
+    from gateway.engine import EngineLimits
+    from gateway.operation import Limits
+
+    return EngineLimits(cache_entries=cache_entries, operation=Limits(allow_introspection=introspection))
+
+
+def _load(given: Given, limits: "EngineLimits", executor: str, allow_unenforced: Sequence[str]) -> "Gateway":
+    from gateway.engine import CompositionError, Gateway, SubgraphSource
     from gateway.errors import GatewayError
     from gateway.executor import ExecutorKind
 
-    limits = EngineLimits(cache_entries=cache_entries)
     supergraph, pairs, lists = given
-    kind = ExecutorKind(executor)
+    options: dict[str, Any] = {
+        "limits": limits,
+        "executor": ExecutorKind(executor),
+        "allow_unenforced": allow_unenforced,
+    }
     try:
         if supergraph is not None:
             addresses = {source.name: source.url for source in listed(pairs) if source.url is not None}
-            return Gateway.from_supergraph(read(supergraph), addresses, limits=limits, executor=kind)
+            return Gateway.from_supergraph(read(supergraph), addresses, **options)
         sources = gather(pairs, lists)
         subgraphs = {s.name: SubgraphSource(s.sdl or "", url=s.url) for s in sources}
-        return Gateway.from_subgraphs(subgraphs, limits=limits, executor=kind)
+        return Gateway.from_subgraphs(subgraphs, **options)
     except CompositionError as error:
         from gateway.commands.compose import report, subgraphs_of
 

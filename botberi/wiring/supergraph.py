@@ -5,6 +5,7 @@ from pathlib import Path
 
 from botberi.run.errors import StartError
 from gateway.engine import CompositionError, Gateway, SubgraphSource
+from gateway.errors import SupergraphError
 from gateway.upstream.events import EventSource
 
 
@@ -12,7 +13,7 @@ def make_gateway(sources: Mapping[str, SubgraphSource], event_source: EventSourc
     """The gateway; raises `StartError` that lists what doesn't fit together."""
     try:
         return Gateway.from_subgraphs(sources, event_source=event_source)
-    except CompositionError as error:
+    except (CompositionError, SupergraphError) as error:
         raise StartError(str(error)) from error
 
 

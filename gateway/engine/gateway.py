@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from gateway.engine.introspecting import Introspector
 from gateway.engine.labels import LabelResolver, decide_labels
 from gateway.engine.planning import CacheStatistics, Generation, Prepared, Preparer
 from gateway.engine.request import EngineLimits, GraphQLRequest, RequestContext
-from gateway.engine.sources import SubgraphSource, compose_sources
+from gateway.engine.sources import SubgraphSource, check_sources, compose_sources
 from gateway.engine.subscriptions import Subscriptions
 from gateway.errors import ErrorEntry, RequestError, SupergraphError
 from gateway.executor import ExecutionResult, ExecutionStatistics, ExecutorKind, Payload, Runtime, deliver
@@ -46,13 +46,19 @@ class Gateway:
         limits: EngineLimits | None = None,
         labels: LabelResolver | None = None,
         executor: ExecutorKind = ExecutorKind.COMPILED,
+        allow_unenforced: Collection[str] = (),
     ) -> None:
+        """`allow_unenforced` names features such as `"authenticated"` that the graph may have though nothing here enforces them.
+
+        Raises `SupergraphError` for a graph with others.
+        """
         self._executor = executor
+        self._allow_unenforced = frozenset(allow_unenforced)
         #: How operations were executed.
         self.execution_statistics = ExecutionStatistics()
         self._label_resolver = labels
         self._limits = limits or EngineLimits()
-        self._current = Generation(supergraph, clients)
+        self._current = Generation(supergraph, clients, self._allow_unenforced)
         patience = RouterOptions(patience=self._limits.event_source_patience)
         self._event_router = EventRouter(event_source, patience) if event_source is not None else None
         self._event_slots = asyncio.Semaphore(self._limits.event_concurrency)
@@ -72,11 +78,21 @@ class Gateway:
         limits: EngineLimits | None = None,
         labels: LabelResolver | None = None,
         executor: ExecutorKind = ExecutorKind.COMPILED,
+        allow_unenforced: Collection[str] = (),
     ) -> "Gateway":
-        """Compose, and serve the result. Raises `CompositionError`."""
+        """Compose, and serve the result. Raises `CompositionError`, `SupergraphError`."""
         supergraph = compose_sources(subgraphs)
+        check_sources(subgraphs, allow_unenforced)
         clients = {name: source.connect(name) for name, source in subgraphs.items()}
-        return cls(supergraph, clients, event_source=event_source, limits=limits, labels=labels, executor=executor)
+        return cls(
+            supergraph,
+            clients,
+            event_source=event_source,
+            limits=limits,
+            labels=labels,
+            executor=executor,
+            allow_unenforced=allow_unenforced,
+        )
 
     @classmethod
     def from_supergraph(cls, sdl: str, addresses: Mapping[str, str] | None = None, **options: Any) -> "Gateway":
@@ -236,10 +252,14 @@ class Gateway:
         Subscriptions that an event source feeds go on with the new one; those of a subgraph keep their connection to it. What isn't valid any more
         ends with `SUBSCRIPTION_SCHEMA_RELOAD`.
 
+        Raises `SupergraphError` for one with guards that nothing here enforces; the present one goes on.
+
         Without `clients` the present ones go on; clients that the new ones leave out are closed when nothing uses them any more.
         """
         old = self._current
-        new = await asyncio.to_thread(Generation, supergraph, old.clients if clients is None else clients)
+        new = await asyncio.to_thread(
+            Generation, supergraph, old.clients if clients is None else clients, self._allow_unenforced
+        )
         self._current = self._wrapped(new)
         self._introspector.forget()
         self._subscriptions.move_to(new)

@@ -1,8 +1,9 @@
 """One supergraph -> operations ready to run: planned once each, kept in a bounded cache."""
 
 import asyncio
+import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -18,7 +19,10 @@ from gateway.plan import Defer, EventTrigger, Plan, Subscription
 from gateway.planner import build_plan
 from gateway.query_graph import open_labels
 from gateway.supergraph import Supergraph
+from gateway.supergraph.features import check_enforced
 from gateway.upstream.port import SubgraphClient
+
+logger = logging.getLogger(__name__)
 
 OVERLOADED: Final = "OVERLOADED"
 
@@ -54,7 +58,15 @@ class Prepared:
 class Generation:
     """One supergraph, its clients and its cache. Operations hold on to theirs until they end."""
 
-    def __init__(self, supergraph: Supergraph, clients: Mapping[str, SubgraphClient]) -> None:
+    def __init__(
+        self,
+        supergraph: Supergraph,
+        clients: Mapping[str, SubgraphClient],
+        allow_unenforced: Collection[str] = (),
+    ) -> None:
+        """Raises `SupergraphError` where the supergraph asks for guards that nobody enforces, `GatewayError` where a client is missing."""
+        for feature in check_enforced(supergraph, allow_unenforced):
+            logger.warning("%s is served though this gateway does not enforce it: nothing is checked here", feature)
         missing = sorted(g.name for g in supergraph.graphs.values() if g.name not in clients)
         if missing:
             raise GatewayError(f"No client for subgraph {', '.join(missing)}.", code=errors.INVALID_SUPERGRAPH)

@@ -1,14 +1,17 @@
 """Subgraphs' SDLs, and ways to reach them -> their supergraph and clients."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from graphql import parse
+
 from gateway import errors
 from gateway.errors import GatewayError, SubgraphError
 from gateway.supergraph import Supergraph
+from gateway.supergraph.features import Unenforced, admit, unenforced_links
 from gateway.upstream import AsgiClient, HttpClient
 from gateway.upstream.port import SubgraphClient, SubgraphRequest
 
@@ -60,6 +63,18 @@ def compose_sources(subgraphs: Mapping[str, SubgraphSource]) -> Supergraph:
     if composition.supergraph is None:
         raise CompositionError(composition.errors)
     return composition.supergraph
+
+
+def check_sources(subgraphs: Mapping[str, SubgraphSource], allow_unenforced: Collection[str]) -> None:
+    """Raises `SupergraphError` where a subgraph links a feature `for: SECURITY` (or `EXECUTION`) that isn't known.
+
+    Composition, like Apollo's, keeps no purposes of features of one's own: the supergraph doesn't show it.
+    """
+    found: dict[str, Unenforced] = {}
+    for source in subgraphs.values():
+        if "SECURITY" in source.sdl or "EXECUTION" in source.sdl:
+            found.update((feature.name, feature) for feature in unenforced_links(parse(source.sdl, no_location=True)))
+    admit(found.values(), allow_unenforced)
 
 
 async def fetch_sdl(name: str, client: SubgraphClient, patience: float = 10.0) -> str:
