@@ -44,20 +44,33 @@ async def complete(sources: Iterable[Source]) -> list[Source]:
     from gateway.engine import fetch_sdl
     from gateway.upstream import HttpClient
 
-    async def ask(source: Source) -> Source:
+    async def ask(source: Source) -> Source | str:
         if source.sdl is not None:
             return source
         assert source.ask is not None
         client = HttpClient(source.name, source.ask)
         try:
             return replace(source, sdl=await fetch_sdl(source.name, client))
+        except GatewayError as error:
+            return f"{error.code}: subgraph {source.name!r} at {source.ask} gave no SDL: {_reason(error)}"
         finally:
             await client.aclose()
 
-    try:
-        return list(await asyncio.gather(*(ask(source) for source in sources)))
-    except GatewayError as error:
-        fail(INVALID_GRAPH, f"{error.code}: {error.message}")
+    answers = await asyncio.gather(*(ask(source) for source in sources))
+    problems = [answer for answer in answers if isinstance(answer, str)]
+    if problems:
+        advice = "Start what is down, correct its URL, or give its SDL in a file (--subgraphs)."
+        fail(INVALID_GRAPH, "\n".join((*problems, advice)))
+    return [answer for answer in answers if isinstance(answer, Source)]
+
+
+def _reason(error: GatewayError) -> str:
+    """The message and its cause in the operating system's words; only who operates the gateway reads them."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    detail = str(cause) or type(cause).__name__
+    return error.message if cause is error or detail in error.message else f"{error.message} ({detail})"
 
 
 def _pair(pair: str) -> Source:

@@ -156,6 +156,8 @@ class Pool:
         except (OSError, ValueError) as error:
             logger.debug("subgraph %s: %s", self.name, type(error).__name__)
             problem = self._failed("can't be reached", errors.SUBGRAPH_UNREACHABLE)
+            # For operators alone (clients never see it). Without its traceback, which would refer back to `problem`.
+            problem.__cause__ = error.with_traceback(None)
         else:
             if not connection.heard():
                 self.release(connection)

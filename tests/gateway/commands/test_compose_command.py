@@ -141,6 +141,15 @@ def test_what_is_wrong_is_said_with_a_status(
     assert (code, said in out + err) == (status, True), err
 
 
+def test_every_subgraph_that_is_down_is_named_with_its_url_and_the_cause() -> None:
+    code, _, err = run("compose", "--subgraph", "a=http://127.0.0.1:1/x", "--subgraph", "b=http://nowhere.invalid/")
+    assert code == 1
+    assert "subgraph 'a' at http://127.0.0.1:1/x gave no SDL" in err
+    assert "Connect call failed ('127.0.0.1', 1)" in err
+    assert "subgraph 'b' at http://nowhere.invalid/ gave no SDL" in err
+    assert "Name or service not known" in err or "name resolution" in err
+
+
 def test_a_variant_by_tags(files: Path) -> None:
     (files / "t.graphql").write_text(FED + 'type Query {\n  a: Int\n  b: Int @tag(name: "internal")\n}\n')
     assert run("compose", "t.graphql", "-o", "s.graphql")[0] == 0
