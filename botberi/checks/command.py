@@ -11,36 +11,37 @@ from botberi.checks import debian, plugin
 from botberi.checks.steps import Background, Outcome, Step
 
 _ROOT: Final = Path(__file__).parents[2]
-_PACKAGES: Final = ("botberi", "gateway", "subgraphs", "shared_schema", "event_broker", "workers")
+#: Leaves system packages as they are; the tests that need missing ones are skipped and listed.
+NO_SYSTEM_PACKAGES: Final = "--no-system-packages"
 
 
 def run(arguments: Sequence[str]) -> int:
-    """With arguments: pytest with them. Without: whatever is missing, linters, types, import rules, all tests."""
+    """With arguments: pytest with them. Without: system packages, linters, types, import rules, all tests."""
     os.chdir(_ROOT)
-    return _everything() if not arguments else _pytest(list(arguments))
+    install = NO_SYSTEM_PACKAGES not in arguments
+    given = [argument for argument in arguments if argument != NO_SYSTEM_PACKAGES]
+    return _pytest(given) if given else _everything(install=install)
 
 
-def _everything() -> int:
-    background, outcomes = _prepare()
+def _everything(*, install: bool) -> int:
+    background, outcomes = _prepare(install=install)
     outcomes += [_say(step.run()) for step in _linters()]
-    installed = [_say(outcome) for outcome in background.wait()] if background else []
-    outcomes += installed
-    for what, tests in (("rabbitmq", "RabbitMQ"), ("browser", "browser"), ("wrong clocks", "wrong clocks")):
-        if what == "rabbitmq" and os.environ.get("BOTBERI_TEST_AMQP_URL"):
-            continue
-        if not debian.has(what):
-            outcomes.append(_say(_left_out(what, tests)))
+    outcomes += [_say(outcome) for outcome in background.wait()]
+    outcomes += [_say(_left_out(package)) for package in debian.missing()]
     os.environ[plugin.LINES] = "\n".join(outcome.line() for outcome in outcomes)
     code = _pytest(["-p", "botberi.checks.plugin", "-n", "2", "--no-loadscope-reorder"])
     return code or int(any(not outcome.ok and not outcome.skipped for outcome in outcomes))
 
 
-def _prepare() -> tuple[Background | None, list[Outcome]]:
-    """Begin to install what is missing, beside the linters."""
+def _prepare(*, install: bool) -> tuple[Background, list[Outcome]]:
+    """Begin to install what is missing, beside the linters; say what, before it is done."""
     packages = debian.missing()
     steps: list[Step] = []
-    if packages and debian.can_install():
-        print(f"botberi test: installing {' and '.join(packages)} with apt-get, beside the linters", flush=True)
+    if packages and install and debian.can_install():
+        print("botberi test: these system packages are missing and will be installed with apt-get:", flush=True)
+        for package in packages:
+            print(f"botberi test:   {package.name:<16} for {package.tests}", flush=True)
+        print(f"botberi test: ({NO_SYSTEM_PACKAGES} installs none and skips those tests)", flush=True)
         steps += debian.install_steps(packages, _ROOT)
     steps.append(Step("GraphiQL", [sys.executable, "-m", "gateway.transport.graphiql.build"], _ROOT, 600))
     return Background(steps), []
@@ -56,13 +57,8 @@ def _linters() -> list[Step]:
     ]
 
 
-def _left_out(what: str, tests: str) -> Outcome:
-    how = {
-        "rabbitmq": "set BOTBERI_TEST_AMQP_URL or install rabbitmq-server",
-        "browser": "install chromium",
-        "wrong clocks": "install libfaketime",
-    }
-    return Outcome(f"{tests} tests", True, 0.0, skipped=f"{how[what]} to run them")
+def _left_out(package: debian.SystemPackage) -> Outcome:
+    return Outcome(package.name, True, 0.0, skipped=f"not installed, so {package.tests} are skipped (listed below)")
 
 
 def _say(outcome: Outcome) -> Outcome:

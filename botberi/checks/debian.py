@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -9,8 +11,15 @@ from botberi.checks.steps import Step
 from botberi.faults import clock
 
 RABBITMQ_SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-#: What tests need -> the package that has it.
-_NEEDED: Final = {"rabbitmq": "rabbitmq-server", "browser": "chromium", "wrong clocks": "libfaketime"}
+
+
+@dataclass(frozen=True, slots=True)
+class SystemPackage:
+    """A Debian package, the tests that are skipped without it, and how to see whether they have what they need."""
+
+    name: str
+    tests: str
+    is_there: Callable[[], bool]
 
 
 def chromium() -> str | None:
@@ -23,21 +32,26 @@ def chromium() -> str | None:
     )
 
 
-def has(what: str) -> bool:
-    """Whether the tests of `what` have what they need."""
-    if what == "browser":
-        return chromium() is not None
-    if what == "wrong clocks":
-        return clock.library() is not None
-    return shutil.which(str(RABBITMQ_SERVER)) is not None
+def _has_rabbitmq() -> bool:
+    return bool(os.environ.get("BOTBERI_TEST_AMQP_URL")) or shutil.which(str(RABBITMQ_SERVER)) is not None
 
 
-def missing() -> list[str]:
-    """Packages that would have to be installed."""
-    wanted = [package for what, package in _NEEDED.items() if not has(what)]
-    if os.environ.get("BOTBERI_TEST_AMQP_URL") and "rabbitmq-server" in wanted:
-        wanted.remove("rabbitmq-server")
-    return wanted
+def nginx() -> str | None:
+    """The program that checks and runs our nginx.conf; Debian keeps it off an ordinary user's PATH."""
+    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+
+
+PACKAGES: Final = (
+    SystemPackage("rabbitmq-server", "tests over RabbitMQ (or set BOTBERI_TEST_AMQP_URL)", _has_rabbitmq),
+    SystemPackage("chromium", "tests in a browser", lambda: chromium() is not None),
+    SystemPackage("nginx", "tests through nginx", lambda: nginx() is not None),
+    SystemPackage("libfaketime", "tests with wrong clocks", lambda: clock.library() is not None),
+)
+
+
+def missing() -> list[SystemPackage]:
+    """Packages without which tests are skipped."""
+    return [package for package in PACKAGES if not package.is_there()]
 
 
 def can_install() -> bool:
@@ -45,18 +59,16 @@ def can_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def install_steps(packages: list[str], cwd: Path) -> list[Step]:
-    """apt-get, without questions and without what is only recommended."""
-    env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+def install_steps(packages: Sequence[SystemPackage], cwd: Path) -> list[Step]:
+    """apt-get, without questions, without what is only recommended, and without starting the servers."""
+    # RUNLEVEL=1: Debian's packages start their servers otherwise, on ports that the tests or others may want.
+    env = dict(os.environ, DEBIAN_FRONTEND="noninteractive", RUNLEVEL="1")
     # Another apt (an automatic upgrade) may hold the lock for a while.
     wait = ["-o", "DPkg::Lock::Timeout=300"]
+    names = [package.name for package in packages]
     return [
         Step("apt update", ["apt-get", "-qq", *wait, "update"], cwd, 300, env),
         Step(
-            "apt install",
-            ["apt-get", "-qq", "-y", *wait, "install", "--no-install-recommends", *packages],
-            cwd,
-            600,
-            env,
+            "apt install", ["apt-get", "-qq", "-y", *wait, "install", "--no-install-recommends", *names], cwd, 600, env
         ),
     ]

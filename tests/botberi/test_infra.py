@@ -13,6 +13,7 @@ import typer.main
 import yaml
 
 from botberi import settings_table
+from botberi.checks import debian
 from botberi.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -124,12 +125,12 @@ def test_the_image_copies_what_exists() -> None:
     assert "USER botberi" in text
 
 
-@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+@pytest.mark.skipif(debian.nginx() is None, reason="no nginx: install Debian's nginx")
 def test_nginx_takes_its_configuration(tmp_path: Path) -> None:
     # The gateway's name exists only inside the network.
     text = (ROOT / "infra/nginx/nginx.conf").read_text().replace("gateway:8080", "127.0.0.1:8080")
     (tmp_path / "nginx.conf").write_text(text.replace("/tmp/nginx.pid", f"{tmp_path}/nginx.pid"))
-    command = ["nginx", "-t", "-q", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")]
+    command = [str(debian.nginx()), "-t", "-q", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
 
