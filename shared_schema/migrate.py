@@ -6,14 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from shared_schema.database import PoolOptions, create_sync_database_engine
+from shared_schema.database import CONNECT_TIMEOUT_SECONDS, PoolOptions, create_sync_database_engine
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,9 @@ def upgrade(database: DatabaseName, url: str, *, lock_timeout: float = 60.0) -> 
     """Bring the database to the newest revision; does nothing when it is there.
 
     Processes that start at once wait for one another (an advisory lock); a migration that fails leaves
-    the schema at the one before it.
+    the schema at the one before it. Raises `MigrationError`, also for a database that is not UTF-8.
     """
+    _require_utf8(database, url)
     with _connection(url) as guard, _connection(url, statement_timeout=3600.0) as connection:
         _lock(guard, database, lock_timeout)
         before = _current(connection)
@@ -53,6 +55,26 @@ def upgrade(database: DatabaseName, url: str, *, lock_timeout: float = 60.0) -> 
         after = _current(connection)
     if before != after:
         log.info("%s migrated from %s to %s", database, _text(before), _text(after))
+
+
+def _require_utf8(database: DatabaseName, url: str) -> None:
+    """Raise `MigrationError` unless texts are stored as UTF-8: elsewhere names and texts of users would be refused or damaged.
+
+    By psycopg itself: SQLAlchemy's first questions to an SQL_ASCII database already fail.
+    """
+    target = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    timeout = int(CONNECT_TIMEOUT_SECONDS)
+    with psycopg.connect(target, connect_timeout=timeout, client_encoding="UTF8") as connection:
+        row = connection.execute(
+            "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
+        )
+        (encoding,) = row.fetchone() or ("unknown",)
+    if encoding != "UTF8":
+        raise MigrationError(
+            f"{database} stores text as {encoding}; Botberi needs UTF-8. An encoding can't be changed: create the database "
+            f"again with `CREATE DATABASE {database} ENCODING 'UTF8' TEMPLATE template0`, or "
+            "`createdb --encoding=UTF8 --template=template0`, and migrate that"
+        )
 
 
 def current(database: DatabaseName, url: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg import sql
 from sqlalchemy import MetaData
 
 from shared_schema import migrate
@@ -141,3 +142,17 @@ def test_a_newer_schema_is_left_alone(postgres: TestPostgres) -> None:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(MigrationError, match="migrated by a newer one"):
         migrate.upgrade("user_psql", url)
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_is_not_utf8_is_refused_in_words(postgres: TestPostgres, encoding: str) -> None:
+    name = f"test_{encoding.lower()}"
+    options = sql.SQL("CREATE DATABASE {} ENCODING {} TEMPLATE template0 LOCALE_PROVIDER libc LOCALE 'C'")
+    postgres.execute(options.format(sql.Identifier(name), sql.Literal(encoding)))
+    try:
+        with pytest.raises(
+            MigrationError, match=rf"user_psql stores text as {encoding}.*ENCODING 'UTF8' TEMPLATE template0"
+        ):
+            migrate.upgrade("user_psql", postgres.url(name))
+    finally:
+        postgres.drop(name)
