@@ -67,6 +67,8 @@ class GatewaySettings(_State, ArtifactSettings, AmqpSettings, LogSettings):
     trusted_proxies: Annotated[Listed, AfterValidator(_proxies)] = ()
     #: Whether GraphiQL is served at /graphql.
     graphiql: bool = True
+    #: Whether clients may ask about the schema (`__schema`, `__type`). Without, GraphiQL shows no documentation.
+    introspection: bool = True
     #: One log line for each request.
     access_log: bool = False
 

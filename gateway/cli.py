@@ -129,6 +129,10 @@ def serve(
     share_subgraph_requests: Annotated[
         bool, typer.Option(help="Send equal queries to a subgraph that run at the same time once.")
     ] = False,
+    error_extension: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="Key of extensions in subgraphs' errors that clients get too. Repeatable."),
+    ] = None,
     log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.TEXT,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
@@ -172,7 +176,13 @@ def serve(
     except PortTakenError as error:
         fail(PORT_TAKEN, str(error))
     with listener:
-        gateway = _load(given, _limits(cache_entries, introspection), executor, allow_unenforced or ())
+        gateway = _load(
+            given,
+            limits=_limits(cache_entries, introspection),
+            executor=executor,
+            allow_unenforced=allow_unenforced or (),
+            error_extensions=error_extension or (),
+        )
         _announce(listener, config)
         if workers > 1:
             raise typer.Exit(_serve_by_workers(gateway, listener, config, workers))
@@ -319,17 +329,14 @@ def _limits(cache_entries: int, introspection: bool) -> "EngineLimits":
     return EngineLimits(cache_entries=cache_entries, operation=Limits(allow_introspection=introspection))
 
 
-def _load(given: Given, limits: "EngineLimits", executor: str, allow_unenforced: Sequence[str]) -> "Gateway":
+def _load(given: Given, *, executor: str, **options: Any) -> "Gateway":
+    """The gateway; `options` are those of `Gateway`."""
     from gateway.engine import CompositionError, Gateway, SubgraphSource
     from gateway.errors import GatewayError
     from gateway.executor import ExecutorKind
 
     supergraph, pairs, lists = given
-    options: dict[str, Any] = {
-        "limits": limits,
-        "executor": ExecutorKind(executor),
-        "allow_unenforced": allow_unenforced,
-    }
+    options["executor"] = ExecutorKind(executor)
     try:
         if supergraph is not None:
             addresses = {source.name: source.url for source in listed(pairs) if source.url is not None}

@@ -71,7 +71,7 @@ def make_app(
         text = b"".join(generate_latest(registry) for registry in (REGISTRY, *registries))
         return Response(text, media_type=CONTENT_TYPE)
 
-    gateway = make_gateway(sources, event_source)
+    gateway = make_gateway(sources, event_source, introspection=settings.introspection)
     gateway.wrap_clients(lambda name, client: forgetting(client, verifier) if name == "identity" else client)
     return create_app(
         gateway,

@@ -2,17 +2,27 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from botberi.run.errors import StartError
-from gateway.engine import CompositionError, Gateway, SubgraphSource
+from gateway.engine import CompositionError, EngineLimits, Gateway, SubgraphSource
 from gateway.errors import SupergraphError
+from gateway.operation import Limits
 from gateway.upstream.events import EventSource
 
+#: Of our own subgraphs' errors: the id by which an operator finds in the log what happened.
+ERROR_EXTENSIONS: Final = ("errorId",)
 
-def make_gateway(sources: Mapping[str, SubgraphSource], event_source: EventSource | None) -> Gateway:
+
+def make_gateway(
+    sources: Mapping[str, SubgraphSource], event_source: EventSource | None, *, introspection: bool = True
+) -> Gateway:
     """The gateway; raises `StartError` that lists what doesn't fit together."""
     try:
-        return Gateway.from_subgraphs(sources, event_source=event_source)
+        limits = EngineLimits(operation=Limits(allow_introspection=introspection))
+        return Gateway.from_subgraphs(
+            sources, event_source=event_source, limits=limits, error_extensions=ERROR_EXTENSIONS
+        )
     except (CompositionError, SupergraphError) as error:
         raise StartError(str(error)) from error
 

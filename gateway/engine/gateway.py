@@ -47,13 +47,17 @@ class Gateway:
         labels: LabelResolver | None = None,
         executor: ExecutorKind = ExecutorKind.COMPILED,
         allow_unenforced: Collection[str] = (),
+        error_extensions: Collection[str] = (),
     ) -> None:
-        """`allow_unenforced` names features such as `"authenticated"` that the graph may have though nothing here enforces them.
+        """`error_extensions` are the keys of `extensions` in subgraphs' errors that clients get; `code` they always get.
+
+        `allow_unenforced` names features such as `"authenticated"` that the graph may have though nothing here enforces them.
 
         Raises `SupergraphError` for a graph with others.
         """
         self._executor = executor
         self._allow_unenforced = frozenset(allow_unenforced)
+        self._error_extensions = frozenset(error_extensions)
         #: How operations were executed.
         self.execution_statistics = ExecutionStatistics()
         self._label_resolver = labels
@@ -79,6 +83,7 @@ class Gateway:
         labels: LabelResolver | None = None,
         executor: ExecutorKind = ExecutorKind.COMPILED,
         allow_unenforced: Collection[str] = (),
+        error_extensions: Collection[str] = (),
     ) -> "Gateway":
         """Compose, and serve the result. Raises `CompositionError`, `SupergraphError`."""
         supergraph = compose_sources(subgraphs)
@@ -92,6 +97,7 @@ class Gateway:
             labels=labels,
             executor=executor,
             allow_unenforced=allow_unenforced,
+            error_extensions=error_extensions,
         )
 
     @classmethod
@@ -241,6 +247,7 @@ class Gateway:
             timeout=self._limits.operation_timeout,
             subgraph_timeout=self._limits.subgraph_timeout,
             max_errors=self._limits.max_errors,
+            error_extensions=self._error_extensions,
             response_headers=context.response_headers,
             executor=self._executor,
             statistics=self.execution_statistics,

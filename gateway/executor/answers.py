@@ -8,7 +8,7 @@ from graphql import is_abstract_type, is_object_type
 
 from gateway import errors
 from gateway.errors import ErrorEntry
-from gateway.executor.errorlog import ErrorLog, ResponsePath
+from gateway.executor.errorlog import ErrorLog, ReportedExtensions, ResponsePath
 from gateway.executor.failure import Failure
 from gateway.executor.identity import contradicts
 from gateway.executor.renames import renamed, renamed_path
@@ -116,17 +116,19 @@ def path_of(error: Mapping[str, Any]) -> ResponsePath | None:
 
 
 def entry_of(error: Mapping[str, Any], fetch: Fetch, path: ResponsePath | None) -> ErrorEntry:
-    """A subgraph's error in the client's terms: its code and extensions stay, its locations mean nothing to the client."""
+    """A subgraph's error in the client's terms: message and code stay, extensions as the log that it goes to allows.
+
+    Its locations mean nothing to the client.
+    """
     given = error.get("extensions")
     extensions = dict(given) if isinstance(given, Mapping) else {}
     code = extensions.pop("code", None)
-    extensions["service"] = fetch.subgraph
     message = error.get("message")
     return ErrorEntry(
         message if isinstance(message, str) else "The subgraph reported an error without a message.",
         code if isinstance(code, str) else errors.DOWNSTREAM_SERVICE_ERROR,
         path,
-        extensions=extensions,
+        extensions=ReportedExtensions(fetch.subgraph, extensions),
     )
 
 

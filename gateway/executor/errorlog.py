@@ -1,6 +1,8 @@
 """Collects the errors of one response: in plan order, without repeats, bounded; knows which paths are explained already."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from gateway.errors import ErrorEntry
 
@@ -13,11 +15,32 @@ def mark_of(entry: ErrorEntry) -> Mark:
     return None if entry.path is None else tuple(entry.path), entry.message, entry.code
 
 
-class ErrorLog:
-    """Errors carried from subgraphs have their fetch's order; those that projection finds come after them."""
+class ReportedExtensions(dict[str, Any]):
+    """The extensions of an error that a subgraph reported: what the gateway says of it, and beside that what the subgraph gave.
 
-    def __init__(self, limit: int) -> None:
+    Clients get of `given` what the error log's policy names. Whatever never comes to a log (or to one without a policy) keeps it back.
+    """
+
+    __slots__ = ("given",)
+
+    def __init__(self, subgraph: str, given: Mapping[str, Any]) -> None:
+        super().__init__(service=subgraph)
+        self.given = given
+
+    def shown(self, keys: Collection[str]) -> dict[str, Any]:
+        """Those of the subgraph's own in `keys`, and the gateway's."""
+        return {**{key: value for key, value in self.given.items() if key in keys}, **self}
+
+
+class ErrorLog:
+    """Errors carried from subgraphs have their fetch's order; those that projection finds come after them.
+
+    `shown_extensions` are the keys of subgraphs' own extensions that clients get.
+    """
+
+    def __init__(self, limit: int, shown_extensions: Collection[str] = ()) -> None:
         self._limit = limit
+        self._shown_extensions = shown_extensions
         self._entries: list[tuple[int, int, ErrorEntry]] = []
         self._seen: set[Mark] = set()
         self._at: set[ResponsePath] = set()
@@ -39,6 +62,8 @@ class ErrorLog:
             self.omitted += 1
             return
         self._seen.add(mark)
+        if isinstance(entry.extensions, ReportedExtensions):
+            entry = replace(entry, extensions=entry.extensions.shown(self._shown_extensions))
         self._entries.append((order, len(self._entries), entry))
 
     def note(self, path: ResponsePath) -> None:

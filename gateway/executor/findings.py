@@ -9,6 +9,7 @@ from gateway.executor.errorlog import ErrorLog, ResponsePath
 from gateway.executor.failure import Failure
 from gateway.executor.gaps import gap_of
 from gateway.executor.view import ObjectView
+from gateway.operation.wording import bounded
 
 #: The order of what projection finds.
 AFTER_ALL_FETCHES: Final = 1 << 60
@@ -61,7 +62,9 @@ class Findings:
             nulled = max(filter(self.log.explains, _nulled(view)), key=len, default=None)
             if nulled is None:
                 self.missing(key)
-            entry = ErrorEntry(f"No subgraph gave a value for {key!r}.", errors.SUBGRAPH_INVALID_RESPONSE, path)
+            entry = ErrorEntry(
+                f"No subgraph gave a value for {bounded(key)!r}.", errors.SUBGRAPH_INVALID_RESPONSE, path
+            )
             self.add(entry, nulled)
 
     def explain_type(self, view: ObjectView, type_name: str, below: ResponsePath = ()) -> None:

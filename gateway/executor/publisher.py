@@ -209,7 +209,7 @@ class Publisher:
         scope = self._scopes.get(parts)
         if scope is None:
             execution = self._execution.branch()
-            execution.errors = ErrorLog(sys.maxsize)
+            execution.errors = ErrorLog(sys.maxsize, execution.runtime.error_extensions)
             for one in (self._execution, *(self._ended[part] for part in sorted(parts))):
                 for order, entry in one.errors.in_order():
                     execution.errors.add(order, entry)

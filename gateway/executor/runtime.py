@@ -1,7 +1,7 @@
 """What one request brings along for its execution: clients, headers, event source, caller, time and error limits."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,8 @@ class Runtime:
     subgraph_timeout: float = 15.0
     #: Errors beyond it are counted in `extensions.errorsOmitted`.
     max_errors: int = 100
+    #: Keys of `extensions` in subgraphs' errors that clients get, beside `code`.
+    error_extensions: Collection[str] = ()
     #: Distinct entities of an event source that may wait for a slow consumer.
     max_pending_events: int = 1000
     #: Shared by equal subscriptions of equal identity.

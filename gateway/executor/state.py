@@ -60,7 +60,7 @@ class Execution:
         self.runtime = runtime
         self.names = TypeNames(operation.schema)
         self.joined = Joined()
-        self.errors = ErrorLog(runtime.max_errors)
+        self.errors = ErrorLog(runtime.max_errors, runtime.error_extensions)
         self.failures: list[Untold] = []
         #: Fetch -> what adds the errors that came with its answer to the log (see `tell`).
         self.reports: dict[int, Callable[[ErrorLog], None]] = {}

@@ -18,6 +18,7 @@ from graphql import (
 )
 
 from gateway.errors import LIMIT_EXCEEDED, ErrorEntry, RequestError
+from gateway.operation.wording import bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class _Measure:
             raise refuse("fields", self.limits.max_fields)
         for key, count in keys.items():
             if count > self.limits.max_repeats:
-                raise refuse(f"repeats of one response key ({key!r})", self.limits.max_repeats)
+                raise refuse(f"repeats of one response key ({bounded(key)!r})", self.limits.max_repeats)
         return size, keys
 
     def fragment(self, name: str) -> tuple[_Size, dict[str, int]]:

@@ -8,6 +8,7 @@ from graphql.execution.values import get_variable_values
 from gateway import errors
 from gateway.errors import ErrorEntry, RequestError
 from gateway.operation.model import Operation
+from gateway.operation.wording import without_values
 
 MAX_ERRORS = 20
 
@@ -25,7 +26,7 @@ def coerce_variables(operation: Operation, values: Mapping[str, Any] | None) -> 
         raise RequestError(
             [
                 ErrorEntry(
-                    error.message,
+                    without_values(error.message),
                     errors.BAD_USER_INPUT,
                     locations=[(place.line, place.column) for place in error.locations or ()],
                 )

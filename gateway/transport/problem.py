@@ -9,6 +9,7 @@ from typing import Any, Final
 from gateway import errors
 from gateway.engine import OVERLOADED
 from gateway.errors import ErrorEntry, GatewayError, RequestError
+from gateway.operation.wording import bounded
 from gateway.upstream.codec import encode
 
 logger = logging.getLogger(__name__)
@@ -82,9 +83,11 @@ def describe(error: Exception) -> Failure:
         if status is not None and status >= 500:
             reference = _reference()
             logger.error("%s %s: %s", reference, error.code, error.message)
-            return Failure([ErrorEntry(error.message, error.code, extensions={"id": reference})], status, retry)
+            return Failure(
+                [ErrorEntry(bounded(error.message), error.code, extensions={"id": reference})], status, retry
+            )
         challenge = ((b"www-authenticate", b"Bearer"),) if status == 401 else ()
-        return Failure([ErrorEntry(error.message, error.code)], status, challenge)
+        return Failure([ErrorEntry(bounded(error.message), error.code)], status, challenge)
     reference = _reference()
     logger.error("%s unexpected failure", reference, exc_info=error)
     entry = ErrorEntry("Internal server error.", errors.INTERNAL_SERVER_ERROR, extensions={"id": reference})

@@ -62,7 +62,8 @@ class Report:
         self._layout = layout
         self._flight = flight
         self._state = flight.state if seen is None else seen.state
-        self._log = ErrorLog(flight.runtime.max_errors) if log is None else log
+        runtime = flight.runtime
+        self._log = ErrorLog(runtime.max_errors, runtime.error_extensions) if log is None else log
         self.findings: Findings = _Findings(self._log, layout, self._state)
         losing = frozenset(loss.step.id for loss in flight.losses)
         ended = None if seen is None else seen.fetches

@@ -291,7 +291,7 @@ async def test_entity_errors_are_at_every_place_of_the_entity() -> None:
     )
     assert result.data == {"users": [{"name": None}, {"name": "y"}, {"name": None}], "me": {"name": None}}
     assert errors_of(result) == [(p, "HIDDEN") for p in (["users", 0, "name"], ["users", 2, "name"], ["me", "name"])]
-    assert result.errors[0].extensions == {"more": 1, "service": "b"}
+    assert result.errors[0].extensions == {"service": "b"}
 
 
 @pytest.mark.parametrize(
