@@ -66,11 +66,13 @@ async def _parts(
 
 def become_worker() -> None:
     """Replace this process by Celery's worker, which handles signals itself."""
+    from workers import worker_metrics
     from workers.celery_app import worker_argv
     from workers.settings import WorkerSettings
 
-    argv = worker_argv(WorkerSettings().worker_concurrency)
-    os.execv(argv[0], argv)  # noqa: S606 - our own command line
+    settings = WorkerSettings()
+    argv = worker_argv(settings.worker_concurrency)
+    os.execve(argv[0], argv, os.environ | worker_metrics.environment(settings))  # noqa: S606 - our own command line
 
 
 def become_flower(port: int) -> None:

@@ -19,6 +19,9 @@ class WorkerSettings(DatabaseSettings, AmqpSettings, ArtifactSettings, LogSettin
 
     # Only to part Celery's broker from the bus.
     celery_broker_url: str | None = Field(default=None, repr=False)
+    # Where the worker serves its metrics, and on which address; unset: nowhere.
+    metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    host: str = "127.0.0.1"
     worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
 
     # A lost worker is noticed when its lease expires: the bound on "stuck" is lease + reaper + sweep.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from functools import lru_cache
 from uuid import UUID, uuid4
 
@@ -14,6 +15,7 @@ from shared_schema import killpoints
 from shared_schema.artifacts import Storage, make_storage
 from shared_schema.contracts.runs import TASK_NAME, TRACE_HEADER, RunTask
 from shared_schema.database import PoolOptions, SyncDatabase
+from workers import worker_metrics
 from workers.celery_app import app
 from workers.nursery import Nursery
 from workers.runs import RunStore
@@ -63,7 +65,13 @@ def run(task: Task, instance_id: str) -> None:
         },
     )
     killpoints.reach("worker.claimed")
-    Supervisor(claim, store, settings, nursery.take(), storage).carry_out()
+    began = time.monotonic()
+    worker_metrics.run_started()
+    outcome = "ERROR"
+    try:
+        outcome = Supervisor(claim, store, settings, nursery.take(), storage).carry_out()
+    finally:
+        worker_metrics.run_ended(claim.run.workflow, outcome, time.monotonic() - began)
     killpoints.reach("worker.ended")
     nursery.prepare()
 

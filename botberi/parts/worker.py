@@ -6,7 +6,9 @@ from typing import Final
 
 from botberi.run.children import child
 from botberi.run.supervisor import Part, Ready
+from workers import worker_metrics
 from workers.celery_app import worker_argv
+from workers.settings import WorkerSettings
 
 #: Celery's warm shutdown gives running tasks this long; their runs are taken up by another worker after that.
 _STOP: Final = 12.0
@@ -15,6 +17,7 @@ _STOP: Final = 12.0
 def part(concurrency: int, variables: Mapping[str, str], where: str, *, after: Sequence[str] = ()) -> Part:
     """`variables` join the environment: databases and broker, which the child reads as any worker does."""
     environment = dict(os.environ) | dict(variables) | {"BOTBERI_LOG_FORMAT": "json"}
+    environment |= worker_metrics.environment(WorkerSettings())
     if os.geteuid() == 0:
         # Celery warns of root because of pickle; only JSON is accepted here.
         environment["C_FORCE_ROOT"] = "1"

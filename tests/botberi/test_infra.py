@@ -40,6 +40,7 @@ def test_all_services_are_there_on_one_network(compose: dict[str, Any]) -> None:
         assert service["restart"] == ("no" if name in ONE_SHOT else "unless-stopped"), name
     assert [port.rpartition(":")[2] for port in services["nginx"]["ports"]] == ["8080"]
     assert services["flower"]["ports"] == ["127.0.0.1:4400:4400"]
+    assert services["rabbitmq"]["ports"] == ["127.0.0.1:15672:15672"]
 
 
 def test_commands_exist_in_the_command_line(compose: dict[str, Any]) -> None:
@@ -107,12 +108,14 @@ def test_dashboards_and_alerts_ask_for_metrics_that_exist() -> None:
 def test_prometheus_scrapes_services_on_ports_that_they_have(compose: dict[str, Any]) -> None:
     config = yaml.safe_load((ROOT / "infra/prometheus/prometheus.yml").read_text())
     for job in config["scrape_configs"]:
-        for target in job["static_configs"][0]["targets"]:
+        by_name = [f"{name}:{found['port']}" for found in job.get("dns_sd_configs", []) for name in found["names"]]
+        for target in [*(job["static_configs"][0]["targets"] if "static_configs" in job else []), *by_name]:
             service, port = target.split(":")
             assert service in compose["services"], target
             if service in ("identity", "catalog", "instance", "gateway"):
                 assert environment(service)["BOTBERI_PORT"] == port
-            if service in ("broker", "dispatcher"):
+            if service in ("broker", "dispatcher", "worker"):
+                assert "env/${BOTBERI_ENV:-dev}/metrics.env" in compose["services"][service]["env_file"]
                 assert environment("metrics")["BOTBERI_METRICS_PORT"] == port
 
 

@@ -1,6 +1,8 @@
 """Every part as a process of its own, configured by the environment alone, as compose.yaml starts them; on RabbitMQ."""
 
+import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
@@ -22,6 +24,8 @@ class Service:
 
     def __init__(self, name: str, environment: Mapping[str, str]) -> None:
         self.name = name
+        #: Where it serves its metrics; 0 for one that serves them with its requests.
+        self.metrics_port = int(environment.get("BOTBERI_METRICS_PORT", 0))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "botberi.cli", name],
             cwd=ROOT,
@@ -72,7 +76,8 @@ def services(
 ) -> Iterator[tuple[str, Path, dict[str, Service]]]:
     """The gateway's endpoint, the seed's state folder, and the processes."""
     state = tmp_path_factory.mktemp("services")
-    ports = dict(zip(("identity", "catalog", "instance", "gateway", "metrics"), free_ports(5), strict=True))
+    names = ("identity", "catalog", "instance", "gateway", "broker", "worker")
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     databases = {
         "BOTBERI_USER_DATABASE_URL": postgres.url(postgres.create()),
         "BOTBERI_SHARED_DATABASE_URL": postgres.url(postgres.create()),
@@ -91,14 +96,20 @@ def services(
         urls = {f"BOTBERI_{name.upper()}_URL": f"http://127.0.0.1:{ports[name]}" for name in running}
         own = {"BOTBERI_PORT": str(ports["gateway"]), "BOTBERI_STATE_DIR": str(state), "BOTBERI_LOG_FORMAT": "json"}
         running["gateway"] = stack.enter_context(service("gateway", urls | own | bus, r'"part": "gateway".*"ready'))
-        measured = {"BOTBERI_METRICS_PORT": str(ports["metrics"])}
-        running["broker"] = stack.enter_context(service("broker", databases | bus | measured, r"broker\s+ready"))
+        measured = {name: {"BOTBERI_METRICS_PORT": str(ports[name])} for name in ("broker", "worker")}
+        running["broker"] = stack.enter_context(
+            service("broker", databases | bus | measured["broker"], r"broker\s+ready")
+        )
         running["dispatcher"] = stack.enter_context(service("dispatcher", databases | bus, r"dispatcher\s+ready"))
-        running["worker"] = stack.enter_context(service("worker", databases | bus, r" ready\."))
-        metrics = f"http://127.0.0.1:{ports['metrics']}/metrics"
-        with urllib.request.urlopen(metrics, timeout=10) as answer:
-            assert b"botberi_outbox_published_total" in answer.read()
+        running["worker"] = stack.enter_context(service("worker", databases | bus | measured["worker"], r" ready\."))
+        assert "botberi_outbox_published_total" in metrics_at(ports["broker"])
         yield gateway_url, state, running
+
+
+def metrics_at(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text: str = answer.read().decode()
+    return text
 
 
 @pytest.mark.rabbitmq
@@ -110,6 +121,32 @@ async def test_a_run_through_services_of_their_own(services: tuple[str, Path, di
         events = await watch(client, await start(client, "text-insights", {"texts": TEXTS}))
         assert events[-1]["status"] == "SUCCEEDED"
         assert events[-1]["agent"]["publisher"] == {"displayName": "Botberi"}
+
+
+@pytest.mark.rabbitmq
+async def test_the_worker_counts_its_runs_over_all_its_processes(
+    services: tuple[str, Path, dict[str, Service]],
+) -> None:
+    url, state, running = services
+    port = running["worker"].metrics_port
+
+    def ended() -> float:
+        found = re.search(
+            r'botberi_worker_runs_total\{outcome="SUCCEEDED",workflow="text-insights"\} (\S+)', metrics_at(port)
+        )
+        return float(found[1]) if found else 0.0
+
+    before = ended()
+    kept = json.loads((state / "credentials.json").read_text())["user"]
+    async with Client(f"{url}/graphql") as client:
+        client.token = await client.sign_in(kept["email"], kept["password"])
+        for _ in range(3):
+            await watch(client, await start(client, "text-insights", {"texts": TEXTS}))
+    deadline = time.monotonic() + 10
+    while ended() < before + 3:
+        assert time.monotonic() < deadline, metrics_at(port)
+        await asyncio.sleep(0.2)
+    assert "botberi_worker_runs_active 0.0" in metrics_at(port)
 
 
 @pytest.mark.rabbitmq
