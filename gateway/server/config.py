@@ -15,6 +15,13 @@ class ServerConfig:
     #: A request's line and headers: so large, so long on their way.
     max_header_bytes: int = 65_536
     header_timeout: float = 10.0
+    #: A request that is answered before its end: so much is still read, for so long, before its connection is cut.
+    linger_bytes: int = 1_000_000
+    linger_timeout: float = 5.0
+    #: A client that takes nothing of an answer for so long is cut off.
+    write_timeout: float = 30.0
+    #: Connections of one process that one address (of IPv6: one /64) may have open; those of trusted proxies don't count.
+    max_connections_per_address: int = 1_000
     #: `/metrics` in Prometheus' format. Keep it from the public at the proxy.
     metrics: bool = True
     #: One log line for each request (logger `gateway.access`).

@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 from collections.abc import Iterator
+from functools import partial
 from types import FrameType
 from typing import Final
 
@@ -13,9 +14,11 @@ import uvicorn
 from starlette.applications import Starlette
 
 from gateway.server.config import ServerConfig
+from gateway.server.connections import ConnectionLimit
 from gateway.server.memory import resettle, settle
-from gateway.server.protocol import bounded_protocol
+from gateway.server.protocol import GatewayProtocol, ProtocolOptions
 from gateway.server.quick import quick_door
+from gateway.transport.client import ClientResolver
 
 logger = logging.getLogger(__name__)
 
@@ -122,10 +125,21 @@ async def serve(
 
 def uvicorn_config(app: Starlette, config: ServerConfig, log_level: str | None = None) -> uvicorn.Config:
     """How the gateway wants uvicorn: fast protocols, no headers that say what it is, dead sockets noticed."""
+    options = ProtocolOptions(
+        max_header_bytes=config.max_header_bytes,
+        header_timeout=config.header_timeout,
+        linger_bytes=config.linger_bytes,
+        linger_timeout=config.linger_timeout,
+        write_timeout=config.write_timeout,
+        door=quick_door(app),
+        connections=ConnectionLimit(
+            config.max_connections_per_address, ClientResolver(config.transport.trusted_proxies)
+        ),
+    )
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=bounded_protocol(config.max_header_bytes, config.header_timeout, quick_door(app)),
+        http=partial(GatewayProtocol, options),  # type: ignore[arg-type]  # uvicorn only calls it
         ws="websockets-sansio",
         lifespan="on",
         log_config=None,

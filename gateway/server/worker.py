@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -69,9 +70,8 @@ class _Worker(Server):
                 await self._no_more.wait()
 
     def _protocol(self) -> asyncio.Protocol:
-        kind = self.config.http_protocol_class
-        assert isinstance(kind, type)
-        return kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
 async def work(app: Starlette, channel: socket.socket, folder: Path, config: ServerConfig) -> None:
