@@ -451,8 +451,12 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _late(self) -> None:
         self._head_timer = None
-        if self._state is _State.HEAD:
-            self._refuse(408)
+        if self._state is _State.HEAD and not self.transport.is_closing():
+            # Whoever had ten seconds gets no more of them.
+            self._state = _State.ENDING
+            self.transport.write(self._refusal(408, ""))
+            self.transport.close()
+            self._cut_later()
 
     def _refuse(self, status: int, reason: str = "") -> None:
         """Answer what is no request, or no longer one, and end the connection."""
