@@ -9,7 +9,7 @@ from pydantic_settings import NoDecode
 
 from gateway.transport.client import ClientResolver
 from shared_schema.artifacts import ArtifactSettings
-from shared_schema.settings import AmqpSettings, DatabaseSettings, LogSettings, StateSettings
+from shared_schema.settings import AmqpSettings, CookieSettings, DatabaseSettings, LogSettings, StateSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -45,7 +45,7 @@ class _State(StateSettings):
     state_dir: Path = Field(default_factory=default_state_dir)
 
 
-class GatewaySettings(_State, ArtifactSettings, AmqpSettings, LogSettings):
+class GatewaySettings(_State, ArtifactSettings, AmqpSettings, CookieSettings):
     """What `botberi gateway` reads; `botberi up` reads it as well."""
 
     #: Where the gateway listens.

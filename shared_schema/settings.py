@@ -1,9 +1,9 @@
 """Environment -> typed settings that several parts share; a part's own settings subclass `Settings`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -52,6 +52,25 @@ class LogSettings(Settings):
     log_format: Literal["text", "json"] = "text"
     # How every part logs.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class CookieSettings(LogSettings):
+    """Whether cookies are for HTTPS alone; identity, which sets them, and the gateway, which reads them, must agree."""
+
+    # Cookies are `Secure` and their names begin with `__Host-`. Unset: on, but for BOTBERI_ENV=dev, whose
+    # http://localhost has no HTTPS. BOTBERI_ENV=prod refuses `false`.
+    session_cookie_secure: bool | None = None
+
+    @property
+    def cookies_are_secure(self) -> bool:
+        """Whether cookies are for HTTPS alone."""
+        return self.env != "dev" if self.session_cookie_secure is None else self.session_cookie_secure
+
+    @model_validator(mode="after")
+    def _secure_in_production(self) -> Self:
+        if self.env == "prod" and self.session_cookie_secure is False:
+            raise ValueError("BOTBERI_SESSION_COOKIE_SECURE=false is for BOTBERI_ENV=dev alone")
+        return self
 
 
 class StateSettings(Settings):

@@ -3,7 +3,16 @@
 from shared_schema.models.base import SharedBase, UserBase
 from shared_schema.models.runs import InstanceArtifact, InstanceHistory, InstanceLog, Schedule
 from shared_schema.models.shared import Agent, Instance, SharedInbox, SharedOutbox, Template
-from shared_schema.models.user import Account, AccountSession, ApiKey, AuditEntry, SignInThrottle, UserInbox, UserOutbox
+from shared_schema.models.user import (
+    Account,
+    AccountSession,
+    ApiKey,
+    AuditEntry,
+    KnownDevice,
+    SignInThrottle,
+    UserInbox,
+    UserOutbox,
+)
 
 __all__ = [
     "Account",
@@ -15,6 +24,7 @@ __all__ = [
     "InstanceArtifact",
     "InstanceHistory",
     "InstanceLog",
+    "KnownDevice",
     "Schedule",
     "SharedBase",
     "SharedInbox",

@@ -7,10 +7,10 @@ from uuid import UUID
 from sqlalchemy import (
     CheckConstraint,
     DateTime,
+    Double,
     ForeignKey,
     Index,
     LargeBinary,
-    SmallInteger,
     String,
     Text,
     func,
@@ -106,20 +106,45 @@ class ApiKey(Identified, UserBase):
     )
 
 
+class KnownDevice(Identified, UserBase):
+    """A browser that has signed in to an account. Its cookie is 256 random bits; here lies their SHA-256.
+
+    Others' wrong guesses never keep a known device from signing in.
+    """
+
+    __tablename__ = "known_devices"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    user_agent: Mapped[str | None] = mapped_column(String(400))
+    ip_address: Mapped[str | None] = mapped_column(INET)
+    last_used_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (
+        CheckConstraint("octet_length(token_hash) = 32", name="token_hash"),
+        # Several accounts may be signed in to from one browser.
+        Index("uq_known_devices_token_hash_account_id", "token_hash", "account_id", unique=True),
+        Index("ix_known_devices_account_id_last_used_at", "account_id", "last_used_at"),
+    )
+
+
 class SignInThrottle(UserBase):
-    """Failed sign-ins by what they have in common (an address, an IP), so that every process counts together."""
+    """Tries counted by what they have in common (account and client, address, …), for all processes together."""
 
     __tablename__ = "sign_in_throttles"
 
-    # SHA-256 of "email:…" or "ip:…": the table is no list of who tried.
+    # SHA-256 of what is counted: the table is no list of who tried.
     key_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
-    failures: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    # How many tries count at `updated_at`; for some keys they fade with time.
+    level: Mapped[float] = mapped_column(Double, server_default=text("0"))
     blocked_until: Mapped[datetime | None]
+    # Until then refusals are not written into the audit log again.
+    reported_until: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
     __table_args__ = (
         CheckConstraint("octet_length(key_hash) = 32", name="key_hash"),
-        CheckConstraint("failures >= 0", name="failures"),
+        CheckConstraint("level >= 0", name="level"),
         Index("ix_sign_in_throttles_updated_at", "updated_at"),
     )
 
@@ -138,7 +163,9 @@ class AuditEntry(UserBase):
     object_type: Mapped[str | None] = mapped_column(String(64))
     object_id: Mapped[UUID | None]
     outcome: Mapped[str] = mapped_column(String(16))
+    # Where the request came from; null for what the platform does itself.
     ip_address: Mapped[str | None] = mapped_column(INET)
+    user_agent: Mapped[str | None] = mapped_column(String(400))
     detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
 
     __table_args__ = (

@@ -9,6 +9,7 @@ from typing import Any
 
 from subgraphs.catalog.settings import CatalogSettings
 from subgraphs.common.errors import FieldProblem
+from subgraphs.common.names import deceptive_character, unseen
 from subgraphs.common.parameters import json_size, schema_problems, value_problems
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -91,6 +92,8 @@ def _text(text: str, name: str, maximum: int, *, required: bool = False, lines: 
     allowed = "\n\r\t" if lines else ""
     if any(unicodedata.category(each) == "Cc" and each not in allowed for each in text):
         return [FieldProblem((name,), "Control characters are not allowed.")]
+    if not lines and (character := deceptive_character(text)):
+        return [FieldProblem((name,), unseen(character))]
     return []
 
 

@@ -29,11 +29,13 @@ _WALKS = """
 """
 _KEYBOARD_WALKS = frozenset(_WALKS.split())
 _ROWS = ("0123456789" * 4, "9876543210" * 4)
+# More words of this short list make a passphrase.
+MAX_STEMS = 3
 _LEET = str.maketrans("@$!|", "asii")
 
 
 def is_common(password: str) -> bool:
-    """Whether the password is a common word with digits and signs about it, a keyboard walk, or a run of digits."""
+    """Whether the password is made of common words with digits and signs about them, or is a walk on the keyboard."""
     text = password.casefold()
     if text in _KEYBOARD_WALKS or any(text in row for row in _ROWS):
         return True
@@ -44,8 +46,8 @@ def _is_stem(text: str) -> bool:
     core = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", text)
     if core in _STEMS:
         return True
-    # Said twice or more, with or without digits between: "admin123admin123".
+    # Said twice or more, or two or three of them, with or without digits between: "admin123admin123".
     words = [word for word in re.split(r"[\W\d_]+", text) if word]
-    if words and len(set(words)) == 1 and words[0] in _STEMS:
+    if words and (len(set(words)) == 1 or len(words) <= MAX_STEMS) and all(word in _STEMS for word in words):
         return True
     return any(core == core[:size] * (len(core) // size) and core[:size] in _STEMS for size in range(3, len(core)))

@@ -10,6 +10,7 @@ from shared_schema.models import AccountSession, ApiKey
 from subgraphs.common.context import RequestContext, Store
 from subgraphs.common.loaders import ChildLoader, row_loader
 from subgraphs.identity import repository
+from subgraphs.identity.clients import Client
 from subgraphs.identity.service import IdentityService
 from subgraphs.identity.settings import IdentitySettings
 
@@ -34,6 +35,11 @@ class Context(RequestContext):
 
     def __post_init__(self) -> None:
         self.renew_loaders()
+
+    @property
+    def client(self) -> Client:
+        """The client behind the request."""
+        return Client.of(self.caller, self.facts)
 
     def renew_loaders(self) -> None:
         """Forget what was loaded."""

@@ -9,6 +9,7 @@ import zlib
 
 SESSION_PREFIX = "bbs_"
 API_KEY_PREFIX = "bbk_"
+DEVICE_PREFIX = "bbd_"
 # How much of a key its owner sees in a list: the prefix and 8 of its 43 characters.
 SHOWN = 12
 
@@ -21,6 +22,11 @@ _CHECKSUM_DIGITS = 6
 def new_session_token() -> str:
     """A session token with 256 random bits."""
     return SESSION_PREFIX + _base62(secrets.randbits(256), _SECRET_DIGITS)
+
+
+def new_device_token() -> str:
+    """A token that a browser is recognised by, with 256 random bits; it signs nobody in."""
+    return DEVICE_PREFIX + _base62(secrets.randbits(256), _SECRET_DIGITS)
 
 
 def new_api_key() -> str:
@@ -40,6 +46,11 @@ def is_api_key(text: str) -> bool:
 def is_session_token(text: str) -> bool:
     """Whether the text has the form of a session token."""
     return len(text) == len(SESSION_PREFIX) + _SECRET_DIGITS and text.startswith(SESSION_PREFIX)
+
+
+def is_device_token(text: str) -> bool:
+    """Whether the text has the form of a device's token."""
+    return len(text) == len(DEVICE_PREFIX) + _SECRET_DIGITS and text.isascii() and text.startswith(DEVICE_PREFIX)
 
 
 def digest(credential: str) -> bytes:

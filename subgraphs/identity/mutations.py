@@ -12,7 +12,7 @@ import strawberry
 from subgraphs.common.ids import input_id
 from subgraphs.common.results import attempt
 from subgraphs.identity.context import Info
-from subgraphs.identity.cookie import forget_session, keep_session
+from subgraphs.identity.cookie import forget_session, keep_device, keep_session
 from subgraphs.identity.results import (
     ChangePasswordResult,
     ChangePasswordSuccess,
@@ -50,6 +50,10 @@ class LoginInput:
 class ChangePasswordInput:
     current_password: str
     new_password: str = strawberry.field(description="12 to 256 characters.")
+    keep_api_keys: bool = strawberry.field(
+        default=False,
+        description="Whether your API keys go on; else they end, as whoever knew the password may have made some.",
+    )
 
 
 @strawberry.input
@@ -68,7 +72,10 @@ class Mutation:
     @strawberry.mutation(description="Make an account. It does not sign in.")
     async def register(self, info: Info, input: RegisterInput) -> RegisterResult:
         async def work() -> RegisterSuccess:
-            row = await info.context.service.register(input.email, input.password, input.display_name)
+            context = info.context
+            row = await context.service.accounts.register(
+                context.client, input.email, input.password, input.display_name
+            )
             return RegisterSuccess(account=Account.of(row))
 
         return await attempt_throttled(info.context, work())
@@ -76,8 +83,9 @@ class Mutation:
     @strawberry.mutation(description="Sign in: sets the session cookie, and answers the same token.")
     async def login(self, info: Info, input: LoginInput) -> LoginResult:
         async def work() -> LoginSuccess:
-            made = await info.context.service.login(input.email, input.password, info.context.facts)
-            keep_session(info.context, made.token)
+            made = await info.context.service.sessions.login(info.context.client, input.email, input.password)
+            keep_session(info.context, made.token, made.expires_at)
+            keep_device(info.context, made.device_token)
             account = Account.of(made.account)
             return LoginSuccess(account=account, token=made.token, expires_at=made.expires_at)
 
@@ -87,37 +95,42 @@ class Mutation:
     async def logout(self, info: Info) -> LogoutResult:
         async def work() -> LogoutSuccess:
             caller = info.context.caller
-            row = await info.context.service.logout(caller)
+            row = await info.context.service.sessions.logout(info.context.client)
             return LogoutSuccess(session=Session.of(row, caller.session_id))
 
         # The cookie goes in any case: one that signs nobody in is of no use.
         forget_session(info.context)
         return await attempt(info.context, work())
 
-    @strawberry.mutation(description="Change your password; all your other sessions end.")
+    @strawberry.mutation(
+        description="Change your password; your other sessions and your API keys end, and this session gets a new token."
+    )
     async def change_password(self, info: Info, input: ChangePasswordInput) -> ChangePasswordResult:
         async def work() -> ChangePasswordSuccess:
-            row = await info.context.service.change_password(
-                info.context.caller, input.current_password, input.new_password
+            changed = await info.context.service.accounts.change_password(
+                info.context.client, input.current_password, input.new_password, keep_api_keys=input.keep_api_keys
             )
-            return ChangePasswordSuccess(account=Account.of(row))
+            if changed.token is not None and changed.expires_at is not None:
+                keep_session(info.context, changed.token, changed.expires_at)
+            account = Account.of(changed.account)
+            return ChangePasswordSuccess(account=account, token=changed.token, expires_at=changed.expires_at)
 
         return await attempt_throttled(info.context, work())
 
     @strawberry.mutation(description="Make an API key. Its secret is shown once.")
     async def create_api_key(self, info: Info, input: CreateApiKeyInput) -> CreateApiKeyResult:
         async def work() -> CreateApiKeySuccess:
-            made = await info.context.service.create_api_key(
-                info.context.caller, input.name, input.scopes, input.expires_at
+            made = await info.context.service.api_keys.create(
+                info.context.client, input.name, input.scopes, input.expires_at
             )
             return CreateApiKeySuccess(api_key=ApiKey.of(made.key), secret=made.secret)
 
-        return await attempt(info.context, work())
+        return await attempt_throttled(info.context, work())
 
     @strawberry.mutation(description="End one of your API keys.")
     async def revoke_api_key(self, info: Info, id: strawberry.ID) -> RevokeApiKeyResult:
         async def work() -> RevokeApiKeySuccess:
-            row = await info.context.service.revoke_api_key(info.context.caller, input_id("ApiKey", id))
+            row = await info.context.service.api_keys.revoke(info.context.client, input_id("ApiKey", id))
             return RevokeApiKeySuccess(api_key=ApiKey.of(row))
 
         return await attempt(info.context, work())
@@ -126,7 +139,7 @@ class Mutation:
     async def revoke_session(self, info: Info, id: strawberry.ID) -> RevokeSessionResult:
         async def work() -> RevokeSessionSuccess:
             caller = info.context.caller
-            row = await info.context.service.revoke_session(caller, input_id("Session", id))
+            row = await info.context.service.sessions.revoke(info.context.client, input_id("Session", id))
             return RevokeSessionSuccess(session=Session.of(row, caller.session_id))
 
         return await attempt(info.context, work())

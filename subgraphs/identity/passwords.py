@@ -11,13 +11,15 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from subgraphs.common.errors import Unavailable
+from subgraphs.identity.breached_passwords import is_breached
 from subgraphs.identity.common_passwords import is_common
 from subgraphs.identity.settings import IdentitySettings
+from subgraphs.identity.turns import Applicant, Turns
 
 MINIMUM_LENGTH = 12
 MAXIMUM_LENGTH = 256
 MINIMUM_DISTINCT = 5
+COMMON = "This password is one that attackers try first; take another."
 
 T = TypeVar("T")
 
@@ -28,7 +30,10 @@ def normalised(password: str) -> str:
 
 
 def weakness(password: str, email: str, display_name: str) -> str | None:
-    """Why a password may not be chosen, or None. Length and not being one's name; no rules of composition."""
+    """Why a password may not be chosen, or None: its length, being one's name, being made of common words.
+
+    There are no rules of composition. `Passwords.is_breached` knows the long list, which takes too long for the loop.
+    """
     # Before it is normalised: that takes long for a text of megabytes.
     text = normalised(password) if len(password) <= MAXIMUM_LENGTH else password
     if len(text) > MAXIMUM_LENGTH:
@@ -43,12 +48,12 @@ def weakness(password: str, email: str, display_name: str) -> str | None:
     if folded in {email.casefold(), email.partition("@")[0].casefold(), display_name.casefold()}:
         return "The password must not be the address or the name."
     if is_common(text):
-        return "This password is one that attackers try first; take another."
+        return COMMON
     return None
 
 
 class Passwords:
-    """Hashes and verifies, a bounded number at once and a bounded number waiting."""
+    """Hashes and verifies on a few threads that clients get in turn (`Turns`)."""
 
     def __init__(self, settings: IdentitySettings) -> None:
         self._hasher = PasswordHasher(
@@ -57,21 +62,24 @@ class Passwords:
             parallelism=settings.password_parallelism,
         )
         self._threads = ThreadPoolExecutor(settings.password_threads, thread_name_prefix="argon2")
-        self._admitted = settings.password_threads + settings.password_queue
-        self._running = 0
+        self._turns = Turns(settings.password_threads, settings.password_queue, settings.password_queue_per_client)
         # What an unknown address is checked against, so that it takes as long as a known one.
         self._nobody = self._hasher.hash("nobody has this password")
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, applicant: Applicant) -> str:
         """The PHC string to store."""
-        return await self._run(lambda: self._hasher.hash(normalised(password)))
+        return await self._run(applicant, lambda: self._hasher.hash(normalised(password)))
 
-    async def matches(self, password: str, stored: str | None) -> bool:
+    async def matches(self, password: str, stored: str | None, applicant: Applicant) -> bool:
         """Whether the password belongs to the hash; without a hash never, after the same work."""
         usable = len(password) <= MAXIMUM_LENGTH and "\x00" not in password
         text = normalised(password) if usable else ""
-        matched = await self._run(lambda: self._verify(text, stored or self._nobody))
+        matched = await self._run(applicant, lambda: self._verify(text, stored or self._nobody))
         return matched and stored is not None and usable
+
+    async def is_breached(self, password: str, applicant: Applicant) -> bool:
+        """Whether a password that has no other weakness is in the list of common and breached ones."""
+        return await self._run(applicant, lambda: is_breached(normalised(password)))
 
     def is_outdated(self, stored: str) -> bool:
         """Whether the hash was made with other parameters than today's."""
@@ -87,15 +95,14 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        if self._running >= self._admitted:
-            raise Unavailable("Too many sign-ins at once; try again in a moment.")
-        self._running += 1
-        future = self._threads.submit(work)
-        # Counted until the thread is done with it: a caller who gives up frees no thread.
+    async def _run(self, applicant: Applicant, work: Callable[[], T]) -> T:
+        await self._turns.acquire(applicant)
+        try:
+            future = self._threads.submit(work)
+        except BaseException:
+            self._turns.release()
+            raise
+        # The place is given back when the thread is done with it: a caller who gives up frees no thread.
         loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._turns.release))
         return await asyncio.wrap_future(future)
-
-    def _done(self) -> None:
-        self._running -= 1

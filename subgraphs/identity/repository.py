@@ -12,8 +12,11 @@ from sqlalchemy import Row, Select, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared_schema.models import Account, AccountSession, ApiKey, AuditEntry, SignInThrottle
+from shared_schema.ids import new_id
+from shared_schema.models import Account, AccountSession, ApiKey, AuditEntry, KnownDevice, SignInThrottle
 from subgraphs.common.pagination import Order, count_all
+from subgraphs.identity.clients import Client
+from subgraphs.identity.credentials import digest
 
 API_KEYS: Order[ApiKey] = Order("created", ApiKey.created_at, ApiKey.id, descending=True)
 SESSIONS: Order[AccountSession] = Order("created", AccountSession.created_at, AccountSession.id, descending=True)
@@ -21,6 +24,9 @@ SESSIONS: Order[AccountSession] = Order("created", AccountSession.created_at, Ac
 LAST_USE_GRAIN = timedelta(minutes=1)
 # Ended sessions say in the database when they ended; the audit log says so for good.
 KEPT_AFTER_THE_END = timedelta(days=30)
+# A browser is known this long after its last sign-in, and an account knows so many.
+DEVICE_KEPT = timedelta(days=180)
+MAX_DEVICES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,8 @@ class AuditFact:
 
     action: str
     outcome: str
-    actor_id: UUID | None
+    client: Client
+    actor_id: UUID | None = None
     session_id: UUID | None = None
     object_type: str | None = None
     object_id: UUID | None = None
@@ -90,6 +97,22 @@ async def revoke_other_sessions(session: AsyncSession, account_id: UUID, kept: U
     await session.execute(ended.values(revoked_at=func.now()))
 
 
+async def rotate_session(
+    session: AsyncSession, account_id: UUID, session_id: UUID | None, token: str
+) -> datetime | None:
+    """Put a session under a new token, so that the old one is worth nothing; when it ends, None if there is no such."""
+    if session_id is None:
+        return None
+    rotated = update(AccountSession).where(
+        AccountSession.id == session_id,
+        AccountSession.account_id == account_id,
+        AccountSession.revoked_at.is_(None),
+    )
+    values = {"token_hash": digest(token), "last_seen_at": func.now()}
+    ends: datetime | None = await session.scalar(rotated.values(values).returning(AccountSession.expires_at))
+    return ends
+
+
 async def keep_sessions(session: AsyncSession, account_id: UUID, most: int) -> None:
     """End the sessions of an account beyond the `most` last used, and forget those that ended long ago."""
     unended = select(AccountSession.id).where(
@@ -106,8 +129,14 @@ async def keep_sessions(session: AsyncSession, account_id: UUID, most: int) -> N
     )
 
 
+async def database_clock(session: AsyncSession) -> datetime:
+    """The time this moment by the database's clock; after a wait for a lock it is later than `database_now`."""
+    now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    return now
+
+
 async def database_now(session: AsyncSession) -> datetime:
-    """The time by the database's clock, the one clock that all replicas share."""
+    """The time by the database's clock, the one clock that all replicas share, when the unit of work began."""
     now: datetime = (await session.execute(select(func.now()))).scalar_one()
     return now
 
@@ -159,20 +188,69 @@ async def touch_key(session: AsyncSession, key_id: UUID) -> None:
     await session.execute(update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=func.now()))
 
 
-async def lock_throttle(session: AsyncSession, key_hash: bytes) -> SignInThrottle:
-    """The counter of a key, made if need be, locked until the unit of work ends."""
-    await session.execute(insert(SignInThrottle).values(key_hash=key_hash).on_conflict_do_nothing())
-    return await session.get_one(SignInThrottle, key_hash, with_for_update=True)
+async def lock_throttles(session: AsyncSession, keys: Sequence[bytes]) -> Mapping[bytes, SignInThrottle]:
+    """The counters of keys, made if need be, locked until the unit of work ends; in one order, or two could deadlock."""
+    rows = [{"key_hash": key} for key in sorted(keys)]
+    await session.execute(insert(SignInThrottle).values(rows).on_conflict_do_nothing())
+    return await lock_known_throttles(session, keys)
 
 
-async def clear_throttle(session: AsyncSession, key_hash: bytes) -> None:
-    """Forget the failures of a key."""
-    await session.execute(delete(SignInThrottle).where(SignInThrottle.key_hash == key_hash))
+async def lock_known_throttles(session: AsyncSession, keys: Sequence[bytes]) -> Mapping[bytes, SignInThrottle]:
+    """Those counters of keys that there are, locked until the unit of work ends."""
+    wanted = select(SignInThrottle).where(SignInThrottle.key_hash.in_(keys)).order_by(SignInThrottle.key_hash)
+    rows = await session.scalars(wanted.with_for_update())
+    return {row.key_hash: row for row in rows}
 
 
-async def forget_old_throttles(session: AsyncSession, age: timedelta) -> None:
-    """Keep the table of counters small: what is older than every window says nothing."""
-    await session.execute(delete(SignInThrottle).where(SignInThrottle.updated_at < func.now() - age))
+async def clear_throttles(session: AsyncSession, keys: Sequence[bytes]) -> None:
+    """Forget what was counted under keys."""
+    await session.execute(delete(SignInThrottle).where(SignInThrottle.key_hash.in_(keys)))
+
+
+async def sweep_throttles(session: AsyncSession, age: timedelta, most: int) -> None:
+    """Delete counters that are older than `age`, and the oldest beyond `most`; those in use now are left out."""
+    beyond = select(SignInThrottle.key_hash).order_by(SignInThrottle.updated_at.desc()).offset(most)
+    old = select(SignInThrottle.key_hash).where(SignInThrottle.updated_at < func.now() - age)
+    for selected in (old, beyond):
+        locked = selected.with_for_update(skip_locked=True)
+        await session.execute(delete(SignInThrottle).where(SignInThrottle.key_hash.in_(locked)))
+
+
+async def device_belongs_to(session: AsyncSession, token_hash: bytes, account_id: UUID) -> bool:
+    """Whether a browser with this device token has signed in to the account, not too long ago."""
+    found = select(KnownDevice.id).where(
+        KnownDevice.token_hash == token_hash,
+        KnownDevice.account_id == account_id,
+        KnownDevice.last_used_at > func.now() - DEVICE_KEPT,
+    )
+    return await session.scalar(found) is not None
+
+
+async def is_device(session: AsyncSession, token_hash: bytes) -> bool:
+    """Whether some account was signed in to with this device token, which was made here then."""
+    return await session.scalar(select(KnownDevice.id).where(KnownDevice.token_hash == token_hash).limit(1)) is not None
+
+
+async def keep_device(session: AsyncSession, account_id: UUID, token_hash: bytes, client: Client) -> None:
+    """Note that a device signed in to an account, whose latest `MAX_DEVICES` are kept."""
+    values = {"ip_address": client.ip_address, "user_agent": client.user_agent, "last_used_at": func.now()}
+    noted = insert(KnownDevice).values(id=new_id(), account_id=account_id, token_hash=token_hash, **values)
+    await session.execute(noted.on_conflict_do_update(index_elements=["token_hash", "account_id"], set_=values))
+    own = select(KnownDevice.id).where(KnownDevice.account_id == account_id)
+    surplus = own.order_by(KnownDevice.last_used_at.desc(), KnownDevice.id.desc()).offset(MAX_DEVICES)
+    await session.execute(delete(KnownDevice).where(KnownDevice.id.in_(surplus)))
+
+
+async def forget_other_devices(session: AsyncSession, account_id: UUID, kept: bytes | None) -> None:
+    """Forget all known devices of an account but one."""
+    others = delete(KnownDevice).where(KnownDevice.account_id == account_id)
+    await session.execute(others if kept is None else others.where(KnownDevice.token_hash != kept))
+
+
+async def revoke_api_keys(session: AsyncSession, account_id: UUID) -> int:
+    """End all API keys of an account; how many there were."""
+    ended = update(ApiKey).where(ApiKey.account_id == account_id, ApiKey.revoked_at.is_(None))
+    return len((await session.scalars(ended.values(revoked_at=func.now()).returning(ApiKey.id))).all())
 
 
 async def audit(session: AsyncSession, fact: AuditFact) -> None:
@@ -185,6 +263,8 @@ async def audit(session: AsyncSession, fact: AuditFact) -> None:
             session_id=fact.session_id,
             object_type=fact.object_type,
             object_id=fact.object_id,
+            ip_address=fact.client.ip_address,
+            user_agent=fact.client.user_agent,
             detail=dict(fact.detail or {}),
         )
     )

@@ -43,6 +43,10 @@ class LogoutSuccess:
 @strawberry.type
 class ChangePasswordSuccess:
     account: Account
+    token: str | None = strawberry.field(
+        description="The session's new token; the old one has ended. Browsers need not: they have the new cookie."
+    )
+    expires_at: datetime | None
 
 
 @strawberry.type
@@ -67,7 +71,9 @@ ChangePasswordResult = Annotated[
     ChangePasswordSuccess | TypedError | ThrottledError, strawberry.union("ChangePasswordResult")
 ]
 LogoutResult = Annotated[LogoutSuccess | TypedError, strawberry.union("LogoutResult")]
-CreateApiKeyResult = Annotated[CreateApiKeySuccess | TypedError, strawberry.union("CreateApiKeyResult")]
+CreateApiKeyResult = Annotated[
+    CreateApiKeySuccess | TypedError | ThrottledError, strawberry.union("CreateApiKeyResult")
+]
 RevokeApiKeyResult = Annotated[RevokeApiKeySuccess | TypedError, strawberry.union("RevokeApiKeyResult")]
 RevokeSessionResult = Annotated[RevokeSessionSuccess | TypedError, strawberry.union("RevokeSessionResult")]
 

@@ -7,17 +7,16 @@ from typing import Annotated
 
 from pydantic import Field
 
+from shared_schema.settings import CookieSettings
 from subgraphs.common.settings import SubgraphSettings
 
 MINUTE = 60
 DAY = 24 * 60 * MINUTE
 
 
-class IdentitySettings(SubgraphSettings):
+class IdentitySettings(SubgraphSettings, CookieSettings):
     """Names in the environment begin with `BOTBERI_`."""
 
-    # The cookie is sent over HTTPS only. On wherever the front speaks TLS; off for http://localhost.
-    session_cookie_secure: bool = False
     # A session ends this long after the sign-in, and earlier when it goes unused.
     session_lifetime_seconds: Annotated[int, Field(ge=MINUTE, le=365 * DAY)] = 30 * DAY
     session_idle_seconds: Annotated[int, Field(ge=MINUTE, le=365 * DAY)] = 7 * DAY
@@ -28,14 +27,24 @@ class IdentitySettings(SubgraphSettings):
     password_time_cost: Annotated[int, Field(ge=1, le=20)] = 1
     password_parallelism: Annotated[int, Field(ge=1, le=16)] = 1
     password_threads: Annotated[int, Field(ge=1, le=64)] = 2
-    # Sign-ins and registrations that may wait for a thread; more are told to come back.
-    password_queue: Annotated[int, Field(ge=1, le=10_000)] = 64
-    # Wrong passwords for one address before it has to wait, and the longest wait.
+    # Sign-ins, registrations and password changes that may wait for a thread, in all and of one client; clients have
+    # turns, and what is too much of the client that has most of them waiting is refused.
+    password_queue: Annotated[int, Field(ge=1, le=10_000)] = 128
+    password_queue_per_client: Annotated[int, Field(ge=1, le=10_000)] = 16
+    # Wrong passwords of one client for one account before that client has to wait, and the longest wait.
     sign_in_attempts: Annotated[int, Field(ge=1, le=1000)] = 10
     sign_in_window_seconds: Annotated[int, Field(ge=1, le=DAY)] = 15 * MINUTE
-    sign_in_longest_wait_seconds: Annotated[int, Field(ge=1, le=DAY)] = 15 * MINUTE
-    # All sign-ins and registrations of this process in a minute.
-    sign_ins_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
+    sign_in_max_wait_seconds: Annotated[int, Field(ge=1, le=DAY)] = 15 * MINUTE
+    # Wrong passwords for any accounts from one address (a /64 of IPv6; of a /48 16 times as many) in the same window.
+    sign_in_attempts_per_address: Annotated[int, Field(ge=1, le=10_000)] = 100
+    # Wrong passwords for one account from all clients that it doesn't know, in the same window.
+    sign_in_attempts_per_account: Annotated[int, Field(ge=1, le=10_000)] = 100
+    # Registrations from one address in an hour.
+    registrations_per_hour: Annotated[int, Field(ge=1, le=10_000)] = 20
+    # Successful sign-ins and new API keys of one account in an hour: each of them is a row.
+    credentials_per_hour: Annotated[int, Field(ge=1, le=100_000)] = 600
+    # Names that no display name may hold or look like; the publisher of the built-in agents has the first.
+    reserved_names: tuple[str, ...] = ("Botberi",)
     # Whether strangers may make accounts.
     registration_open: bool = True
     api_keys_per_account: Annotated[int, Field(ge=1, le=10_000)] = 50

@@ -1,4 +1,4 @@
-"""Tries to sign in -> go ahead, or wait: by address in Postgres, for all replicas; by process in memory."""
+"""Tries that are counted together -> go ahead, or wait. Counted in Postgres, so that all replicas count together."""
 
 from __future__ import annotations
 
@@ -6,17 +6,30 @@ import hashlib
 import math
 import random
 import time
-from collections import deque
-from datetime import timedelta
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared_schema.models import SignInThrottle
 from subgraphs.common.context import Store
 from subgraphs.common.errors import Refusal
 from subgraphs.identity import repository
-from subgraphs.identity.settings import IdentitySettings
+from subgraphs.identity.repository import AuditFact
 
-# Beyond this a counter says nothing more; it also keeps the column (a smallint) from overflowing.
-MAXIMUM_FAILURES = 1000
+FIRST_WAIT_SECONDS = 30.0
+# Refusals of one bucket are at most one entry of the audit log in this time.
+REPORTED_EVERY = timedelta(minutes=1)
 SWEEP_CHANCE = 0.01
+# Longer than any window; what is older counts for nothing. And whatever strangers do, the table is no larger.
+KEPT = timedelta(days=2)
+MAX_ROWS = 200_000
+# Buckets whose refusal a process remembers for a moment, so that a flood costs it no queries.
+_MAX_REMEMBERED = 10_000
+_REMEMBERED_SECONDS = 5.0
 
 
 class ThrottledRefusal(Refusal):
@@ -27,46 +40,117 @@ class ThrottledRefusal(Refusal):
         super().__init__(f"Too many tries; try again in {self.retry_after} s.")
 
 
-class SignInGate:
+@dataclass(frozen=True)
+class Bucket:
+    """Tries that are counted together, under a name that only its hash is kept of.
+
+    Without `max_wait_seconds` tries fade: `limit` at once, and then `limit` in `window_seconds`. With it, each try
+    beyond `limit` has to wait twice as long as the one before, up to that many seconds; a window without a try resets.
+    """
+
+    name: str
+    limit: int
+    window_seconds: float
+    max_wait_seconds: float | None = None
+
+    @cached_property
+    def key(self) -> bytes:
+        """What the bucket is stored under."""
+        return hashlib.sha256(self.name.encode()).digest()
+
+    def level(self, row: SignInThrottle, now: datetime) -> float:
+        """How many tries count now."""
+        since = max(row.updated_at, row.blocked_until or row.updated_at)
+        elapsed = max(0.0, (now - since).total_seconds())
+        if self.max_wait_seconds is None:
+            return max(0.0, row.level - elapsed * self.limit / self.window_seconds)
+        return row.level if elapsed <= self.window_seconds else 0.0
+
+    def wait(self, row: SignInThrottle, now: datetime) -> float:
+        """Seconds until one more try is admitted; 0 when it is now."""
+        if self.max_wait_seconds is None:
+            beyond = self.level(row, now) + 1 - self.limit
+            return max(0.0, beyond * self.window_seconds / self.limit)
+        return max(0.0, (row.blocked_until - now).total_seconds()) if row.blocked_until else 0.0
+
+    def add(self, row: SignInThrottle, now: datetime) -> None:
+        """Count one try."""
+        row.level = self.level(row, now) + 1
+        row.updated_at = now
+        if self.max_wait_seconds is not None:
+            beyond = row.level - self.limit
+            wait = min(FIRST_WAIT_SECONDS * 2 ** min(beyond, 16), self.max_wait_seconds)
+            row.blocked_until = now + timedelta(seconds=wait) if beyond >= 0 else None
+
+    def take_back(self, row: SignInThrottle) -> None:
+        """Count one try less."""
+        row.level = max(0.0, row.level - 1)
+        if row.level < self.limit:
+            row.blocked_until = None
+
+
+class Throttle:
     """Counts tries before they are checked, so that a thousand at once count as a thousand."""
 
-    def __init__(self, store: Store, settings: IdentitySettings) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._settings = settings
-        self._recent: deque[float] = deque(maxlen=settings.sign_ins_per_minute)
+        self._refusing: OrderedDict[bytes, float] = OrderedDict()
 
-    def enter(self) -> None:
-        """Count one sign-in or registration of this process, or refuse it."""
-        now = time.monotonic()
-        if len(self._recent) == self._recent.maxlen and now - self._recent[0] < 60:
-            raise ThrottledRefusal(60 - (now - self._recent[0]))
-        self._recent.append(now)
-
-    async def attempt(self, address: str) -> None:
-        """Count one try for an address, or refuse it while the address has to wait."""
-        settings = self._settings
+    async def count(self, buckets: Sequence[Bucket], denied: AuditFact) -> None:
+        """Count one try in each bucket, or in none. Raises `ThrottledRefusal`; `denied` goes into the audit log then."""
+        for bucket in buckets:
+            if (until := self._refusing.get(bucket.key, 0.0)) > time.monotonic():
+                raise ThrottledRefusal(until - time.monotonic())
+        if random.random() < SWEEP_CHANCE:  # noqa: S311 - chance, not a secret
+            await self._sweep()
         async with self._store.unit_of_work() as session:
-            if random.random() < SWEEP_CHANCE:  # noqa: S311 - chance, not a secret
-                longest = max(settings.sign_in_window_seconds, settings.sign_in_longest_wait_seconds)
-                await repository.forget_old_throttles(session, timedelta(seconds=2 * longest))
-            counter = await repository.lock_throttle(session, _key(address))
-            now = await repository.database_now(session)
-            if counter.blocked_until is not None and counter.blocked_until > now:
-                raise ThrottledRefusal((counter.blocked_until - now).total_seconds())
-            if now - counter.updated_at > timedelta(seconds=settings.sign_in_window_seconds):
-                counter.failures = 0
-            counter.failures = min(counter.failures + 1, MAXIMUM_FAILURES)
-            beyond = counter.failures - settings.sign_in_attempts
-            if beyond >= 0:
-                wait = min(30.0 * 2 ** min(beyond, 16), settings.sign_in_longest_wait_seconds)
-                counter.blocked_until = now + timedelta(seconds=wait)
-            counter.updated_at = now
+            rows = await repository.lock_throttles(session, [bucket.key for bucket in buckets])
+            now = await repository.database_clock(session)
+            wait, fullest = max(
+                ((bucket.wait(rows[bucket.key], now), bucket) for bucket in buckets), key=lambda each: each[0]
+            )
+            if wait == 0:
+                for bucket in buckets:
+                    bucket.add(rows[bucket.key], now)
+                return
+            refusal, row = ThrottledRefusal(wait), rows[fullest.key]
+            self._remember(fullest, wait)
+            if row.reported_until is not None and row.reported_until > now:
+                raise refusal  # Rolled back: what is refused makes no rows.
+            row.reported_until = now + REPORTED_EVERY
+            await repository.audit(session, denied)
+        raise refusal
 
-    async def succeeded(self, address: str) -> None:
-        """Forget the tries: the password was right."""
+    async def forgive(self, buckets: Sequence[Bucket]) -> None:
+        """The try was a right one: what backs off starts from nothing, what fades counts it no more."""
+        self._forget(buckets)
+        resetting = [bucket.key for bucket in buckets if bucket.max_wait_seconds is not None]
         async with self._store.unit_of_work() as session:
-            await repository.clear_throttle(session, _key(address))
+            await self._take_back(session, [bucket for bucket in buckets if bucket.max_wait_seconds is None])
+            await repository.clear_throttles(session, resetting)
 
+    async def uncount(self, buckets: Sequence[Bucket]) -> None:
+        """The try wasn't checked at all."""
+        self._forget(buckets)
+        async with self._store.unit_of_work() as session:
+            await self._take_back(session, buckets)
 
-def _key(address: str) -> bytes:
-    return hashlib.sha256(f"email:{address}".encode()).digest()
+    async def _take_back(self, session: AsyncSession, buckets: Sequence[Bucket]) -> None:
+        rows = await repository.lock_known_throttles(session, [bucket.key for bucket in buckets])
+        for bucket in buckets:
+            if (row := rows.get(bucket.key)) is not None:
+                bucket.take_back(row)
+
+    async def _sweep(self) -> None:
+        async with self._store.unit_of_work() as session:
+            await repository.sweep_throttles(session, KEPT, MAX_ROWS)
+
+    def _remember(self, bucket: Bucket, wait: float) -> None:
+        self._refusing[bucket.key] = time.monotonic() + min(wait, _REMEMBERED_SECONDS)
+        self._refusing.move_to_end(bucket.key)
+        if len(self._refusing) > _MAX_REMEMBERED:
+            self._refusing.popitem(last=False)
+
+    def _forget(self, buckets: Sequence[Bucket]) -> None:
+        for bucket in buckets:
+            self._refusing.pop(bucket.key, None)

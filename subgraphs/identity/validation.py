@@ -11,11 +11,11 @@ from email_validator import EmailNotValidError, validate_email
 
 from subgraphs.common.caller import Caller
 from subgraphs.common.errors import FieldProblem, ValidationRefusal
+from subgraphs.identity.display_names import display_name_problems, name_problems, normalised_name
 from subgraphs.identity.passwords import weakness
 from subgraphs.identity.scopes import grantable
 
 MAXIMUM_EMAIL = 254
-MAXIMUM_NAME = 120
 MAXIMUM_SCOPES = 32
 
 
@@ -47,31 +47,20 @@ def _folded(email: str) -> str:
     return unicodedata.normalize("NFKC", email[: MAXIMUM_EMAIL + 1]).strip()
 
 
-def registration(email: str, password: str, display_name: str) -> Registration:
-    """A checked registration."""
+def registration(email: str, password: str, display_name: str, reserved: Sequence[str]) -> Registration:
+    """A checked registration; whether its password is a breached one is still to be asked."""
     problems: list[FieldProblem] = []
-    address, name = sign_in_address(email), display_name.strip()
+    address, name = sign_in_address(email), normalised_name(display_name)
     try:
         address = _address(email)
     except EmailNotValidError as problem:
         problems.append(FieldProblem(("email",), str(problem)))
-    problems += name_problems("displayName", name)
+    problems += display_name_problems("displayName", name, reserved)
     if weak := weakness(password, address, name):
         problems.append(FieldProblem(("password",), weak))
     if problems:
         raise ValidationRefusal(problems)
     return Registration(address, password, name)
-
-
-def name_problems(field: str, name: str) -> list[FieldProblem]:
-    """What is wrong with a name that people read."""
-    if not name:
-        return [FieldProblem((field,), "This must not be empty.")]
-    if len(name) > MAXIMUM_NAME:
-        return [FieldProblem((field,), f"At most {MAXIMUM_NAME} characters are allowed.")]
-    if any(unicodedata.category(character) == "Cc" for character in name):
-        return [FieldProblem((field,), "Control characters are not allowed.")]
-    return []
 
 
 def api_key_problems(

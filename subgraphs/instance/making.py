@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,6 +14,7 @@ from shared_schema.models import Agent, Instance, Template
 from shared_schema.states import PublicationStatus
 from subgraphs.common.context import Store
 from subgraphs.common.errors import ConflictRefusal, FieldProblem, NotFoundRefusal, ValidationRefusal
+from subgraphs.common.names import deceptive_character, unseen
 from subgraphs.common.parameters import check_value, json_size
 from subgraphs.instance import repository
 from subgraphs.instance.settings import InstanceSettings
@@ -70,8 +70,8 @@ def name_problems(name: str) -> list[FieldProblem]:
     """What is wrong with a name that somebody chose."""
     if len(name.strip()) > MAXIMUM_NAME:
         return [FieldProblem(("name",), f"At most {MAXIMUM_NAME} characters are allowed.")]
-    if any(unicodedata.category(character) == "Cc" for character in name):
-        return [FieldProblem(("name",), "Control characters are not allowed.")]
+    if character := deceptive_character(name):
+        return [FieldProblem(("name",), unseen(character))]
     return []
 
 

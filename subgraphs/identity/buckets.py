@@ -1,0 +1,63 @@
+"""Settings and a client -> the buckets in which its tries are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from subgraphs.identity.clients import Client
+from subgraphs.identity.settings import IdentitySettings
+from subgraphs.identity.throttle import Bucket
+
+HOUR_SECONDS = 3600.0
+# A site (a /48 of IPv6) has so many times as much as one of its networks.
+SITE_FACTOR = 16
+
+
+class Buckets:
+    """What is counted together."""
+
+    def __init__(self, settings: IdentitySettings) -> None:
+        self._settings = settings
+
+    def sign_in(self, address: str, client: Client, known_as: str | None) -> Sequence[Bucket]:
+        """Of a sign-in with the e-mail address `address`.
+
+        A client that the account knows (by a session or a device) is counted by itself alone, so that no guesses of
+        others keep it out. Any other is counted with its own network for this account, for all accounts (one password
+        tried on many), and with all other unknown clients of this account (one account tried from many networks).
+        """
+        settings = self._settings
+        if known_as is not None:
+            return [self._backing_off(f"sign-in:{address}|{known_as}")]
+        window = settings.sign_in_window_seconds
+        return [
+            self._backing_off(f"sign-in:{address}|{client.network}"),
+            Bucket(f"sign-in-account:{address}", settings.sign_in_attempts_per_account, window),
+            *_by_network("sign-in-network", client, settings.sign_in_attempts_per_address, window),
+        ]
+
+    def change_password(self, account_id: UUID, client: Client) -> Sequence[Bucket]:
+        """Of a changed password: apart from sign-ins, and from other sessions."""
+        return [self._backing_off(f"password:{account_id}|{client.session_of(account_id)}")]
+
+    def registration(self, client: Client) -> Sequence[Bucket]:
+        """Of a registration."""
+        return _by_network("register", client, self._settings.registrations_per_hour, HOUR_SECONDS)
+
+    def credential(self, account_id: UUID) -> Sequence[Bucket]:
+        """Of a new session or API key."""
+        return [Bucket(f"credentials:{account_id}", self._settings.credentials_per_hour, HOUR_SECONDS)]
+
+    def _backing_off(self, name: str) -> Bucket:
+        settings = self._settings
+        return Bucket(
+            name, settings.sign_in_attempts, settings.sign_in_window_seconds, settings.sign_in_max_wait_seconds
+        )
+
+
+def _by_network(kind: str, client: Client, limit: int, window_seconds: float) -> list[Bucket]:
+    buckets = [Bucket(f"{kind}:{client.network}", limit, window_seconds)]
+    if client.site != client.network:
+        buckets.append(Bucket(f"{kind}:{client.site}", limit * SITE_FACTOR, window_seconds))
+    return buckets
