@@ -76,7 +76,7 @@ def make_app(
     return create_app(
         gateway,
         server_config(settings),
-        authenticator=PlatformAuthenticator(verifier),
+        authenticator=PlatformAuthenticator(verifier, settings.cookies_are_secure),
         subgraph_headers=AssertionHeaders(signer),
         routes=[Route("/.well-known/jwks.json", keys), Route("/metrics/platform", metrics), *routes],
         checks=readiness.checks(identity, bus_problem),

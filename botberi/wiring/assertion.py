@@ -6,7 +6,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from botberi.wiring.keys import KeyRing, b64url
@@ -26,6 +26,16 @@ class Caller:
     role: str
     session_id: str | None = None
     scopes: tuple[str, ...] = ()
+    #: SHA-256 of the secret in the browser's device cookie; no part of who it is.
+    device: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody who isn't signed in, at a browser that has a device cookie: SHA-256 of its secret."""
+
+    device: str = field(compare=False)
+    subject: None = None
 
 
 ANONYMOUS: Final = Caller(subject=contract.ANONYMOUS, role="anonymous")
@@ -39,22 +49,22 @@ class AssertionSigner:
     def __init__(self, ring: KeyRing, *, clock: Callable[[], float] = time.time) -> None:
         self._ring = ring
         self._clock = clock
-        self._cache: OrderedDict[tuple[Caller, str, Client], tuple[float, str]] = OrderedDict()
+        self._cache: OrderedDict[tuple[Caller, str, Client, str | None], tuple[float, str]] = OrderedDict()
 
-    def sign(self, caller: Caller, audience: str, client: Client = UNKNOWN) -> str:
-        """The assertion of `caller`, who calls from `client`, for the subgraph `audience`."""
-        now, entry = self._clock(), (caller, audience, client)
+    def sign(self, caller: Caller, audience: str, client: Client = UNKNOWN, device: str | None = None) -> str:
+        """The assertion of `caller`, who calls from `client` with a known `device`, for the subgraph `audience`."""
+        now, entry = self._clock(), (caller, audience, client, device)
         cached = self._cache.get(entry)
         if cached is not None and now - cached[0] < _REUSED_FOR:
             return cached[1]
-        token = self._make(caller, audience, client, int(now))
+        token = self._make(caller, audience, client, device, int(now))
         self._cache[entry] = (now, token)
         self._cache.move_to_end(entry)
         if len(self._cache) > _MOST_CACHED:
             self._cache.popitem(last=False)
         return token
 
-    def _make(self, caller: Caller, audience: str, client: Client, now: int) -> str:
+    def _make(self, caller: Caller, audience: str, client: Client, device: str | None, now: int) -> str:
         claims = {
             "iss": contract.ISSUER,
             "aud": audience,
@@ -64,6 +74,7 @@ class AssertionSigner:
             "scopes": list(caller.scopes),
             "addr": client.address,
             "agent": client.agent,
+            "device": device,
             "iat": now,
             "exp": now + contract.LIFETIME_SECONDS,
             "jti": secrets.token_urlsafe(16),

@@ -1,16 +1,20 @@
 """A client's credentials -> the caller for the gateway, and for each subgraph the header that says so."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from botberi.wiring.assertion import ANONYMOUS, AssertionSigner, Caller
+from botberi.wiring.assertion import ANONYMOUS, AssertionSigner, Caller, Visitor
 from botberi.wiring.verifier import Verifier
 from gateway.transport import port
 from gateway.transport.client import UNKNOWN, Client
 from shared_schema.contracts.assertion import HEADER
+from shared_schema.contracts.cookies import device_cookie, session_cookie
 
-SESSION_COOKIE: Final = "botberi_session"
+_IDENTITY: Final = "identity"
+#: No device token is near this long; longer ones aren't worth hashing.
+_MAX_DEVICE_TOKEN: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +22,32 @@ class PlatformAuthenticator:
     """The gateway's `Authenticator`: session cookie, or bearer session token or API key, asked of identity."""
 
     verifier: Verifier
+    #: Whether cookies are for HTTPS alone, which their names say; identity sets them by the same setting.
+    secure_cookies: bool = False
 
-    async def authenticate(self, credentials: port.Credentials) -> Caller | None:
+    async def authenticate(self, credentials: port.Credentials) -> Caller | Visitor | None:
         """See `gateway.transport.port.Authenticator`; raises `VerifierUnavailableError` when identity can't be asked."""
+        caller = await self._caller(credentials)
+        token = credentials.cookies.get(device_cookie(secure=self.secure_cookies))
+        if not token or len(token) > _MAX_DEVICE_TOKEN:
+            return caller
+        device = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+        return Visitor(device) if caller is None else replace(caller, device=device)
+
+    async def _caller(self, credentials: port.Credentials) -> Caller | None:
         header = credentials.headers.get("authorization")
         if header is not None:
             caller = await self.verifier.verify(_bearer(header), "bearer")
             if caller is None:
                 raise port.Unauthenticated("The credentials are unknown, have ended or were revoked. Sign in again.")
             return caller
-        cookie = credentials.cookies.get(SESSION_COOKIE)
+        name = session_cookie(secure=self.secure_cookies)
+        if name in credentials.ambiguous_cookies:
+            raise port.Unauthenticated(
+                f"The request has several cookies named {name} with different values, of which one may be another site's. "
+                "Remove this site's cookies and sign in again."
+            )
+        cookie = credentials.cookies.get(name)
         # A browser sends an ended session's cookie to `login` as well, so it makes a stranger, not an error.
         return await self.verifier.verify(cookie, "cookie") if cookie else None
 
@@ -41,7 +61,9 @@ class AssertionHeaders:
     def headers_for(self, caller: port.Caller | None, subgraph: str, client: Client = UNKNOWN) -> Mapping[str, str]:
         """See `gateway.transport.port.SubgraphHeaders`."""
         known = caller if isinstance(caller, Caller) else ANONYMOUS
-        return {HEADER: self.signer.sign(known, subgraph, client)}
+        # Only identity knows devices; to the others callers with and without one are the same.
+        device = caller.device if subgraph == _IDENTITY and isinstance(caller, Caller | Visitor) else None
+        return {HEADER: self.signer.sign(known, subgraph, client, device)}
 
 
 def _bearer(header: str) -> str:

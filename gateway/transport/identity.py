@@ -59,14 +59,22 @@ def decode_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
-def parse_cookies(header: str) -> dict[str, str]:
-    """`Cookie` -> name -> value; the first of a name counts, as browsers send the most specific first."""
+def parse_cookies(header: str) -> tuple[dict[str, str], frozenset[str]]:
+    """`Cookie` -> name -> value, and the names that came with several values.
+
+    Those are left out of the first: another host of the same site may have set one of them, and which, the header doesn't say.
+    """
     cookies: dict[str, str] = {}
+    ambiguous: frozenset[str] = frozenset()
     for item in header.split(";"):
         name, separator, value = item.strip().partition("=")
         if separator:
-            cookies.setdefault(name.strip(), value.strip().strip('"'))
-    return cookies
+            name, value = name.strip(), value.strip().strip('"')
+            if cookies.setdefault(name, value) != value:
+                ambiguous |= {name}
+    for name in ambiguous:
+        del cookies[name]
+    return cookies, ambiguous
 
 
 class Identity:
@@ -125,7 +133,8 @@ class Identity:
         token = (params or {}).get("token")
         if isinstance(token, str) and _is_header_value(token) and not _given(params, "authorization"):
             merged["authorization"] = token if token.lower().startswith("bearer ") else f"Bearer {token}"
-        return Credentials(merged, parse_cookies(merged.get("cookie", "")), dict(params or {}), client)
+        cookies, ambiguous = parse_cookies(merged.get("cookie", ""))
+        return Credentials(merged, cookies, dict(params or {}), client, ambiguous)
 
     def _without_internal(
         self, headers: Mapping[str, str], client: Client, params: Mapping[str, Any] | None

@@ -21,6 +21,8 @@ class Credentials:
     cookies: Mapping[str, str]
     params: Mapping[str, Any] = field(default_factory=dict)
     client: Client = UNKNOWN
+    #: Cookies that came with several values; they are not among `cookies`, as none of the values may be trusted.
+    ambiguous_cookies: frozenset[str] = frozenset()
 
 
 class Caller(Protocol):

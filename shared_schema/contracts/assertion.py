@@ -30,6 +30,7 @@ class Assertion(BaseModel):
     """The claims; `sub` is an account's UUID, `anonymous`, or `gateway` for the gateway's own requests.
 
     `addr` is the IP address that the caller's request came from, `agent` the device (its `User-Agent`); null where either isn't known.
+    `device` (for identity alone) is the SHA-256 of the secret in the browser's device cookie, in hexadecimal digits.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -42,6 +43,7 @@ class Assertion(BaseModel):
     scopes: Annotated[list[Scope], Field(max_length=256)] = []
     addr: Annotated[str, Field(max_length=45), AfterValidator(_canonical_address)] | None = None
     agent: Annotated[str, Field(min_length=1, max_length=400)] | None = None
+    device: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     iat: int
     exp: int
     jti: Annotated[str, Field(min_length=1, max_length=64)]

@@ -55,7 +55,8 @@ class Vouched:
 
     def facts(self) -> RequestFacts:
         """Where the person's request comes from, as the gateway found it."""
-        return RequestFacts(user_agent=self.assertion.agent, ip_address=self.assertion.addr)
+        device = bytes.fromhex(self.assertion.device) if self.assertion.device else None
+        return RequestFacts(self.assertion.agent, self.assertion.addr, device)
 
 
 class AssertionVerifier:

@@ -43,8 +43,8 @@ class RequestFacts:
 
     user_agent: str | None = None
     ip_address: str | None = None
-    # The secret of the browser's device cookie, which identity alone gets.
-    device_token: str | None = field(default=None, repr=False)
+    # SHA-256 of the secret in the browser's device cookie, which identity alone gets.
+    device_hash: bytes | None = field(default=None, repr=False)
 
     @property
     def network(self) -> str:

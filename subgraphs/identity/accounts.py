@@ -112,7 +112,7 @@ class Accounts:
                 raise ConflictRefusal("The password was changed at the same time.")
             locked.password_hash = new_hash
             await repository.revoke_other_sessions(session, account_id, caller.session_id)
-            await repository.forget_other_devices(session, account_id, client.device_hash)
+            await repository.forget_other_devices(session, account_id, client.facts.device_hash)
             keys_ended = 0 if keep_api_keys else await repository.revoke_api_keys(session, account_id)
             expires_at = await repository.rotate_session(session, account_id, caller.session_id, token)
             await repository.audit(session, fact("SUCCESS", api_keys_ended=keys_ended))

@@ -32,7 +32,7 @@ class Buckets:
             return [self._backing_off(f"sign-in:{address}|{known_as}")]
         window = settings.sign_in_window_seconds
         return [
-            self._backing_off(f"sign-in:{address}|{client.network}"),
+            self._backing_off(f"sign-in:{address}|{client.facts.network}"),
             Bucket(f"sign-in-account:{address}", settings.sign_in_attempts_per_account, window),
             *_by_network("sign-in-network", client, settings.sign_in_attempts_per_address, window),
         ]
@@ -57,7 +57,7 @@ class Buckets:
 
 
 def _by_network(kind: str, client: Client, limit: int, window_seconds: float) -> list[Bucket]:
-    buckets = [Bucket(f"{kind}:{client.network}", limit, window_seconds)]
-    if client.site != client.network:
+    buckets = [Bucket(f"{kind}:{client.facts.network}", limit, window_seconds)]
+    if client.site != client.facts.network:
         buckets.append(Bucket(f"{kind}:{client.site}", limit * SITE_FACTOR, window_seconds))
     return buckets

@@ -39,7 +39,7 @@ class Context(RequestContext):
     @property
     def client(self) -> Client:
         """The client behind the request."""
-        return Client.of(self.caller, self.facts)
+        return Client(self.caller, self.facts)
 
     def renew_loaders(self) -> None:
         """Forget what was loaded."""

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 from shared_schema.contracts.cookies import device_cookie, session_cookie
 from subgraphs.identity.context import Context
-from subgraphs.identity.repository import DEVICE_KEPT
+
+# As long as browsers keep any cookie; what the server knows of a device ends 180 days after it was last used.
+DEVICE_COOKIE_SECONDS = 400 * 24 * 3600
 
 
 def keep_session(context: Context, token: str, expires_at: datetime) -> None:
@@ -23,7 +25,7 @@ def forget_session(context: Context) -> None:
 def keep_device(context: Context, token: str) -> None:
     """Have the browser be known when it signs in again; no other site's page ever sends this one."""
     name = device_cookie(secure=context.settings.cookies_are_secure)
-    _set(context, name, token, int(DEVICE_KEPT.total_seconds()), "Strict")
+    _set(context, name, token, DEVICE_COOKIE_SECONDS, "Strict")
 
 
 def _set_session(context: Context, value: str, max_age: int) -> None:

@@ -48,11 +48,6 @@ def is_session_token(text: str) -> bool:
     return len(text) == len(SESSION_PREFIX) + _SECRET_DIGITS and text.startswith(SESSION_PREFIX)
 
 
-def is_device_token(text: str) -> bool:
-    """Whether the text has the form of a device's token."""
-    return len(text) == len(DEVICE_PREFIX) + _SECRET_DIGITS and text.isascii() and text.startswith(DEVICE_PREFIX)
-
-
 def digest(credential: str) -> bytes:
     """What is stored and looked up; with 256 random bits behind it, a fast hash is enough."""
     return hashlib.sha256(credential.encode()).digest()

@@ -85,7 +85,8 @@ class Mutation:
         async def work() -> LoginSuccess:
             made = await info.context.service.sessions.login(info.context.client, input.email, input.password)
             keep_session(info.context, made.token, made.expires_at)
-            keep_device(info.context, made.device_token)
+            if made.device_token is not None:
+                keep_device(info.context, made.device_token)
             account = Account.of(made.account)
             return LoginSuccess(account=account, token=made.token, expires_at=made.expires_at)
 

@@ -233,7 +233,7 @@ async def is_device(session: AsyncSession, token_hash: bytes) -> bool:
 
 async def keep_device(session: AsyncSession, account_id: UUID, token_hash: bytes, client: Client) -> None:
     """Note that a device signed in to an account, whose latest `MAX_DEVICES` are kept."""
-    values = {"ip_address": client.ip_address, "user_agent": client.user_agent, "last_used_at": func.now()}
+    values = {"ip_address": client.facts.ip_address, "user_agent": client.facts.user_agent, "last_used_at": func.now()}
     noted = insert(KnownDevice).values(id=new_id(), account_id=account_id, token_hash=token_hash, **values)
     await session.execute(noted.on_conflict_do_update(index_elements=["token_hash", "account_id"], set_=values))
     own = select(KnownDevice.id).where(KnownDevice.account_id == account_id)
@@ -263,8 +263,8 @@ async def audit(session: AsyncSession, fact: AuditFact) -> None:
             session_id=fact.session_id,
             object_type=fact.object_type,
             object_id=fact.object_id,
-            ip_address=fact.client.ip_address,
-            user_agent=fact.client.user_agent,
+            ip_address=fact.client.facts.ip_address,
+            user_agent=fact.client.facts.user_agent,
             detail=dict(fact.detail or {}),
         )
     )

@@ -25,12 +25,12 @@ WRONG_CREDENTIALS = "The address or the password is wrong."
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A new session: its account, and the tokens that only the client keeps."""
+    """A new session: its account, and the tokens that only the client keeps (None for a device that has one)."""
 
     account: Account
     token: str
     expires_at: datetime
-    device_token: str
+    device_token: str | None
 
 
 class Sessions:
@@ -96,11 +96,11 @@ class Sessions:
             return None
         if own_session := client.session_of(account.id):
             return own_session
-        if client.device_hash is None:
+        if client.facts.device_hash is None:
             return None
         async with self._store.read() as session:
-            known = await repository.device_belongs_to(session, client.device_hash, account.id)
-        return f"device:{client.device_hash.hex()}" if known else None
+            known = await repository.device_belongs_to(session, client.facts.device_hash, account.id)
+        return f"device:{client.facts.device_hash.hex()}" if known else None
 
     async def _begin(self, account_id: UUID, client: Client, new_hash: str | None) -> SignIn:
         token = credentials.new_session_token()
@@ -115,15 +115,14 @@ class Sessions:
             opened = AccountSession(
                 account_id=account_id,
                 token_hash=credentials.digest(token),
-                user_agent=client.user_agent,
-                ip_address=client.ip_address,
+                user_agent=client.facts.user_agent,
+                ip_address=client.facts.ip_address,
                 expires_at=await repository.database_now(session) + lifetime,
             )
             session.add(opened)
             await session.flush()
             await repository.keep_sessions(session, account_id, self._settings.sessions_per_account)
-            device_token = await _device_token(session, client)
-            await repository.keep_device(session, account_id, credentials.digest(device_token), client)
+            device_token = await _note_device(session, account_id, client)
             fact = AuditFact("session.login", "SUCCESS", client, account_id, opened.id, "AccountSession", opened.id)
             await repository.audit(session, fact)
         return SignIn(account, token, opened.expires_at, device_token)
@@ -153,8 +152,12 @@ class Sessions:
         return row
 
 
-async def _device_token(session: AsyncSession, client: Client) -> str:
-    """The token by which the browser is known already, or a new one: one that was not made here is not taken."""
-    if client.device_token and client.device_hash and await repository.is_device(session, client.device_hash):
-        return client.device_token
-    return credentials.new_device_token()
+async def _note_device(session: AsyncSession, account_id: UUID, client: Client) -> str | None:
+    """Have the account know the browser. A new token for one that has none, or one that was not made here."""
+    known = client.facts.device_hash
+    if known is not None and await repository.is_device(session, known):
+        await repository.keep_device(session, account_id, known, client)
+        return None
+    token = credentials.new_device_token()
+    await repository.keep_device(session, account_id, credentials.digest(token), client)
+    return token
