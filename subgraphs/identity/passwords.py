@@ -40,7 +40,7 @@ def weakness(password: str, email: str, display_name: str) -> str | None:
         return f"The password may have at most {MAXIMUM_LENGTH} characters."
     if len(text) < MINIMUM_LENGTH:
         return f"The password needs at least {MINIMUM_LENGTH} characters."
-    if "\x00" in text:
+    if not _can_be_typed(text):
         return "The password holds a character that nobody can type."
     if len(set(text)) < MINIMUM_DISTINCT:
         return f"The password needs at least {MINIMUM_DISTINCT} different characters."
@@ -50,6 +50,11 @@ def weakness(password: str, email: str, display_name: str) -> str | None:
     if is_common(text):
         return COMMON
     return None
+
+
+def _can_be_typed(text: str) -> bool:
+    """Whether a text is one that can be hashed: NUL ends it for some, and half a character has no UTF-8."""
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 class Passwords:
@@ -72,7 +77,7 @@ class Passwords:
 
     async def matches(self, password: str, stored: str | None, applicant: Applicant) -> bool:
         """Whether the password belongs to the hash; without a hash never, after the same work."""
-        usable = len(password) <= MAXIMUM_LENGTH and "\x00" not in password
+        usable = len(password) <= MAXIMUM_LENGTH and _can_be_typed(password)
         text = normalised(password) if usable else ""
         matched = await self._run(applicant, lambda: self._verify(text, stored or self._nobody))
         return matched and stored is not None and usable

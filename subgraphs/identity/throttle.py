@@ -29,7 +29,7 @@ KEPT = timedelta(days=2)
 MAX_ROWS = 200_000
 # Buckets whose refusal a process remembers for a moment, so that a flood costs it no queries.
 _MAX_REMEMBERED = 10_000
-_REMEMBERED_SECONDS = 5.0
+_REMEMBERED_SECONDS = 1.0
 
 
 class ThrottledRefusal(Refusal):
@@ -94,13 +94,15 @@ class Throttle:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._refusing: OrderedDict[bytes, float] = OrderedDict()
+        # A bucket's key -> until when it is refused without asking, and until when it is refused at all.
+        self._refusing: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
 
     async def count(self, buckets: Sequence[Bucket], denied: AuditFact) -> None:
         """Count one try in each bucket, or in none. Raises `ThrottledRefusal`; `denied` goes into the audit log then."""
         for bucket in buckets:
-            if (until := self._refusing.get(bucket.key, 0.0)) > time.monotonic():
-                raise ThrottledRefusal(until - time.monotonic())
+            known_until, refused_until = self._refusing.get(bucket.key, (0.0, 0.0))
+            if known_until > time.monotonic():
+                raise ThrottledRefusal(refused_until - time.monotonic())
         if random.random() < SWEEP_CHANCE:  # noqa: S311 - chance, not a secret
             await self._sweep()
         async with self._store.unit_of_work() as session:
@@ -146,7 +148,8 @@ class Throttle:
             await repository.sweep_throttles(session, KEPT, MAX_ROWS)
 
     def _remember(self, bucket: Bucket, wait: float) -> None:
-        self._refusing[bucket.key] = time.monotonic() + min(wait, _REMEMBERED_SECONDS)
+        now = time.monotonic()
+        self._refusing[bucket.key] = now + min(wait, _REMEMBERED_SECONDS), now + wait
         self._refusing.move_to_end(bucket.key)
         if len(self._refusing) > _MAX_REMEMBERED:
             self._refusing.popitem(last=False)

@@ -51,7 +51,8 @@ class ApiKey:
 @strawberry.type(description="A sign-in that still counts.")
 class Session:
     id: strawberry.ID
-    user_agent: str | None
+    user_agent: str | None = strawberry.field(description="The device, as it called itself when it signed in.")
+    ip_address: str | None = strawberry.field(description="Where the sign-in came from.")
     created_at: datetime
     last_seen_at: datetime = strawberry.field(description="To the minute.")
     expires_at: datetime
@@ -64,6 +65,7 @@ class Session:
         return cls(
             id=strawberry.ID(to_global_id("Session", row.id)),
             user_agent=row.user_agent,
+            ip_address=row.ip_address and str(row.ip_address),
             created_at=row.created_at,
             last_seen_at=row.last_seen_at,
             expires_at=row.expires_at,

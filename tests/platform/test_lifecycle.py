@@ -46,7 +46,9 @@ def test_the_table_says_what_runs_where_and_how_to_sign_in(embedded: RunningPlat
     assert f"http://localhost:{embedded.port}/graphql" in text
     for role in ("admin", "user"):
         email, password = embedded.password(role)
-        assert f"sign in ({role}): {email}  {password}" in text
+        assert f"sign in ({role}): {email}" in text
+        assert password not in text, "output that is no terminal is a log"
+    assert f"Their passwords are in {embedded.state_dir / 'credentials.json'}" in text
     assert "A first query to paste:" in text
 
 
