@@ -17,6 +17,7 @@ from graphql import (
     is_object_type,
 )
 
+from gateway.executor.definitions import definition_of
 from gateway.executor.errorlog import ResponsePath
 from gateway.executor.findings import Findings
 from gateway.executor.introspection import Introspection
@@ -85,10 +86,10 @@ class Projection:
             return self.typename(view, runtime_type, key)
         if name in ("__schema", "__type") and view is self.root:
             return self.introspection(key, nodes)
-        if not isinstance(runtime_type, GraphQLObjectType | GraphQLInterfaceType):
-            return None
-        definition = runtime_type.fields.get(name)
+        definition = definition_of(self.schema, runtime_type, name)
         if definition is None:
+            # Never silently: the value may well be there.
+            self.findings.report(f"{runtime_type.name} has no field {name!r}.", (*view.path(), key))
             return None
         kind = definition.type
         value = view.value(key) if _is_leaf(kind) else view.child(key)

@@ -19,6 +19,7 @@ from graphql import (
     is_object_type,
 )
 
+from gateway.executor.definitions import definition_of
 from gateway.executor.errorlog import ResponsePath
 from gateway.executor.representations import TypeNames
 from gateway.executor.selection import Selections
@@ -122,7 +123,7 @@ class Unasked:
             nodes = self._selections.fields(sets, kind).get(key)
             if not nodes:
                 return Asked.UNKNOWN if is_abstract_type(kind) else self._not(key)
-            definition = kind.fields.get(nodes[0].name.value)
+            definition = definition_of(schema, kind, nodes[0].name.value)
             if definition is None:
                 return Asked.YES
             kind = get_named_type(definition.type)

@@ -23,7 +23,7 @@ from gateway.planner.representations import Names, conflicting, merge_inputs
 from gateway.planner.routes import Routes, conditions_above
 from gateway.planner.tree import Conditions, Field, defers, only_defers, without_defers
 from gateway.planner.walk import Walker
-from gateway.query_graph import Entry, QueryGraph, Resolver, SubgraphType, parse_field_set
+from gateway.query_graph import Entry, Host, QueryGraph, Resolver, SubgraphType, parse_field_set
 
 TYPENAME = Field("__typename", "__typename", "", None, (), (), "", "", None, 0, (), True)
 
@@ -146,7 +146,7 @@ class Chooser:
     def _place_alike(self, position: Position, one: Field, types: frozenset[str], needs: dict[Part, None]) -> None:
         """Together where one subgraph serves all of `types`, else in groups of those that are served alike."""
         if len(types) > 1:
-            common = self.graph.common_graphs(types, one.name)
+            common = self.graph.common_hosts(types, one.name)
             if common and self._place_group(position, one, types, needs, common):
                 return
         for group in self.local.alike(types, one):
@@ -173,7 +173,7 @@ class Chooser:
         one: Field,
         types: frozenset[str],
         needs: dict[Part, None],
-        allowed: frozenset[str] | None,
+        allowed: frozenset[Host] | None,
         *,
         lenient: bool = False,
     ) -> bool:
@@ -192,7 +192,7 @@ class Chooser:
         one: Field,
         types: frozenset[str],
         needs: dict[Part, None],
-        allowed: frozenset[str] | None,
+        allowed: frozenset[Host] | None,
         apart: frozenset[int],
         lenient: bool,
     ) -> bool:
@@ -224,7 +224,7 @@ class Chooser:
         near = near_step(position)
         settled = any(rate[0] == 0 and rate[-1] == 0 and rate[-2] <= near for rate, *_ in options)
         for resolver in () if settled else self.graph.resolvers(some, one.name):
-            if allowed is not None and resolver.graph not in allowed:
+            if allowed is not None and resolver.host not in allowed:
                 continue
             if any(
                 a.graph == resolver.graph and rate[-2] <= near for rate, _, a, _ in options if isinstance(a, Arrival)
@@ -375,22 +375,28 @@ class Chooser:
         return needs
 
     def _jump_for_type(self, position: Position, types: frozenset[str], conditions: Conditions) -> Arrival:
-        interface = next(
-            (a.selection.static.name for a in position.arrivals if a.selection.static is not None), position.type_name
+        """Entities of a subgraph that has the interface of the objects here, and so knows their types."""
+        interfaces = dict.fromkeys(
+            [a.as_interface for a in position.arrivals if a.as_interface] or [position.type_name]
         )
-        best: Route | None = None
-        for entry in self.graph.entries(interface):
-            target = self.graph.subgraph_type(entry.graph, entry.type_name)
-            if target is None or target.is_interface_object:
-                continue
-            route = self.routes.by_key(position, types, entry, conditions)
-            if route is not None and (best is None or self.routes.rank(route) < self.routes.rank(best)):
-                best = route
-        if best is None:
-            where = ".".join(position.keys)
-            raise PlanningError(f"No subgraph tells the types of {interface} objects at {where!r}")
-        assert best.entry is not None
-        return self._jump(position, position.types, best.entry, conditions, sys.maxsize)
+        entries = [e for interface in interfaces for e in self.graph.entries(interface) if not e.as_interface]
+        found = [
+            route
+            for entry in entries
+            for route in [self.routes.by_key(position, types, entry, conditions)]
+            if route is not None
+        ]
+        if found:
+            entry = min(found, key=self.routes.rank).entry
+            assert entry is not None
+            return self._jump(position, position.types, entry, conditions, sys.maxsize)
+        # The key comes from further subgraphs, which take the objects without being told their types.
+        with self.routes.without_types(position):
+            for entry in entries:
+                if self.routes.gives_key(position, position.types, entry, conditions):
+                    return self._jump(position, position.types, entry, conditions, sys.maxsize)
+        where = ".".join(position.keys)
+        raise PlanningError(f"No subgraph tells the types of {' or '.join(interfaces)} objects at {where!r}")
 
     # ---- following a route ------------------------------------------------------------------------------------------------------
 
@@ -464,7 +470,7 @@ class Chooser:
         real = target is not None and not target.is_interface_object
         if not by_interface or (not real and types < position.types):
             needs.update(self._know_types(position, types, conditions))
-        mark = (id(position), entry.graph, types)
+        mark = (id(position), entry.host, types)
         self.routes.underway.add(mark)
         try:
             inputs = self._gather(position, types, entry.type_name, entry.key, conditions, needs, mark_typename=True)
@@ -544,7 +550,7 @@ class Chooser:
         one: Field,
         latest: int,
     ) -> Arrival:
-        mark = (id(position), f"{resolver.graph}.{one.name}", types)
+        mark = (id(position), resolver.host, one.name, types)
         self.routes.requiring.add(mark)
         try:
             best = self.routes.to_entity(position, types, resolver, one.conditions)

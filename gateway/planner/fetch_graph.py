@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from gateway.plan import ContextValue, KeySelection, ListItems, Path, TypeCondition
 from gateway.planner.tree import Conditions, Field, defers
-from gateway.query_graph import Entry, SubgraphType
+from gateway.query_graph import Entry, Host, SubgraphType
 
 PartKind: TypeAlias = Literal["root", "entity", "event"]
 
@@ -132,6 +132,16 @@ class Arrival:
         """Whether `__typename` of this selection is the object's own type."""
         static = self.selection.static
         return static is None or not static.is_interface_object
+
+    @property
+    def as_interface(self) -> str:
+        """The interface for whose objects the subgraph takes these, empty where it takes them for what they are."""
+        static = self.selection.static
+        return "" if static is None else static.as_interface
+
+    @property
+    def host(self) -> Host:
+        return self.graph, self.as_interface
 
 
 @dataclass(slots=True, eq=False)

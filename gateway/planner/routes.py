@@ -1,6 +1,7 @@
 """A position and a subgraph -> the best `Route` there: an arrival, a descent from the parent, a jump by key, or further subgraphs in between."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from heapq import heappop, heappush
 
@@ -9,7 +10,7 @@ from gateway.planner.fetch_graph import Arrival, Position
 from gateway.planner.local import Local, near_step
 from gateway.planner.policy import Policy, Route, Slot
 from gateway.planner.tree import Conditions, Field, defers, only_defers
-from gateway.query_graph import Entry, KeyPart, QueryGraph, Resolver, key_parts
+from gateway.query_graph import Entry, Host, KeyPart, QueryGraph, Resolver, key_parts
 
 
 class Routes:
@@ -23,8 +24,9 @@ class Routes:
         self.active: set[Slot] = set(policy.wanted)
         #: Keys looked at so far: what choosing costs where many subgraphs have many keys.
         self.work = 0
-        self.underway: set[tuple[int, str, frozenset[str]]] = set()
-        self.requiring: set[tuple[int, str, frozenset[str]]] = set()
+        self.underway: set[tuple[int, Host, frozenset[str]]] = set()
+        self.requiring: set[tuple[int, Host, str, frozenset[str]]] = set()
+        self._untyped: set[int] = set()
 
     def rank(self, route: Route, waited: bool = False) -> tuple[int, int, int, bool]:
         new = sum(slot not in self.active for slot in route.added)
@@ -47,12 +49,12 @@ class Routes:
         if resolver.field.needs_more:
             if not self.contexts.available(position, resolver.field):
                 return None
-            mark = (id(position), f"{resolver.graph}.{one.name}", types)
+            mark = (id(position), resolver.host, one.name, types)
             if mark in self.requiring:
                 return None
             return self.to_entity(position, types, resolver, one.conditions)
         alone = any(
-            a.graph == resolver.graph
+            a.host == resolver.host
             and (not self.comes_apart(a, position, one, apart) or (not lenient and self.local.spoils(a, one)))
             for a in position.arrivals
         )
@@ -60,7 +62,7 @@ class Routes:
         return self.reach(
             position,
             types,
-            resolver.graph,
+            resolver.host,
             one.conditions,
             asked,
             alone=alone,
@@ -128,14 +130,14 @@ class Routes:
         return any(
             self.by_key(position, types, entry, one.conditions) is not None
             for resolver in resolvers
-            for entry in self.entries(position, types, resolver.graph)
-        ) or any(self._far(position, types, resolver.graph, one.conditions) is not None for resolver in resolvers)
+            for entry in self.entries(position, types, resolver.host)
+        ) or any(self._far(position, types, resolver.host, one.conditions) is not None for resolver in resolvers)
 
     def reach(
         self,
         position: Position,
         types: frozenset[str],
-        graph: str,
+        host: Host,
         conditions: Conditions,
         asked: Field | None = None,
         *,
@@ -145,12 +147,13 @@ class Routes:
         lenient: bool = False,
         waited: bool = False,
     ) -> Route | None:
-        """The best way to have the objects of `types` at this position in `graph`, where `asked` is to be selected and strangers must not spoil it.
+        """The best way to have the objects of `types` at this position in the subgraph of `host`, where `asked` is to be selected and strangers must not spoil it.
 
         `alone`: not through the parent's field; `keyed`: through it only where a key leads there, too; `apart`: only by requests under these
         `@defer`s; `lenient`: strangers may spoil the parent's field; `waited`: other requests wait for what is selected there.
         """
         options = []
+        graph, _ = host
         near = near_step(position)
         for arrival in position.arrivals:
             if not (apart <= arrival.part.defers and self.local.exactly(arrival, types)):
@@ -159,7 +162,7 @@ class Routes:
                 not self.comes_apart(arrival, position, asked, apart) or self.local.spoils(arrival, asked)
             ):
                 continue
-            if arrival.graph == graph and types <= arrival.types and self.local.usable(arrival, position, conditions):
+            if arrival.host == host and types <= arrival.types and self.local.usable(arrival, position, conditions):
                 there = Route(graph, arrival.part.level, (), arrival=arrival)
                 if there.level <= near:
                     return there
@@ -168,10 +171,10 @@ class Routes:
             if position.type_name in self.graph.roots.values():
                 return Route(graph, 1, ((1, graph),), root=True)
         elif not alone:
-            above = self._above(position, types, graph, conditions, apart, asked, lenient)
+            above = self._above(position, types, host, conditions, apart, asked, lenient)
             if above is not None:
                 options.append(above)
-        for entry in self.entries(position, types, graph):
+        for entry in self.entries(position, types, host):
             route = self.by_key(position, types, entry, conditions)
             if route is not None:
                 options.append(route)
@@ -179,12 +182,12 @@ class Routes:
             level = 1 + min(arrival.part.level for arrival in position.arrivals)
             options.append(Route(graph, level, ((level, graph),), root=True))
         if all(route.level > near for route in options):
-            far = self._far(position, types, graph, conditions)
+            far = self._far(position, types, host, conditions)
             if far is not None:
                 options.append(far)
         if keyed and options and all(route.descend is not None for route in options):
             # For these types alone the parent's field would fit a supergraph that doesn't satisfy the operation.
-            far = self._far(position, types, graph, conditions)
+            far = self._far(position, types, host, conditions)
             options = [] if far is None else [*options, far]
         if not options:
             return None
@@ -196,26 +199,25 @@ class Routes:
         self, position: Position, types: frozenset[str], resolver: Resolver, conditions: Conditions
     ) -> Route | None:
         """A jump by key, whoever is here already: representations carry what the field requires."""
-        entries = self.entries(position, types, resolver.graph)
+        entries = self.entries(position, types, resolver.host)
         if not entries and any(arrival.graph == resolver.graph for arrival in position.arrivals):
             # as the reference planner does: what fetches have left they may come back to by any key
             entries = self.graph.own_keys(min(types), resolver.graph)
         routes = [
             route
             for entry in entries
-            if entry.type_name == resolver.type_name or self.graph.types[resolver.type_name].kind == "OBJECT"
             for route in [self.by_key(position, types, entry, conditions)]
             if route is not None
         ]
         if routes:
             return min(routes, key=self.rank)
-        return self._far(position, types, resolver.graph, conditions)
+        return self._far(position, types, resolver.host, conditions)
 
     def _above(
         self,
         position: Position,
         types: frozenset[str],
-        graph: str,
+        host: Host,
         conditions: Conditions,
         apart: frozenset[int] = frozenset(),
         asked: Field | None = None,
@@ -230,32 +232,63 @@ class Routes:
         within = position.defers
         if within and not apart and any(within <= arrival.part.defers for arrival in position.arrivals):
             # Keys, too, come by the fragment's own requests: the fields on the way may fail.
-            own = self._above(position, types, graph, conditions, within, asked, lenient)
+            own = self._above(position, types, host, conditions, within, asked, lenient)
             if own is not None:
                 return own
         if not apart <= within:
             return None  # others' errors would be in its answer: of objects beside this one, which have a fragment of their own
+        graph, _ = host
+        # How the subgraph takes the parent: one way, but where it has several of its interfaces as `@interfaceObject`.
+        ways = {
+            r.as_interface: None
+            for r in self.graph.resolvers(min(position.parent_types), one.name)
+            if r.graph == graph and not r.field.needs_more
+        }
+        found = [
+            route
+            for way in ways
+            for route in [self._through(position, types, host, (graph, way), conditions, apart, asked, lenient)]
+            if route is not None
+        ]
+        return min(found, key=self.rank) if found else None
+
+    def _through(
+        self,
+        position: Position,
+        types: frozenset[str],
+        host: Host,
+        above: Host,
+        conditions: Conditions,
+        apart: frozenset[int],
+        asked: Field | None,
+        lenient: bool,
+    ) -> Route | None:
+        """Through the parent's field where the subgraph takes the parent as `above` says."""
+        parent, one = position.parent, position.field
+        assert parent is not None
+        assert one is not None
+        graph, as_interface = host
         strangers = False
         for name in position.parent_types:
             resolver = next(
-                (r for r in self.graph.resolvers(name, one.name) if r.graph == graph and not r.field.needs_more), None
+                (r for r in self.graph.resolvers(name, one.name) if r.host == above and not r.field.needs_more), None
             )
             if resolver is None:
                 return None
             below = self.graph.subgraph_type(graph, resolver.field.type_name)
-            if below is None or not types <= below.possible:
+            if below is None or below.as_interface != as_interface or not types <= below.possible:
                 return None
             if asked is not None and self.local.strangers.spoil(position, asked, below):
                 return None
             strangers = strangers or (below.is_interface_object and types < position.types)
-        above = self._at_root(parent, position.parent_types, graph, one.conditions)
-        if above is None:
+        route = self._at_root(parent, position.parent_types, graph, one.conditions)
+        if route is None:
             itself = None if lenient else one
             around = conditions_above(position, conditions)
-            above = self.reach(parent, position.parent_types, graph, around, itself, apart=apart, lenient=lenient)
-        if above is None:
+            route = self.reach(parent, position.parent_types, above, around, itself, apart=apart, lenient=lenient)
+        if route is None:
             return None
-        return Route(graph, above.level, above.added, descend=above, strangers=strangers or above.strangers)
+        return Route(graph, route.level, route.added, descend=route, strangers=strangers or route.strangers)
 
     def _at_root(self, root: Position, types: frozenset[str], graph: str, conditions: Conditions) -> Route | None:
         """The root's request that is there: what is deferred below it and has no key comes with it."""
@@ -266,18 +299,42 @@ class Routes:
                 return Route(graph, arrival.part.level, (), arrival=arrival)
         return None
 
-    def entries(self, position: Position, types: frozenset[str], graph: str) -> Sequence[Entry]:
-        """Keys by which all of `types` enter `graph`. Objects of unknown type enter by their interface's key."""
-        if (id(position), graph, types) in self.underway:
+    def entries(self, position: Position, types: frozenset[str], host: Host) -> Sequence[Entry]:
+        """Keys by which all of `types` enter the subgraph. Objects of unknown type enter by their interface's key."""
+        if (id(position), host, types) in self.underway:
             return ()
         if position.arrivals and not any(a.knows_type for a in position.arrivals):
-            static = position.arrivals[0].selection.static
-            assert static is not None
-            by_interface = self.graph.entries_into(static.name, graph)
-            target = self.graph.subgraph_type(graph, static.name)
-            if by_interface and target is not None and types <= target.possible:
-                return by_interface
-        return self.graph.entries_into(min(types), graph)
+            for interface in dict.fromkeys(a.as_interface for a in position.arrivals):
+                by_interface = self.graph.entries_into(interface, *host)
+                target = self.graph.subgraph_type(host[0], interface)
+                if by_interface and target is not None and types <= target.possible:
+                    return by_interface
+        return self.graph.entries_into(min(types), *host) if host[1] or self.knows_types(position) else ()
+
+    def knows_types(self, position: Position) -> bool:
+        """Whether entities may be sent as objects of their own types: see `without_types`."""
+        return id(position) not in self._untyped
+
+    @contextmanager
+    def without_types(self, position: Position) -> Iterator[None]:
+        """Ways within are needed to learn the types of the objects at this position: none of them may begin with these types."""
+        self._untyped.add(id(position))
+        try:
+            yield
+        finally:
+            self._untyped.discard(id(position))
+
+    def gives_key(self, position: Position, types: frozenset[str], entry: Entry, conditions: Conditions) -> bool:
+        """Whether each field of this key is at hand, or a way leads to a subgraph that gives it."""
+        return all(
+            self._at_hand(position, types, part, conditions) is not None
+            or any(
+                not resolver.field.needs_more
+                and self.reach(position, types, resolver.host, conditions, alone=True) is not None
+                for resolver in self.graph.resolvers(min(types), part.name)
+            )
+            for part in key_parts(entry.key)
+        )
 
     def by_key(self, position: Position, types: frozenset[str], entry: Entry, conditions: Conditions) -> Route | None:
         """What a jump by this key costs, None where no arrival here gives the key."""
@@ -297,7 +354,7 @@ class Routes:
         """The first step after which an arrival here has given this field of a key, None where none of them gives it."""
         return min(
             (
-                arrival.part.level + self._below_key(arrival.graph, min(types), part)
+                arrival.part.level + self._below_key(arrival.graph, arrival.as_interface or min(types), part)
                 for arrival in position.arrivals
                 if types <= self.local.gives(arrival, part.name, conditions)
             ),
@@ -308,43 +365,41 @@ class Routes:
         """0 where `graph` has all below this field of a key, else the step that it takes at least to get the rest."""
         return 0 if part.below is None or self.graph.has_below(graph, type_name, part) else 1
 
-    def _far(self, position: Position, types: frozenset[str], graph: str, conditions: Conditions) -> Route | None:
+    def _far(self, position: Position, types: frozenset[str], host: Host, conditions: Conditions) -> Route | None:
         """Through further subgraphs, which give the keys that nobody here has: shortest way first (Dijkstra over subgraphs)."""
         if not position.arrivals:
             return None
         some = min(types)
         #: By key: what `_at_hand` says of each of its fields.
         at_hand: dict[str, list[int | None]] = {}
-        reached: dict[str, tuple[int, tuple[Slot, ...]]] = {}
+        reached: dict[Host, tuple[int, tuple[Slot, ...]]] = {}
         # Arrivals that are there, and descents from the parent.
-        open_ways: list[tuple[int, int, str, int, tuple[Slot, ...], Entry | None]] = []
+        open_ways: list[tuple[int, int, Host, int, tuple[Slot, ...], Entry | None]] = []
         for arrival in position.arrivals:
             if types <= arrival.types and self.local.usable(arrival, position, conditions):
-                heappush(open_ways, (arrival.part.level, 0, arrival.graph, len(open_ways), (), None))
+                heappush(open_ways, (arrival.part.level, 0, arrival.host, len(open_ways), (), None))
         if position.field is not None and position.parent is not None:
             for resolver in self.graph.resolvers(min(position.parent_types), position.field.name):
-                if all(way[2] != resolver.graph for way in open_ways) and resolver.graph != graph:
-                    above = self._above(position, types, resolver.graph, conditions)
+                below = self.graph.subgraph_type(resolver.graph, resolver.field.type_name)
+                there = (resolver.graph, "" if below is None else below.as_interface)
+                if all(way[2] != there for way in open_ways) and there != host:
+                    above = self._above(position, types, there, conditions)
                     if above is not None:
-                        heappush(
-                            open_ways,
-                            (above.level, len(above.added), resolver.graph, len(open_ways), above.added, None),
-                        )
+                        heappush(open_ways, (above.level, len(above.added), there, len(open_ways), above.added, None))
         count = len(open_ways)
         while open_ways:
             level, _, here, _, added, entry = heappop(open_ways)
-            if here == graph and entry is not None:
-                return Route(graph, level, added, entry=entry)
+            if here == host and entry is not None:
+                return Route(host[0], level, added, entry=entry)
             if here in reached:
                 continue
             reached[here] = (level, added)
             for other in self.graph.entries(some):
                 # Who is at the target already may have to come back to it, with what is required.
-                if (other.graph in reached and other.graph != graph) or (
-                    id(position),
-                    other.graph,
-                    types,
-                ) in self.underway:
+                there = other.host
+                if not other.as_interface and not self.knows_types(position):
+                    continue
+                if (there in reached and there != host) or (id(position), there, types) in self.underway:
                     continue
                 here_of = at_hand.get(other.key)
                 if here_of is None:
@@ -356,7 +411,7 @@ class Routes:
                     step, slots = way
                     slots = (*slots, (step, other.graph))
                     count += 1
-                    heappush(open_ways, (step, len(slots), other.graph, count, slots, other))
+                    heappush(open_ways, (step, len(slots), there, count, slots, other))
         return None
 
     def _way_by_key(
@@ -364,7 +419,7 @@ class Routes:
         type_name: str,
         entry: Entry,
         at_hand: Sequence[int | None],
-        reached: Mapping[str, tuple[int, tuple[Slot, ...]]],
+        reached: Mapping[Host, tuple[int, tuple[Slot, ...]]],
     ) -> tuple[int, tuple[Slot, ...]] | None:
         """(step, requests so far) of a jump by this key from what is here and what is reached."""
         level = 0
@@ -372,9 +427,9 @@ class Routes:
         for part, step in zip(key_parts(entry.key), at_hand, strict=True):
             best: tuple[int, int, tuple[Slot, ...]] | None = None if step is None else (step, 0, ())
             for resolver in self.graph.resolvers(type_name, part.name):
-                way = reached.get(resolver.graph)
+                way = reached.get(resolver.host)
                 if way is not None and not resolver.field.needs_more:
-                    rank = (way[0] + self._below_key(resolver.graph, type_name, part), len(way[1]))
+                    rank = (way[0] + self._below_key(resolver.graph, resolver.type_name, part), len(way[1]))
                     if best is None or rank < best[:2]:
                         best = (*rank, way[1])
             if best is None:

@@ -1,12 +1,13 @@
 """Who answers which field, and by which key: composition walks it to prove, the planner to plan."""
 
 from gateway.query_graph.field_set import FieldSet, KeyPart, key_parts, parse_field_set
-from gateway.query_graph.graph import Entry, QueryGraph, Resolver, SubgraphField, SubgraphType, query_graph
+from gateway.query_graph.graph import Entry, Host, QueryGraph, Resolver, SubgraphField, SubgraphType, query_graph
 from gateway.query_graph.labels import Labels, open_labels, percentage
 
 __all__ = [
     "Entry",
     "FieldSet",
+    "Host",
     "KeyPart",
     "Labels",
     "QueryGraph",

@@ -74,23 +74,46 @@ class SubgraphType:
         """Objects need `__typename` to be told apart."""
         return self.kind != "OBJECT"
 
+    @property
+    def as_interface(self) -> str:
+        """The type's name where the subgraph has it as `@interfaceObject`, else empty: see `Resolver.as_interface`."""
+        return self.name if self.is_interface_object else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """`graph` resolves the field on `type_name` (the object type, or an interface that is an `@interfaceObject` there)."""
+    """`graph` resolves the field on `type_name` (the object type, or an interface that is an `@interfaceObject` there).
+
+    `as_interface` is the interface for whose object the subgraph takes it, empty where it takes the object for what it is. A subgraph may have
+    several interfaces of one type as `@interfaceObject`: being there as one of them gives no field of another.
+    """
 
     graph: str
     type_name: str
     field: SubgraphField
+    as_interface: str = ""
+
+    @property
+    def host(self) -> "Host":
+        return self.graph, self.as_interface
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`graph` takes representations of `type_name` with `key`."""
+    """`graph` takes representations of `type_name` with `key`; `as_interface` as in `Resolver`."""
 
     graph: str
     type_name: str
     key: str
+    as_interface: str = ""
+
+    @property
+    def host(self) -> "Host":
+        return self.graph, self.as_interface
+
+
+#: A subgraph, and the interface for whose objects it takes them (`Resolver.as_interface`).
+Host: TypeAlias = tuple[str, str]
 
 
 class Promise(NamedTuple):
@@ -142,10 +165,10 @@ class QueryGraph:
         self._declarations: dict[str, dict[str | None, list[tuple[int, SupergraphField, JoinField | None]]]] = {}
         self._resolvers: dict[tuple[str, str], tuple[Resolver, ...]] = {}
         self._entries: dict[str, tuple[Entry, ...]] = {}
-        self._entries_into: dict[tuple[str, str], tuple[Entry, ...]] = {}
+        self._entries_into: dict[tuple[str, str, str], tuple[Entry, ...]] = {}
         self._has_below: dict[tuple[str, str, KeyPart], bool] = {}
         self._local: dict[tuple[str, str, str], frozenset[str]] = {}
-        self._common: dict[tuple[frozenset[str], str], frozenset[str]] = {}
+        self._common: dict[tuple[frozenset[str], str], frozenset[Host]] = {}
         self._signatures: dict[tuple[str, str], object] = {}
         self._promised: dict[tuple[str, frozenset[str], str], tuple[frozenset[str], ...]] = {}
         self._members: dict[str, list[str]] | None = None
@@ -328,7 +351,7 @@ class QueryGraph:
                         continue
                     own = subgraph_type.fields.get(field)
                     if own is not None and not own.external:
-                        result.append(Resolver(graph, name, own))
+                        result.append(Resolver(graph, name, own, subgraph_type.as_interface))
             found = self._resolvers[key] = tuple(result)
         return found
 
@@ -340,21 +363,24 @@ class QueryGraph:
             node = self.types[type_name]
             for join in node.joins:
                 if join.key and join.resolvable:
-                    result.append(Entry(join.graph, type_name, join.key))
+                    as_interface = type_name if join.is_interface_object else ""
+                    result.append(Entry(join.graph, type_name, join.key, as_interface))
             if node.kind == "OBJECT":
                 for interface in node.interfaces:
                     for join in self.types[interface].joins:
                         if join.key and join.resolvable and join.is_interface_object:
-                            result.append(Entry(join.graph, interface, join.key))
+                            result.append(Entry(join.graph, interface, join.key, interface))
             found = self._entries[type_name] = tuple(result)
         return found
 
-    def entries_into(self, type_name: str, graph: str) -> tuple[Entry, ...]:
-        """Those of `entries` that lead into `graph`."""
-        key = (type_name, graph)
+    def entries_into(self, type_name: str, graph: str, as_interface: str) -> tuple[Entry, ...]:
+        """Those of `entries` that lead into `graph`, where the objects are then taken for what `as_interface` says."""
+        key = (type_name, graph, as_interface)
         found = self._entries_into.get(key)
         if found is None:
-            found = self._entries_into[key] = tuple(e for e in self.entries(type_name) if e.graph == graph)
+            found = self._entries_into[key] = tuple(
+                e for e in self.entries(type_name) if e.graph == graph and e.as_interface == as_interface
+            )
         return found
 
     def own_keys(self, type_name: str, graph: str) -> tuple[Entry, ...]:
@@ -415,18 +441,17 @@ class QueryGraph:
                         return False
         return True
 
-    def common_graphs(self, types: frozenset[str], field: str) -> frozenset[str]:
+    def common_hosts(self, types: frozenset[str], field: str) -> frozenset[Host]:
         """Subgraphs that resolve `field` of all these concrete types alike, and that all of them enter alike."""
         key = (types, field)
         found = self._common.get(key)
         if found is None:
-            remaining: dict[str, object] | None = None
+            remaining: dict[Host, object] | None = None
             for name in types:
-                mine: dict[str, object] = {}
+                mine: dict[Host, object] = {}
                 for r in self.resolvers(name, field):
-                    own = "" if r.type_name == name else r.type_name
-                    entries = tuple((e.type_name == name, e.key) for e in self.entries(name) if e.graph == r.graph)
-                    mine[r.graph] = (own, r.field.type_name, r.field.requires, r.field.contexts, entries)
+                    entries = tuple(e.key for e in self.entries_into(name, r.graph, r.as_interface))
+                    mine[r.graph, r.as_interface] = (r.field.type_name, r.field.requires, r.field.contexts, entries)
                 if remaining is None:
                     remaining = mine
                 else:

@@ -10,7 +10,6 @@ from graphql import (
     FieldNode,
     GraphQLInterfaceType,
     GraphQLNamedType,
-    GraphQLObjectType,
     GraphQLOutputType,
     get_named_type,
     is_leaf_type,
@@ -23,6 +22,7 @@ from gateway.executor.compiled.layout import KeyPath, Layer, Layout
 from gateway.executor.compiled.project import Deliver, Project
 from gateway.executor.compiled.source import Source
 from gateway.executor.compiled.walking import TYPENAME
+from gateway.executor.definitions import definition_of
 from gateway.executor.selection import FieldGroups, Selections
 
 
@@ -78,7 +78,7 @@ class Climbing(Project):
     ) -> str:
         source = self._source
         name = nodes[0].name.value
-        definition = kind.fields.get(name) if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType) else None
+        definition = definition_of(self._schema, kind, name)
         if definition is None or name == TYPENAME or (root and name in ("__schema", "__type")):
             return super()._field(layers, position, kind, key, nodes, sets, typename, root)
         declared = definition.type

@@ -25,6 +25,7 @@ from gateway.executor.compiled.layout import KeyPath, Layer, Layout, layers_at_r
 from gateway.executor.compiled.leaves import LeafChecks
 from gateway.executor.compiled.source import Source
 from gateway.executor.compiled.walking import TYPENAME, row_of
+from gateway.executor.definitions import definition_of
 from gateway.executor.selection import FieldGroups, Selections
 from gateway.executor.unknown import Typed
 
@@ -248,11 +249,8 @@ class Project:
         )
 
     def _type_text(self, kind: GraphQLNamedType, node: FieldNode) -> str:
-        if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
-            definition = kind.fields.get(node.name.value)
-            if definition is not None:
-                return str(definition.type)
-        return ""
+        definition = definition_of(self._schema, kind, node.name.value)
+        return "" if definition is None else str(definition.type)
 
     # -- fields
 
@@ -276,8 +274,9 @@ class Project:
             return typename
         if name in ("__schema", "__type") and root:
             return f"x.introspect({key!r}, {source.constant('NODES', nodes)})"
-        definition = kind.fields.get(name) if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType) else None
+        definition = definition_of(self._schema, kind, name)
         if definition is None:
+            source.line("raise Strange('a field that the type of the object has not')")
             return "None"
         value = source.name("v")
         offering = [layer for layer in layers if key in layer.keys]
