@@ -26,10 +26,11 @@ def definition_of(schema: GraphQLSchema, kind: GraphQLNamedType | None, name: st
 def _common_definition(schema: GraphQLSchema, kind: GraphQLInterfaceType, name: str) -> GraphQLField | None:
     """The field that all types of the interface have: as they declare it, or as another interface of all of them does."""
     possible = schema.get_possible_types(kind)
-    found = [type_.fields[name] for type_ in possible if name in type_.fields]
+    found: list[GraphQLField] = [type_.fields[name] for type_ in possible if name in type_.fields]
     if not found or len(found) < len(possible):
         return None
     if len({str(field.type) for field in found}) == 1:
         return found[0]
     shared = (other for other in possible[0].interfaces if all(other in type_.interfaces for type_ in possible))
-    return next((other.fields[name] for other in shared if name in other.fields), None)
+    declared: GraphQLField | None = next((other.fields[name] for other in shared if name in other.fields), None)
+    return declared

@@ -27,9 +27,10 @@ from graphql import (
     is_list_type,
     is_non_null_type,
     is_object_type,
-    print_ast,
     type_from_ast,
 )
+
+from gateway.operation.literals import arguments_text
 
 #: Fields looked at over all groups; an operation within `Limits` stays far below, one that is built to be slow is refused.
 MAX_STEPS = 400_000
@@ -139,8 +140,7 @@ class FieldsMergeRule(ValidationRule):
             return ""
         known = self._arguments.get(id(node))
         if known is None:
-            known = ", ".join(sorted(print_ast(argument) for argument in node.arguments))
-            self._arguments[id(node)] = known
+            known = self._arguments[id(node)] = arguments_text(node.arguments)
         return known
 
     def _report(self, key: str, one: FieldNode, other: FieldNode, why: str) -> None:

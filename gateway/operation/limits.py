@@ -11,6 +11,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLSchema,
     InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
@@ -18,6 +19,7 @@ from graphql import (
 )
 
 from gateway.errors import LIMIT_EXCEEDED, ErrorEntry, RequestError
+from gateway.operation.repeats import Keys, Repeats
 from gateway.operation.wording import bounded
 
 
@@ -41,7 +43,8 @@ class Limits:
     max_root_fields: int = 100
     #: Mutations (distinct response keys at a mutation's root, fragments expanded), each of which a subgraph runs on its own.
     max_root_mutations: int = 10
-    #: The same response key in one selection set, fragments expanded: comparing repeats is what makes validation slow.
+    #: The same response key for one object in one selection set, fragments expanded (those on different object types apart): comparing
+    #: repeats is what makes validation slow.
     max_repeats: int = 20
     #: Validation errors reported.
     max_errors: int = 20
@@ -90,14 +93,15 @@ class _Size:
 
 
 class _Measure:
-    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], limits: Limits) -> None:
+    def __init__(self, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode], limits: Limits) -> None:
         self.fragments = fragments
         self.limits = limits
-        self.sizes: dict[str, tuple[_Size, dict[str, int]] | None] = {}
+        self.sizes: dict[str, tuple[_Size, Keys] | None] = {}
+        self.repeats = Repeats(schema)
 
-    def selections(self, node: SelectionSetNode) -> tuple[_Size, dict[str, int]]:
+    def selections(self, node: SelectionSetNode) -> tuple[_Size, Keys]:
         """Size, and how often each response key stands at the first level."""
-        size, keys = _Size(), dict[str, int]()
+        size, keys = _Size(), Keys()
         for selection in node.selections:
             size.directives += len(selection.directives or ())
             if isinstance(selection, FieldNode):
@@ -107,26 +111,29 @@ class _Measure:
                 if selection.alias:
                     size.aliases += 1
                     key = selection.alias.value
-                keys[key] = keys.get(key, 0) + 1
+                counts = keys.setdefault(key, {})
+                counts[None] = counts.get(None, 0) + 1
                 if selection.selection_set:
                     size.add(self.selections(selection.selection_set)[0], 1)
                 continue
             if isinstance(selection, FragmentSpreadNode):
+                fragment = self.fragments.get(selection.name.value)
+                condition = fragment.type_condition.name.value if fragment is not None else None
                 inner = self.fragment(selection.name.value)
             else:
                 assert isinstance(selection, InlineFragmentNode)
+                condition = selection.type_condition.name.value if selection.type_condition else None
                 inner = self.selections(selection.selection_set)
             size.add(inner[0])
-            for key, count in inner[1].items():
-                keys[key] = keys.get(key, 0) + count
+            self.repeats.add(keys, inner[1], condition)
         if size.fields > self.limits.max_fields:
             raise refuse("fields", self.limits.max_fields)
-        for key, count in keys.items():
-            if count > self.limits.max_repeats:
+        for key, counts in keys.items():
+            if self.repeats.most(counts, self.limits.max_repeats) > self.limits.max_repeats:
                 raise refuse(f"repeats of one response key ({bounded(key)!r})", self.limits.max_repeats)
         return size, keys
 
-    def fragment(self, name: str) -> tuple[_Size, dict[str, int]]:
+    def fragment(self, name: str) -> tuple[_Size, Keys]:
         if name in self.sizes:
             known = self.sizes[name]
             if known is None:  # a circle: validation says so
@@ -141,10 +148,13 @@ class _Measure:
 
 
 def check_size(
-    operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode], limits: Limits
+    schema: GraphQLSchema,
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    limits: Limits,
 ) -> None:
     """Raises `RequestError` with `LIMIT_EXCEEDED`."""
-    measure = _Measure(fragments, limits)
+    measure = _Measure(schema, fragments, limits)
     size, keys = measure.selections(operation.selection_set)
     for name in fragments:
         measure.fragment(name)  # unused ones are validated too
@@ -155,7 +165,7 @@ def check_size(
         ("levels of nested fields", size.depth, limits.max_depth),
         ("aliases", size.aliases, limits.max_aliases),
         ("directives", size.directives + len(operation.directives or ()), limits.max_directives),
-        ("fields at the root", sum(keys.values()), limits.max_root_fields),
+        ("fields at the root", sum(sum(counts.values()) for counts in keys.values()), limits.max_root_fields),
         ("mutations in one operation", mutations, limits.max_root_mutations),
     ):
         if found > limit:

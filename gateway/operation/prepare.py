@@ -75,7 +75,7 @@ def prepare(
     definition = _pick(document, operation_name)
     for other in document.definitions:
         if isinstance(other, OperationDefinitionNode):
-            check_size(other, fragments, limits)
+            check_size(schema, other, fragments, limits)
             check_introspection(other, fragments, limits)
     found = violations(schema, document, rules, limits.max_errors)
     if found:

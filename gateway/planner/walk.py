@@ -10,6 +10,8 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
+    ListValueNode,
+    ObjectValueNode,
     SelectionSetNode,
     VariableNode,
     Visitor,
@@ -19,6 +21,7 @@ from graphql import (
 
 from gateway.errors import PlanningError
 from gateway.operation.defer import Defers
+from gateway.operation.literals import arguments_text
 from gateway.planner.tree import Conditions, Field, deferred, defers, without_defers
 from gateway.query_graph import QueryGraph
 
@@ -57,6 +60,8 @@ class Walker:
         #: Names that the client's variables have.
         self.variables: frozenset[str] = frozenset()
         self.count = 0
+        #: Arguments in an order of their own -> as the client writes them first.
+        self._texts: dict[str, str] = {}
 
     def fields(
         self,
@@ -110,7 +115,7 @@ class Walker:
     ) -> Field:
         name = node.name.value
         arguments = tuple(node.arguments or ())
-        text = ("(" + ", ".join(print_ast(a) for a in arguments) + ")") if arguments else ""
+        text = self._written(arguments) if arguments else ""
         own = [d for d in node.directives or () if d.name.value in self.directives]
         if not internal:
             taken = self.names.setdefault(path, {})
@@ -142,6 +147,13 @@ class Walker:
             variables=variables_of((*arguments, *own, *around)) if arguments or own or around else frozenset(),
             around=tuple(" " + print_ast(d) for d in around),
         )
+
+    def _written(self, arguments: tuple[ArgumentNode, ...]) -> str:
+        """The arguments as text; equal ones, in whatever order, as they are written first."""
+        text = "(" + ", ".join(print_ast(a) for a in arguments) + ")"
+        if len(arguments) == 1 and not isinstance(arguments[0].value, ObjectValueNode | ListValueNode):
+            return text
+        return self._texts.setdefault(arguments_text(arguments), text)
 
     def _facts(self, via: str, types: frozenset[str] | None, name: str) -> tuple[str, int, str]:
         if name in self.graph.types[via].fields:

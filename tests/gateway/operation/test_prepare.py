@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from graphql import OverlappingFieldsCanBeMergedRule, build_schema, parse, validate
+from graphql import GraphQLSchema, OverlappingFieldsCanBeMergedRule, build_schema, parse, validate
 
 from gateway import errors
 from gateway.errors import RequestError
@@ -24,8 +24,14 @@ type Mutation { go: Boolean }
 
 
 def _refused(source: Any, name: str | None = None, limits: Limits | None = None) -> RequestError:
+    return _refused_by(SCHEMA, source, name, limits)
+
+
+def _refused_by(
+    schema: GraphQLSchema, source: Any, name: str | None = None, limits: Limits | None = None
+) -> RequestError:
     with pytest.raises(RequestError) as caught:
-        prepare(SCHEMA, source, name, limits)
+        prepare(schema, source, name, limits)
     return caught.value
 
 
@@ -172,3 +178,66 @@ def test_refuses_variables_that_are_no_object() -> None:
     wrong: Any = [1]
     with pytest.raises(RequestError, match="must be an object"):
         coerce_variables(operation, wrong)
+
+
+UNIONS = build_schema(
+    f"union U = {' | '.join(f'T{i}' for i in range(30))} interface I {{ id: ID }}"
+    + "type Query { us: [U] i: I f(o: O, l: [O]): Int }"
+    + "input O { x: Int y: Int o: O }"
+    + "".join(f"type T{i}{' implements I' if i < 15 else ''} {{ id: ID }}" for i in range(30))
+)
+EACH = " ".join(f"... on T{i} {{ id }}" for i in range(30))
+
+
+@pytest.mark.parametrize(
+    "selections",
+    [
+        EACH,
+        "... on U { " + EACH + " }",
+        "".join(f"...F{i} " for i in range(30)),
+        "... on I { id } " * 10 + EACH,
+    ],
+)
+def test_fields_of_types_that_no_object_has_both_of_are_no_repeats(selections: str) -> None:
+    fragments = " ".join(f"fragment F{i} on T{i} {{ id }}" for i in range(30) if f"F{i} " in selections)
+    prepare(UNIONS, f"{{ us {{ {selections} }} }} {fragments}")
+
+
+@pytest.mark.parametrize(
+    "selections",
+    [
+        "... on T3 { id } " * 21,
+        "... on I { id } " * 20 + EACH,
+        "... on T1 { ... on I { id } } " * 21,
+        "... on I { ... on T1 { id } } " * 21,
+        "... { ... on T1 { id } } " * 21,
+    ],
+)
+def test_fields_that_one_object_may_have_are_repeats(selections: str) -> None:
+    assert "repeats" in _refused_by(UNIONS, f"{{ us {{ {selections} }} }}").message
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("o: {x: 1, y: 2}", "o: {y: 2, x: 1}"),
+        ("o: {o: {x: 1, y: 2}, x: 3}", "o: {x: 3, o: {y: 2, x: 1}}"),
+        ("l: [{x: 1, y: 2}], o: null", "o: null, l: [{y: 2, x: 1}]"),
+    ],
+)
+def test_arguments_are_equal_in_any_order(one: str, other: str) -> None:
+    prepare(UNIONS, f"{{ f({one}) f({other}) }}")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("o: {x: 1, y: 2}", "o: {x: 2, y: 1}"),
+        ("o: {x: 1}", "o: {x: 1, y: null}"),
+        ("l: [{x: 1}, {x: 2}]", "l: [{x: 2}, {x: 1}]"),
+        ("o: {x: 1}", ""),
+    ],
+)
+def test_other_arguments_conflict(one: str, other: str) -> None:
+    document = f"{{ f({one}) f{f'({other})' if other else ''} }}"
+    assert "differing arguments" in _refused_by(UNIONS, document).message
