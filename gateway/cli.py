@@ -110,6 +110,10 @@ def serve(
     introspection: Annotated[
         bool, typer.Option(help="Answer __schema and __type; without it GraphiQL shows no documentation.")
     ] = True,
+    max_cost: Annotated[
+        int, typer.Option(min=1, help="Objects that an answer may have, as estimated before anything is fetched.")
+    ] = 100_000,
+    max_mutations: Annotated[int, typer.Option(min=1, help="Mutations in one document.")] = 10,
     allow_unenforced: Annotated[
         list[str] | None,
         typer.Option(
@@ -178,7 +182,12 @@ def serve(
     with listener:
         gateway = _load(
             given,
-            limits=_limits(cache_entries, introspection),
+            limits=_limits(
+                cache_entries,
+                allow_introspection=introspection,
+                max_cost=max_cost,
+                max_root_mutations=max_mutations,
+            ),
             executor=executor,
             allow_unenforced=allow_unenforced or (),
             error_extensions=error_extension or (),
@@ -322,11 +331,12 @@ def _one_of(supergraph: Path | None, subgraph: Sequence[str] | None, subgraphs: 
     return supergraph, subgraph or (), subgraphs or ()
 
 
-def _limits(cache_entries: int, introspection: bool) -> "EngineLimits":
+def _limits(cache_entries: int, **document: Any) -> "EngineLimits":
+    """The engine's limits; `document` are those of `Limits`."""
     from gateway.engine import EngineLimits
     from gateway.operation import Limits
 
-    return EngineLimits(cache_entries=cache_entries, operation=Limits(allow_introspection=introspection))
+    return EngineLimits(cache_entries=cache_entries, operation=Limits(**document))
 
 
 def _load(given: Given, *, executor: str, **options: Any) -> "Gateway":

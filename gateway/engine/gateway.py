@@ -178,7 +178,7 @@ class Gateway:
         """`execute` for an operation that is prepared already."""
         if prepared.operation.kind == "subscription":
             raise _request_error("A subscription gives many results: use `subscribe`.")
-        coerced = coerce_variables(prepared.operation, variables)
+        coerced = _coerced(prepared, variables)
         generation = prepared.generation
         generation.running += 1
         try:
@@ -195,7 +195,7 @@ class Gateway:
         """`run` in parts: what the client defers comes in later payloads. Close it to cancel what is under way. Raises `RequestError` at once."""
         if prepared.operation.kind == "subscription":
             raise _request_error("A subscription gives many results: use `subscribe`.")
-        coerced = coerce_variables(prepared.operation, variables)
+        coerced = _coerced(prepared, variables)
         return self._payloads(prepared, coerced, context)
 
     async def _payloads(
@@ -230,7 +230,7 @@ class Gateway:
         """`subscribe` for an operation that is prepared already."""
         if prepared.operation.kind != "subscription":
             raise _request_error("Only a subscription can be subscribed to.")
-        coerce_variables(prepared.operation, variables)
+        _coerced(prepared, variables)
         return self._subscriptions.results(prepared, variables, context)
 
     def _runtime(self, generation: Generation, context: RequestContext | None) -> Runtime:
@@ -312,6 +312,14 @@ async def _close(clients: Sequence[SubgraphClient]) -> None:
                 await client.aclose()
         except Exception:
             logger.exception("closing a subgraph client failed")
+
+
+def _coerced(prepared: Prepared, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables by the operation's types. Raises `RequestError`, for an answer that they make too large as well."""
+    coerced = coerce_variables(prepared.operation, variables)
+    if prepared.cost is not None:
+        prepared.cost.check(coerced)
+    return coerced
 
 
 def _request_error(message: str) -> RequestError:

@@ -14,6 +14,7 @@ from gateway.errors import GatewayError, PlanningError, RequestError
 from gateway.executor import Compiled, CompiledParts
 from gateway.executor.live import FeedPlan
 from gateway.operation import Limits, Operation, prepare
+from gateway.operation.cost import Cost
 from gateway.operation.limits import UNLIMITED
 from gateway.plan import Defer, EventTrigger, Plan, Subscription
 from gateway.planner import build_plan
@@ -53,6 +54,8 @@ class Prepared:
     #: The query of a subscription that a feed answers.
     feed: FeedPlan | None = None
     key: Key = ("", None, frozenset())
+    #: The estimate of its answer, where that depends on variables; otherwise it was looked at beforehand.
+    cost: Cost | None = None
 
 
 class Generation:
@@ -86,17 +89,21 @@ class Generation:
     def make(self, query: str, operation_name: str | None, labels: frozenset[str], limits: Limits) -> Prepared:
         """Parse, validate, plan, compile. Runs in a thread."""
         operation = prepare(self.schema, query, operation_name, limits)
+        estimate = Cost(operation, limits)
+        cost = estimate if estimate.varies else None
+        if cost is None:
+            estimate.check({})
         plan = build_plan(self.supergraph, operation, labels=labels)
         if isinstance(plan.node, Subscription):
             key = (query, operation_name, labels)
             return Prepared(
-                operation, plan, Compiled(plan, operation), self, feed=self._feed(plan.node, labels), key=key
+                operation, plan, Compiled(plan, operation), self, feed=self._feed(plan.node, labels), key=key, cost=cost
             )
         if not isinstance(plan.node, Defer):
-            return Prepared(operation, plan, Compiled(plan, operation), self)
+            return Prepared(operation, plan, Compiled(plan, operation), self, cost=cost)
         whole = build_plan(self.supergraph, operation, labels=labels, defer=False)
         compiled = Compiled(whole, operation)
-        return Prepared(operation, whole, compiled, self, CompiledParts(plan, operation, compiled))
+        return Prepared(operation, whole, compiled, self, CompiledParts(plan, operation, compiled), cost=cost)
 
     def _feed(self, node: Subscription, labels: frozenset[str]) -> FeedPlan | None:
         if not isinstance(node.primary, EventTrigger) or node.primary.feed is None:

@@ -53,9 +53,15 @@ class Limits:
     #: `fields`, `inputFields`, `interfaces` and `possibleTypes` in one another below `__schema` and `__type`, as graphql-js has
     #: it. The usual introspection queries have 1.
     max_introspection_lists: int = 2
-    #: Fields in the answers to `__schema` and `__type` together, counted before they are made. The usual introspection query of
-    #: a graph of 200 subgraphs and 5,000 types has 460,000.
-    max_introspection_fields: int = 1_000_000
+    #: Fields in the answers to `__schema` and `__type` together, counted while they are made. Twice what the usual introspection
+    #: query asks of the graph at hand is always admitted: 334,000 fields in a graph of 100 subgraphs and 2,500 types.
+    max_introspection_fields: int = 100_000
+    #: Objects in the answer, and fields, as `gateway.operation.cost` estimates them before anything is asked of subgraphs. Two
+    #: pages of 100 in one another are 10,000 objects, which an answer may well have; three are a million, which is megabytes a request.
+    max_cost: int = 100_000
+    max_answer_fields: int = 1_000_000
+    #: Items of a list whose length nothing tells beforehand, as the estimate has it.
+    assumed_list_size: int = 10
 
 
 #: For documents that the caller itself wrote: tests, command lines, trusted documents.
@@ -69,6 +75,9 @@ UNLIMITED = Limits(
     max_root_fields=100_000,
     max_root_mutations=100_000,
     max_introspection_lists=150,
+    max_introspection_fields=100_000_000,
+    max_cost=1_000_000_000_000,
+    max_answer_fields=1_000_000_000_000,
     max_repeats=10_000,
 )
 
