@@ -38,6 +38,10 @@ from gateway.operation.sums import Below, Factor, Figures, Sum, Variables
 
 #: Estimates beyond it are all the same to a client.
 MAX_SHOWN: Final = 10**15
+#: Sets of variables' values that are remembered for an operation.
+MAX_REMEMBERED: Final = 64
+#: In the place of a variable's value that isn't given.
+MISSING: Final = object()
 
 
 class Cost:
@@ -49,6 +53,9 @@ class Cost:
         root = operation.schema.get_root_type(operation.definition.operation)
         below = Below() if root is None else compiler.selections(operation.selection_set, root)
         self._sum = below.total(limits.assumed_list_size)
+        self._names = tuple(compiler.names)
+        #: Values of these variables that were found to be within the limits: most requests have the same few.
+        self._admitted: set[tuple[Any, ...]] = set()
 
     @property
     def varies(self) -> bool:
@@ -61,6 +68,12 @@ class Cost:
 
     def check(self, variables: Variables) -> None:
         """Raises `RequestError` with `COST_LIMIT_EXCEEDED` where the estimate is beyond the limits."""
+        values = tuple([variables.get(name, MISSING) for name in self._names])
+        try:
+            if values in self._admitted:
+                return
+        except TypeError:  # input objects
+            values = ()
         objects, fields = self.figures(variables)
         for what, found, most in (
             ("objects", objects, self._limits.max_cost),
@@ -74,6 +87,10 @@ class Cost:
                 )
                 figures = {"estimated": found, "allowed": most}
                 raise RequestError([ErrorEntry(message, COST_LIMIT_EXCEEDED, extensions=figures)])
+        if values:
+            if len(self._admitted) >= MAX_REMEMBERED:
+                self._admitted.clear()
+            self._admitted.add(values)
 
 
 class _Compiler:
@@ -81,7 +98,9 @@ class _Compiler:
         self._schema = operation.schema
         self._fragments = operation.fragments
         self._assumed = assumed
-        self._slicing = Slicing(assumed)
+        #: Variables that the estimate depends on.
+        self.names: set[str] = set()
+        self._slicing = Slicing(assumed, self.names)
         self._known: dict[str, Below] = {}
 
     def selections(self, node: SelectionSetNode, parent: GraphQLNamedType) -> Below:
@@ -89,7 +108,7 @@ class _Compiler:
         made = Below()
         alternatives: dict[str, Below] = {}
         for selection in node.selections:
-            factor = _condition(selection)
+            factor = _condition(selection, self.names)
             if isinstance(selection, FieldNode):
                 made.add(self._field(selection, parent), factor)
                 continue
@@ -155,7 +174,7 @@ def _lists(definition: GraphQLField) -> tuple[int, Any]:
     return lists, kind
 
 
-def _condition(node: SelectionNode) -> Factor:
+def _condition(node: SelectionNode, names: set[str]) -> Factor:
     """1, or 0 where `@skip` or `@include` leaves it out."""
     tests: list[tuple[str, bool]] = []
     for directive in node.directives or ():
@@ -164,6 +183,7 @@ def _condition(node: SelectionNode) -> Factor:
             continue
         for argument in directive.arguments or ():
             if isinstance(argument.value, VariableNode):
+                names.add(argument.value.name.value)
                 tests.append((argument.value.name.value, wanted))
             elif getattr(argument.value, "value", None) is not wanted:
                 return 0

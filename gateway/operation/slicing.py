@@ -29,10 +29,11 @@ _Paths: TypeAlias = list[tuple[tuple[str, ...], int | None]]
 
 
 class Slicing:
-    """Sizes of one operation's lists; those that nothing tells are `assumed`."""
+    """Sizes of one operation's lists; those that nothing tells are `assumed`. Variables that tell one are put into `names`."""
 
-    def __init__(self, assumed: int) -> None:
+    def __init__(self, assumed: int, names: set[str]) -> None:
         self._assumed = assumed
+        self._names = names
         self._known: dict[int, _Paths] = {}
 
     def size(self, node: FieldNode, definition: GraphQLField) -> Factor | None:
@@ -49,6 +50,7 @@ class Slicing:
                 name = below.pop(0)
                 value = next((each.value for each in value.fields if each.name.value == name), None)
             if isinstance(value, VariableNode):
+                self._names.add(value.name.value)
                 variables.append((value.name.value, tuple(below), default))
             elif isinstance(value, IntValueNode):
                 constants.append(int(value.value))
