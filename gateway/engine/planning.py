@@ -27,6 +27,12 @@ logger = logging.getLogger(__name__)
 
 OVERLOADED: Final = "OVERLOADED"
 
+#: Of an operation that is kept ready: of the smallest, for each character of its document and each line of its programs (measured with
+#: tracemalloc: `tests/security/test_v11_memory_of_operations.py`).
+_BYTES: Final = 12_000
+_BYTES_PER_CHARACTER: Final = 60
+_BYTES_PER_LINE: Final = 250
+
 #: Document text, operation name, active labels of progressive overrides.
 Key: TypeAlias = tuple[str, str | None, frozenset[str]]
 
@@ -57,6 +63,17 @@ class Prepared:
     #: The estimate of its answer, where that depends on variables; otherwise it was looked at beforehand.
     cost: Cost | None = None
 
+    def estimate_bytes(self) -> int:
+        """What it takes of the memory now, within a factor of two: its document and its programs are most of it."""
+        lines = self.compiled.lines
+        if self.deferred is not None:
+            lines += self.deferred.lines
+        if self.feed is not None:
+            lines += self.feed.compiled.lines
+        location = self.operation.document.loc
+        characters = 0 if location is None else location.end
+        return _BYTES + _BYTES_PER_CHARACTER * characters + _BYTES_PER_LINE * lines
+
 
 class Generation:
     """One supergraph, its clients and its cache. Operations hold on to theirs until they end."""
@@ -81,7 +98,9 @@ class Generation:
         #: Those of progressive overrides that each request decides.
         self.labels = open_labels(supergraph)
         self.cache: OrderedDict[Key, Prepared] = OrderedDict()
-        self.characters = 0
+        #: What the operations in the cache take, as estimated when each came.
+        self.bytes = 0
+        self._bytes_of: dict[Key, int] = {}
         self.in_flight: dict[Key, asyncio.Future[Prepared]] = {}
         #: Operations and subscriptions that run on it, or will as soon as they are planned.
         self.running = 0
@@ -119,11 +138,16 @@ class Generation:
 
     def keep(self, key: Key, prepared: Prepared, limits: EngineLimits) -> None:
         """Put it in the cache; what was used longest ago makes room."""
+        self._forget(key)
         self.cache[key] = prepared
-        self.characters += len(key[0])
-        while len(self.cache) > limits.cache_entries or (self.characters > limits.cache_characters and self.cache):
-            (query, *_), _ = self.cache.popitem(last=False)
-            self.characters -= len(query)
+        self._bytes_of[key] = size = prepared.estimate_bytes()
+        self.bytes += size
+        while self.cache and (len(self.cache) > limits.cache_entries or self.bytes > limits.max_cache_bytes):
+            self._forget(next(iter(self.cache)))
+
+    def _forget(self, key: Key) -> None:
+        if self.cache.pop(key, None) is not None:
+            self.bytes -= self._bytes_of.pop(key)
 
 
 class Preparer:
@@ -159,6 +183,9 @@ class Preparer:
         except GatewayError as error:
             # One exception serves every request that waited; its traceback must not grow with each.
             raise error.with_traceback(None) from None
+        finally:
+            # The traceback holds this frame, which must not hold the future that holds the error.
+            del future, done
 
     def _begin(self, generation: Generation, key: Key) -> asyncio.Future[Prepared]:
         if len(generation.in_flight) >= self._limits.planning_backlog:

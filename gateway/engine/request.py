@@ -51,9 +51,9 @@ class RequestContext:
 class EngineLimits:
     """Bounds of one `Gateway`. Times are in seconds."""
 
-    #: Operations kept ready, by number and by characters of their documents, whichever comes first.
+    #: Operations kept ready, by number and by the bytes that they are estimated to take, whichever comes first.
     cache_entries: int = 2_000
-    cache_characters: int = 16_000_000
+    max_cache_bytes: int = 64 * 1024 * 1024
     #: Parsing, validating and planning run in threads of their own: at most so many, so many waiting, so long.
     planning_threads: int = 2
     planning_backlog: int = 200

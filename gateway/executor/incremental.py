@@ -94,6 +94,7 @@ async def deliver(
                 await work.progress()
     finally:
         await work.stop()
+        publisher.close()
         if parts is not None:
             parts.flight.give_up()
 

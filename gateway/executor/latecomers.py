@@ -121,6 +121,9 @@ class DeferringProjection(Projection):
         """For another group."""
         return DeferringProjection(self.execution, self.root, self.selections, self.deferred)
 
+    def close(self) -> None:
+        """It is looked at no more."""
+
     def object_value(self, view: ObjectView, runtime_type: GraphQLNamedType, sets: Any) -> dict[str, Any] | None:
         below: Below = sets
         split = self.deferred.split(below.sets, below.around, runtime_type)

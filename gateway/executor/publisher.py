@@ -43,6 +43,10 @@ class Look(Protocol):
         """For another group of the same parts."""
         ...
 
+    def close(self) -> None:
+        """It is looked at no more."""
+        ...
+
 
 class Plan(Protocol):
     """How deferred parts of the plan, by their numbers, come into it."""
@@ -98,6 +102,15 @@ class Publisher:
             # Nothing else will come: nothing may be left untold.
             entries += self._rest()
         return Payload(ExecutionResult(data, entries, self._omitted()), pending, has_next=bool(pending))
+
+    def close(self) -> None:
+        """Nothing else is delivered: fragments and their groups hold one another no more, nor looks their programs."""
+        for group in self._found_groups:
+            for fragment in group.fragments:
+                fragment.groups.clear()
+            group.fragments = ()
+        for scope in self._scopes.values():
+            scope.look.close()
 
     def absorb(self, part: int, branch: Execution) -> None:
         """A part of the plan has ended: its errors are ours."""

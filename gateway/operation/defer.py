@@ -15,8 +15,9 @@ from graphql import (
     StringValueNode,
     VariableNode,
     Visitor,
-    visit,
 )
+
+from gateway.operation.visiting import visit_once
 
 DEFER: Final = "defer"
 NodeT = TypeVar("NodeT", bound=Node)
@@ -42,7 +43,7 @@ class Defers:
         self._document = document
         self._by_node: dict[int, DeferDirective] = {}
         if document.loc is None or DEFER in document.loc.source.body:  # most have none, and a visit takes a while
-            visit(document, _Finder(self._by_node))
+            visit_once(document, _Finder(self._by_node))
 
     def __bool__(self) -> bool:
         return bool(self._by_node)
@@ -79,7 +80,7 @@ class _Finder(Visitor):
 
 def without_defer(node: NodeT) -> NodeT:
     """The same with every `@defer` left out: all at once."""
-    removed: NodeT = visit(node, _Remover())
+    removed: NodeT = visit_once(node, _Remover())
     return removed
 
 

@@ -31,6 +31,7 @@ from gateway.operation.fields_merge import FieldsMergeRule
 from gateway.operation.introspecting import check_introspection
 from gateway.operation.limits import Limits, check_size, refuse
 from gateway.operation.model import Operation
+from gateway.operation.tokens import drop_tokens
 from gateway.operation.validating import violations
 from gateway.operation.wording import ValuesRule, bounded, without_tokens
 
@@ -92,7 +93,7 @@ def _parse(source: str, limits: Limits) -> DocumentNode:
     if len(source) > limits.max_characters:
         raise refuse("characters", limits.max_characters)
     try:
-        return parse(source, max_tokens=limits.max_tokens, allow_empty_selection_sets=False)
+        document = parse(source, max_tokens=limits.max_tokens, allow_empty_selection_sets=False)
     except GraphQLError as error:
         if error.message.endswith(" tokens. Parsing aborted."):
             raise refuse("tokens", limits.max_tokens) from None
@@ -100,6 +101,8 @@ def _parse(source: str, limits: Limits) -> DocumentNode:
         raise RequestError([_entry(error, errors.GRAPHQL_PARSE_FAILED)]) from None
     except RecursionError:
         raise RequestError([ErrorEntry("The document is nested too deeply.", errors.GRAPHQL_PARSE_FAILED)]) from None
+    drop_tokens(document)
+    return document
 
 
 def _pick(document: DocumentNode, name: str | None) -> OperationDefinitionNode:

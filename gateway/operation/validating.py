@@ -16,6 +16,7 @@ from graphql import (
     NoUndefinedVariablesRule,
     NoUnusedVariablesRule,
     TypeInfo,
+    TypeInfoVisitor,
     UniqueVariableNamesRule,
     ValidationContext,
     VariablesAreInputTypesRule,
@@ -27,6 +28,9 @@ from graphql import (
 from graphql.language.ast import QUERY_DOCUMENT_KEYS
 from graphql.language.visitor import EnterLeaveVisitor
 from graphql.validation.validate import FragmentNestingVisitor, ValidationAbortedError
+from graphql.validation.validation_context import NodeWithSelectionSet, VariableUsage, VariableUsageVisitor
+
+from gateway.operation.visiting import visit_once
 
 #: They look at variables alone: a text without any can't break them, and three of them go through the whole document once more.
 _OF_VARIABLES: Final = frozenset(
@@ -56,7 +60,7 @@ def violations(
         errors.append(error)
 
     types = TypeInfo(schema)
-    context = ValidationContext(
+    context = _Context(
         schema, document, types, report, hide_suggestions=True, allow_empty_selection_sets=False
     )
     together = _Together(context, types, wanted, document)
@@ -70,6 +74,19 @@ def violations(
     finally:
         together.forget()
     return errors
+
+
+class _Context(ValidationContext):
+    """graphql-core's, but visitors that look for variables are no cycles of references afterwards."""
+
+    def get_variable_usages(self, node: NodeWithSelectionSet) -> list[VariableUsage]:
+        usages = self._variable_usages.get(node)
+        if usages is None:
+            finder = VariableUsageVisitor(self._type_info, node if isinstance(node, FragmentDefinitionNode) else None)
+            visit_once(node, TypeInfoVisitor(self._type_info, finder))
+            finder.enter_leave_map.clear()
+            usages = self._variable_usages[node] = finder.usages
+        return usages
 
 
 @lru_cache(maxsize=16)

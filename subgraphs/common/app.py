@@ -49,6 +49,7 @@ class Subgraph:
         limits = Limits(
             body_bytes=self.settings.subgraph_max_body_bytes,
             seconds=self.settings.subgraph_request_timeout_seconds,
+            max_fields=self.settings.subgraph_max_fields,
         )
         endpoint = GraphQLEndpoint(schema, self.verifier, make_context, limits, self.metrics, self.logger)
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from shared_schema.database import Database
 from subgraphs.common.caller import Caller
+from subgraphs.common.work import Work
 
 
 class Store:
@@ -63,6 +64,8 @@ class RequestContext:
     store: Store
     facts: RequestFacts
     response_headers: list[tuple[str, str]] = field(default_factory=list)
+    #: What this request has made the subgraph do; None where nothing bounds it (a test of a schema alone).
+    work: Work | None = None
 
     def renew_loaders(self) -> None:
         """Forget what was loaded: a mutation may have changed it, and the next one reads anew."""

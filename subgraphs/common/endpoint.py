@@ -11,6 +11,7 @@ from json import dumps
 from typing import Any
 
 import orjson
+from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -26,6 +27,7 @@ from subgraphs.common.errors import PublicError
 from subgraphs.common.masking import formatted, unexpected
 from subgraphs.common.metrics import SubgraphMetrics
 from subgraphs.common.schema import SubgraphSchema
+from subgraphs.common.work import Work
 
 JSON_TYPE = "application/json"
 RESPONSE_TYPE = "application/graphql-response+json"
@@ -42,6 +44,8 @@ class Limits:
 
     body_bytes: int
     seconds: float
+    #: Fields of objects and items of lists.
+    max_fields: int = 50_000
 
 
 class RequestRefused(Exception):
@@ -80,9 +84,13 @@ class GraphQLEndpoint:
         try:
             vouched = await self._vouched(request)
             context = self._make_context(vouched.caller(), vouched.facts())
+            work = context.work = Work(self._limits.max_fields)
             operation = _operation(await read_body(request, self._limits.body_bytes), request)
             with acting(_actor(context.caller), request.headers.get("traceparent")):
                 result = await self._execute(operation, context)
+            if work.is_too_much:
+                # What was executed isn't half given; its errors would say the same for each place.
+                result = ExecutionResult(data=None, errors=[GraphQLError("", original_error=work.refusal())])
             errors = [formatted(error, self._logger) for error in (result.errors or ())[:MAXIMUM_ERRORS]]
             executed = result.data is not None or any(error.path for error in result.errors or ())
             body: dict[str, Any] = {"data": result.data} if executed else {}

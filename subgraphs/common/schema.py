@@ -43,6 +43,7 @@ from subgraphs.common.depth import depth_rule
 from subgraphs.common.errors import BadInput
 from subgraphs.common.event_source import DEFINITION
 from subgraphs.common.scalars import SCALARS
+from subgraphs.common.work import SharingExecutor
 
 FEDERATION_VERSION: Final = "2.9"
 # The key of an entity that this subgraph only points at.
@@ -110,6 +111,7 @@ class SubgraphSchema(strawberry.federation.Schema):
             subscription=subscription,
             types=types,
             extensions=extensions,
+            execution_context_class=SharingExecutor,
             federation_version=FEDERATION_VERSION,
             config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
         )

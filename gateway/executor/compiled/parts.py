@@ -58,9 +58,15 @@ class CompiledParts:
         self._operation = operation
         self._defers = Defers(operation.document)
         self._conditions = condition_variables(plan, operation)
-        self._variants = Variants(self._written)
+        # Not a method of this object, which would be a cycle of references.
+        self._variants = Variants(partial(_write, self._node, operation, self._defers))
         if not self._conditions and all(one.variable is None for one in self._defers):
             self.program({})
+
+    @property
+    def lines(self) -> int:
+        """Of the programs that there are now."""
+        return self._variants.lines
 
     def program(self, variables: Mapping[str, Any]) -> Program | str:
         """For these values; compiled now if it is not there yet. A text says why there is none."""
@@ -68,22 +74,22 @@ class CompiledParts:
         conditions |= {one.variable: one.is_on(variables) for one in self._defers if one.variable is not None}
         return self._variants.get(conditions)
 
-    def _written(self, conditions: Mapping[str, bool]) -> Program:
-        operation = self._operation
-        on = frozenset(one.number for one in self._defers if one.is_on(conditions))
-        layout = lay_out_parts(self._node, operation.schema, conditions, on)
-        selections = Selections(operation, conditions)
-        deferred = DeferredSelections(selections, self._defers, conditions)
-        source = Source()
-        Flow(source, layout).write_parts()
-        source.line("")
-        root_type = operation.schema.get_root_type(operation.definition.operation)
-        if root_type is None:
-            raise Unsupported("no root type")
-        Deferring(source, layout, selections, layout.state(), deferred).write(root_type, operation.selection_set)
-        title = operation.name or operation.kind
-        namespace = source.namespace(title, GLOBALS)
-        return Program(layout, selections, deferred, source.text(), namespace["start"], namespace["project"])
+
+def _write(node: Defer, operation: Operation, defers: Defers, conditions: Mapping[str, bool]) -> Program:
+    on = frozenset(one.number for one in defers if one.is_on(conditions))
+    layout = lay_out_parts(node, operation.schema, conditions, on)
+    selections = Selections(operation, conditions)
+    deferred = DeferredSelections(selections, defers, conditions)
+    source = Source()
+    Flow(source, layout).write_parts()
+    source.line("")
+    root_type = operation.schema.get_root_type(operation.definition.operation)
+    if root_type is None:
+        raise Unsupported("no root type")
+    Deferring(source, layout, selections, layout.state(), deferred).write(root_type, operation.selection_set)
+    title = operation.name or operation.kind
+    start, project = source.functions(("start", "project"), title, GLOBALS)
+    return Program(layout, selections, deferred, source.text(), start, project)
 
 
 class Parts:
@@ -167,6 +173,10 @@ class Look(Report):
         self.findings, self.groups = self._own, []
         return self
 
+    def close(self) -> None:
+        """The functions, which know this object, are let go."""
+        self._initial, self._laters = _closed, ()
+
     def _either(self, compiled: Callable[[], _Data], interpreted: Callable[[DeferringProjection], _Data]) -> _Data:
         """Compiled code's data, or the interpreter's where something is strange about the answers."""
         runtime, log = self._execution.runtime, self._log
@@ -222,6 +232,10 @@ class Look(Report):
         fragments = tuple([known[usage] for usage in later.order])
         compiled = None if later.number is None else (later.number, layers)
         self.groups.append(Group(place, later.kind, later.usages, later.fields, fragments, known, compiled=compiled))
+
+
+def _closed() -> _Data:
+    raise RuntimeError("The delivery has ended.")
 
 
 def _told(data: _Data, found: Sequence[tuple[ErrorEntry, ResponsePath | None]], groups: Sequence[Group]) -> bytes:

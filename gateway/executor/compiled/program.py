@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from graphql import FieldNode, InlineFragmentNode, SelectionSetNode, VariableNode
@@ -109,9 +110,14 @@ class Compiled:
         self.conditions = condition_variables(plan, operation)
         #: Tables (by the names of their indices) whose objects aren't told apart by a key's value.
         self._by_identity: set[str] = set()
-        self._variants = Variants(lambda conditions: compile_plan(plan, operation, conditions, self._by_identity))
+        self._variants = Variants(partial(compile_plan, plan, operation, by_identity=self._by_identity))
         if not self.conditions:
             self._variants.get({})
+
+    @property
+    def lines(self) -> int:
+        """Of the programs that there are now."""
+        return self._variants.lines
 
     def program(self, variables: Mapping[str, Any]) -> Program | str:
         """For these values; compiled now if it is not there yet. A text says why there is none."""

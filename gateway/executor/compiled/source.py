@@ -1,6 +1,6 @@
 """Lines, names and constants -> Python source, and the functions in it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -78,14 +78,20 @@ class Source:
 
     def function(self, name: str, title: str, helpers: dict[str, Any]) -> Any:
         """Compile, and give the function of that name, which sees `helpers` and the constants as globals."""
-        return self.namespace(title, helpers)[name]
+        return self.functions((name,), title, helpers)[0]
 
-    def namespace(self, title: str, helpers: dict[str, Any]) -> dict[str, Any]:
-        """Compile, and give all that the source defines."""
-        code = compile(self.text(), f"<plan {title}>", "exec", dont_inherit=True)
+    def functions(self, names: Sequence[str], title: str, helpers: dict[str, Any]) -> tuple[Any, ...]:
+        """Compile, and give the functions of these names.
+
+        They are made by a function around them and see each other as its variables, not as globals: a function holds its globals, and
+        globals that held the function would keep both until the garbage collector looks at them.
+        """
+        lines = ["def program():", *("    " + line for line in self.lines), f"    return ({', '.join(names)},)"]
+        code = compile("\n".join(lines) + "\n", f"<plan {title}>", "exec", dont_inherit=True)
         namespace: dict[str, Any] = {**helpers, **self.constants}
         exec(code, namespace)  # noqa: S102 -- our own code: names and literals in it are written with `repr`
-        return namespace
+        functions: tuple[Any, ...] = namespace.pop("program")()
+        return functions
 
 
 class _Block:

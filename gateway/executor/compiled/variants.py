@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
 from gateway.executor.compiled.shape import Conditions
@@ -14,6 +15,9 @@ MIN_VARIANTS: Final = 16
 #: Beyond them it is compiled for more while all its programs together have no more lines: an operation of some hundred lines has room for
 #: every set of six conditions, and none takes more memory than one operation may take that is as long as a program can be.
 MAX_LINES: Final = 20_000
+#: Lines of the programs of all operations together, in one process; about 300 bytes each. Where they are used up an operation has the first
+#: of its programs, and the interpreter for other sets of conditions: a client that asks for every set of every operation fills no memory.
+MAX_LINES_IN_PROCESS: Final = 200_000
 #: Uses of an operation after which they count half: what was asked for lately counts most.
 _HALF_LIFE: Final = 4_096
 #: Sets without a program whose uses are counted.
@@ -24,6 +28,15 @@ class _Written(Protocol):
     @property
     def source(self) -> str: ...
 
+
+@dataclass(slots=True)
+class _Room:
+    """Of all operations of this process."""
+
+    lines: int = 0
+
+
+_room: Final = _Room()
 
 ProgramT = TypeVar("ProgramT", bound=_Written)
 
@@ -53,17 +66,33 @@ class Variants(Generic[ProgramT]):
             if not self._make_room(values):
                 return "more sets of conditions than are compiled"
             program = self._programs[values] = self._compile(conditions)
-            self._lines += _length(program)
+            self._take(_length(program))
         return program
+
+    @property
+    def lines(self) -> int:
+        """Of all programs that there are now."""
+        return self._lines
+
+    def _take(self, lines: int) -> None:
+        self._lines += lines
+        _room.lines += lines
+
+    def __del__(self) -> None:
+        _room.lines -= self._lines
 
     def forget(self) -> None:
         """All programs: `write` would give others now."""
         self._programs.clear()
         self._waiting.clear()
-        self._lines, self._uses = 0, None
+        self._take(-self._lines)
+        self._uses = None
 
     def _make_room(self, values: tuple[bool, ...]) -> bool:
-        if len(self._programs) < MIN_VARIANTS or self._lines < MAX_LINES:
+        if not self._programs:
+            return True
+        is_room = _room.lines < MAX_LINES_IN_PROCESS
+        if is_room and (len(self._programs) < MIN_VARIANTS or self._lines < MAX_LINES):
             return True
         if self._uses is None:
             self._uses = dict.fromkeys(self._programs, 0)
@@ -71,7 +100,7 @@ class Variants(Generic[ProgramT]):
         if self._waiting.get(values, 0) <= 2 * self._uses[least] + 1:
             return False
         del self._uses[least]
-        self._lines -= _length(self._programs.pop(least))
+        self._take(-_length(self._programs.pop(least)))
         self._uses[values] = self._waiting.pop(values)
         return True
 
