@@ -60,9 +60,7 @@ def violations(
         errors.append(error)
 
     types = TypeInfo(schema)
-    context = _Context(
-        schema, document, types, report, hide_suggestions=True, allow_empty_selection_sets=False
-    )
+    context = _Context(schema, document, types, report, hide_suggestions=True, allow_empty_selection_sets=False)
     together = _Together(context, types, wanted, document)
     try:
         visit(document, together, _keys(wanted))

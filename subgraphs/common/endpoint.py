@@ -45,7 +45,7 @@ class Limits:
     body_bytes: int
     seconds: float
     #: Fields of objects and items of lists.
-    max_fields: int = 50_000
+    max_fields: int = 20_000
 
 
 class RequestRefused(Exception):
@@ -92,7 +92,7 @@ class GraphQLEndpoint:
                 # What was executed isn't half given; its errors would say the same for each place.
                 result = ExecutionResult(data=None, errors=[GraphQLError("", original_error=work.refusal())])
             errors = [formatted(error, self._logger) for error in (result.errors or ())[:MAXIMUM_ERRORS]]
-            executed = result.data is not None or any(error.path for error in result.errors or ())
+            executed = result.data is not None or any(error.path for error in result.errors or ()) or work.is_too_much
             body: dict[str, Any] = {"data": result.data} if executed else {}
             status = 200
         except RequestRefused as refused:

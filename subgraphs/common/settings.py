@@ -23,7 +23,7 @@ class SubgraphSettings(DatabaseSettings, LogSettings):
     subgraph_max_depth: Annotated[int, Field(ge=1, le=100)] = 30
     subgraph_max_tokens: Annotated[int, Field(ge=10, le=100_000)] = 20_000
     # Fields of objects and items of lists that one request may make a subgraph execute.
-    subgraph_max_fields: Annotated[int, Field(ge=100, le=10_000_000)] = 50_000
+    subgraph_max_fields: Annotated[int, Field(ge=100, le=10_000_000)] = 20_000
     subgraph_request_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
 
     def key_source(self) -> KeySource:

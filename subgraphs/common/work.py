@@ -8,6 +8,7 @@ later turn. In one process with the gateway (ADR 0002) it is everybody's loop.
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Awaitable, Iterable
 from time import perf_counter
 from typing import Any, Final
@@ -21,8 +22,13 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from subgraphs.common.errors import PublicError
 
+#: Errors of one request; each keeps the frames that it went through.
+MAX_ERRORS: Final = 1_000
 #: Seconds of one turn of the event loop that all executions of a process together may take.
 TURN_SECONDS: Final = 0.01
+
+# Where an error ends an operation, graphql-core drops what it had begun: coroutines in coroutines, which nobody awaits any more.
+warnings.filterwarnings("ignore", r"coroutine '(Executor|SharingExecutor|_Items)\\.", RuntimeWarning)
 
 
 class ResponseTooLarge(PublicError):
@@ -72,11 +78,11 @@ def turns() -> Turns:
 class Work:
     """What one request has made the executor do: fields of objects and items of lists, counted before they are executed."""
 
-    __slots__ = ("done", "is_too_much", "max_fields", "turns")
+    __slots__ = ("done", "errors", "is_too_much", "max_fields", "turns")
 
     def __init__(self, max_fields: int) -> None:
         self.max_fields = max_fields
-        self.done = 0
+        self.done = self.errors = 0
         self.is_too_much = False
         self.turns = turns()
 
@@ -85,11 +91,22 @@ class Work:
         self.done += count
         if self.done > self.max_fields:
             self.is_too_much = True
+        if self.is_too_much:
             raise self.refusal()
+
+    def count_error(self) -> None:
+        """One more field failed."""
+        self.errors += 1
+        if self.errors > MAX_ERRORS:
+            self.is_too_much = True
 
     def refusal(self) -> ResponseTooLarge:
         """The error for the client."""
-        return ResponseTooLarge(f"The request asks for more than {self.max_fields} fields. Ask for fewer, or for shorter lists.")
+        if self.errors > MAX_ERRORS:
+            return ResponseTooLarge(f"More than {MAX_ERRORS} fields of the request failed.")
+        return ResponseTooLarge(
+            f"The request asks for more than {self.max_fields} fields. Ask for fewer, or for shorter lists."
+        )
 
 
 class SharingExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -114,9 +131,18 @@ class SharingExecutor(StrawberryGraphQLCoreExecutionContext):
     ) -> Any:
         """See graphql-core; in a later turn where this one is over."""
         work = self._work
+        if work is not None:
+            work.take(0)
         if work is None or not work.turns.is_over():
             return super().execute_field(parent_type, source, field_details_list, path, position_context)
         return self._execute_later(work, parent_type, source, field_details_list, path, position_context)
+
+    def handle_field_error(self, raw_error: Exception, *place: Any) -> None:
+        """See graphql-core; the error counts."""
+        work = self._work
+        if work is not None:
+            work.count_error()
+        super().handle_field_error(raw_error, *place)
 
     async def _execute_later(self, work: Work, *field: Any) -> Any:
         await work.turns.next()
@@ -135,7 +161,13 @@ class SharingExecutor(StrawberryGraphQLCoreExecutionContext):
         )
 
     def complete_iterable_value(
-        self, item_type: Any, field_details_list: Any, info: Any, path: Path, items: Iterable[Any], position_context: Any
+        self,
+        item_type: Any,
+        field_details_list: Any,
+        info: Any,
+        path: Path,
+        items: Iterable[Any],
+        position_context: Any,
     ) -> Any:
         """See graphql-core; the items count, and those that have no time in this turn are completed in later ones."""
         work = self._work
@@ -185,9 +217,7 @@ class _Items:
         try:
             for index in range(len(self.results), len(self._items)):
                 path = self._path.add_key(index, None)
-                if complete(
-                    self._items[index], self.results, item_type, details, info, path, self._position_context
-                ):
+                if complete(self._items[index], self.results, item_type, details, info, path, self._position_context):
                     self.awaitable.append(index)
                 if is_over():
                     return
@@ -201,10 +231,24 @@ class _Items:
             await self._work.turns.next()
             self.complete_some()
         if self.awaitable:
-            settled = await gather_with_cancel(*(self.results[index] for index in self.awaitable))
+            settled = await gather_with_cancel(*await self._begun())
             for index, value in zip(self.awaitable, settled, strict=True):
                 self.results[index] = value
         return self.results
+
+    async def _begun(self) -> list[asyncio.Future[Any]]:
+        """A task for each of what is to be awaited: making thousands takes turns as well."""
+        tasks: list[asyncio.Future[Any]] = []
+        try:
+            for index in self.awaitable:
+                tasks.append(asyncio.ensure_future(self.results[index]))
+                if self._work.turns.is_over():
+                    await self._work.turns.next()
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            raise
+        return tasks
 
 
 async def _in_turn(result: Awaitable[Any], work: Work) -> Any:
