@@ -15,8 +15,8 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from graphql import is_leaf_type
-from graphql.execution.executor import Executor, gather_with_cancel
-from graphql.pyutils import Path
+from graphql.execution.executor import Executor
+from graphql.pyutils import Path, gather_with_cancel
 from graphql.type import get_nullable_type
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
@@ -59,7 +59,7 @@ class Turns:
 
     async def next(self) -> None:
         """Waits until the loop has done everything else that is ready, and there is time again."""
-        while self.is_over():
+        while self.is_over():  # noqa: ASYNC110 - time is what is waited for
             await asyncio.sleep(0)
 
 
@@ -95,7 +95,9 @@ class Work:
             raise self.refusal()
 
     def count_error(self) -> None:
-        """One more field failed."""
+        """One more field failed; those that fail by a refusal don't count."""
+        if self.is_too_much:
+            return
         self.errors += 1
         if self.errors > MAX_ERRORS:
             self.is_too_much = True

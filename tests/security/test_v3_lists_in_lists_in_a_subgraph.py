@@ -19,8 +19,8 @@ from starlette.requests import Request
 
 from gateway.server import memory
 from subgraphs.common import work as working
-from subgraphs.common.caller import Caller
-from subgraphs.common.context import RequestContext
+from subgraphs.common.caller import ANONYMOUS, Caller
+from subgraphs.common.context import RequestContext, RequestFacts
 from subgraphs.common.endpoint import GraphQLEndpoint, Limits
 from subgraphs.common.metrics import SubgraphMetrics
 from subgraphs.common.schema import ServiceQuery, SubgraphSchema
@@ -71,8 +71,11 @@ class _Verifier:
     async def verify(self, _: str | None) -> Any:
         return self
 
+    def facts(self) -> RequestFacts:
+        return RequestFacts()
+
     def caller(self) -> Caller:
-        return Caller(account_id=None, role=None, scopes=None, session_id=None)
+        return ANONYMOUS
 
 
 def endpoint(max_fields: int = 20_000) -> GraphQLEndpoint:
