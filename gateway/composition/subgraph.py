@@ -165,6 +165,13 @@ class SubgraphSchema:
     def composites(self) -> Iterator[TypeDef]:
         return (t for t in self.types.values() if t.kind in ("OBJECT", "INTERFACE"))
 
+    def input_field_types(self, name: str) -> dict[str, TypeNode] | None:
+        """Types of an input object's fields; None for what is no input object here."""
+        found = self.types.get(name)
+        if found is None or found.kind != "INPUT_OBJECT":
+            return None
+        return {field.name: field.type for field in found.input_fields.values()}
+
     def possible_types(self, name: str) -> set[str]:
         """Names of the object types that a value of this type can have here."""
         found = self.types.get(name)
@@ -200,3 +207,8 @@ def base_name(node: TypeNode) -> str:
     while not isinstance(current, NamedTypeNode):
         current = current.type
     return current.name.value
+
+
+def is_one_of(type_: TypeDef) -> bool:
+    """An input object of which exactly one field is to be given: GraphQL's own `@oneOf`."""
+    return any(d.name == "oneOf" and not d.federation for d in type_.directives)

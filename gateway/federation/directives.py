@@ -98,6 +98,14 @@ DIRECTIVES: tuple[FederationDirective, ...] = (
     FederationDirective("cacheTag", _v(12), "(format: String!) repeatable on OBJECT | FIELD_DEFINITION"),
 )
 
+#: GraphQL's own, which no schema has to define (GraphQL specification, September 2025, section 3.13).
+GRAPHQL_DIRECTIVES: dict[str, str] = {
+    "deprecated": '(reason: String! = "No longer supported")'
+    " on FIELD_DEFINITION | ARGUMENT_DEFINITION | INPUT_FIELD_DEFINITION | ENUM_VALUE",
+    "specifiedBy": "(url: String!) on SCALAR",
+    "oneOf": "on INPUT_OBJECT",
+}
+
 #: Scalars of the specification, and since when. `FieldSet` alone may be written in other ways by older schemas.
 TYPES: dict[str, Version] = {"FieldSet": _v(0), "Scope": _v(5), "Policy": _v(6), "ContextFieldValue": _v(8)}
 FEDERATION_1_TYPES = ("_FieldSet",)
@@ -126,6 +134,8 @@ COMPOSED: tuple[ComposedFeature, ...] = (
 )
 #: Kept in the supergraph as `@join__directive`s that say which subgraph has them, with a link but without a definition.
 JOINED: tuple[ComposedFeature, ...] = (ComposedFeature("cacheTag", CACHE_TAG, Version(0, 1), "EXECUTION", ""),)
+#: The newest definition of each directive.
+LATEST_DIRECTIVES = {d.name: d for d in DIRECTIVES}
 COMPOSED_BY_NAME = {feature.directive: feature for feature in COMPOSED}
 
 

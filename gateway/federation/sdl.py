@@ -260,6 +260,8 @@ class _Parser:
                     raise _UnsureError
                 node["arguments"] = tuple(arguments)
                 position = end
+            else:
+                node["arguments"] = None
             node["loc"] = Span(found.start(1), position, self.source)
             nodes.append(_make(ast.DirectiveNode, node))
             found = _at(self.body, position)

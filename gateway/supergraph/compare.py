@@ -1,7 +1,7 @@
 """Two supergraphs -> how they differ in meaning; order, spacing, and ways to write the same join don't count."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphql import (
@@ -9,16 +9,21 @@ from graphql import (
     DirectiveDefinitionNode,
     InputValueDefinitionNode,
     ListValueNode,
-    Node,
-    ObjectValueNode,
+    TypeNode,
+    ValueNode,
     print_ast,
 )
 
 from gateway.federation import normal_field_set
-from gateway.federation.directives import COMPOSED_BY_NAME
+from gateway.federation.directives import COMPOSED_BY_NAME, GRAPHQL_DIRECTIVES, definition
+from gateway.federation.literals import comparable
 from gateway.supergraph.model import EnumValue, InputField, JoinField, SupergraphData, SupergraphField, SupergraphType
 from gateway.supergraph.print import is_own_link
 
+#: Arguments of GraphQL's own directives, which no supergraph defines.
+_GRAPHQL = {
+    name: {a.name.value: a for a in definition(name, sdl).arguments or ()} for name, sdl in GRAPHQL_DIRECTIVES.items()
+}
 #: Definitions that come with a linked specification whether or not a directive of it is applied.
 _OPTIONAL_PREFIXES = ("join__", "link__", "core__", "context__", "cost__", "requiresScopes__", "policy__")
 
@@ -56,6 +61,9 @@ class _Normal:
         self.descriptions = descriptions
         self.names = {g.graph: g.name for g in graph.graphs.values()}
         self.applied: set[str] = set()
+        self.parameters = _GRAPHQL | {
+            d.name.value: {a.name.value: a for a in d.arguments or ()} for d in graph.directive_definitions
+        }
 
     def supergraph(self) -> dict[str, Any]:
         graph = self.graph
@@ -73,17 +81,30 @@ class _Normal:
     def text(self, text: str | None) -> str | None:
         return " ".join(text.split()) or None if text and self.descriptions else None
 
-    def directives(self, nodes: Iterable[ConstDirectiveNode] | None) -> frozenset[str]:
-        found = []
-        for node in nodes or ():
-            self.applied.add(node.name.value)
-            arguments = sorted(
-                f"{a.name.value}: {_value(a.value, a.name.value == 'import')}" for a in node.arguments or ()
-            )
-            if node.name.value == "deprecated" and not arguments:
-                arguments = ['reason: "No longer supported"']
-            found.append(f"@{node.name.value}({', '.join(arguments)})")
-        return frozenset(found)
+    def directives(self, nodes: Iterable[ConstDirectiveNode] | None) -> frozenset["_Written"]:
+        return frozenset(self.directive(node) for node in nodes or ())
+
+    def directive(self, node: ConstDirectiveNode) -> "_Written":
+        """With the defaults of arguments that aren't given; the order of a `@link`'s imports doesn't count."""
+        name = node.name.value
+        self.applied.add(name)
+        parameters = self.parameters.get(name, {})
+        given: dict[str, ValueNode] = {n: p.default_value for n, p in parameters.items() if p.default_value is not None}
+        given |= {a.name.value: a.value for a in node.arguments or ()}
+        values: dict[str, Hashable] = {}
+        for argument, value in given.items():
+            type_ = parameters[argument].type if argument in parameters else None
+            values[argument] = comparable(value, type_, self.input_field_types)
+            if argument == "import" and isinstance(value, ListValueNode):
+                values[argument] = frozenset(comparable(item, None) for item in value.values)
+        text = ", ".join(f"{argument}: {print_ast(given[argument])}" for argument in sorted(given))
+        return _Written(f"@{name}({text})", (name, frozenset(values.items())))
+
+    def input_field_types(self, name: str) -> dict[str, TypeNode] | None:
+        found = self.graph.types.get(name)
+        if found is None or found.kind != "INPUT_OBJECT":
+            return None
+        return {field.name: field.node.type for field in found.input_fields.values()}
 
     def definition(self, node: DirectiveDefinitionNode) -> dict[str, Any]:
         return {
@@ -95,7 +116,7 @@ class _Normal:
     def input(self, node: InputValueDefinitionNode) -> dict[str, Any]:
         return {
             "type": print_ast(node.type),
-            "default": None if node.default_value is None else _default(node),
+            "default": None if node.default_value is None else self.default(node.default_value, node.type),
             "directives": self.directives(node.directives),
             "description": self.text(node.description.value if node.description else None),
         }
@@ -165,21 +186,18 @@ class _Normal:
             "description": self.text(value.description),
         }
 
-
-def _default(node: InputValueDefinitionNode) -> str:
-    """A default value's text; an `ID` written as a number is the same as its text in quotes."""
-    assert node.default_value is not None
-    text = _value(node.default_value)
-    bare = text[1:-1] if text.startswith('"') else ""
-    return bare if print_ast(node.type).rstrip("!") == "ID" and bare.isdigit() else text
+    def default(self, value: ValueNode, type_: TypeNode) -> "_Written":
+        return _Written(print_ast(value), comparable(value, type_, self.input_field_types))
 
 
-def _value(node: Node, unordered: bool = False) -> str:
-    """A value's text, whatever the order of an object's fields, or of a list's items if that doesn't count."""
-    if isinstance(node, ObjectValueNode):
-        fields: Mapping[str, str] = {f.name.value: _value(f.value) for f in node.fields}
-        return "{" + ", ".join(f"{k}: {fields[k]}" for k in sorted(fields)) + "}"
-    if isinstance(node, ListValueNode):
-        items = [_value(v) for v in node.values]
-        return "[" + ", ".join(sorted(items) if unordered else items) + "]"
-    return print_ast(node)
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A value, which alone counts, and one of the ways to write it."""
+
+    text: str = field(compare=False)
+    value: Hashable
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__

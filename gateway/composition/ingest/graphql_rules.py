@@ -277,6 +277,8 @@ def misfits(value: ValueNode, type_: Any) -> Iterator[str]:
             yield f"{print_ast(value)} is no {type_.name}"
             return
         given = {f.name.value: f.value for f in value.fields}
+        if type_.is_one_of and (len(given) != 1 or any(isinstance(item, NullValueNode) for item in given.values())):
+            yield f"{print_ast(value)} is no {type_.name}, of which exactly one field is to be given"
         for name, item in given.items():
             if name not in type_.fields:
                 yield f'{type_.name} has no field "{name}"'

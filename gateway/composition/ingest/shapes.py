@@ -17,7 +17,7 @@ _INPUT: frozenset[TypeKind] = frozenset({"SCALAR", "ENUM", "INPUT_OBJECT"})
 
 @dataclass(slots=True)
 class Shape:
-    """A type with all its extensions; `values` are an enum's."""
+    """A type with all its extensions; `values` are an enum's, `is_one_of` is an input object's `@oneOf`."""
 
     kind: TypeKind
     fields: dict[str, tuple[TypeNode, tuple[InputValueDefinitionNode, ...]]] = field(default_factory=dict)
@@ -25,6 +25,7 @@ class Shape:
     interfaces: list[str] = field(default_factory=list)
     members: list[str] = field(default_factory=list)
     values: set[str] = field(default_factory=set)
+    is_one_of: bool = False
 
 
 def are_sound(shapes: Mapping[str, Shape], roots: Iterable[str]) -> bool:

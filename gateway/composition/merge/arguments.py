@@ -1,15 +1,21 @@
 """The arguments that subgraphs give one field (or directive) -> those of the supergraph; shared with input fields."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from graphql import (
+    ConstListValueNode,
+    ConstObjectFieldNode,
+    ConstObjectValueNode,
     ConstValueNode,
     EnumValueNode,
     FloatValueNode,
     InputValueDefinitionNode,
     IntValueNode,
+    ListTypeNode,
+    ListValueNode,
     NameNode,
     NonNullTypeNode,
+    ObjectValueNode,
     StringValueNode,
     TypeNode,
 )
@@ -19,6 +25,7 @@ from gateway.composition.merge.directives import merge_directives
 from gateway.composition.merge.references import describe, merge_input_types, same
 from gateway.composition.merge.state import MergeState, names_of
 from gateway.composition.subgraph import Element, InputDef, SubgraphSchema, base_name
+from gateway.federation.literals import comparable
 from gateway.federation.printed import printed, printed_type
 
 Source = tuple[SubgraphSchema, InputDef]
@@ -112,22 +119,46 @@ def merge_input_value(
     state.used_as_input.add(base_name(merged))
     elements: list[tuple[SubgraphSchema, Element]] = [(s, a) for s, a in sources]
     description = merge_description(state, what, elements)
+    default = merge_default(state, what, sources, prefix)
     return InputValueDefinitionNode(
         name=NameNode(value=name),
-        description=StringValueNode(value=description, block=True) if description else None,
+        description=None if description is None else StringValueNode(value=description, block=True),
         type=merged,
-        default_value=_coerced(state, merged, merge_default(state, what, sources, prefix)),
+        default_value=_coerced(state, merged, default) if default is not None else None,
         directives=merge_directives(state, what, elements),
     )
 
 
-def _coerced(state: MergeState, type_: TypeNode, value: ConstValueNode | None) -> ConstValueNode | None:
+def _coerced(state: MergeState, type_: TypeNode, value: ConstValueNode) -> ConstValueNode:
     """What the reference composers take for another literal, as that one: a string for an enum's value, 1.0 for an integer."""
-    if isinstance(value, FloatValueNode) and base_name(type_) == "Int" and float(value.value).is_integer():
+    named = type_.type if isinstance(type_, NonNullTypeNode) else type_
+    if isinstance(value, ListValueNode):
+        inner = named.type if isinstance(named, ListTypeNode) else named
+        return ConstListValueNode(values=tuple(_coerced(state, inner, item) for item in value.values))
+    name = base_name(named)
+    if isinstance(value, ObjectValueNode):
+        types = _input_field_types(state, name)
+        fields = (
+            ConstObjectFieldNode(name=f.name, value=_coerced(state, types[f.name.value], f.value))
+            if f.name.value in types
+            else f
+            for f in value.fields
+        )
+        return ConstObjectValueNode(fields=tuple(fields))
+    if isinstance(value, FloatValueNode) and name == "Int" and float(value.value).is_integer():
         return IntValueNode(value=str(int(float(value.value))))
-    if isinstance(value, StringValueNode) and state.kinds.get(base_name(type_)) == "ENUM":
+    if isinstance(value, StringValueNode) and state.kinds.get(name) == "ENUM":
         return EnumValueNode(value=value.value)
     return value
+
+
+def _input_field_types(state: MergeState, name: str) -> dict[str, TypeNode]:
+    """Types of an input object's fields, by the first subgraph that has each."""
+    types: dict[str, TypeNode] = {}
+    for schema, _ in state.sources(name):
+        for field, type_ in (schema.input_field_types(name) or {}).items():
+            types.setdefault(field, type_)
+    return types
 
 
 def merge_default(state: MergeState, what: str, sources: Sequence[Source], prefix: str) -> ConstValueNode | None:
@@ -135,12 +166,9 @@ def merge_default(state: MergeState, what: str, sources: Sequence[Source], prefi
     given = [(s, a) for s, a in sources if a.default is not None]
     if not given:
         return None
-    texts: dict[str, list[SubgraphSchema]] = {}
-    for schema, argument in given:
-        assert argument.default is not None
-        texts.setdefault(printed(argument.default), []).append(schema)
-    if len(texts) > 1:
-        told = ", ".join(f"{text} in {names_of(schemas)}" for text, schemas in texts.items())
+    distinct = _distinct_defaults(given)
+    if len(distinct) > 1:
+        told = ", ".join(f"{text} in {names_of(schemas)}" for text, schemas in distinct)
         state.error(
             f"{prefix}_DEFAULT_MISMATCH",
             f"{what} has different default values: {told}.",
@@ -155,3 +183,20 @@ def merge_default(state: MergeState, what: str, sources: Sequence[Source], prefi
         )
         return None
     return given[0][1].default
+
+
+def _distinct_defaults(given: Sequence[Source]) -> list[tuple[str, list[SubgraphSchema]]]:
+    """Texts of the defaults that are different values, each with the subgraphs that have the value."""
+    texts: dict[str, list[Source]] = {}
+    for schema, argument in given:
+        assert argument.default is not None
+        texts.setdefault(printed(argument.default), []).append((schema, argument))
+    found: dict[Hashable, tuple[str, list[SubgraphSchema]]] = {}
+    for text, sources in texts.items():
+        schema, argument = sources[0]
+        assert argument.default is not None
+        value = (
+            comparable(argument.default, argument.type, schema.input_field_types) if len(texts) > 1 else text
+        )
+        found.setdefault(value, (text, []))[1].extend(s for s, _ in sources)
+    return list(found.values())

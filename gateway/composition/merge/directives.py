@@ -13,18 +13,19 @@ from graphql import (
     EnumValueNode,
     NameNode,
     StringValueNode,
+    value_from_ast_untyped,
 )
 
 from gateway.composition.merge.access import conjunction
+from gateway.composition.merge.applications import Key, coerced, given, key
 from gateway.composition.merge.state import MergeState
 from gateway.composition.subgraph import Applied, Element, FieldDef, SubgraphSchema
 from gateway.federation.directives import JOINED
-from gateway.federation.printed import printed
 from gateway.supergraph.values import value_node
 
 Source = tuple[SubgraphSchema, Element]
 #: Directives of GraphQL itself that are merged under their own names.
-_GRAPHQL = ("deprecated", "specifiedBy")
+_GRAPHQL = ("deprecated", "specifiedBy", "oneOf")
 _FEDERATION = ("inaccessible", "tag", "authenticated", "requiresScopes", "policy", "cost", "listSize")
 _JOINED = tuple(feature.directive for feature in JOINED)
 
@@ -43,7 +44,7 @@ def merge_directives(state: MergeState, what: str, sources: Sequence[Source]) ->
         if applications and name in state.composed.names:
             found += _merge_federation(state, what, name, applications, sources)
     for name in _JOINED:
-        found += _joined(name, by_name.get((True, name), ()))
+        found += _joined(state, name, by_name.get((True, name), ()))
     for name in _GRAPHQL:
         applications = by_name.get((False, name))
         if applications:
@@ -56,7 +57,7 @@ def merge_directives(state: MergeState, what: str, sources: Sequence[Source]) ->
         if not applications:
             continue
         if custom.definition.repeatable:
-            found += _distinct(name, applications)
+            found += _distinct(state, name, applications)
         else:
             found.append(_most_frequent(state, what, name, applications))
     return tuple(found)
@@ -69,29 +70,29 @@ def _directive(name: str, arguments: dict[str, ConstValueNode]) -> ConstDirectiv
     )
 
 
-def _arguments(applied: Applied) -> dict[str, ConstValueNode]:
-    return {a.name.value: a.value for a in applied.node.arguments or ()}
-
-
-def _key(applied: Applied) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((name, printed(value)) for name, value in _arguments(applied).items()))
-
-
-def _distinct(name: str, applications: Sequence[tuple[SubgraphSchema, Applied]]) -> list[ConstDirectiveNode]:
-    distinct = {_key(applied): applied for _, applied in reversed(applications)}
-    ordered = sorted(distinct, key=lambda k: next(i for i, (_, a) in enumerate(applications) if _key(a) == k))
-    return [_directive(name, _arguments(distinct[key])) for key in ordered]
-
-
-def _joined(name: str, applications: Sequence[tuple[SubgraphSchema, Applied]]) -> list[ConstDirectiveNode]:
-    """`@join__directive`s: one for each choice of arguments, with the subgraphs that make it."""
-    graphs: dict[tuple[tuple[str, str], ...], dict[str, Applied]] = {}
+def _distinct(
+    state: MergeState, name: str, applications: Sequence[tuple[SubgraphSchema, Applied]]
+) -> list[ConstDirectiveNode]:
+    """The first application of each choice of arguments."""
+    if len(applications) == 1:
+        return [_directive(name, coerced(state, *applications[0]))]
+    distinct: dict[Key, tuple[SubgraphSchema, Applied]] = {}
     for schema, applied in applications:
-        graphs.setdefault(_key(applied), {}).setdefault(schema.graph, applied)
+        distinct.setdefault(key(state, schema, applied), (schema, applied))
+    return [_directive(name, coerced(state, *first)) for first in distinct.values()]
+
+
+def _joined(
+    state: MergeState, name: str, applications: Sequence[tuple[SubgraphSchema, Applied]]
+) -> list[ConstDirectiveNode]:
+    """`@join__directive`s: one for each choice of arguments, with the subgraphs that make it."""
+    graphs: dict[Key, dict[str, Applied]] = {}
+    for schema, applied in applications:
+        graphs.setdefault(key(state, schema, applied), {}).setdefault(schema.graph, applied)
     found = []
     for having in graphs.values():
-        given = _arguments(next(iter(having.values())))
-        fields = tuple(ConstObjectFieldNode(name=NameNode(value=k), value=v) for k, v in given.items())
+        written = given(next(iter(having.values())).node)
+        fields = tuple(ConstObjectFieldNode(name=NameNode(value=k), value=v) for k, v in written.items())
         arguments: dict[str, ConstValueNode] = {
             "graphs": ConstListValueNode(values=tuple(EnumValueNode(value=graph) for graph in having)),
             "name": StringValueNode(value=f"federation__{name}", block=False),
@@ -104,19 +105,20 @@ def _joined(name: str, applications: Sequence[tuple[SubgraphSchema, Applied]]) -
 def _most_frequent(
     state: MergeState, what: str, name: str, applications: Sequence[tuple[SubgraphSchema, Applied]]
 ) -> ConstDirectiveNode:
-    counts: dict[tuple[tuple[str, str], ...], int] = {}
-    for _, applied in applications:
-        counts[_key(applied)] = counts.get(_key(applied), 0) + 1
-    if len(counts) > 1:
+    if len(applications) == 1:
+        return _directive(name, coerced(state, *applications[0]))
+    same: dict[Key, list[tuple[SubgraphSchema, Applied]]] = {}
+    for schema, applied in applications:
+        same.setdefault(key(state, schema, applied), []).append((schema, applied))
+    if len(same) > 1:
         state.hint(
             "INCONSISTENT_NON_REPEATABLE_DIRECTIVE_ARGUMENTS",
             f"@{name} on {what} has different arguments; the most frequent are kept.",
             "WARN",
             [(s, a.node) for s, a in applications],
         )
-    best = max(counts, key=lambda key: counts[key])
-    chosen = next(a for _, a in applications if _key(a) == best)
-    return _directive(name, _arguments(chosen))
+    most = max(same.values(), key=len)
+    return _directive(name, coerced(state, *most[0]))
 
 
 def _merge_federation(
@@ -128,29 +130,29 @@ def _merge_federation(
 ) -> list[ConstDirectiveNode]:
     local = state.composed.names[name]
     if name == "tag":
-        return _distinct(local, applications)
+        return _distinct(state, local, applications)
     if name in ("inaccessible", "authenticated"):
         return [_directive(local, {})]
-    if len({_key(a) for _, a in applications}) == 1:
-        return [_directive(local, _arguments(applications[0][1]))]
+    if len(applications) == 1 or len({key(state, s, a) for s, a in applications}) == 1:
+        return [_directive(local, coerced(state, *applications[0]))]
     state.hint(
         "MERGED_NON_REPEATABLE_DIRECTIVE_ARGUMENTS",
         f"@{name} on {what} has different arguments; they are merged.",
         "INFO",
         [(s, a.node) for s, a in applications],
     )
+    values_of = [{n: value_from_ast_untyped(v) for n, v in coerced(state, s, a).items()} for s, a in applications]
     if name in ("requiresScopes", "policy"):
         argument = "scopes" if name == "requiresScopes" else "policies"
-        merged = conjunction([a.arguments.get(argument) or [[]] for _, a in applications])
+        merged = conjunction([values.get(argument) or [[]] for values in values_of])
         return [_directive(local, {argument: value_node(merged)})]
     values: dict[str, Any] = {}
     defaults = {"requireOneSlicingArgument": True} if name == "listSize" else {}
-    for _, applied in applications:
-        for argument, value in (defaults | applied.arguments).items():
+    for arguments in values_of:
+        for argument, value in (defaults | arguments).items():
             values[argument] = _combine(values.get(argument), value)
-    if (
-        "slicingArguments" in values
-    ):  # an argument that a subgraph doesn't know is no argument of the supergraph's field
+    if values.get("slicingArguments") is not None:
+        # an argument that a subgraph doesn't know is no argument of the supergraph's field
         known = [set(e.arguments) for _, e in sources if isinstance(e, FieldDef)]
         values["slicingArguments"] = [v for v in values["slicingArguments"] if all(v in names for names in known)]
     return [_directive(local, {k: value_node(v) for k, v in values.items()})]

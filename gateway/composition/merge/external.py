@@ -6,6 +6,8 @@ from graphql import InputValueDefinitionNode, TypeNode
 
 from gateway.composition.merge.references import is_subtype, same
 from gateway.composition.merge.state import MergeState, Source
+from gateway.composition.subgraph import InputDef, SubgraphSchema
+from gateway.federation.literals import comparable
 from gateway.federation.printed import printed, printed_type
 
 
@@ -43,7 +45,7 @@ def check_external(
                 )
             has = printed(mine.default) if mine.default else None
             wants = printed(argument.default_value) if argument.default_value else None
-            if has != wants:
+            if has != wants and not _is_same_default(schema, mine, argument):
                 state.error(
                     "EXTERNAL_ARGUMENT_DEFAULT_MISMATCH",
                     f'{where} is @external with another default of "{name}" ({has}) than where it is resolved ({wants}).',
@@ -56,3 +58,10 @@ def check_external(
                     f"@{applied.name} on {where} has no effect as the field is @external: move it to where it is resolved.",
                     at,
                 )
+
+
+def _is_same_default(schema: SubgraphSchema, mine: InputDef, merged: InputValueDefinitionNode) -> bool:
+    if mine.default is None or merged.default_value is None:
+        return False
+    of = schema.input_field_types
+    return comparable(mine.default, mine.type, of) == comparable(merged.default_value, merged.type, of)

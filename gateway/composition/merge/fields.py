@@ -11,7 +11,7 @@ from gateway.composition.merge.directives import merge_directives
 from gateway.composition.merge.external import check_external
 from gateway.composition.merge.override import Overrides, read_overrides
 from gateway.composition.merge.references import describe, merge_output_types, same
-from gateway.composition.merge.sharing import check_sharing
+from gateway.composition.merge.sharing import check_sharing, through_interface_objects
 from gateway.composition.merge.state import MergeState, Source, names_of
 from gateway.composition.subgraph import Element, SubgraphSchema, TypeDef, base_name
 from gateway.federation.printed import printed_type
@@ -28,6 +28,8 @@ def merge_field(
     coordinate = f"{type_name}.{name}"
     sources: list[Source] = [(s, t, t.fields[name]) for s, t in owners if name in t.fields]
     if all(s.is_external(t, f) for s, t, f in sources):
+        if through_interface_objects(state, type_name, name, frozenset()):
+            return _given_by_interface_object(state, coordinate, sources, owners)
         state.error(
             "EXTERNAL_MISSING_ON_BASE",
             f'"{coordinate}" is @external wherever it is declared ({names_of(s for s, _, _ in sources)}): '
@@ -62,6 +64,23 @@ def merge_field(
         directives=directives,
         description=description,
     )
+
+
+def _given_by_interface_object(
+    state: MergeState, coordinate: str, sources: Sequence[Source], owners: Sequence[tuple[SubgraphSchema, TypeDef]]
+) -> SupergraphField:
+    """The field of an implementation that its own subgraphs declare `@external`: a subgraph that has the interface as an
+    object resolves it.
+    """
+    overrides = read_overrides(state, coordinate, sources)
+    merged = _merge_type(state, f'"{coordinate}"', sources)
+    arguments = merge_arguments(state, coordinate, [(s, f.arguments) for s, _, f in sources])
+    check_external(state, merged, arguments, coordinate, sources)
+    type_name, _, name = coordinate.partition(".")
+    check_sharing(state, type_name, name, sources, overrides)
+    varied = any(not same(f.type, merged) for _, _, f in sources)
+    joins = _joins(state, coordinate, owners, sources, overrides, varied=varied)
+    return SupergraphField(name=name, type=merged, arguments=arguments, joins=joins)
 
 
 def _merge_type(state: MergeState, what: str, sources: Sequence[Source]) -> TypeNode:

@@ -14,39 +14,55 @@ from gateway.supergraph.values import value_node
 GUARDS = {"authenticated": None, "requiresScopes": "scopes", "policy": "policies"}
 
 
-def guard_interfaces(state: MergeState, types: Mapping[str, SupergraphType]) -> dict[str, SupergraphType]:
-    """An interface asks for what all of its implementations ask for together: nothing slips through it."""
-    result = dict(types)
+def guard_interfaces(
+    state: MergeState, merged: Mapping[str, SupergraphType], spread: Mapping[str, SupergraphType]
+) -> dict[str, SupergraphType]:
+    """An interface asks for what its implementations ask for together, so that nothing slips through it.
+
+    `merged` are the types by what their own subgraphs say, `spread` the same with the fields of interface objects. What an
+    interface object asks for holds for the field of each implementation, and for other interfaces of these; what an
+    implementation asks for holds for its interfaces, but not for its siblings.
+    """
+    result = dict(spread)
     if not any(name in state.composed.used for name in GUARDS):
         return result
-    for interface in types.values():
+    for interface in merged.values():
         if interface.kind != "INTERFACE":
             continue
-        implementations = [types[name] for name in sorted(state.implementers(interface.name))]
+        implementers = sorted(state.implementers(interface.name))
+        sources = [merged[name] for name in (*implementers, *_related_objects(state, interface.name, implementers))]
         fields = {
-            f.name: replace(
-                f,
-                directives=_combined(
-                    state, f.directives, [t.fields[f.name].directives for t in implementations if f.name in t.fields]
-                ),
-            )
+            f.name: replace(f, directives=_combined(state, f.directives, _field_directives(sources, f.name)))
             for f in interface.fields.values()
         }
-        directives = _combined(state, interface.directives, [t.directives for t in implementations])
+        directives = _combined(state, interface.directives, [merged[name].directives for name in implementers])
         result[interface.name] = replace(interface, fields=fields, directives=directives)
-        _guard_implementations(state, interface.name, result)
+        if interface.name in state.interface_objects:
+            _guard_implementations(state, interface, implementers, result)
     return result
 
 
-def _guard_implementations(state: MergeState, name: str, result: dict[str, SupergraphType]) -> None:
+def _related_objects(state: MergeState, name: str, implementers: Sequence[str]) -> list[str]:
+    """Other interfaces that some subgraph has as an object and that share an implementation."""
+    others = {other for n in implementers for other in state.interfaces.get(n, set()) & state.interface_objects}
+    return sorted(others - {name})
+
+
+def _field_directives(sources: Sequence[SupergraphType], name: str) -> list[Sequence[ConstDirectiveNode]]:
+    return [t.fields[name].directives for t in sources if name in t.fields]
+
+
+def _guard_implementations(
+    state: MergeState, interface: SupergraphType, implementers: Sequence[str], result: dict[str, SupergraphType]
+) -> None:
     """What an interface object asks for on a field holds for the field of every implementation."""
-    objects = [t for _, t in state.sources(name) if t.is_interface_object]
+    objects = [t for _, t in state.sources(interface.name) if t.is_interface_object]
     guarded = {f.name for t in objects for f in t.fields.values() if any(f.has(guard) for guard in GUARDS)}
-    for implementation in state.implementers(name) if guarded else ():
+    for implementation in implementers if guarded else ():
         owner = result[implementation]
         fields = dict(owner.fields)
-        for field in guarded & fields.keys():
-            given = result[name].fields[field].directives
+        for field in guarded & fields.keys() & interface.fields.keys():
+            given = interface.fields[field].directives
             fields[field] = replace(fields[field], directives=_combined(state, fields[field].directives, [given]))
         result[implementation] = replace(owner, fields=fields)
 

@@ -4,12 +4,14 @@ from gateway.composition.merge.arguments import is_required, merge_input_value
 from gateway.composition.merge.references import same
 from gateway.composition.merge.state import MergeState, names_of
 from gateway.composition.merge.types import Owners, type_description, type_directives, type_joins
+from gateway.composition.subgraph import is_one_of
 from gateway.federation.printed import printed_type
 from gateway.supergraph import InputField, JoinField, SupergraphType
 
 
 def merge_input_object(state: MergeState, name: str, owners: Owners) -> SupergraphType:
     """A field that a subgraph lacks is left out, unless another one demands it."""
+    _check_one_of(state, name, owners)
     fields = {}
     for field in dict.fromkeys(f for _, t in owners for f in t.input_fields):
         having = [(s, t.input_fields[field]) for s, t in owners if field in t.input_fields]
@@ -56,3 +58,15 @@ def merge_input_object(state: MergeState, name: str, owners: Owners) -> Supergra
         directives=type_directives(state, name, owners),
         description=type_description(state, name, owners),
     )
+
+
+def _check_one_of(state: MergeState, name: str, owners: Owners) -> None:
+    """Whether exactly one field is to be given is one answer for all subgraphs: clients send the same value to each."""
+    having = [(s, t) for s, t in owners if is_one_of(t)]
+    if having and len(having) < len(owners):
+        lacking = names_of(s for s, t in owners if not is_one_of(t))
+        state.error(
+            "ONE_OF_MISMATCH",
+            f'The input type "{name}" is @oneOf in {names_of(s for s, _ in having)}, but not in {lacking}.',
+            [(s, t.node) for s, t in owners],
+        )

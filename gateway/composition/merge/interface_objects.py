@@ -18,10 +18,19 @@ def spread_fields(state: MergeState, types: Mapping[str, SupergraphType]) -> dic
             continue
         for name in state.implementers(interface.name):
             owner = result[name]
-            missing = {f.name: f for f in given if f.name not in owner.fields}
-            if missing:
-                result[name] = replace(owner, fields={**owner.fields, **missing})
+            changed = {f.name: f for f in given if f.name not in owner.fields}
+            changed |= {f.name: own for f in given if (own := _declared(owner, f)) is not None}
+            if changed:
+                result[name] = replace(owner, fields={**owner.fields, **changed})
     return result
+
+
+def _declared(owner: SupergraphType, given: SupergraphField) -> SupergraphField | None:
+    """The implementation's field with the interface's directives, where its own subgraphs have it as `@external` alone."""
+    own = owner.fields.get(given.name)
+    if own is None or not own.joins or not all(join.external for join in own.joins):
+        return None
+    return replace(own, directives=tuple(dict.fromkeys((*own.directives, *given.directives))))
 
 
 def _given(state: MergeState, interface: SupergraphType) -> list[SupergraphField]:

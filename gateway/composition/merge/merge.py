@@ -55,7 +55,7 @@ def merge(schemas: Sequence[SubgraphSchema], known: MergedTypes) -> MergeResult:
     definitions = merged_definitions(state, executable)
     if state.problems:
         return MergeResult(None, state, tuple(state.problems), tuple(state.hints))
-    types = guard_interfaces(state, spread_fields(state, types))
+    types = guard_interfaces(state, types, spread_fields(state, types))
     types |= feature_types(state)
     roots: list[tuple[SubgraphSchema, Element]] = [(s, s.schema) for s in schemas]
     schema_directives = merge_directives(state, "the schema", roots)

@@ -1,6 +1,7 @@
 """Who resolves a field -> whether all of them agreed to share it."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from gateway.composition.merge.override import Overrides
 from gateway.composition.merge.state import MergeState, Source, names_of
@@ -23,7 +24,7 @@ def check_sharing(
         if type_.kind == "INTERFACE":
             continue
         resolving.append((schema, type_, field))
-    resolving += _through_interface_objects(state, type_name, name, {s.name for s, _, _ in resolving})
+    resolving += through_interface_objects(state, type_name, name, {s.name for s, _, _ in resolving})
     if len(resolving) < 2:
         return
     alone = [(s, t, f) for s, t, f in resolving if not _shareable(s, t, f)]
@@ -46,7 +47,9 @@ def _shareable(schema: SubgraphSchema, type_: object, field: object) -> bool:
     return name in schema.provided or schema.is_shareable(found, member)  # type: ignore[arg-type]
 
 
-def _through_interface_objects(state: MergeState, type_name: str, name: str, already: set[str]) -> list[Source]:
+def through_interface_objects(
+    state: MergeState, type_name: str, name: str, already: AbstractSet[str]
+) -> list[Source]:
     """A subgraph that has the interface as an object resolves the field for every implementation."""
     found: list[Source] = []
     interfaces = state.interfaces.get(type_name, set()) & state.interface_objects

@@ -206,6 +206,10 @@ ERRORS: Final[Mapping[str, Meaning]] = {
     ),
     "NO_QUERIES": Meaning("No subgraph has a query.", "Declare a field of Query in at least one subgraph."),
     "NO_SUBGRAPHS": Meaning("The set of subgraphs is empty.", "Give at least one subgraph."),
+    "ONE_OF_MISMATCH": Meaning(
+        "An input type is @oneOf in some subgraphs alone.",
+        "Mark it @oneOf in each subgraph that has it, or in none: clients send the same value to all of them.",
+    ),
     "ONLY_INACCESSIBLE_CHILDREN": Meaning(
         "A type that clients see has nothing that they see.", "Hide the type as well, or show one of its fields."
     ),

@@ -23,6 +23,7 @@ from gateway.composition.rules import (
     invalid_subgraph_name,
     list_size,
     missing_transitive_auth_requirements,
+    requires_arguments,
     satisfiability_error,
     shareable_has_mismatched_runtime_types,
 )
@@ -60,7 +61,7 @@ SET_RULES: tuple[SetRule, ...] = (
 
 #: About the merged graph; a group is applied when the one before found nothing.
 MERGED_RULES: tuple[tuple[MergedRule, ...], ...] = (
-    (interface_field_no_implem.check, missing_transitive_auth_requirements.check),
+    (interface_field_no_implem.check, requires_arguments.check, missing_transitive_auth_requirements.check),
     (invalid_merged_graphql.check,),
     (inaccessible.check,),
     (shareable_has_mismatched_runtime_types.check, satisfiability_error.check),

@@ -23,7 +23,7 @@ from graphql import (
 from gateway.composition.ingest.shapes import Shape
 from gateway.composition.ingest.values import surely_fits
 from gateway.composition.problem import Problem, place
-from gateway.composition.subgraph import Applied, FieldDef, SubgraphSchema, TypeDef, base_name
+from gateway.composition.subgraph import Applied, FieldDef, SubgraphSchema, TypeDef, base_name, is_one_of
 from gateway.federation import FieldSetSyntaxError, Version, parse_field_set
 
 #: Interfaces can be entities since this version.
@@ -212,6 +212,7 @@ def _input_shapes(schema: SubgraphSchema) -> dict[str, Shape]:
                 if isinstance(field.node, InputValueDefinitionNode)
             },
             values=set(type_.values),
+            is_one_of=is_one_of(type_),
         )
         for type_ in schema.types.values()
         if type_.kind in ("SCALAR", "ENUM", "INPUT_OBJECT")

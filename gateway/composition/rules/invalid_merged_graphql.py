@@ -87,4 +87,5 @@ def _shape(type_: SupergraphType) -> Shape:
         list(type_.interfaces),
         list(type_.members),
         set(type_.values),
+        any(d.name.value == "oneOf" for d in type_.directives),
     )

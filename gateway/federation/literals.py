@@ -1,0 +1,103 @@
+"""A literal and its type -> a value that is equal to another one's where GraphQL makes the same of both, however they are written."""
+
+from collections.abc import Callable, Hashable, Mapping
+from math import isfinite
+from typing import TypeAlias
+
+from graphql import (
+    BooleanValueNode,
+    FloatValueNode,
+    IntValueNode,
+    ListTypeNode,
+    ListValueNode,
+    NamedTypeNode,
+    NonNullTypeNode,
+    NullValueNode,
+    ObjectValueNode,
+    TypeNode,
+    ValueNode,
+)
+from graphql.language.ast import (
+    ConstListValueNode,
+    ConstObjectFieldNode,
+    ConstObjectValueNode,
+    EnumValueNode,
+    StringValueNode,
+)
+
+#: Name of an input object -> types of its fields; None for a name that is no input object.
+InputFields: TypeAlias = Callable[[str], "Mapping[str, TypeNode] | None"]
+
+#: Exponents of more digits are compared as text: nothing can hold such a number.
+_MAX_EXPONENT_DIGITS = 9
+
+
+def no_input_fields(_name: str) -> None:
+    """For types among which are no input objects."""
+
+
+def comparable(value: ValueNode, type_: TypeNode | None, input_fields: InputFields = no_input_fields) -> Hashable:
+    """The value without the ways to write it: order of an object's fields, `1.0` for `1`, block strings, one item for a list of it.
+
+    `type_` is None for what has no type, such as what is inside of a custom scalar's value. A string is equal to the enum value
+    of that name, as the reference composers take one for the other.
+    """
+    named = type_.type if isinstance(type_, NonNullTypeNode) else type_
+    if isinstance(value, NullValueNode):
+        return None
+    if isinstance(named, ListTypeNode):
+        items = value.values if isinstance(value, ListValueNode) else (value,)
+        return "list", tuple(comparable(item, named.type, input_fields) for item in items)
+    if isinstance(value, ListValueNode):
+        return "list", tuple(comparable(item, None, input_fields) for item in value.values)
+    name = named.name.value if isinstance(named, NamedTypeNode) else ""
+    if isinstance(value, ObjectValueNode):
+        types = input_fields(name) or {}
+        fields = ((f.name.value, comparable(f.value, types.get(f.name.value), input_fields)) for f in value.fields)
+        return "object", frozenset(fields)
+    if isinstance(value, BooleanValueNode):
+        return "boolean", value.value
+    if isinstance(value, IntValueNode | FloatValueNode):
+        return ("text", value.value) if name == "ID" else _number(value.value, name)
+    return "text", value.value if isinstance(value, EnumValueNode | StringValueNode) else ""
+
+
+def _number(text: str, type_name: str) -> Hashable:
+    """Exact, but for a `Float`, which is what 64 bits hold."""
+    if type_name == "Float" and isfinite(number := float(text)):
+        return "float", number
+    mantissa, _, exponent = text.lower().partition("e")
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    digits = (whole + fraction).lstrip("0")
+    significant = digits.rstrip("0")
+    if not significant:
+        return "number", "", "", 0
+    if len(exponent.lstrip("+-0")) > _MAX_EXPONENT_DIGITS:
+        return "number", "text", text, 0
+    power = int(exponent or "0") - len(fraction) + len(digits) - len(significant)
+    return "number", "-" if text.startswith("-") else "", significant, power
+
+
+def with_lists(value: ValueNode, type_: TypeNode, input_fields: InputFields = no_input_fields) -> ValueNode:
+    """The same value with a list wherever the type has one (GraphQL's input coercion of lists); the node itself where nothing changes."""
+    if isinstance(type_, NonNullTypeNode):
+        return with_lists(value, type_.type, input_fields)
+    if isinstance(value, NullValueNode):
+        return value
+    if isinstance(type_, ListTypeNode):
+        if not isinstance(value, ListValueNode):
+            return ConstListValueNode(values=(with_lists(value, type_.type, input_fields),))
+        items = tuple(with_lists(item, type_.type, input_fields) for item in value.values)
+        unchanged = all(one is other for one, other in zip(items, value.values, strict=True))
+        return value if unchanged else ConstListValueNode(values=items)
+    types = input_fields(type_.name.value) if isinstance(type_, NamedTypeNode) else None
+    if not isinstance(value, ObjectValueNode) or not types:
+        return value
+    fields = tuple(
+        ConstObjectFieldNode(name=f.name, value=with_lists(f.value, types[f.name.value], input_fields))
+        if f.name.value in types
+        else f
+        for f in value.fields
+    )
+    unchanged = all(one.value is other.value for one, other in zip(fields, value.fields, strict=True))
+    return value if unchanged else ConstObjectValueNode(fields=fields)
