@@ -12,6 +12,7 @@ from graphql import (
     NamedTypeNode,
     NameNode,
     Node,
+    StringValueNode,
     TypeNode,
     value_from_ast_untyped,
 )
@@ -44,9 +45,16 @@ class Applied:
         return {a.name.value: value_from_ast_untyped(a.value) for a in self.node.arguments or ()}
 
     def text(self, argument: str) -> str | None:
-        """The argument if it is a string."""
+        """The argument if it is a string, or an enum value in its place (as the reference composers take one for the other)."""
         value = self.arguments.get(argument)
         return value if isinstance(value, str) else None
+
+    def field_set(self) -> str | None:
+        """The argument `fields` if it is a string, which an enum value isn't."""
+        for given in self.node.arguments or ():
+            if given.name.value == "fields":
+                return given.value.value if isinstance(given.value, StringValueNode) else None
+        return None
 
 
 @dataclass(slots=True)

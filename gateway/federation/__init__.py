@@ -1,7 +1,8 @@
 """The vocabulary of the federation specification, as data: versions, directives, links, field sets."""
 
 from gateway.federation.field_sets import FieldSetSyntaxError, normal_field_set, parse_field_set
-from gateway.federation.links import Import, Link, LinkFault, Links, read_links
+from gateway.federation.link_model import Import, Link, LinkFault, Links
+from gateway.federation.links import read_links
 from gateway.federation.versions import FeatureUrl, Version
 
 __all__ = [

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Set
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from graphql import (
@@ -20,87 +19,20 @@ from graphql import (
     StringValueNode,
 )
 
-from gateway.federation.versions import CORE, FEDERATION, LINK, FeatureUrl
+from gateway.federation.link_clashes import clashes
+from gateway.federation.link_model import Import, Link, LinkFault, Links
+from gateway.federation.versions import CORE, FEDERATION, INACCESSIBLE, LINK, TAG, FeatureUrl
 
 _NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]*")
-
-
-@dataclass(frozen=True, slots=True)
-class LinkFault:
-    """What is wrong with a `@link`: error code, sentence, where."""
-
-    code: str
-    message: str
-    node: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """One imported element; directives are named with `@` in both."""
-
-    name: str
-    alias: str
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One `@link`; `prefix` is the namespace of what isn't imported."""
-
-    url: FeatureUrl
-    prefix: str | None
-    imports: tuple[Import, ...]
-    purpose: str | None
-    node: ConstDirectiveNode = field(compare=False)
-    named: bool = False
-
-    def directive_name(self, name: str) -> str:
-        """The local name of the feature's directive `name` (without `@`)."""
-        for item in self.imports:
-            if item.name == f"@{name}":
-                return item.alias[1:]
-        if name == self.url.name and self.url.identity != FEDERATION:
-            return self.prefix or name
-        return f"{self.prefix}__{name}" if self.prefix else name
-
-    def type_name(self, name: str) -> str:
-        """The local name of the feature's type `name`."""
-        for item in self.imports:
-            if item.name == name:
-                return item.alias
-        return f"{self.prefix}__{name}" if self.prefix else name
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """All links of a schema; `link_name` is what `@link` itself is called there."""
-
-    links: tuple[Link, ...]
-    link_name: str | None
-    faults: tuple[LinkFault, ...]
-
-    def of(self, identity: str) -> Link | None:
-        return next((link for link in self.links if link.url.identity == identity), None)
-
-    def source_of(self, directive: str) -> tuple[Link, str] | None:
-        """The link that a local directive name comes from, and the directive's name in its specification."""
-        for link in self.links:
-            for item in link.imports:
-                if item.alias == f"@{directive}":
-                    return link, item.name[1:]
-        prefix, separator, rest = directive.partition("__")
-        for link in self.links:
-            if separator and rest and link.prefix == prefix:
-                return link, rest
-            if link.prefix == directive:
-                return link, link.url.name or directive
-        return None
+#: A namespace that isn't a GraphQL name serves for links whose elements are all imported.
+_NAMESPACE = re.compile(r"[_A-Za-z][_0-9A-Za-z.-]*")
 
 
 def read_links(document: DocumentNode) -> Links:
     """Never raises: faults are part of the answer."""
     applied = list(_schema_directives(document))
     defined = {d.name.value for d in document.definitions if isinstance(d, DirectiveDefinitionNode)}
-    link_name = _bootstrap(applied, defined)
+    link_name, linked = _bootstrap(applied, defined)
     if link_name is None:
         return Links((), None, ())
     faults: list[LinkFault] = []
@@ -110,7 +42,11 @@ def read_links(document: DocumentNode) -> Links:
             link = _read_link(node, faults)
             if link is not None:
                 links.append(link)
-    _find_clashes(links, faults)
+    is_federation_2 = any(link.url.identity == FEDERATION for link in links)
+    if linked is None and not is_federation_2:
+        # a schema of federation 1 that doesn't link the link specification itself: its @links mean nothing
+        return Links((), link_name, tuple(faults))
+    faults += clashes(links, upgraded=linked == LINK and not is_federation_2)
     return Links(tuple(links), link_name, tuple(faults))
 
 
@@ -120,8 +56,9 @@ def _schema_directives(document: DocumentNode) -> Iterator[ConstDirectiveNode]:
             yield from node.directives or ()
 
 
-def _bootstrap(applied: Iterable[ConstDirectiveNode], defined: Set[str]) -> str | None:
-    """What `@link` is called: the name of the directive that links the link (or core) specification itself.
+def _bootstrap(applied: Iterable[ConstDirectiveNode], defined: Set[str]) -> tuple[str | None, str | None]:
+    """What `@link` is called: the name of the directive that links the link (or core) specification itself,
+    and which of them it links.
 
     A name of one's own has to be that of a directive the document defines.
     """
@@ -145,8 +82,8 @@ def _bootstrap(applied: Iterable[ConstDirectiveNode], defined: Set[str]) -> str 
                     if entry is not None and entry[0] == f"@{default}":
                         name = (entry[1] or entry[0])[1:]
             if node.name.value == name and (name in ("link", "core") or name in defined):
-                return name
-    return "link" if plain else None
+                return name, parsed.identity
+    return ("link" if plain else None), None
 
 
 def _read_link(node: ConstDirectiveNode, faults: list[LinkFault]) -> Link | None:
@@ -178,8 +115,9 @@ def _read_link(node: ConstDirectiveNode, faults: list[LinkFault]) -> Link | None
     if url.name is None and alias is None:
         fault(f'"{url_node.value}" has no name that GraphQL allows: give one with `as`.', url_node)
     prefix = alias.value if isinstance(alias, StringValueNode) else url.name
-    if isinstance(alias, StringValueNode) and (not _NAME.fullmatch(alias.value) or "__" in alias.value):
-        fault(f'"{alias.value}" can\'t be a namespace (`as`): it has to be a GraphQL name without "__".', alias)
+    if prefix is not None and not _is_namespace(prefix, url):
+        told = f'"{prefix}" can\'t be a namespace: it has to be a GraphQL name without "__" that doesn\'t end in "_".'
+        fault(told if alias is not None else f"{told} Give one with `as`.", alias or url_node)
     purpose = values.get("for")
     imports: list[Import] = []
     imported = values.get("import")
@@ -197,6 +135,12 @@ def _read_link(node: ConstDirectiveNode, faults: list[LinkFault]) -> Link | None
         node=node,
         named=isinstance(alias, StringValueNode),
     )
+
+
+def _is_namespace(prefix: str, url: FeatureUrl) -> bool:
+    if prefix in ("federation__tag", "federation__inaccessible") and url.identity in (TAG, INACCESSIBLE):
+        return True  # as composers once printed them
+    return _NAMESPACE.fullmatch(prefix) is not None and "__" not in prefix and not prefix.endswith("_")
 
 
 def _import_names(item: ConstValueNode) -> tuple[str, str | None] | None:
@@ -235,38 +179,3 @@ def _read_import(item: ConstValueNode, fault: Callable[[str, Node], None]) -> Im
         fault(f'"{alias}" is not a name.', item)
         return None
     return Import(name, alias or name)
-
-
-def _find_clashes(links: list[Link], faults: list[LinkFault]) -> None:
-    prefixes: dict[str, Link] = {}
-    identities: dict[str, Link] = {}
-    imported: dict[str, Link] = {}
-    for link in links:
-        identity = link.url.identity
-        if identity in identities:
-            faults.append(LinkFault("INVALID_LINK_DIRECTIVE_USAGE", f'"{identity}" is linked twice.', link.node))
-            continue
-        identities[identity] = link
-        if link.prefix and link.prefix in prefixes:
-            other = prefixes[link.prefix].url
-            faults.append(
-                LinkFault(
-                    "INVALID_LINK_DIRECTIVE_USAGE",
-                    f'"{link.url}" and "{other}" both use the namespace "{link.prefix}"; name one with `as`.',
-                    link.node,
-                )
-            )
-        elif link.prefix:
-            prefixes[link.prefix] = link
-        for item in link.imports:
-            if item.alias in imported and imported[item.alias] is not link:
-                other = imported[item.alias].url
-                faults.append(
-                    LinkFault(
-                        "INVALID_LINK_DIRECTIVE_USAGE",
-                        f'"{item.alias}" is imported from both "{other}" and "{link.url}"; rename one with `as`.',
-                        link.node,
-                    )
-                )
-            else:
-                imported[item.alias] = link

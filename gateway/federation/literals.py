@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from graphql import (
     BooleanValueNode,
+    ConstValueNode,
     FloatValueNode,
     IntValueNode,
     ListTypeNode,
@@ -78,26 +79,29 @@ def _number(text: str, type_name: str) -> Hashable:
     return "number", "-" if text.startswith("-") else "", significant, power
 
 
-def with_lists(value: ValueNode, type_: TypeNode, input_fields: InputFields = no_input_fields) -> ValueNode:
+def with_lists(value: ConstValueNode, type_: TypeNode, input_fields: InputFields = no_input_fields) -> ConstValueNode:
     """The same value with a list wherever the type has one (GraphQL's input coercion of lists); the node itself where nothing changes."""
     if isinstance(type_, NonNullTypeNode):
         return with_lists(value, type_.type, input_fields)
     if isinstance(value, NullValueNode):
         return value
     if isinstance(type_, ListTypeNode):
-        if not isinstance(value, ListValueNode):
+        if not isinstance(value, ConstListValueNode | ListValueNode):
             return ConstListValueNode(values=(with_lists(value, type_.type, input_fields),))
         items = tuple(with_lists(item, type_.type, input_fields) for item in value.values)
         unchanged = all(one is other for one, other in zip(items, value.values, strict=True))
         return value if unchanged else ConstListValueNode(values=items)
     types = input_fields(type_.name.value) if isinstance(type_, NamedTypeNode) else None
-    if not isinstance(value, ObjectValueNode) or not types:
+    if not isinstance(value, ConstObjectValueNode | ObjectValueNode) or not types:
         return value
-    fields = tuple(
-        ConstObjectFieldNode(name=f.name, value=with_lists(f.value, types[f.name.value], input_fields))
-        if f.name.value in types
-        else f
-        for f in value.fields
-    )
-    unchanged = all(one.value is other.value for one, other in zip(fields, value.fields, strict=True))
+    fields = tuple(_field_with_lists(f, types, input_fields) for f in value.fields)
+    unchanged = all(one is other for one, other in zip(fields, value.fields, strict=True))
     return value if unchanged else ConstObjectValueNode(fields=fields)
+
+
+def _field_with_lists(
+    field: ConstObjectFieldNode, types: Mapping[str, TypeNode], input_fields: InputFields
+) -> ConstObjectFieldNode:
+    type_ = types.get(field.name.value)
+    value = field.value if type_ is None else with_lists(field.value, type_, input_fields)
+    return field if value is field.value else ConstObjectFieldNode(name=field.name, value=value)

@@ -45,7 +45,7 @@ class FeatureUrl:
         version = Version.parse(path[-1]) if path else None
         if version is not None:
             path.pop()
-        name = path[-1] if path and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", path[-1]) else None
+        name = path[-1] if path and re.fullmatch(r"[_A-Za-z][_A-Za-z0-9.-]*", path[-1]) else None
         base = f"{parts.scheme}://{parts.netloc}"
         return cls("/".join([base, *path]), name, version)
 

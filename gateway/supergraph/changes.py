@@ -4,8 +4,9 @@ Codes and classes are those of graphql-js' `findSchemaChanges` where it has them
 deprecations, and says nothing of enums that are used for input alone.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 from graphql import (
@@ -20,13 +21,17 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     GraphQLUnionType,
+    TypeNode,
     Undefined,
     get_named_type,
     is_introspection_type,
     is_specified_directive,
     is_specified_scalar_type,
+    parse_type,
     print_ast,
 )
+
+from gateway.federation.literals import comparable
 
 Severity: TypeAlias = Literal["breaking", "dangerous", "safe"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("breaking", "dangerous", "safe")
@@ -158,6 +163,9 @@ def _composite(old: Any, new: Any) -> Iterator[Change]:
         yield from _arguments(one.args, other.args, coordinate)
 
 
+_Input: TypeAlias = GraphQLArgument | GraphQLInputField
+
+
 def _arguments(
     old: Mapping[str, GraphQLArgument], new: Mapping[str, GraphQLArgument], owner: str, prefix: str = ""
 ) -> Iterator[Change]:
@@ -224,9 +232,9 @@ def _input_fits(old: Any, new: Any) -> bool:
     return str(old) == str(new)
 
 
-def _default(old: Any, new: Any, coordinate: str, what: str) -> Iterator[Change]:
+def _default(old: _Input, new: _Input, coordinate: str, what: str) -> Iterator[Change]:
     before, after = _default_text(old), _default_text(new)
-    if before == after:
+    if before == after or _default_value(old) == _default_value(new):
         return
     message = f'The default of "{coordinate}" changed from {before or "nothing"} to {after or "nothing"}.'
     if before is None:
@@ -237,7 +245,32 @@ def _default(old: Any, new: Any, coordinate: str, what: str) -> Iterator[Change]
         yield Change("dangerous", f"{what}_DEFAULT_VALUE_CHANGE", coordinate, message)
 
 
-def _default_text(node: Any) -> str | None:
+def _default_value(node: _Input) -> Hashable:
+    """Equal for equal values of the argument's type, however they are written; the text where there is no literal."""
+    literal = node.default.literal if node.default is not None else None
+    if literal is None:
+        return _default_text(node)
+    return comparable(
+        literal, parse_type(str(node.type), no_location=True), partial(_field_types, get_named_type(node.type))
+    )
+
+
+def _field_types(type_: GraphQLNamedType, name: str) -> dict[str, TypeNode] | None:
+    """Types of the fields of an input object that this type is, or that its fields lead to."""
+    seen: set[str] = set()
+    waiting = [type_]
+    while waiting:
+        current = waiting.pop()
+        if not isinstance(current, GraphQLInputObjectType) or current.name in seen:
+            continue
+        seen.add(current.name)
+        if current.name == name:
+            return {n: parse_type(str(f.type), no_location=True) for n, f in current.fields.items()}
+        waiting += [get_named_type(f.type) for f in current.fields.values()]
+    return None
+
+
+def _default_text(node: _Input) -> str | None:
     """As it was written, for schemas built from SDL; None for no default."""
     if node.default is None:
         return None if node.default_value is Undefined else repr(node.default_value)

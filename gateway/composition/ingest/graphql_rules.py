@@ -45,7 +45,7 @@ from graphql.validation.validation_context import SDLValidationContext
 from gateway.composition.ingest.kinds import mixed_kinds
 from gateway.composition.ingest.machinery import machinery_types, machinery_uses
 from gateway.composition.ingest.plain import is_plainly_valid
-from gateway.composition.ingest.vocabulary import Vocabulary, link_definitions, scalar
+from gateway.composition.ingest.vocabulary import Vocabulary, applicable, link_definitions, scalar
 from gateway.composition.problem import Location, Problem
 from gateway.federation import Links
 from gateway.federation.directives import SUBGRAPH_FIELDS, SUBGRAPH_TYPES
@@ -180,7 +180,9 @@ def _definitions(document: DocumentNode, links: Links, words: Vocabulary) -> Ite
         elif isinstance(node, DirectiveDefinitionNode) and (link is not None or name not in defined):
             known.add(name)
             yield node
-    yield from words.definitions.values()
+    own = {d.name.value: d for d in document.definitions if isinstance(d, DirectiveDefinitionNode)}
+    for name, specified in words.definitions.items():
+        yield applicable(own.get(name), specified, words)
     for name in sorted(set(words.types.values()) | {"federation__FieldSet"} if links.links else words.types.values()):
         if name not in defined:
             yield scalar(name)

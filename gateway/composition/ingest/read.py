@@ -20,7 +20,7 @@ from graphql import (
 from gateway.composition.ingest.build import TypeBuilder
 from gateway.composition.ingest.graphql_rules import invalid_graphql
 from gateway.composition.ingest.machinery import machinery_types
-from gateway.composition.ingest.redefinition import invalid_redefinitions
+from gateway.composition.ingest.redefinition import invalid_redefinitions, unknown_types
 from gateway.composition.ingest.vocabulary import Vocabulary, vocabulary
 from gateway.composition.problem import Location, Problem, place
 from gateway.composition.subgraph import Applied, Element, InputDef, Subgraph, SubgraphSchema
@@ -63,6 +63,9 @@ def read(name: str, sdl: str) -> tuple[Text | None, list[Problem]]:
         return None, _with_unknown(problems, document, links, version, name)
     defined = {d.name.value for d in document.definitions if isinstance(d, DirectiveDefinitionNode)}
     words = vocabulary(links, version, defined)
+    problems = unknown_types(document, words, name)
+    if problems:
+        return None, problems
     problems = invalid_redefinitions(document, words, name)
     invalid = invalid_graphql(document, links, words, name, source)
     if problems:  # what follows from a wrong definition isn't told, what is unknown without it is

@@ -14,8 +14,9 @@ from graphql import (
     print_ast,
 )
 
-from gateway.composition.ingest.vocabulary import Vocabulary
+from gateway.composition.ingest.vocabulary import Vocabulary, is_replaced
 from gateway.composition.problem import Problem, place
+from gateway.composition.subgraph import base_name
 
 _BUILT_IN = frozenset({"Int", "Float", "String", "Boolean", "ID"})
 
@@ -26,8 +27,8 @@ def invalid_redefinitions(document: DocumentNode, words: Vocabulary, subgraph: s
     local_types = {name: spec for spec, name in words.types.items()}
     for node in document.definitions:
         if isinstance(node, DirectiveDefinitionNode):
-            expected = words.definitions.get(node.name.value)
-            if expected is None:
+            expected = words.definitions.get(node.name.value, words.upgraded.get(node.name.value))
+            if expected is None or (words.federation_1 and is_replaced(node)):
                 continue
             for text in _differences(node, expected, set(words.types.values())):
                 message = f"[{subgraph}] The definition of @{node.name.value} isn't the specification's: {text}."
@@ -39,6 +40,26 @@ def invalid_redefinitions(document: DocumentNode, words: Vocabulary, subgraph: s
         ):
             message = f'[{subgraph}] "{node.name.value}" is a scalar of the federation specification, not another kind.'
             problems.append(Problem("TYPE_DEFINITION_INVALID", message, place(subgraph, node)))
+    return problems
+
+
+def unknown_types(document: DocumentNode, words: Vocabulary, subgraph: str) -> list[Problem]:
+    """`INVALID_GRAPHQL`: types that a subgraph's own definitions of federation directives name, but nobody defines.
+
+    A federation 1 schema defines the field set's scalar itself where it names it; one of federation 2 has what it links.
+    """
+    known = {d.name.value for d in document.definitions if isinstance(d, TypeDefinitionNode)} | _BUILT_IN
+    if not words.federation_1:
+        known |= {*words.types.values(), "federation__FieldSet"}
+    problems = []
+    for node in document.definitions:
+        if not isinstance(node, DirectiveDefinitionNode) or node.name.value not in words.definitions:
+            continue
+        for argument in node.arguments or ():
+            name = base_name(argument.type)
+            if name not in known:
+                message = f'[{subgraph}] Unknown type "{name}" of "@{node.name.value}({argument.name.value}:)".'
+                problems.append(Problem("INVALID_GRAPHQL", message, place(subgraph, argument)))
     return problems
 
 

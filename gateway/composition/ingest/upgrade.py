@@ -47,8 +47,9 @@ def upgrade(schemas: Sequence[SubgraphSchema]) -> list[Problem]:
                 for on_extension in (
                     {field.on_extension for field in element.fields.values()} if not element.defined else {False}
                 ):
-                    element.directives.append(Applied("shareable", _SHAREABLE, True, on_extension))
-            else:
+                    if not any(a.on_extension is on_extension for a in element.applied("shareable")):
+                        element.directives.append(Applied("shareable", _SHAREABLE, True, on_extension))
+            elif not element.has("shareable"):
                 element.directives.append(Applied("shareable", _SHAREABLE, federation=True))
     return problems
 
@@ -87,12 +88,14 @@ def _interface_objects_without_help(schemas: Sequence[SubgraphSchema]) -> Iterat
 
 
 def _join_lists_of_fields(schema: SubgraphSchema) -> None:
-    """`fields: ["id", "name"]` was taken for `"id name"`."""
+    """`fields: ["id", "name"]` was taken for `"id name"`, and `fields: id` for `"id"`."""
     for type_ in schema.composites():
         for element in (type_, *type_.fields.values()):
             for applied in element.directives:
                 if applied.federation and applied.name in ("key", "requires", "provides"):
                     given = applied.arguments.get("fields")
+                    if isinstance(given, str) and applied.field_set() is None:
+                        given = [given]
                     if isinstance(given, list) and all(isinstance(text, str) for text in given):
                         applied.node = _with_fields(applied.node, " ".join(given))
 
@@ -105,10 +108,10 @@ def _own_key_fields(schema: SubgraphSchema, schemas: Sequence[SubgraphSchema]) -
     for type_ in schema.composites():
         if not _is_extension(type_):
             continue
-        texts = [key.text("fields") for key in type_.keys]
+        texts = [key.field_set() for key in type_.keys]
         if not texts:
             owners = (s.types[type_.name] for s in schemas if s is not schema and type_.name in s.types)
-            texts = [t.keys[0].text("fields") for t in owners if t.keys and t.defined and not t.has("extends")]
+            texts = [t.keys[0].field_set() for t in owners if t.keys and t.defined and not t.has("extends")]
         for text in texts:
             for owner, field in selected(schema, type_, text):
                 if owner is type_:
@@ -135,7 +138,7 @@ def _drop_inactive_field_sets(schema: SubgraphSchema) -> None:
                 if not applied.federation or applied.name not in ("provides", "requires"):
                     continue
                 target = type_ if applied.name == "requires" else schema.types.get(base_name(field.type))
-                text = applied.text("fields")
+                text = applied.field_set()
                 if target is None or target.kind in ("SCALAR", "ENUM"):
                     field.directives.remove(applied)
                     continue
@@ -170,6 +173,8 @@ def _active(
             if inner is not None:
                 kept.append(InlineFragmentNode(type_condition=condition, directives=(), selection_set=inner))
         elif isinstance(selection, FieldNode):
+            if selection.name.value == "__typename" and not external:
+                continue  # each subgraph knows it itself
             field = type_.fields.get(selection.name.value)
             if field is None or selection.selection_set is None:
                 if field is None or external or _is_external_somewhere(schema, type_, field):

@@ -17,7 +17,7 @@ def note_usage(schema: SubgraphSchema) -> None:
     for type_ in schema.composites():
         extends = type_.has("extends")
         for key in type_.keys:
-            for owner, field in selected(schema, type_, key.text("fields")):
+            for owner, field in selected(schema, type_, key.field_set()):
                 place = (owner.name, field.name)
                 schema.key_fields.add(place)
                 schema.used.add(place)
@@ -25,11 +25,11 @@ def note_usage(schema: SubgraphSchema) -> None:
                     schema.fake_external.add(place)
         for field in type_.fields.values():
             for requires in field.applied("requires"):
-                schema.used.update((t.name, f.name) for t, f in selected(schema, type_, requires.text("fields")))
+                schema.used.update((t.name, f.name) for t, f in selected(schema, type_, requires.field_set()))
             for provides in field.applied("provides"):
                 target = schema.types.get(base_name(field.type))
                 if target is not None:
-                    found = {(t.name, f.name) for t, f in selected(schema, target, provides.text("fields"))}
+                    found = {(t.name, f.name) for t, f in selected(schema, target, provides.field_set())}
                     schema.used |= found
                     schema.provided |= found
             for argument in field.arguments.values():

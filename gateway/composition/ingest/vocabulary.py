@@ -41,6 +41,9 @@ class Vocabulary:
     directives: dict[str, str]
     types: dict[str, str]
     definitions: dict[str, DirectiveDefinitionNode]
+    #: Of directives that a federation 1 schema defines itself: they are the specification's once it is upgraded.
+    upgraded: dict[str, DirectiveDefinitionNode]
+    federation_1: bool
 
     def specification_name(self, local: str) -> str | None:
         return next((name for name, here in self.directives.items() if here == local), None)
@@ -70,7 +73,45 @@ def vocabulary(links: Links, version: Version, defined: Collection[str] = ()) ->
         for name, local in directives.items()
         if name in known or link is not None or local not in defined
     }
-    return Vocabulary(directives, types, definitions)
+    upgraded = {
+        name: _localize(definition(name, directives_of(UPGRADED)[name].sdl), name, types)
+        for name in (directives if link is None else ())
+        if name not in definitions and name in directives_of(UPGRADED)
+    }
+    return Vocabulary(directives, types, definitions, upgraded, link is None)
+
+
+def applicable(
+    own: DirectiveDefinitionNode | None, specified: DirectiveDefinitionNode, words: Vocabulary
+) -> DirectiveDefinitionNode:
+    """What applications have to fit: a subgraph's own definition may have fewer arguments and locations than the
+    specification's, and not be repeatable.
+    """
+    if own is None or (words.federation_1 and is_replaced(own)):
+        return specified
+    given = {a.name.value for a in own.arguments or ()}
+    return DirectiveDefinitionNode(
+        name=specified.name,
+        description=None,
+        arguments=tuple(a for a in specified.arguments or () if a.name.value in given),
+        repeatable=own.repeatable,
+        locations=own.locations,
+    )
+
+
+#: Federation 1 libraries printed the field set's type in these ways; such definitions are replaced.
+_OLD_FIELD_SETS = frozenset({"String", "_FieldSet", "FieldSet"})
+
+
+def is_replaced(own: DirectiveDefinitionNode) -> bool:
+    """A definition in a federation 1 schema for which the specification's is taken, as federation 1 libraries printed it."""
+    if own.name.value not in ("key", "provides", "requires"):
+        return False
+    arguments = own.arguments or ()
+    if not arguments:
+        return True
+    only = arguments[0].type
+    return len(arguments) == 1 and isinstance(only, NamedTypeNode) and only.name.value in _OLD_FIELD_SETS
 
 
 def _imported(links: Links) -> set[str]:

@@ -195,8 +195,6 @@ def _distinct_defaults(given: Sequence[Source]) -> list[tuple[str, list[Subgraph
     for text, sources in texts.items():
         schema, argument = sources[0]
         assert argument.default is not None
-        value = (
-            comparable(argument.default, argument.type, schema.input_field_types) if len(texts) > 1 else text
-        )
+        value = comparable(argument.default, argument.type, schema.input_field_types) if len(texts) > 1 else text
         found.setdefault(value, (text, []))[1].extend(s for s, _ in sources)
     return list(found.values())

@@ -7,7 +7,7 @@ from gateway.composition.problem import Level, Problem, place, places
 from gateway.composition.subgraph import Applied, Element, SubgraphSchema
 from gateway.federation import Link, Version
 from gateway.federation.directives import COMPOSED, JOINED
-from gateway.federation.versions import FEDERATION
+from gateway.federation.versions import CORE, FEDERATION, LINK
 
 #: Default names in the supergraph that aren't the feature's own name.
 _OWN_NAME = {feature.directive for feature in COMPOSED}
@@ -108,7 +108,7 @@ def _check_versions(
         for link in schema.links.links:
             identities.setdefault(link.url.identity, []).append((schema, link))
     for identity, found in identities.items():
-        if identity.startswith("https://specs.apollo.dev/"):
+        if identity in (FEDERATION, LINK, CORE):
             continue
         versions = {_compatible(link.url.version) for _, link in found}
         if len(versions) < 2:
@@ -126,10 +126,9 @@ def _check_versions(
     return bad
 
 
-def _compatible(version: Version | None) -> tuple[int, int]:
-    if version is None:
-        return (0, 0)
-    return (version.major, version.minor if version.major == 0 else 0)
+def _compatible(version: Version | None) -> int:
+    """What has to be the same: as the reference composers, the major version alone, though it be 0."""
+    return 0 if version is None else version.major
 
 
 def _plan_one(

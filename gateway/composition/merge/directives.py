@@ -25,7 +25,7 @@ from gateway.supergraph.values import value_node
 
 Source = tuple[SubgraphSchema, Element]
 #: Directives of GraphQL itself that are merged under their own names.
-_GRAPHQL = ("deprecated", "specifiedBy", "oneOf")
+_GRAPHQL = ("deprecated", "specifiedBy")
 _FEDERATION = ("inaccessible", "tag", "authenticated", "requiresScopes", "policy", "cost", "listSize")
 _JOINED = tuple(feature.directive for feature in JOINED)
 

@@ -120,8 +120,8 @@ def _joins(
         joins.append(
             JoinField(
                 graph=schema.graph,
-                requires=requires.text("fields") if requires else None,
-                provides=provides.text("fields") if provides else None,
+                requires=requires.field_set() if requires else None,
+                provides=provides.field_set() if provides else None,
                 type=printed_type(field.type) if varied else None,
                 external=schema.is_external(type_, field),
                 override=source,

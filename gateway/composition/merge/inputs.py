@@ -1,5 +1,7 @@
 """Input objects of several subgraphs -> one with the fields that all of them have."""
 
+from graphql import ConstDirectiveNode, NameNode
+
 from gateway.composition.merge.arguments import is_required, merge_input_value
 from gateway.composition.merge.references import same
 from gateway.composition.merge.state import MergeState, names_of
@@ -11,7 +13,7 @@ from gateway.supergraph import InputField, JoinField, SupergraphType
 
 def merge_input_object(state: MergeState, name: str, owners: Owners) -> SupergraphType:
     """A field that a subgraph lacks is left out, unless another one demands it."""
-    _check_one_of(state, name, owners)
+    one_of = _one_of(state, name, owners)
     fields = {}
     for field in dict.fromkeys(f for _, t in owners for f in t.input_fields):
         having = [(s, t.input_fields[field]) for s, t in owners if field in t.input_fields]
@@ -55,13 +57,13 @@ def merge_input_object(state: MergeState, name: str, owners: Owners) -> Supergra
         kind="INPUT_OBJECT",
         joins=type_joins(owners),
         input_fields=fields,
-        directives=type_directives(state, name, owners),
+        directives=(*type_directives(state, name, owners), *one_of),
         description=type_description(state, name, owners),
     )
 
 
-def _check_one_of(state: MergeState, name: str, owners: Owners) -> None:
-    """Whether exactly one field is to be given is one answer for all subgraphs: clients send the same value to each."""
+def _one_of(state: MergeState, name: str, owners: Owners) -> tuple[ConstDirectiveNode, ...]:
+    """GraphQL's own `@oneOf`. Whether exactly one field is to be given is one answer for all subgraphs: clients send the same value to each."""
     having = [(s, t) for s, t in owners if is_one_of(t)]
     if having and len(having) < len(owners):
         lacking = names_of(s for s, t in owners if not is_one_of(t))
@@ -70,3 +72,4 @@ def _check_one_of(state: MergeState, name: str, owners: Owners) -> None:
             f'The input type "{name}" is @oneOf in {names_of(s for s, _ in having)}, but not in {lacking}.',
             [(s, t.node) for s, t in owners],
         )
+    return (ConstDirectiveNode(name=NameNode(value="oneOf"), arguments=()),) if having else ()

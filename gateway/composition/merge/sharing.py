@@ -47,9 +47,7 @@ def _shareable(schema: SubgraphSchema, type_: object, field: object) -> bool:
     return name in schema.provided or schema.is_shareable(found, member)  # type: ignore[arg-type]
 
 
-def through_interface_objects(
-    state: MergeState, type_name: str, name: str, already: AbstractSet[str]
-) -> list[Source]:
+def through_interface_objects(state: MergeState, type_name: str, name: str, already: AbstractSet[str]) -> list[Source]:
     """A subgraph that has the interface as an object resolves the field for every implementation."""
     found: list[Source] = []
     interfaces = state.interfaces.get(type_name, set()) & state.interface_objects

@@ -25,7 +25,7 @@ def type_joins(owners: Owners) -> tuple[JoinType, ...]:
             joins.append(
                 JoinType(
                     schema.graph,
-                    key=key.text("fields"),
+                    key=key.field_set(),
                     extension=(key.on_extension and (type_.defined or not schema.was_upgraded)) or type_.has("extends"),
                     resolvable=key.arguments.get("resolvable") is not False,
                     is_interface_object=is_object,

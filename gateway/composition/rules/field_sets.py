@@ -97,7 +97,7 @@ def _problem(schema: SubgraphSchema, applied: Applied, code: str, message: str) 
 
 
 def _run(schema: SubgraphSchema, type_: TypeDef, applied: Applied, prefix: str, where: str) -> Iterator[Problem]:
-    text = applied.text("fields")
+    text = applied.field_set()
     name = f"@{prefix.lower()}"
     argument = next((a for a in applied.node.arguments or () if a.name.value == "fields"), None)
     if text is None:

@@ -14,20 +14,18 @@ def check(schema: SubgraphSchema) -> Iterator[Problem]:
         if interface.kind != "INTERFACE":
             continue
         for key in interface.keys:
-            wanted = normal_field_set(key.text("fields") or "")
+            wanted = normal_field_set(key.field_set() or "")
             implementations = sorted(schema.possible_types(interface.name))
             if any(is_faulty_key(schema, schema.types[n], k) for n in implementations for k in schema.types[n].keys):
                 return
             for name in implementations:
                 type_ = schema.types[name]
-                matching = [k for k in type_.keys if normal_field_set(k.text("fields") or "") == wanted]
+                matching = [k for k in type_.keys if normal_field_set(k.field_set() or "") == wanted]
                 if not matching:
-                    text = (
-                        f'"{name}" lacks the @key(fields: "{key.text("fields")}") of its interface "{interface.name}".'
-                    )
+                    text = f'"{name}" lacks the @key(fields: "{key.field_set()}") of its interface "{interface.name}".'
                 elif _resolvable(key.arguments) and not any(_resolvable(k.arguments) for k in matching):
                     text = (
-                        f'the key "{key.text("fields")}" of "{name}" has to be resolvable, '
+                        f'the key "{key.field_set()}" of "{name}" has to be resolvable, '
                         f'as it is for its interface "{interface.name}".'
                     )
                 else:

@@ -61,7 +61,7 @@ def _check_field(
     own = _field_guard(supergraph, state, type_, found.name)
     reads: list[tuple[SupergraphType, str, str]] = []
     for applied in found.applied("requires"):
-        reads.append((type_, applied.text("fields") or "", "@requires"))
+        reads.append((type_, applied.field_set() or "", "@requires"))
     for argument in found.arguments.values():
         for applied in argument.applied("fromContext"):
             parsed = parse_from_context(applied.text("field") or "")

@@ -5,7 +5,7 @@ subgraphs that resolve its fields, which may take others than the subgraph that 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from graphql import FieldNode, InlineFragmentNode, InputValueDefinitionNode, SelectionSetNode
+from graphql import FieldNode, InlineFragmentNode, InputValueDefinitionNode, Node, SelectionSetNode
 
 from gateway.composition.ingest.shapes import Shape, is_mandatory
 from gateway.composition.ingest.values import surely_fits
@@ -39,7 +39,7 @@ def check(supergraph: Supergraph, state: MergeState) -> Iterator[Problem]:
 
 def _selections(schema: SubgraphSchema, type_name: str, field: FieldDef) -> Iterator[_Selection]:
     for applied in field.applied("requires"):
-        text = applied.text("fields") or ""
+        text = applied.field_set() or ""
         where = f'@requires(fields: "{text}") on "{field.coordinate}"'
         yield _Selection(type_name, text, "REQUIRES_INVALID_FIELDS", where, applied)
     for argument in field.arguments.values():
@@ -67,7 +67,7 @@ def _check(
     if type_ is None:
         return
     for owner, name, fault in _faults(supergraph, shapes, type_, node):
-        at = [(schema.name, selection.applied.node)]
+        at: list[tuple[str, Node | None]] = [(schema.name, selection.applied.node)]
         at += [(s.name, t.fields[name].node) for s, t in state.sources(owner) if s is not schema and name in t.fields]
         yield Problem(selection.code, f"[{schema.name}] {selection.where}: {fault}", places(at))
 

@@ -118,3 +118,31 @@ def test_breaks_what_graphql_core_says_breaks(seed: int) -> None:
     assert sum(c.severity == "breaking" for c in ours) >= len(theirs)
     dangerous = [c for c in find_dangerous_changes(before, after) if "Kind" not in c.description]
     assert sum(c.severity != "safe" for c in ours) >= len(theirs) + len(dangerous)
+
+
+@pytest.mark.parametrize("place", ["type Query {{ q(o: {} = {}): Int }}", "input I {{ o: {} = {} }} type Query {{ q(i: I): Int }}"])
+@pytest.mark.parametrize(
+    ("type_", "old", "new"),
+    [
+        ("O", "{a: 1, b: 2}", "{b: 2.0, a: 1}"),
+        ("O", "{l: {x: 1}}", "{l: [{x: 1.0}]}"),
+        ("Float", "100.0", "1e2"),
+        ("String", '"a"', '"""a"""'),
+        ("[[Int]]", "1", "[[1]]"),
+        ("ID", "1", '"1"'),
+        ("J", "{a: 1, b: [1]}", "{b: [1.0], a: 1}"),
+    ],
+)  # fmt: skip
+def test_a_default_written_otherwise_is_no_change(place: str, type_: str, old: str, new: str) -> None:
+    types = "input O { a: Int b: Float l: [P] } input P { x: Float } scalar J "
+    one, other = (build_schema(types + place.format(type_, value)) for value in (old, new))
+    assert changes(one, other) == []
+
+
+@pytest.mark.parametrize(
+    ("type_", "old", "new"),
+    [("Int", "1", "2"), ("Boolean", "true", "false"), ("J", "1", "true"), ("J", "1", '"1"'), ("[Int]", "[1]", "[1, 1]")],
+)
+def test_a_default_of_another_value_is_a_change(type_: str, old: str, new: str) -> None:
+    one, other = (build_schema(f"scalar J type Query {{ q(o: {type_} = {value}): Int }}") for value in (old, new))
+    assert [c.code for c in changes(one, other)] == ["ARG_DEFAULT_VALUE_CHANGE"]
