@@ -120,7 +120,9 @@ def test_breaks_what_graphql_core_says_breaks(seed: int) -> None:
     assert sum(c.severity != "safe" for c in ours) >= len(theirs) + len(dangerous)
 
 
-@pytest.mark.parametrize("place", ["type Query {{ q(o: {} = {}): Int }}", "input I {{ o: {} = {} }} type Query {{ q(i: I): Int }}"])
+@pytest.mark.parametrize(
+    "place", ["type Query {{ q(o: {} = {}): Int }}", "input I {{ o: {} = {} }} type Query {{ q(i: I): Int }}"]
+)
 @pytest.mark.parametrize(
     ("type_", "old", "new"),
     [
@@ -141,7 +143,13 @@ def test_a_default_written_otherwise_is_no_change(place: str, type_: str, old: s
 
 @pytest.mark.parametrize(
     ("type_", "old", "new"),
-    [("Int", "1", "2"), ("Boolean", "true", "false"), ("J", "1", "true"), ("J", "1", '"1"'), ("[Int]", "[1]", "[1, 1]")],
+    [
+        ("Int", "1", "2"),
+        ("Boolean", "true", "false"),
+        ("J", "1", "true"),
+        ("J", "1", '"1"'),
+        ("[Int]", "[1]", "[1, 1]"),
+    ],
 )
 def test_a_default_of_another_value_is_a_change(type_: str, old: str, new: str) -> None:
     one, other = (build_schema(f"scalar J type Query {{ q(o: {type_} = {value}): Int }}") for value in (old, new))
