@@ -71,7 +71,7 @@ def _select(
 ) -> bool:
     for selection in selections:
         if isinstance(selection, KeyField):
-            value = _field(view, selection, names)
+            value = _type_name(name) if selection.name == "__typename" else _field(view, selection, names)
             if value is MISSING:
                 return False
             before = into.get(selection.name, MISSING)
@@ -79,6 +79,11 @@ def _select(
         elif names.includes(selection.types, name) and not _select(view, name, selection.selections, names, into):
             return False
     return True
+
+
+def _type_name(name: str | None) -> Any:
+    """Of a `__typename` within a key or `@requires`: not what one subgraph calls the object, which may be an interface's name."""
+    return MISSING if name is None else name
 
 
 def _field(view: ObjectView, selection: KeyField, names: TypeNames) -> Any:

@@ -28,10 +28,13 @@ class Names:
     def named(
         self, path: tuple[str, ...], one: Field, spoils: Callable[[Field, str], bool] | None = None
     ) -> tuple[Field, list[KeySelection]]:
-        """The field under response keys that are free; and its key selection.
+        """The field under response keys that are free; and its key selection. `__typename` has always its own.
 
         `spoils` says of an object and of another field which the client selects of it whether that field's error may null the object.
         """
+        if one.is_typename:
+            read: KeySelection = KeyField("__typename", "__typename")
+            return one, [read if one.types is None else KeyFragment(one.types, (read,))]
         below = self.taken.get((*path, one.name), {}).values() if spoils is not None and one.children else ()
         own = {child.name for child in one.children}
         apart = spoils is not None and any(name not in own and spoils(one, name) for name, _ in below)
@@ -39,8 +42,6 @@ class Names:
         children: list[Field] = []
         selections: list[KeySelection] = []
         for child in one.children:
-            if child.is_typename:
-                continue
             named, selection = self.named((*path, key), child, spoils)
             children.append(named)
             selections += selection

@@ -245,7 +245,9 @@ class Gather(Loops):
                     source.line("pass")
                 continue
             value = source.name("k")
-            if not selection.selections:
+            if selection.name == TYPENAME:
+                source.line(f"{value} = {name} or M")
+            elif not selection.selections:
                 source.line(f"{value} = {value_of(layers, selection.source)}")
             else:
                 self._nested(selection, layers, position, value)
