@@ -1,4 +1,4 @@
-"""An object's type, as far as it is known, and the name of a field -> the field's definition."""
+"""An object's type, as far as it is known, and the name of a field -> the field's definition; which types subgraphs may call otherwise."""
 
 from graphql import (
     GraphQLField,
@@ -21,6 +21,11 @@ def definition_of(schema: GraphQLSchema, kind: GraphQLNamedType | None, name: st
     if definition is not None or isinstance(kind, GraphQLObjectType):
         return definition
     return _common_definition(schema, kind, name)
+
+
+def is_root_type(schema: GraphQLSchema, kind: GraphQLNamedType | None) -> bool:
+    """Whether it is the query, mutation or subscription type: subgraphs may call theirs otherwise (`schema { query: RootQuery }`)."""
+    return kind is not None and kind in (schema.query_type, schema.mutation_type, schema.subscription_type)
 
 
 def _common_definition(schema: GraphQLSchema, kind: GraphQLInterfaceType, name: str) -> GraphQLField | None:

@@ -17,7 +17,7 @@ from graphql import (
     is_object_type,
 )
 
-from gateway.executor.definitions import definition_of
+from gateway.executor.definitions import definition_of, is_root_type
 from gateway.executor.errorlog import ResponsePath
 from gateway.executor.findings import Findings
 from gateway.executor.introspection import Introspection
@@ -168,7 +168,7 @@ class Projection:
         if is_object_type(actual):
             if actual is kind or (is_abstract_type(kind) and self.schema.is_sub_type(kind, actual)):
                 return actual
-        elif actual is None and name is not None:
+        elif actual is None and name is not None and not is_root_type(self.schema, kind):
             pass  # a type that the API hides, or that nobody knows
         elif is_object_type(kind):
             return kind

@@ -178,7 +178,7 @@ class Routes:
             route = self.by_key(position, types, entry, conditions)
             if route is not None:
                 options.append(route)
-        if not options and position.type_name == self.graph.roots["query"] and position.arrivals:
+        if not options and self._is_asked_again(position.type_name) and position.arrivals:
             level = 1 + min(arrival.part.level for arrival in position.arrivals)
             options.append(Route(graph, level, ((level, graph),), root=True))
         if all(route.level > near for route in options):
@@ -227,7 +227,7 @@ class Routes:
         parent, one = position.parent, position.field
         assert parent is not None
         assert one is not None
-        if parent.parent is None and parent.type_name == self.graph.roots["mutation"]:
+        if parent.type_name == self.graph.roots["mutation"]:
             return None  # a mutation runs once
         within = position.defers
         if within and not apart and any(within <= arrival.part.defers for arrival in position.arrivals):
@@ -289,6 +289,10 @@ class Routes:
         if route is None:
             return None
         return Route(graph, route.level, route.added, descend=route, strangers=strangers or route.strangers)
+
+    def _is_asked_again(self, type_name: str) -> bool:
+        """Whether a field that leads back to a root type is followed by a request for that root; events begin once."""
+        return type_name in (self.graph.roots["query"], self.graph.roots["mutation"])
 
     def _at_root(self, root: Position, types: frozenset[str], graph: str, conditions: Conditions) -> Route | None:
         """The root's request that is there: what is deferred below it and has no key comes with it."""

@@ -8,6 +8,7 @@ from graphql import FieldNode, GraphQLNamedType
 from gateway.executor.compiled.layout import KeyPath, Layer, Layout, Table, UnfitKey, leaf_sources
 from gateway.executor.compiled.source import Source
 from gateway.executor.compiled.walking import TYPENAME, row_of
+from gateway.executor.definitions import is_root_type
 from gateway.executor.selection import FieldGroups
 
 #: A table at a position, its layer there, and the variable of the object's row.
@@ -147,6 +148,8 @@ class Joins:
             names = ", ".join(f"{layer.var}.get('__typename')" for layer in named)
             source.line(f"n = name_of({self._objects}, {self._abstract}, {names})")
             test = f"if n not in {fine}:"
+        if is_root_type(self._layout.schema, kind):
+            test = f"if n in {self._objects} and n != {kind.name!r}:"
         with source.block(test):
             source.line(otherwise)
 
