@@ -59,6 +59,7 @@ class ApiKeys:
             if await repository.live_key_count(session, account_id) >= self._settings.api_keys_per_account:
                 most = self._settings.api_keys_per_account
                 raise ConflictRefusal(f"An account may have {most} keys; revoke one first.")
+            await repository.keep_api_keys(session, account_id)
             key = ApiKey(
                 account_id=account_id,
                 name=cleaned,

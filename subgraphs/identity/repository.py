@@ -24,6 +24,8 @@ SESSIONS: Order[AccountSession] = Order("created", AccountSession.created_at, Ac
 LAST_USE_GRAIN = timedelta(minutes=1)
 # Ended sessions say in the database when they ended; the audit log says so for good.
 KEPT_AFTER_THE_END = timedelta(days=30)
+# So many ended sessions and revoked keys of one account are kept at most.
+MAX_ENDED = 500
 # A browser is known this long after its last sign-in, and an account knows so many.
 DEVICE_KEPT = timedelta(days=180)
 MAX_DEVICES = 20
@@ -114,7 +116,7 @@ async def rotate_session(
 
 
 async def keep_sessions(session: AsyncSession, account_id: UUID, most: int) -> None:
-    """End the sessions of an account beyond the `most` last used, and forget those that ended long ago."""
+    """End the sessions of an account beyond the `most` last used; forget those that ended long ago, or are too many."""
     unended = select(AccountSession.id).where(
         AccountSession.account_id == account_id,
         AccountSession.revoked_at.is_(None),
@@ -127,6 +129,22 @@ async def keep_sessions(session: AsyncSession, account_id: UUID, most: int) -> N
     await session.execute(
         delete(AccountSession).where(AccountSession.account_id == account_id, ended < func.now() - KEPT_AFTER_THE_END)
     )
+    past = select(AccountSession.id).where(AccountSession.account_id == account_id, ended <= func.now())
+    await _delete_beyond(session, AccountSession, past.order_by(ended.desc(), AccountSession.id.desc()))
+
+
+async def keep_api_keys(session: AsyncSession, account_id: UUID) -> None:
+    """Forget the keys of an account that were revoked long ago, or are too many."""
+    past = select(ApiKey.id).where(ApiKey.account_id == account_id, ApiKey.revoked_at.is_not(None))
+    await session.execute(
+        delete(ApiKey).where(ApiKey.account_id == account_id, ApiKey.revoked_at < func.now() - KEPT_AFTER_THE_END)
+    )
+    await _delete_beyond(session, ApiKey, past.order_by(ApiKey.revoked_at.desc(), ApiKey.id.desc()))
+
+
+async def _delete_beyond(session: AsyncSession, model: type[AccountSession | ApiKey], ids: Select[UUID]) -> None:
+    """Delete the rows of an ordered selection beyond the first `MAX_ENDED`."""
+    await session.execute(delete(model).where(model.id.in_(ids.offset(MAX_ENDED))))
 
 
 async def database_clock(session: AsyncSession) -> datetime:

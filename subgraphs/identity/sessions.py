@@ -20,6 +20,7 @@ from subgraphs.identity.repository import AuditFact
 from subgraphs.identity.settings import IdentitySettings
 from subgraphs.identity.throttle import Throttle
 
+NIL = UUID(int=0)
 WRONG_CREDENTIALS = "The address or the password is wrong."
 
 
@@ -92,14 +93,14 @@ class Sessions:
 
     async def _known_as(self, client: Client, account: Account | None) -> str | None:
         """The name of the session or device by which the account knows the client, or None."""
-        if account is None:
-            return None
-        if own_session := client.session_of(account.id):
+        if account is not None and (own_session := client.session_of(account.id)):
             return own_session
         if client.facts.device_hash is None:
             return None
+        # Asked for an unknown address as well: how long an answer takes says nothing of who has an account.
+        account_id = account.id if account else NIL
         async with self._store.read() as session:
-            known = await repository.device_belongs_to(session, client.facts.device_hash, account.id)
+            known = await repository.device_belongs_to(session, client.facts.device_hash, account_id)
         return f"device:{client.facts.device_hash.hex()}" if known else None
 
     async def _begin(self, account_id: UUID, client: Client, new_hash: str | None) -> SignIn:
