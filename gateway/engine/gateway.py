@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Final
 
 from gateway import errors
@@ -16,7 +17,7 @@ from gateway.engine.subscriptions import Subscriptions
 from gateway.errors import ErrorEntry, RequestError, SupergraphError
 from gateway.executor import ExecutionResult, ExecutionStatistics, ExecutorKind, Payload, Runtime, deliver
 from gateway.executor.flights import Flights
-from gateway.operation import coerce_variables
+from gateway.operation import coerce_variables, has_many_values
 from gateway.supergraph import Supergraph
 from gateway.upstream import HttpClient
 from gateway.upstream.events import EventSource
@@ -68,7 +69,7 @@ class Gateway:
         self._event_slots = asyncio.Semaphore(self._limits.event_concurrency)
         self._preparer = Preparer(self._limits)
         self._introspector = Introspector(self._limits)
-        self._subscriptions = Subscriptions(self._preparer.prepare, self._runtime)
+        self._subscriptions = Subscriptions(self._preparer, self._runtime)
         self._closing: set[asyncio.Task[None]] = set()
         self._wraps: list[Callable[[str, SubgraphClient], SubgraphClient]] = []
         self._on_replaced: list[Callable[[], None]] = []
@@ -178,10 +179,15 @@ class Gateway:
         """`execute` for an operation that is prepared already."""
         if prepared.operation.kind == "subscription":
             raise _request_error("A subscription gives many results: use `subscribe`.")
-        coerced = _coerced(prepared, variables)
         generation = prepared.generation
         generation.running += 1
         try:
+            if has_many_values(variables):
+                coerced = await self._preparer.work(partial(_coerced, prepared, variables))
+            else:
+                coerced = _coerced(prepared, variables)
+            if prepared.compiled.conditions and self._executor is not ExecutorKind.INTERPRETED:
+                await self._preparer.compile(prepared.compiled, coerced)
             runtime = self._runtime(generation, context)
             if prepared.operation.introspects:
                 runtime.introspection = await self._introspector.introspection(prepared.operation, coerced)
@@ -192,22 +198,32 @@ class Gateway:
     def deliver(
         self, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None = None
     ) -> AsyncGenerator[Payload, None]:
-        """`run` in parts: what the client defers comes in later payloads. Close it to cancel what is under way. Raises `RequestError` at once."""
+        """`run` in parts: what the client defers comes in later payloads. Close it to cancel what is under way.
+
+        Raises `RequestError` at once; for very many variables when the first payload is asked for.
+        """
         if prepared.operation.kind == "subscription":
             raise _request_error("A subscription gives many results: use `subscribe`.")
-        coerced = _coerced(prepared, variables)
-        return self._payloads(prepared, coerced, context)
+        if has_many_values(variables):
+            return self._payloads(prepared, partial(_coerced, prepared, variables), context)
+        return self._payloads(prepared, _coerced(prepared, variables), context)
 
     async def _payloads(
-        self, prepared: Prepared, variables: dict[str, Any], context: RequestContext | None
+        self,
+        prepared: Prepared,
+        given: dict[str, Any] | Callable[[], dict[str, Any]],
+        context: RequestContext | None,
     ) -> AsyncGenerator[Payload, None]:
         generation = prepared.generation
         generation.running += 1
         try:
+            variables = await self._preparer.work(given) if callable(given) else given
+            parts = prepared.deferred
+            if self._executor is not ExecutorKind.INTERPRETED:
+                await self._preparer.compile(parts or prepared.compiled, variables)
             runtime = self._runtime(generation, context)
             if prepared.operation.introspects:
                 runtime.introspection = await self._introspector.introspection(prepared.operation, variables)
-            parts = prepared.deferred
             if parts is None:
                 yield Payload(await prepared.compiled.execute(variables, runtime))
                 return
@@ -230,8 +246,10 @@ class Gateway:
         """`subscribe` for an operation that is prepared already."""
         if prepared.operation.kind != "subscription":
             raise _request_error("Only a subscription can be subscribed to.")
-        _coerced(prepared, variables)
-        return self._subscriptions.results(prepared, variables, context)
+        coerce = partial(_coerced, prepared, variables)
+        return self._subscriptions.results(
+            prepared, variables, context, coerce if has_many_values(variables) else coerce()
+        )
 
     def _runtime(self, generation: Generation, context: RequestContext | None) -> Runtime:
         context = context or RequestContext()

@@ -51,6 +51,9 @@ class Introspector:
         except GatewayError as error:
             # One exception serves every request that waited; its traceback must not grow with each.
             raise error.with_traceback(None) from None
+        finally:
+            # The traceback holds this frame, which must not hold the future that holds the error.
+            del future, done
 
     def _begin(self, key: _Key, operation: Operation, variables: Mapping[str, Any]) -> asyncio.Future[Introspection]:
         if len(self._in_flight) >= self._limits.planning_backlog:

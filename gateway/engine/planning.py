@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from gateway import errors
 from gateway.engine.request import EngineLimits
@@ -32,6 +32,8 @@ OVERLOADED: Final = "OVERLOADED"
 _BYTES: Final = 12_000
 _BYTES_PER_CHARACTER: Final = 60
 _BYTES_PER_LINE: Final = 250
+
+ResultT = TypeVar("ResultT")
 
 #: Document text, operation name, active labels of progressive overrides.
 Key: TypeAlias = tuple[str, str | None, frozenset[str]]
@@ -156,6 +158,8 @@ class Preparer:
     def __init__(self, limits: EngineLimits) -> None:
         self._limits = limits
         self._threads = ThreadPoolExecutor(limits.planning_threads, thread_name_prefix="gateway-plan")
+        #: Programs that are being compiled, or wait for it.
+        self._compiling = 0
         self.statistics = CacheStatistics()
 
     async def prepare(self, generation: Generation, key: Key) -> Prepared:
@@ -175,9 +179,7 @@ class Preparer:
         finally:
             generation.running -= 1
         if not done:
-            raise GatewayError(
-                f"Planning took longer than {self._limits.planning_timeout:g} s.", code=errors.LIMIT_EXCEEDED
-            )
+            raise self._too_long()
         try:
             return future.result()
         except GatewayError as error:
@@ -186,6 +188,41 @@ class Preparer:
         finally:
             # The traceback holds this frame, which must not hold the future that holds the error.
             del future, done
+
+    async def compile(self, compiled: Compiled | CompiledParts, variables: Mapping[str, Any]) -> None:
+        """Have the program for these variables compiled in a thread, where it isn't yet. Raises `GatewayError`: too busy, too slow."""
+        future = compiled.ahead(variables, self._submit)
+        if future is not None:
+            done, _ = await asyncio.wait({future}, timeout=self._limits.planning_timeout)
+            if not done:
+                raise self._too_long()
+
+    async def work(self, function: Callable[[], ResultT]) -> ResultT:
+        """What `function` gives, in a thread: work for one request that is too long for the loop. Raises what it raises, and `GatewayError`."""
+        future = self._submit(function)
+        try:
+            async with asyncio.timeout(self._limits.planning_timeout):
+                return cast(ResultT, await future)
+        except TimeoutError:
+            raise self._too_long() from None
+        finally:
+            del future  # see `prepare`
+
+    def _submit(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
+        if self._compiling >= self._limits.planning_backlog:
+            raise GatewayError("Too many new operations are being planned; try again.", code=OVERLOADED)
+        self._compiling += 1
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        future.add_done_callback(self._compiled)
+        return future
+
+    def _compiled(self, _: asyncio.Future[Any]) -> None:
+        self._compiling -= 1
+
+    def _too_long(self) -> GatewayError:
+        return GatewayError(
+            f"Planning took longer than {self._limits.planning_timeout:g} s.", code=errors.LIMIT_EXCEEDED
+        )
 
     def _begin(self, generation: Generation, key: Key) -> asyncio.Future[Prepared]:
         if len(generation.in_flight) >= self._limits.planning_backlog:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway import errors
-from gateway.engine.planning import Generation, Key, Prepared
+from gateway.engine.planning import Generation, Key, Prepared, Preparer
 from gateway.engine.request import RequestContext
 from gateway.errors import GatewayError
 from gateway.executor import ExecutionResult, Runtime
@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 _ENDED_PER_SECOND: Final = 500
 
 MakeRuntime = Callable[[Generation, RequestContext | None], Runtime]
-Prepare = Callable[[Generation, Key], Any]
 
 
 @dataclass(slots=True, eq=False)
@@ -40,8 +39,8 @@ class _Running:
 class Subscriptions:
     """Makes results of prepared subscriptions, and moves what runs to another generation."""
 
-    def __init__(self, prepare: Prepare, runtime: MakeRuntime) -> None:
-        self._prepare, self._runtime = prepare, runtime
+    def __init__(self, preparer: Preparer, runtime: MakeRuntime) -> None:
+        self._preparer, self._runtime = preparer, runtime
         self._running: dict[_Running, None] = {}
         self._groups: dict[Hashable, Flights[Any]] = {}
         self._moving: asyncio.Task[None] | None = None
@@ -50,10 +49,17 @@ class Subscriptions:
         return len(self._running)
 
     async def results(
-        self, prepared: Prepared, given: Mapping[str, Any], context: RequestContext | None
+        self,
+        prepared: Prepared,
+        given: Mapping[str, Any],
+        context: RequestContext | None,
+        coerced: dict[str, Any] | Callable[[], dict[str, Any]],
     ) -> AsyncIterator[ExecutionResult]:
-        """Until it completes; `given` are the client's own variables, which fit the operation."""
-        variables = coerce_variables(prepared.operation, given)
+        """Until it completes. `given` are the client's own variables; `coerced` the same by the operation's types, or what makes them so.
+
+        Raises `RequestError` where they don't fit.
+        """
+        variables = await self._preparer.work(coerced) if callable(coerced) else coerced
         key = _group_key(prepared, variables, context)
         stage = self._stage(prepared, variables, context)
         if key is not None:
@@ -63,6 +69,9 @@ class Subscriptions:
         self._running[running] = None
         prepared.generation.running += 1
         try:
+            for compiled in (prepared.compiled, prepared.feed.compiled if prepared.feed is not None else None):
+                if compiled is not None and compiled.conditions:
+                    await self._preparer.compile(compiled, variables)
             async with aclosing(follow(running.live)) as results:
                 async for result in results:
                     yield result
@@ -126,7 +135,7 @@ class Subscriptions:
 
     async def _prepared(self, generation: Generation, key: Key) -> tuple[Prepared | None, str | None]:
         try:
-            return await self._prepare(generation, key), None
+            return await self._preparer.prepare(generation, key), None
         except GatewayError as error:
             return None, f"The schema was replaced, and this subscription doesn't fit the new one: {error.message}"
 

@@ -11,6 +11,23 @@ from gateway.operation.model import Operation
 from gateway.operation.wording import without_values
 
 MAX_ERRORS = 20
+#: Values in lists and objects beyond which coercing them takes longer than the event loop should wait (about 5 ms).
+MANY_VALUES = 5_000
+
+
+def has_many_values(variables: Mapping[str, Any]) -> bool:
+    """Whether variables are so many that they are better coerced in a thread. It looks at no more than `MANY_VALUES` of them."""
+    if not variables or not isinstance(variables, dict):
+        return False
+    left: list[Any] = [value for value in variables.values() if isinstance(value, list | dict)]
+    seen = 0
+    while left:
+        value = left.pop()
+        seen += len(value)
+        if seen > MANY_VALUES:
+            return True
+        left += [one for one in (value.values() if isinstance(value, dict) else value) if isinstance(one, list | dict)]
+    return False
 
 
 def coerce_variables(operation: Operation, values: Mapping[str, Any] | None) -> dict[str, Any]:

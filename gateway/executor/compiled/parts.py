@@ -1,5 +1,6 @@
 """A plan with deferred parts and its operation -> programs that run the parts, and look at what has come: for `gateway.executor.incremental`."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from gateway.executor.compiled.program import GLOBALS, Compiled, condition_varia
 from gateway.executor.compiled.reporting import Report, Seen
 from gateway.executor.compiled.source import Source, Unsupported
 from gateway.executor.compiled.support import EMPTY, Strange
-from gateway.executor.compiled.variants import Variants
+from gateway.executor.compiled.variants import Submit, Variants
 from gateway.executor.deferral import DeferredSelections, DeferUsage
 from gateway.executor.errorlog import ResponsePath
 from gateway.executor.latecomers import DeferringProjection, Fragment, Group
@@ -70,9 +71,17 @@ class CompiledParts:
 
     def program(self, variables: Mapping[str, Any]) -> Program | str:
         """For these values; compiled now if it is not there yet. A text says why there is none."""
+        return self._variants.get(self._conditions_by(variables))
+
+    def ahead(self, variables: Mapping[str, Any], submit: Submit) -> "asyncio.Future[Any] | None":
+        """See `Compiled.ahead`."""
+        if self.whole is not None and not any(one.is_on(variables) for one in self._defers):
+            return self.whole.ahead(variables, submit)
+        return self._variants.ahead(self._conditions_by(variables), submit)
+
+    def _conditions_by(self, variables: Mapping[str, Any]) -> dict[str, bool]:
         conditions = {name: variables.get(name) is True for name in self._conditions}
-        conditions |= {one.variable: one.is_on(variables) for one in self._defers if one.variable is not None}
-        return self._variants.get(conditions)
+        return conditions | {one.variable: one.is_on(variables) for one in self._defers if one.variable is not None}
 
 
 def _write(node: Defer, operation: Operation, defers: Defers, conditions: Mapping[str, bool]) -> Program:

@@ -21,7 +21,7 @@ from gateway.executor.compiled.shape import Conditions
 from gateway.executor.compiled.source import Source, Unsupported
 from gateway.executor.compiled.step import Step
 from gateway.executor.compiled.support import HELPERS, Strange
-from gateway.executor.compiled.variants import Variants
+from gateway.executor.compiled.variants import Submit, Variants
 from gateway.executor.execute import execute
 from gateway.executor.result import ExecutionResult
 from gateway.executor.runtime import Runtime
@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 #: Runs after which a program over typed answers is made.
 OFTEN: Final = 20
+#: Lines of a program that take some 20 ms to compile.
+LONG: Final = 500
 #: What every program has.
 GLOBALS: Final[dict[str, Any]] = {**HELPERS, "Copies": Copies, "FAULT": FAULT, "ODD": ODD, "one_row": one_row}
 
@@ -56,6 +58,7 @@ class Program:
     _climbing: Callable[..., dict[str, Any] | None] | None = None
     _typed: "TypedProgram | None" = None
     _runs: int = 0
+    _compiling: "asyncio.Future[None] | None" = None
 
     def typed(self, executor: ExecutorKind) -> "TypedProgram | None":
         """The program over typed answers, once this one has run often (where executors are compared, at once)."""
@@ -87,16 +90,33 @@ class Program:
             # The compiled program answers as well; an operator finds this line.
             logger.exception("compiling a typed program failed")
 
+    @property
+    def is_long(self) -> bool:
+        """Whether compiling as much again would hold up the loop."""
+        return self.source.count("\n") > LONG
+
+    async def compile_climbing_elsewhere(self) -> None:
+        """What `climb` needs, compiled in a thread, once for all who wait."""
+        if self._climbing is None:
+            if self._compiling is None or self._compiling.cancelled():
+                loop = asyncio.get_running_loop()
+                self._compiling = loop.run_in_executor(None, self._compile_climbing)
+            await asyncio.wait({self._compiling})
+
+    def _compile_climbing(self) -> None:
+        source = Source()
+        selections = Selections(self.operation, self.layout.conditions)
+        root_type = self.operation.schema.get_root_type(self.operation.definition.operation)
+        assert root_type is not None
+        Climbing(source, self.layout, selections, self.layout.state()).write(root_type, self.operation.selection_set)
+        self._climbing = source.function("project", self.operation.name or self.operation.kind, GLOBALS)
+
     def climb(self, flight: Flight, report: Report) -> dict[str, Any] | None:
         """`project` for a flight with nulls or losses that need an error; compiled when first needed."""
         names = self.layout.state()
         if self._climbing is None:
-            source = Source()
-            selections = Selections(self.operation, self.layout.conditions)
-            root_type = self.operation.schema.get_root_type(self.operation.definition.operation)
-            assert root_type is not None
-            Climbing(source, self.layout, selections, names).write(root_type, self.operation.selection_set)
-            self._climbing = source.function("project", self.operation.name or self.operation.kind, GLOBALS)
+            self._compile_climbing()
+            assert self._climbing is not None
         return self._climbing(flight, report, report.findings, *(flight.state[name] for name in names))
 
 
@@ -122,6 +142,10 @@ class Compiled:
     def program(self, variables: Mapping[str, Any]) -> Program | str:
         """For these values; compiled now if it is not there yet. A text says why there is none."""
         return self._variants.get({name: variables.get(name) is True for name in self.conditions})
+
+    def ahead(self, variables: Mapping[str, Any], submit: Submit) -> "asyncio.Future[Any] | None":
+        """Has the program for these values compiled in a thread: wait for it before `execute`. None where it is there already."""
+        return self._variants.ahead({name: variables.get(name) is True for name in self.conditions}, submit)
 
     async def execute(self, variables: Mapping[str, Any], runtime: Runtime) -> ExecutionResult:
         """As `gateway.executor.execute`. Where the runtime asks for both executors, raises `ExecutorMismatch`."""
@@ -231,6 +255,8 @@ class Compiled:
             return None
         if climbs or flight.losses:
             report = Report(program.layout, flight)
+            if program.is_long:
+                await program.compile_climbing_elsewhere()
             return report.result(program.climb(flight, report))
         return Report(program.layout, flight).result(data) if flight.reported else ExecutionResult(data)
 

@@ -1,9 +1,11 @@
 """Sets of conditions -> programs, each compiled when it is first asked for; or why there is none."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeVar
+from functools import partial
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from gateway.executor.compiled.shape import Conditions
 from gateway.executor.compiled.source import Unsupported
@@ -22,6 +24,11 @@ MAX_LINES_IN_PROCESS: Final = 200_000
 _HALF_LIFE: Final = 4_096
 #: Sets without a program whose uses are counted.
 _MAX_WAITING: Final = 1_024
+#: Programs that were compiled in a thread and wait to be taken.
+_MAX_AHEAD: Final = 4
+
+#: Runs a function in a thread.
+Submit: TypeAlias = Callable[[Callable[[], Any]], "asyncio.Future[Any]"]
 
 
 class _Written(Protocol):
@@ -55,6 +62,20 @@ class Variants(Generic[ProgramT]):
         self._uses: dict[tuple[bool, ...], int] | None = None
         self._waiting: dict[tuple[bool, ...], int] = {}
         self._asked = 0
+        #: Being compiled in a thread, and compiled there but not taken yet.
+        self._compiling: dict[tuple[bool, ...], asyncio.Future[ProgramT | str]] = {}
+        self._ahead: dict[tuple[bool, ...], ProgramT | str] = {}
+
+    def ahead(self, conditions: Conditions, submit: Submit) -> "asyncio.Future[Any] | None":
+        """What `get` would compile on the loop, compiled through `submit` in the meantime: wait for it. None where nothing is to be done."""
+        values = tuple(conditions.values())
+        if values in self._programs or values in self._ahead:
+            return None
+        future = self._compiling.get(values)
+        if future is None and self._is_worth_a_program(values):
+            future = self._compiling[values] = submit(partial(self._compile, dict(conditions)))
+            future.add_done_callback(partial(self._compiled, values))
+        return future
 
     def get(self, conditions: Conditions) -> ProgramT | str:
         """For these conditions, always given in one order. A text says why there is no program."""
@@ -65,7 +86,8 @@ class Variants(Generic[ProgramT]):
         if program is None:
             if not self._make_room(values):
                 return "more sets of conditions than are compiled"
-            program = self._programs[values] = self._compile(conditions)
+            program = self._ahead.pop(values) if values in self._ahead else self._compile(conditions)
+            self._programs[values] = program
             self._take(_length(program))
         return program
 
@@ -84,15 +106,33 @@ class Variants(Generic[ProgramT]):
     def forget(self) -> None:
         """All programs: `write` would give others now."""
         self._programs.clear()
+        self._ahead.clear()
         self._waiting.clear()
         self._take(-self._lines)
         self._uses = None
 
+    @property
+    def _is_room(self) -> bool:
+        """For one program more."""
+        return _room.lines < MAX_LINES_IN_PROCESS and (len(self._programs) < MIN_VARIANTS or self._lines < MAX_LINES)
+
+    def _is_worth_a_program(self, values: tuple[bool, ...]) -> bool:
+        """Whether `get` is likely to make one."""
+        if self._uses is None:
+            return not self._programs or self._is_room
+        return self._waiting.get(values, 0) > 2 * min(self._uses.values(), default=0)
+
+    def _compiled(self, values: tuple[bool, ...], done: "asyncio.Future[ProgramT | str]") -> None:
+        self._compiling.pop(values, None)
+        if not done.cancelled() and done.exception() is None:
+            while len(self._ahead) >= _MAX_AHEAD:  # nobody came for them
+                self._ahead.pop(next(iter(self._ahead)))
+            self._ahead[values] = done.result()
+
     def _make_room(self, values: tuple[bool, ...]) -> bool:
         if not self._programs:
             return True
-        is_room = _room.lines < MAX_LINES_IN_PROCESS
-        if is_room and (len(self._programs) < MIN_VARIANTS or self._lines < MAX_LINES):
+        if self._is_room:
             return True
         if self._uses is None:
             self._uses = dict.fromkeys(self._programs, 0)
