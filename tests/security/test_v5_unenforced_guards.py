@@ -1,6 +1,8 @@
 """V5: guards that compose and guard nothing. A graph that asks for them isn't served, but where its owner says so by name."""
 
+import gc
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,17 @@ LINKS = {
     '@link(url: "https://specs.apollo.dev/join/v0.9", for: EXECUTION)': "join",
     '@link(url: "https://acme.example/guard/v1.0", for: "SECURITY")': "guard",
 }
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """`serve` sets logging up for its process, which here is the tests'."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    gc.enable()
 
 
 def source(sdl: str) -> dict[str, SubgraphSource]:
@@ -129,6 +142,7 @@ def test_what_is_allowed_by_name_is_said_at_the_start(caplog: pytest.LogCaptureF
         Gateway.from_subgraphs(source(GUARDED["policy"]), allow_unenforced=["authenticated"])
 
 
+@pytest.mark.usefixtures("own_logging")
 def test_serve_says_what_is_wrong_and_ends(tmp_path: Path) -> None:
     file = tmp_path / "supergraph.graphql"
     file.write_text(compose_sources(source(GUARDED["policy"])).to_sdl())

@@ -157,6 +157,26 @@ async def test_serve_a_list_with_and_without_sdl(services: LiveServer, tmp_path:
         assert await ask(url, QUERY) == EXPECTED
 
 
+async def test_what_documents_may_ask_is_set_by_options(supergraph: Path) -> None:
+    async def refusal(url: str, query: str) -> tuple[str, str]:
+        (error,) = (await ask(url, query))["errors"]
+        return error["extensions"]["code"], error["message"]
+
+    with serving("--supergraph", str(supergraph), "--no-introspection", "--max-cost=11", "--max-mutations=1") as (
+        _,
+        url,
+    ):
+        # One object and a list that is taken for ten.
+        assert await ask(url, QUERY) == EXPECTED
+        assert (await refusal(url, "{ reviews { body } more: reviews { body } }"))[0] == "COST_LIMIT_EXCEEDED"
+        assert (await refusal(url, "{ __schema { types { name } } }"))[0] == "GRAPHQL_VALIDATION_FAILED"
+        twice = 'mutation { a: rename(name: "a") { id } b: rename(name: "b") { id } }'
+        assert await refusal(url, twice) == (
+            "LIMIT_EXCEEDED",
+            "The operation exceeds the limit of 1 mutations in one operation.",
+        )
+
+
 async def test_stopping_under_load_drops_nothing(supergraph: Path) -> None:
     with serving("--supergraph", str(supergraph), "--no-access-log") as (process, url):
         done, refused = 0, 0
