@@ -42,6 +42,10 @@ class Unavailable(PublicError):
     code = "SERVICE_UNAVAILABLE"
 
 
+class Busy(Unavailable):
+    """A caller's share of something is used up for a moment. Nothing is broken, so the log has nothing of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
     """One input value that is refused: where it stands below `input`, and why."""

@@ -11,7 +11,7 @@ from graphql import GraphQLError, GraphQLSyntaxError
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from subgraphs.common.errors import BadInput, PublicError, Unavailable
+from subgraphs.common.errors import BadInput, Busy, PublicError, Unavailable
 
 # Classes of SQLSTATE, and codes: connection failures, no entrance, shutdown, too many connections,
 # timeouts of statements and locks, deadlocks.
@@ -30,7 +30,7 @@ def formatted(error: GraphQLError, logger: logging.Logger) -> dict[str, Any]:
     if isinstance(cause, PublicError):
         entry["message"] = cause.message
         entry["extensions"] = {**cause.extensions, "code": cause.code}
-        if isinstance(cause, Unavailable):
+        if isinstance(cause, Unavailable) and not isinstance(cause, Busy):
             logger.error("%s is unavailable: %r", error.path, error.original_error)
     elif cause is None:
         parsing = isinstance(error, GraphQLSyntaxError)

@@ -51,8 +51,9 @@ class Accounts:
             raise ForbiddenRefusal("Registration is closed here; ask an admin for an account.")
         wanted = validation.registration(email, password, display_name, self._settings.reserved_names)
         denied = AuditFact("account.register", "DENIED", client, detail={"reason": "THROTTLED"})
-        await self._throttle.count(self._buckets.registration(client), denied)
-        applicant = client.applicant()
+        applicant = client.applicant(client.session)
+        async with self._throttle.entrance.place(applicant):
+            await self._throttle.count(self._buckets.registration(client), denied)
         if await self._passwords.is_breached(wanted.password, applicant):
             raise ValidationRefusal.at("password", COMMON)
         password_hash = await self._passwords.hash(wanted.password, applicant)
@@ -89,8 +90,9 @@ class Accounts:
             about = (client, account_id, caller.session_id, "Account", account_id)
             return AuditFact("account.change_password", outcome, *about, detail)
 
-        await self._throttle.count(buckets, fact("DENIED", reason="THROTTLED"))
         applicant = client.applicant(f"account:{account_id}")
+        async with self._throttle.entrance.place(applicant):
+            await self._throttle.count(buckets, fact("DENIED", reason="THROTTLED"))
         try:
             matched = await self._passwords.matches(current, account.password_hash, applicant)
         except Unavailable:

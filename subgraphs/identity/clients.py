@@ -23,11 +23,14 @@ class Client:
         """The wider network that its tries are counted under, beside `facts.network`."""
         return site_of(self.facts.ip_address)
 
+    @property
+    def session(self) -> str | None:
+        """The name of the session or key with which the request came, or None."""
+        return f"session:{self.caller.session_id}" if self.caller.session_id is not None else None
+
     def session_of(self, account_id: UUID) -> str | None:
-        """The name of the session or key of this account with which the request came, or None."""
-        if self.caller.account_id == account_id and self.caller.session_id is not None:
-            return f"session:{self.caller.session_id}"
-        return None
+        """The name of that session or key where it is one of this account, else None."""
+        return self.session if self.caller.account_id == account_id else None
 
     def applicant(self, known_as: str | None = None) -> Applicant:
         """How it waits for a thread: by the name it is known under, else with all others of its site."""

@@ -208,9 +208,11 @@ async def touch_key(session: AsyncSession, key_id: UUID) -> None:
 
 async def lock_throttles(session: AsyncSession, keys: Sequence[bytes]) -> Mapping[bytes, SignInThrottle]:
     """The counters of keys, made if need be, locked until the unit of work ends; in one order, or two could deadlock."""
-    rows = [{"key_hash": key} for key in sorted(keys)]
-    await session.execute(insert(SignInThrottle).values(rows).on_conflict_do_nothing())
-    return await lock_known_throttles(session, keys)
+    made = insert(SignInThrottle).values([{"key_hash": key} for key in sorted(keys)])
+    # An update that changes nothing locks what is there, and leaves no moment in which another could delete it.
+    locked = made.on_conflict_do_update(index_elements=["key_hash"], set_={"key_hash": made.excluded.key_hash})
+    rows = await session.scalars(locked.returning(SignInThrottle), execution_options={"populate_existing": True})
+    return {row.key_hash: row for row in rows}
 
 
 async def lock_known_throttles(session: AsyncSession, keys: Sequence[bytes]) -> Mapping[bytes, SignInThrottle]:

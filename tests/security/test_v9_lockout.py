@@ -147,3 +147,17 @@ async def let_pass(client: Client, minutes: int) -> None:
     async with client.store.unit_of_work() as session:
         await session.execute(update(SignInThrottle).values(values))
     await asyncio.sleep(1.1)  # As long as a process remembers a refusal.
+
+
+async def test_sign_ins_of_one_account_at_once_neither_lock_each_other_nor_get_lost(user_database_url: str) -> None:
+    async with identity_client(user_database_url, sign_in_attempts=500, sign_in_attempts_per_account=500) as client:
+        _, email = await register(client)
+        tries = [login(client, email, addr=f"198.51.100.{number % 4}") for number in range(40)]
+        assert {answer["__typename"] for answer in await asyncio.gather(*tries)} == {"LoginSuccess"}
+
+
+async def test_guesses_that_are_sent_at_once_count_one_by_one(identity: Client) -> None:
+    _, email = await register(identity)
+    answers = await asyncio.gather(*(login(identity, email, WRONG, addr=ATTACKER) for _ in range(30)))
+    kinds = sorted(answer["__typename"] for answer in answers)
+    assert kinds == ["ThrottledError"] * 27 + ["UnauthenticatedError"] * 3
