@@ -13,6 +13,7 @@ from botberi.run.errors import StartError
 from botberi.run.supervisor import Part
 from botberi.settings import UpSettings
 from botberi.wiring import downloads, keys
+from botberi.wiring.assertion import AssertionSigner
 from botberi.wiring.events import BusEventSource
 from botberi.wiring.internal_call import HttpCall, InternalCall, LocalCall
 from botberi.wiring.supergraph import read_sdl, source_at
@@ -222,7 +223,7 @@ class Platform:
             else:
                 sources[name] = SubgraphSource(sdl, app=local[name])
             if name == "identity":
-                identity = HttpCall(url) if url is not None else LocalCall(local[name])
+                identity = HttpCall(url, AssertionSigner(self._ring)) if url is not None else LocalCall(local[name])
         assert identity is not None
         assert self._bus is not None
         registries: list[CollectorRegistry] = []

@@ -99,6 +99,12 @@ def serve(
     allow_origin: Annotated[
         list[str] | None, typer.Option(help="Web page's origin that may call from a browser. Repeatable.")
     ] = None,
+    public_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Where clients reach it (https://graph.example): its host is ours to browsers; https adds HSTS."
+        ),
+    ] = None,
     trusted_proxy: Annotated[
         list[str] | None,
         typer.Option(help="Address or network of a proxy whose X-Forwarded-For or Forwarded counts. Repeatable."),
@@ -158,6 +164,8 @@ def serve(
         ClientResolver(trusted_proxy or ())
     except ValueError as error:
         fail(BAD_INPUT, f"--trusted-proxy: {error}")
+    if public_url is not None and not public_url.lower().startswith(("http://", "https://")):
+        fail(BAD_INPUT, f"--public-url {public_url!r} is no http or https URL.")
     configure(log_format.value, log_level)
     defaults = TransportSettings()
     config = ServerConfig(
@@ -165,6 +173,7 @@ def serve(
         transport=TransportSettings(
             allowed_origins=tuple(allow_origin or ()),
             trusted_proxies=tuple(trusted_proxy or ()),
+            public_url=public_url,
             forward_headers=(*defaults.forward_headers, *(forward_header or ())),
             graphiql=graphiql,
             share_queries=share_queries,

@@ -160,9 +160,12 @@ async def _main(pipe: "Connection[Any, Any]") -> None:
     jobs, source = Jobs(), Source()
     gateway = Gateway.from_subgraphs({"jobs": SubgraphSource(SDL, client=jobs)}, event_source=source)
     # On a loaded machine the client itself may be late.
-    sockets = WebSocketSettings(init_timeout=60.0)
-    transport = TransportSettings(max_subscriptions_per_caller=20_000, graphiql=False, websocket=sockets)
-    config = ServerConfig(transport=transport, access_log=False)
+    # And all clients come from one address.
+    sockets = WebSocketSettings(init_timeout=60.0, max_sockets_per_address=20_000)
+    transport = TransportSettings(
+        max_subscriptions_per_caller=20_000, max_subscriptions_per_address=20_000, graphiql=False, websocket=sockets
+    )
+    config = ServerConfig(transport=transport, access_log=False, max_connections_per_address=100_000)
     app = create_app(gateway, config, authenticator=Names())
     listener = bind("127.0.0.1", 0)
     Driver(pipe, jobs, source).listen(asyncio.get_running_loop())

@@ -21,6 +21,7 @@ from botberi.wiring.auth import AssertionHeaders, PlatformAuthenticator
 from botberi.wiring.forgetting import forgetting
 from botberi.wiring.internal_call import InternalCall
 from botberi.wiring.keys import KeyRing
+from botberi.wiring.signing import SigningClient
 from botberi.wiring.supergraph import make_gateway
 from botberi.wiring.verifier import Verifier
 from gateway.engine import SubgraphSource
@@ -28,6 +29,7 @@ from gateway.server import PortTakenError, ServerConfig, bind, create_app
 from gateway.server.metrics import CONTENT_TYPE
 from gateway.transport.settings import TransportSettings
 from gateway.upstream.events import EventSource
+from gateway.upstream.port import EncodedClient, SubgraphClient
 from shared_schema.contracts.assertion import HEADER
 
 logger = logging.getLogger(__name__)
@@ -41,12 +43,17 @@ def server_config(settings: GatewaySettings) -> ServerConfig:
     transport = TransportSettings(
         allowed_origins=settings.allowed_origins,
         trusted_proxies=settings.trusted_proxies,
+        public_url=settings.public_url or f"http://{_bracketed(settings.host)}:{settings.port}",
         internal_headers=(HEADER,),
         response_headers=_RESPONSE_HEADERS,
         graphiql=settings.graphiql,
         graphiql_query=f"# Ctrl-Enter runs it.\n{FIRST_QUERY}\n",
     )
     return ServerConfig(transport=transport, access_log=settings.access_log, drain_timeout=8.0)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def make_app(
@@ -72,6 +79,15 @@ def make_app(
         return Response(text, media_type=CONTENT_TYPE)
 
     gateway = make_gateway(sources, event_source, introspection=settings.introspection)
+    urls = {name: source.url for name, source in sources.items() if source.url is not None}
+
+    def signing(name: str, client: SubgraphClient) -> SubgraphClient:
+        if name not in urls:
+            return client  # in this process
+        assert isinstance(client, EncodedClient)
+        return SigningClient(name, client, urls[name], signer)
+
+    gateway.wrap_clients(signing)
     gateway.wrap_clients(lambda name, client: forgetting(client, verifier) if name == "identity" else client)
     return create_app(
         gateway,

@@ -18,6 +18,7 @@ from botberi.run.supervisor import Part, Ready
 from botberi.wiring.internal_call import LocalCall
 from gateway.server import PortTakenError, bind
 from shared_schema.settings import SettingsError
+from subgraphs.common.assertion import SAME_PROCESS
 from subgraphs.common.settings import SubgraphSettings
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,8 @@ class LocalSubgraph:
         if self._app is None:
             raise ConnectionError(f"{self.name} is not running")
         with logs.speaking_as(self.name):
-            await self._app(scope, receive, send)
+            # Only the gateway in this process gets here, and vouches for its callers without a signature.
+            await self._app({**scope, SAME_PROCESS: True}, receive, send)
 
     def part(self) -> Part:
         """The part that keeps it alive."""

@@ -1,4 +1,4 @@
-"""A client's credentials -> the caller for the gateway, and for each subgraph the header that says so."""
+"""A client's credentials -> the caller for the gateway, and for each subgraph the header that says so, not yet signed."""
 
 import hashlib
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ class PlatformAuthenticator:
 
 @dataclass(frozen=True, slots=True)
 class AssertionHeaders:
-    """The gateway's `SubgraphHeaders`: a signed assertion for each subgraph, of the caller, their address and their device."""
+    """The gateway's `SubgraphHeaders`: for each subgraph the claims of caller, address and device; `signing` signs them for a request."""
 
     signer: AssertionSigner
 
@@ -63,7 +63,7 @@ class AssertionHeaders:
         known = caller if isinstance(caller, Caller) else ANONYMOUS
         # Only identity knows devices; to the others callers with and without one are the same.
         device = caller.device if subgraph == _IDENTITY and isinstance(caller, Caller | Visitor) else None
-        return {HEADER: self.signer.sign(known, subgraph, client, device)}
+        return {HEADER: self.signer.claims(known, subgraph, client, device)}
 
 
 def _bearer(header: str) -> str:

@@ -8,6 +8,9 @@ from typing import Any, Final, Protocol
 
 import aiohttp
 from starlette.types import ASGIApp, Message
+from yarl import URL
+
+from botberi.wiring.assertion import AssertionSigner
 
 _TIMEOUT: Final = 5.0
 _LARGEST_ANSWER: Final = 64 * 1024
@@ -93,15 +96,19 @@ class LocalCall:
 
 
 class HttpCall:
-    """To a service of its own, over one keep-alive pool."""
+    """To a service of its own, over one keep-alive pool; the claims among a request's headers are signed for it."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, signer: AssertionSigner) -> None:
         self._base_url = base_url.rstrip("/")
+        self._signer = signer
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, path: str, body: object, headers: Mapping[str, str]) -> tuple[int, Any]:
         """See `InternalCall`."""
-        return await self._call("POST", path, json=body, headers=headers)
+        content = json.dumps(body).encode()
+        target = URL(self._base_url + path).raw_path_qs
+        signed = self._signer.signed(headers, "POST", target, content, once=True)
+        return await self._call("POST", path, data=content, headers={**signed, "content-type": "application/json"})
 
     async def get(self, path: str) -> tuple[int, Any]:
         """See `InternalCall`."""

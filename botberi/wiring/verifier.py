@@ -87,7 +87,7 @@ class Verifier:
     async def _ask(self, name: bytes, credential: str, kind: Kind) -> Caller | None:
         # The answer is as old as the question: what is revoked while identity answers is not believed longer.
         asked = self._clock()
-        headers = {HEADER: self._signer.sign(GATEWAY, "identity")}
+        headers = {HEADER: self._signer.claims(GATEWAY, "identity")}
         body = CredentialCheck(credential=credential, kind=kind).model_dump()
         try:
             status, answer = await self._identity.post("/internal/verify", body, headers)

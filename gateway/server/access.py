@@ -5,9 +5,12 @@ import os
 import random
 import re
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.server.headers import add_missing, security_headers
 
 logger = logging.getLogger("gateway.access")
 
@@ -44,9 +47,13 @@ def enabled() -> bool:
 class AccessLog:
     """Pure ASGI middleware: takes or makes `x-request-id`, hands it on and back, logs the outcome."""
 
-    def __init__(self, app: ASGIApp, *, log: bool = True) -> None:
+    def __init__(
+        self, app: ASGIApp, *, log: bool = True, headers: Sequence[tuple[bytes, bytes]] = security_headers(None)
+    ) -> None:
+        """`headers` are added to every answer that doesn't have them."""
         self._app = app
         self._log = log
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""
@@ -63,13 +70,24 @@ class AccessLog:
             kind = message["type"]
             if kind in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
                 status = message.get("status", 101)
-                message = {**message, "headers": [*message.get("headers", ()), (_REQUEST_ID, request_id)]}
+                given = [*message.get("headers", ()), (_REQUEST_ID, request_id)]
+                message = {**message, "headers": add_missing(given, self._headers)}
             elif kind == "websocket.close" and not status:
                 status = 403
             await send(message)
 
         try:
             await self._app(scope, receive, answer)
+        except Exception:
+            if status or scope["type"] != "http":
+                raise
+            # Answered here, so that this answer too has an id and the headers.
+            logger.exception("%s answering %r failed", state["request_id"], scope["path"])
+            body = b"Internal Server Error"
+            length = (b"content-length", b"%d" % len(body))
+            kind = (b"content-type", b"text/plain; charset=utf-8")
+            await answer({"type": "http.response.start", "status": 500, "headers": [kind, length]})
+            await answer({"type": "http.response.body", "body": body})
         finally:
             if self._log and enabled():
                 method = "WS" if scope["type"] == "websocket" else scope["method"]

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.engine import Gateway
 from gateway.server.access import AccessLog
 from gateway.server.config import ServerConfig
+from gateway.server.headers import security_headers
 from gateway.server.metrics import CONTENT_TYPE, Metrics
 from gateway.server.quick import QuickDoor
 from gateway.transport.app import GraphQLApp
@@ -84,7 +85,11 @@ def create_app(
     table.append(endpoint)
     if config.path.rstrip("/"):
         table.append(Route("/", RedirectResponse(config.path, 307)))
-    app = Starlette(routes=table, middleware=[Middleware(AccessLog, log=config.access_log)], lifespan=life)
+    headers = security_headers(config.transport.public_url)
+    logged = Middleware(AccessLog, log=config.access_log, headers=headers)
+    app = Starlette(routes=table, middleware=[logged], lifespan=life)
+    # A redirect to `path` for `path/` would go to whatever host the request names.
+    app.router.redirect_slashes = False
     app.state.drain = state.drain
     app.state.stop_being_ready = state.stop_being_ready
     app.state.gateway = gateway
@@ -93,7 +98,7 @@ def create_app(
     app.state.pages = None
     # For a server that reads requests itself: the way around ASGI.
     app.state.graphql_route = endpoint
-    app.state.quick_door = lambda: QuickDoor(graphql.core, config.path, config.access_log)
+    app.state.quick_door = lambda: QuickDoor(graphql.core, config.path, config.access_log, headers)
     return app
 
 

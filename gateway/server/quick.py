@@ -7,7 +7,7 @@ Both ways lead to `gateway.transport.http.answer`, so that they can't differ in 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -15,6 +15,7 @@ from starlette.routing import Match
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.server.access import enabled, take_id, write_line
+from gateway.server.headers import add_missing, security_headers
 from gateway.transport.client import Client
 from gateway.transport.core import Core
 from gateway.transport.exchange import CONTENT_TYPES, FIXED_HEADERS, Posted
@@ -22,7 +23,6 @@ from gateway.transport.http import answer
 
 logger = logging.getLogger(__name__)
 
-_FIXED: Final = b"".join(b"%b: %b\r\n" % pair for pair in FIXED_HEADERS)
 _USUAL: Final = {pair: b"%b: %b\r\n" % pair for pair in CONTENT_TYPES.values()}
 #: Headers of what isn't sent, or answered, as it stands.
 _UNUSUAL: Final = frozenset(("content-encoding", "transfer-encoding", "expect", "upgrade"))
@@ -32,7 +32,11 @@ _FAILED: Final = b"Internal Server Error"
 class QuickDoor:
     """What quick answers need, once for each server."""
 
-    def __init__(self, core: Core, path: str, log: bool) -> None:
+    def __init__(
+        self, core: Core, path: str, log: bool, headers: Sequence[tuple[bytes, bytes]] = security_headers(None)
+    ) -> None:
+        """`headers` are those of every answer."""
+        self.fixed = b"".join(b"%b: %b\r\n" % pair for pair in add_missing(FIXED_HEADERS, headers))
         self.core = core
         self.url = path.encode()
         self.log = log
@@ -151,7 +155,7 @@ class QuickCycle:
         if self.disconnected:
             return
         self.status = status
-        lines = [STATUS_LINE[status], self._default, b"content-length: %d\r\n" % len(body), _FIXED]
+        lines = [STATUS_LINE[status], self._default, b"content-length: %d\r\n" % len(body), self._door.fixed]
         for header in headers:
             line = _USUAL.get(header)
             if line is not None:

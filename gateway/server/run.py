@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 
 from gateway.server.config import ServerConfig
 from gateway.server.connections import ConnectionLimit
+from gateway.server.headers import security_headers
 from gateway.server.memory import resettle, settle
 from gateway.server.protocol import GatewayProtocol, ProtocolOptions
 from gateway.server.quick import quick_door
@@ -132,6 +133,7 @@ def uvicorn_config(app: Starlette, config: ServerConfig, log_level: str | None =
         linger_timeout=config.linger_timeout,
         write_timeout=config.write_timeout,
         door=quick_door(app),
+        refusal_headers=b"".join(b"%b: %b\r\n" % pair for pair in security_headers(config.transport.public_url)),
         connections=ConnectionLimit(
             config.max_connections_per_address, ClientResolver(config.transport.trusted_proxies)
         ),

@@ -5,7 +5,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -13,7 +13,7 @@ from gateway import errors
 from gateway.engine import OVERLOADED, Gateway, RequestContext
 from gateway.errors import GatewayError
 from gateway.executor import ExecutionResult
-from gateway.transport.client import ClientResolver
+from gateway.transport.client import Client, ClientResolver
 from gateway.transport.identity import Identity
 from gateway.transport.origin import OriginPolicy
 from gateway.transport.port import Observer
@@ -73,13 +73,16 @@ class Core:
     #: Running subscriptions by caller, of all ways in together.
     subscribers: Counter[str] = field(default_factory=Counter)
     subscriptions: int = 0
+    #: The same, and open sockets, by the network that they come from.
+    subscriptions_by_network: Counter[str] = field(default_factory=Counter)
+    sockets_by_network: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.clients = ClientResolver(self.settings.trusted_proxies)
         self.rechecks = Rechecks(self.settings.recheck_interval)
 
     @contextmanager
-    def subscribing(self, context: RequestContext) -> Iterator[None]:
+    def subscribing(self, context: RequestContext, client: Client) -> Iterator[None]:
         """One more subscription while inside. Raises `GatewayError` where there are too many, whatever way they came."""
         settings, subject = self.settings, context.subject
         if self.subscriptions >= settings.max_subscriptions:
@@ -87,19 +90,40 @@ class Core:
         if subject is not None and self.subscribers[subject] >= settings.max_subscriptions_per_caller:
             most = settings.max_subscriptions_per_caller
             raise GatewayError(f"A caller may have {most} subscriptions at a time.", code=errors.LIMIT_EXCEEDED)
-        self.subscriptions += 1
-        if subject is not None:
-            self.subscribers[subject] += 1
-        self.observer.subscriptions(+1)
-        try:
-            yield
-        finally:
-            self.observer.subscriptions(-1)
-            self.subscriptions -= 1
+        with self._counted(self.subscriptions_by_network, client, settings.max_subscriptions_per_address) as admitted:
+            if not admitted:
+                most = settings.max_subscriptions_per_address
+                raise GatewayError(f"An address may have {most} subscriptions at a time.", code=errors.LIMIT_EXCEEDED)
+            self.subscriptions += 1
             if subject is not None:
-                self.subscribers[subject] -= 1
-                if not self.subscribers[subject]:
-                    del self.subscribers[subject]
+                self.subscribers[subject] += 1
+            self.observer.subscriptions(+1)
+            try:
+                yield
+            finally:
+                self.observer.subscriptions(-1)
+                self.subscriptions -= 1
+                if subject is not None:
+                    _count_down(self.subscribers, subject)
+
+    def socket_of(self, client: Client) -> AbstractContextManager[bool]:
+        """One more socket while inside; False where its address has too many."""
+        return self._counted(self.sockets_by_network, client, self.settings.websocket.max_sockets_per_address)
+
+    @contextmanager
+    def _counted(self, counter: Counter[str], client: Client, most: int) -> Iterator[bool]:
+        if client.address is not None and self.clients.trusts(client.address):
+            yield True  # a proxy that doesn't say for whom it asks
+            return
+        network = client.network
+        if counter[network] >= most:
+            yield False
+            return
+        counter[network] += 1
+        try:
+            yield True
+        finally:
+            _count_down(counter, network)
 
     def ended(self, kind: str, started: float, result: ExecutionResult) -> str:
         """Report an operation that gave a result; returns the outcome."""
@@ -122,3 +146,9 @@ class Core:
         self.unattended.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logger.debug("a mutation failed", exc_info=task.exception())
+
+
+def _count_down(counter: Counter[str], key: str) -> None:
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]

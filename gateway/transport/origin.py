@@ -5,18 +5,22 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from gateway.transport.client import parse_address
 from gateway.transport.problem import CSRF_PREVENTED, HttpProblem
 from gateway.transport.settings import TransportSettings
 
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class OriginPolicy:
-    """Same host, or one of `allowed`, compared exactly."""
+    """One of our own hosts, or one of `allowed`, compared exactly."""
 
     allowed: frozenset[str]
     csrf_headers: tuple[str, ...]
+    #: Our own hosts and ports (None: the scheme's); empty where `Host` is believed.
+    own: frozenset[tuple[str, int | None]] = frozenset()
 
     @classmethod
     def of(cls, settings: TransportSettings) -> "OriginPolicy":
@@ -24,12 +28,15 @@ class OriginPolicy:
         return cls(
             frozenset(origin.rstrip("/").lower() for origin in settings.allowed_origins),
             tuple(name.lower() for name in settings.csrf_headers),
+            _own_hosts(settings),
         )
 
     def trusts(self, origin: str, host: str | None) -> bool:
-        """`origin` is ours (its host and port are those of `Host`) or allowed."""
+        """`origin` is ours or allowed; ours is one whose host and port are configured, or where none are, those of `Host`."""
         if origin.lower() in self.allowed:
             return True
+        if self.own:
+            return _names_of(origin) in self.own
         return host is not None and _host_of(origin) is not None and _host_of(origin) == _host(host, origin)
 
     def admits_socket(self, headers: Mapping[str, str]) -> bool:
@@ -84,6 +91,39 @@ class OriginPolicy:
                 (b"access-control-max-age", b"600"),
             ]
         return answer
+
+
+def _own_hosts(settings: TransportSettings) -> frozenset[tuple[str, int | None]]:
+    hosts = [f"//{host}" for host in settings.own_hosts]
+    if not hosts and settings.public_url is not None:
+        hosts = [settings.public_url]
+    own = set()
+    for host in hosts:
+        names = _names_of(host)
+        if names is None or (settings.own_hosts and "/" in host[2:]):
+            raise ValueError(f"{host.removeprefix('//')!r} names no host of the gateway's own.")
+        own.add(names)
+        if _is_loopback(names[0]):
+            # Names that no DNS server can point elsewhere.
+            own |= {(name, names[1]) for name in _LOOPBACK}
+    return frozenset(own)
+
+
+def _is_loopback(name: str) -> bool:
+    address = parse_address(name)
+    return name in _LOOPBACK or (address is not None and (address.is_loopback or address.is_unspecified))
+
+
+def _names_of(url: str) -> tuple[str, int | None] | None:
+    """Host and port; the port None where it is left out or the scheme's own."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if not parts.hostname:
+        return None
+    return parts.hostname, None if port == _DEFAULT_PORTS.get(parts.scheme) else port
 
 
 def _host_of(origin: str) -> tuple[str, int | None] | None:

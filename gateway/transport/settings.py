@@ -14,7 +14,12 @@ class WebSocketSettings:
     max_operations: int = 100
     #: Sockets of one process; the next ones are refused with 503.
     max_sockets: int = 20_000
+    #: Sockets of one process that one address (of IPv6: one /64) may have open; the next ones are refused with 429. Trusted proxies are exempt.
+    max_sockets_per_address: int = 1_000
     max_message_bytes: int = 100_000
+    #: Messages that a client may send on one socket: so many a second, and so many at once. More close it (4429).
+    max_messages_per_second: float = 100.0
+    max_message_burst: int = 1_000
     #: Messages that wait for a slow client before its subscriptions pause.
     send_queue: int = 128
 
@@ -28,6 +33,11 @@ class TransportSettings:
     body_timeout: float = 10.0
     #: Origins (`https://app.example`) beside the gateway's own that browsers may call from; they are answered with CORS headers.
     allowed_origins: Sequence[str] = ()
+    #: The address by which clients reach the gateway, such as `https://graph.example`; `https` adds `Strict-Transport-Security` to every answer.
+    public_url: str | None = None
+    #: Hosts (`graph.example`, `graph.example:8443`) that are the gateway's own: an `Origin` of one of them is no other site's. Empty: that of
+    #: `public_url`, and without one whatever `Host` says, which a name that an attacker points at the gateway says as well (DNS rebinding).
+    own_hosts: Sequence[str] = ()
     #: A request with one of these headers can't come from another site's page without a CORS preflight.
     csrf_headers: Sequence[str] = ("graphql-require-preflight", "apollo-require-preflight", "x-apollo-operation-name")
     #: Request headers of the client that subgraphs get. Never add `cookie` or `authorization` for subgraphs that aren't yours.
@@ -49,6 +59,8 @@ class TransportSettings:
     #: Subscriptions of one process, and of one caller who is known, over all ways together.
     max_subscriptions: int = 20_000
     max_subscriptions_per_caller: int = 5_000
+    #: And of one address (of IPv6: one /64), whoever calls from it; trusted proxies are exempt.
+    max_subscriptions_per_address: int = 5_000
     sse: bool = True
     #: A comment (an empty part in multipart) keeps proxies from closing a silent stream.
     sse_keep_alive: float = 12.0

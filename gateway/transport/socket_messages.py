@@ -18,6 +18,8 @@ SUBPROTOCOL_NOT_ACCEPTABLE: Final = 4406
 INIT_TIMEOUT: Final = 4408
 DUPLICATE_ID: Final = 4409
 TOO_MANY_INITS: Final = 4429
+#: The protocol has no other code for a client that sends too much.
+TOO_MANY_MESSAGES: Final = 4429
 INTERNAL_ERROR: Final = 4500
 GOING_AWAY: Final = 1001
 TOO_BIG: Final = 1009

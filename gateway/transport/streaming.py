@@ -68,7 +68,7 @@ async def stream_subscription(
     frames: Frames,
 ) -> None:
     """A subscription from its beginning to its end."""
-    with core.subscribing(context):
+    with core.subscribing(context, exchange.client):
         core.identity.share(context, lambda: watch.caller, watch.headers)
         results = core.gateway.stream(prepared, request.variables, context)
         await start(exchange, frames)

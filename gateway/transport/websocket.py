@@ -35,7 +35,9 @@ async def serve_socket(core: Core, scope: Mapping[str, Any], receive: Any, send:
     headers = decode_headers(scope["headers"])
     await receive()  # websocket.connect
     if not core.origins.admits_socket(headers):
-        logger.warning("a socket from origin %r was refused", headers.get("origin"))
+        logger.warning(
+            "a socket from origin %r was refused; is it ours (public URL) or to be allowed?", headers.get("origin")
+        )
         await _refuse(scope, send, 403)
         return
     if core.draining.is_set() or len(core.sockets) >= core.settings.websocket.max_sockets:
@@ -53,21 +55,25 @@ async def serve_socket(core: Core, scope: Mapping[str, Any], receive: Any, send:
         )
         return
     client = core.clients.resolve(scope.get("client"), headers)
-    session = Session(core, headers, client, receive, send)
-    core.sockets.add(session)
-    core.observer.sockets(+1)
-    try:
-        await send({"type": "websocket.accept", "subprotocol": protocol.SUBPROTOCOL})
-        await session.run()
-    finally:
-        core.sockets.discard(session)
-        core.observer.sockets(-1)
+    with core.socket_of(client) as admitted:
+        if not admitted:
+            await _refuse(scope, send, 429)
+            return
+        session = Session(core, headers, client, receive, send)
+        core.sockets.add(session)
+        core.observer.sockets(+1)
+        try:
+            await send({"type": "websocket.accept", "subprotocol": protocol.SUBPROTOCOL})
+            await session.run()
+        finally:
+            core.sockets.discard(session)
+            core.observer.sockets(-1)
 
 
 async def _refuse(scope: Mapping[str, Any], send: Any, status: int) -> None:
     # A close before the handshake is a 403 in itself; uvicorn counts any other refusal as an error of ours.
     if status != 403 and "websocket.http.response" in scope.get("extensions", {}):
-        headers = [(b"retry-after", b"1")] if status == 503 else []
+        headers = [(b"retry-after", b"1")] if status in (429, 503) else []
         await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": b""})
     else:
@@ -87,6 +93,8 @@ class Session:
         self._queries: set[asyncio.Task[None]] = set()
         self._others: set[asyncio.Task[None]] = set()
         self._watch: CallerWatch | None = None
+        self._messages_left: float = self._settings.max_message_burst
+        self._counted_at = time.monotonic()
         self._init_received = False
         self._acknowledged = False
         self._draining = False
@@ -150,7 +158,16 @@ class Session:
             if event["type"] == "websocket.disconnect":
                 self._finish(None)
                 return
+            self._count_message()
             await self._handle(protocol.parse(event, self._settings.max_message_bytes))
+
+    def _count_message(self) -> None:
+        now, settings = time.monotonic(), self._settings
+        gained = (now - self._counted_at) * settings.max_messages_per_second
+        self._messages_left = min(settings.max_message_burst, self._messages_left + gained) - 1
+        self._counted_at = now
+        if self._messages_left < 0:
+            raise Close(protocol.TOO_MANY_MESSAGES, "Too many messages")
 
     async def _write(self) -> None:
         while True:
@@ -241,7 +258,7 @@ class Session:
             kind = prepared.operation.kind
             if kind == "subscription":
                 context = self._context(last_event_id(request))
-                with self._core.subscribing(context):
+                with self._core.subscribing(context, self._client):
                     await self._stream(identifier, prepared, request, context)
                 await self._last(identifier, protocol.about(identifier, "complete"))
                 self._core.failed(kind, started, "ok")

@@ -1,11 +1,13 @@
-"""Who calls -> the claims of the JWT with which the gateway speaks to a subgraph."""
+"""Who calls, from where, and what for -> the claims of the JWT with which the gateway speaks to a subgraph."""
 
+import base64
+import hashlib
 import time
 from ipaddress import ip_address
 from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from shared_schema.ids import new_id
 
@@ -26,24 +28,38 @@ def _canonical_address(text: str) -> str:
     return text
 
 
-class Assertion(BaseModel):
-    """The claims; `sub` is an account's UUID, `anonymous`, or `gateway` for the gateway's own requests.
+def _canonical_uuid(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if str(UUID(value)) != value:
+        raise ValueError("not a UUID in its canonical form")
+    return UUID(value)
+
+
+def digest(body: bytes) -> str:
+    """What the claim `body` says of a request's body: SHA-256 in base64url without padding."""
+    return base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode("ascii")
+
+
+class Claims(BaseModel):
+    """Who calls; `sub` is an account's UUID, `anonymous`, or `gateway` for the gateway's own requests.
 
     `addr` is the IP address that the caller's request came from, `agent` the device (its `User-Agent`); null where either isn't known.
     `device` (for identity alone) is the SHA-256 of the secret in the browser's device cookie, in hexadecimal digits.
+    Every claim is there, of exactly its type, and there is no other.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    iss: Literal["botberi-gateway"] = ISSUER
+    iss: Literal["botberi-gateway"]
     aud: Annotated[str, Field(min_length=1, max_length=64)]
     sub: Annotated[str, Field(max_length=64)]
-    role: CallerRole = "anonymous"
-    sid: UUID | None = None
-    scopes: Annotated[list[Scope], Field(max_length=256)] = []
-    addr: Annotated[str, Field(max_length=45), AfterValidator(_canonical_address)] | None = None
-    agent: Annotated[str, Field(min_length=1, max_length=400)] | None = None
-    device: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    role: CallerRole
+    sid: Annotated[UUID, BeforeValidator(_canonical_uuid)] | None
+    scopes: Annotated[list[Scope], Field(max_length=256)]
+    addr: Annotated[str, Field(max_length=45), AfterValidator(_canonical_address)] | None
+    agent: Annotated[str, Field(min_length=1, max_length=400)] | None
+    device: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
     iat: int
     exp: int
     jti: Annotated[str, Field(min_length=1, max_length=64)]
@@ -51,8 +67,8 @@ class Assertion(BaseModel):
     @model_validator(mode="after")
     def _caller_is_consistent(self) -> Self:
         nobody = self.sub in (ANONYMOUS, GATEWAY)
-        if not nobody:
-            UUID(self.sub)
+        if not nobody and str(UUID(self.sub)) != self.sub:
+            raise ValueError("an account is named by its UUID in the canonical form")
         if nobody != (self.role == "anonymous"):
             raise ValueError("an account has the role user or admin, and only an account has one")
         if not self.iat < self.exp <= self.iat + LIFETIME_SECONDS:
@@ -64,6 +80,21 @@ class Assertion(BaseModel):
         """The calling account; None for anonymous callers and the gateway itself."""
         return None if self.sub in (ANONYMOUS, GATEWAY) else UUID(self.sub)
 
+
+class Assertion(Claims):
+    """The claims of a signed assertion: who calls, and the one request that it is good for.
+
+    `path` is the request's target as it is sent, with the query string if it has one; `body` is `digest` of its body.
+    """
+
+    method: Annotated[str, Field(pattern=r"^[A-Z]{1,16}$")]
+    path: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=2048)]
+    body: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
+
+    def covers(self, method: str, path: str, body: bytes) -> bool:
+        """Whether this is the request that it was signed for."""
+        return (self.method, self.path, self.body) == (method, path, digest(body))
+
     @classmethod
     def issue(
         cls,
@@ -74,15 +105,25 @@ class Assertion(BaseModel):
         session_id: UUID | None = None,
         scopes: list[str] | None = None,
         now: float | None = None,
+        method: str = "POST",
+        path: str = "/graphql",
+        body: bytes = b"",
     ) -> Self:
-        """Return fresh claims for one subgraph; signing them is the caller's."""
+        """Return fresh claims for one request to one subgraph; signing them is the caller's."""
         issued_at = int(time.time() if now is None else now)
         return cls(
+            iss=ISSUER,
             aud=audience,
             sub=str(account_id) if account_id else ANONYMOUS,
             role=role,
             sid=session_id,
             scopes=scopes or [],
+            addr=None,
+            agent=None,
+            device=None,
+            method=method,
+            path=path,
+            body=digest(body),
             iat=issued_at,
             exp=issued_at + LIFETIME_SECONDS,
             jti=str(new_id()),

@@ -82,10 +82,11 @@ class GraphQLEndpoint:
         started = time.perf_counter()
         context: RequestContext | None = None
         try:
-            vouched = await self._vouched(request)
+            body_sent = await read_body(request, self._limits.body_bytes)
+            vouched = await self._vouched(request, body_sent)
             context = self._make_context(vouched.caller(), vouched.facts())
             work = context.work = Work(self._limits.max_fields)
-            operation = _operation(await read_body(request, self._limits.body_bytes), request)
+            operation = _operation(body_sent, request)
             with acting(_actor(context.caller), request.headers.get("traceparent")):
                 result = await self._execute(operation, context)
             if work.is_too_much:
@@ -114,9 +115,9 @@ class GraphQLEndpoint:
             response.headers.append(name, value)
         return response
 
-    async def _vouched(self, request: Request) -> Vouched:
+    async def _vouched(self, request: Request, body: bytes) -> Vouched:
         try:
-            return await self._verifier.verify(request.headers.get(HEADER))
+            return await self._verifier.verify(request, body)
         except AssertionRefused as refused:
             self._logger.warning("A request was refused, its assertion: %s", refused)
             message = f"A valid {HEADER} header is needed; ask through the gateway."

@@ -43,14 +43,18 @@ def ed25519_keys(jwks: Jwks) -> dict[str, OKPKey]:
     for entry in entries[:MAXIMUM_KEYS]:
         if not isinstance(entry, dict) or entry.get("kty") != "OKP" or entry.get("crv") != "Ed25519":
             continue
+        # A key is asked for by its name alone: one that has none, or another one's, could only be guessed at.
+        kid = entry.get("kid")
+        if not isinstance(kid, str) or not kid:
+            continue
         try:
             # Public members only: a private key that strays into a JWKS never reaches memory here.
             key = OKPKey.import_key({k: entry[k] for k in ("kty", "crv", "x", "kid") if k in entry})
         except (JoseError, ValueError, TypeError) as problem:
             raise ValueError(f"a key of the JWKS cannot be read: {problem}") from problem
-        key.ensure_kid()
-        if key.kid is not None:
-            keys[key.kid] = key
+        if kid in keys:
+            raise ValueError(f"two keys of the JWKS have the kid {kid[:100]!r}")
+        keys[kid] = key
     return keys
 
 

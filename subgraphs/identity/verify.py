@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from shared_schema.contracts.assertion import HEADER
 from shared_schema.contracts.verification import CredentialCheck, VerifiedCaller
 from shared_schema.models import Account
 from subgraphs.common.assertion import AssertionRefused, AssertionVerifier
@@ -37,10 +36,11 @@ class VerifyEndpoint:
     async def __call__(self, request: Request) -> Response:
         """Answer one question."""
         try:
-            vouched = await self._verifier.verify(request.headers.get(HEADER))
+            body = await read_body(request, MAXIMUM_BODY)
+            vouched = await self._verifier.verify(request, body)
             if not vouched.is_gateway:
                 raise AssertionRefused("not the gateway itself")
-            check = CredentialCheck.model_validate_json(await read_body(request, MAXIMUM_BODY))
+            check = CredentialCheck.model_validate_json(body)
             found = await self.verify(check)
         except AssertionRefused as refused:
             self._logger.warning("A verification was refused, its assertion: %s", refused)

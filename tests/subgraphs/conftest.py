@@ -40,8 +40,8 @@ class Client(AsgiClient):
     ) -> Answer:
         """Send an operation as `who` (account_id, role, scopes, session_id)."""
         headers = [("content-type", "application/json")]
-        headers.append(("botberi-assertion", token or self.signer.token(self.name, **who)))
         body = json.dumps({"query": query, "variables": variables}).encode()
+        headers.append(("botberi-assertion", token or self.signer.token(self.name, request_body=body, **who)))
         return await self.request("POST", "/graphql", headers=headers, body=body)
 
     async def ask(self, query: str, variables: dict[str, Any] | None = None, **who: Any) -> Any:

@@ -5,6 +5,7 @@ import base64
 import hmac
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.subgraphs.conftest import Client
 from tests.support.asgi import Answer
 from tests.support.assertions import Signer
 
+HEADER = {"alg": "EdDSA", "typ": "JWT"}
 QUERY = b'{"query": "{ __typename }"}'
 JSON = ("content-type", "application/json")
 
@@ -38,8 +40,9 @@ def hs256(signed: str, key: bytes) -> str:
 def tokens(signer: Signer) -> dict[str, str]:
     """Assertions that prove nothing, by what is wrong with them."""
     now = int(time.time())
-    good = jwt.decode(signer.token("catalog"), signer.key, algorithms=["EdDSA"]).claims
-    payload = signer.token("catalog").split(".")[1]
+    sent = partial(signer.token, request_body=QUERY)
+    good = jwt.decode(sent("catalog"), signer.key, algorithms=["EdDSA"]).claims
+    payload = sent("catalog").split(".")[1]
     stranger = Signer(signer.kid)
     public = signer.key.as_bytes(private=False)
     return {
@@ -47,20 +50,41 @@ def tokens(signer: Signer) -> dict[str, str]:
         "no JWT": "nonsense",
         "no JSON": "!!!.e30.AAAA",
         "too long": "x" * 9000,
-        "wrong audience": signer.token("identity"),
-        "wrong issuer": signer.token("catalog", iss="somebody"),
-        "expired": signer.token("catalog", iat=now - 60, exp=now - 40),
-        "from the future": signer.token("catalog", iat=now + 60, exp=now + 80),
-        "valid for too long": signer.token("catalog", exp=now + 3600),
-        "without exp": signer.sign({k: v for k, v in good.items() if k != "exp"}),
-        "role without account": signer.token("catalog", sub="anonymous", role="admin", account_id=new_id()),
-        "account without role": signer.token("catalog", sub=str(new_id())),
-        "unknown key": Signer("other").token("catalog"),
-        "another's signature": stranger.token("catalog"),
-        "no key id": signer.sign(good, {"alg": "EdDSA"}),
+        "wrong audience": sent("identity"),
+        "wrong issuer": sent("catalog", iss="somebody"),
+        "expired": sent("catalog", iat=now - 60, exp=now - 40),
+        "from the future": sent("catalog", iat=now + 60, exp=now + 80),
+        "valid for too long": sent("catalog", exp=now + 3600),
+        "role without account": sent("catalog", sub="anonymous", role="admin", account_id=new_id()),
+        "account without role": sent("catalog", sub=str(new_id())),
+        "unknown key": Signer("other").token("catalog", request_body=QUERY),
+        "another's signature": stranger.token("catalog", request_body=QUERY),
+        "no key id": signer.sign(good, {"alg": "EdDSA", "typ": "JWT"}),
         "alg none": "eyJhbGciOiJub25lIiwia2lkIjoidGVzdC0xIn0." + payload + ".",
         "alg HS256 with the public key": hs256(f"{HS256}.{payload}", public),
-        "altered": signer.token("catalog")[:-8] + "AAAAAAAA",
+        "for another body": signer.token("catalog", request_body=b'{"query": "{ other }"}'),
+        "for another method": sent("catalog", method="GET"),
+        "for another path": sent("catalog", path="/internal/verify"),
+        "for a query string": sent("catalog", path="/graphql?x"),
+        "unsigned claims, as they go about in the gateway's process": f".{payload}.",
+        "an unknown claim": sent("catalog", admin=True),
+        "exp as a text": sent("catalog", exp=str(now + 20)),
+        "exp as a fraction": sent("catalog", exp=now + 20.5),
+        "exp as a truth": sent("catalog", exp=True),
+        "scopes as a text": signer.sign({**good, "scopes": "catalog:write"}),
+        "an address that is none": sent("catalog", addr="127.1"),
+        "an address in another form": sent("catalog", addr="::ffff:203.0.113.7"),
+        "a session in another form": signer.sign({**good, "sid": new_id().hex}),
+        "an account in another form": signer.sign({**good, "sub": str(new_id()).upper(), "role": "user"}),
+        **{f"without {claim}": signer.sign({k: v for k, v in good.items() if k != claim}) for claim in good},
+        "another typ": signer.sign(good, {**HEADER, "kid": signer.kid, "typ": "at+jwt"}),
+        "a key in the header": signer.sign(
+            good, {**HEADER, "kid": signer.kid, "jwk": signer.key.as_dict(private=False)}
+        ),
+        "a key's address in the header": signer.sign(good, {**HEADER, "kid": signer.kid, "jku": "http://evil.example"}),
+        "another kid": signer.sign(good, {**HEADER, "kid": signer.kid.upper()}),
+        "no kid at all": signer.sign(good, HEADER),
+        "altered": sent("catalog")[:-8] + "AAAAAAAA",
     }
 
 
@@ -78,10 +102,14 @@ async def test_nothing_but_a_valid_assertion_gets_in(catalog: Client, signer: Si
 
 async def test_a_remembered_assertion_still_expires(catalog: Client, signer: Signer) -> None:
     now = int(time.time())
-    token = signer.token("catalog", iat=now - 20, exp=now - 4)
+    body = json.dumps({"query": "{ __typename }", "variables": None}).encode()
+    token = signer.token("catalog", iat=now - 20, exp=now - 4, request_body=body)
     assert (await catalog.post("{ __typename }", token=token)).status == 200
     await asyncio.sleep(1.2)
     assert (await catalog.post("{ __typename }", token=token)).status == 401
+
+
+TYPENAME = json.dumps({"query": "{ __typename }", "variables": None}).encode()
 
 
 async def test_keys_rotate(shared_database_url: str) -> None:
@@ -94,10 +122,10 @@ async def test_keys_rotate(shared_database_url: str) -> None:
     app = create_app(CatalogSettings(shared_database_url=shared_database_url), jwks=jwks)
     async with Client(app, "catalog", old) as client:
         assert (await client.post("{ __typename }")).status == 200
-        assert (await client.post("{ __typename }", token=new.token("catalog"))).status == 401
+        assert (await client.post("{ __typename }", token=new.token("catalog", request_body=TYPENAME))).status == 401
         published[:] = [old, new]
         await asyncio.sleep(1.1)
-        assert (await client.post("{ __typename }", token=new.token("catalog"))).status == 200
+        assert (await client.post("{ __typename }", token=new.token("catalog", request_body=TYPENAME))).status == 200
         assert (await client.post("{ __typename }")).status == 200
 
 
@@ -140,15 +168,15 @@ async def test_keys_come_from_a_file(tmp_path: Path) -> None:
 async def test_bad_requests(
     catalog: Client, signer: Signer, headers: list[tuple[str, str]], body: bytes, status: int, code: str
 ) -> None:
-    signed = [*headers, ("botberi-assertion", signer.token("catalog"))]
+    signed = [*headers, ("botberi-assertion", signer.token("catalog", request_body=body))]
     answer = await catalog.request("POST", "/graphql", headers=signed, body=body)
     assert answer.status == status
     assert answer.json()["errors"][0]["extensions"]["code"] == code
 
 
 async def test_one_of_several_operations_runs_by_name(catalog: Client, signer: Signer) -> None:
-    headers = [JSON, ("botberi-assertion", signer.token("catalog"))]
     body = b'{"query": "query a { a: __typename } query b { b: __typename }", "operationName": "b"}'
+    headers = [JSON, ("botberi-assertion", signer.token("catalog", request_body=body))]
     answer = await catalog.request("POST", "/graphql", headers=headers, body=body)
     assert answer.json() == {"data": {"b": "Query"}}
 

@@ -46,12 +46,14 @@ async def login(client: Client, email: str, password: str = PASSWORD) -> Any:
 
 
 async def verify(client: Client, credential: str, kind: str = "bearer", **claims: Any) -> Any:
-    token = client.signer.token("identity", **{"sub": "gateway", **claims})
+    body = f'{{"credential": "{credential}", "kind": "{kind}"}}'.encode()
+    bound: Any = {"path": "/internal/verify", "request_body": body}
+    token = client.signer.token("identity", **{"sub": "gateway", **bound, **claims})
     answer = await client.request(
         "POST",
         "/internal/verify",
         headers=[("botberi-assertion", token), ("content-type", "application/json")],
-        body=f'{{"credential": "{credential}", "kind": "{kind}"}}'.encode(),
+        body=body,
     )
     return answer.json() if answer.status == 200 else answer.status
 

@@ -1,5 +1,7 @@
 """Signs assertions as the gateway does, and as it never would."""
 
+import base64
+import json
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +27,15 @@ class Signer:
 
     def sign(self, claims: dict[str, Any], header: dict[str, Any] | None = None) -> str:
         """Any claims, signed."""
-        return jwt.encode(header or {"alg": "EdDSA", "kid": self.kid}, claims, self.key, algorithms=["EdDSA"])
+        return jwt.encode(
+            header or {"alg": "EdDSA", "kid": self.kid, "typ": "JWT"}, claims, self.key, algorithms=["EdDSA"]
+        )
+
+    def claims(self, audience: str, **who: Any) -> str:
+        """The claims of a caller alone, unsigned and bound to no request, as a JWT has them."""
+        text = base64.urlsafe_b64decode(self.token(audience, **who).split(".")[1] + "==")
+        claims = {name: value for name, value in json.loads(text).items() if name not in ("method", "path", "body")}
+        return base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
 
     def token(
         self,
@@ -34,11 +44,15 @@ class Signer:
         role: str | None = None,
         scopes: list[str] | None = None,
         session_id: UUID | None = None,
+        method: str = "POST",
+        path: str = "/graphql",
+        request_body: bytes = b"",
         **claims: Any,
     ) -> str:
-        """A token as the gateway makes it; `claims` replace some of its claims."""
+        """A token as the gateway makes it for one request; `claims` replace some of its claims."""
         role = role or ("user" if account_id else "anonymous")
         if scopes is None:
             scopes = {"user": USER_SCOPES, "admin": ADMIN_SCOPES}.get(role, [])
-        issued = Assertion.issue(audience, account_id, role, session_id=session_id, scopes=scopes)  # type: ignore[arg-type]
-        return self.sign({**issued.model_dump(mode="json", exclude_none=True), **claims})
+        bound: Any = {"method": method, "path": path, "body": request_body}
+        issued = Assertion.issue(audience, account_id, role, session_id=session_id, scopes=scopes, **bound)  # type: ignore[arg-type]
+        return self.sign({**issued.model_dump(mode="json"), **claims})
