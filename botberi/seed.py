@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from botberi.credentials import Credential
 from shared_schema.database import Database
+from shared_schema.json_text import json_text
 from shared_schema.models import Account, Agent, Template
 from shared_schema.states import PublicationStatus, Role
 from workers.registry import TEMPLATES, WORKFLOWS
@@ -123,7 +124,7 @@ async def _agent(session: AsyncSession, done: Seeded, workflow: Workflow, publis
         await session.flush()
         done.agents += 1
     elif found.workflow == workflow.slug and (
-        found.parameters_schema != schema or found.workflow_version != workflow.version
+        json_text(found.parameters_schema) != json_text(schema) or found.workflow_version != workflow.version
     ):
         found.parameters_schema = schema
         found.workflow_version = workflow.version

@@ -1,10 +1,18 @@
 """Environment -> typed settings that several parts share; a part's own settings subclass `Settings`."""
 
+import os
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import unquote
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+#: What the secrets of env/dev begin with.
+DEVELOPMENT: Final = "development"
 
 
 class SettingsError(Exception):
@@ -41,6 +49,35 @@ class Settings(BaseSettings):
         frozen=True,
         hide_input_in_errors=True,
     )
+
+    @model_validator(mode="after")
+    def _no_development_values_in_production(self) -> Self:
+        if (getattr(self, "env", None) or os.environ.get("BOTBERI_ENV")) != "prod":
+            return self
+        for name in type(self).model_fields:
+            if any(value.startswith(DEVELOPMENT) for value in _secrets(getattr(self, name))):
+                # The value is not repeated: it may be in use somewhere, all the same.
+                raise ValueError(
+                    f"BOTBERI_{name.upper()} has a value that begins with `{DEVELOPMENT}`: with BOTBERI_ENV=prod that "
+                    "is refused; everybody knows it, so set one of your own"
+                )
+        return self
+
+
+def _secrets(value: object) -> Iterator[str]:
+    """The texts that a setting is made of, and the user, the password and so on of an address."""
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if isinstance(value, str):
+        yield value
+        if "://" in value:
+            yield from re.split(r"[:/@?&=;,]+", unquote(value))
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _secrets(each)
+    elif isinstance(value, tuple | list | frozenset | set):
+        for each in value:
+            yield from _secrets(each)
 
 
 class LogSettings(Settings):

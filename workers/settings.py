@@ -47,7 +47,7 @@ class WorkerSettings(DatabaseSettings, AmqpSettings, ArtifactSettings, LogSettin
     run_backoff_max_seconds: Seconds = 60.0
     # Runs of one account that are with the workers at once; more wait their turn.
     runs_per_account: Annotated[int, Field(ge=1, le=100_000)] = 10
-    # Postgres holds 255 MB in a jsonb; people's tools don't.
+    # Bytes of JSON as it is stored. Postgres holds a gigabyte in a text; people's tools don't.
     run_result_max_bytes: Annotated[int, Field(ge=1_000, le=100_000_000)] = 4_000_000
 
     # Files that a run may make, and how large each may be.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared_schema import killpoints
 from shared_schema.artifacts import Storage, StorageError
+from shared_schema.json_text import json_bytes, unstorable, with_short_numbers
 from workers.logs import brief
 from workers.process import ChildProcess, ResultTooLarge
 from workers.runs import Claim, Fenced, RunStore, Watch
@@ -184,12 +184,18 @@ class Supervisor:
     def _said(self, message: dict[str, Any], child: ChildProcess) -> Ending:
         kind = message.get("kind")
         if kind == "result":
-            size = len(json.dumps(message["result"]))
+            result = with_short_numbers(message["result"])
+            if (problem := unstorable(result)) is not None:
+                steps, reason = problem
+                where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+                text = f"The result can't be stored: {reason} (at {clean(where, 200) or 'its root'})."
+                return Ending("FAILED", None, "RESULT_NOT_STORABLE", text)
+            size = json_bytes(result)
             limit = self._settings.run_result_max_bytes
             if size > limit:
                 text = f"The result has {size} bytes; {limit} at most."
                 return Ending("FAILED", None, "RESULT_TOO_LARGE", text)
-            return Ending("SUCCEEDED", message["result"])
+            return Ending("SUCCEEDED", result)
         if kind == "cancelled":
             return Ending("CANCELLED", None, "CANCELLED", "Cancelled.")
         if kind == "error" and message.get("code") != "INTERNAL":

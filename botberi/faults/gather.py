@@ -15,7 +15,7 @@ _PROGRESS: Final = """
         coalesce(sum(version), 0)::bigint, (SELECT count(*) FROM outbox WHERE published_at IS NULL)
     FROM instances
 """
-_ROWS: Final = "SELECT id, idempotency_key AS key, status, version, attempt, result FROM instances"
+_ROWS: Final = "SELECT id, idempotency_key AS key, status, version, attempt, result::jsonb AS result FROM instances"
 _CHANGES: Final = """
     SELECT id, aggregate_id AS aggregate, version, data ->> 'status' AS status,
         coalesce((data ->> 'terminal')::boolean, false) AS terminal, published_at IS NOT NULL AS published,

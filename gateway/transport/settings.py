@@ -28,7 +28,7 @@ class WebSocketSettings:
 class TransportSettings:
     """The defaults are safe for a gateway that faces the internet."""
 
-    max_body_bytes: int = 1_000_000
+    max_body_bytes: int = 1_500_000
     #: Seconds that a client may take to send its body.
     body_timeout: float = 10.0
     #: Origins (`https://app.example`) beside the gateway's own that browsers may call from; they are answered with CORS headers.

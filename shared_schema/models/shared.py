@@ -23,6 +23,7 @@ from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
 from shared_schema.models.base import SharedBase, Versioned, one_of, status_type
 from shared_schema.models.inbox import InboxColumns
+from shared_schema.models.json_column import JsonText
 from shared_schema.models.outbox import CURRENT_TRACE, OutboxColumns, Xid8
 from shared_schema.states import InstanceStatus, PublicationStatus
 
@@ -52,7 +53,7 @@ class Agent(Versioned, SharedBase):
         status_type(PublicationStatus), server_default=PublicationStatus.DRAFT.value
     )
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text()), server_default=text("'{}'"))
-    parameters_schema: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    parameters_schema: Mapped[dict[str, Any]] = mapped_column(JsonText, server_default=text("'{}'"))
     # An account of `user_psql`.
     publisher_id: Mapped[UUID]
     published_at: Mapped[datetime | None]
@@ -66,7 +67,7 @@ class Agent(Versioned, SharedBase):
         CheckConstraint(_SLUG, name="slug"),
         CheckConstraint("btrim(name) <> ''", name="name"),
         CheckConstraint("version >= 1", name="version"),
-        CheckConstraint("jsonb_typeof(parameters_schema) = 'object'", name="parameters_schema"),
+        CheckConstraint("left(parameters_schema, 1) = '{'", name="parameters_schema"),
         CheckConstraint("array_position(tags, NULL) IS NULL", name="tags"),
         Index("uq_agents_slug", "slug", unique=True),
         Index("ix_agents_created_at_id", "created_at", "id"),
@@ -88,7 +89,7 @@ class Template(Versioned, SharedBase):
     summary: Mapped[str] = mapped_column(String(300), server_default="")
     description: Mapped[str] = mapped_column(Text, server_default="")
     agent_id: Mapped[UUID] = mapped_column(ForeignKey("agents.id", ondelete="RESTRICT"))
-    parameters: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    parameters: Mapped[dict[str, Any]] = mapped_column(JsonText, server_default=text("'{}'"))
     status: Mapped[PublicationStatus] = mapped_column(
         status_type(PublicationStatus), server_default=PublicationStatus.DRAFT.value
     )
@@ -108,7 +109,7 @@ class Template(Versioned, SharedBase):
         CheckConstraint(_SLUG, name="slug"),
         CheckConstraint("btrim(name) <> ''", name="name"),
         CheckConstraint("version >= 1", name="version"),
-        CheckConstraint("jsonb_typeof(parameters) = 'object'", name="parameters"),
+        CheckConstraint("left(parameters, 1) = '{'", name="parameters"),
         CheckConstraint("array_position(tags, NULL) IS NULL", name="tags"),
         CheckConstraint(_MAX_ATTEMPTS, name="max_attempts"),
         CheckConstraint(_TIMEOUT, name="timeout_seconds"),
@@ -133,13 +134,13 @@ class Instance(Versioned, SharedBase):
     agent_id: Mapped[UUID] = mapped_column(ForeignKey("agents.id", ondelete="RESTRICT"))
     template_id: Mapped[UUID | None] = mapped_column(ForeignKey("templates.id", ondelete="RESTRICT"))
     name: Mapped[str] = mapped_column(String(120))
-    parameters: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    parameters: Mapped[dict[str, Any]] = mapped_column(JsonText, server_default=text("'{}'"))
     status: Mapped[InstanceStatus] = mapped_column(
         status_type(InstanceStatus), server_default=InstanceStatus.PENDING.value
     )
     progress: Mapped[float] = mapped_column(Double, server_default=text("0"))
     progress_message: Mapped[str | None] = mapped_column(String(500))
-    result: Mapped[dict[str, Any] | None]
+    result: Mapped[dict[str, Any] | None] = mapped_column(JsonText)
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(String(2000))
     # Counts claims; the holder of the newest attempt is the only one that may write.
@@ -179,7 +180,7 @@ class Instance(Versioned, SharedBase):
         CheckConstraint("attempt >= 0", name="attempt"),
         CheckConstraint("version >= 1", name="version"),
         CheckConstraint("btrim(name) <> ''", name="name"),
-        CheckConstraint("jsonb_typeof(parameters) = 'object'", name="parameters"),
+        CheckConstraint("left(parameters, 1) = '{'", name="parameters"),
         CheckConstraint("(lease_owner IS NULL) = (lease_expires_at IS NULL)", name="lease"),
         CheckConstraint("error_code IS NOT NULL OR error_message IS NULL", name="error"),
         CheckConstraint(_MAX_ATTEMPTS, name="max_attempts"),

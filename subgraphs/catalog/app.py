@@ -19,7 +19,7 @@ def create_app(settings: CatalogSettings | None = None, *, jwks: Keys | None = N
     """The app; `jwks` gives the gateway's public keys in place of the file or URL of the settings."""
     settings = settings or CatalogSettings()
     subgraph = Subgraph("catalog", settings, settings.require_shared_database_url(), jwks)
-    service = CatalogService(subgraph.store, settings)
+    service = CatalogService(subgraph.store, settings, subgraph.checks)
 
     def context(caller: Caller, facts: RequestFacts) -> Context:
         return Context(caller, subgraph.store, facts, service=service)

@@ -22,7 +22,9 @@ class CreateAgentInput:
     name: str
     workflow: str
     parameters_schema: JSON = strawberry.field(
-        description='A JSON Schema (2020-12) with `"type": "object"`; references stay within it.'
+        description='A JSON Schema (2020-12) with `"type": "object"`; references stay within it, patterns are '
+        "checked in linear time (no look-around, no back references). At most 65,536 bytes, and 20,000 values with its "
+        "references expanded."
     )
     summary: str = ""
     description: str = ""
@@ -49,7 +51,8 @@ class CreateTemplateInput:
     name: str
     agent_id: strawberry.ID
     parameters: JSON = strawberry.field(
-        description="Valid by the agent's schema; required ones may be left to whoever starts from it."
+        description="Valid by the agent's schema; required ones may be left to whoever starts from it. At most "
+        "1,000,000 bytes of JSON."
     )
     summary: str = ""
     description: str = ""

@@ -114,6 +114,11 @@ async def lock_agent(session: AsyncSession, agent_id: UUID) -> Agent | None:
     return await session.get(Agent, agent_id, with_for_update=True)
 
 
+async def hold_agent(session: AsyncSession, agent_id: UUID) -> Agent:
+    """The agent, which nobody changes until the unit of work ends; others may hold it too. Agents are never deleted."""
+    return (await session.scalars(select(Agent).where(Agent.id == agent_id).with_for_update(read=True))).one()
+
+
 async def lock_template(session: AsyncSession, template_id: UUID) -> Template | None:
     """The template, locked until the unit of work ends."""
     return await session.get(Template, template_id, with_for_update=True)

@@ -23,6 +23,7 @@ from subgraphs.common.errors import (
     NotFoundRefusal,
     ValidationRefusal,
 )
+from subgraphs.common.parameters import ParameterChecks
 
 logger = logging.getLogger("subgraphs.catalog")
 
@@ -30,6 +31,8 @@ EVERYTHING = frozenset(PublicationStatus)
 PUBLISHED = frozenset({PublicationStatus.PUBLISHED})
 # Who ran an agent may still see what it was; a draft was never anybody's to see.
 ONCE_PUBLISHED = frozenset({PublicationStatus.PUBLISHED, PublicationStatus.RETIRED})
+
+_CHANGED = "It was changed just now; try again."
 
 E = TypeVar("E", Agent, Template)
 
@@ -58,14 +61,15 @@ def visible(caller: Caller, row: E | None, statuses: frozenset[PublicationStatus
 class CatalogService:
     """Agents and templates; one for the process."""
 
-    def __init__(self, store: Store, settings: CatalogSettings) -> None:
+    def __init__(self, store: Store, settings: CatalogSettings, checks: ParameterChecks) -> None:
         self._store = store
         self._settings = settings
+        self._checks = checks
 
     async def create_agent(self, caller: Caller, values: Mapping[str, Any]) -> Agent:
         """Make a draft of an agent."""
         publisher = caller.require_admin(Scope.CATALOG_WRITE)
-        _refuse(self._agent_problems(values))
+        _refuse(await self._agent_problems(values))
         agent = Agent(**_cleaned(values), publisher_id=publisher)
         return await self._insert(agent, "uq_agents_slug", caller)
 
@@ -74,12 +78,13 @@ class CatalogService:
     ) -> Agent:
         """Change an agent; what is published of its templates has to stay valid."""
         caller.require_admin(Scope.CATALOG_WRITE)
-        _refuse(self._agent_problems(values))
+        _refuse(await self._agent_problems(values))
+        checked = await self._checked_templates(agent_id, values)
         try:
             async with self._store.unit_of_work() as session:
                 agent = _expected(await repository.lock_agent(session, agent_id), "agent", expected_version)
-                if "parameters_schema" in values:
-                    await self._keep_templates_valid(session, agent, values["parameters_schema"])
+                if checked is not None and checked != await _versions(session, agent_id):
+                    raise ConflictRefusal(_CHANGED)
                 await _apply(session, agent, values)
         except IntegrityError as problem:
             raise _slug_conflict(problem, "uq_agents_slug") from None
@@ -111,7 +116,7 @@ class CatalogService:
             agent = (await repository.agents_by_id(session, [agent_id])).get(agent_id)
         if agent is None:
             raise NotFoundRefusal("There is no such agent.")
-        _refuse(self._template_problems(values, agent))
+        _refuse(await self._template_problems(values, agent))
         template = Template(**_cleaned(values), agent_id=agent.id, publisher_id=publisher)
         return await self._insert(template, "uq_templates_slug", caller)
 
@@ -120,12 +125,14 @@ class CatalogService:
     ) -> Template:
         """Change a template."""
         caller.require_admin(Scope.CATALOG_WRITE)
+        agent = await self._agent_of(template_id)
+        _refuse(await self._template_problems(values, agent))
         try:
             async with self._store.unit_of_work() as session:
                 found = await repository.lock_template(session, template_id)
                 template = _expected(found, "template", expected_version)
-                agent = (await repository.agents_by_id(session, [template.agent_id]))[template.agent_id]
-                _refuse(self._template_problems(values, agent))
+                if "parameters" in values:
+                    await _unchanged(session, agent)
                 await _apply(session, template, values)
         except IntegrityError as problem:
             raise _slug_conflict(problem, "uq_templates_slug") from None
@@ -135,15 +142,19 @@ class CatalogService:
     async def publish_template(self, caller: Caller, template_id: UUID, expected_version: int | None) -> Template:
         """Let everybody find the template and start from it."""
         caller.require_admin(Scope.CATALOG_WRITE)
+        agent = await self._agent_of(template_id)
+        async with self._store.read() as session:
+            looked = (await repository.templates_by_id(session, [template_id]))[template_id]
+        problems = await self._template_problems({"parameters": looked.parameters}, agent)
         async with self._store.unit_of_work() as session:
             found = await repository.lock_template(session, template_id)
             template = _expected(found, "template", expected_version)
-            agent = (await repository.agents_by_id(session, [template.agent_id]))[template.agent_id]
+            agent = await _unchanged(session, agent)
+            if template.version != looked.version:
+                raise ConflictRefusal(_CHANGED)
             if agent.status is not PublicationStatus.PUBLISHED:
                 raise ConflictRefusal(f"The agent {agent.slug} is not published.")
-            _refuse(
-                validation.template_parameters_problems(agent.parameters_schema, template.parameters, self._settings)
-            )
+            _refuse(problems)
             await _publish(session, template)
         _log(caller, "published", template)
         return template
@@ -168,27 +179,63 @@ class CatalogService:
         _log(caller, "created", row)
         return row
 
-    async def _keep_templates_valid(self, session: AsyncSession, agent: Agent, schema: Mapping[str, Any]) -> None:
+    async def _checked_templates(self, agent_id: UUID, values: Mapping[str, Any]) -> dict[UUID, int] | None:
+        """The published templates' versions, once a new schema is known to keep them valid; None without a new schema.
+
+        Outside of any transaction, as every check of parameters: it may take long, and would hold locks.
+        """
+        if "parameters_schema" not in values:
+            return None
+        async with self._store.read() as session:
+            templates = await repository.published_templates_of(session, agent_id)
+        schema = validation.lenient(values["parameters_schema"])
         broken = [
             template.slug
-            for template in await repository.published_templates_of(session, agent.id)
-            if validation.template_parameters_problems(schema, template.parameters, self._settings)
+            for template in templates
+            if await self._checks.value(schema, template.parameters, ("parameters",))
         ]
         if broken:
             raise ConflictRefusal(f"The schema would break published templates: {', '.join(broken[:10])}.")
+        return {template.id: template.version for template in templates}
 
-    def _agent_problems(self, values: Mapping[str, Any]) -> list[FieldProblem]:
+    async def _agent_of(self, template_id: UUID) -> Agent:
+        async with self._store.read() as session:
+            template = (await repository.templates_by_id(session, [template_id])).get(template_id)
+        if template is None:
+            raise NotFoundRefusal("There is no such template.")
+        async with self._store.read() as session:
+            return (await repository.agents_by_id(session, [template.agent_id]))[template.agent_id]
+
+    async def _agent_problems(self, values: Mapping[str, Any]) -> list[FieldProblem]:
         problems = validation.entry_problems(values)
         if "parameters_schema" in values:
-            problems += validation.parameters_schema_problems(values["parameters_schema"], self._settings)
+            schema = values["parameters_schema"]
+            problems += validation.schema_size_problems(schema, self._settings) or await self._checks.schema(
+                schema, ("parametersSchema",)
+            )
         return problems
 
-    def _template_problems(self, values: Mapping[str, Any], agent: Agent) -> list[FieldProblem]:
+    async def _template_problems(self, values: Mapping[str, Any], agent: Agent) -> list[FieldProblem]:
         problems = validation.entry_problems(values)
         if "parameters" in values:
-            schema = agent.parameters_schema
-            problems += validation.template_parameters_problems(schema, values["parameters"], self._settings)
+            parameters = values["parameters"]
+            schema = validation.lenient(agent.parameters_schema)
+            problems += validation.parameters_size_problems(parameters, self._settings) or await self._checks.value(
+                schema, parameters, ("parameters",)
+            )
         return problems
+
+
+async def _versions(session: AsyncSession, agent_id: UUID) -> dict[UUID, int]:
+    return {template.id: template.version for template in await repository.published_templates_of(session, agent_id)}
+
+
+async def _unchanged(session: AsyncSession, checked: Agent) -> Agent:
+    """The agent as it is now. Refuses one that was changed since parameters were checked by its schema."""
+    agent = await repository.hold_agent(session, checked.id)
+    if agent.version != checked.version:
+        raise ConflictRefusal(_CHANGED)
+    return agent
 
 
 def _refuse(problems: list[FieldProblem]) -> None:

@@ -12,6 +12,5 @@ from subgraphs.common.settings import SubgraphSettings
 class CatalogSettings(SubgraphSettings):
     """Names in the environment begin with `BOTBERI_`."""
 
-    # How large an agent's JSON Schema and a template's parameters may be.
+    # Bytes of JSON, as they are stored, of an agent's JSON Schema.
     catalog_max_schema_bytes: Annotated[int, Field(ge=1024, le=4 * 1024 * 1024)] = 64 * 1024
-    catalog_max_parameters_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 256 * 1024

@@ -10,7 +10,7 @@ from typing import Any
 from subgraphs.catalog.settings import CatalogSettings
 from subgraphs.common.errors import FieldProblem
 from subgraphs.common.names import deceptive_character, unseen
-from subgraphs.common.parameters import json_size, schema_problems, value_problems
+from subgraphs.common.parameters import too_large
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 MAXIMUM_SLUG = 80
@@ -54,27 +54,25 @@ def _within(values: Mapping[str, Any], name: str, path: str, most: int) -> list[
     return [FieldProblem((path,), f"From 1 to {most}.")]
 
 
-def parameters_schema_problems(schema: object, settings: CatalogSettings) -> list[FieldProblem]:
-    """What is wrong with an agent's schema of parameters."""
+def schema_size_problems(schema: object, settings: CatalogSettings) -> list[FieldProblem]:
+    """What is wrong with an agent's schema of parameters on its face."""
     path = ("parametersSchema",)
     if not isinstance(schema, dict):
         return [FieldProblem(path, "A JSON Schema of an object is needed.")]
-    if json_size(schema) > settings.catalog_max_schema_bytes:
-        return [FieldProblem(path, f"At most {settings.catalog_max_schema_bytes} bytes are allowed.")]
-    return schema_problems(schema, path)
+    return too_large(schema, settings.catalog_max_schema_bytes, path)
 
 
-def template_parameters_problems(
-    schema: Mapping[str, Any], parameters: object, settings: CatalogSettings
-) -> list[FieldProblem]:
-    """What is wrong with a template's parameters; it may leave required ones to whoever starts from it."""
+def parameters_size_problems(parameters: object, settings: CatalogSettings) -> list[FieldProblem]:
+    """What is wrong with a template's parameters on their face."""
     path = ("parameters",)
     if not isinstance(parameters, dict):
         return [FieldProblem(path, "Parameters are an object.")]
-    if json_size(parameters) > settings.catalog_max_parameters_bytes:
-        return [FieldProblem(path, f"At most {settings.catalog_max_parameters_bytes} bytes are allowed.")]
-    lenient = {keyword: value for keyword, value in schema.items() if keyword != "required"}
-    return value_problems(lenient, parameters, path)
+    return too_large(parameters, settings.parameters_max_bytes, path)
+
+
+def lenient(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema for templates: they may leave required parameters to whoever starts from them."""
+    return {keyword: value for keyword, value in schema.items() if keyword != "required"}
 
 
 def _slug(text: str, path: tuple[str, ...], maximum: int) -> list[FieldProblem]:

@@ -18,6 +18,7 @@ from subgraphs.common.context import Store
 from subgraphs.common.endpoint import GraphQLEndpoint, Limits, MakeContext
 from subgraphs.common.keys import Jwks, KeySource, mapping_keys
 from subgraphs.common.metrics import SubgraphMetrics
+from subgraphs.common.parameters import ParameterChecks
 from subgraphs.common.schema import SubgraphSchema
 from subgraphs.common.settings import SubgraphSettings
 
@@ -36,6 +37,9 @@ class Subgraph:
         self.verifier = AssertionVerifier(name, key_source(settings, keys))
         options = PoolOptions.from_settings(settings, application_name=f"botberi-{name}")
         self.store = Store(Database(database_url, options))
+        self.checks = ParameterChecks(
+            processes=settings.parameters_check_processes, seconds=settings.parameters_check_seconds
+        )
 
     def app(
         self,
@@ -60,6 +64,7 @@ class Subgraph:
             finally:
                 for close in on_close:
                     close()
+                await self.checks.aclose()
                 await self.store.database.aclose()
 
         app = Starlette(

@@ -30,6 +30,12 @@ class Forbidden(PublicError):
     code = "FORBIDDEN"
 
 
+class TooMuch(PublicError):
+    """What is asked for is larger than one answer may be."""
+
+    code = "RESPONSE_TOO_LARGE"
+
+
 class Unauthenticated(PublicError):
     """Nobody is signed in, and the field needs somebody."""
 

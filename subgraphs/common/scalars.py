@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from typing import Any, NewType
 
@@ -10,7 +9,8 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
-MAXIMUM_JSON_DEPTH = 64
+from shared_schema.json_text import MAX_DEPTH, MAX_NUMBER_DIGITS, unstorable
+from subgraphs.common.places import place
 
 JSON = NewType("JSON", object)
 
@@ -34,18 +34,10 @@ def parse_instant(value: Any) -> datetime:
 
 
 def parse_json(value: Any) -> Any:
-    """Any JSON value, not nested beyond what every later reader can take."""
-    stack = [(value, 0)]
-    while stack:
-        part, depth = stack.pop()
-        if depth > MAXIMUM_JSON_DEPTH:
-            raise GraphQLError(f"JSON is nested deeper than {MAXIMUM_JSON_DEPTH} levels")
-        if isinstance(part, dict):
-            stack.extend((v, depth + 1) for v in part.values())
-        elif isinstance(part, list):
-            stack.extend((v, depth + 1) for v in part)
-        elif isinstance(part, float) and not math.isfinite(part):
-            raise GraphQLError("JSON has no infinite numbers")
+    """Any JSON value that may be stored; the refusal names the place."""
+    if (problem := unstorable(value)) is not None:
+        steps, reason = problem
+        raise GraphQLError(f"JSON{f' at `{place(steps)}`' if steps else ''}: {reason}.")
     return value
 
 
@@ -58,7 +50,8 @@ SCALARS: dict[object, ScalarDefinition] = {
     ),
     JSON: strawberry.scalar(
         name="JSON",
-        description="Any JSON value: object, list, text, number, boolean or null.",
+        description="Any JSON value: object, list, text, number, boolean or null; members keep their order. "
+        f"At most {MAX_DEPTH} levels deep, and numbers of at most {MAX_NUMBER_DIGITS} digits when written out.",
         serialize=lambda value: value,
         parse_value=parse_json,
     ),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from shared_schema.contracts.runs import MAX_PARAMETER_BYTES
 from shared_schema.settings import DatabaseSettings, LogSettings, SettingsError
 from subgraphs.common.keys import KeySource, file_keys, url_keys
 
@@ -25,6 +26,12 @@ class SubgraphSettings(DatabaseSettings, LogSettings):
     # Fields of objects and items of lists that one request may make a subgraph execute.
     subgraph_max_fields: Annotated[int, Field(ge=100, le=10_000_000)] = 20_000
     subgraph_request_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+
+    # Bytes of JSON, as they are stored, of the parameters of one instance, schedule or template.
+    parameters_max_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = MAX_PARAMETER_BYTES
+    # Processes that check parameters which are not surely quick to check, and how long one check may take.
+    parameters_check_processes: Annotated[int, Field(ge=1, le=32)] = 2
+    parameters_check_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
 
     def key_source(self) -> KeySource:
         """Where the gateway's public keys come from."""

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
 
 import strawberry
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared_schema.artifacts import Storage
 from shared_schema.models import Instance
 from subgraphs.common.context import RequestContext, Store
+from subgraphs.common.errors import TooMuch
 from subgraphs.common.loaders import ChildLoader, grouped_loader, row_loader
 from subgraphs.instance import log_repository, repository
-from subgraphs.instance.repository import InstanceOrder, Selection
+from subgraphs.instance.repository import Documents, InstanceOrder, Selection
 from subgraphs.instance.scheduling import ScheduleService
 from subgraphs.instance.service import InstanceService
+
+#: Of parameters and results in one request: two of the largest results and their parameters, or hundreds of usual ones.
+MAX_DOCUMENT_BYTES: Final = 10_000_000
 
 
 class Loaders:
@@ -23,11 +31,22 @@ class Loaders:
         self._store = store
         self._owned: dict[tuple[Selection, InstanceOrder], ChildLoader] = {}
         self.instances = row_loader(store, repository.instances_by_id)
-        self.documents = row_loader(store, repository.documents_by_id)
+        self.documents = row_loader(store, self._documents)
+        self._document_bytes = 0
         self.schedules = row_loader(store, repository.schedules_by_id)
         self.artifacts = row_loader(store, repository.artifacts_by_instance)
         self.log_lines = grouped_loader(store, log_repository.lines_by_instance)
         self.log_counts = grouped_loader(store, log_repository.counts_by_instance)
+
+    async def _documents(self, session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, Documents]:
+        # A result may be 4 MB, and becomes ten times that as objects: a page of them is refused before it is read.
+        self._document_bytes += await repository.document_bytes(session, ids)
+        if self._document_bytes > MAX_DOCUMENT_BYTES:
+            raise TooMuch(
+                f"The parameters and results that are asked for are {self._document_bytes:,} bytes; at most "
+                f"{MAX_DOCUMENT_BYTES:,} are given at once. Ask for fewer instances."
+            )
+        return await repository.documents_by_id(session, ids)
 
     def owned(self, selection: Selection, order: InstanceOrder) -> ChildLoader:
         """Instances by owner, for one selection and order."""

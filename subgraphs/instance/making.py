@@ -15,7 +15,7 @@ from shared_schema.states import PublicationStatus
 from subgraphs.common.context import Store
 from subgraphs.common.errors import ConflictRefusal, FieldProblem, NotFoundRefusal, ValidationRefusal
 from subgraphs.common.names import deceptive_character, unseen
-from subgraphs.common.parameters import check_value, json_size
+from subgraphs.common.parameters import ParameterChecks, too_large
 from subgraphs.instance import repository
 from subgraphs.instance.settings import InstanceSettings
 
@@ -86,9 +86,10 @@ def key_problems(key: str | None) -> list[FieldProblem]:
 class Maker:
     """Plans instances and makes them."""
 
-    def __init__(self, store: Store, settings: InstanceSettings) -> None:
+    def __init__(self, store: Store, settings: InstanceSettings, checks: ParameterChecks) -> None:
         self._store = store
         self._settings = settings
+        self._checks = checks
 
     async def plan(self, wanted: NewInstance) -> Plan:
         """Look up and check everything that a request names.
@@ -114,10 +115,9 @@ class Maker:
 
     async def checked(self, agent: Agent, parameters: dict[str, Any]) -> dict[str, Any]:
         """The parameters, if they fit the agent."""
-        most = self._settings.instance_max_parameters_bytes
-        if json_size(parameters) > most:
-            raise ValidationRefusal.at("parameters", f"At most {most} bytes of JSON are allowed.")
-        if problems := await check_value(agent.parameters_schema, parameters, ("parameters",)):
+        path = ("parameters",)
+        problems = too_large(parameters, self._settings.parameters_max_bytes, path)
+        if problems := problems or await self._checks.value(agent.parameters_schema, parameters, path):
             raise ValidationRefusal(problems, "The parameters do not fit the agent.")
         return parameters
 

@@ -39,7 +39,7 @@ class CreateInstanceInput:
     template_id: strawberry.ID | None = strawberry.field(default=None, description="What to start from; or `agentId`.")
     parameters: JSON | None = strawberry.field(
         default=None,
-        description="An object, valid by the agent's `parametersSchema`; its members replace the template's.",
+        description="An object, valid by the agent's `parametersSchema`; its members replace the template's. At most 1,000,000 bytes of JSON.",
     )
     idempotency_key: str | None = strawberry.field(
         default=None,

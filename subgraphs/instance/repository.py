@@ -51,7 +51,7 @@ class Documents:
     result: dict[str, Any] | None
 
 
-# A page of a hundred instances may hold 50 MB of these, and most who look at a list want none of it.
+# A page of a hundred instances may hold 500 MB of these, and most who look at a list want none of it.
 DOCUMENTS: tuple[InstrumentedAttribute[Any], ...] = (Instance.parameters, Instance.result)
 
 
@@ -74,6 +74,12 @@ async def instances_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Mapping
     """The living instances with these ids but for their documents, in one query."""
     found = living().where(Instance.id.in_(ids)).options(*(defer(each, raiseload=True) for each in DOCUMENTS))
     return {row.id: row for row in await session.scalars(found)}
+
+
+async def document_bytes(session: AsyncSession, ids: Sequence[UUID]) -> int:
+    """How much text the documents of instances are, which Postgres knows without reading them."""
+    size = func.octet_length(Instance.parameters) + func.coalesce(func.octet_length(Instance.result), 0)
+    return int((await session.execute(select(func.sum(size)).where(Instance.id.in_(ids)))).scalar_one() or 0)
 
 
 async def documents_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, Documents]:

@@ -17,6 +17,7 @@ from subgraphs.common.caller import Caller, Scope
 from subgraphs.common.context import Store
 from subgraphs.common.errors import ConflictRefusal, FieldProblem, NotFoundRefusal, ValidationRefusal
 from subgraphs.common.pagination import Order, count_all
+from subgraphs.common.parameters import ParameterChecks
 from subgraphs.instance import repository
 from subgraphs.instance.making import Maker, NewInstance, name_problems, shape_problems
 from subgraphs.instance.settings import InstanceSettings
@@ -63,10 +64,10 @@ def visible_schedule(caller: Caller, row: Schedule | None) -> Schedule | None:
 class ScheduleService:
     """Schedules; one for the process."""
 
-    def __init__(self, store: Store, settings: InstanceSettings) -> None:
+    def __init__(self, store: Store, settings: InstanceSettings, checks: ParameterChecks) -> None:
         self._store = store
         self._settings = settings
-        self._maker = Maker(store, settings)
+        self._maker = Maker(store, settings, checks)
 
     async def create(self, caller: Caller, wanted: NewSchedule) -> Schedule:
         """Make a schedule; its first firing is the next moment that its expression names."""

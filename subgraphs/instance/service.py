@@ -11,6 +11,7 @@ from shared_schema.states import InstanceStatus
 from subgraphs.common.caller import Caller, Scope
 from subgraphs.common.context import Store
 from subgraphs.common.errors import ConflictRefusal, NotFoundRefusal, ValidationRefusal
+from subgraphs.common.parameters import ParameterChecks
 from subgraphs.instance import repository
 from subgraphs.instance.making import Maker, NewInstance, key_problems, request_hash, shape_problems
 from subgraphs.instance.settings import InstanceSettings
@@ -32,10 +33,10 @@ def visible(caller: Caller, row: Instance | None) -> Instance | None:
 class InstanceService:
     """Runs of agents; one for the process."""
 
-    def __init__(self, store: Store, settings: InstanceSettings) -> None:
+    def __init__(self, store: Store, settings: InstanceSettings, checks: ParameterChecks) -> None:
         self._store = store
         self._turns = OwnerTurns(store)
-        self._maker = Maker(store, settings)
+        self._maker = Maker(store, settings, checks)
 
     async def create(self, caller: Caller, wanted: NewInstance) -> Instance:
         """Make an instance; a trigger tells the dispatcher, which has it run."""

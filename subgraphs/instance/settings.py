@@ -17,5 +17,3 @@ class InstanceSettings(SubgraphSettings, ArtifactSettings):
     instances_active_per_account: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     # Schedules that one account may have.
     schedules_per_account: Annotated[int, Field(ge=0, le=100_000)] = 50
-    # How large the parameters of one instance may be, as JSON.
-    instance_max_parameters_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 256 * 1024

@@ -9,7 +9,6 @@ from uuid import UUID
 import psycopg
 import pytest
 from psycopg import errors
-from psycopg.types.json import Jsonb
 
 from shared_schema.contracts.events import Event
 from shared_schema.ids import new_id
@@ -214,7 +213,7 @@ WRONG_ROWS = {
     "slug with two hyphens": ("agents", {"slug": "a--b"}),
     "blank name": ("agents", {"name": "  "}),
     "unknown status": ("agents", {"status": "LIVE"}),
-    "schema that is no object": ("agents", {"parameters_schema": Jsonb([1])}),
+    "schema that is no object": ("agents", {"parameters_schema": "[1]"}),
     "null among tags": ("agents", {"tags": ["a", None]}),
     "progress beyond one": ("instances", {"progress": 1.01}),
     "negative progress": ("instances", {"progress": -0.01}),
@@ -222,7 +221,7 @@ WRONG_ROWS = {
     "unknown instance status": ("instances", {"status": "DONE"}),
     "lease without an end": ("instances", {"lease_owner": "w"}),
     "message without a code": ("instances", {"error_message": "why"}),
-    "parameters that are no object": ("instances", {"parameters": Jsonb("x")}),
+    "parameters that are no object": ("instances", {"parameters": '"x"'}),
 }
 
 

@@ -16,9 +16,9 @@ from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
 from shared_schema.ids import new_id
+from shared_schema.json_text import json_text
 from workers.celery_app import worker_argv
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +69,7 @@ class Rows:
             "owner_id": new_id(),
             "agent_id": self.agent(workflow),
             "name": "a run",
-            "parameters": Jsonb(dict(parameters)),
+            "parameters": json_text(dict(parameters)),
         }
         self.execute(
             "INSERT INTO instances (id, owner_id, agent_id, name, parameters) VALUES (%s, %s, %s, %s, %s)",

@@ -6,7 +6,6 @@ answers, another holds the run by now, and the caller stops without a trace (`Fe
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from sqlalchemy import Row, TextClause, text
 from shared_schema import killpoints
 from shared_schema.contracts.runs import RunInput
 from shared_schema.database import SyncDatabase
+from shared_schema.json_text import json_text, json_value
 from workers.runs.lines import Line, clean
 
 Ending = Literal["SUCCEEDED", "FAILED", "CANCELLED", "TIMED_OUT"]
@@ -105,7 +105,7 @@ _PROGRESS = _telling(f"progress = :progress, progress_message = :message, {_LEAS
 _SUCCESS = _telling(
     f"""
         status = CASE WHEN i.cancel_requested_at IS NULL THEN 'SUCCEEDED' ELSE 'CANCELLED' END,
-        result = CASE WHEN i.cancel_requested_at IS NULL THEN CAST(:result AS jsonb) END,
+        result = CASE WHEN i.cancel_requested_at IS NULL THEN CAST(:result AS text) END,
         error_code = CASE WHEN i.cancel_requested_at IS NOT NULL THEN 'CANCELLED' END,
         error_message = CASE WHEN i.cancel_requested_at IS NOT NULL THEN 'Cancelled.' END,
         progress = CASE WHEN i.cancel_requested_at IS NULL THEN 1 ELSE i.progress END,
@@ -185,7 +185,7 @@ class RunStore:
             workflow=row["workflow"],
             workflow_version=row["workflow_version"],
             attempt=row["attempt"],
-            parameters=row["parameters"],
+            parameters=json_value(row["parameters"]),
             max_attempts=row["max_attempts"],
             timeout_seconds=row["timeout_seconds"],
         )
@@ -236,7 +236,7 @@ class RunStore:
     ) -> Ending:
         """Write the one terminal state, with the last lines, and return it: a success after a cancel is none."""
         if status == "SUCCEEDED":
-            found = None if result is None else json.dumps(result, allow_nan=False)
+            found = None if result is None else json_text(result)
             row = self._answer(_SUCCESS, claim.guard | _told(lines) | {"result": found})
         else:
             said = None if message is None else clean(message, MAX_ERROR)

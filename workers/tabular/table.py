@@ -13,10 +13,11 @@ from pydantic.json_schema import SkipJsonSchema
 
 from workers.workflow import WorkflowInputError, either
 
-# The gateway takes about 1 MB of variables; silhouettes and trees on this many rows take seconds, not minutes.
+# Silhouettes and trees on this many rows take seconds, not minutes. The parameters of a run may take 1,000,000 bytes of
+# JSON (`shared_schema.contracts.runs.MAX_PARAMETER_BYTES`): 200 for each row, and four for each character of CSV.
 MAX_ROWS = 5_000
 MAX_COLUMNS = 60
-MAX_CSV_CHARACTERS = 1_000_000
+MAX_CSV_CHARACTERS = 240_000
 MAX_CELL_CHARACTERS = 2_000
 
 Cell = str | int | float | bool | None
@@ -38,12 +39,14 @@ class TableInput(BaseModel):
     rows: InputRows | SkipJsonSchema[None] = Field(
         default=None,
         title="Rows",
-        description="The table as a list of objects, one a row; a key that is missing in a row is an empty cell.",
+        description="The table as a list of objects, one a row; a key that is missing in a row is an empty cell. "
+        "At most 5,000 rows; all parameters together may take 1,000,000 bytes of JSON.",
     )
     csv: CsvText | SkipJsonSchema[None] = Field(
         default=None,
         title="CSV text",
-        description="The table as CSV with a header line; comma, semicolon, tab or | between the cells.",
+        description="The table as CSV with a header line; comma, semicolon, tab or | between the cells. "
+        "At most 240,000 characters and 5,000 rows.",
     )
     columns: list[ColumnName] = Field(
         default_factory=list,

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_TEXTS = 500
-MAX_CHARACTERS = 500_000
+# In any script: four bytes a character are less than the parameters of a run may take.
+MAX_CHARACTERS = 240_000
 # Below this many texts a "topic" would be one text's wording.
 TEXTS_FOR_TOPICS = 8
 # Sentences listed, for one text and for all texts; a text's score is always of all its sentences.
@@ -43,7 +44,7 @@ class TextInsightsInput(BaseModel):
 
     texts: list[SubmittedText] = Field(
         title="Texts",
-        description="Reviews, messages, answers of a survey, articles: one entry a text; 500,000 characters in all.",
+        description="Reviews, messages, answers of a survey, articles: one entry a text; 240,000 characters in all.",
         min_length=1,
         max_length=MAX_TEXTS,
     )
@@ -75,7 +76,7 @@ class TextInsightsInput(BaseModel):
     def _bounded(self) -> TextInsightsInput:
         total = sum(map(len, self.texts))
         if total > MAX_CHARACTERS:
-            raise ValueError(f"The texts have {total} characters; {MAX_CHARACTERS} in all at most")
+            raise ValueError(f"The texts have {total} characters; {MAX_CHARACTERS:,} in all at most")
         return self
 
 
