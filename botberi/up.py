@@ -15,6 +15,7 @@ from botberi import credentials, data, table
 from botberi.parts import graphiql, postgres
 from botberi.platform import Platform, needed, require_subgraphs
 from botberi.postgres import DATABASES
+from botberi.postgres_places import make_state_folder
 from botberi.run import locks, logs, ports
 from botberi.run.errors import StartError
 from botberi.run.stopping import stop_signals, until_stopped
@@ -114,7 +115,7 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 
 def _make_state_dir(settings: UpSettings) -> None:
     try:
-        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        make_state_folder(settings.state_dir)
         if not os.access(settings.state_dir, os.W_OK | os.X_OK):
             raise PermissionError(13, "no right to write")
     except OSError as error:

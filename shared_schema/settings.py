@@ -10,7 +10,6 @@ from urllib.parse import unquote
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-
 #: What the secrets of env/dev begin with.
 DEVELOPMENT: Final = "development"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from botberi.run.errors import StartError
+from shared_schema.private import make_private_folder
 
 
 @contextlib.contextmanager
@@ -18,7 +19,7 @@ def hold(folder: Path, names: Sequence[str], where: str) -> Iterator[None]:
 
     The kernel frees a lock with its process, so none is ever stale.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     with contextlib.ExitStack() as held:
         for name in sorted(names):
             file = os.fdopen(os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from botberi.run.errors import StartError
+from shared_schema.private import make_private_folder
 
 
 def b64url(data: bytes) -> str:
@@ -61,7 +62,7 @@ def load_folder(folder: Path) -> KeyRing:
 
     Rotation: add a key, restart the gateway, remove the old one once its last assertion (30 s) is over.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_folder(folder)
     paths = sorted(folder.glob("*.pem"), key=lambda path: (path.stat().st_mtime, path.name), reverse=True)
     if not paths:
         paths = [_make(folder)]

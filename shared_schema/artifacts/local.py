@@ -15,10 +15,14 @@ from uuid import uuid4
 import orjson
 
 from shared_schema.artifacts.port import StorageError
+from shared_schema.private import make_private_folder
 
 #: Where the gateway serves them.
 PATH: Final = "/artifacts"
 _MAX_TOKEN: Final = 2_000
+
+
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,10 @@ class LocalFolder:
         # Whole or not at all: a reader never sees half a file.
         part = target.with_name(f".{target.name}.{uuid4().hex}")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-            shutil.copyfile(file, part)
+            make_private_folder(target.parent)
+            # Nobody but the platform's own user reads what people's runs found, whatever the umask says.
+            with file.open("rb") as source, os.fdopen(os.open(part, _NEW, 0o600), "wb") as copy:
+                shutil.copyfileobj(source, copy)
             os.replace(part, target)
         except OSError as error:
             part.unlink(missing_ok=True)

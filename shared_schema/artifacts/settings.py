@@ -12,6 +12,7 @@ from pydantic import Field
 from shared_schema.artifacts.local import LocalFolder
 from shared_schema.artifacts.port import Storage
 from shared_schema.artifacts.s3 import S3Bucket
+from shared_schema.private import make_private_folder
 from shared_schema.settings import SettingsError, StateSettings
 
 
@@ -67,7 +68,7 @@ def _secret(settings: ArtifactSettings) -> bytes:
     if settings.artifacts_secret is not None:
         return settings.artifacts_secret.encode()
     file = settings.state_dir / "keys" / "artifacts.key"
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_folder(file.parent)
     part = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     if not file.exists():
         part.touch(mode=0o600)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -42,6 +43,7 @@ from strawberry.types.execution import ExecutionContext
 from subgraphs.common.depth import depth_rule
 from subgraphs.common.errors import BadInput
 from subgraphs.common.event_source import DEFINITION
+from subgraphs.common.places import quoted
 from subgraphs.common.scalars import SCALARS
 from subgraphs.common.work import SharingExecutor
 
@@ -122,14 +124,23 @@ class SubgraphSchema(strawberry.federation.Schema):
         return polished(super().as_str())
 
     def entities_resolver(self, info: strawberry.Info, representations: list[FederationAny]) -> list[FederationAny]:
-        """The entities that the representations name; each type batches its own by a loader."""
-        for representation in representations:
-            named = representation.get("__typename") if isinstance(representation, dict) else None
-            found = self.schema_converter.type_map.get(named) if isinstance(named, str) else None
-            origin = getattr(found.definition, "origin", None) if found else None
-            if not hasattr(origin, "resolve_reference"):
-                raise BadInput(f"There are no entities of type {named!r} here.")
-        return super().entities_resolver(info, representations)
+        """The entities that the representations name; each type batches its own by a loader.
+
+        One without its key is an error in its own place, and the others are answered.
+        """
+        origins = [self._entity(representation) for representation in representations]
+        return [
+            _resolved(info, origin, representation)
+            for origin, representation in zip(origins, representations, strict=True)
+        ]
+
+    def _entity(self, representation: object) -> Any:
+        named = representation.get("__typename") if isinstance(representation, dict) else None
+        found = self.schema_converter.type_map.get(named) if isinstance(named, str) else None
+        origin = getattr(found.definition, "origin", None) if found else None
+        if not hasattr(origin, "resolve_reference"):
+            raise BadInput(f"There are no entities of type {quoted(named)} here.")
+        return origin
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Nothing: the endpoint logs what clients may not read, and what they sent is nobody's to log."""
@@ -137,6 +148,18 @@ class SubgraphSchema(strawberry.federation.Schema):
     def as_str(self) -> str:
         """The SDL with federation directives, as the gateway composes it."""
         return self.sdl
+
+
+def _resolved(info: strawberry.Info, origin: Any, representation: Any) -> Any:
+    wanted = inspect.signature(origin.resolve_reference).parameters
+    keys = [name for name in wanted if name != "info"]
+    missing = [name for name in keys if name not in representation]
+    if missing:
+        name = origin.__strawberry_definition__.name
+        # As a value: GraphQL reports it with the representation's place in the list.
+        return BadInput(f"A representation of {name} has no {' and no '.join(missing)}: that is its key.")
+    given: dict[str, Any] = {name: representation[name] for name in keys}
+    return origin.resolve_reference(**given, **({"info": info} if "info" in wanted else {}))
 
 
 def polished(sdl: str) -> str:

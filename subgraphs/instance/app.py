@@ -21,9 +21,10 @@ def create_app(settings: InstanceSettings | None = None, *, jwks: Keys | None = 
     """The app; `jwks` gives the gateway's public keys in place of the file or URL of the settings."""
     settings = settings or InstanceSettings()
     subgraph = Subgraph("instance", settings, settings.require_shared_database_url(), jwks)
-    service = InstanceService(subgraph.store, settings, subgraph.checks)
+    storage = make_storage(settings)
+    service = InstanceService(subgraph.store, settings, subgraph.checks, storage)
     schedules = ScheduleService(subgraph.store, settings, subgraph.checks)
-    files = Files(make_storage(settings), settings.artifact_url_seconds)
+    files = Files(storage, settings.artifact_url_seconds)
 
     def context(caller: Caller, facts: RequestFacts) -> Context:
         return Context(caller, subgraph.store, facts, service=service, schedules=schedules, files=files)

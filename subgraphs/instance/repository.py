@@ -111,6 +111,12 @@ async def artifacts_by_instance(session: AsyncSession, ids: Sequence[UUID]) -> M
     return found
 
 
+async def file_keys(session: AsyncSession, instance_id: UUID) -> list[str]:
+    """Where the files of an instance are stored, those that count and those that don't."""
+    found = select(InstanceArtifact.storage_key).where(InstanceArtifact.instance_id == instance_id)
+    return list(await session.scalars(found))
+
+
 async def owned_instance(session: AsyncSession, instance_id: UUID, owner_id: UUID) -> Instance | None:
     """The living instance, if it is the owner's."""
     return (

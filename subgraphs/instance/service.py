@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Sequence
 from uuid import UUID
 
 from shared_schema import killpoints
+from shared_schema.artifacts import Storage, StorageError
 from shared_schema.models import Instance
 from shared_schema.states import InstanceStatus
 from subgraphs.common.caller import Caller, Scope
@@ -33,8 +36,9 @@ def visible(caller: Caller, row: Instance | None) -> Instance | None:
 class InstanceService:
     """Runs of agents; one for the process."""
 
-    def __init__(self, store: Store, settings: InstanceSettings, checks: ParameterChecks) -> None:
+    def __init__(self, store: Store, settings: InstanceSettings, checks: ParameterChecks, storage: Storage) -> None:
         self._store = store
+        self._storage = storage
         self._turns = OwnerTurns(store)
         self._maker = Maker(store, settings, checks)
 
@@ -130,8 +134,21 @@ class InstanceService:
                 raise ConflictRefusal("The instance has not ended; cancel it first.")
             instance.deleted_at = await repository.database_now(session)
             await session.flush()
+            files = await repository.file_keys(session, instance_id)
+        await self._remove(instance_id, files)
         logger.info("Instance %s deleted by %s", instance.id, owner_id)
         return instance
+
+    async def _remove(self, instance_id: UUID, keys: Sequence[str]) -> None:
+        """Take files out of the storage, so that addresses of them end with their instance.
+
+        What fails is tried again by the janitor, whose rows stay until it has.
+        """
+        for key in keys:
+            try:
+                await asyncio.to_thread(self._storage.delete, key)
+            except StorageError as error:
+                logger.warning("A file of the deleted instance %s stays for the janitor: %s", instance_id, error)
 
 
 def _own(row: Instance | None, owner_id: UUID) -> Instance:
