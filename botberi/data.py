@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
+import psycopg
 from argon2 import PasswordHasher
 
 from botberi import credentials
@@ -11,9 +12,12 @@ from botberi import seed as seeding
 from botberi.databases import database_urls
 from botberi.run.errors import StartError
 from botberi.settings import SeedSettings
+from shared_schema import roles
 from shared_schema.database import Database, PoolOptions
 from shared_schema.migrate import MigrationError, upgrade
 from subgraphs.identity.settings import IdentitySettings
+from workers.broker import ensure_pgmq
+from workers.settings import WorkerSettings
 
 
 async def migrate(settings: SeedSettings) -> None:
@@ -29,6 +33,19 @@ async def migrate_both(user_url: str, shared_url: str) -> None:
         await asyncio.to_thread(upgrade, "shared_psql", shared_url)
     except MigrationError as error:
         raise StartError(f"The databases can't be migrated: {error}") from error
+
+
+async def make_queue(shared_url: str) -> None:
+    """Celery's queue on Postgres, where there is no RabbitMQ, for the roles that use it. Run it as the server's owner."""
+
+    def make() -> None:
+        settings = WorkerSettings(shared_database_url=shared_url)
+        if settings.broker_url is None:
+            ensure_pgmq(settings)
+            with psycopg.connect(shared_url, connect_timeout=10) as connection:
+                roles.give_queue(connection)
+
+    await asyncio.to_thread(make)
 
 
 async def seed(settings: SeedSettings) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry
 
 from botberi.credentials import Credential
+from botberi.database_urls import DatabaseUrls
 from botberi.parts import background, gateway, subgraphs, worker
 from botberi.run.errors import StartError
 from botberi.run.supervisor import Part
@@ -83,7 +84,7 @@ def require_subgraphs(settings: UpSettings, names: frozenset[str]) -> None:
 class Platform:
     """Makes the parts, and owns what several of them use."""
 
-    def __init__(self, settings: UpSettings, names: frozenset[str], urls: tuple[str, str] | None) -> None:
+    def __init__(self, settings: UpSettings, names: frozenset[str], urls: DatabaseUrls | None) -> None:
         self.names = names
         self.accounts: Sequence[Credential] = ()
         self._settings = settings
@@ -91,7 +92,7 @@ class Platform:
         self._bus: Bus | None = None
         self._event_broker: EventBroker | None = None
         self._databases: list[Database] = []
-        self._variables = {} if urls is None else dict(zip(_URL_VARIABLES, urls, strict=True))
+        self._variables: dict[str, str] = {}
         self._variables["BOTBERI_STATE_DIR"] = str(settings.state_dir)
         self._variables["BOTBERI_PUBLIC_URL"] = settings.public_url or f"http://{settings.host}:{settings.port}"
 
@@ -111,7 +112,7 @@ class Platform:
         if "worker" in self.names:
             # First: it takes longest.
             concurrency = self._worker_settings().worker_concurrency
-            parts.append(worker.part(concurrency, self._variables, self._celery_name()))
+            parts.append(worker.part(concurrency, self._variables_of("worker"), self._celery_name()))
         if "gateway" in self.names:
             parts += [one.part() for one in local.values()]
         else:
@@ -159,29 +160,33 @@ class Platform:
     def _database(self, which: int, name: str, pool_size: int = 3) -> Database:
         assert self._urls is not None
         options = PoolOptions(pool_size=pool_size, max_overflow=2, application_name=f"botberi-{name}")
-        database = Database(self._urls[which], options)
+        database = Database(self._urls.of(name)[which], options)
         self._databases.append(database)
         return database
 
     def _worker_settings(self) -> WorkerSettings:
-        return WorkerSettings(**self._overrides())
+        return WorkerSettings(**self._overrides("dispatcher"))
 
     def _celery_name(self) -> str:
         return "Celery over pgmq on Postgres" if self._worker_settings().broker_url is None else "Celery over RabbitMQ"
 
     # -- parts -------------------------------------------------------------------------------
 
-    def _overrides(self) -> dict[str, Any]:
-        return {name.removeprefix("BOTBERI_").lower(): value for name, value in self._variables.items()}
+    def _variables_of(self, part: str) -> dict[str, str]:
+        urls = {} if self._urls is None else dict(zip(_URL_VARIABLES, self._urls.of(part), strict=True))
+        return self._variables | urls
+
+    def _overrides(self, part: str) -> dict[str, Any]:
+        return {name.removeprefix("BOTBERI_").lower(): value for name, value in self._variables_of(part).items()}
 
     def _local(self, name: str) -> subgraphs.LocalSubgraph:
-        return subgraphs.LocalSubgraph(name, lambda: subgraphs.make_app(name, self._overrides(), self._ring.jwks))
+        return subgraphs.LocalSubgraph(name, lambda: subgraphs.make_app(name, self._overrides(name), self._ring.jwks))
 
     def _served(self, name: str) -> Part:
         port = subgraphs.DEFAULT_PORTS[name]
         make = subgraphs.make_app
         return subgraphs.served_part(
-            name, lambda: make(name, self._overrides(), self._ring.jwks), self._settings.host, port
+            name, lambda: make(name, self._overrides(name), self._ring.jwks), self._settings.host, port
         )
 
     def _loops(self) -> list[Part]:
@@ -207,7 +212,7 @@ class Platform:
     def _broker(self) -> Part:
         assert self._urls is not None
         assert self._bus is not None
-        broker = self._event_broker = EventBroker(dict(zip(DATABASES, self._urls, strict=True)), self._bus)
+        broker = self._event_broker = EventBroker(dict(zip(DATABASES, self._urls.of("broker"), strict=True)), self._bus)
         return background.part(
             "broker", broker.run, f"outbox to the bus {self.bus_name}", is_ready=lambda: broker.ready
         )

@@ -8,6 +8,8 @@ which `postgres` in the state folder is a link.
 
 import errno
 import fcntl
+import hashlib
+import hmac
 import logging
 import os
 import secrets
@@ -26,6 +28,7 @@ import psycopg
 from psycopg import sql
 
 from botberi.postgres_places import PostgresError, Runner, make_state_folder, prepare_home, prepare_programs
+from shared_schema import roles
 from shared_schema.private import open_private
 
 __all__ = ["DATABASES", "AlreadyRunning", "EmbeddedPostgres", "PortTaken", "PostgresError", "free_port"]
@@ -114,6 +117,14 @@ class EmbeddedPostgres:
     def url(self, database: str) -> str:
         """Return the `postgresql://` URL of a database, password included."""
         return f"postgresql://{USER}:{self._password}@{_HOST}:{self.port}/{database}"
+
+    def role_url(self, role: str, database: str) -> str:
+        """Return the URL of a database for one of the services' roles; it has no rights but its own."""
+        return f"postgresql://{role}:{self._role_password(role)}@{_HOST}:{self.port}/{database}"
+
+    def _role_password(self, role: str) -> str:
+        # Made from the server's own, which is kept with it: nothing more to lose or to keep in step.
+        return hmac.new(self._password.encode(), role.encode(), hashlib.sha256).hexdigest()
 
     def start(self, timeout: float = 60.0) -> None:
         """Start the server, initialise it at the first start, and create the databases that are missing."""
@@ -298,6 +309,8 @@ class EmbeddedPostgres:
             for name in self.databases:
                 if name not in present:
                     connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            if self.databases:
+                roles.make_roles(connection, {role: self._role_password(role) for role in roles.SERVICES})
 
 
 def running_url(state_dir: Path, database: str) -> str:

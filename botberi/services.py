@@ -48,12 +48,15 @@ async def _parts(
             start_http_server(settings.metrics_port, settings.host)
         port = settings.port or subgraphs.DEFAULT_PORTS[name]
         return [subgraphs.served_part(name, lambda: subgraphs.make_app(name, {}, None), settings.host, port)]
+    from botberi.database_urls import DatabaseUrls
     from botberi.platform import Platform
 
     whole = UpSettings(**given)
     urls = None
     if name != "gateway":
-        urls = (whole.require_user_database_url(), whole.require_shared_database_url())
+        # The broker alone relays the events of both; the others are given no way to accounts.
+        user_url = whole.require_user_database_url() if name == "broker" else whole.user_database_url or ""
+        urls = DatabaseUrls((user_url, whole.require_shared_database_url()))
         if whole.amqp_url is None:
             raise StartError(f"The {name} on its own needs RabbitMQ: set BOTBERI_AMQP_URL, or run `botberi up`.")
     platform = Platform(whole, _PARTS[name], urls)

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from rich.console import Console
 
 from botberi import credentials, data, table
+from botberi.database_urls import DatabaseUrls
 from botberi.parts import graphiql, postgres
 from botberi.platform import Platform, needed, require_subgraphs
-from botberi.postgres import DATABASES
 from botberi.postgres_places import make_state_folder
 from botberi.run import locks, logs, ports
 from botberi.run.errors import StartError
@@ -79,10 +79,12 @@ async def _start(
     stack.push_async_callback(platform.aclose)
     stack.push_async_callback(supervisor.stop)
     if urls is not None:
-        await data.migrate_both(*urls)
+        await data.migrate_both(*urls.owner)
+        if urls.server is not None and names & {"dispatcher", "worker"}:
+            await data.make_queue(urls.owner[1])
         if settings.seed_accounts:
             platform.accounts = credentials.load_or_make(settings.state_dir)
-        await data.seed_both(*urls, platform.accounts)
+        await data.seed_both(*urls.owner, platform.accounts)
     await supervisor.start(*await platform.parts())
     # Last: it is a minute of work for both cores, and nothing waits for it.
     building = asyncio.create_task(_graphiql(settings, names), name="graphiql")
@@ -90,15 +92,15 @@ async def _start(
     return supervisor, platform
 
 
-async def _databases(settings: UpSettings, names: frozenset[str], supervisor: Supervisor) -> tuple[str, str] | None:
+async def _databases(settings: UpSettings, names: frozenset[str], supervisor: Supervisor) -> DatabaseUrls | None:
     """The URLs of both databases, those of the embedded server once it runs; None when no part here needs one."""
     if "postgres" in names:
         server = postgres.server(settings)
         await supervisor.start(postgres.part(server))
-        return server.url(DATABASES[0]), server.url(DATABASES[1])
+        return DatabaseUrls.embedded(server)
     if settings.user_database_url is None or settings.shared_database_url is None:
         return None
-    return settings.user_database_url, settings.shared_database_url
+    return DatabaseUrls((settings.user_database_url, settings.shared_database_url))
 
 
 async def _graphiql(settings: UpSettings, names: frozenset[str]) -> None:

@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError
 
+from shared_schema import roles
 from shared_schema.database import CONNECT_TIMEOUT_SECONDS, PoolOptions, create_sync_database_engine
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ def upgrade(database: DatabaseName, url: str, *, lock_timeout: float = 60.0) -> 
             )
         command.upgrade(config, "heads")
         after = _current(connection)
+        _grant(connection, database)
     if before != after:
         log.info("%s migrated from %s to %s", database, _text(before), _text(after))
 
@@ -75,6 +77,19 @@ def _require_utf8(database: DatabaseName, url: str) -> None:
             f"again with `CREATE DATABASE {database} ENCODING 'UTF8' TEMPLATE template0`, or "
             "`createdb --encoding=UTF8 --template=template0`, and migrate that"
         )
+
+
+def _grant(connection: Connection, database: DatabaseName) -> None:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    try:
+        roles.grant(driver, database)
+        driver.commit()
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise MigrationError(
+            f"the rights of the services' roles in {database} can't be given ({str(error).strip()}): migrate as the "
+            f"role that owns the tables ({roles.OWNER} where the roles were made as docs/operations/roles.md says)"
+        ) from error
 
 
 def current(database: DatabaseName, url: str) -> tuple[str, ...]:

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Passwords in the environment -> RabbitMQ's definitions on standard output: one user a service, with what it needs.
+# The server loads them at every start (rabbitmq.conf), so that a changed password counts from the next one.
+set -eu
+
+quoted() { # A password as JSON. Nothing in it needs escaping, or it is refused.
+    case $1 in
+    '' | *[!A-Za-z0-9_-]*)
+        echo "users.sh: a password in rabbitmq.env is empty, or has other characters than letters, digits, - and _" >&2
+        exit 1
+        ;;
+    esac
+    printf '"%s"' "$1"
+}
+
+users=
+permissions=
+user() { # name, password, tags, what it may declare, write to, read from
+    secret=$(quoted "$2")
+    users="$users${users:+,}{\"name\":\"$1\",\"password\":$secret,\"tags\":\"$3\"}"
+    permissions="$permissions${permissions:+,}{\"user\":\"$1\",\"vhost\":\"/\",\"configure\":\"$4\",\"write\":\"$5\",\"read\":\"$6\"}"
+}
+
+# Events: the exchange event_bus, its queues and dead letters. Runs: Celery's exchange and queue, both called agents.
+bus='event_bus([.].*)?|agents-dispatcher([.]dead)?'
+celery='agents|celery.*|reply[.]celery.*|.*[.]pidbox'
+user admin "${ADMIN_PASSWORD:-}" administrator '.*' '.*' '.*'
+# Whoever declares the queues binds them, too. It may write to all but the exchange itself: it publishes no event.
+user gateway "${GATEWAY_PASSWORD:-}" '' "^($bus)$" '^(event_bus[.].*|agents-dispatcher([.]dead)?)$' "^($bus)$"
+user broker "${BROKER_PASSWORD:-}" '' "^($bus)$" "^($bus)$" "^($bus)$"
+user dispatcher "${DISPATCHER_PASSWORD:-}" '' "^($bus|agents)$" "^($bus|agents)$" "^($bus|agents)$"
+user worker "${WORKER_PASSWORD:-}" '' "^($celery)$" "^($celery|amq[.]default)$" "^($celery)$"
+user flower "${FLOWER_PASSWORD:-}" '' '^(celery.*|reply[.]celery.*|.*[.]pidbox)$' '^(celery.*|reply[.]celery.*|.*[.]pidbox)$' "^($celery)$"
+
+printf '{"vhosts":[{"name":"/"}],"users":[%s],"permissions":[%s]}\n' "$users" "$permissions"

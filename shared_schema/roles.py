@@ -1,0 +1,176 @@
+"""Which service may do what in which database, as data -> roles with those rights and no others.
+
+`botberi migrate` gives the rights after every migration, to the roles that are there: a table that a migration makes
+is in them from its first moment. Roles themselves, with their passwords, are made by whoever owns the server
+(infra/postgres/init.sql; `botberi up` for the embedded one; docs/operations/roles.md for a managed one).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from psycopg import Connection, sql
+
+#: Owns both databases, migrates and seeds them. No service holds its password.
+OWNER: Final = "botberi_owner"
+IDENTITY: Final = "botberi_identity"
+CATALOG: Final = "botberi_catalog"
+INSTANCE: Final = "botberi_instance"
+BROKER: Final = "botberi_broker"
+DISPATCHER: Final = "botberi_dispatcher"
+WORKER: Final = "botberi_worker"
+#: A group: owns pgmq's queue, where there is no RabbitMQ. kombu makes the queue's tables where they are missing.
+QUEUE: Final = "botberi_queue"
+SERVICES: Final = (IDENTITY, CATALOG, INSTANCE, BROKER, DISPATCHER, WORKER)
+
+_READ: Final = "SELECT"
+_ADD: Final = "INSERT"
+_WRITE: Final = "SELECT, INSERT, UPDATE"
+_ALL: Final = "SELECT, INSERT, UPDATE, DELETE"
+#: To lock a row one must be allowed to change something of it. A trigger sets this column whatever is written there.
+_LOCK: Final = "SELECT, UPDATE (updated_at)"
+
+#: What each table of everybody's is to a service that changes rows: its triggers write there.
+_CHANGES: Final = {"outbox": _ADD, "alembic_version": _READ}
+_EVENTS: Final = {"outbox": "SELECT, UPDATE, DELETE", "inbox": "SELECT, DELETE", "alembic_version": _READ}
+_RUNS: Final = {"instance_logs": "SELECT, INSERT", "instance_history": "SELECT, INSERT"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """One role's in one database: by table, and what it has on every table that is not named."""
+
+    tables: Mapping[str, str]
+    others: str | None = None
+
+
+RIGHTS: Final[Mapping[str, Mapping[str, Rights]]] = {
+    "user_psql": {
+        # Accounts and all that belongs to them are identity's alone. What was done stays done: the audit log grows, and
+        # nobody who serves requests changes it.
+        IDENTITY: Rights({**_CHANGES, "audit_log": "SELECT, INSERT", "inbox": "SELECT, INSERT"}, others=_ALL),
+        BROKER: Rights(_EVENTS),
+    },
+    "shared_psql": {
+        CATALOG: Rights({**_CHANGES, "agents": _WRITE, "templates": _WRITE}),
+        INSTANCE: Rights(
+            {
+                **_CHANGES,
+                **_RUNS,
+                "agents": _LOCK,
+                "templates": _LOCK,
+                "instances": _WRITE,
+                "schedules": _WRITE,
+                "instance_artifacts": _READ,
+            }
+        ),
+        BROKER: Rights(_EVENTS),
+        DISPATCHER: Rights(
+            {
+                **_CHANGES,
+                **_RUNS,
+                "agents": _LOCK,
+                "templates": _LOCK,
+                "instances": _WRITE,
+                "schedules": "SELECT, UPDATE",
+                "instance_artifacts": "SELECT, UPDATE, DELETE",
+                "inbox": "SELECT, INSERT",
+            }
+        ),
+        WORKER: Rights(
+            {
+                **_CHANGES,
+                **_RUNS,
+                "agents": _READ,
+                "instances": "SELECT, UPDATE",
+                "instance_artifacts": _WRITE,
+            }
+        ),
+    },
+}
+
+
+def grant(connection: Connection, database: str) -> None:
+    """Give each role that exists the rights of this database, and take all others, in one transaction.
+
+    Does nothing where none of the roles exists: a developer's own server has one user for everything.
+    """
+    present = {
+        row[0] for row in connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [[*SERVICES]])
+    }
+    if not present:
+        return
+    tables = [row[0] for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+    name = sql.Identifier(connection.info.dbname)
+    with connection.transaction():
+        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
+        connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+        for role in sorted(present):
+            who = sql.Identifier(role)
+            for kind in ("TABLES", "SEQUENCES"):
+                connection.execute(sql.SQL("REVOKE ALL ON ALL " + kind + " IN SCHEMA public FROM {}").format(who))
+            rights = RIGHTS[database].get(role)
+            if rights is None:
+                connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(name, who))
+                continue
+            connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, who))
+            connection.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(who))
+            for table, given in _given(rights, tables):
+                statement = sql.SQL("GRANT " + given + " ON {} TO {}")
+                connection.execute(statement.format(sql.Identifier("public", table), who))
+            if rights.others is not None:
+                # For tables that this role's own migrations of tomorrow make, between them and the next grant.
+                statement = sql.SQL(
+                    "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT " + rights.others + " ON TABLES TO {}"
+                )
+                connection.execute(statement.format(who))
+
+
+def _given(rights: Rights, tables: list[str]) -> Iterator[tuple[str, str]]:
+    for table in tables:
+        given = rights.tables.get(table, rights.others)
+        if given is not None:
+            yield table, given
+
+
+def make_roles(connection: Connection, passwords: Mapping[str, str]) -> None:
+    """Make the services' roles where they are missing, with these passwords. For the owner of a server."""
+    present = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
+    with connection.transaction():
+        # What `SHOW` and the log of statements would otherwise keep is the password itself.
+        connection.execute("SET LOCAL log_statement = 'none'")
+        connection.execute("SET LOCAL password_encryption = 'scram-sha-256'")
+        if QUEUE not in present:
+            connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(QUEUE)))
+        for role, password in passwords.items():
+            verb = "ALTER" if role in present else "CREATE"
+            statement = sql.SQL(verb + " ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD {}")
+            connection.execute(statement.format(sql.Identifier(role), sql.Literal(password)))
+        for role in (DISPATCHER, WORKER):
+            if role in passwords:
+                connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(QUEUE), sql.Identifier(role)))
+
+
+def give_queue(connection: Connection) -> None:
+    """Give what pgmq made to the group that uses it: whoever is in it may make the queue's tables anew."""
+    owner = sql.Identifier(QUEUE)
+    with connection.transaction():
+        connection.execute(sql.SQL("ALTER SCHEMA pgmq OWNER TO {}").format(owner))
+        for kind, name in connection.execute(_PGMQ_OBJECTS).fetchall():
+            # Names come from the catalogue, quoted by it.
+            connection.execute(sql.SQL("ALTER " + kind + " " + name + " OWNER TO {}").format(owner))
+        connection.execute(
+            sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(sql.Identifier(connection.info.dbname), owner)
+        )
+
+
+# Sequences of identity columns go with their tables.
+_PGMQ_OBJECTS: Final = """
+    SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' WHEN 'c' THEN 'TYPE' ELSE 'TABLE' END,
+        c.oid::regclass::text
+    FROM pg_class AS c
+    WHERE c.relnamespace = 'pgmq'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S', 'c')
+        AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.objid = c.oid AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0)
+    UNION ALL
+    SELECT 'ROUTINE', p.oid::regprocedure::text FROM pg_proc AS p WHERE p.pronamespace = 'pgmq'::regnamespace
+"""
