@@ -196,8 +196,8 @@ async def test_create_and_update_agent_name_what_is_wrong(
         ({"texts": "one"}, ["parameters", "texts"]),
         ({"texts": ["a", 2]}, ["parameters", "texts", "1"]),
         ({"top": 11}, ["parameters", "top"]),
-        ({"other": 1}, ["parameters"]),
-        ({"texts": ["x" * 300_000]}, ["parameters"]),
+        ({"other": 1}, ["parameters", "other"]),
+        ({"texts": ["x" * 1_000_000]}, ["parameters"]),
     ],
 )
 async def test_a_templates_parameters_fit_the_agent(catalog: Client, parameters: Any, path: list[str]) -> None:

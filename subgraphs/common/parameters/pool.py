@@ -21,7 +21,7 @@ from subgraphs.common.parameters.check import (
     value_problems,
 )
 from subgraphs.common.parameters.graph import Path
-from subgraphs.common.parameters.process import HEADER
+from subgraphs.common.parameters.wire import HEADER
 
 logger = logging.getLogger(__name__)
 

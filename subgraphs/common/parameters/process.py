@@ -15,10 +15,10 @@ import orjson
 
 from shared_schema.json_text import json_value
 from subgraphs.common.parameters.check import schema_problems, value_problems
+from subgraphs.common.parameters.wire import HEADER
 
 #: Of one process, in bytes: a value of the largest size needs a hundredth of it.
 MAX_MEMORY: Final = 1024 * 1024 * 1024
-HEADER: Final = 4
 
 
 def answer(job: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
