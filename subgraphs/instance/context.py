@@ -40,13 +40,14 @@ class Loaders:
 
     async def _documents(self, session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, Documents]:
         # A result may be 4 MB, and becomes ten times that as objects: a page of them is refused before it is read.
-        self._document_bytes += await repository.document_bytes(session, ids)
+        size, documents = await repository.documents_by_id(session, ids, MAX_DOCUMENT_BYTES - self._document_bytes)
+        self._document_bytes += size
         if self._document_bytes > MAX_DOCUMENT_BYTES:
             raise TooMuch(
                 f"The parameters and results that are asked for are {self._document_bytes:,} bytes; at most "
                 f"{MAX_DOCUMENT_BYTES:,} are given at once. Ask for fewer instances."
             )
-        return await repository.documents_by_id(session, ids)
+        return documents
 
     def owned(self, selection: Selection, order: InstanceOrder) -> ChildLoader:
         """Instances by owner, for one selection and order."""

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, case, func, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, defer
 
@@ -76,16 +76,22 @@ async def instances_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Mapping
     return {row.id: row for row in await session.scalars(found)}
 
 
-async def document_bytes(session: AsyncSession, ids: Sequence[UUID]) -> int:
-    """How much text the documents of instances are, which Postgres knows without reading them."""
+async def documents_by_id(
+    session: AsyncSession, ids: Sequence[UUID], max_bytes: int
+) -> tuple[int, Mapping[UUID, Documents]]:
+    """How many bytes the documents of instances are, and they themselves unless that is too much, in one query.
+
+    Postgres knows their sizes without reading them.
+    """
     size = func.octet_length(Instance.parameters) + func.coalesce(func.octet_length(Instance.result), 0)
-    return int((await session.execute(select(func.sum(size)).where(Instance.id.in_(ids)))).scalar_one() or 0)
-
-
-async def documents_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, Documents]:
-    """What instances were given and found, in one query."""
-    found = select(Instance.id, *DOCUMENTS).where(Instance.id.in_(ids))
-    return {row[0]: Documents(row[1], row[2]) for row in await session.execute(found)}
+    total = func.sum(size).over()
+    fits = total <= max_bytes
+    shown = (type_coerce(case((fits, each)), each.type) for each in DOCUMENTS)
+    rows = (await session.execute(select(Instance.id, total, *shown).where(Instance.id.in_(ids)))).all()
+    size_in_bytes = int(rows[0][1]) if rows else 0
+    if size_in_bytes > max_bytes:
+        return size_in_bytes, {}
+    return size_in_bytes, {row[0]: Documents(row[2], row[3]) for row in rows}
 
 
 async def lock_instance(session: AsyncSession, instance_id: UUID) -> Instance | None:

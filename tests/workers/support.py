@@ -18,7 +18,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from shared_schema.ids import new_id
-from shared_schema.json_text import json_text
+from shared_schema.json_text import json_text, json_value
 from workers.celery_app import worker_argv
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +82,8 @@ class Rows:
 
     def get(self, instance_id: UUID) -> dict[str, Any]:
         [row] = self.execute("SELECT * FROM instances WHERE id = %s", instance_id)
-        return row
+        documents = {name: None if row[name] is None else json_value(row[name]) for name in ("parameters", "result")}
+        return row | documents
 
     def statuses(self, instance_id: UUID) -> list[str]:
         """Every status the row went through, as its events tell."""
