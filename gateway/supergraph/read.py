@@ -22,6 +22,7 @@ from graphql import (
 )
 
 from gateway.errors import SupergraphError
+from gateway.supergraph.federation_1 import with_known_fields
 from gateway.supergraph.model import (
     ContextArgument,
     EnumValue,
@@ -78,6 +79,11 @@ def read_into(kind: type[Read], sdl: str) -> Read:
                 directives.append(node)
         elif isinstance(node, TypeDefinitionNode) and not _is_machinery(node.name.value):
             types[node.name.value] = _read_type(node, graphs)
+
+    if any(
+        d.name.value == "join__owner" for node in document.definitions for d in getattr(node, "directives", None) or ()
+    ):
+        types = with_known_fields(types)
 
     def root(kind: str) -> str | None:
         wanted = explicit_roots is None or kind in explicit_roots
