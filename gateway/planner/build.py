@@ -12,7 +12,7 @@ from gateway.planner.defer import with_deferred
 from gateway.planner.emit import Emitter
 from gateway.planner.events import event_start, key_sources
 from gateway.planner.fetch_graph import Position
-from gateway.planner.search import search
+from gateway.planner.search import search, search_from_one
 from gateway.planner.series import in_series
 from gateway.planner.tree import Field
 from gateway.planner.walk import Walker
@@ -95,7 +95,10 @@ def _mutation(
             chunks.append((only, [field]))
     nodes: list[PlanNode] = []
     for _, chunk in chunks:
-        parts = search(graph, walker, lambda: (Position(root, frozenset((root,))), []), tuple(chunk))
+        if len(chunk) == 1:
+            parts = search_from_one(graph, walker, lambda: Position(root, frozenset((root,))), chunk[0])
+        else:
+            parts = search(graph, walker, lambda: (Position(root, frozenset((root,))), []), tuple(chunk))
         node = emitter.node(parts, "mutation")
         if node is not None:
             nodes.extend(node.nodes if isinstance(node, Sequence) else (node,))
@@ -124,7 +127,10 @@ def _subscription(
         parts = search(graph, walker, event.start, event.fields)
         trigger = replace(event.trigger, key_sources=key_sources(parts))
         return Subscription(trigger, emitter.node(parts, "query"))
-    parts = search(graph, walker, lambda: (Position(root, frozenset((root,))), []), fields)
+    if len(fields) == 1:
+        parts = search_from_one(graph, walker, lambda: Position(root, frozenset((root,))), field)
+    else:  # the same field under several conditions
+        parts = search(graph, walker, lambda: (Position(root, frozenset((root,))), []), fields)
     first = [part for part in parts if part.kind == "root" and not part.position.path]
     if len(first) != 1:
         raise PlanningError(f"The events of {root}.{field.name} would come from more than one subgraph")

@@ -226,6 +226,8 @@ class Chooser:
         for resolver in () if settled else self.graph.resolvers(some, one.name):
             if allowed is not None and resolver.host not in allowed:
                 continue
+            if self.policy.start and position.parent is None and resolver.graph != self.policy.start:
+                continue
             if any(
                 a.graph == resolver.graph and rate[-2] <= near for rate, _, a, _ in options if isinstance(a, Arrival)
             ):

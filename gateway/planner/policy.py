@@ -12,11 +12,15 @@ Slot: TypeAlias = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`steps`: routes within this many steps aren't rated by their step. `wanted`: requests that exist anyway. `banned`: not to be used."""
+    """`steps`: routes within this many steps aren't rated by their step. `wanted`: requests that exist anyway. `banned`: not to be used.
+
+    `start`: the one subgraph that may give root fields, empty where any may.
+    """
 
     steps: int = 0
     wanted: frozenset[Slot] = frozenset()
     banned: frozenset[Slot] = frozenset()
+    start: str = ""
 
 
 @dataclass(frozen=True, slots=True)

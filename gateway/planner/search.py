@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.errors import PlanningError
 from gateway.planner.choose import Chooser
 from gateway.planner.estimate import Estimator
 from gateway.planner.fetch_graph import Item, Part, Position, Selection, release
@@ -33,9 +34,16 @@ class Cost:
 
 
 def search(
-    graph: QueryGraph, walker: Walker, start: Callable[[], tuple[Position, list[Part]]], fields: tuple[Field, ...]
+    graph: QueryGraph,
+    walker: Walker,
+    start: Callable[[], tuple[Position, list[Part]]],
+    fields: tuple[Field, ...],
+    subgraph: str = "",
 ) -> list[Part]:
-    """The best parts found. `start` makes a fresh root position (and the parts it has from the start) for each run."""
+    """The best parts found. `start` makes a fresh root position (and the parts it has from the start) for each run.
+
+    `subgraph`: the one that may give root fields, empty where any may.
+    """
     estimator = Estimator(graph)
 
     def run(policy: Policy) -> tuple[Cost, Outcome]:
@@ -46,7 +54,8 @@ def search(
         optimize(outcome.parts)
         return cost(outcome.parts), outcome
 
-    best, outcome = run(Policy())
+    used = Policy(start=subgraph)
+    best, outcome = run(used)
     if not outcome.choices:
         return outcome.parts
     size = max(best.selected, 1)
@@ -54,7 +63,6 @@ def search(
     if best.requests <= 1:
         return outcome.parts
     tried: set[Policy] = set()
-    used = Policy()
 
     def attempt(policy: Policy) -> bool:
         nonlocal best, outcome, runs_left, used
@@ -70,7 +78,7 @@ def search(
         best, outcome, used = other_cost, other, policy
         return True
 
-    attempt(Policy(best.steps, outcome.forced))
+    attempt(Policy(best.steps, outcome.forced, start=subgraph))
     improved = True
     while improved and runs_left > 0 and best.requests > 1:
         # Can one request be avoided, the others being there anyway? And if they needn't be?
@@ -79,12 +87,31 @@ def search(
         open_slots = sorted(present - outcome.forced, reverse=True)
         for slot in (*open_slots, *sorted(present & outcome.forced - outcome.sole, reverse=True)):
             banned = used.banned | {slot}
-            if attempt(Policy(best.steps, present - banned, banned)) or attempt(
-                Policy(best.steps, outcome.forced - banned, banned)
+            if attempt(Policy(best.steps, present - banned, banned, subgraph)) or attempt(
+                Policy(best.steps, outcome.forced - banned, banned, subgraph)
             ):
                 improved = True
                 break
     return outcome.parts
+
+
+def search_from_one(graph: QueryGraph, walker: Walker, position: Callable[[], Position], field: Field) -> list[Part]:
+    """Parts for a root field that may be asked for once only, of one subgraph: a mutation does something, events begin there.
+
+    Of several subgraphs that have the field one alone may lead to all that is selected below. Raises `PlanningError` where none does.
+    """
+    graphs = list(dict.fromkeys(r.graph for r in graph.resolvers(position().type_name, field.name)))
+    problem: PlanningError | None = None
+    for subgraph in ("", *(graphs if len(graphs) > 1 else ())):
+        try:
+            parts = search(graph, walker, lambda: (position(), []), (field,), subgraph)
+        except PlanningError as error:
+            problem = problem or error
+            continue
+        if sum(part.kind == "root" and not part.position.path for part in parts) == 1:
+            return parts
+        release(parts)
+    raise problem or PlanningError(f"No subgraph alone gives {field.name}")
 
 
 def slots(parts: list[Part]) -> frozenset[Slot]:
