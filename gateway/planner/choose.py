@@ -232,6 +232,12 @@ class Chooser:
                 a.graph == resolver.graph and rate[-2] <= near for rate, _, a, _ in options if isinstance(a, Arrival)
             ):
                 continue
+            within = self.routes.in_entity(position, types, resolver, one)
+            if within is not None:
+                level = within.part.level
+                rate = self._rate(one, resolver.graph, resolver.field.type_name, level, ())
+                options.append((rate, len(options), within, resolver))
+                continue
             waited = self._waited(one, resolver.graph, resolver.field.type_name)
             route = self.routes.to(
                 position, types, resolver, one, keyed=keyed, apart=apart, lenient=lenient, waited=waited
@@ -247,6 +253,8 @@ class Chooser:
         before = len(self.parts)
         if isinstance(way, Arrival):
             arrivals = [way]
+            if chosen is not None:
+                self._give_contexts(way, position, types, chosen, one.conditions)
         else:
             assert chosen is not None
             waited = self._waited(one, chosen.graph, chosen.field.type_name)
@@ -263,7 +271,8 @@ class Chooser:
                 self.sole.update(made)
         asked = one
         if chosen is not None and chosen.field.contexts:
-            names = self._context_variables(position, types, chosen)
+            within = way.part.position if isinstance(way, Arrival) else None
+            names = self._context_variables(position, types, chosen, within)
             asked = with_arguments(one, {a.name: names[a.name] for a in chosen.field.contexts})
         for arrival in arrivals:
             self._add(arrival, one, types, needs, asked)
@@ -278,13 +287,18 @@ class Chooser:
             return False
         return not any(self.routes.comes_apart(a, position, one, apart) for a in position.arrivals if a.part in came)
 
-    def _context_variables(self, position: Position, types: frozenset[str], resolver: Resolver) -> dict[str, str]:
-        return {
-            argument.name: self.contexts.variable(
-                resolver.graph, id(position), types, resolver.type_name, resolver.field.name, argument.name
-            )
-            for argument in resolver.field.contexts
-        }
+    def _context_variables(
+        self, position: Position, types: frozenset[str], resolver: Resolver, within: Position | None = None
+    ) -> dict[str, str]:
+        """By argument. `within`: the entities above that bring the values along, the same for all that stands below them."""
+        contexts = resolver.field.contexts
+        if within is not None:
+            return {
+                a.name: self.contexts.variable(resolver.graph, id(within), a.context, a.selection, a.type)
+                for a in contexts
+            }
+        use = (id(position), types, resolver.type_name, resolver.field.name)
+        return {a.name: self.contexts.variable(resolver.graph, *use, a.name) for a in contexts}
 
     def _waited(self, one: Field, graph: str, static: str) -> bool:
         """Whether other requests wait for the field, were it asked of `graph`."""
@@ -618,9 +632,10 @@ class Chooser:
         resolver: Resolver,
         conditions: Conditions,
         needs: dict[Part, None],
+        within: Position | None = None,
     ) -> dict[str, ContextValue]:
         """Have the values of contextual arguments selected at the ancestors that set them; how they are read there, by variable."""
-        names = self._context_variables(position, types, resolver)
+        names = self._context_variables(position, types, resolver, within)
         result: dict[str, ContextValue] = {}
         for argument in resolver.field.contexts:
             sources = []
@@ -639,6 +654,26 @@ class Chooser:
             variable = names[argument.name]
             result[variable] = ContextValue(variable, argument.type, tuple(sources))
         return result
+
+    def _give_contexts(
+        self,
+        arrival: Arrival,
+        position: Position,
+        types: frozenset[str],
+        resolver: Resolver,
+        conditions: Conditions,
+    ) -> None:
+        """Have the entities above this arrival bring the values that a field at the position takes: see `Routes.in_entity`."""
+        part = arrival.part
+        depth = self.routes.objects_between(part.position, position)
+        assert depth is not None
+        given = self._gather_contexts(position, types, resolver, conditions, part.needs, part.position)
+        for variable, value in given.items():
+            sources = tuple(replace(source, up=source.up - depth) for source in value.sources)
+            part.contexts[variable] = replace(value, sources=sources)
+        field = resolver.field
+        taken = ", ".join(f"takes {a.name!r} from {a.context} {a.selection}" for a in field.contexts)
+        part.reasons[f"{resolver.type_name}.{field.name} {taken}"] = None
 
     def _mark_typename(self, position: Position, given: dict[Part, None]) -> None:
         """Who makes a representation of an object needs its type."""

@@ -11,6 +11,7 @@ from gateway.planner.local import Local, near_step
 from gateway.planner.policy import Policy, Route, Slot
 from gateway.planner.tree import Conditions, Field, defers, only_defers
 from gateway.query_graph import Entry, Host, KeyPart, QueryGraph, Resolver, key_parts
+from gateway.supergraph import ContextArgument
 
 
 class Routes:
@@ -71,6 +72,55 @@ class Routes:
             lenient=lenient,
             waited=waited,
         )
+
+    def in_entity(self, position: Position, types: frozenset[str], resolver: Resolver, one: Field) -> Arrival | None:
+        """An arrival below an entity that can bring the values of the field's contextual arguments along: the contexts are set by the entity
+        or above it, and all that they select is there before the entity is asked for.
+
+        Where a value is missing, the entity is left out: so none may be that can be null where the argument can't.
+        """
+        field = resolver.field
+        if not field.contexts or field.requires or one.internal or self.local.defers_of(position, one):
+            return None
+        if any(argument.type.endswith("!") for argument in field.contexts):
+            return None
+        for arrival in position.arrivals:
+            part = arrival.part
+            if part.kind != "entity" or arrival is part.arrival or arrival.host != resolver.host:
+                continue
+            if not types <= arrival.types or not self.local.usable(arrival, position, one.conditions):
+                continue
+            depth = self.objects_between(part.position, position)
+            if depth is not None and all(
+                self._is_there_before(part.level, position, depth, argument, one.conditions)
+                for argument in field.contexts
+            ):
+                return arrival
+        return None
+
+    def objects_between(self, above: Position, position: Position) -> int | None:
+        """How many objects above this position that one is, None where it isn't above."""
+        depth, here = 0, position
+        while here is not above:
+            if here.parent is None:
+                return None
+            depth, here = depth + 1, here.parent
+        return depth
+
+    def _is_there_before(
+        self, level: int, position: Position, depth: int, argument: ContextArgument, conditions: Conditions
+    ) -> bool:
+        """Whether a context is set at least so many objects above, and requests before this step give what is selected of it."""
+        ancestors = self.contexts.ancestors(position, argument.context)
+        for ancestor in ancestors:
+            parts = key_parts(argument.selection)
+            if ancestor.up < depth or not parts:
+                return False
+            for part in parts:
+                step = self._at_hand(ancestor.position, ancestor.types, part, conditions)
+                if part.below is not None or step is None or step >= level:
+                    return False
+        return bool(ancestors)
 
     def apart(self, position: Position, types: frozenset[str], one: Field) -> frozenset[int]:
         """The `@defer`s under which all requests for the field should stand, though it may be at hand here: what else they ask for may come
