@@ -271,8 +271,8 @@ class Chooser:
                 self.sole.update(made)
         asked = one
         if chosen is not None and chosen.field.contexts:
-            within = way.part.position if isinstance(way, Arrival) else None
-            names = self._context_variables(position, types, chosen, within)
+            entities = way.part.position if isinstance(way, Arrival) else None
+            names = self._context_variables(position, types, chosen, entities)
             asked = with_arguments(one, {a.name: names[a.name] for a in chosen.field.contexts})
         for arrival in arrivals:
             self._add(arrival, one, types, needs, asked)
