@@ -69,9 +69,7 @@ class Subscriptions:
         self._running[running] = None
         prepared.generation.running += 1
         try:
-            for compiled in (prepared.compiled, prepared.feed.compiled if prepared.feed is not None else None):
-                if compiled is not None and compiled.conditions:
-                    await self._preparer.compile(compiled, variables)
+            await self._compile(prepared, variables)
             async with aclosing(follow(running.live)) as results:
                 async for result in results:
                     yield result
@@ -112,6 +110,12 @@ class Subscriptions:
             runtime.headers = context.shared_headers
         return Stage(prepared.plan.node, prepared.operation, variables, runtime, prepared.feed, prepared.compiled)
 
+    async def _compile(self, prepared: Prepared, variables: Mapping[str, Any]) -> None:
+        """Have the programs for these variables compiled before an event needs them."""
+        for compiled in (prepared.compiled, None if prepared.feed is None else prepared.feed.compiled):
+            if compiled is not None and compiled.conditions:
+                await self._preparer.compile(compiled, variables)
+
     async def _move(self, generation: Generation) -> None:
         by_key: dict[Key, list[_Running]] = {}
         for running in self._running:
@@ -123,7 +127,7 @@ class Subscriptions:
             for running in group:
                 if running not in self._running:
                     continue
-                problem = failure or self._go_on(running, prepared)
+                problem = failure or await self._go_on(running, prepared)
                 if problem is not None:
                     running.live.end(GatewayError(problem, code=errors.SUBSCRIPTION_SCHEMA_RELOAD))
                     ended += 1
@@ -139,7 +143,7 @@ class Subscriptions:
         except GatewayError as error:
             return None, f"The schema was replaced, and this subscription doesn't fit the new one: {error.message}"
 
-    def _go_on(self, running: _Running, prepared: Prepared | None) -> str | None:
+    async def _go_on(self, running: _Running, prepared: Prepared | None) -> str | None:
         """Why it can't, or None."""
         assert prepared is not None
         now = running.live.stage.node.primary
@@ -156,6 +160,10 @@ class Subscriptions:
             variables = coerce_variables(prepared.operation, running.given)
         except GatewayError as error:
             return f"The schema was replaced, and the variables don't fit the new one: {error.message}"
+        with suppress(GatewayError):  # too busy: the first event has it compiled
+            await self._compile(prepared, variables)
+        if running not in self._running:
+            return None
         stage = self._stage(prepared, variables, running.context)
         stage.runtime.flights = running.live.stage.runtime.flights
         running.prepared.generation.running -= 1
