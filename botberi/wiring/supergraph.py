@@ -13,13 +13,17 @@ from gateway.upstream.events import EventSource
 #: Of our own subgraphs' errors: the id by which an operator finds in the log what happened.
 ERROR_EXTENSIONS: Final = ("errorId",)
 
+#: Items of a page of our own subgraphs where a client asks for no number (`subgraphs.common.pagination`, which a gateway doesn't load).
+PAGE_SIZE: Final = 20
+
 
 def make_gateway(
     sources: Mapping[str, SubgraphSource], event_source: EventSource | None, *, introspection: bool = True
 ) -> Gateway:
     """The gateway; raises `StartError` that lists what doesn't fit together."""
     try:
-        limits = EngineLimits(operation=Limits(allow_introspection=introspection))
+        document = Limits(allow_introspection=introspection, assumed_list_size=PAGE_SIZE)
+        limits = EngineLimits(operation=document)
         return Gateway.from_subgraphs(
             sources, event_source=event_source, limits=limits, error_extensions=ERROR_EXTENSIONS
         )

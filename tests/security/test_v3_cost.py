@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
+from botberi.parts.subgraphs import sdl_file
+from botberi.wiring.supergraph import PAGE_SIZE, make_gateway, read_sdl, source_at
 from gateway.engine import Gateway, GraphQLRequest
 from gateway.errors import RequestError
 from gateway.operation import Limits
+from subgraphs.common.pagination import DEFAULT_PAGE
 from tests.support.local_gateway import ask, local_gateway
 
 SDL = """
@@ -43,6 +46,24 @@ async def test_lists_in_lists_without_sizes(levels: int) -> None:
 @pytest.mark.parametrize(("levels", "first"), [(3, "(first: 100)"), (2, "(first: 1000)"), (1, "(first: 1000000)")])
 async def test_lists_in_lists_with_sizes(levels: int, first: str) -> None:
     await refused(local_gateway(SDL), nested(levels, first))
+
+
+@pytest.mark.parametrize("levels", [2, 3, 4, 5])
+async def test_the_platforms_own_graph(levels: int) -> None:
+    sources = {
+        name: source_at(f"http://{name}.test", read_sdl(sdl_file(name))) for name in ("identity", "catalog", "instance")
+    }
+    gateway = make_gateway(sources, None)
+    if levels < 4:
+        await gateway.prepare(nested(levels))
+        await gateway.prepare(nested(2, "(first: 100)"))
+    else:
+        with pytest.raises(RequestError, match="estimated at"):
+            await gateway.prepare(nested(levels))
+
+
+def test_the_platforms_pages_are_as_large_as_its_gateway_takes_them_for() -> None:
+    assert PAGE_SIZE == DEFAULT_PAGE
 
 
 async def test_sizes_from_variables() -> None:
