@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.attributes import flag_modified
 
 from shared_schema.models import SignInThrottle
 from subgraphs.common.context import Store
@@ -85,6 +86,9 @@ class Bucket:
             beyond = row.level - self.limit
             wait = min(FIRST_WAIT_SECONDS * 2 ** min(beyond, 16), self.max_wait_seconds)
             row.blocked_until = now + timedelta(seconds=wait) if beyond >= 0 else None
+        # All columns are written whether they changed or not: one statement for all buckets, whatever was counted before.
+        for column in ("level", "updated_at", "blocked_until"):
+            flag_modified(row, column)
 
     def take_back(self, row: SignInThrottle) -> None:
         """Count one try less."""

@@ -12,6 +12,7 @@ from argon2 import PasswordHasher
 
 from shared_schema.ids import new_id, to_global_id
 from subgraphs.identity.app import create_app
+from subgraphs.identity.turns import Applicant, Turns
 from tests.subgraphs.conftest import Client, add_agent, identity_settings
 from tests.subgraphs.test_identity_mutations import CREATE_KEY, LOGIN, PASSWORD, REGISTER, login, register
 from tests.subgraphs.test_instance import CREATE
@@ -111,12 +112,24 @@ async def test_hashing_leaves_the_loop_alone_and_its_queue_is_bounded(
         gate.wait(20)
         return True
 
+    entered: list[Applicant] = []
+    all_wait = asyncio.Event()
+    acquire = Turns.acquire
+
+    async def noted(self: Turns, applicant: Applicant) -> None:
+        entered.append(applicant)
+        if len(entered) == 6:  # Each of three is counted, and then waits for a thread.
+            asyncio.get_running_loop().call_soon(all_wait.set)
+        await acquire(self, applicant)
+
     settings = identity_settings(user_database_url, password_threads=1, password_queue=2)
     async with Client(create_app(settings, jwks=signer.jwks()), "identity", signer) as client:
         monkeypatch.setattr(PasswordHasher, "verify", slow)
+        monkeypatch.setattr(Turns, "acquire", noted)
         waiting = [asyncio.create_task(login(client, f"u{new_id().hex}@example.com")) for _ in range(3)]
         try:
-            await asyncio.sleep(0.3)
+            async with asyncio.timeout(20):
+                await all_wait.wait()
             started = time.perf_counter()
             assert await client.ask("{ me { id } }") == {"me": None}
             assert time.perf_counter() - started < 0.2

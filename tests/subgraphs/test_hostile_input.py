@@ -64,6 +64,7 @@ def sample(kind: GraphQLInputType) -> Any:
         "String": "plain-text",
         "ID": to_global_id("Agent", new_id()),
         "Int": 1,
+        "Boolean": True,
         "JSON": {},
         "DateTime": "2999-01-01T00:00:00Z",
     }[kind.name]
@@ -80,7 +81,7 @@ def variations(kind: GraphQLInputType) -> Iterator[Any]:
         for name, field in kind.fields.items():
             yield from ({**plain, name: each} for each in variations(field.type))
     elif isinstance(kind, GraphQLScalarType):
-        yield from {"Int": NUMBERS, "JSON": VALUES}.get(kind.name, TEXTS)
+        yield from {"Int": NUMBERS, "JSON": VALUES, "Boolean": [None, *NUMBERS, "true"]}.get(kind.name, TEXTS)
 
 
 def operation(root: str, name: str, field: GraphQLField, schema: GraphQLSchema) -> str:
