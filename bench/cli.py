@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
+from bench.attacks.command import attacks
 from bench.composition import __main__ as composition
 from bench.composition.scale import ScaleMissing
 from bench.events import events
@@ -27,6 +28,7 @@ app.command("subscriptions")(subscriptions)
 app.command("planner")(planner)
 app.command("events")(events)
 app.command("client")(client)
+app.command("attacks")(attacks)
 
 #: What a person can mend: told in one line, exit code 2.
 _MISSING = (PeersMissing, ScaleMissing, CorpusMissing)

@@ -12,6 +12,8 @@ BAD_REQUEST: Final = "BAD_REQUEST"
 UNAUTHENTICATED: Final = "UNAUTHENTICATED"
 FORBIDDEN: Final = "FORBIDDEN"
 LIMIT_EXCEEDED: Final = "LIMIT_EXCEEDED"
+#: An operation used up its budget while it ran: `gateway.executor.budget`.
+RESPONSE_TOO_LARGE: Final = "RESPONSE_TOO_LARGE"
 #: The answer is estimated to be larger than is allowed.
 COST_LIMIT_EXCEEDED: Final = "COST_LIMIT_EXCEEDED"
 SUBGRAPH_UNREACHABLE: Final = "SUBGRAPH_UNREACHABLE"

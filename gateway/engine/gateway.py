@@ -16,7 +16,9 @@ from gateway.engine.sources import SubgraphSource, check_sources, compose_source
 from gateway.engine.subscriptions import Subscriptions
 from gateway.errors import ErrorEntry, RequestError, SupergraphError
 from gateway.executor import ExecutionResult, ExecutionStatistics, ExecutorKind, Payload, Runtime, deliver
+from gateway.executor.budget import ResponseTooLarge
 from gateway.executor.flights import Flights
+from gateway.executor.result import refused
 from gateway.operation import coerce_variables, has_many_values
 from gateway.supergraph import Supergraph
 from gateway.upstream import HttpClient
@@ -227,9 +229,16 @@ class Gateway:
             if parts is None:
                 yield Payload(await prepared.compiled.execute(variables, runtime))
                 return
-            async with aclosing(deliver(parts.plan, prepared.operation, variables, runtime, parts)) as payloads:
-                async for payload in payloads:
-                    yield payload
+            begun = False
+            try:
+                async with aclosing(deliver(parts.plan, prepared.operation, variables, runtime, parts)) as payloads:
+                    async for payload in payloads:
+                        begun = True
+                        yield payload
+            except ResponseTooLarge as error:
+                if begun:
+                    raise
+                yield Payload(refused(error))
         finally:
             generation.running -= 1
 
@@ -265,6 +274,7 @@ class Gateway:
             timeout=self._limits.operation_timeout,
             subgraph_timeout=self._limits.subgraph_timeout,
             max_errors=self._limits.max_errors,
+            budget=self._limits.budget,
             error_extensions=self._error_extensions,
             response_headers=context.response_headers,
             executor=self._executor,

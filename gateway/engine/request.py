@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.executor.budget import Budget
 from gateway.operation import Limits
 
 
@@ -69,5 +70,7 @@ class EngineLimits:
     event_concurrency: int = 64
     #: Entries of `errors` in one response; more are counted.
     max_errors: int = 50
+    #: What one operation may take while it runs: bytes, entities, fields, errors.
+    budget: Budget = field(default_factory=Budget)
     #: What one document may ask (depth, aliases, tokens, …).
     operation: Limits = field(default_factory=Limits)

@@ -2,9 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from gateway.errors import ErrorEntry
+from gateway.executor.budget import ResponseTooLarge
+
+#: Places of errors that are remembered, told or not, to know which nulls are explained.
+MAX_NOTED: Final = 10_000
 
 ResponsePath = tuple[str | int, ...]
 #: Errors that have it in common are the same to a client.
@@ -70,6 +74,8 @@ class ErrorLog:
         """An error at this path will be added, or is."""
         if path in self._at:
             return
+        if len(self._at) >= MAX_NOTED:
+            raise ResponseTooLarge(f"{MAX_NOTED} places for its errors")
         self._at.add(path)
         for length in range(len(path) - 1, -1, -1):
             if path[:length] in self._above:

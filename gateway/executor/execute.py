@@ -1,16 +1,18 @@
 """Plan, operation, variables, runtime -> `ExecutionResult`."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from gateway import errors
 from gateway.errors import ErrorEntry
+from gateway.executor.budget import ResponseTooLarge
 from gateway.executor.errorlog import ErrorLog, ResponsePath
 from gateway.executor.interpreter import run
 from gateway.executor.project import project
 from gateway.executor.representations import TypeNames
-from gateway.executor.result import ExecutionResult
+from gateway.executor.result import ExecutionResult, refused
 from gateway.executor.runtime import Runtime
 from gateway.executor.selection import Selections
 from gateway.executor.state import Answered, Execution
@@ -37,7 +39,17 @@ async def execute(
     execution = Execution(operation, variables, runtime)
     if answered is not None:
         execution.answered, execution.deadline = answered, answered.deadline
-    await run(plan.node, execution)
+    try:
+        await run(plan.node, execution)
+        return await finish_aside(execution)
+    except ResponseTooLarge as error:
+        return refused(error)
+
+
+async def finish_aside(execution: Execution) -> ExecutionResult:
+    """`finish`; in a thread where it takes long, so that the event loop goes on. Nothing else may use the execution meanwhile."""
+    if execution.spending.is_large:
+        return await asyncio.to_thread(finish, execution)
     return finish(execution)
 
 
@@ -47,7 +59,10 @@ def finish(execution: Execution) -> ExecutionResult:
     root = execution.joined.view()
     data = project(execution, root)
     selections = Selections(execution.operation, execution.variables)
-    return in_clients_terms(data, execution.errors, selections, execution.fetches, lambda: root, execution.names)
+    result = in_clients_terms(data, execution.errors, selections, execution.fetches, lambda: root, execution.names)
+    if execution.spending.has_entities:
+        result.max_bytes = execution.runtime.budget.max_response_bytes
+    return result
 
 
 def in_clients_terms(

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mappi
 from typing import Any, TypeAlias
 
 from gateway import errors
+from gateway.executor.budget import ResponseTooLarge
 from gateway.executor.compiled import Compiled
 from gateway.executor.compiled.parts import CompiledParts, Parts
 from gateway.executor.deferral import DeferredSelections
@@ -72,6 +73,8 @@ async def deliver(
     try:
         try:
             await work.primary()
+        except ResponseTooLarge:
+            raise
         except Exception:
             if parts is None or runtime.executor is ExecutorKind.BOTH:
                 raise
@@ -159,6 +162,8 @@ class _Work:
             await execution.ends[fetch].wait()
         try:
             await self._run(number, execution)
+        except ResponseTooLarge as error:
+            execution.failures.append((0, Failure(error.message, error.code), lambda: None))
         except Exception:
             logger.exception("a deferred part of the plan failed")
             failure = Failure("A deferred part of the response failed.", errors.INTERNAL_SERVER_ERROR)

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final
 
+from gateway.executor.budget import ResponseTooLarge
 from gateway.executor.fetching import is_needed, run_fetch
 from gateway.executor.state import Execution
 from gateway.plan import Condition, Defer, Fetch, Parallel, PlanNode, Sequence
@@ -28,8 +29,13 @@ async def run(node: PlanNode | None, execution: Execution, ended: frozenset[int]
             for child in nodes:
                 ended = await run(child, execution, ended)
         case Parallel(nodes):
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(run(child, execution, ended)) for child in nodes]
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(run(child, execution, ended)) for child in nodes]
+            except ExceptionGroup as failures:
+                raise next(
+                    (one for one in failures.exceptions if isinstance(one, ResponseTooLarge)), failures
+                ) from None
             ended = ended.union(*(task.result() for task in tasks))
         case Condition(variable, if_true, if_false):
             chosen = if_true if execution.variables.get(variable) is True else if_false

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gateway.errors import ErrorEntry
+from gateway.executor.budget import DEFAULT
 from gateway.executor.errorlog import ResponsePath
-from gateway.executor.result import ExecutionResult
-from gateway.upstream.codec import encode
+from gateway.executor.result import ExecutionResult, response_too_large
+from gateway.upstream.bounded import TooLong, encode_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,10 @@ def payload_bytes(form: PayloadForm, payload: Payload) -> bytes:
     """A response that comes in one piece is a plain one."""
     if payload.result is not None and not payload.has_next:
         return payload.result.to_bytes()
-    return encode(form.json(payload))
+    try:
+        return encode_within(form.json(payload), DEFAULT.max_response_bytes)
+    except TooLong:
+        raise response_too_large(DEFAULT.max_response_bytes) from None
 
 
 def _label(label: str | None) -> dict[str, str]:

@@ -61,7 +61,9 @@ class Projection:
     ) -> dict[str, Any] | None:
         result: dict[str, Any] = {}
         mark = self.mark()
-        for key, nodes in self.selections.fields(sets, runtime_type).items():
+        groups = self.selections.fields(sets, runtime_type)
+        self.execution.spending.take_fields(len(groups))
+        for key, nodes in groups.items():
             below = [node.selection_set for node in nodes if node.selection_set is not None]
             value = self.field(view, runtime_type, key, nodes, below)
             if value is CLIMBING:
@@ -148,6 +150,7 @@ class Projection:
             return None
         result = []
         mark = self.mark()
+        self.execution.spending.take_fields(len(items))
         for index, item in enumerate(items):
             completed = self.complete(kind, item, view, (*below, index), sets, label)
             if completed is CLIMBING:

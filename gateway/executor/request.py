@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from gateway import errors
 from gateway.errors import SubgraphError
+from gateway.executor.budget import ResponseTooLarge
 from gateway.executor.collect import objects_at
 from gateway.executor.contexts import context_values, copied_operation, copy_suffixes, without_context
 from gateway.executor.failure import Failure, Gap
@@ -88,6 +89,7 @@ def _batches(
             if id(view) in seen:
                 continue
             seen.add(id(view))
+            execution.spending.take_fields(1)
             made = represent(view, entities.representations, execution.names)
             if made is None:
                 failure = why_left_out(view, entities.representations, execution.names)
@@ -139,6 +141,7 @@ async def send(
     for batch in batches:
         variables.update(batch.variables())
     timeout = min(runtime.timeout_for(fetch.subgraph), execution.time_left())
+    execution.spending.take_entities(sum(len(batch.representations) for batch in batches))
     try:
         if known is not None:
             return (await known).exact()
@@ -156,8 +159,11 @@ async def send(
                     kind=fetch.kind,
                     headers=runtime.headers(fetch.subgraph),
                     timeout=timeout,
+                    spending=execution.spending,
                 )
             )
+    except ResponseTooLarge:
+        raise
     except Exception as error:
         return failed_request(fetch, error)
     if runtime.response_headers is not None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.errors import ErrorEntry
+from gateway.executor.budget import ResponseTooLarge
+from gateway.upstream.bounded import TooLong, encode_within
 from gateway.upstream.codec import encode
 
 
@@ -17,6 +19,8 @@ class ExecutionResult:
     extensions: Mapping[str, Any] = field(default_factory=dict)
     #: Of a subscription's event, where its client can resume after it; `extensions.eventId` for clients.
     event_id: str | None = None
+    #: Of its JSON; None where it can't be larger than what it was made of.
+    max_bytes: int | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The response as the GraphQL specification has it; leaf values may be `Decimal`s or integers of any size."""
@@ -30,7 +34,24 @@ class ExecutionResult:
         return response
 
     def to_bytes(self) -> bytes:
-        return encode(self.to_json())
+        """The JSON. Where that would have more than `max_bytes`, the result becomes that error."""
+        if self.max_bytes is None:
+            return encode(self.to_json())
+        try:
+            return encode_within(self.to_json(), self.max_bytes)
+        except TooLong:
+            self.data, self.errors, self.extensions = None, (response_too_large(self.max_bytes).entry(),), {}
+            return encode(self.to_json())
+
+
+def response_too_large(max_bytes: int) -> ResponseTooLarge:
+    """The error for a response whose JSON has more bytes."""
+    return ResponseTooLarge(f"{max_bytes} bytes")
+
+
+def refused(error: ResponseTooLarge) -> ExecutionResult:
+    """The result of an operation that used up its budget: no part of it is given."""
+    return ExecutionResult(None, (error.entry(),))
 
 
 class SharedResult(ExecutionResult):
@@ -41,7 +62,7 @@ class SharedResult(ExecutionResult):
     @classmethod
     def of(cls, result: ExecutionResult, event_id: str | None) -> "SharedResult":
         """The same, with the id by which a client resumes after it."""
-        return cls(result.data, result.errors, result.extensions, event_id)
+        return cls(result.data, result.errors, result.extensions, event_id, result.max_bytes)
 
     def to_bytes(self) -> bytes:
         written: bytes | None = getattr(self, "_bytes", None)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.executor.budget import DEFAULT, Budget
 from gateway.executor.flights import Flights
 from gateway.executor.introspection import Introspection
 from gateway.executor.statistics import ExecutionStatistics, ExecutorKind
@@ -44,6 +45,8 @@ class Runtime:
     event_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
     #: After which event a client resumes, where its transport says so.
     last_event_id: str | None = None
+    #: What the operation may take.
+    budget: Budget = DEFAULT
     executor: ExecutorKind = ExecutorKind.COMPILED
     statistics: ExecutionStatistics = field(default_factory=ExecutionStatistics)
     #: What the operation asks about the schema, where it was made beforehand.

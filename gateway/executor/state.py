@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from gateway.executor.budget import Spending
 from gateway.executor.errorlog import ErrorLog
 from gateway.executor.findings import Untold
 from gateway.executor.joined import Joined, is_shown
@@ -51,6 +52,7 @@ class Execution:
         "operation",
         "reports",
         "runtime",
+        "spending",
         "variables",
     )
 
@@ -58,6 +60,7 @@ class Execution:
         self.operation = operation
         self.variables = variables
         self.runtime = runtime
+        self.spending = Spending(runtime.budget)
         self.names = TypeNames(operation.schema)
         self.joined = Joined()
         self.errors = ErrorLog(runtime.max_errors, runtime.error_extensions)

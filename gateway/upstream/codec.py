@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -57,7 +58,7 @@ def encode(value: Any) -> bytes:
     try:
         return orjson.dumps(value, default=_default)
     except TypeError:
-        return _encode_slowly(value)
+        return encode_slowly(value)
 
 
 def _default(value: Any) -> Any:
@@ -68,11 +69,20 @@ def _default(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-def _encode_slowly(value: Any) -> bytes:
-    """For integers beyond 64 bits and nesting beyond orjson's limit; iterative, so that depth can't exhaust the stack."""
+def encode_slowly(value: Any, limit: int = sys.maxsize) -> bytes:
+    """For integers beyond 64 bits and nesting beyond orjson's limit; iterative, so that depth can't exhaust the stack.
+
+    Raises `OverflowError` where the JSON has more bytes than `limit`.
+    """
     parts: list[bytes] = []
     todo: list[Any] = [value]
+    size = measured = 0
     while todo:
+        if len(parts) > measured:
+            size += sum(map(len, parts[measured:]))
+            measured = len(parts)
+            if size > limit:
+                raise OverflowError
         item = todo.pop()
         if isinstance(item, _Raw):
             parts.append(item.text)

@@ -11,7 +11,7 @@ from gateway.plan import OperationKind
 from gateway.upstream.answer import request_body
 from gateway.upstream.http_options import HttpOptions
 from gateway.upstream.http_pool import Pool
-from gateway.upstream.port import SubgraphRequest, SubgraphResponse
+from gateway.upstream.port import Answer, SubgraphRequest, SubgraphResponse
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +33,10 @@ class HttpClient:
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
         """See `SubgraphClient.execute`. A query whose connection is lost before an answer began is sent once more; a mutation never."""
         timeout = self.options.timeout if request.timeout is None else request.timeout
-        answer = await self.start(request_body(self.name, request), request.kind, request.headers, timeout)
-        return answer.exact()
+        future = self.start(request_body(self.name, request), request.kind, request.headers, timeout)
+        if isinstance(future, Answer):
+            future.spending = request.spending
+        return (await future).exact()
 
     def start(
         self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float

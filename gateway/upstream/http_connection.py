@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol, cast, overload
 import httptools
 
 from gateway import errors
-from gateway.errors import SubgraphError
+from gateway.errors import GatewayError, SubgraphError
 from gateway.upstream.answer import invalid, read_answer
 from gateway.upstream.body import BodyError, BodyReader
 from gateway.upstream.http_options import HttpOptions
@@ -396,10 +396,12 @@ def _read(
     if call.done():  # cancelled since
         return
     try:
+        if len(body) >= LARGE and call.spending is not None:
+            call.spending.take_bytes(len(body))
         call.set_result(
             read_answer(name, status, content_type, body, RawHeaders(headers), rounded=True, read=call.read)
         )
-    except SubgraphError as error:
+    except GatewayError as error:
         call.set_exception(error)
 
 

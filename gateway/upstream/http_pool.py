@@ -74,7 +74,7 @@ class Pool:
         if loop is not self._loop:
             self._move(loop)
         call = Call(loop=loop)
-        call.holder = call.over = call.read = None
+        call.holder = call.over = call.read = call.spending = None
         try:
             call.request = self._writer.write(headers, body)
         except SubgraphError as error:

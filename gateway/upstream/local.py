@@ -13,7 +13,7 @@ from gateway.upstream.answer import ACCEPT, invalid, read_answer, request_body, 
 from gateway.upstream.body import BodyError, BodyReader
 from gateway.upstream.gate import Gate
 from gateway.upstream.graphql_ws import SUBPROTOCOL, SocketClosed, subscription
-from gateway.upstream.port import SubgraphRequest, SubgraphResponse
+from gateway.upstream.port import Spending, SubgraphRequest, SubgraphResponse
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +57,12 @@ class AsgiClient:
         timeout = self.options.timeout if request.timeout is None else min(request.timeout, self.options.timeout)
         try:
             async with asyncio.timeout(timeout), self._gate.enter():
-                return await self._call(body, headers)
+                return await self._call(body, headers, request.spending)
         except TimeoutError as error:
             message = f"Subgraph {self.name!r} did not answer in time."
             raise SubgraphError(self.name, message, code=errors.SUBGRAPH_TIMEOUT) from error
 
-    async def _call(self, body: bytes, headers: Mapping[str, str]) -> SubgraphResponse:
+    async def _call(self, body: bytes, headers: Mapping[str, str], spending: Spending | None) -> SubgraphResponse:
         call = _HttpCall(body, self.options.max_response_bytes)
         scope = self._scope("http", headers) | {"method": "POST", "http_version": "1.1", "scheme": "http"}
         task = asyncio.create_task(self._run(scope, call))
@@ -79,7 +79,7 @@ class AsgiClient:
                 task.add_done_callback(self._after.discard)
         if not call.complete.is_set():
             raise call.problem(self.name)
-        return call.answer(self.name)
+        return call.answer(self.name, spending)
 
     async def _run(self, scope: MutableMapping[str, Any], call: "_HttpCall") -> None:
         try:
@@ -191,12 +191,14 @@ class _HttpCall:
         message = f"Subgraph {subgraph!r} failed without an answer."
         return SubgraphError(subgraph, message, code=errors.SUBGRAPH_UNREACHABLE)
 
-    def answer(self, subgraph: str) -> SubgraphResponse:
+    def answer(self, subgraph: str, spending: Spending | None = None) -> SubgraphResponse:
         assert self._reader is not None
         try:
             body = self._reader.finish()
         except BodyError as error:
             raise invalid(subgraph, str(error)) from error
+        if spending is not None:
+            spending.take_bytes(len(body))
         return read_answer(subgraph, self._status, dict(self._headers).get("content-type"), body, self._headers)
 
 

@@ -20,6 +20,8 @@ class SubgraphRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     #: Seconds until the answer is given up; the client's own limit holds as well.
     timeout: float | None = None
+    #: Asked before a large answer is read.
+    spending: "Spending | None" = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -45,6 +47,14 @@ class SubgraphResponse:
         return SubgraphResponse(value["data"], self.errors, self.extensions, self.headers)
 
 
+class Spending(Protocol):
+    """What is left of an operation's budget."""
+
+    def take_bytes(self, count: int) -> None:
+        """Of an answer that has come and isn't read yet. Raises `GatewayError`."""
+        ...
+
+
 #: The bytes of an answer -> its `data` in a form of the caller's, and its `extensions`. Raises ValueError where the answer is not as that
 #: form has it: it is then read as any other.
 Read: TypeAlias = Callable[[bytes | bytearray], tuple[Any, Any]]
@@ -53,13 +63,15 @@ Read: TypeAlias = Callable[[bytes | bytearray], tuple[Any, Any]]
 class Answer(asyncio.Future[SubgraphResponse]):
     """The future of an answer, which tells one observer when it is over, at once: a done-callback would cost a turn of the loop's queue."""
 
-    __slots__ = ("began", "over", "read")
+    __slots__ = ("began", "over", "read", "spending")
 
     #: `time.perf_counter` when the observer began to look.
     began: float
     over: "Callable[[Answer], None] | None"
     #: Set before anything has come by who wants `data` in another form.
     read: "Read | None"
+    #: Set likewise: asked before a large answer is read, and raises where it is too much.
+    spending: "Spending | None"
 
     def set_result(self, result: SubgraphResponse) -> None:
         """See asyncio."""

@@ -107,7 +107,7 @@ class Climbing(Project):
             with source.block(f"if {' is '.join(values)} is M:"):
                 source.line(lost)
             with source.block("else:"):
-                self._climb(nullable, values, value, function, here, label)
+                self._climb(nullable, values, value, function, here, label, sets)
         if is_non_null_type(declared):
             with source.block(f"if {value} is None:"):
                 source.line(f"w.climbing({here}, {label})")
@@ -178,7 +178,7 @@ class Climbing(Project):
         source.line(f"{items}.append({item})")
 
     def _climb(
-        self, kind: GraphQLOutputType, values: list[str], into: str, function: str, here: str, label: str
+        self, kind: GraphQLOutputType, values: list[str], into: str, function: str, here: str, label: str, sets: Any
     ) -> None:
         """An object or lists of objects, nullable, whose layers are in `values`; `here` is the expression of its path."""
         source = self._source
@@ -206,6 +206,7 @@ class Climbing(Project):
             source.line(f"{listed} = strict_rows({', '.join(values)})")
         with source.block(f"if {listed} is not None:"):
             mark = source.name("m")
+            self._count_items(listed, sets)
             source.line(f"{place} = {here}")
             self._count(mark)
             source.line(f"{items} = []")
@@ -213,6 +214,6 @@ class Climbing(Project):
             item = parts[0] if len(parts) == 1 else source.name("y")
             shown = parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
             with source.block(f"for {number}, {shown} in enumerate({listed}):"):
-                self._climb(nullable, parts, item, function, f"(*{place}, {number})", label)
+                self._climb(nullable, parts, item, function, f"(*{place}, {number})", label, sets)
                 self._end_item(item_kind, item, items, f"(*{place}, {number})", mark, place, label)
             source.line(f"{into} = {items}")

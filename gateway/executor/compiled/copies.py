@@ -7,7 +7,7 @@ from gateway.executor.compiled.step import Asked, Step, head
 from gateway.executor.compiled.support import Strange
 from gateway.executor.contexts import copied_operation, copy_suffixes
 from gateway.upstream.codec import encode
-from gateway.upstream.port import SubgraphRequest
+from gateway.upstream.port import Spending, SubgraphRequest
 
 
 class Copy:
@@ -83,11 +83,16 @@ class CopyingStep(Step):
         return opened + b',"variables":' + encode(variables) + b"}" if variables else opened + b"}"
 
     def request(
-        self, given: Mapping[str, Any], batches: Sequence[Any], headers: Mapping[str, str], timeout: float
+        self,
+        given: Mapping[str, Any],
+        batches: Sequence[Any],
+        headers: Mapping[str, str],
+        timeout: float,
+        spending: Spending | None = None,
     ) -> SubgraphRequest:
         fetch = self.fetch
         operation, variables = self._operation(given, batches)
-        return SubgraphRequest(operation, variables, fetch.operation_name, fetch.kind, headers, timeout)
+        return SubgraphRequest(operation, variables, fetch.operation_name, fetch.kind, headers, timeout, spending)
 
     def _suffixes(self, batches: Sequence[Any]) -> list[str] | None:
         """What names copies; None where no field is repeated or left out."""

@@ -10,6 +10,7 @@ from gateway.executor.compiled.climbing import Climbing
 from gateway.executor.compiled.layout import KeyPath, Layer, Layout, layers_at_root
 from gateway.executor.compiled.project import Deliver, Project, Shape, returned
 from gateway.executor.compiled.source import Source
+from gateway.executor.compiled.spending import count_items
 from gateway.executor.deferral import DeferredSelections, DeferUsage, Details, SelectedSets, Split, UsageSet
 from gateway.executor.latecomers import parted
 from gateway.executor.selection import FieldGroups, Selections
@@ -70,6 +71,7 @@ class Deferring(Climbing):
         """`project(x, r, w, …)` gives the function of the first payload's data, and those of groups by their number."""
         source = self._source
         with source.block(f"def project({', '.join(['x', *self.helpers, *self._state])}):"):
+            source.line("spending = x.spending")
             top = len(source.lines)
             with source.block("def initial():"):
                 source.line("k = {}")
@@ -94,6 +96,9 @@ class Deferring(Climbing):
 
     def _mark(self, sets: Below) -> Any:
         return tuple((id(one), usage) for one, usage in sets.sets), sets.around
+
+    def _count_items(self, items: str, sets: Below) -> None:
+        count_items(self._source, items, (one for one, _ in sets.sets), self._selections)
 
     def _groups(self, sets: Below, kind: GraphQLNamedType) -> FieldGroups:
         return Now(self._deferred.split(sets.sets, sets.around, kind), sets.around)

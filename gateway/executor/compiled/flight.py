@@ -11,6 +11,7 @@ from graphql import FieldNode
 from gateway import errors
 from gateway.errors import SubgraphError
 from gateway.executor.answers import Sorted, entities_of, no_data
+from gateway.executor.budget import ResponseTooLarge, Spending
 from gateway.executor.compiled.step import Asked, Step
 from gateway.executor.compiled.support import EMPTY, UNKNOWN, Lost, OtherKey, Strange
 from gateway.executor.failure import Failure, Gap
@@ -69,6 +70,7 @@ class Flight:
         "reported",
         "runtime",
         "sent",
+        "spending",
         "state",
         "strange",
         "tasks",
@@ -84,6 +86,10 @@ class Flight:
         self.operation = operation
         self.variables = variables
         self.runtime = runtime
+        #: What is left of the operation's budget; what one that gave up has spent came from answers that are used again.
+        self.spending = Spending(runtime.budget)
+        if before is not None:
+            self.spending.bytes, self.spending.entities = before.spending.bytes, before.spending.entities
         self.loop = asyncio.get_running_loop()
         self.deadline: float = self.loop.time() + runtime.timeout if before is None else before.deadline
         self.answers: dict[int, asyncio.Future[SubgraphResponse]] = {}
@@ -110,7 +116,7 @@ class Flight:
         self.unfit: set[str] = set()
 
     def send(self, step: Step, batches: Sequence[Any] = ()) -> "asyncio.Future[SubgraphResponse]":
-        """Begin the request. Never raises: the future does."""
+        """Begin the request. What goes wrong with it the future raises. Raises `ResponseTooLarge` for too many representations."""
         runtime = self.runtime
         future: asyncio.Future[SubgraphResponse]
         if self.ended:
@@ -118,6 +124,8 @@ class Flight:
         if self.before is not None and (known := self.before.again(step, batches)) is not None:
             self.answers[step.id], self.sent[step.id] = known, (step, batches)
             return known
+        if batches:
+            self.spending.take_entities(sum(map(len, batches)))
         try:
             timeout = min(runtime.timeout_for(step.subgraph), self.deadline - self.loop.time())
             if timeout <= 0:
@@ -127,10 +135,12 @@ class Flight:
             headers = runtime.headers(step.subgraph)
             if start is not None:
                 future = start(step.body(self.variables, batches), step.kind, headers, timeout)
-                if step.read is not None and isinstance(future, Answer):
-                    future.read = step.read
+                if isinstance(future, Answer):
+                    future.spending = self.spending
+                    if step.read is not None:
+                        future.read = step.read
             elif client is not None:
-                request = step.request(self.variables, batches, headers, timeout)
+                request = step.request(self.variables, batches, headers, timeout, self.spending)
                 future = self.loop.create_task(_bounded(client, request, timeout))
             else:
                 message = f"Subgraph {step.subgraph!r} is not configured."
@@ -326,7 +336,9 @@ class Flight:
         return self.names
 
     def fault(self, step: Step, error: Exception) -> Failed:
-        """The request failed."""
+        """The request failed. Raises `ResponseTooLarge` where its answer was more than the operation may have."""
+        if isinstance(error, ResponseTooLarge):
+            raise error
         return Failed(None, failure=failed_request(step.fetch, error))
 
     def odd(self, step: Step, error: BaseException) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from gateway.errors import ErrorEntry
+from gateway.executor.budget import ResponseTooLarge
 from gateway.executor.compiled.deferring import Deferring, Later
 from gateway.executor.compiled.flight import ODD, Flight
 from gateway.executor.compiled.flow import Flow
@@ -192,6 +193,8 @@ class Look(Report):
         notes = log.notes()
         try:
             data = compiled()
+        except ResponseTooLarge:
+            raise
         except Exception as error:
             reason = str(error.args[0]) if isinstance(error, Strange) else "an answer of another shape"
             if not isinstance(error, ODD):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from graphql import FieldNode, InlineFragmentNode, SelectionSetNode, VariableNode
 
+from gateway.executor.budget import ResponseTooLarge
 from gateway.executor.compiled.climbing import Climbing
 from gateway.executor.compiled.copies import Copies, one_row
 from gateway.executor.compiled.flight import FAULT, ODD, Flight
@@ -23,7 +24,7 @@ from gateway.executor.compiled.step import Step
 from gateway.executor.compiled.support import HELPERS, Strange
 from gateway.executor.compiled.variants import Submit, Variants
 from gateway.executor.execute import execute
-from gateway.executor.result import ExecutionResult
+from gateway.executor.result import ExecutionResult, refused
 from gateway.executor.runtime import Runtime
 from gateway.executor.selection import Selections
 from gateway.executor.statistics import ExecutorKind, ExecutorMismatch
@@ -149,6 +150,12 @@ class Compiled:
 
     async def execute(self, variables: Mapping[str, Any], runtime: Runtime) -> ExecutionResult:
         """As `gateway.executor.execute`. Where the runtime asks for both executors, raises `ExecutorMismatch`."""
+        try:
+            return await self._execute(variables, runtime)
+        except ResponseTooLarge as error:
+            return refused(error)
+
+    async def _execute(self, variables: Mapping[str, Any], runtime: Runtime) -> ExecutionResult:
         if runtime.executor is ExecutorKind.INTERPRETED:
             return await execute(self._plan, self._operation, variables, runtime)
         statistics, verify = runtime.statistics, runtime.executor is ExecutorKind.BOTH
@@ -223,6 +230,9 @@ class Compiled:
             result = await self._land(program, flight)
         except ODD as error:
             flight.strange = str(error.args[0]) if isinstance(error, Strange) else "an answer of another shape"
+        except ResponseTooLarge:
+            flight.give_up()
+            raise
         except Exception:
             if runtime.executor is ExecutorKind.BOTH:
                 raise
@@ -234,6 +244,8 @@ class Compiled:
             raise
         if flight.strange is None:
             runtime.statistics.compiled += 1
+            if result is not None and flight.spending.has_entities:
+                result.max_bytes = runtime.budget.max_response_bytes
             return result
         runtime.statistics.strange[flight.strange] += 1
         if not flight.unfit <= self._by_identity:

@@ -24,6 +24,7 @@ from gateway.executor.compiled.joining import Joins
 from gateway.executor.compiled.layout import KeyPath, Layer, Layout, layers_at_root
 from gateway.executor.compiled.leaves import LeafChecks
 from gateway.executor.compiled.source import Source
+from gateway.executor.compiled.spending import count_items
 from gateway.executor.compiled.walking import TYPENAME, row_of
 from gateway.executor.definitions import definition_of
 from gateway.executor.selection import FieldGroups, Selections
@@ -88,6 +89,7 @@ class Project:
         source = self._source
         with source.block(f"def project({', '.join(['x', *self.helpers, *self._state])}):"):
             top = len(source.lines)
+            source.line("spending = x.spending")
             self._begin()
             base = layers_at_root(self._layout)
             groups = self._selections.fields([root], root_type)
@@ -302,7 +304,7 @@ class Project:
             with source.block(f"if {' is '.join(values)} is M:"):
                 source.line(f"missing({', '.join(layer.var for layer in layers)})")
             function = self._function(target.base, target.position, target.kind, target.sets)
-            self._composites(declared, values, value, function)
+            self._composites(declared, values, value, function, target.sets)
         return value
 
     def _read(self, value: str, key: str, layers: list[Layer], offering: list[Layer]) -> None:
@@ -336,6 +338,7 @@ class Project:
             return
         item_kind = inner.of_type
         with source.block(f"if {value}.__class__ is list:"):
+            self._count_items(value, target.sets)
             items, item = source.name("l"), source.name("y")
             source.line(f"{items} = []")
             self._loops += 1
@@ -369,9 +372,12 @@ class Project:
         groups = self._selections.fields(target.sets, target.kind)
         self._object(base, target.position, target.kind, groups, deliver)
 
+    def _count_items(self, items: str, sets: Any) -> None:
+        count_items(self._source, items, sets, self._selections)
+
     # -- values of several layers
 
-    def _composites(self, kind: GraphQLOutputType, values: list[str], into: str, function: str) -> None:
+    def _composites(self, kind: GraphQLOutputType, values: list[str], into: str, function: str, sets: Any) -> None:
         source = self._source
         non_null = is_non_null_type(kind)
         inner = kind.of_type if is_non_null_type(kind) else kind
@@ -385,11 +391,12 @@ class Project:
             return
         source.line(f"{into} = strict_rows({', '.join(values)})")
         with source.block(f"if {into} is not None:"):
+            self._count_items(into, sets)
             items, item = source.name("l"), source.name("y")
             parts = [source.name("y") for _ in values]
             source.line(f"{items} = []")
             with source.block(f"for {', '.join(parts)} in {into}:"):
-                self._composites(inner.of_type, parts, item, function)
+                self._composites(inner.of_type, parts, item, function, sets)
                 source.line(f"{items}.append({item})")
             source.line(f"{into} = {items}")
         if non_null:

@@ -11,7 +11,7 @@ from gateway.executor.compiled.layout import Table
 from gateway.executor.identity import identifiers
 from gateway.plan import Fetch
 from gateway.upstream.codec import encode
-from gateway.upstream.port import Read, SubgraphRequest
+from gateway.upstream.port import Read, Spending, SubgraphRequest
 
 Objects: TypeAlias = Sequence[Mapping[str, Any]]
 #: (representations, entities) -> whether each entity may be what was asked for. A no is looked at again by the interpreter.
@@ -81,13 +81,14 @@ class Step:
         batches: Sequence[list[dict[str, Any]]],
         headers: Mapping[str, str],
         timeout: float,
+        spending: Spending | None = None,
     ) -> SubgraphRequest:
         """The same for a client that takes no bytes."""
         fetch = self.fetch
         variables = {name: given[name] for name in fetch.variables if name in given}
         for entities, representations in zip(fetch.entities, batches, strict=True):
             variables[entities.variable] = representations
-        return SubgraphRequest(fetch.operation, variables, fetch.operation_name, fetch.kind, headers, timeout)
+        return SubgraphRequest(fetch.operation, variables, fetch.operation_name, fetch.kind, headers, timeout, spending)
 
 
 def _check(table: Table, schema: GraphQLSchema) -> tuple[Check, int | None]:

@@ -25,7 +25,7 @@ class TypedFlow(Flow):
         source, layout = self._source, self._layout
         with source.block("async def run(x):"):
             self._node(layout.node, self._declare())
-            source.line(f"return project({', '.join(layout.state())})")
+            source.line(f"return project({', '.join(['x', *layout.state()])})")
 
     def _gather(self, fetch: Fetch, tables: list[Table], step: str, future: str) -> None:
         gather = Gather(self._source, self._layout, fetch, self._walks, self._answers)

@@ -1,15 +1,14 @@
 """A layout that is used often -> a program over typed answers, and its result; what doesn't fit goes to the compiled code."""
 
 import logging
-import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 from weakref import WeakSet
 
-import msgspec
 import orjson
 
 from gateway.errors import ErrorEntry
+from gateway.executor.budget import ResponseTooLarge
 from gateway.executor.compiled.flight import Flight
 from gateway.executor.compiled.layout import Layout
 from gateway.executor.compiled.source import Source, Unsupported
@@ -18,10 +17,11 @@ from gateway.executor.compiled.support import EMPTY, ONCE
 from gateway.executor.compiled.typed.answers import Answers, projected
 from gateway.executor.compiled.typed.flow import TypedFlow
 from gateway.executor.compiled.typed.project import Project
-from gateway.executor.result import ExecutionResult
+from gateway.executor.result import ExecutionResult, response_too_large
 from gateway.executor.selection import Selections
 from gateway.executor.statistics import ExecutorKind
 from gateway.operation import Operation
+from gateway.upstream.bounded import TooLong, encode_bounded
 from gateway.upstream.codec import encode
 from gateway.upstream.port import SubgraphResponse
 
@@ -30,30 +30,6 @@ logger = logging.getLogger(__name__)
 #: Typed programs of this process: each keeps some dozens of kilobytes of types and code.
 MOST: Final = 500
 _alive: "WeakSet[TypedProgram]" = WeakSet()
-_encode_into: Final = msgspec.json.Encoder().encode_into
-#: Bytes that a thread keeps for writing answers; those of longer ones are let go again.
-_KEPT: Final = 1024 * 1024
-
-
-class _Buffer(threading.local):
-    """What answers are written into: warm memory costs a tenth less of a long answer than memory that grows with it."""
-
-    def __init__(self) -> None:
-        self.bytes = bytearray(64 * 1024)
-
-
-_buffer: Final = _Buffer()
-
-
-def _encode(value: Any) -> bytes:
-    buffer = _buffer.bytes
-    _encode_into(value, buffer)
-    written = bytes(buffer)
-    if len(written) > _KEPT:
-        _buffer.bytes = bytearray()
-    return written
-
-
 _Response: Final = projected(("data",))
 
 
@@ -70,9 +46,10 @@ class TypedResult(ExecutionResult):
 
     __slots__ = ("_read", "_whole")
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: Any, max_bytes: int) -> None:
         self._whole = _Response(data)
         self._read: Any = None
+        self.max_bytes = max_bytes
         self.errors: Sequence[ErrorEntry] = ()
         self.extensions = EMPTY
         self.event_id = None
@@ -81,11 +58,20 @@ class TypedResult(ExecutionResult):
     def data(self) -> Any:  # type: ignore[override] # nobody assigns it
         """Read when first asked for."""
         if self._read is None:
-            self._read = orjson.loads(_encode(self._whole))["data"]
+            self._read = orjson.loads(self._written())["data"]
         return self._read
 
     def to_bytes(self) -> bytes:
-        return _encode(self._whole)
+        """See `ExecutionResult.to_bytes`."""
+        return encode(self.to_json()) if self.errors else self._written()
+
+    def _written(self) -> bytes:
+        assert self.max_bytes is not None
+        try:
+            return encode_bounded(self._whole, self.max_bytes)
+        except TooLong:
+            self._whole, self.errors = _Response(None), (response_too_large(self.max_bytes).entry(),)
+            return encode({"data": None, "errors": [entry.to_json() for entry in self.errors]})
 
 
 class TypedProgram:
@@ -107,6 +93,9 @@ class TypedProgram:
         self._runs += 1
         try:
             data = await self._run(flight)
+        except ResponseTooLarge:
+            flight.give_up()
+            raise
         except Exception as error:
             self._misfits += 1
             flight.leave()
@@ -126,7 +115,7 @@ class TypedProgram:
                 answer = flight.answers.get(step.id)
                 if answer is not None and (headers := answer.result().headers):
                     kept.extend((step.subgraph, name, value) for name, value in headers)
-        return TypedResult(data)
+        return TypedResult(data, flight.runtime.budget.max_response_bytes)
 
 
 def compile_typed(layout: Layout, operation: Operation) -> TypedProgram:

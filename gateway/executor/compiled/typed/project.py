@@ -8,6 +8,7 @@ from graphql import FieldNode, GraphQLObjectType, GraphQLOutputType, SelectionSe
 
 from gateway.executor.compiled.layout import KeyPath, Layer, Layout, Table, layers_at_root
 from gateway.executor.compiled.source import Source, Unsupported
+from gateway.executor.compiled.spending import count_items
 from gateway.executor.compiled.typed.answers import Answers, Objects, attribute, projected
 from gateway.executor.compiled.typed.gather import is_list, row_of
 from gateway.executor.compiled.walking import TYPENAME
@@ -50,7 +51,8 @@ class Project:
     def write(self, root_type: GraphQLObjectType, root: SelectionSetNode) -> None:
         """`project(…)` takes what the fetches left behind, and gives the data. Raises `Misfit` and `KeyError`."""
         source = self._source
-        with source.block(f"def project({', '.join(self._layout.state())}):"):
+        with source.block(f"def project({', '.join(['x', *self._layout.state()])}):"):
+            source.line("spending = x.spending")
             top = len(source.lines)
             groups = self._selections.fields([root], root_type)
             roots = layers_at_root(self._layout)
@@ -281,6 +283,7 @@ class Project:
             raise Unsupported("lists in lists")
         inner = place.at(item)
         stays = place.own and self._stays(inner)
+        count_items(source, var, place.sets, self._selections)
         if stays:
             with source.block(f"for {item} in {var}:"):
                 self._composite(item_kind, inner)

@@ -1,0 +1,87 @@
+"""What one operation may take while it runs, and the refusal where that is used up: an error, no data, and nothing kept of what came.
+
+Counted where much comes at once (an answer's bytes, a list's items, an entity fetch's representations), never field by field.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.errors import RESPONSE_TOO_LARGE, ErrorEntry, GatewayError
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Bounds of one operation, or of one event of a subscription."""
+
+    #: Bytes of subgraphs' answers together, as they arrive; answers below 16 KiB don't count.
+    max_answer_bytes: int = 32 * 1024 * 1024
+    #: Representations in all requests together.
+    max_entities: int = 50_000
+    #: Fields that lists multiply: for each list its length times the fields selected of an item, counted before its items are made.
+    max_fields: int = 1_000_000
+    #: The response's JSON. An entity that many places show is written at each of them. Introspection has a bound of its own (`Limits`).
+    max_response_bytes: int = 16 * 1024 * 1024
+
+
+DEFAULT: Final = Budget()
+#: Objects that the interpreter has gone over on its way to entities, from which on the response is a large one.
+_LARGE: Final = 200
+
+
+class ResponseTooLarge(GatewayError):
+    """The operation has used up its budget; the message says which bound, for the client."""
+
+    code = RESPONSE_TOO_LARGE
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The response needs more than {what}. Ask for less at a time.")
+
+    def entry(self) -> ErrorEntry:
+        """What the client gets, without data."""
+        return ErrorEntry(self.message, self.code)
+
+
+class Spending:
+    """What is left of an operation's budget. The methods raise `ResponseTooLarge`."""
+
+    __slots__ = ("_budget", "bytes", "entities", "fields")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self.bytes = budget.max_answer_bytes
+        self.entities = budget.max_entities
+        #: Programs take from it, and call `no_fields` where it is below zero.
+        self.fields = budget.max_fields
+
+    @property
+    def has_entities(self) -> bool:
+        """Whether entities were asked for: only those can be shown at several places, and make the response larger than the answers."""
+        return self.entities < self._budget.max_entities
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the interpreter, at some 20 µs for each field, takes more than a moment for what has come."""
+        budget = self._budget
+        return self.bytes < budget.max_answer_bytes or budget.max_fields - self.fields > _LARGE
+
+    def take_bytes(self, count: int) -> None:
+        """Of an answer that has come and isn't read yet."""
+        self.bytes -= count
+        if self.bytes < 0:
+            raise ResponseTooLarge(f"{self._budget.max_answer_bytes} bytes of subgraphs' answers")
+
+    def take_entities(self, count: int) -> None:
+        """Representations of a request that isn't sent yet."""
+        self.entities -= count
+        if self.entities < 0:
+            raise ResponseTooLarge(f"{self._budget.max_entities} entities of other subgraphs")
+
+    def take_fields(self, count: int) -> None:
+        """Of a list that is projected next."""
+        self.fields -= count
+        if self.fields < 0:
+            self.no_fields()
+
+    def no_fields(self) -> None:
+        """There are none left."""
+        raise ResponseTooLarge(f"{self._budget.max_fields} fields")

@@ -1,0 +1,238 @@
+"""V3, in the gateway: budgets while an operation runs, in every executor. What is over is an error without data, and is given back.
+
+Entities are fetched once and shown at every place, so that few bytes of answers can be gigabytes of JSON.
+"""
+
+import asyncio
+import gc
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.engine import EngineLimits, Gateway, GraphQLRequest, SubgraphSource
+from gateway.executor import ExecutionResult, ExecutorKind
+from gateway.executor.budget import Budget
+from gateway.operation.limits import UNLIMITED
+from gateway.upstream.answer import read_answer
+from gateway.upstream.bounded import TooLong, encode_bounded, encode_within
+from gateway.upstream.port import Answer, SubgraphRequest, SubgraphResponse
+from tests.support.toy_graph import federated_sdl
+
+POSTS = """
+type Query { posts: [Post!]! }
+type Post @key(fields: "id") { id: ID! body: String author: User }
+type User @key(fields: "id", resolvable: false) { id: ID! }
+"""
+USERS = """
+type User @key(fields: "id") { id: ID! name: String posts: [Post!]! }
+type Post @key(fields: "id", resolvable: false) { id: ID! }
+"""
+EXECUTORS = [ExecutorKind.INTERPRETED, ExecutorKind.COMPILED, ExecutorKind.BOTH]
+
+
+class Subgraph:
+    """Gives every object all fields; each list has `length` items, each text `size` characters."""
+
+    def __init__(self, length: int, size: int = 5, users: int = 10) -> None:
+        self.length, self.size, self.users = length, size, users
+        self.asked = 0
+
+    def data(self, operation: str, representations: list[Any]) -> dict[str, Any]:
+        posts = [{"__typename": "Post", "id": f"p{n}"} for n in range(self.length)]
+        if "_entities" not in operation:
+            return {"posts": [self.post(post["id"]) for post in posts]}
+        if "body" in operation:
+            return {"_entities": [self.post(one["id"]) for one in representations]}
+        user = {"__typename": "User", "name": "n" * self.size, "posts": posts}
+        return {"_entities": [user | {"id": one["id"]} for one in representations]}
+
+    def post(self, key: str) -> dict[str, Any]:
+        author = {"__typename": "User", "id": f"u{int(key[1:]) % self.users}"}
+        return {"__typename": "Post", "id": key, "body": "b" * self.size, "author": author}
+
+    async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
+        self.asked += 1
+        representations = next((v for v in request.variables.values() if isinstance(v, list)), [])
+        body = orjson.dumps({"data": self.data(request.operation, representations)})
+        if request.spending is not None:
+            request.spending.take_bytes(len(body))
+        return read_answer("s", 200, "application/json", body)
+
+    def start(self, body: bytes, kind: str, headers: Mapping[str, str], timeout: float) -> Answer:
+        """As our own connections answer."""
+        self.asked += 1
+        asked = orjson.loads(body)
+        representations = next((v for v in asked.get("variables", {}).values() if isinstance(v, list)), [])
+        text = orjson.dumps({"data": self.data(asked["query"], representations)})
+        future = Answer()
+        future.read = future.over = future.spending = None
+
+        def answer() -> None:
+            if future.done():
+                return
+            try:
+                if future.spending is not None:
+                    future.spending.take_bytes(len(text))
+                future.set_result(read_answer("s", 200, "application/json", text, rounded=True, read=future.read))
+            except Exception as error:
+                future.set_exception(error)
+
+        asyncio.get_running_loop().call_soon(answer)
+        return future
+
+    async def aclose(self) -> None: ...
+
+
+def gateway(subgraph: Subgraph, executor: ExecutorKind, **budget: int) -> Gateway:
+    sources = {name: SubgraphSource(federated_sdl(sdl), client=subgraph) for name, sdl in (("a", POSTS), ("b", USERS))}
+    # The estimate before anything is asked (`COST_LIMIT_EXCEEDED`) is another wall: here it is out of the way.
+    limits = EngineLimits(budget=Budget(**budget), operation=UNLIMITED)
+    return Gateway.from_subgraphs(sources, limits=limits, executor=executor)
+
+
+def nested(levels: int) -> str:
+    query = "{ body author { id name } }"
+    for _ in range(levels):
+        query = f"{{ body author {{ name posts {query} }} }}"
+    return f"{{ posts {query} }}"
+
+
+async def answer(gateway: Gateway, query: str) -> tuple[ExecutionResult, dict[str, Any]]:
+    result = await gateway.execute(GraphQLRequest(query))
+    return result, orjson.loads(result.to_bytes())
+
+
+def assert_refused(body: dict[str, Any], what: str) -> None:
+    assert body["data"] is None
+    (error,) = body["errors"]
+    assert error["extensions"]["code"] == "RESPONSE_TOO_LARGE"
+    assert what in error["message"]
+
+
+OVER = {
+    "bytes of answers": ({"max_answer_bytes": 20_000}, Subgraph(30, size=1_000), nested(1), "bytes of subgraphs"),
+    "entities": ({"max_entities": 50}, Subgraph(80, users=80), nested(0), "50 entities"),
+    "fields of one list": ({"max_fields": 2_000}, Subgraph(900), nested(0), "2000 fields"),
+    "fields of lists in lists": ({"max_fields": 2_000}, Subgraph(16), nested(2), "2000 fields"),
+    "bytes of a text at many places": (
+        {"max_response_bytes": 200_000},
+        Subgraph(40, size=500),
+        nested(1),
+        "200000 bytes",
+    ),
+}
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("over", OVER)
+async def test_an_operation_over_its_budget_is_an_error_without_data(over: str, executor: ExecutorKind) -> None:
+    budget, subgraph, query, what = OVER[over]
+    served = gateway(subgraph, executor, **budget)
+    for _ in range(22 if executor is ExecutorKind.COMPILED else 2):  # the twentieth has a typed program
+        _, body = await answer(served, query)
+        if over == "fields of lists in lists" and body["data"] is not None:
+            # What an executor makes once for all places it doesn't make, nor count, again: then the bytes are the bound.
+            continue
+        assert_refused(body, what)
+        await asyncio.sleep(0.002)
+    await served.aclose()
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+async def test_what_fits_is_answered_whole(executor: ExecutorKind) -> None:
+    served = gateway(Subgraph(12), executor)
+    for _ in range(25 if executor is ExecutorKind.COMPILED else 2):
+        _, body = await answer(served, nested(2))
+        assert "errors" not in body
+        assert len(body["data"]["posts"][11]["author"]["posts"][11]["author"]["posts"]) == 12
+        await asyncio.sleep(0.002)
+    await served.aclose()
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+async def test_entities_in_entities_multiply_until_the_bound_and_no_further(executor: ExecutorKind) -> None:
+    """30 posts of 10 users, 7 levels: 22 billion places."""
+    served = gateway(Subgraph(30), executor, max_fields=20_000, max_response_bytes=200_000)
+    for _ in range(3):
+        _, body = await answer(served, nested(6))
+        assert_refused(body, "")
+    await served.aclose()
+
+
+async def test_typed_programs_are_bounded_too() -> None:
+    served = gateway(Subgraph(30), ExecutorKind.COMPILED, max_fields=2_000_000, max_response_bytes=500_000)
+    seen = 0
+    for _ in range(30):
+        _, body = await answer(served, nested(2))
+        assert_refused(body, "500000 bytes")
+        await asyncio.sleep(0.005)
+        seen = served.execution_statistics.typed
+    assert seen > 0
+    await served.aclose()
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+async def test_nothing_is_kept_of_what_was_refused(executor: ExecutorKind) -> None:
+    served = gateway(Subgraph(60, size=1_000), executor, max_answer_bytes=100_000)
+    await answer(served, nested(1))
+    gc.collect()
+    before = len(gc.get_objects())
+    for _ in range(5):
+        _, body = await answer(served, nested(1))
+        assert_refused(body, "bytes")
+    await asyncio.sleep(0)
+    del body
+    gc.collect()
+    assert len(gc.get_objects()) - before < 500
+    await served.aclose()
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+async def test_deferred_parts_have_the_operations_budget(executor: ExecutorKind) -> None:
+    served = gateway(Subgraph(40, size=1_000), executor, max_answer_bytes=50_000)
+    query = "{ posts { body ... @defer { author { name posts { body author { name } } } } } }"
+    payloads = []
+    async for payload in served.deliver(await served.prepare(query), {}):
+        payloads.append(payload)
+    told = [
+        e
+        for p in payloads
+        for e in (*(p.result.errors if p.result else ()), *(x for c in p.completed for x in c.errors))
+    ]
+    assert "RESPONSE_TOO_LARGE" in {entry.code for entry in told}
+    await served.aclose()
+
+
+async def test_errors_without_end_are_one_error() -> None:
+    class Wrong(Subgraph):
+        def post(self, key: str) -> dict[str, Any]:
+            return {"id": key, "body": 7, "author": None}
+
+    served = gateway(Wrong(15_000), ExecutorKind.COMPILED)
+    _, body = await answer(served, "{ posts { id body } }")
+    assert_refused(body, "places for its errors")
+    await served.aclose()
+
+
+def test_a_text_that_grows_by_sharing_is_cut_off_where_the_bound_is() -> None:
+    shared: Any = {"leaf": "x" * 100}
+    for _ in range(40):  # 2 ** 40 leaves
+        shared = {"a": shared, "b": shared}
+    before = time.thread_time()
+    for limit in (1_000, 200_000, 2_000_000):
+        with pytest.raises(TooLong):
+            encode_bounded(shared, limit)
+        with pytest.raises(TooLong):
+            encode_within({"number": 10**400, "shared": shared}, limit)
+    assert time.thread_time() - before < 1
+
+
+def test_the_buffer_is_whole_again_after_every_text() -> None:
+    for size in (1, 1_000, 131_000, 140_000, 5, 131_060):
+        assert encode_bounded("x" * size, 1_000_000) == orjson.dumps("x" * size)
+    with pytest.raises(TypeError):
+        encode_bounded({"a": object()}, 1_000_000)
+    assert encode_bounded({"a": 1}, 1_000_000) == b'{"a":1}'
