@@ -141,6 +141,8 @@ class _Work:
         execution.ends.update((fetch, asyncio.Event()) for part in node.deferred for fetch in part.depends)
         create = asyncio.get_running_loop().create_task
         self._execution = execution
+        #: Why the delivery ends with what has been delivered.
+        self._refused: ResponseTooLarge | None = None
         self._needed = [create(self._run(None, execution))]
         for number, (part, defers) in enumerate(self._parts):
             if part.node is None:
@@ -163,7 +165,7 @@ class _Work:
         try:
             await self._run(number, execution)
         except ResponseTooLarge as error:
-            execution.failures.append((0, Failure(error.message, error.code), lambda: None))
+            self._refused = error
         except Exception:
             logger.exception("a deferred part of the plan failed")
             failure = Failure("A deferred part of the response failed.", errors.INTERNAL_SERVER_ERROR)
@@ -187,7 +189,9 @@ class _Work:
         await asyncio.gather(*self._needed, *self._tasks, return_exceptions=True)
 
     def newly_ended(self) -> list[tuple[int, Execution]]:
-        """Deferred parts, each with its errors, that ended since the last call."""
+        """Deferred parts, each with its errors, that ended since the last call. Raises `ResponseTooLarge` for the whole delivery."""
+        if self._refused is not None:
+            raise self._refused
         ended = [self._tasks.pop(task) for task in [*self._tasks] if task.done()]
         for part, execution in ended:
             seen = (execution.after.get(fetch, ()) for fetch in self._later[part])

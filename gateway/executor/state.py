@@ -83,7 +83,7 @@ class Execution:
         """Goes on with the same data, variables and time, but keeps its own errors: for what is delivered apart."""
         other = Execution(self.operation, self.variables, self.runtime)
         other.names, other.joined, other.after = self.names, self.joined, self.after
-        other.deadline, other.ends = self.deadline, self.ends
+        other.deadline, other.ends, other.spending = self.deadline, self.ends, self.spending
         return other
 
     def tell(self, ended: frozenset[int] | None = None) -> None:

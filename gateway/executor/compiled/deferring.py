@@ -10,7 +10,7 @@ from gateway.executor.compiled.climbing import Climbing
 from gateway.executor.compiled.layout import KeyPath, Layer, Layout, layers_at_root
 from gateway.executor.compiled.project import Deliver, Project, Shape, returned
 from gateway.executor.compiled.source import Source
-from gateway.executor.compiled.spending import count_items
+from gateway.executor.compiled.spending import count_fields, count_items
 from gateway.executor.deferral import DeferredSelections, DeferUsage, Details, SelectedSets, Split, UsageSet
 from gateway.executor.latecomers import parted
 from gateway.executor.selection import FieldGroups, Selections
@@ -98,7 +98,7 @@ class Deferring(Climbing):
         return tuple((id(one), usage) for one, usage in sets.sets), sets.around
 
     def _count_items(self, items: str, sets: Below) -> None:
-        count_items(self._source, items, (one for one, _ in sets.sets), self._selections)
+        count_items(self._source, items, count_fields((one for one, _ in sets.sets), self._selections))
 
     def _groups(self, sets: Below, kind: GraphQLNamedType) -> FieldGroups:
         return Now(self._deferred.split(sets.sets, sets.around, kind), sets.around)

@@ -42,6 +42,7 @@ class Flow:
     def _declare(self) -> list[str]:
         """Writes the first values of all that fetches leave behind, and gives the names."""
         source, layout = self._source, self._layout
+        source.line("spending = x.spending")
         for number in sorted(layout.roots):
             source.line(f"{root_name(number)} = {'x.given' if number == layout.given else 'EMPTY'}")
         tables = [table for number in sorted(layout.tables) for table in layout.tables[number]]

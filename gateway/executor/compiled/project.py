@@ -24,7 +24,7 @@ from gateway.executor.compiled.joining import Joins
 from gateway.executor.compiled.layout import KeyPath, Layer, Layout, layers_at_root
 from gateway.executor.compiled.leaves import LeafChecks
 from gateway.executor.compiled.source import Source
-from gateway.executor.compiled.spending import count_items
+from gateway.executor.compiled.spending import count_fields, count_items
 from gateway.executor.compiled.walking import TYPENAME, row_of
 from gateway.executor.definitions import definition_of
 from gateway.executor.selection import FieldGroups, Selections
@@ -373,7 +373,7 @@ class Project:
         self._object(base, target.position, target.kind, groups, deliver)
 
     def _count_items(self, items: str, sets: Any) -> None:
-        count_items(self._source, items, sets, self._selections)
+        count_items(self._source, items, count_fields(sets, self._selections))
 
     # -- values of several layers
 

@@ -8,9 +8,12 @@ from gateway.executor.compiled.source import Source
 from gateway.executor.selection import Selections
 
 
-def count_items(source: Source, items: str, sets: Iterable[SelectionSetNode], selections: Selections) -> None:
-    """Writes it for the list in the variable `items`, of whose items `sets` are selected. `spending` is the execution's."""
-    source.line(f"spending.fields -= {1 + count_fields(sets, selections)} * len({items})")
+def count_items(source: Source, items: str, fields: int = 0) -> None:
+    """Writes it for the list in the variable `items`, each with so many fields; `spending` is the execution's.
+
+    A list counts at each place: what is walked, or made, once for each place multiplies through entities that many places show.
+    """
+    source.line(f"spending.fields -= {f'{1 + fields} * ' if fields else ''}len({items})")
     with source.block("if spending.fields < 0:"):
         source.line("spending.no_fields()")
 

@@ -20,6 +20,7 @@ from gateway.executor.compiled.layout import (
 )
 from gateway.executor.compiled.shape import Keys
 from gateway.executor.compiled.source import Source
+from gateway.executor.compiled.spending import count_items
 from gateway.plan import Fetch, KeyField, ListItems, Path, TypeCondition
 
 TYPENAME: Final = "__typename"
@@ -227,6 +228,7 @@ class Walk:
         if len(values) == 1:
             with source.block(f"if {values[0]}.__class__ is not list:"):
                 source.line("continue")
+            count_items(source, values[0])
             item = source.name("x")
             self._stack.enter_context(source.block(f"for {item} in {values[0]}:"))
             return [item]
@@ -234,6 +236,7 @@ class Walk:
         source.line(f"{listed} = rows({', '.join(values)})")
         with source.block(f"if {listed} is None:"):
             source.line("continue")
+        count_items(source, listed)
         items = [source.name("x") for _ in values]
         self._stack.enter_context(source.block(f"for {', '.join(items)} in {listed}:"))
         return items

@@ -24,6 +24,7 @@ from gateway.executor.compiled.layout import (
     tables_at,
 )
 from gateway.executor.compiled.source import Source, Unsupported
+from gateway.executor.compiled.spending import count_items
 from gateway.executor.compiled.typed.answers import Answers, attribute
 from gateway.executor.compiled.walking import Loops, Walks
 from gateway.plan import Entities, Fetch, ListItems, Path, TypeCondition
@@ -181,6 +182,7 @@ class Gather(Loops):
                 elif isinstance(element, ListItems) and kind is not None:
                     kind = self._present(here[0].var, kind)
                     item = source.name("x")
+                    count_items(source, here[0].var)
                     stack.enter_context(source.block(f"for {item} in {here[0].var}:"))
                     here = [Layer(here[0].fetch, here[0].keys, item)]
                     kind = kind.of_type  # type: ignore[union-attr]

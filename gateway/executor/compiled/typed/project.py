@@ -8,7 +8,7 @@ from graphql import FieldNode, GraphQLObjectType, GraphQLOutputType, SelectionSe
 
 from gateway.executor.compiled.layout import KeyPath, Layer, Layout, Table, layers_at_root
 from gateway.executor.compiled.source import Source, Unsupported
-from gateway.executor.compiled.spending import count_items
+from gateway.executor.compiled.spending import count_fields, count_items
 from gateway.executor.compiled.typed.answers import Answers, Objects, attribute, projected
 from gateway.executor.compiled.typed.gather import is_list, row_of
 from gateway.executor.compiled.walking import TYPENAME
@@ -283,7 +283,7 @@ class Project:
             raise Unsupported("lists in lists")
         inner = place.at(item)
         stays = place.own and self._stays(inner)
-        count_items(source, var, place.sets, self._selections)
+        count_items(source, var, count_fields(place.sets, self._selections))
         if stays:
             with source.block(f"for {item} in {var}:"):
                 self._composite(item_kind, inner)
