@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from bench.attacks.command import attacks
+from bench.attacks.soak import soak
 from bench.composition import __main__ as composition
 from bench.composition.scale import ScaleMissing
 from bench.events import events
@@ -29,6 +30,7 @@ app.command("planner")(planner)
 app.command("events")(events)
 app.command("client")(client)
 app.command("attacks")(attacks)
+app.command("soak")(soak)
 
 #: What a person can mend: told in one line, exit code 2.
 _MISSING = (PeersMissing, ScaleMissing, CorpusMissing)
