@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 
 from gateway.server.app import create_app
 from gateway.server.config import ServerConfig
-from gateway.transport.client import MAX_AGENT, Client, ClientResolver, network_of
+from gateway.transport.client import MAX_AGENT, UNKNOWN, Client, ClientResolver, network_of
 from gateway.transport.identity import Identity
 from gateway.transport.port import Caller, Credentials
 from gateway.transport.settings import TransportSettings
@@ -125,7 +125,7 @@ class Recording:
         self.credentials.append(credentials)
         return None
 
-    def headers_for(self, caller: Caller | None, subgraph: str, client: Client) -> Mapping[str, str]:
+    def headers_for(self, caller: Caller | None, subgraph: str, client: Client = UNKNOWN) -> Mapping[str, str]:
         return {"x-client": json.dumps([client.address, client.agent])}
 
 

@@ -7,16 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from botberi.wiring import keys
-from botberi.wiring.assertion import ANONYMOUS, AssertionSigner, Caller
+from botberi.wiring.assertion import ANONYMOUS, GATEWAY, AssertionSigner, Caller
+from botberi.wiring.internal_call import HttpCall
 from botberi.wiring.signing import SigningClient
 from gateway.transport.client import Client
+from gateway.upstream.http import HttpClient
 from gateway.upstream.port import SubgraphRequest, SubgraphResponse
 from shared_schema.contracts.assertion import HEADER, digest
 from subgraphs.common.assertion import SAME_PROCESS, AssertionRefused, AssertionVerifier
 from subgraphs.common.keys import ed25519_keys, mapping_keys
 from tests.support.assertions import Signer
+from tests.support.live_server import live
 
 SOMEBODY = Caller(
     "01890a5d-ac96-774b-bcce-b302099a8057", "user", "01890a5d-ac96-774b-bcce-b302099a8058", ("account:read",)
@@ -33,8 +40,6 @@ def ring(tmp_path: Path) -> keys.KeyRing:
 def request(
     token: str, *, method: str = "POST", path: str = "/graphql", query: bytes = b"", local: bool = False
 ) -> Any:
-    from starlette.requests import Request
-
     scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query}
     headers = [(HEADER.lower().encode(), one.encode()) for one in token.split("\n")]
     return Request({**scope, "headers": headers, **({SAME_PROCESS: True} if local else {})})
@@ -117,7 +122,7 @@ class Wire:
 @pytest.mark.parametrize("kind", ["query", "mutation"])
 async def test_every_request_that_leaves_is_signed_over_the_bytes_that_leave(ring: keys.KeyRing, kind: str) -> None:
     signer, wire = AssertionSigner(ring), Wire()
-    client = SigningClient("identity", wire, "http://identity:8081/base/graphql?v=1", signer)  # type: ignore[arg-type]
+    client = SigningClient("identity", wire, "http://identity:8081/base/graphql?v=1", signer)
     verifier = AssertionVerifier("identity", mapping_keys(ring.jwks()))
     headers = {"botberi-assertion": signer.claims(SOMEBODY, "identity", PHONE), "x-request-id": "1"}
     for body in (BODY, BODY, b'{"query":"{ you }"}'):
@@ -145,3 +150,30 @@ def test_two_keys_of_one_name_are_refused() -> None:
 def test_the_digest_is_the_sha256_of_the_exact_bytes() -> None:
     assert digest(b"") == "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
     assert digest(json.dumps({"a": 1}).encode()) != digest(b'{"a":1}')
+
+
+async def test_over_the_network_queries_and_questions_to_identity_are_believed_as_they_arrive(
+    ring: keys.KeyRing,
+) -> None:
+    async def answer(request: Request) -> JSONResponse:
+        vouched = await verifier.verify(request, await request.body())
+        return JSONResponse({"data": {"sub": vouched.claims.sub, "address": vouched.facts().ip_address}})
+
+    verifier = AssertionVerifier("identity", mapping_keys(ring.jwks()))
+    routes = [Route(path, answer, methods=["POST"]) for path in ("/graphql", "/internal/verify")]
+    signer = AssertionSigner(ring)
+    with live(lambda: Starlette(routes=routes)) as server:
+        url = f"{server.url}/graphql"
+        client = SigningClient("identity", HttpClient("identity", url), url, signer)
+        headers = {"botberi-assertion": signer.claims(SOMEBODY, "identity", PHONE)}
+        for variables in ({}, {"text": "ä\N{SNOWMAN}"}, {}):
+            got = await client.execute(SubgraphRequest("{ me { id } }", variables, headers=headers))
+            assert got.data == {"sub": SOMEBODY.subject, "address": "2001:db8::7"}
+        call = HttpCall(server.url, signer)
+        claims = {HEADER: signer.claims(GATEWAY, "identity")}
+        assert await call.post("/internal/verify", {"credential": "ä"}, claims) == (
+            200,
+            {"data": {"sub": "gateway", "address": None}},
+        )
+        await call.aclose()
+        await client.aclose()
