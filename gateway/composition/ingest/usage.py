@@ -53,7 +53,7 @@ def _note_context(schema: SubgraphSchema, text: str | None) -> None:
 
 
 def selected(schema: SubgraphSchema, type_: TypeDef, text: str | None) -> Iterator[tuple[TypeDef, FieldDef]]:
-    """Every field that a field set selects, with the type that has it; nothing if a field isn't there.
+    """Every field that a field set selects, with the type that has it, past those that aren't there.
 
     A field of an interface counts for the types that implement it as well.
     """
@@ -63,14 +63,7 @@ def selected(schema: SubgraphSchema, type_: TypeDef, text: str | None) -> Iterat
         selection = parse_field_set(text)
     except FieldSetSyntaxError:
         return
-    try:
-        yield from list(_selected(schema, type_, selection))
-    except _UnknownField:
-        return
-
-
-class _UnknownField(Exception):
-    """The field set doesn't fit the types; a rule says so."""
+    yield from _selected(schema, type_, selection)
 
 
 def _selected(schema: SubgraphSchema, type_: TypeDef, node: SelectionSetNode) -> Iterator[tuple[TypeDef, FieldDef]]:
@@ -83,9 +76,7 @@ def _selected(schema: SubgraphSchema, type_: TypeDef, node: SelectionSetNode) ->
         elif isinstance(selection, FieldNode):
             field = type_.fields.get(selection.name.value)
             if field is None:
-                if selection.name.value == "__typename":
-                    continue
-                raise _UnknownField
+                continue  # `__typename`, or none of the type's: a rule says so, and the others are used all the same
             yield type_, field
             if type_.kind == "INTERFACE":
                 for name in schema.possible_types(type_.name):

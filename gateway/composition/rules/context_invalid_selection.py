@@ -12,6 +12,7 @@ from graphql import (
     TypeNode,
 )
 
+from gateway.composition.rules.field_sets import suggestion
 from gateway.composition.subgraph import SubgraphSchema, TypeDef
 from gateway.federation import FieldSetSyntaxError, parse_field_set
 from gateway.federation.printed import printed_type
@@ -100,7 +101,8 @@ def _types(schema: SubgraphSchema, type_: TypeDef, selections: Sequence[Selectio
             raise _Fault("an alias isn't allowed in it.")
         field = type_.fields.get(node.name.value)
         if field is None:
-            raise _Fault(f'"{type_.name}" has no field "{node.name.value}".')
+            meant = suggestion(node.name.value, type_.fields)
+            raise _Fault(f'"{type_.name}" has no field "{node.name.value}".{meant}')
         inner, depth = _unwrapped(field.type)
         target = schema.types.get(inner)
         composite = target is not None and target.kind not in ("SCALAR", "ENUM")

@@ -4,7 +4,7 @@
 `<D>_FIELDS_MISSING_EXTERNAL`, `KEY_FIELDS_SELECT_INVALID_TYPE`, `PROVIDES_ON_NON_OBJECT_FIELD`; `<D>` is KEY, REQUIRES or PROVIDES.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from graphql import (
     FieldNode,
@@ -19,6 +19,7 @@ from graphql import (
     VariableNode,
     print_ast,
 )
+from graphql.pyutils import suggestion_list
 
 from gateway.composition.ingest.shapes import Shape
 from gateway.composition.ingest.values import surely_fits
@@ -158,12 +159,15 @@ def _walk_field(
         return
     field = type_.fields.get(name)
     if field is None:
-        raise _Fault(f"{prefix}_INVALID_FIELDS", f'"{type_.name}" has no field "{name}".')
+        raise _Fault(
+            f"{prefix}_INVALID_FIELDS", f'"{type_.name}" has no field "{name}".{suggestion(name, type_.fields)}'
+        )
     if field.arguments and prefix != "REQUIRES":
         yield _Fault(f"{prefix}_FIELDS_HAS_ARGS", f'"{type_.name}.{name}" takes arguments.')
     for argument in node.arguments or ():
         if argument.name.value not in field.arguments:
-            message = f'"{type_.name}.{name}" has no argument "{argument.name.value}".'
+            meant = suggestion(argument.name.value, field.arguments)
+            message = f'"{type_.name}.{name}" has no argument "{argument.name.value}".{meant}'
             raise _Fault(f"{prefix}_INVALID_FIELDS", message)
         wanted = field.arguments[argument.name.value].type
         if _has_variables(argument.value) or not surely_fits(argument.value, wanted, _input_shapes(schema)):
@@ -191,6 +195,12 @@ def _walk_field(
             f"{prefix}_FIELDS_MISSING_EXTERNAL",
             f'"{type_.name}.{name}" should not be here, as it is not @external: this subgraph resolves it itself.',
         )
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """` Did you mean "name"?` where one of the known names is like it, else nothing."""
+    near = suggestion_list(name, list(known))[:1]
+    return f' Did you mean "{near[0]}"?' if near else ""
 
 
 def _has_variables(value: ValueNode) -> bool:

@@ -29,6 +29,8 @@ _WORDS = (
     *("@override(from: \"a\")", "@override(from: \"b\", label: \"percent(5)\")", "@interfaceObject", "@tag(name: \"x\")", "@context(name: \"c\")"),
     *("@link(url: \"https://specs.apollo.dev/federation/v2.3\")", "@listSize(assumedSize: 1)", "@cost(weight: 1)", "@authenticated"),
     *("@policy(policies: [[\"p\"]])", "@deprecated", "@specifiedBy(url: \"u\")", "@composeDirective(name: \"@x\")", "@oneOf"),
+    *("@listSize(slicingArguments: \"first\", sizedFields: \"a\")", "@requiresScopes(scopes: \"a\")", "@policy(policies: [\"a\"])"),
+    *("@cost(weight: \"1\")", "@deprecated(reason: x)", "@fromContext(field: \"$c { id }\")", "@oneOf", "@w(a: {b: [1]})", "@key(fields: id)"),
     *("{", "}", "(", ")", "[", "]", "!", ":", "=", "|", "&", "@", "$", "...", "#", '"', '"""', "\\", "\ufeff", "\r\n", "\x00", "é", "0"),
 )  # fmt: skip
 
@@ -102,6 +104,11 @@ def _mutate(sdl: str, other: str, dice: random.Random) -> str:
     return "".join(tokens)
 
 
+#: Literals of every kind, in places of every type.
+_VALUES = (
+    *("null", "true", "1", "1.0", "-0", "1e400", "9" * 5000, "1e99999", '"a"', '""', '"""a"""', "A", "[]", "[[]]", "[null]", "[[1], 1]"),
+    *("{}", "{a: 1}", "{a: {a: [null]}}", '["a", ["b"]]', '{id: 1, name: "x"}', "[{a: 1}, 2]", "x"),
+)  # fmt: skip
 #: What still parses, mostly: a pattern, and what one of its finds becomes.
 _DIRECTIVES = [word for word in _WORDS if word.startswith("@") and len(word) > 1]
 _NAMES = (
@@ -126,6 +133,11 @@ _MEANINGS: list[tuple[str, Callable[[re.Match[str], random.Random], str]]] = [
     (r"(?<=:) ?\w+", lambda found, _: f" [{found[0].strip()}]"),
     (r"(?<=:) ?\w+!", lambda found, _: found[0].rstrip("!")),
     (r"(?<=:) ?\w+(?!!)\b", lambda found, _: f"{found[0]}!"),
+    (r"(?<=:) ?\[?\w+!?\]?!?", lambda found, dice: f"{found[0]} = {dice.choice(_VALUES)}"),
+    (r"(?<=[=:]) ?(\d+|true|false|\"[^\"]*\"|\[[^\]]*\])", lambda _, dice: f" {dice.choice(_VALUES)}"),
+    (r"\n(?=type )", lambda _, dice: f"\ndirective @w(a: J = {dice.choice(_VALUES)} @deprecated) repeatable on FIELD_DEFINITION | FIELD\nscalar J\n"),
+    (r"\n(?=extend schema|schema)", lambda *_: '\nextend schema @link(url: "https://x.example/w/v1.0", import: ["@w"]) @composeDirective(name: "@w")\n'),
+    (r"(?<=:) ?\w+!?(?=\n)", lambda found, dice: f"{found[0]} @w(a: {dice.choice(_VALUES)})"),
     (r"@\w+(\([^()]*\))?", lambda *_: ""),
     (r"@\w+(\([^()]*\))?", lambda found, _: f"{found[0]} {found[0]}"),
     (r"@\w+", lambda _, dice: dice.choice(_DIRECTIVES)),
