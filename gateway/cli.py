@@ -152,6 +152,7 @@ def serve(
     from gateway.server import PortTakenError, ServerConfig, bind
     from gateway.server.logs import configure
     from gateway.transport.client import ClientResolver
+    from gateway.transport.identity import check_forwarded
     from gateway.transport.settings import TransportSettings
 
     if log_level.lower() not in ("debug", "info", "warning", "error"):
@@ -166,6 +167,10 @@ def serve(
         fail(BAD_INPUT, f"--trusted-proxy: {error}")
     if public_url is not None and not public_url.lower().startswith(("http://", "https://")):
         fail(BAD_INPUT, f"--public-url {public_url!r} is no http or https URL.")
+    try:
+        check_forwarded(forward_header or ())
+    except ValueError as error:
+        fail(BAD_INPUT, f"--forward-header: {error}")
     configure(log_format.value, log_level)
     defaults = TransportSettings()
     config = ServerConfig(

@@ -1,7 +1,9 @@
 """Headers, cookies and socket payloads -> credentials -> caller -> the engine's request context."""
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from inspect import Parameter, signature
 from typing import Any, Final
 
@@ -12,13 +14,15 @@ from gateway.transport.port import Authenticator, Caller, Credentials, SubgraphH
 
 logger = logging.getLogger(__name__)
 
+#: A token of RFC 9110, section 5.6.2.
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: Never forwarded, whatever the settings say: they belong to one connection, or would reframe the request.
 _NEVER: Final = frozenset(
     {
         *("connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer"),
         *("transfer-encoding", "upgrade", "host", "expect", "content-length", "content-type", "content-encoding"),
         *("accept", "accept-encoding", "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol"),
-        "sec-websocket-extensions",
+        *("sec-websocket-extensions", "sec-websocket-accept", "http2-settings"),
     }
 )
 #: They differ from request to request and change no answer.
@@ -77,6 +81,18 @@ def parse_cookies(header: str) -> tuple[dict[str, str], frozenset[str]]:
     return cookies, ambiguous
 
 
+def check_forwarded(names: Sequence[str], internal: AbstractSet[str] = frozenset()) -> None:
+    """Raises `ValueError` for names of headers that can't be forwarded to subgraphs: those of one connection or one
+    request's framing, those in `internal`, and what can't be a header's name at all (RFC 9110, section 5.1).
+    """
+    refused = sorted((_NEVER | internal).intersection(name.lower() for name in names))
+    if refused:
+        raise ValueError(f"These headers can't be forwarded to subgraphs: {', '.join(refused)}")
+    strange = sorted(name for name in names if not _HEADER_NAME.fullmatch(name))
+    if strange:
+        raise ValueError(f"These can't be names of headers: {', '.join(map(repr, strange))}")
+
+
 class Identity:
     """Fills the ports, or stands in for them where none is plugged in (everybody is anonymous)."""
 
@@ -90,9 +106,7 @@ class Identity:
     ) -> None:
         self._internal = frozenset(name.lower() for name in internal_headers)
         self._arrived = Notice(logger)
-        refused = sorted((_NEVER | self._internal).intersection(name.lower() for name in forward_headers))
-        if refused:
-            raise ValueError(f"These headers can't be forwarded to subgraphs: {', '.join(refused)}")
+        check_forwarded(forward_headers, self._internal)
         self._authenticator = authenticator
         self._subgraph_headers = subgraph_headers
         self._tells_client = subgraph_headers is not None and _takes_client(subgraph_headers)
