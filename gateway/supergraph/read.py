@@ -22,6 +22,7 @@ from graphql import (
 )
 
 from gateway.errors import SupergraphError
+from gateway.supergraph.check import check, is_machinery
 from gateway.supergraph.federation_1 import with_known_fields
 from gateway.supergraph.model import (
     ContextArgument,
@@ -48,7 +49,6 @@ _KINDS: dict[type[TypeDefinitionNode], TypeKind] = {
 }
 #: The face of this package reads `Supergraph`s, which this module is below of.
 Read = TypeVar("Read", bound=SupergraphData)
-_MACHINERY = ("join__", "link__", "core__")
 
 
 def read_into(kind: type[Read], sdl: str) -> Read:
@@ -56,10 +56,15 @@ def read_into(kind: type[Read], sdl: str) -> Read:
     try:
         document = parse(sdl)
     except GraphQLError as error:
-        raise SupergraphError(f"The supergraph SDL can't be parsed: {error.message}") from error
-    graphs = _graphs(document)
-    if not graphs:
+        place = error.locations[0] if error.locations else None
+        at = f" (line {place.line}, column {place.column})" if place else ""
+        raise SupergraphError(f"The supergraph SDL can't be parsed: {error.message}{at}") from error
+    except RecursionError as error:
+        raise SupergraphError("The supergraph SDL can't be parsed: it is nested too deep.") from error
+    if not _has_graphs(document):
         raise SupergraphError("This SDL is no supergraph: it has no enum join__Graph with @join__graph values.")
+    check(document)
+    graphs = _graphs(document)
     roots = {"query": "Query", "mutation": "Mutation", "subscription": "Subscription"}
     schema_directives: tuple[ConstDirectiveNode, ...] = ()
     description = None
@@ -75,9 +80,9 @@ def read_into(kind: type[Read], sdl: str) -> Read:
             schema_directives = tuple(node.directives or ())
             description = node.description.value if node.description else None
         elif isinstance(node, DirectiveDefinitionNode):
-            if not _is_machinery(node.name.value):
+            if not is_machinery(node.name.value):
                 directives.append(node)
-        elif isinstance(node, TypeDefinitionNode) and not _is_machinery(node.name.value):
+        elif isinstance(node, TypeDefinitionNode) and not is_machinery(node.name.value):
             types[node.name.value] = _read_type(node, graphs)
 
     if any(
@@ -105,10 +110,6 @@ def read_into(kind: type[Read], sdl: str) -> Read:
     )
 
 
-def _is_machinery(name: str) -> bool:
-    return name in ("join", "link", "core") or name.startswith(_MACHINERY)
-
-
 def _arguments(directive: ConstDirectiveNode) -> dict[str, Any]:
     return {argument.name.value: value_from_ast_untyped(argument.value) for argument in directive.arguments or ()}
 
@@ -123,6 +124,16 @@ def _foreign(directives: Iterable[ConstDirectiveNode] | None) -> tuple[ConstDire
     """`@join__directive` stays: it says what a subgraph's directive was, and nothing else keeps it."""
     return tuple(
         d for d in directives or () if d.name.value == "join__directive" or not d.name.value.startswith("join__")
+    )
+
+
+def _has_graphs(document: DocumentNode) -> bool:
+    return any(
+        directive.name.value == "join__graph"
+        for node in document.definitions
+        if isinstance(node, EnumTypeDefinitionNode) and node.name.value == "join__Graph"
+        for value in node.values or ()
+        for directive in value.directives or ()
     )
 
 

@@ -1,6 +1,6 @@
 """A state and a field that can't be had there -> the error that says why, for each subgraph."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gateway.composition.problem import Problem
 from gateway.composition.satisfiability.reach import Position, Reach
@@ -14,6 +14,18 @@ def explain(reach: Reach, state: tuple[str, frozenset[Position]], field: str, qu
     here = " and ".join(f'"{name}"' for name in names)
     lines = [f'No plan can answer {query}: "{type_name}.{field}" can\'t be had from {here}.']
     lines += [f"  {line}" for line in _reasons(reach, type_name, positions, field)]
+    return Problem("SATISFIABILITY_ERROR", "\n".join(lines))
+
+
+def explain_two(reach: Reach, coordinate: str, reasons: Sequence[tuple[Position, Problem]]) -> Problem:
+    """`SATISFIABILITY_ERROR` of a shared mutation of which no subgraph alone can begin every selection, with one for each."""
+    names = " and ".join(f'"{reach.graph.graphs[p.graph].name}"' for p, _ in reasons)
+    lines = [
+        f'No subgraph alone can answer all selections of "{coordinate}", which {names} share, and a mutation runs once.'
+    ]
+    for position, problem in reasons:
+        name = reach.graph.graphs[position.graph].name
+        lines.append(f'  If it begins in "{name}": {problem.message.partition(chr(10))[0]}')
     return Problem("SATISFIABILITY_ERROR", "\n".join(lines))
 
 

@@ -12,7 +12,7 @@ from itertools import islice, product
 from graphql import ConstDirectiveNode
 
 from gateway.composition.problem import Problem
-from gateway.composition.satisfiability.explain import explain
+from gateway.composition.satisfiability.explain import explain, explain_two
 from gateway.composition.satisfiability.reach import Position, Reach
 from gateway.query_graph import QueryGraph
 from gateway.supergraph import Supergraph
@@ -81,11 +81,19 @@ def _visible(supergraph: Supergraph, graph: QueryGraph) -> dict[str, list[str]]:
 
 
 class _Walk:
-    def __init__(self, supergraph: Supergraph, reach: Reach) -> None:
+    def __init__(
+        self,
+        supergraph: Supergraph,
+        reach: Reach,
+        visible: dict[str, list[str]] | None = None,
+        starts: dict[Position, Problem | None] | None = None,
+    ) -> None:
         self.supergraph = supergraph
         self.reach = reach
         self.graph = reach.graph
-        self.visible = _visible(supergraph, self.graph)
+        self.visible = _visible(supergraph, self.graph) if visible is None else visible
+        #: Where a shared mutation may begin -> what can't be had from there alone, None if everything can.
+        self.starts: dict[Position, Problem | None] = {} if starts is None else starts
         #: State -> (state before, what was selected from there).
         self.came_from: dict[State, tuple[State, str] | None] = {}
         self.seen: Seen = {}
@@ -130,10 +138,34 @@ class _Walk:
                     continue
                 if not self.graph.is_composite(target):
                     continue
-                for concrete, below in self.reach.split(children):
-                    if self._is_object(concrete) and concrete in self.graph.possible(target):
-                        selection = field if concrete == target else f"{field}|{concrete}"
-                        self._visit((concrete, frozenset(below)), state, selection)
+                if kind == "mutation" and self.came_from[state] is None and len(children) > 1:
+                    problem = self._needs_two(state, field, children)
+                    if problem is not None:
+                        yield f"{type_name}.{field}", problem
+                        continue
+                self._enter(state, field, children)
+
+    def _enter(self, state: State, field: str, children: AbstractSet[Position]) -> None:
+        target = self.graph.facts(state[0], field)[0]
+        for concrete, below in self.reach.split(children):
+            if self._is_object(concrete) and concrete in self.graph.possible(target):
+                selection = field if concrete == target else f"{field}|{concrete}"
+                self._visit((concrete, frozenset(below)), state, selection)
+
+    def _needs_two(self, state: State, field: str, children: AbstractSet[Position]) -> Problem | None:
+        """A mutation runs once, so one subgraph has to be enough to begin in; None if one is."""
+        reasons = []
+        for child in sorted(children, key=lambda p: (p.graph, p.type_name, p.provides or "")):
+            if child not in self.starts:
+                walk = _Walk(self.supergraph, self.reach, self.visible, self.starts)
+                walk.came_from[state] = None
+                walk._enter(state, field, {child})
+                self.starts[child] = next((problem for _, problem in walk._walk("mutation")), None)
+            found = self.starts[child]
+            if found is None:
+                return None
+            reasons.append((child, found))
+        return explain_two(self.reach, f"{state[0]}.{field}", reasons)
 
     def _is_object(self, name: str) -> bool:
         """An interface that nothing implements has no objects of which a field could be missing."""

@@ -135,8 +135,18 @@ _MEANINGS: list[tuple[str, Callable[[re.Match[str], random.Random], str]]] = [
     (r"(?<=:) ?\w+(?!!)\b", lambda found, _: f"{found[0]}!"),
     (r"(?<=:) ?\[?\w+!?\]?!?", lambda found, dice: f"{found[0]} = {dice.choice(_VALUES)}"),
     (r"(?<=[=:]) ?(\d+|true|false|\"[^\"]*\"|\[[^\]]*\])", lambda _, dice: f" {dice.choice(_VALUES)}"),
-    (r"\n(?=type )", lambda _, dice: f"\ndirective @w(a: J = {dice.choice(_VALUES)} @deprecated) repeatable on FIELD_DEFINITION | FIELD\nscalar J\n"),
-    (r"\n(?=extend schema|schema)", lambda *_: '\nextend schema @link(url: "https://x.example/w/v1.0", import: ["@w"]) @composeDirective(name: "@w")\n'),
+    (
+        r"\n(?=type )",
+        lambda _, dice: (
+            f"\ndirective @w(a: J = {dice.choice(_VALUES)} @deprecated) repeatable on FIELD_DEFINITION | FIELD\nscalar J\n"
+        ),
+    ),
+    (
+        r"\n(?=extend schema|schema)",
+        lambda *_: (
+            '\nextend schema @link(url: "https://x.example/w/v1.0", import: ["@w"]) @composeDirective(name: "@w")\n'
+        ),
+    ),
     (r"(?<=:) ?\w+!?(?=\n)", lambda found, dice: f"{found[0]} @w(a: {dice.choice(_VALUES)})"),
     (r"@\w+(\([^()]*\))?", lambda *_: ""),
     (r"@\w+(\([^()]*\))?", lambda found, _: f"{found[0]} {found[0]}"),

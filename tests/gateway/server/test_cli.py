@@ -229,6 +229,23 @@ def run(*arguments: str) -> tuple[int, str]:
     [
         ({}, ["serve"], 2, "Give one of --supergraph"),
         ({}, ["serve", "--supergraph", "a.graphql", "--subgraphs", "l.json"], 2, "Give one of --supergraph"),
+        (
+            {},
+            ["serve", "--supergraph", "a.graphql", "--forward-header", "Host"],
+            2,
+            "can't be forwarded to subgraphs: host",
+        ),
+        ({}, ["serve", "--supergraph", "a.graphql", "--forward-header", "content-length"], 2, "content-length"),
+        ({}, ["serve", "--supergraph", "a.graphql", "--forward-header", "Connection"], 2, "connection"),
+        ({}, ["serve", "--supergraph", "a.graphql", "--forward-header", "a b"], 2, "can't be names of headers: 'a b'"),
+        (
+            {
+                "s.graphql": b'enum join__Graph { A @join__graph(name: "a", url: "http://a/") }\ntype Query {\n  x: Nope\n}'
+            },
+            ["serve", "--supergraph", "s.graphql"],
+            1,
+            'line 3: "Query.x" is of the type "Nope"',
+        ),
         ({}, ["serve", "--supergraph", "missing.graphql"], 2, "missing.graphql can't be read: No such file"),
         ({"s.graphql": b"\xff\xfe"}, ["serve", "--supergraph", "s.graphql"], 2, "is not UTF-8 text"),
         ({"s.graphql": b"type Query {"}, ["serve", "--supergraph", "s.graphql"], 1, "INVALID_SUPERGRAPH"),
