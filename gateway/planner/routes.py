@@ -9,7 +9,7 @@ from gateway.planner.contexts import Contexts
 from gateway.planner.fetch_graph import Arrival, Position
 from gateway.planner.local import Local, near_step
 from gateway.planner.policy import Policy, Route, Slot
-from gateway.planner.tree import Conditions, Field, defers, only_defers
+from gateway.planner.tree import Conditions, Field, defers, only_defers, without_defers
 from gateway.query_graph import Entry, Host, KeyPart, QueryGraph, Resolver, key_parts
 from gateway.supergraph import ContextArgument
 
@@ -130,11 +130,30 @@ class Routes:
         were made so; what has no key rides along and is delivered later (Apollo's planner does the same).
         """
         wanted = self.local.defers_of(position, one)
-        if one.internal or not wanted:
+        if one.internal or not wanted or self._is_known_key(position, types, one, wanted):
             return frozenset()
         if any(wanted <= arrival.part.defers for arrival in position.arrivals):
             return wanted
         return wanted if self.has_keys(position, types, one) else frozenset()
+
+    def _is_known_key(self, position: Position, types: frozenset[str], one: Field, wanted: frozenset[int]) -> bool:
+        """Whether the field is one of a key that is at hand without these `@defer`s: a request by the key would ask for what it was told."""
+        if one.type_name is not None or one.is_typename or one.arguments_text:
+            return False
+        if not all(self._is_in_key(name, one.name) for name in types):
+            return False
+        conditions = without_defers(one.conditions)
+        return any(
+            not wanted <= arrival.part.defers and types <= self.local.gives(arrival, one.name, conditions)
+            for arrival in position.arrivals
+        )
+
+    def _is_in_key(self, type_name: str, field: str) -> bool:
+        return any(
+            part.name == field and part.below is None
+            for entry in self.graph.entries(type_name)
+            for part in key_parts(entry.key)
+        )
 
     def comes_apart(self, arrival: Arrival, position: Position, one: Field, apart: frozenset[int]) -> bool:
         """Whether the arrival's request stands under these `@defer`s, and begins no higher than their fragment.
