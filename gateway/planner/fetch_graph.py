@@ -109,7 +109,7 @@ class Position:
 class Arrival:
     """One fetch's selection at a position, for those objects that are of `types`."""
 
-    __slots__ = ("conditions", "graph", "part", "position", "provided", "selection", "types")
+    __slots__ = ("as_interface", "conditions", "graph", "host", "part", "position", "provided", "selection", "types")
 
     def __init__(
         self,
@@ -124,6 +124,10 @@ class Arrival:
         self.graph = part.graph
         self.selection = selection
         self.types = selection.types
+        static = selection.static
+        #: The interface for whose objects the subgraph takes these, empty where it takes them for what they are.
+        self.as_interface = "" if static is None else static.as_interface
+        self.host: Host = (part.graph, self.as_interface)
         self.conditions = conditions
         self.provided = provided
 
@@ -132,16 +136,6 @@ class Arrival:
         """Whether `__typename` of this selection is the object's own type."""
         static = self.selection.static
         return static is None or not static.is_interface_object
-
-    @property
-    def as_interface(self) -> str:
-        """The interface for whose objects the subgraph takes these, empty where it takes them for what they are."""
-        static = self.selection.static
-        return "" if static is None else static.as_interface
-
-    @property
-    def host(self) -> Host:
-        return self.graph, self.as_interface
 
 
 @dataclass(slots=True, eq=False)
