@@ -28,7 +28,8 @@ user admin "${ADMIN_PASSWORD:-}" administrator '.*' '.*' '.*'
 # Whoever declares the queues binds them, too. It may write to all but the exchange itself: it publishes no event.
 user gateway "${GATEWAY_PASSWORD:-}" '' "^($bus)$" '^(event_bus[.].*|agents-dispatcher([.]dead)?)$' "^($bus)$"
 user broker "${BROKER_PASSWORD:-}" '' "^($bus)$" "^($bus)$" "^($bus)$"
-user dispatcher "${DISPATCHER_PASSWORD:-}" '' "^($bus|agents)$" "^($bus|agents)$" "^($bus|agents)$"
+# Celery sends to a queue by the default exchange.
+user dispatcher "${DISPATCHER_PASSWORD:-}" '' "^($bus|agents)$" "^($bus|agents|amq[.]default)$" "^($bus|agents)$"
 user worker "${WORKER_PASSWORD:-}" '' "^($celery)$" "^($celery|amq[.]default)$" "^($celery)$"
 user flower "${FLOWER_PASSWORD:-}" '' '^(celery.*|reply[.]celery.*|.*[.]pidbox)$' '^(celery.*|reply[.]celery.*|.*[.]pidbox)$' "^($celery)$"
 

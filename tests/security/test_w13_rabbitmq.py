@@ -16,12 +16,18 @@ from event_broker.amqp import AmqpBus
 from event_broker.bus import PublishError
 from event_broker.link import LinkOptions
 from event_broker.topology import EXCHANGE
+from shared_schema.contracts.runs import TASK_NAME
+from shared_schema.ids import new_id
 from tests.support.events import eventually, make_event
+from workers.celery_app import create_app
+from workers.settings import WorkerSettings
 
 pytestmark = pytest.mark.rabbitmq
 
 SCRIPT = Path(__file__).parents[2] / "infra/rabbitmq/users.sh"
 USERS = ("admin", "gateway", "broker", "dispatcher", "worker", "flower")
+# As Celery declares its queue (workers/celery_app.py).
+RUNS = {"x-queue-type": "quorum", "x-delivery-limit": 20}
 OPTIONS = LinkOptions(operation_timeout=5.0, start_timeout=15.0)
 
 
@@ -90,7 +96,7 @@ async def test_who_computes_or_watches_sees_no_event(node: RabbitNode, user: str
         ):
             channel = await connection.channel()
             if user == "worker":
-                own = await channel.declare_queue("agents", durable=True, arguments={"x-queue-type": "quorum"})
+                own = await channel.declare_queue("agents", durable=True, arguments=RUNS)
                 assert own.name == "agents"
             try:
                 queue = await declare(channel)
@@ -102,8 +108,19 @@ async def test_who_computes_or_watches_sees_no_event(node: RabbitNode, user: str
             pytest.fail(f"{user} reads events")
 
 
+async def test_the_dispatcher_sends_runs_that_the_worker_takes(node: RabbitNode) -> None:
+    app = create_app(WorkerSettings(amqp_url=f"amqp://dispatcher:dispatcher-word@127.0.0.1:{node.port}/"))
+    sent = await asyncio.to_thread(app.send_task, TASK_NAME, [{"instance_id": str(new_id())}])
+    async with await aio_pika.connect(f"amqp://worker:worker-word@127.0.0.1:{node.port}/") as connection:
+        queue = await (await connection.channel()).get_queue("agents", ensure=False)
+        message = await queue.get(timeout=10)
+        await message.ack()
+        assert message.headers["id"] == sent.id
+    await asyncio.to_thread(app.close)
+
+
 async def test_the_broker_sends_no_runs(node: RabbitNode) -> None:
     async with await aio_pika.connect(f"amqp://broker:broker-word@127.0.0.1:{node.port}/") as connection:
         channel = await connection.channel()
         with pytest.raises((AMQPError, RuntimeError)):
-            await channel.declare_queue("agents", durable=True, arguments={"x-queue-type": "quorum"})
+            await channel.declare_queue("agents", durable=True, arguments=RUNS)
