@@ -26,13 +26,20 @@ def attacks(
     from bench.attacks.platform import NotStarted, running
 
     chosen = {name.strip().upper() for name in only.split(",") if name.strip()}
+    rows = []
     try:
         with running(checkout.resolve()) as platform:
-            rows = list(_rows(platform, chosen))
+            if not as_json:
+                typer.echo("\n".join(_HEAD))
+            for row in _rows(platform, chosen):
+                rows.append(row)
+                if not as_json:
+                    typer.echo(_line(row))
     except (NotStarted, FileNotFoundError) as error:
         raise PeersMissing(f"the platform of {checkout.resolve().name} did not start: {error}") from None
     text = json.dumps(rows, indent=2) if as_json else "\n".join((*_HEAD, *map(_line, rows)))
-    typer.echo(text)
+    if as_json:
+        typer.echo(text)
     if write is not None:
         write.write_text(text + "\n")
 
