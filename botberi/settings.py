@@ -8,6 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from gateway.transport.client import ClientResolver
+from gateway.transport.origin import OriginPolicy
+from gateway.transport.settings import TransportSettings
 from shared_schema.artifacts import ArtifactSettings
 from shared_schema.settings import AmqpSettings, CookieSettings, DatabaseSettings, LogSettings, StateSettings
 
@@ -27,6 +29,11 @@ def _listed(value: object) -> object:
 def _proxies(texts: tuple[str, ...]) -> tuple[str, ...]:
     ClientResolver(texts)
     return texts
+
+
+def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    OriginPolicy.of(TransportSettings(allowed_origins=origins))
+    return origins
 
 
 #: A list in one variable: `a,b` or `["a", "b"]`.
@@ -60,8 +67,9 @@ class GatewaySettings(_State, ArtifactSettings, AmqpSettings, CookieSettings):
     instance_url: str | None = None
     #: The key with which the gateway signs who calls (PEM, Ed25519). Unset: one is made in the state folder.
     assertion_private_key_file: Path | None = None
-    #: Origins beside its own from which browsers may call, as a JSON list.
-    allowed_origins: tuple[str, ...] = ()
+    #: Origins beside its own from which browsers may call, with their cookies, separated by commas or as a JSON list; `*`: every origin,
+    #: without cookies.
+    allowed_origins: Annotated[Listed, AfterValidator(_origins)] = ()
     #: Proxies in front of the gateway, whose `X-Forwarded-For` or `Forwarded` counts: IP addresses or networks, separated by commas or as a
     #: JSON list.
     trusted_proxies: Annotated[Listed, AfterValidator(_proxies)] = ()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from gateway.plan import Plan as Plan
     from gateway.engine import Gateway as Gateway
     from gateway.transport.app import GraphQLApp as GraphQLApp
+    from gateway.transport.route import GraphQLRoute as GraphQLRoute
 
 # Each name is imported when it is first asked for: a server that only executes never pays for the composer.
 _HOMES: Final = {
@@ -23,6 +24,7 @@ _HOMES: Final = {
     "Plan": "gateway.plan",
     "Gateway": "gateway.engine",
     "GraphQLApp": "gateway.transport.app",
+    "GraphQLRoute": "gateway.transport.route",
 }
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "Plan",
     "Gateway",
     "GraphQLApp",
+    "GraphQLRoute",
 ]
 
 

@@ -97,7 +97,11 @@ def serve(
     ] = 1,
     path: Annotated[str, typer.Option(help="Where GraphQL and GraphiQL are.")] = "/graphql",
     allow_origin: Annotated[
-        list[str] | None, typer.Option(help="Web page's origin that may call from a browser. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="Origin of web pages that may call from a browser, such as https://app.example; '*': every origin, without "
+            "cookies. Repeatable."
+        ),
     ] = None,
     public_url: Annotated[
         str | None,
@@ -153,6 +157,7 @@ def serve(
     from gateway.server.logs import configure
     from gateway.transport.client import ClientResolver
     from gateway.transport.identity import check_forwarded
+    from gateway.transport.origin import OriginPolicy
     from gateway.transport.settings import TransportSettings
 
     if log_level.lower() not in ("debug", "info", "warning", "error"):
@@ -165,6 +170,10 @@ def serve(
         ClientResolver(trusted_proxy or ())
     except ValueError as error:
         fail(BAD_INPUT, f"--trusted-proxy: {error}")
+    try:
+        OriginPolicy.of(TransportSettings(allowed_origins=tuple(allow_origin or ())))
+    except ValueError as error:
+        fail(BAD_INPUT, f"--allow-origin: {error}")
     if public_url is not None and not public_url.lower().startswith(("http://", "https://")):
         fail(BAD_INPUT, f"--public-url {public_url!r} is no http or https URL.")
     try:

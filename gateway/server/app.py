@@ -3,14 +3,13 @@
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute, Route
 
 from gateway.engine import Gateway
 from gateway.server.access import AccessLog
@@ -20,6 +19,7 @@ from gateway.server.metrics import CONTENT_TYPE, Metrics
 from gateway.server.quick import QuickDoor
 from gateway.transport.app import GraphQLApp
 from gateway.transport.port import Authenticator, SubgraphHeaders
+from gateway.transport.route import GraphQLRoute
 from gateway.upstream.sharing import sharing
 
 logger = logging.getLogger(__name__)
@@ -138,31 +138,3 @@ class _State:
     async def stop_being_ready(self) -> None:
         """The first step of `drain` alone, for load balancers to notice."""
         self._draining = True
-
-
-class GraphQLRoute(BaseRoute):
-    """The endpoint itself and everything below it, for HTTP and WebSocket; unlike `Mount` without a redirect to `path/`."""
-
-    def __init__(self, path: str, app: GraphQLApp) -> None:
-        self._path = path.rstrip("/")
-        self._app = app
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """See Starlette."""
-        if scope["type"] not in ("http", "websocket"):
-            return Match.NONE, {}
-        path = _path_below(scope)
-        if path == self._path or path.startswith(self._path + "/"):
-            return Match.FULL, {}
-        return Match.NONE, {}
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See Starlette."""
-        inner: dict[str, Any] = {**scope, "root_path": scope.get("root_path", "") + self._path}
-        await self._app(inner, receive, send)
-
-
-def _path_below(scope: Scope) -> str:
-    root: str = scope.get("root_path", "")
-    path: str = scope["path"]
-    return path[len(root) :] if root and path.startswith(root) else path

@@ -24,7 +24,7 @@ _NOT_FOUND: Final = b'{"errors":[{"message":"Not found.","extensions":{"code":"N
 
 
 class GraphQLApp:
-    """`Mount("/graphql", GraphQLApp(Gateway.from_subgraphs({…})))`."""
+    """`GraphQLRoute("/graphql", GraphQLApp(Gateway.from_subgraphs({…})))` in any Starlette app."""
 
     def __init__(
         self,

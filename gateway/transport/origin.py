@@ -1,5 +1,6 @@
 """Which pages may make a browser call us: cross-site request forgery, CORS, and the Origin of a WebSocket."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -9,6 +10,9 @@ from gateway.transport.client import parse_address
 from gateway.transport.problem import CSRF_PREVENTED, HttpProblem
 from gateway.transport.settings import TransportSettings
 
+#: Among the allowed origins: every origin may call, without cookies.
+ANY_ORIGIN: Final = "*"
+_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@*\\\s]+")
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -19,15 +23,19 @@ class OriginPolicy:
 
     allowed: frozenset[str]
     csrf_headers: tuple[str, ...]
+    #: Whether every origin may call, without cookies (`*`).
+    any_origin: bool = False
     #: Our own hosts and ports (None: the scheme's); empty where `Host` is believed.
     own: frozenset[tuple[str, int | None]] = frozenset()
 
     @classmethod
     def of(cls, settings: TransportSettings) -> "OriginPolicy":
-        """The policy that these settings say."""
+        """The policy that these settings say. Raises `ValueError` for something that is no origin."""
+        named = [origin for origin in settings.allowed_origins if origin != ANY_ORIGIN]
         return cls(
-            frozenset(origin.rstrip("/").lower() for origin in settings.allowed_origins),
+            frozenset(map(_origin, named)),
             tuple(name.lower() for name in settings.csrf_headers),
+            len(named) < len(settings.allowed_origins),
             _own_hosts(settings),
         )
 
@@ -42,7 +50,10 @@ class OriginPolicy:
     def admits_socket(self, headers: Mapping[str, str]) -> bool:
         """Browsers always send `Origin` with a WebSocket; who sends none is no browser, and has no cookies to abuse."""
         origin = headers.get("origin")
-        return origin is None or self.trusts(origin, headers.get("host"))
+        if origin is None or self.trusts(origin, headers.get("host")):
+            return True
+        # A page of any origin has nobody's rights as long as the browser sends no cookie for it.
+        return self.any_origin and "cookie" not in headers
 
     def check_get(self, headers: Mapping[str, str]) -> None:
         """Raises `HttpProblem` where a page of another site could have made the browser send this GET without a preflight.
@@ -53,6 +64,8 @@ class OriginPolicy:
         if any(headers.get(name) for name in self.csrf_headers):
             return
         if origin is not None and self.trusts(origin, headers.get("host")):
+            return
+        if self.any_origin and "cookie" not in headers:
             return
         if site is not None:
             # Every current browser says where a request comes from; `none` is the address bar.
@@ -69,7 +82,7 @@ class OriginPolicy:
     def cors(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         """Response headers for an allowed origin; always says that the answer depends on it."""
         origin = headers.get("origin")
-        if not self.allowed:
+        if not self.allowed and not self.any_origin:
             return []
         answer = [(b"vary", b"origin")]
         if origin is not None and origin.lower() in self.allowed:
@@ -78,6 +91,9 @@ class OriginPolicy:
                 (b"access-control-allow-credentials", b"true"),
                 (b"access-control-expose-headers", b"x-request-id"),
             ]
+        elif origin is not None and self.any_origin:
+            # Never with credentials: browsers then send no cookies, and pages can't read answers that cookies gave.
+            answer += [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"x-request-id")]
         return answer
 
     def preflight(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
@@ -91,6 +107,17 @@ class OriginPolicy:
                 (b"access-control-max-age", b"600"),
             ]
         return answer
+
+
+def _origin(text: str) -> str:
+    """An allowed origin in the form in which browsers send it."""
+    origin = text.rstrip("/").lower()
+    if origin == "null" or (_host_of(origin) is not None and _ORIGIN.fullmatch(origin)):
+        return origin
+    raise ValueError(
+        f"{text!r} is no origin: scheme, host and port without a path, such as https://app.example or "
+        f"http://localhost:5173; or {ANY_ORIGIN} for every origin, without cookies."
+    )
 
 
 def _own_hosts(settings: TransportSettings) -> frozenset[tuple[str, int | None]]:

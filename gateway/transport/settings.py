@@ -31,7 +31,8 @@ class TransportSettings:
     max_body_bytes: int = 1_500_000
     #: Seconds that a client may take to send its body.
     body_timeout: float = 10.0
-    #: Origins (`https://app.example`) beside the gateway's own that browsers may call from; they are answered with CORS headers.
+    #: Origins (`https://app.example`) beside the gateway's own that browsers may call from, with their cookies; `*`: every origin, without
+    #: cookies. They are answered with CORS headers.
     allowed_origins: Sequence[str] = ()
     #: The address by which clients reach the gateway, such as `https://graph.example`; `https` adds `Strict-Transport-Security` to every answer.
     public_url: str | None = None

@@ -7,8 +7,8 @@ import pytest
 from starlette.applications import Starlette
 
 from gateway.engine import Gateway, SubgraphSource
-from gateway.server.app import GraphQLRoute
 from gateway.transport.app import GraphQLApp
+from gateway.transport.route import GraphQLRoute
 from tests.support import federation
 from tests.support.live_server import LiveServer, live
 

@@ -12,10 +12,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from gateway.server.app import create_app
 from gateway.server.config import ServerConfig
 from gateway.transport.app import GraphQLApp
+from gateway.transport.route import GraphQLRoute
 from gateway.transport.settings import TransportSettings
 from tests.support.live_server import LiveServer, live
 from tests.support.toy_graph import World, toy_gateway
@@ -175,3 +178,26 @@ def test_the_app_can_be_mounted_in_any_other() -> None:
         assert json.loads(found[2]) == {"data": {"hello": "hello world"}}
         page = call(server, "GET", "/inner/graphql/", headers={"accept": "text/html"})
         assert page[1]["content-type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize("outer", ["", "/outer"])
+async def test_a_route_of_it_needs_no_trailing_slash(outer: str) -> None:
+    def make() -> Starlette:
+        route = GraphQLRoute("/graphql", GraphQLApp(toy_gateway()))
+        return Starlette(routes=[Mount(outer, routes=[route])] if outer else [route])
+
+    with live(make) as server:
+        path = f"{outer}/graphql"
+        for status, _, body in (
+            call(server, "POST", path, {"query": "{ hello }"}),
+            call(server, "GET", path + "?query=%7Bhello%7D"),
+            call(server, "POST", path + "/", {"query": "{ hello }"}),
+        ):
+            assert (status, json.loads(body)) == (200, {"data": {"hello": "hello world"}})
+        assert call(server, "GET", path, headers={"accept": "text/html"})[0] in (200, 503)
+        url = server.url.replace("http", "ws", 1) + path
+        async with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
+            await socket.send(json.dumps({"type": "connection_init"}))
+            assert json.loads(await socket.recv())["type"] == "connection_ack"
+            await socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": {"query": "{ hello }"}}))
+            assert json.loads(await socket.recv())["payload"] == {"data": {"hello": "hello world"}}

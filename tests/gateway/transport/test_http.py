@@ -9,6 +9,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from gateway.transport.origin import OriginPolicy
+from gateway.transport.problem import HttpProblem
+from gateway.transport.settings import TransportSettings
 from tests.gateway.transport.conftest import Setup
 
 GRAPHQL = {"accept": "application/graphql-response+json"}
@@ -214,6 +217,48 @@ def test_cors_is_for_allowed_origins_alone(setup: Setup) -> None:
     answer = setup.query("{ hello }", {"origin": "https://app.example"})
     assert answer.headers["access-control-allow-credentials"] == "true"
     assert answer.headers["vary"] == "origin"
+
+
+ANY = TransportSettings(allowed_origins=("*", "https://app.example"))
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed", "credentials"),
+    [
+        ("https://anywhere.example", b"*", None),
+        ("null", b"*", None),
+        ("https://app.example", b"https://app.example", b"true"),
+    ],
+)
+def test_any_origin_may_call_without_cookies(origin: str, allowed: bytes, credentials: bytes | None) -> None:
+    policy = OriginPolicy.of(ANY)
+    for answer in (policy.cors({"origin": origin}), policy.preflight({"origin": origin})):
+        headers = dict(answer)
+        assert headers[b"access-control-allow-origin"] == allowed
+        assert headers.get(b"access-control-allow-credentials") == credentials
+        assert headers[b"vary"] == b"origin"
+
+
+def test_a_socket_of_any_origin_has_no_cookie() -> None:
+    policy = OriginPolicy.of(ANY)
+    assert policy.admits_socket({"origin": "https://anywhere.example", "host": "api.example"})
+    assert not policy.admits_socket({"origin": "https://anywhere.example", "host": "api.example", "cookie": "s=1"})
+    assert policy.admits_socket({"origin": "https://app.example", "host": "api.example", "cookie": "s=1"})
+
+
+def test_a_get_of_any_origin_has_no_cookie() -> None:
+    policy = OriginPolicy.of(ANY)
+    policy.check_get({"origin": "https://anywhere.example", "sec-fetch-site": "cross-site"})
+    with pytest.raises(HttpProblem):
+        policy.check_get({"origin": "https://anywhere.example", "sec-fetch-site": "cross-site", "cookie": "s=1"})
+
+
+@pytest.mark.parametrize(
+    "origin", ["app.example", "https://app.example/path", "https://*.example", "https://", "a b", ""]
+)
+def test_what_is_no_origin_is_refused_at_start(origin: str) -> None:
+    with pytest.raises(ValueError, match="is no origin"):
+        OriginPolicy.of(TransportSettings(allowed_origins=(origin,)))
 
 
 def test_the_caller_reaches_each_subgraph(setup: Setup) -> None:
