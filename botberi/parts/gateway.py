@@ -21,6 +21,8 @@ from botberi.wiring.auth import AssertionHeaders, PlatformAuthenticator
 from botberi.wiring.forgetting import forgetting
 from botberi.wiring.internal_call import InternalCall
 from botberi.wiring.keys import KeyRing
+from botberi.wiring.nodes import NAME as NODES
+from botberi.wiring.nodes import Nodes
 from botberi.wiring.signing import SigningClient
 from botberi.wiring.supergraph import make_gateway
 from botberi.wiring.verifier import Verifier
@@ -78,7 +80,9 @@ def make_app(
         text = b"".join(generate_latest(registry) for registry in (REGISTRY, *registries))
         return Response(text, media_type=CONTENT_TYPE)
 
-    gateway = make_gateway(sources, event_source, introspection=settings.introspection)
+    nodes = Nodes({name: source.sdl for name, source in sources.items()}, signer)
+    all_sources = {**sources, NODES: SubgraphSource(nodes.sdl, client=nodes.client())}
+    gateway = make_gateway(all_sources, event_source, introspection=settings.introspection)
     urls = {name: source.url for name, source in sources.items() if source.url is not None}
 
     def signing(name: str, client: SubgraphClient) -> SubgraphClient:
@@ -89,6 +93,7 @@ def make_app(
 
     gateway.wrap_clients(signing)
     gateway.wrap_clients(lambda name, client: forgetting(client, verifier) if name == "identity" else client)
+    gateway.wrap_clients(nodes.keep)
     return create_app(
         gateway,
         server_config(settings),

@@ -66,6 +66,12 @@ class AssertionSigner:
         entry = caller, audience, client, device
         return self._kept(self._claims, entry, lambda now: _claims(caller, audience, client, device, now))
 
+    def for_audience(self, claims: str, audience: str) -> str:
+        """What `claims` gave, for another subgraph: the same caller from the same client, for as long."""
+        return self._kept(
+            self._claims, (claims, audience), lambda _: f".{_segment({**_read(claims), 'aud': audience})}."
+        )
+
     def sign(
         self,
         caller: Caller,
