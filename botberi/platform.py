@@ -94,7 +94,8 @@ class Platform:
         self._databases: list[Database] = []
         self._variables: dict[str, str] = {}
         self._variables["BOTBERI_STATE_DIR"] = str(settings.state_dir)
-        self._variables["BOTBERI_PUBLIC_URL"] = settings.public_url or f"http://{settings.host}:{settings.port}"
+        if settings.public_url:
+            self._variables["BOTBERI_PUBLIC_URL"] = settings.public_url
 
     @property
     def bus_name(self) -> str:

@@ -45,7 +45,7 @@ def server_config(settings: GatewaySettings) -> ServerConfig:
     transport = TransportSettings(
         allowed_origins=settings.allowed_origins,
         trusted_proxies=settings.trusted_proxies,
-        public_url=settings.public_url or f"http://{_bracketed(settings.host)}:{settings.port}",
+        public_url=settings.public_url or _own_url(settings),
         internal_headers=(HEADER,),
         response_headers=_RESPONSE_HEADERS,
         graphiql=settings.graphiql,
@@ -54,8 +54,12 @@ def server_config(settings: GatewaySettings) -> ServerConfig:
     return ServerConfig(transport=transport, access_log=settings.access_log, drain_timeout=8.0)
 
 
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def _own_url(settings: GatewaySettings) -> str | None:
+    """Where it listens; None where it listens on all addresses, of which any may be the one that clients know."""
+    if settings.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        return None
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}"
 
 
 def make_app(

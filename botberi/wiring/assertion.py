@@ -135,6 +135,7 @@ def _claims(caller: Caller, audience: str, client: Client, device: str | None, n
         "scopes": list(caller.scopes),
         "addr": client.address,
         "agent": client.agent,
+        "base": client.origin,
         "device": device,
         "iat": int(now),
         "exp": int(now) + contract.LIFETIME_SECONDS,

@@ -6,8 +6,9 @@ the first other one is the client. What stands further left was written by that 
 """
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
@@ -27,6 +28,9 @@ _MAX_HOPS: Final = 32
 _MAX_REMEMBERED: Final = 4_096
 _MAX_KEY: Final = 512
 
+#: A host with or without a port, as `Host` has it (RFC 3986, section 3.2.2, without percent-encoding).
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._~-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
 Address: TypeAlias = IPv4Address | IPv6Address
 
 
@@ -36,12 +40,15 @@ class Client:
 
     `address` is an IP address in canonical form (IPv4 in IPv6 as IPv4, no port, no zone), or None where it can't be known: there is no peer
     address, or trusted proxies contradict each other or hide it. `agent` is the `User-Agent`, at most 400 printable characters, and only what
-    the client says. `proxied`: a trusted proxy stands in between, so that what it says in other headers counts too.
+    the client says. `proxied`: a trusted proxy stands in between, so that what it says in other headers counts too. `origin` is the address by
+    which the client reached us (`http://host:port`, from `Host`; behind a trusted proxy from `X-Forwarded-Proto` and `X-Forwarded-Host`): good
+    for addresses in an answer to this very client, proof of nothing.
     """
 
     address: str | None = None
     agent: str | None = None
     proxied: bool = False
+    origin: str | None = None
 
     @property
     def network(self) -> str:
@@ -66,11 +73,14 @@ class ClientResolver:
     def resolve(self, peer: tuple[str, int] | None, headers: Mapping[str, str]) -> Client:
         """The client; `peer` is who connected (None on a Unix socket), `headers` have lower-case names, repeated ones joined by commas."""
         host = peer[0] if peer else None
-        forwarded_for, forwarded = headers.get("x-forwarded-for"), headers.get("forwarded")
-        key = host, headers.get("user-agent"), forwarded_for, forwarded
+        get = headers.get
+        who = host, get("user-agent"), get("x-forwarded-for"), get("forwarded")
+        reached = get("host"), get("x-forwarded-proto"), get("x-forwarded-host")
+        key = *who, *reached
         known = self._remembered.get(key)
         if known is None:
-            known = self._resolve(*key)
+            known = self._resolve(*who)
+            known = replace(known, origin=_origin(known.proxied, *reached))
             if sum(len(part) for part in key if part) <= _MAX_KEY:
                 if len(self._remembered) >= _MAX_REMEMBERED:
                     self._remembered.clear()
@@ -139,6 +149,13 @@ def parse_address(text: str) -> Address | None:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+def _origin(proxied: bool, host: str | None, proto: str | None, forwarded_host: str | None) -> str | None:
+    """Scheme, host and port by which the client reached us; None where they are not to be told."""
+    scheme = "https" if proxied and proto is not None and proto.strip().lower() == "https" else "http"
+    name = forwarded_host if proxied and forwarded_host else host
+    return f"{scheme}://{name}" if name is not None and _HOST.fullmatch(name) else None
 
 
 def _canonical(host: str | None) -> str | None:

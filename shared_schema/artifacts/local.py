@@ -73,10 +73,10 @@ class LocalFolder:
             if target.exists():
                 raise StorageError(f"can't remove {key}: {error.strerror}") from error
 
-    def url(self, key: str, content_type: str, name: str, seconds: int) -> str:
-        """See `port.Storage`."""
+    def url(self, key: str, content_type: str, name: str, seconds: int, *, base_url: str | None = None) -> str:
+        """See `port.Storage`; without a public URL of its own and a `base_url` it is a path of the gateway."""
         body = orjson.dumps([key, content_type, name, int(time.time()) + seconds])
-        return f"{self._public_url}{PATH}/{_text(body)}.{_text(self._sign(body))}"
+        return f"{self._public_url or base_url or ''}{PATH}/{_text(body)}.{_text(self._sign(body))}"
 
     def open(self, token: str) -> Download | None:
         """What the last part of an address stands for; None if it is none of ours, has expired, or the file is gone."""

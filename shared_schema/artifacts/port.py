@@ -25,5 +25,9 @@ class Storage(Protocol):
     def delete(self, key: str) -> None:
         """Forget what is under the key, if anything is. Raises `StorageError`."""
 
-    def url(self, key: str, content_type: str, name: str, seconds: int) -> str:
-        """An address under which whoever has it reads the file for so many seconds. Asks nobody, and looks for nothing."""
+    def url(self, key: str, content_type: str, name: str, seconds: int, *, base_url: str | None = None) -> str:
+        """An address under which whoever has it reads the file for so many seconds. Asks nobody, and looks for nothing.
+
+        `base_url` is the address by which the client reached the gateway, for a storage whose files the gateway hands out and that has no
+        public URL of its own.
+        """

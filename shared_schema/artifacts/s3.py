@@ -42,7 +42,7 @@ class S3Bucket:
         except (obstore.exceptions.BaseError, OSError) as error:
             raise StorageError(f"can't remove {key}: {type(error).__name__}") from error
 
-    def url(self, key: str, content_type: str, name: str, seconds: int) -> str:
+    def url(self, key: str, content_type: str, name: str, seconds: int, *, base_url: str | None = None) -> str:
         """See `port.Storage`. The type and the name were given to the server with the file."""
         import obstore
 

@@ -33,7 +33,8 @@ class ArtifactSettings(StateSettings):
     artifacts_secret: Annotated[str, Field(min_length=32)] | None = Field(default=None, repr=False)
     # How long a download's address is good.
     artifact_url_seconds: Annotated[int, Field(ge=10, le=86_400)] = 300
-    # The address at which clients reach the platform, for the addresses of downloads. Unset: those begin with a slash.
+    # The address at which clients reach the platform, for the addresses of downloads. Unset: the one by which each client
+    # reached the gateway.
     public_url: str = ""
 
 

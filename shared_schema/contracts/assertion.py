@@ -45,6 +45,7 @@ class Claims(BaseModel):
     """Who calls; `sub` is an account's UUID, `anonymous`, or `gateway` for the gateway's own requests.
 
     `addr` is the IP address that the caller's request came from, `agent` the device (its `User-Agent`); null where either isn't known.
+    `base` is the address (scheme, host and port) by which the client reached the gateway: for addresses in its own answers, proof of nothing.
     `device` (for identity alone) is the SHA-256 of the secret in the browser's device cookie, in hexadecimal digits.
     Every claim is there, of exactly its type, and there is no other.
     """
@@ -59,6 +60,7 @@ class Claims(BaseModel):
     scopes: Annotated[list[Scope], Field(max_length=256)]
     addr: Annotated[str, Field(max_length=45), AfterValidator(_canonical_address)] | None
     agent: Annotated[str, Field(min_length=1, max_length=400)] | None
+    base: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9._~\[\]:-]{1,265}$")] | None
     device: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
     iat: int
     exp: int
@@ -120,6 +122,7 @@ class Assertion(Claims):
             scopes=scopes or [],
             addr=None,
             agent=None,
+            base=None,
             device=None,
             method=method,
             path=path,

@@ -66,7 +66,7 @@ class Vouched:
     def facts(self) -> RequestFacts:
         """Where the person's request comes from, as the gateway found it."""
         device = bytes.fromhex(self.claims.device) if self.claims.device else None
-        return RequestFacts(self.claims.agent, self.claims.addr, device)
+        return RequestFacts(self.claims.agent, self.claims.addr, device, self.claims.base)
 
 
 class AssertionVerifier:

@@ -46,6 +46,8 @@ class RequestFacts:
     ip_address: str | None = None
     # SHA-256 of the secret in the browser's device cookie, which identity alone gets.
     device_hash: bytes | None = field(default=None, repr=False)
+    # Scheme, host and port by which the client reached the gateway: for addresses in its own answers.
+    base_url: str | None = None
 
     @property
     def network(self) -> str:

@@ -42,4 +42,5 @@ class Artifact:
     )
     def download_url(self, info: Info) -> str:
         row, files = self.row, info.context.files
-        return files.storage.url(row.storage_key, row.content_type, row.name, files.seconds)
+        base = info.context.facts.base_url
+        return files.storage.url(row.storage_key, row.content_type, row.name, files.seconds, base_url=base)
