@@ -17,6 +17,7 @@ from graphql import (
     NonNullTypeNode,
     ObjectTypeDefinitionNode,
     ObjectTypeExtensionNode,
+    SchemaDefinitionNode,
     SchemaExtensionNode,
     SelectionSetNode,
     Visitor,
@@ -33,7 +34,7 @@ _DEFINITIONS: dict[type, Any] = {
     InterfaceTypeExtensionNode: InterfaceTypeDefinitionNode,
 }
 ENTITIES = (
-    "\nscalar _Any\nunion _Entity = {members}\nextend type Query {{ _entities(representations: [_Any!]!): [_Entity]! }}"
+    "\nscalar _Any\nunion _Entity = {members}\nextend type {query} {{ _entities(representations: [_Any!]!): [_Entity]! }}"
 )
 
 
@@ -44,6 +45,11 @@ class Key:
     text: str
     fields: SelectionSetNode
     resolvable: bool
+
+    @property
+    def names(self) -> list[str]:
+        """Its outermost fields."""
+        return [n.name.value for n in self.fields.selections if isinstance(n, FieldNode) and n.name.value != "__typename"]
 
 
 @dataclass
@@ -82,13 +88,16 @@ class SubgraphFacts:
         self.name = name
         document = _defined(parse(sdl, no_location=True))
         self.types: dict[str, TypeFacts] = {}
+        #: Names of root types here -> those that the whole has.
+        self.roots = _roots(document)
         self.schema = _executable(document)
         for node in document.definitions:
             if isinstance(node, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode):
-                self.types[node.name.value] = self._type(node)
+                made = self._type(node)
+                self.types[made.name] = made
 
     def _type(self, node: ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode) -> TypeFacts:
-        made = TypeFacts(node.name.value, isinstance(node, InterfaceTypeDefinitionNode))
+        made = TypeFacts(self.name_of(node.name.value), isinstance(node, InterfaceTypeDefinitionNode))
         shareable = False
         for directive in node.directives or ():
             if directive.name.value == "key":
@@ -134,6 +143,10 @@ class SubgraphFacts:
                 elif facts.override in others and (old := others[facts.override].field(type_name, name)) is not None:
                     old.lost = True
 
+    def name_of(self, type_name: str) -> str:
+        """What the whole calls a type of this subgraph: only root types may have other names."""
+        return self.roots.get(type_name, type_name)
+
     def field(self, type_name: str, name: str) -> FieldFacts | None:
         """The declaration, if there is one."""
         declared = self.types.get(type_name)
@@ -142,6 +155,8 @@ class SubgraphFacts:
     def possible(self, name: str) -> frozenset[str] | None:
         """Concrete types here; None where the subgraph doesn't know (an interface object, or no such type)."""
         declared = self.types.get(name)
+        if declared is not None and name in self.roots.values():
+            return frozenset((name,))
         type_ = self.schema.type_map.get(name)
         if type_ is None or (declared is not None and declared.interface_object):
             return None
@@ -153,6 +168,15 @@ class SubgraphFacts:
         """An enum's values here."""
         type_ = self.schema.type_map.get(name)
         return None if type_ is None else frozenset(type_.values)  # type: ignore[attr-defined]
+
+
+def _roots(document: DocumentNode) -> dict[str, str]:
+    return {
+        operation.type.name.value: operation.operation.value.capitalize()
+        for node in document.definitions
+        if isinstance(node, SchemaDefinitionNode | SchemaExtensionNode)
+        for operation in node.operation_types or ()
+    }
 
 
 def _contexts(node: FieldDefinitionNode) -> dict[str, tuple[str, str]]:
@@ -199,13 +223,23 @@ def _executable(document: DocumentNode) -> GraphQLSchema:
     plain: DocumentNode = visit(document, _WithoutDirectives())
     objects = [d for d in document.definitions if isinstance(d, ObjectTypeDefinitionNode)]
     members = [o.name.value for o in objects if any(d.name.value == "key" for d in o.directives or ())]
-    text = "" if any(o.name.value == "Query" for o in objects) else "\ntype Query\n"
+    roots = _roots(document)
+    query = next((name for name, root in roots.items() if root == "Query"), "Query")
+    text = "" if any(o.name.value == query for o in objects) else "\ntype Query\n"
     if members:
-        text += ENTITIES.format(members=" | ".join(members))
+        text += ENTITIES.format(members=" | ".join(members), query=query)
     if text:
         extra = parse(text, no_location=True)
         plain = replace(plain, definitions=(*plain.definitions, *extra.definitions))
+    if roots and query not in roots:  # every subgraph answers `_entities`
+        plain = visit(plain, _WithQuery())
     return build_ast_schema(plain, assume_valid=True)
+
+
+class _WithQuery(Visitor):
+    def enter_schema_definition(self, node: SchemaDefinitionNode, *_: Any) -> Any:
+        query: Any = parse("schema { query: Query }", no_location=True).definitions[0]
+        return replace(node, operation_types=(*node.operation_types, *query.operation_types))
 
 
 class _Visible(Visitor):

@@ -51,14 +51,15 @@ def some_trouble(seed: int) -> Trouble:
     """Half of all pairs only have nulls; the others errors, forbidden nulls or failing calls."""
     chosen = random.Random(seed)
     nulls = chosen.choice((0, 50, 150, 300))
-    roll = chosen.random()
+    roll, unknown = chosen.random(), random.Random(f"{seed} unknown").choice((0, 200, 500))
     if roll < 0.45:
-        return Trouble(seed, nulls)
+        return Trouble(seed, nulls, unknown=unknown)
     if roll < 0.75:
-        return Trouble(seed, nulls, errors=chosen.choice((30, 100, 300)), broken=chosen.choice((0, 30, 100)))
+        errors, broken = chosen.choice((30, 100, 300)), chosen.choice((0, 30, 100))
+        return Trouble(seed, nulls, errors=errors, broken=broken, unknown=unknown)
     how = chosen.choice(("unreachable", "no data", "timeout", "status"))
     calls = {chosen.randrange(5) for _ in range(chosen.choice((1, 1, 2)))}
-    return Trouble(seed, nulls, failing=tuple(sorted(calls)), how=how)
+    return Trouble(seed, nulls, failing=tuple(sorted(calls)), how=how, unknown=unknown)
 
 
 def cases(arena: Arena, seed: int, count: int = PER_GRAPH) -> Iterator[tuple[int, Case, Counter[str]]]:

@@ -4,6 +4,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from botberi.fuzzing.kinds.roots import add_roots
+from botberi.fuzzing.kinds.unknown import add_guests
 from botberi.fuzzing.text import Block, Kind, SubgraphText, render
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
@@ -30,6 +32,11 @@ ARGUMENTS = (
     "ids: [ID!]",
     "grid: [[Int!]]",
     "big: Big",
+    "rate: Float = 1",
+    "rate: Float = 100",
+    'filter: Filter = {limit: 3, text: "t", inner: {ids: ["a"], deep: true}}',
+    'ids: [ID!] = ["5"]',
+    "tag: ID = 5",
 )
 SHARED_TYPES = {
     "Ref": {"code": "ID!"},
@@ -39,8 +46,17 @@ SHARED_TYPES = {
 COLORS = ("RED", "GREEN", "BLUE", "PINK")
 INPUTS = """
 enum Level { LOW MID HIGH }
-input Filter { limit: Int = 5 text: String level: Level = MID tags: [String!] inner: Inner }
+input Filter {
+  limit: Int = 5
+  text: String
+  level: Level = MID
+  tags: [String!]
+  inner: Inner
+  rate: Float = 0.5
+  point: Point = {x: 1, y: 2}
+}
 input Inner { deep: Boolean! = true ids: [ID!] = ["a"] other: Filter }
+input Point { x: Int = 0 y: Int z: Point }
 """
 
 
@@ -62,6 +78,8 @@ class Entity:
     fields: dict[str, tuple[str, str, list[str]]] = field(default_factory=dict)
     #: No subgraph but the hosts may know the type (it implements an interface that is an interface object there).
     barred: set[str] = field(default_factory=set)
+    #: Fields that no `@provides` brings along.
+    unprovided: set[str] = field(default_factory=set)
 
 
 class Maker:
@@ -69,6 +87,8 @@ class Maker:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
+        #: For the kinds of `botberi.fuzzing.kinds`.
+        self.kinds = random.Random(f"{seed} kinds")
         count = self.random.choice((2, 2, 3, 3, 4, 5, 6))
         self.graphs = {name: SubgraphText(name) for name in NAMES[:count]}
         self.names = list(self.graphs)
@@ -89,6 +109,7 @@ class Maker:
         self._interface_object()
         for entity in self.entities.values():
             self._host(entity)
+        add_guests(self)
         self._common_fields()
         for entity in self.entities.values():
             for name in self.random.sample(FIELD_NAMES, self.random.randint(3, 7)):
@@ -161,7 +182,7 @@ class Maker:
             entity.keys_at[name] = self.random.sample(entity.keys, self.random.randint(1, len(entity.keys)))
         whole = self.whole.block(Kind.TYPE, entity.name)
         for key in entity.keys:
-            self._key_fields(self.whole, whole, key)
+            self.add_key_fields(self.whole, whole, key)
         for name, keys in entity.keys_at.items():
             block = self.graphs[name].block(Kind.TYPE, entity.name)
             for key in keys:
@@ -171,9 +192,10 @@ class Maker:
                     else ", resolvable: false"
                 )
                 block.directives.append(f'@key(fields: "{key}"{resolvable})')
-                self._key_fields(self.graphs[name], block, key)
+                self.add_key_fields(self.graphs[name], block, key)
 
-    def _key_fields(self, graph: SubgraphText, block: Block, key: str) -> None:
+    def add_key_fields(self, graph: SubgraphText, block: Block, key: str) -> None:
+        """The fields of a key, with the types below them."""
         for name, type_ in KEYS[key]:
             below = type_.strip("[]!")
             if below in SHARED_TYPES:
@@ -211,7 +233,7 @@ class Maker:
                 key = self.random.choice(entity.keys)
                 block = graph.block(Kind.TYPE, type_name)
                 block.directives.append(f'@key(fields: "{key}", resolvable: false)')
-                self._key_fields(graph, block, key)
+                self.add_key_fields(graph, block, key)
         elif type_name in self.values and type_name not in graph.blocks:
             block = graph.block(Kind.TYPE, type_name)
             block.directives.append("@shareable")
@@ -328,6 +350,8 @@ class Maker:
         block.add(f"made{number}", arguments, type_, f'@requires(fields: "{" ".join(parts)}")')
         self.whole.block(Kind.TYPE, entity.name).add(f"made{number}", arguments, type_)
         entity.fields[f"made{number}"] = (arguments, type_, [host])
+        if any(part.partition("(")[0].partition(" ")[0] in entity.unprovided for part in parts):
+            entity.unprovided.add(f"made{number}")
 
     def _provides(self) -> None:
         """A field whose answer brings fields of another entity along."""
@@ -344,6 +368,7 @@ class Maker:
             for name, facts in target.fields.items()
             if name not in block.fields and facts[2] and not facts[0] and facts[1].strip("[]!") in LEAVES
         ]
+        free = [one for one in free if one[0] not in target.unprovided]
         free += [
             (name, target.fields[name])
             for name, made in block.fields.items()
@@ -351,6 +376,7 @@ class Maker:
             and "@external" in made.directives
             and not made.arguments
             and made.type.strip("[]!") in LEAVES
+            and name not in target.unprovided
         ]
         if not free:
             return
@@ -533,6 +559,10 @@ class Maker:
             graph.inputs = INPUTS
         self.whole.colors = tuple(c for c in COLORS if c in used)
         self.whole.inputs = INPUTS
+        if self.kinds.random() < 0.5:
+            for graph in self.graphs.values():
+                graph.spelling = random.Random(self.kinds.random())
+        add_roots(self)
         for graph in self.graphs.values():
             for block in graph.blocks.values():
                 for made in block.fields.values():

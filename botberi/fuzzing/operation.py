@@ -21,6 +21,8 @@ from graphql import (
     is_union_type,
 )
 
+from botberi.fuzzing.kinds.spelling import turned
+
 ALIASES = ("x", "y", "id", "name", "size", "owner")
 
 
@@ -191,23 +193,35 @@ class Writer:
             else:
                 self.features["argument left to its default"] += 1
         self.features["argument"] += len(arguments)
-        text: str = name + (f"({', '.join(arguments)})" if arguments else "")
+        prefix = ""
         if made.args or self.chance(0.15):
             self.features["alias"] += 1
-            alias: str = self.random.choice(ALIASES) if self.chance(0.4) else f"k{self.random.randint(0, 99)}"
-            text = f"{alias}: {text}"
-        text += directives
+            prefix = (self.random.choice(ALIASES) if self.chance(0.4) else f"k{self.random.randint(0, 99)}") + ": "
         below = get_named_type(made.type)
+        text: str = prefix + name + (f"({', '.join(arguments)})" if arguments else "") + directives
+        again = self._otherwise(arguments)
         self.features["list of lists"] += "[[" in str(made.type)
         self.features["interface"] += is_interface_type(below)
         self.features["union"] += is_union_type(below)
         if is_composite_type(below):
             text += " " + self._selections(below, depth - 1)
-        elif below.name in ("Big", "Json"):
+        if again:
+            self.features["argument written otherwise"] += 1
+            text += f" {prefix}{name}({', '.join(again)})"
+            if is_composite_type(below):
+                text += " " + self._selections(below, depth - 1)
+        if below.name in ("Big", "Json"):
             self.features["custom scalar"] += 1
         elif is_enum_type(below):
             self.features["enum"] += 1
         return text
+
+    def _otherwise(self, arguments: list[str]) -> list[str]:
+        """The same arguments in other order, input objects' fields too; nothing where none has an input object."""
+        if not any("{" in argument for argument in arguments) or not self.chance(0.5):
+            return []
+        made = [(name, turned(value)) for name, _, value in (a.partition(": ") for a in arguments)]
+        return [f"{name}: {value}" for name, value in reversed(made)]
 
     # -- values
 
@@ -244,7 +258,7 @@ class Writer:
         number = self.random.randint(-5, 40)
         return {
             "Int": str(number),
-            "Float": self.random.choice((f"{number}.5", str(number))),
+            "Float": self.random.choice((f"{number}.5", str(number), f"{number}.0", f"{number}e1")),
             "Boolean": self.random.choice(("true", "false")),
             "ID": self.random.choice((f'"i{number}"', str(abs(number)))),
             "Big": self.random.choice((str(10**18 + number), f'"{number}"')),

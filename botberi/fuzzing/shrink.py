@@ -80,7 +80,7 @@ def _greedily(case: Case, step: Callable[[Case], Iterator[Case]], fails: Callabl
 
 def _smaller_trouble(case: Case) -> Iterator[Case]:
     trouble = case.trouble
-    for name in ("nulls", "errors", "broken"):
+    for name in ("nulls", "errors", "broken", "unknown"):
         if getattr(trouble, name):
             cleared: dict[str, Any] = {name: 0}
             yield replace(case, trouble=replace(trouble, **cleared))

@@ -192,10 +192,15 @@ class FuzzClient:
         least, most = self.run.facts.project(thing, tuple(always)), self.run.facts.project(thing, tuple(maybe))
         if got != least and got != most and not (least.keys() <= got.keys() <= most.keys()):
             return self._problem(f"key {key.text!r}: {got} instead of {most} ({request.operation})")
+        whole = self.run.facts.project(thing, tuple(always), typenames=True)
+        if not all(_within(whole[name], representation[name]) for name in whole if name in got):
+            self._problem(f"without __typename: {representation} instead of {whole} ({request.operation})")
+        self.run.features["__typename inside a field set"] += "'__typename'" in str(list(whole.values()))
         for name in got:
             if got[name] != least.get(name, got[name]) and got[name] != most[name]:
                 return self._problem(f"{name}: {got[name]} instead of {most[name]} ({request.operation})")
         self.run.features[f"key {_kind(key)}"] += 1
+        self.run.features["key with a null"] += any(representation[name] is None for name in key.names)
         if len(own.keys) > 1:
             self.run.features["one of several keys"] += 1
         if own.interface_object:
@@ -256,7 +261,8 @@ class FuzzClient:
         name, run = info.field_name, self.run
         if name == "_entities":
             return [self._entity(r) for r in arguments["representations"]]
-        own = self.own.field(info.parent_type.name, name)
+        parent = self.own.name_of(info.parent_type.name)
+        own = self.own.field(parent, name)
         assert own is not None
         run.ledger.note(info, arguments)
         if name.startswith("count_"):
@@ -271,8 +277,11 @@ class FuzzClient:
         return _seen(value, own.provides or below)
 
     def _allowed(self, seen: Seen, info: GraphQLResolveInfo[Any], own: FieldFacts, provided: FieldNode | None) -> None:
-        label = f"{info.parent_type.name}.{info.field_name}"
+        parent = self.own.name_of(info.parent_type.name)
+        label = f"{parent}.{info.field_name}"
         features = self.run.features
+        features["field of a renamed root type"] += parent != info.parent_type.name
+        features["field that gives the root type again"] += info.field_name == "again"
         if own.external and provided is None:
             self._problem(f"{label} is external and isn't provided here")
         if own.lost:
@@ -284,7 +293,7 @@ class FuzzClient:
             features["override with label"] += own.label is not None
         features["argument from a context"] += bool(own.contexts)
         features["shareable field"] += own.shareable
-        features["field of an interface object"] += self.own.types[info.parent_type.name].interface_object
+        features["field of an interface object"] += self.own.types[parent].interface_object
         if own.requires is not None:
             features["required fields"] += 1
             if any(isinstance(n, FieldNode) and n.arguments for n in own.requires.selections):
@@ -301,6 +310,9 @@ class FuzzClient:
         found = self._find(representation["__typename"], bare(representation))
         if found is None:
             return GraphQLError(f"unknown: {representation}")
+        if not self.run.facts.knows(self.own.name, found[0]):
+            self.run.features["entity that its subgraph doesn't know"] += 1
+            return None
         return Seen(found[0], representation["__typename"], frozenset(representation))
 
 

@@ -11,6 +11,7 @@ from graphql import (
     GraphQLError,
     GraphQLResolveInfo,
     GraphQLSchema,
+    OperationType,
     Visitor,
     is_list_type,
     is_non_null_type,
@@ -60,7 +61,7 @@ class Ledger:
 
     def note(self, info: GraphQLResolveInfo[Any], arguments: Mapping[str, Any]) -> None:
         """A root field of a mutation is being resolved."""
-        if info.parent_type.name == "Mutation":
+        if info.operation.operation is OperationType.MUTATION and info.path.prev is None:
             self.done.append((info.field_name, dict(arguments)))
 
     def count(self, arguments: Mapping[str, Any]) -> int:

@@ -25,6 +25,7 @@ from graphql.execution.values import get_argument_values
 
 from botberi.fuzzing.declared import SubgraphFacts, loose, strictest, visible
 from botberi.fuzzing.graph import Graph
+from botberi.fuzzing.text import ROOTS
 
 POPULATION = 4
 
@@ -50,6 +51,8 @@ class Trouble:
     #: Which calls to subgraphs fail (counted from 0), and how.
     failing: tuple[int, ...] = ()
     how: str = "unreachable"
+    #: Entities that a subgraph doesn't know, where that is its own business (`World.unsure`).
+    unknown: int = 0
 
 
 def number_of(*parts: Any) -> int:
@@ -144,6 +147,67 @@ class World:
                     node.type_condition.name.value if node.type_condition else type_name, node.selection_set
                 )
 
+    @cached_property
+    def guests(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """Subgraphs and types of things that they never return: they may not know each of them. With the key fields that may be null.
+
+        Only such things are unknown: of all others it would depend on the plan whether the subgraph has to look them up.
+        """
+        found: dict[tuple[str, str], tuple[str, ...]] = {}
+        for name, facts in self.subgraphs.items():
+            returned = {
+                concrete
+                for declared in facts.types.values()
+                for field in declared.fields.values()
+                if not field.external
+                for concrete in self.possible(facts.name_of(named(field.type)))
+            }
+            for declared in facts.types.values():
+                if len(declared.keys) != 1 or not declared.keys[0].resolvable or declared.name in ROOTS:
+                    continue
+                if declared.interface and not declared.interface_object:
+                    continue
+                for concrete in self.possible(declared.name) - returned:
+                    types = self.schema.type_map[concrete].fields  # type: ignore[attr-defined]
+                    nullable = [n for n in declared.keys[0].names if not is_non_null_type(types[n].type)]
+                    found[name, concrete] = tuple(nullable)
+        return found
+
+    @cached_property
+    def sources(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """Fields that guests alone give -> these guests. A field that requires such a field is nowhere computed without it."""
+        givers: dict[tuple[str, str], set[str]] = {}
+        needs: dict[tuple[str, str], set[str]] = {}
+        provided: set[str] = set()
+        for name, facts in self.subgraphs.items():
+            for declared in facts.types.values():
+                for field_name, field in declared.fields.items():
+                    provided |= set(_names(field.provides))
+                    if field.external or (declared.interface and not declared.interface_object):
+                        continue
+                    for concrete in self.possible(declared.name):
+                        givers.setdefault((concrete, field_name), set()).add(name)
+                        if field.requires is not None:
+                            needs.setdefault((concrete, field_name), set()).update(_names(field.requires, deep=False))
+        keys = {
+            name
+            for facts in self.subgraphs.values()
+            for declared in facts.types.values()
+            for key in declared.keys
+            for name in _names(key.fields)
+        }
+
+        def sources(concrete: str, field_name: str, above: frozenset[str] = frozenset()) -> frozenset[str]:
+            own = givers.get((concrete, field_name), set())
+            if len(own) != 1 or field_name in provided or field_name in keys or field_name in above:
+                return frozenset()
+            found = frozenset(one for one in own if (one, concrete) in self.guests)
+            for needed in needs.get((concrete, field_name), ()):
+                found |= sources(concrete, needed, above | {field_name})
+            return found
+
+        return {place: tuple(sorted(found)) for place in givers if (found := sources(*place))}
+
     def choices(self, parent: str, name: str) -> tuple[str, ...]:
         """Types (or enum values) that each subgraph which has the field can give."""
         key = (parent, name)
@@ -173,8 +237,19 @@ class Facts:
     def _struck(self, rate: int, *parts: Any) -> bool:
         return rate > 0 and number_of(self.trouble.salt, *parts) % 1000 < rate
 
+    def knows(self, subgraph: str, thing: Thing) -> bool:
+        """Whether a subgraph that is asked for the thing by its key finds it."""
+        guest = self.world.guests.get((subgraph, thing.type))
+        if guest is None:
+            return True
+        if any(self.value(thing, name, {}) is None for name in guest):
+            return False  # nobody finds a thing by a key that is null
+        return not self._struck(self.trouble.unknown, "unknown", subgraph, thing.type, thing.number)
+
     def value(self, thing: Thing, name: str, arguments: Mapping[str, Any]) -> Any:
-        """The field's value: leaves as JSON, objects as `Thing`s, an exception where it fails."""
+        """The field's value: leaves as JSON, objects as `Thing`s, an exception where it fails, null where no subgraph can say."""
+        if not all(self.knows(subgraph, thing) for subgraph in self.world.sources.get((thing.type, name), ())):
+            return None
         seed = (thing.type, thing.number, name, dict(arguments))
         shaky = (thing.type, name) not in self.world.guarded
         if shaky and self._struck(self.trouble.errors, "error", seed):
@@ -210,33 +285,39 @@ class Facts:
         choices = self.world.choices(thing.type, name)
         if not choices:
             return None
-        return Thing(choices[number_of("type", self.trouble.salt, seed) % len(choices)], number % POPULATION)
+        chosen = choices[number_of("type", self.trouble.salt, seed) % len(choices)]
+        return Thing(chosen, 0 if chosen in ROOTS else number % POPULATION)
 
-    def project(self, thing: Thing, selections: tuple[SelectionSetNode, ...]) -> dict[str, Any]:
-        """The truth of a field set, as a representation has it."""
+    def project(
+        self, thing: Thing, selections: tuple[SelectionSetNode, ...], *, typenames: bool = False
+    ) -> dict[str, Any]:
+        """The truth of a field set, as a representation has it; with the `__typename`s inside it that it asks for, or without."""
         found: dict[str, Any] = {}
         for selection in selections:
-            self._project(thing, selection, found)
+            self._project(thing, selection, found, typenames)
+        found.pop("__typename", None)  # the representation's own
         return found
 
-    def _project(self, thing: Thing, selection: SelectionSetNode, into: dict[str, Any]) -> None:
+    def _project(self, thing: Thing, selection: SelectionSetNode, into: dict[str, Any], typenames: bool) -> None:
         for node in selection.selections:
             if isinstance(node, InlineFragmentNode):
                 if node.type_condition is None or thing.type in self.world.possible(node.type_condition.name.value):
-                    self._project(thing, node.selection_set, into)
+                    self._project(thing, node.selection_set, into, typenames)
             elif isinstance(node, FieldNode) and node.name.value != "__typename":
                 definition = self.world.schema.type_map[thing.type].fields[node.name.value]  # type: ignore[attr-defined]
                 value = self.value(thing, node.name.value, get_argument_values(definition, node))
-                into[node.name.value] = self._below(value, node.selection_set, into.get(node.name.value))
+                into[node.name.value] = self._below(value, node.selection_set, into.get(node.name.value), typenames)
+            elif typenames:
+                into["__typename"] = thing.type
 
-    def _below(self, value: Any, selection: SelectionSetNode | None, before: Any) -> Any:
+    def _below(self, value: Any, selection: SelectionSetNode | None, before: Any, typenames: bool) -> Any:
         if isinstance(value, list):
             old = before if isinstance(before, list) else [None] * len(value)
-            return [self._below(item, selection, other) for item, other in zip(value, old, strict=True)]
+            return [self._below(item, selection, other, typenames) for item, other in zip(value, old, strict=True)]
         if isinstance(value, Thing):
             assert selection is not None
             found = dict(before) if isinstance(before, dict) else {}
-            self._project(value, selection, found)
+            self._project(value, selection, found, typenames)
             return found
         return value
 
@@ -244,6 +325,15 @@ class Facts:
 def _with_defer(schema: GraphQLSchema) -> GraphQLSchema:
     arguments: dict[str, Any] = dict(schema.to_kwargs())
     return GraphQLSchema(**arguments | {"directives": (*schema.directives, GraphQLDeferDirective)})
+
+
+def _names(selection: SelectionSetNode | None, *, deep: bool = True) -> Iterator[str]:
+    """Fields of a field set; the outermost alone, or all."""
+    for node in selection.selections if selection is not None else ():
+        if isinstance(node, FieldNode):
+            yield node.name.value
+        if isinstance(node, FieldNode | InlineFragmentNode) and (deep or isinstance(node, InlineFragmentNode)):
+            yield from _names(node.selection_set, deep=deep)
 
 
 def named(type_: Any) -> str:
@@ -270,6 +360,8 @@ IDENTITY: dict[str, Any] = {
     "region": lambda t: f"region {t.number % 2}",
     "row": lambda t: t.number // 2,
     "col": lambda t: t.number % 2,
+    "alt": lambda t: f"alt-{t.type}-{t.number}" if t.number % 3 else None,
+    "serial": lambda t: 10**17 + t.number,
     "ref": lambda t: Thing("Ref", t.number),
     "spot": lambda t: Thing("Spot", t.number),
     "parts": lambda t: [Thing("Part", 2 * t.number), Thing("Part", 2 * t.number + 1)],
