@@ -4,6 +4,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from botberi.fuzzing.kinds.interfaces import (
+    EntityInterface,
+    add_interface_object_fields,
+    add_interface_objects,
+    add_several_interfaces,
+)
 from botberi.fuzzing.kinds.roots import add_roots
 from botberi.fuzzing.kinds.unknown import add_guests
 from botberi.fuzzing.text import Block, Kind, SubgraphText, render
@@ -99,14 +105,16 @@ class Maker:
         self.common: dict[str, dict[str, tuple[str, str]]] = {}
         self.unions: dict[str, list[str]] = {}
         self.colors: dict[str, tuple[str, ...]] = dict.fromkeys(self.names, COLORS)
-        self.entity_interface: tuple[str, str, list[str]] | None = None
+        self.entity_interfaces: dict[str, EntityInterface] = {}
 
     def chance(self, odds: float) -> bool:
+        """True so often."""
         return self.random.random() < odds
 
     def make(self) -> Graph:
         self._kinds()
-        self._interface_object()
+        add_several_interfaces(self)
+        add_interface_objects(self)
         for entity in self.entities.values():
             self._host(entity)
         add_guests(self)
@@ -120,7 +128,7 @@ class Maker:
                 self._requires(entity)
         for _ in range(self.random.choice((0, 1, 2, 3))):
             self._provides()
-        self._interface_object_fields()
+        add_interface_object_fields(self)
         if self.chance(0.3):
             self._context()
         self._declare_interfaces()
@@ -159,21 +167,8 @@ class Maker:
             self.colors[left] = COLORS
 
     def shape(self, inner: str) -> str:
+        """The type with lists and `!` around it."""
         return self.random.choice(SHAPES).format(inner)
-
-    def _interface_object(self) -> None:
-        if len(self.names) < 2 or not self.chance(0.4):
-            return
-        home, *others = self.random.sample(self.names, self.random.randint(2, len(self.names)))
-        objects = others[: self.random.choice((1, 1, 2))]
-        for index in range(self.random.choice((1, 2, 2))):
-            name = f"X{index}"
-            extra = [n for n in self.names if n not in objects and n != home and self.chance(0.5)]
-            self.entities[name] = Entity(name, ["id"], [home, *extra], barred=set(objects))
-        for members in (self.unions.get("U0"), self.interfaces.get("I0")):
-            if members and self.chance(0.4):
-                members.append("X0")
-        self.entity_interface = ("M", home, objects)
 
     def _host(self, entity: Entity) -> None:
         owner, *others = entity.hosts
@@ -220,8 +215,9 @@ class Maker:
         if type_name in self.values:
             below = self.values[type_name].get("owner")
             return below not in self.entities or self.can_return(graph, below)
-        if self.entity_interface is not None and type_name == "M":
-            return graph == self.entity_interface[1] or graph in self.entity_interface[2]
+        if type_name in self.entity_interfaces:
+            interface = self.entity_interfaces[type_name]
+            return graph == interface.home or graph in interface.objects
         return True
 
     def know(self, name: str, type_name: str) -> None:
@@ -250,10 +246,8 @@ class Maker:
             self.whole.unions[type_name] = sorted({*self.whole.unions.get(type_name, ()), *partial})
             for member in partial:
                 self.know(name, member)
-        elif type_name in self.interfaces:
+        elif type_name in self.interfaces or type_name in self.entity_interfaces:
             graph.wanted.add(type_name)
-        elif type_name == "M":
-            graph.wanted.add("M")
 
     # -- fields
 
@@ -262,12 +256,16 @@ class Maker:
         if self.chance(0.5):
             return self.random.choice(LEAVES)
         choices = [*self.entities, *self.entities, *self.values, *self.interfaces, *self.unions]
-        if self.entity_interface is not None:
-            choices += ["M", "M"]
+        choices += [*self.entity_interfaces, *self.entity_interfaces]
         fitting = [t for t in choices if all(self.can_return(g, t) for g in graphs)]
         return self.random.choice(fitting or ["Int"])
 
+    def leaf(self) -> str:
+        """A scalar or enum."""
+        return self.random.choice(LEAVES)
+
     def arguments(self) -> str:
+        """Arguments of a field, mostly none."""
         if not self.chance(0.25):
             return ""
         chosen: dict[str, str] = {}
@@ -433,48 +431,9 @@ class Maker:
         self.graphs[home].block(Kind.TYPE, "K0").add("told", f"({taken}{more[0]})", type_)
         shown.add("told", more[1], type_)
         for name in self.random.sample((home, *others[:1]), 1):
-            self._root_field(self.graphs[name], self.whole.block(Kind.TYPE, "Query"), "h0", "H0")
+            self.root_field(self.graphs[name], self.whole.block(Kind.TYPE, "Query"), "h0", "H0")
 
     # -- interfaces
-
-    def _interface_object_fields(self) -> None:
-        if self.entity_interface is None:
-            return
-        name, home, objects = self.entity_interface
-        members = [e for e in self.entities if e.startswith("X")]
-        whole = self.whole.block(Kind.INTERFACE, name)
-        block = self.graphs[home].block(Kind.INTERFACE, name)
-        block.directives.append('@key(fields: "id")')
-        for one in (whole, block):
-            one.add("id", "", "ID!")
-        for member in members:
-            self.whole.block(Kind.TYPE, member).implements.add(name)
-            self.graphs[home].block(Kind.TYPE, member).implements.add(name)
-        #: A field that the home resolves, and an interface object may require.
-        if self.chance(0.5):
-            type_ = self.shape(self.random.choice(LEAVES))
-            for one in (whole, block):
-                one.add("base", "", type_)
-            for member in members:
-                self.whole.block(Kind.TYPE, member).add("base", "", type_)
-                self.graphs[home].block(Kind.TYPE, member).add("base", "", type_)
-        for index, graph in enumerate(objects):
-            own = self.graphs[graph].block(Kind.TYPE, name)
-            own.directives += ["@interfaceObject", '@key(fields: "id")']
-            own.add("id", "", "ID!")
-            for number in range(self.random.randint(1, 2)):
-                field_name = f"extra{index}{number}"
-                inner = self.target([graph])
-                self.know(graph, inner)
-                arguments, type_ = self.arguments(), self.shape(inner)
-                directives = []
-                if "base" in whole.fields and self.chance(0.5):
-                    own.add("base", "", whole.fields["base"].type, "@external")
-                    directives = ['@requires(fields: "base")']
-                own.add(field_name, arguments, type_, *directives)
-                whole.add(field_name, arguments, type_)
-                for member in members:
-                    self.whole.block(Kind.TYPE, member).add(field_name, arguments, type_)
 
     def _declare_interfaces(self) -> None:
         for name, members in self.interfaces.items():
@@ -515,7 +474,7 @@ class Maker:
                 inner = self.target([name])
                 if inner in LEAVES and self.chance(0.7):
                     inner = self.random.choice([e for e in self.entities if self.can_return(name, e)] or ["Int"])
-                self._root_field(graph, whole, f"q{number}", inner)
+                self.root_field(graph, whole, f"q{number}", inner)
                 number += 1
         if len(self.names) > 1 and self.chance(0.4):
             pair = self.random.sample(self.names, 2)
@@ -528,11 +487,11 @@ class Maker:
         for index in range(self.random.choice((0, 0, 1, 3))):
             graph = self.graphs[self.random.choice(self.names)]
             inner = self.target([graph.name])
-            self._root_field(graph, self.whole.block(Kind.TYPE, "Mutation"), f"m{index}", inner, "Mutation")
+            self.root_field(graph, self.whole.block(Kind.TYPE, "Mutation"), f"m{index}", inner, "Mutation")
         for index in range(self.random.choice((0, 0, 1, 2))):
             graph = self.graphs[self.random.choice(self.names)]
             inner = self.target([graph.name])
-            self._root_field(graph, self.whole.block(Kind.TYPE, "Subscription"), f"s{index}", inner, "Subscription")
+            self.root_field(graph, self.whole.block(Kind.TYPE, "Subscription"), f"s{index}", inner, "Subscription")
         for name in self.names:
             if self.chance(0.3) and "Mutation" in self.whole.blocks:
                 for one in (self.graphs[name], self.whole):
@@ -543,7 +502,8 @@ class Maker:
         if inner in self.interfaces and inner not in self.graphs[name].blocks:
             self._declare_interfaces()
 
-    def _root_field(self, graph: SubgraphText, whole: Block, name: str, inner: str, root: str = "Query") -> None:
+    def root_field(self, graph: SubgraphText, whole: Block, name: str, inner: str, root: str = "Query") -> None:
+        """Declare a field of a root type, here and in the whole."""
         self._need(graph.name, inner)
         arguments, type_ = self.arguments(), self.shape(inner)
         graph.block(Kind.TYPE, root).add(name, arguments, type_)

@@ -25,6 +25,8 @@ from graphql.execution.values import get_argument_values
 
 from botberi.fuzzing.declared import SubgraphFacts, loose, strictest, visible
 from botberi.fuzzing.graph import Graph
+from botberi.fuzzing.guests import Guests
+from botberi.fuzzing.kinds.unknown import NULLABLE_KEY
 from botberi.fuzzing.text import ROOTS
 
 POPULATION = 4
@@ -148,65 +150,32 @@ class World:
                 )
 
     @cached_property
-    def guests(self) -> dict[tuple[str, str], tuple[str, ...]]:
-        """Subgraphs and types of things that they never return: they may not know each of them. With the key fields that may be null.
+    def _guests(self) -> Guests:
+        return Guests(self.subgraphs, self.possible, self.nullable)
 
-        Only such things are unknown: of all others it would depend on the plan whether the subgraph has to look them up.
-        """
-        found: dict[tuple[str, str], tuple[str, ...]] = {}
-        for name, facts in self.subgraphs.items():
-            returned = {
-                concrete
-                for declared in facts.types.values()
-                for field in declared.fields.values()
-                if not field.external
-                for concrete in self.possible(facts.name_of(named(field.type)))
-            }
-            for declared in facts.types.values():
-                if len(declared.keys) != 1 or not declared.keys[0].resolvable or declared.name in ROOTS:
-                    continue
-                if declared.interface and not declared.interface_object:
-                    continue
-                for concrete in self.possible(declared.name) - returned:
-                    types = self.schema.type_map[concrete].fields  # type: ignore[attr-defined]
-                    nullable = [n for n in declared.keys[0].names if not is_non_null_type(types[n].type)]
-                    found[name, concrete] = tuple(nullable)
-        return found
+    def nullable(self, type_name: str, name: str) -> bool:
+        """Whether the whole says that the field may be null."""
+        return not is_non_null_type(self.schema.type_map[type_name].fields[name].type)  # type: ignore[attr-defined]
+
+    @property
+    def guests(self) -> Mapping[tuple[str, str], tuple[str, ...]]:
+        """Subgraphs and types of things of which they may not know each; with the key fields that may be null."""
+        return self._guests.keys
+
+    @property
+    def sources(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """Fields that such subgraphs give, or that are computed from such fields -> these subgraphs."""
+        return self._guests.sources
 
     @cached_property
-    def sources(self) -> dict[tuple[str, str], tuple[str, ...]]:
-        """Fields that guests alone give -> these guests. A field that requires such a field is nowhere computed without it."""
-        givers: dict[tuple[str, str], set[str]] = {}
-        needs: dict[tuple[str, str], set[str]] = {}
-        provided: set[str] = set()
+    def without_key(self) -> frozenset[str]:
+        """Types of which some things have no value of `NULLABLE_KEY`: it leads to guests alone."""
+        found: dict[str, bool] = {}
         for name, facts in self.subgraphs.items():
             for declared in facts.types.values():
-                for field_name, field in declared.fields.items():
-                    provided |= set(_names(field.provides))
-                    if field.external or (declared.interface and not declared.interface_object):
-                        continue
-                    for concrete in self.possible(declared.name):
-                        givers.setdefault((concrete, field_name), set()).add(name)
-                        if field.requires is not None:
-                            needs.setdefault((concrete, field_name), set()).update(_names(field.requires, deep=False))
-        keys = {
-            name
-            for facts in self.subgraphs.values()
-            for declared in facts.types.values()
-            for key in declared.keys
-            for name in _names(key.fields)
-        }
-
-        def sources(concrete: str, field_name: str, above: frozenset[str] = frozenset()) -> frozenset[str]:
-            own = givers.get((concrete, field_name), set())
-            if len(own) != 1 or field_name in provided or field_name in keys or field_name in above:
-                return frozenset()
-            found = frozenset(one for one in own if (one, concrete) in self.guests)
-            for needed in needs.get((concrete, field_name), ()):
-                found |= sources(concrete, needed, above | {field_name})
-            return found
-
-        return {place: tuple(sorted(found)) for place in givers if (found := sources(*place))}
+                if len(declared.keys) == 1 and NULLABLE_KEY in declared.keys[0].names:
+                    found[declared.name] = found.get(declared.name, True) and (name, declared.name) in self.guests
+        return frozenset(name for name, guests in found.items() if guests)
 
     def choices(self, parent: str, name: str) -> tuple[str, ...]:
         """Types (or enum values) that each subgraph which has the field can give."""
@@ -266,6 +235,8 @@ class Facts:
         return self._present(type_, seed, thing, name, shaky)
 
     def _present(self, type_: Any, seed: Any, thing: Thing, name: str, shaky: bool) -> Any:
+        if name == NULLABLE_KEY and thing.number % 3 == 0 and thing.type in self.world.without_key:
+            return None
         if name in IDENTITY:
             return IDENTITY[name](thing)
         if is_list_type(type_):
@@ -327,15 +298,6 @@ def _with_defer(schema: GraphQLSchema) -> GraphQLSchema:
     return GraphQLSchema(**arguments | {"directives": (*schema.directives, GraphQLDeferDirective)})
 
 
-def _names(selection: SelectionSetNode | None, *, deep: bool = True) -> Iterator[str]:
-    """Fields of a field set; the outermost alone, or all."""
-    for node in selection.selections if selection is not None else ():
-        if isinstance(node, FieldNode):
-            yield node.name.value
-        if isinstance(node, FieldNode | InlineFragmentNode) and (deep or isinstance(node, InlineFragmentNode)):
-            yield from _names(node.selection_set, deep=deep)
-
-
 def named(type_: Any) -> str:
     """The innermost type's name."""
     while is_non_null_type(type_) or is_list_type(type_):
@@ -360,7 +322,7 @@ IDENTITY: dict[str, Any] = {
     "region": lambda t: f"region {t.number % 2}",
     "row": lambda t: t.number // 2,
     "col": lambda t: t.number % 2,
-    "alt": lambda t: f"alt-{t.type}-{t.number}" if t.number % 3 else None,
+    "alt": lambda t: f"alt-{t.type}-{t.number}",
     "serial": lambda t: 10**17 + t.number,
     "ref": lambda t: Thing("Ref", t.number),
     "spot": lambda t: Thing("Spot", t.number),
