@@ -9,6 +9,8 @@ from graphql import (
     DocumentNode,
     FieldDefinitionNode,
     FieldNode,
+    GraphQLArgument,
+    GraphQLInputField,
     GraphQLList,
     GraphQLNonNull,
     GraphQLSchema,
@@ -28,6 +30,7 @@ from graphql import (
     visit,
 )
 from graphql.language import REMOVE
+from graphql.utilities.coerce_input_value import coerce_default_value
 
 _DEFINITIONS: dict[type, Any] = {
     ObjectTypeExtensionNode: ObjectTypeDefinitionNode,
@@ -244,17 +247,42 @@ class _WithQuery(Visitor):
 
 class _Visible(Visitor):
     def _enter(self, node: Any, *_: Any) -> Any:
-        return REMOVE if any(d.name.value == "inaccessible" for d in node.directives or ()) else None
+        return REMOVE if _hidden(node) else None
 
-    enter_field_definition = enter_enum_value_definition = _enter
+    enter_field_definition = enter_enum_value_definition = enter_input_value_definition = _enter
+    enter_object_type_definition = enter_interface_type_definition = enter_union_type_definition = _enter
 
     def enter_directive_definition(self, *_: Any) -> Any:
         return REMOVE
 
 
+class _VisibleNames(Visitor):
+    """Members and interfaces without those that are hidden."""
+
+    def __init__(self, hidden: frozenset[str]) -> None:
+        super().__init__()
+        self.hidden = hidden
+
+    def _kept(self, names: Any) -> Any:
+        return tuple(name for name in names or () if name.name.value not in self.hidden)
+
+    def enter_union_type_definition(self, node: Any, *_: Any) -> Any:
+        return replace(node, types=self._kept(node.types))
+
+    def enter_object_type_definition(self, node: Any, *_: Any) -> Any:
+        return replace(node, interfaces=self._kept(node.interfaces))
+
+    enter_interface_type_definition = enter_object_type_definition
+
+
+def _hidden(node: Any) -> bool:
+    return any(d.name.value == "inaccessible" for d in node.directives or ())
+
+
 def visible(document: DocumentNode) -> DocumentNode:
     """What clients see of the monolith."""
-    shown: DocumentNode = visit(document, _Visible())
+    hidden = frozenset(d.name.value for d in document.definitions if hasattr(d, "fields") and _hidden(d))
+    shown: DocumentNode = visit(visit(document, _Visible()), _VisibleNames(hidden))
     return shown
 
 
@@ -274,6 +302,11 @@ def loose(document: DocumentNode) -> DocumentNode:
     return nullable
 
 
+def default_of(made: GraphQLArgument | GraphQLInputField) -> Any:
+    """The default as a value of its type; `Undefined` where there is none."""
+    return coerce_default_value(made)
+
+
 def strictest(one: Any, other: Any) -> Any:
     """The type with every `!` that either has."""
     strict = is_non_null_type(one) or is_non_null_type(other)
@@ -283,4 +316,4 @@ def strictest(one: Any, other: Any) -> Any:
     return GraphQLNonNull(made) if strict else made
 
 
-__all__ = ["FieldFacts", "Key", "SubgraphFacts", "TypeFacts", "field_set", "loose", "strictest", "visible"]
+__all__ = ["FieldFacts", "Key", "SubgraphFacts", "TypeFacts", "default_of", "field_set", "loose", "strictest", "visible"]

@@ -4,12 +4,14 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from botberi.fuzzing.kinds.hidden import hide
 from botberi.fuzzing.kinds.interfaces import (
     EntityInterface,
     add_interface_object_fields,
     add_interface_objects,
     add_several_interfaces,
 )
+from botberi.fuzzing.kinds.provides import add_provides_on_interfaces
 from botberi.fuzzing.kinds.roots import add_roots
 from botberi.fuzzing.kinds.unknown import add_guests
 from botberi.fuzzing.text import Block, Kind, SubgraphText, render
@@ -105,6 +107,8 @@ class Maker:
         self.common: dict[str, dict[str, tuple[str, str]]] = {}
         self.unions: dict[str, list[str]] = {}
         self.colors: dict[str, tuple[str, ...]] = dict.fromkeys(self.names, COLORS)
+        #: Fields of interfaces that a subgraph declares, though its types have them as external ones.
+        self.loose: set[tuple[str, str, str]] = set()
         self.entity_interfaces: dict[str, EntityInterface] = {}
 
     def chance(self, odds: float) -> bool:
@@ -128,6 +132,7 @@ class Maker:
                 self._requires(entity)
         for _ in range(self.random.choice((0, 1, 2, 3))):
             self._provides()
+        add_provides_on_interfaces(self)
         add_interface_object_fields(self)
         if self.chance(0.3):
             self._context()
@@ -446,7 +451,11 @@ class Maker:
                 shown = {
                     n: f
                     for n, f in fields.items()
-                    if all(n in b.fields and "@external" not in b.fields[n].directives for b in blocks)
+                    if all(
+                        n in b.fields
+                        and ("@external" not in b.fields[n].directives or (graph.name, name, n) in self.loose)
+                        for b in blocks
+                    )
                 }
                 if not shown:
                     shown = {}
@@ -523,6 +532,7 @@ class Maker:
             for graph in self.graphs.values():
                 graph.spelling = random.Random(self.kinds.random())
         add_roots(self)
+        hide(self)
         for graph in self.graphs.values():
             for block in graph.blocks.values():
                 for made in block.fields.values():
@@ -544,7 +554,7 @@ class Maker:
     def _hide(self, type_name: str, field_name: str) -> None:
         for one in (self.whole, *self.graphs.values()):
             made = one.blocks[type_name].fields.get(field_name) if type_name in one.blocks else None
-            if made is not None and "@external" not in made.directives:
+            if made is not None and not {"@external", "@inaccessible"} & set(made.directives):
                 made.directives.append("@inaccessible")
 
 

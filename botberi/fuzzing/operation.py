@@ -189,7 +189,7 @@ class Writer:
         arguments = []
         for argument_name, argument in made.args.items():
             if is_required_argument(argument) or self.chance(0.6):
-                arguments.append(f"{argument_name}: {self._value(argument.type, 0, argument.default_value)}")
+                arguments.append(f"{argument_name}: {self._value(argument.type, 0)}")
             else:
                 self.features["argument left to its default"] += 1
         self.features["argument"] += len(arguments)
@@ -225,9 +225,9 @@ class Writer:
 
     # -- values
 
-    def _value(self, type_: Any, depth: int, default: Any = None) -> str:
+    def _value(self, type_: Any, depth: int) -> str:
         if self.chance(0.3 if depth == 0 else 0.15):
-            return self._variable(type_, default if depth == 0 else None)
+            return self._variable(type_)
         if is_non_null_type(type_):
             return self._literal(type_.of_type, depth)
         if self.chance(0.1):
@@ -264,7 +264,7 @@ class Writer:
             "Big": self.random.choice((str(10**18 + number), f'"{number}"')),
         }.get(name, json.dumps(self.random.choice(("a", "ä ☂", 'q"t', "line\nbreak"))))
 
-    def _variable(self, type_: Any, default: Any) -> str:
+    def _variable(self, type_: Any) -> str:
         """A variable that may stand here: given, null, absent or defaulted."""
         name = f"v{len(self.declared)}"
         declared = str(type_)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from graphql import DocumentNode, GraphQLSchema, parse, validate
+from graphql import DocumentNode, GraphQLInputField, GraphQLSchema, parse, validate
 
 import gateway.composition
 import gateway.executor
@@ -15,6 +15,7 @@ import gateway.operation
 import gateway.planner
 from botberi.fuzzing.answering import Answering, runtime
 from botberi.fuzzing.compare import Comparison, Mismatch, check_size
+from botberi.fuzzing.declared import default_of
 from botberi.fuzzing.graph import Graph
 from botberi.fuzzing.replay import Tape
 from botberi.fuzzing.subgraph import EVENTS, FuzzClient, Run
@@ -197,9 +198,10 @@ def shape_of(schema: GraphQLSchema) -> list[str]:
         lines += [f"{name} = {member.name}" for member in getattr(type_, "types", ())]
         lines += [f"{name} = {value}" for value in getattr(type_, "values", ())]
         for field_name, made in getattr(type_, "fields", {}).items():
-            lines.append(f"{name}.{field_name}: {made.type} = {getattr(made, 'default_value', None)!r}")
+            default = default_of(made) if isinstance(made, GraphQLInputField) else None
+            lines.append(f"{name}.{field_name}: {made.type} = {default!r}")
             for argument, given in getattr(made, "args", {}).items():
-                lines.append(f"{name}.{field_name}({argument}: {given.type} = {given.default_value!r})")
+                lines.append(f"{name}.{field_name}({argument}: {given.type} = {default_of(given)!r})")
     return sorted(lines)
 
 
@@ -214,6 +216,7 @@ def graph_features(graph: Graph) -> Counter[str]:
         ("resolvable: false", "resolvable: false"),
         ("@interfaceObject", " @interfaceObject"),
         ("union", "union U"),
+        ("@inaccessible type", "@inaccessible {"),
     ):
         body = text.replace('"@inaccessible"', "").replace('"@interfaceObject"', "")
         found[f"graph with {name}"] += sign in body

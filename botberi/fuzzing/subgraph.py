@@ -288,6 +288,9 @@ class FuzzClient:
             self._problem(f"{label} is overridden")
         if own.external:
             features["provided field"] += 1
+            features["provided field of a type with interfaces"] += bool(info.parent_type.interfaces)
+        if own.provides is not None and any(info.field_name in i.fields for i in info.parent_type.interfaces):
+            features["@provides on a field of an interface"] += 1
         if own.override is not None:
             features["overridden field"] += 1
             features["override with label"] += own.label is not None

@@ -95,6 +95,7 @@ async def truth(
             types[path[:-1]] = thing.type
         for name, (bearers, selected) in world.contextual(thing.type, info.field_name).items():
             arguments[name] = _from_above(facts, place.above, bearers, selected)
+        arguments |= world.hidden_defaults(thing.type, info.field_name)
         value = facts.value(thing, info.field_name, arguments)
         if isinstance(value, Exception):
             raise value

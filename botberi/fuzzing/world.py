@@ -14,6 +14,7 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     SelectionSetNode,
+    Undefined,
     build_ast_schema,
     is_enum_type,
     is_leaf_type,
@@ -23,7 +24,7 @@ from graphql import (
 )
 from graphql.execution.values import get_argument_values
 
-from botberi.fuzzing.declared import SubgraphFacts, loose, strictest, visible
+from botberi.fuzzing.declared import SubgraphFacts, default_of, loose, strictest, visible
 from botberi.fuzzing.graph import Graph
 from botberi.fuzzing.guests import Guests
 from botberi.fuzzing.kinds.unknown import NULLABLE_KEY
@@ -77,6 +78,7 @@ class World:
             facts.settle(self.subgraphs)
         self._values: dict[tuple[str, str], Any] = {}
         self._choices: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._hidden: dict[tuple[str, str], dict[str, Any]] = {}
         self._contextual: dict[tuple[str, str], dict[str, tuple[frozenset[str], str]]] = {}
 
     def contextual(self, parent: str, name: str) -> Mapping[str, tuple[frozenset[str], str]]:
@@ -91,6 +93,20 @@ class World:
                     found[argument] = (types, selected)
             self._contextual[key] = found
         return self._contextual[key]
+
+    def hidden_defaults(self, parent: str, name: str) -> Mapping[str, Any]:
+        """Defaults of arguments that clients don't see: they hold all the same."""
+        key = (parent, name)
+        if key not in self._hidden:
+            whole = self.schema.type_map[parent].fields[name].args  # type: ignore[attr-defined]
+            shown = getattr(self.client_schema.type_map.get(parent), "fields", {}).get(name)
+            known = {} if shown is None else shown.args
+            self._hidden[key] = {
+                argument: default
+                for argument, made in whole.items()
+                if argument not in known and (default := default_of(made)) is not Undefined
+            }
+        return self._hidden[key]
 
     def possible(self, name: str) -> frozenset[str]:
         """Concrete types, by the monolith."""
