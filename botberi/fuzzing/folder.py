@@ -15,6 +15,8 @@ def write_case(case: Case, folder: Path, why: str, **more: str) -> Path:
     for name, sdl in case.graph.subgraphs.items():
         (folder / "subgraphs" / f"{name}.graphql").write_text(sdl.rstrip() + "\n")
     (folder / "monolith.graphql").write_text(case.graph.monolith.rstrip() + "\n")
+    if case.graph.supergraph:
+        (folder / "supergraph.graphql").write_text(case.graph.supergraph.rstrip() + "\n")
     (folder / "operation.graphql").write_text(case.document.rstrip() + "\n")
     facts = {"why": why, **more, "variables": dict(case.variables), "trouble": asdict(case.trouble)}
     (folder / "case.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
@@ -33,9 +35,11 @@ def read_case(folder: Path, operation: str = "operation.graphql") -> tuple[Case,
     facts = json.loads((folder / "case.json").read_text())
     trouble = facts.pop("trouble")
     trouble["failing"] = tuple(trouble["failing"])
+    supergraph = folder / "supergraph.graphql"
     graph = Graph(
         (folder / "monolith.graphql").read_text(),
         {path.stem: path.read_text() for path in sorted((folder / "subgraphs").glob("*.graphql"))},
+        supergraph.read_text() if supergraph.exists() else "",
     )
     document = (folder / operation).read_text()
     return Case(graph, document, facts.pop("variables"), Trouble(**trouble)), facts

@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from botberi.fuzzing.kinds.federation1 import Federation1
 from botberi.fuzzing.kinds.hidden import hide
 from botberi.fuzzing.kinds.interfaces import (
     EntityInterface,
@@ -52,6 +53,8 @@ SHARED_TYPES = {
     "Part": {"code": "ID!"},
 }
 COLORS = ("RED", "GREEN", "BLUE", "PINK")
+#: So many graphs are federation 1's.
+FEDERATION_1 = 0.06
 INPUTS = """
 enum Level { LOW MID HIGH }
 input Filter {
@@ -74,6 +77,8 @@ class Graph:
 
     monolith: str
     subgraphs: dict[str, str]
+    #: Where it isn't to be composed here: a supergraph that another composer made (join v0.1).
+    supergraph: str = ""
 
 
 @dataclass
@@ -560,4 +565,7 @@ class Maker:
 
 def make_graph(seed: int) -> Graph:
     """The same for the same seed. It may be a graph that can't be satisfied: composition decides."""
-    return Maker(seed).make()
+    maker = Maker(seed)
+    if maker.kinds.random() < FEDERATION_1:
+        return Federation1(maker).make()
+    return maker.make()

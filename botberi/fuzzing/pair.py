@@ -66,6 +66,13 @@ class Arena:
         self.graph = graph
         self.executor = executor
         self.world = World(graph)
+        self.supergraph = Supergraph.from_sdl(graph.supergraph or self._composed(graph))
+        self.clients = {name: FuzzClient(self.world, facts) for name, facts in self.world.subgraphs.items()}
+        self.features = graph_features(graph)
+        if (one := shape_of(self.supergraph.api_schema)) != (other := shape_of(self.world.client_schema)):
+            raise Mismatch(f"the API schema isn't the monolith: {sorted(set(one) ^ set(other))[:8]}")
+
+    def _composed(self, graph: Graph) -> str:
         composed = gateway.composition.compose([Subgraph(name, sdl) for name, sdl in graph.subgraphs.items()])
         codes = {error.code for error in composed.errors}
         if codes:
@@ -73,11 +80,7 @@ class Arena:
                 raise Refused(", ".join(sorted(codes)))
             raise Mismatch("composition refuses: " + "; ".join(f"{e.code}: {e.message}" for e in composed.errors[:3]))
         assert composed.supergraph_sdl is not None
-        self.supergraph = Supergraph.from_sdl(composed.supergraph_sdl)
-        self.clients = {name: FuzzClient(self.world, facts) for name, facts in self.world.subgraphs.items()}
-        self.features = graph_features(graph)
-        if (one := shape_of(self.supergraph.api_schema)) != (other := shape_of(self.world.client_schema)):
-            raise Mismatch(f"the API schema isn't the monolith: {sorted(set(one) ^ set(other))[:8]}")
+        return composed.supergraph_sdl
 
     async def run(self, document: str, variables: Mapping[str, Any], trouble: Trouble) -> Outcome:
         """Both sides, compared."""
@@ -220,6 +223,8 @@ def graph_features(graph: Graph) -> Counter[str]:
     ):
         body = text.replace('"@inaccessible"', "").replace('"@interfaceObject"', "")
         found[f"graph with {name}"] += sign in body
+    found["federation 1 supergraph (join v0.1)"] += bool(graph.supergraph)
+    found["federation 1 schemas, composed"] += not graph.supergraph and "@link(" not in text
     return +found
 
 

@@ -162,18 +162,20 @@ def _smaller_document(case: Case) -> Iterator[Case]:
 def _smaller_graph(case: Case) -> Iterator[Case]:
     graph = case.graph
     for name in graph.subgraphs:
-        if len(graph.subgraphs) > 1:
+        if len(graph.subgraphs) > 1 and not graph.supergraph:
             yield replace(case, graph=Graph(graph.monolith, {n: s for n, s in graph.subgraphs.items() if n != name}))
     documents = {name: parse(sdl, no_location=True) for name, sdl in graph.subgraphs.items()}
     whole = parse(graph.monolith, no_location=True)
     # Types and fields that the monolith has, everywhere; then the declarations of single subgraphs.
     for type_name in [d.name.value for d in whole.definitions if hasattr(d, "name") and d.name.value != "Query"]:
-        yield replace(case, graph=_without(whole, documents, type_name, None))
+        yield replace(case, graph=_without(graph, type_name, None))
     for node in whole.definitions:
         if isinstance(node, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode):
             for field in node.fields or ():
-                yield replace(case, graph=_without(whole, documents, node.name.value, field.name.value))
+                yield replace(case, graph=_without(graph, node.name.value, field.name.value))
     for name, document in documents.items():
+        if graph.supergraph:
+            return  # a single subgraph's declarations would contradict it
         for node in document.definitions:
             if isinstance(node, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode):
                 for target in (None, *(f.name.value for f in node.fields or ())):
@@ -181,11 +183,12 @@ def _smaller_graph(case: Case) -> Iterator[Case]:
                     yield replace(case, graph=Graph(graph.monolith, graph.subgraphs | {name: print_ast(smaller)}))
 
 
-def _without(whole: DocumentNode, documents: dict[str, DocumentNode], type_name: str, field: str | None) -> Graph:
-    return Graph(
-        print_ast(_drop(whole, type_name, field)),
-        {name: print_ast(_drop(document, type_name, field)) for name, document in documents.items()},
-    )
+def _without(graph: Graph, type_name: str, field: str | None) -> Graph:
+    def dropped(text: str) -> str:
+        return print_ast(_drop(parse(text, no_location=True), type_name, field)) if text else ""
+
+    texts = {name: dropped(text) for name, text in graph.subgraphs.items()}
+    return Graph(dropped(graph.monolith), texts, dropped(graph.supergraph))
 
 
 def _drop(document: DocumentNode, type_name: str, field: str | None) -> DocumentNode:
@@ -202,6 +205,7 @@ def _drop(document: DocumentNode, type_name: str, field: str | None) -> Document
             return None
 
         enter_object_type_definition = enter_interface_type_definition = _type
+        enter_object_type_extension = enter_interface_type_extension = _type
 
         def enter_union_type_definition(self, node: UnionTypeDefinitionNode, *_: Any) -> Any:
             if field is not None:

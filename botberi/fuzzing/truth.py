@@ -87,6 +87,7 @@ async def truth(
 
     def resolve(place: Place, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
         path = tuple(info.path.as_list())
+        arguments |= world.hidden_defaults(place.thing.type, info.field_name)
         ledger.note(info, arguments)
         if info.field_name.startswith("count_"):
             return ledger.count(arguments)
@@ -95,7 +96,6 @@ async def truth(
             types[path[:-1]] = thing.type
         for name, (bearers, selected) in world.contextual(thing.type, info.field_name).items():
             arguments[name] = _from_above(facts, place.above, bearers, selected)
-        arguments |= world.hidden_defaults(thing.type, info.field_name)
         value = facts.value(thing, info.field_name, arguments)
         if isinstance(value, Exception):
             raise value
