@@ -36,9 +36,7 @@ _DEFINITIONS: dict[type, Any] = {
     ObjectTypeExtensionNode: ObjectTypeDefinitionNode,
     InterfaceTypeExtensionNode: InterfaceTypeDefinitionNode,
 }
-ENTITIES = (
-    "\nscalar _Any\nunion _Entity = {members}\nextend type {query} {{ _entities(representations: [_Any!]!): [_Entity]! }}"
-)
+ENTITIES = "\nscalar _Any\nunion _Entity = {members}\nextend type {query} {{ _entities(representations: [_Any!]!): [_Entity]! }}"
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,9 @@ class Key:
     @property
     def names(self) -> list[str]:
         """Its outermost fields."""
-        return [n.name.value for n in self.fields.selections if isinstance(n, FieldNode) and n.name.value != "__typename"]
+        return [
+            n.name.value for n in self.fields.selections if isinstance(n, FieldNode) and n.name.value != "__typename"
+        ]
 
 
 @dataclass
@@ -281,7 +281,11 @@ def _hidden(node: Any) -> bool:
 
 def visible(document: DocumentNode) -> DocumentNode:
     """What clients see of the monolith."""
-    hidden = frozenset(d.name.value for d in document.definitions if hasattr(d, "fields") and _hidden(d))
+    hidden = frozenset(
+        d.name.value
+        for d in document.definitions
+        if isinstance(d, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode) and _hidden(d)
+    )
     shown: DocumentNode = visit(visit(document, _Visible()), _VisibleNames(hidden))
     return shown
 
@@ -316,4 +320,14 @@ def strictest(one: Any, other: Any) -> Any:
     return GraphQLNonNull(made) if strict else made
 
 
-__all__ = ["FieldFacts", "Key", "SubgraphFacts", "TypeFacts", "default_of", "field_set", "loose", "strictest", "visible"]
+__all__ = [
+    "FieldFacts",
+    "Key",
+    "SubgraphFacts",
+    "TypeFacts",
+    "default_of",
+    "field_set",
+    "loose",
+    "strictest",
+    "visible",
+]

@@ -29,6 +29,7 @@ KEYS: dict[str, tuple[tuple[str, str], ...]] = {
     "spot { row col }": (("spot", "Spot!"),),
     "region spot { row }": (("region", "String!"), ("spot", "Spot!")),
     "parts { code }": (("parts", "[Part!]!"),),
+    "serial": (("serial", "Big!"),),
 }
 SHAPES = (*("{}",) * 6, *("{}!",) * 3, "[{}]", "[{}!]", "[{}!]!", "[{}]!", "[[{}]]", "[[{}!]!]!", "[[{}!]]!")
 ARGUMENTS = (

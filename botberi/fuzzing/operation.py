@@ -124,6 +124,8 @@ class Writer:
         target: Any = parent
         if self.chance(0.85):
             target = self.schema.type_map[self.random.choice(self._conditions(parent) or [parent.name])]
+        if is_interface_type(parent) and is_interface_type(target) and target is not parent:
+            self.features["fragment on another interface"] += 1
         kind = "a union" if is_union_type(target) else "an interface" if is_interface_type(target) else "an object type"
         if self.chance(0.3):
             name = f"F{len(self.fragments)}"
@@ -203,6 +205,7 @@ class Writer:
         self.features["list of lists"] += "[[" in str(made.type)
         self.features["interface"] += is_interface_type(below)
         self.features["union"] += is_union_type(below)
+        self.features["type with several interfaces"] += self._several(below)
         if is_composite_type(below):
             text += " " + self._selections(below, depth - 1)
         if again:
@@ -215,6 +218,13 @@ class Writer:
         elif is_enum_type(below):
             self.features["enum"] += 1
         return text
+
+    def _several(self, type_: Any) -> bool:
+        """Whether objects here may be of a type with several interfaces."""
+        if not is_composite_type(type_):
+            return False
+        types: Any = self.schema.get_possible_types(type_) if is_abstract_type(type_) else (type_,)
+        return any(len(one.interfaces) > 1 for one in types)
 
     def _otherwise(self, arguments: list[str]) -> list[str]:
         """The same arguments in other order, input objects' fields too; nothing where none has an input object."""

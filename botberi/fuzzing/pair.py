@@ -219,13 +219,19 @@ def graph_features(graph: Graph) -> Counter[str]:
         ("resolvable: false", "resolvable: false"),
         ("@interfaceObject", " @interfaceObject"),
         ("union", "union U"),
-        ("@inaccessible type", "@inaccessible {"),
+        ("a hidden type", "@inaccessible {"),
     ):
         body = text.replace('"@inaccessible"', "").replace('"@interfaceObject"', "")
         found[f"graph with {name}"] += sign in body
+    found["defaults written otherwise"] += len({_inputs(sdl) for sdl in graph.subgraphs.values()}) > 1
     found["federation 1 supergraph (join v0.1)"] += bool(graph.supergraph)
     found["federation 1 schemas, composed"] += not graph.supergraph and "@link(" not in text
     return +found
+
+
+def _inputs(sdl: str) -> str:
+    """A subgraph's input objects, as it writes them."""
+    return sdl.partition("input Filter {")[2].partition("input Point")[0].replace(" @inaccessible", "")
 
 
 def describe(case: Case) -> str:

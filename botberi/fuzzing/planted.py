@@ -10,6 +10,7 @@ from typing import Any
 from graphql import NonNullTypeNode
 
 from botberi.fuzzing.fuzz import fuzz
+from botberi.fuzzing.planted_kinds import KIND_BUGS, Bug, by_representation
 from gateway.executor import failure, view
 from gateway.executor.answers import Sorted
 from gateway.executor.errorlog import ErrorLog
@@ -22,17 +23,6 @@ from gateway.planner.walk import Walker
 from gateway.query_graph.graph import QueryGraph
 from gateway.upstream.codec import encode
 from gateway.upstream.port import SubgraphResponse
-
-
-@dataclass(frozen=True)
-class Bug:
-    """`change` gets what stands at `owner.name` and gives what stands there instead."""
-
-    title: str
-    room: str
-    owner: Any
-    name: str
-    change: Callable[[Any], Any]
 
 
 @contextmanager
@@ -64,17 +54,6 @@ def _included(kind: str) -> Callable[[Any], Any]:
 
 def _groups(rebuild: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Any], Any]:
     return lambda before: lambda self, sets, kind: rebuild(dict(before(self, sets, kind)))
-
-
-def _representation(rebuild: Callable[[dict[str, Any], Any], dict[str, Any]]) -> Callable[[Any], Any]:
-    def change(before: Any) -> Any:
-        def represent(seen: Any, choices: Any, names: Any) -> Any:
-            made = before(seen, choices, names)
-            return None if made is None else (rebuild(made[0], (seen, names)), made[1])
-
-        return represent
-
-    return change
 
 
 def _swapped_entities(before: Any) -> Any:
@@ -363,20 +342,20 @@ BUGS = (
         lambda _: lambda value: str(id(value)).encode(),
     ),
     Bug("compound keys are told apart by their first field", "executor", _REQUEST, "encode", lambda _: _half_key),
-    Bug("representations lack their last field", "executor", _REQUEST, "represent", _representation(_drop_last)),
+    Bug("representations lack their last field", "executor", _REQUEST, "represent", by_representation(_drop_last)),
     Bug(
         "representations lack what is null",
         "executor",
         _REQUEST,
         "represent",
-        _representation(lambda f, _: {k: v for k, v in f.items() if v is not None}),
+        by_representation(lambda f, _: {k: v for k, v in f.items() if v is not None}),
     ),
     Bug(
         "interface objects are asked for by the object's name",
         "executor",
         _REQUEST,
         "represent",
-        _representation(_own_name),
+        by_representation(_own_name),
     ),
     Bug("conditions of requests are ignored", "executor", _FETCHING, "_holds", lambda _: lambda *a: False),
     Bug(
@@ -429,6 +408,7 @@ BUGS = (
         "merge_union",
         _fewer_members,
     ),
+    *KIND_BUGS,
 )
 
 

@@ -274,6 +274,8 @@ class FuzzClient:
             run.features["field error"] += 1
             raise value
         below = provided.selection_set if provided is not None else None
+        if isinstance(value, Thing):
+            run.features["value of a hidden type"] += value.type not in self.world.client_schema.type_map
         return _seen(value, own.provides or below)
 
     def _allowed(self, seen: Seen, info: GraphQLResolveInfo[Any], own: FieldFacts, provided: FieldNode | None) -> None:
@@ -296,7 +298,10 @@ class FuzzClient:
             features["override with label"] += own.label is not None
         features["argument from a context"] += bool(own.contexts)
         features["shareable field"] += own.shareable
-        features["field of an interface object"] += self.own.types[parent].interface_object
+        if self.own.types[parent].interface_object:
+            features["field of an interface object"] += 1
+            several = sum(declared.interface_object for declared in self.own.types.values()) > 1
+            features["several interface objects in one subgraph"] += several
         if own.requires is not None:
             features["required fields"] += 1
             if any(isinstance(n, FieldNode) and n.arguments for n in own.requires.selections):
@@ -336,6 +341,8 @@ def _provided(selection: SelectionSetNode, name: str, thing: Thing, world: World
 
 
 def _kind(key: Key) -> str:
+    if "serial" in key.text:
+        return "of a custom scalar"
     if "parts" in key.text:
         return "of a list"
     if "{" in key.text:

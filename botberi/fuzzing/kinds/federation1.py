@@ -172,7 +172,10 @@ class Federation1:
         return sorted(
             name
             for name, (owner, arguments, type_, requires, _) in entity.fields.items()
-            if owner == entity.owner and not arguments and not requires and type_.strip("[]!") in self.leaves
+            if owner == entity.owner
+            and not arguments
+            and not requires
+            and type_.strip("[]!") in self.leaves
             and (name not in own or "@external" in own[name].directives)
         )
 

@@ -32,7 +32,9 @@ def _hide_type(maker: "Maker") -> None:
     """A member of a union or interface; that it may still be answered there is what this is for."""
     abstract = [set(members) for members in (*maker.whole.unions.values(), *_implementations(maker).values())]
     # Of each union and interface another type is left.
-    choices = {m for members in abstract for m in members} - {m for members in abstract if len(members) < 2 for m in members}
+    choices = {m for members in abstract for m in members} - {
+        m for members in abstract if len(members) < 2 for m in members
+    }
     if not choices:
         return
     name = maker.kinds.choice(sorted(choices))

@@ -29,7 +29,9 @@ def add_several_interfaces(maker: "Maker") -> None:
         return
     for name in ("I0", "I1"):
         if name not in maker.interfaces:
-            maker.interfaces[name] = source.sample(list(maker.entities), min(len(maker.entities), source.choice((1, 2))))
+            maker.interfaces[name] = source.sample(
+                list(maker.entities), min(len(maker.entities), source.choice((1, 2)))
+            )
     one, other = maker.interfaces["I0"], maker.interfaces["I1"]
     for member in source.sample(one, source.randint(1, len(one))):
         if member not in other:

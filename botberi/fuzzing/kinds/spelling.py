@@ -8,7 +8,9 @@ from graphql import ListValueNode, ObjectValueNode, ValueNode, parse_const_value
 
 #: A default's text -> other texts of an equal value, by the argument's or input field's type.
 _NUMBERS: Final = {"1": ("1.0", "1e0", "10e-1"), "100": ("1e2", "100.0", "1.0E+2"), "0.5": ("5e-1", "0.50")}
-_TYPED: Final = re.compile(r"(?P<head>\w+: (?P<type>[\w\[\]!]+)) = (?P<value>\{(?:[^{}]|\{[^{}]*\})*\}|\[[^\]]*\]|[^,()\s]+)")
+_TYPED: Final = re.compile(
+    r"(?P<head>\w+: (?P<type>[\w\[\]!]+)) = (?P<value>\{(?:[^{}]|\{[^{}]*\})*\}|\[[^\]]*\]|[^,()\s]+)"
+)
 _FIELD_SETS: Final = ("@key(", "@requires(", "@provides(")
 
 
