@@ -55,7 +55,7 @@ SHARED_TYPES = {
 }
 COLORS = ("RED", "GREEN", "BLUE", "PINK")
 #: So many graphs are federation 1's.
-FEDERATION_1 = 0.06
+FEDERATION_1 = 0.08
 INPUTS = """
 enum Level { LOW MID HIGH }
 input Filter {

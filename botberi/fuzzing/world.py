@@ -194,7 +194,11 @@ class World:
         return frozenset(name for name, guests in found.items() if guests)
 
     def choices(self, parent: str, name: str) -> tuple[str, ...]:
-        """Types (or enum values) that each subgraph which has the field can give."""
+        """Types (or enum values) that each subgraph which has the field can give.
+
+        Never a member of a union that only some of them know: there the gateway asks for those that all know, and others are null. It is
+        the one place where a value that could be fetched isn't, and a monolith has no rule for it.
+        """
         key = (parent, name)
         if key not in self._choices:
             inner = named(self.schema.type_map[parent].fields[name].type)  # type: ignore[attr-defined]

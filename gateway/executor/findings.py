@@ -94,11 +94,15 @@ class Findings:
 
 
 def tell_rest(log: ErrorLog, failures: Iterable[Untold]) -> None:
-    """Failures that no error of the response tells of, in the plan's order."""
+    """Failures that no error of the response tells of, in the plan's order.
+
+    Without a path where another error already says why nothing is there (an object of a hidden type): a place has one error.
+    """
     told = {(entry.message, entry.code) for entry in log.entries()}
     for order, failure, place in sorted(failures, key=_order):
         if (failure.message, failure.code) not in told:
-            log.add(order, failure.at(place()))
+            path = place()
+            log.add(order, failure.at(None if path is not None and log.is_at(path) else path))
 
 
 def _order(failure: Untold) -> int:

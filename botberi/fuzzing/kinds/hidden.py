@@ -13,7 +13,7 @@ _HIDDEN = " @inaccessible"
 def hide(maker: "Maker") -> None:
     """Hide a type with every field that returns it, an argument, an input field."""
     source = maker.kinds
-    if source.random() < 0.25:
+    if source.random() < 0.4:
         _hide_type(maker)
     if source.random() < 0.3:
         _hide_argument(maker)

@@ -13,7 +13,7 @@ def add_provides_on_interfaces(maker: "Maker") -> None:
     for name, members in maker.interfaces.items():
         if maker.kinds.random() < 0.5:
             _each_type_provides(maker, name, [maker.entities[m] for m in members])
-        if maker.kinds.random() < 0.5:
+        if maker.kinds.random() < 0.8:
             _provides_of_each(maker, name, [maker.entities[m] for m in members])
 
 
@@ -69,7 +69,7 @@ def _provides_of_each(maker: "Maker", name: str, members: list["Entity"]) -> Non
         maker.loose.add((host, name, field_name))
     else:
         for member in here:
-            if own := source.sample(free[member.name], min(len(free[member.name]), source.choice((0, 1, 1, 2)))):
+            if own := source.sample(free[member.name], min(len(free[member.name]), source.choice((0, 1, 2, 2)))):
                 _declare(maker, host, member, own)
                 parts.append(f"... on {member.name} {{ {' '.join(sorted(own))} }}")
     if not parts:

@@ -15,7 +15,7 @@ def add_guests(maker: "Maker") -> None:
     """Let subgraphs add fields to entities that they never return: which ones they know is theirs to say."""
     for entity in list(maker.entities.values()):
         free = [n for n in maker.names if n not in entity.hosts and n not in entity.barred]
-        if free and maker.kinds.random() < 0.3:
+        if free and maker.kinds.random() < 0.45:
             _guest(maker, entity, maker.kinds.choice(free))
 
 
