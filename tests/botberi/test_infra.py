@@ -38,7 +38,7 @@ def test_all_services_are_there_on_one_network(compose: dict[str, Any]) -> None:
     for name, service in services.items():
         assert service["networks"] == ["botberi_net"], name
         assert service["restart"] == ("no" if name in ONE_SHOT else "unless-stopped"), name
-    assert [port.rpartition(":")[2] for port in services["nginx"]["ports"]] == ["8080"]
+    assert services["nginx"]["ports"] == ["${BOTBERI_PUBLIC_PORT:-8080}:80"]
     assert services["flower"]["ports"] == ["127.0.0.1:4400:4400"]
     assert services["rabbitmq"]["ports"] == ["127.0.0.1:15672:15672"]
 

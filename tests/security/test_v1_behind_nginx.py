@@ -44,7 +44,7 @@ def front(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[in
         text = (ROOT / "infra/nginx/nginx.conf").read_text()
         for old, new in (
             ("gateway:8080", f"127.0.0.1:{server.port}"),
-            ("listen 8080", f"listen 127.0.0.1:{port}"),
+            ("listen 80", f"listen 127.0.0.1:{port}"),
             ("/tmp/nginx.pid", f"{folder}/nginx.pid"),
             ("/dev/stderr", f"{folder}/error.log"),
             ("/dev/stdout", f"{folder}/access.log"),

@@ -46,7 +46,7 @@ def https(platform: RunningPlatform, tmp_path_factory: pytest.TempPathFactory) -
     certificate(folder)
     tls = f"listen 127.0.0.1:{port} ssl; ssl_certificate {folder}/tls.crt; ssl_certificate_key {folder}/tls.key;"
     text = CONFIGURATION.read_text().replace("gateway:8080", f"127.0.0.1:{platform.port}")
-    text = text.replace("listen 8080;", tls).replace("/tmp/nginx.pid", f"{folder}/nginx.pid")
+    text = text.replace("listen 80;", tls).replace("/tmp/nginx.pid", f"{folder}/nginx.pid")
     text = text.replace("/dev/stdout", f"{folder}/access.log").replace("/dev/stderr", f"{folder}/error.log")
     (folder / "nginx.conf").write_text(text)
     command = [str(debian.nginx()), "-c", str(folder / "nginx.conf"), "-g", "daemon off;", "-e", f"{folder}/error.log"]
