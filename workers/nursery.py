@@ -146,6 +146,7 @@ class Nursery:
         self._warm = settings.run_warm_children
         self._lock = threading.Lock()
         self._zygote: Zygote | None = None
+        self._closed = False
 
     def take(self) -> ChildProcess:
         """A process that hasn't begun: at once when the zygote is ready, else by an ordinary start."""
@@ -154,7 +155,7 @@ class Nursery:
     def prepare(self) -> None:
         """Have a zygote, if there shall be one."""
         with self._lock:
-            if self._warm and self._zygote is None:
+            if self._warm and self._zygote is None and not self._closed:
                 self._zygote = Zygote()
 
     def prepare_later(self) -> None:
@@ -164,7 +165,9 @@ class Nursery:
         timer.start()
 
     def close(self) -> None:
+        """End the zygote; none follows."""
         with self._lock:
+            self._closed = True
             zygote, self._zygote = self._zygote, None
         if zygote is not None:
             zygote.close()

@@ -9,7 +9,7 @@ from functools import lru_cache
 from uuid import UUID, uuid4
 
 from celery import Task
-from celery.signals import worker_process_init
+from celery.signals import worker_process_init, worker_process_shutdown
 
 from shared_schema import killpoints
 from shared_schema.artifacts import Storage, make_storage
@@ -81,4 +81,10 @@ def _warm_up(**_: object) -> None:
     _tools(os.getpid())[1].prepare_later()
 
 
+def _close_nursery(**_: object) -> None:
+    """What a pool process started has ended before it ends."""
+    _tools(os.getpid())[1].close()
+
+
 worker_process_init.connect(_warm_up)
+worker_process_shutdown.connect(_close_nursery)

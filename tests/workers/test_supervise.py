@@ -204,14 +204,79 @@ def test_a_child_dies_with_its_worker() -> None:
     time.sleep(0.3)
     worker.kill()
     worker.wait()
-    deadline = time.monotonic() + 10
+    assert_ended(pid)
+
+
+def assert_ended(pid: int) -> None:
+    """Fail if the process is there for another 20 seconds."""
+    deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return
+        if state == "Z":  # ended; whoever adopted it will take note in its own time
             return
         time.sleep(0.05)
-    pytest.fail("the child outlived its worker")
+    pytest.fail("it outlived its worker")
+
+
+ZYGOTES = {
+    "while it loads libraries": """
+import socket, subprocess, sys, time
+mine, other = socket.socketpair()
+loading = "import time, workers.zygote as z;"
+loading += "z.load_libraries = lambda: (print(z.os.getpid(), flush=True), time.sleep(300)); z.main()"
+subprocess.Popen([sys.executable, "-c", loading, str(other.fileno())], pass_fds=[other.fileno()])
+other.close()
+time.sleep(300)
+""",
+    "while it waits for a run": """
+import sys, time
+from workers.nursery import Nursery
+from workers.settings import WorkerSettings
+nursery = Nursery(WorkerSettings())
+nursery.prepare()
+while not nursery._zygote.ready(): time.sleep(0.1)
+print(nursery._zygote.pid, flush=True)
+time.sleep(300)
+""",
+    "while a run goes on that hears nothing": """
+import os, signal, sys, time
+from workers.nursery import Nursery
+from workers.settings import WorkerSettings
+nursery = Nursery(WorkerSettings())
+nursery.prepare()
+while not nursery._zygote.ready(): time.sleep(0.1)
+child = nursery.take()
+os.kill(child.pid, signal.SIGSTOP)
+print(nursery._zygote.pid, child.pid, flush=True)
+time.sleep(300)
+""",
+}
+
+
+@pytest.mark.parametrize("code", ZYGOTES.values(), ids=ZYGOTES.keys())
+def test_a_zygote_and_its_run_die_with_their_worker(code: str) -> None:
+    worker = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert worker.stdout is not None
+    processes = [int(pid) for pid in worker.stdout.readline().split()]
+    assert processes
+    worker.kill()
+    worker.wait()
+    for pid in processes:
+        assert_ended(pid)
+
+
+def test_nothing_is_left_of_a_closed_nursery_and_nothing_follows(settings: WorkerSettings) -> None:
+    nursery = Nursery(settings)
+    nursery.prepare()
+    assert nursery._zygote is not None
+    zygote = nursery._zygote.pid
+    nursery.close()
+    assert not Path(f"/proc/{zygote}").exists()
+    nursery.prepare()
+    assert nursery._zygote is None
 
 
 @pytest.fixture
