@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,9 +10,8 @@ from subgraphs.catalog.settings import CatalogSettings
 from subgraphs.common.errors import FieldProblem
 from subgraphs.common.names import deceptive_character, unseen
 from subgraphs.common.parameters import too_large
+from subgraphs.common.slugs import MAXIMUM_SLUG, is_slug
 
-SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-MAXIMUM_SLUG = 80
 MAXIMUM_NAME = 120
 MAXIMUM_SUMMARY = 300
 MAXIMUM_DESCRIPTION = 20_000
@@ -76,7 +74,7 @@ def lenient(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _slug(text: str, path: tuple[str, ...], maximum: int) -> list[FieldProblem]:
-    if len(text) > maximum or not SLUG.fullmatch(text):
+    if not is_slug(text, maximum):
         message = f"Words of a-z and 0-9 joined by single hyphens, at most {maximum} characters."
         return [FieldProblem(path, message)]
     return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,12 +12,12 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared_schema.models import Agent, Instance, Template
-from shared_schema.states import PublicationStatus
 from subgraphs.common.context import Store
 from subgraphs.common.errors import ConflictRefusal, FieldProblem, NotFoundRefusal, ValidationRefusal
 from subgraphs.common.names import deceptive_character, unseen
 from subgraphs.common.parameters import ParameterChecks, too_large
 from subgraphs.instance import repository
+from subgraphs.instance.origin import Origin, running
 from subgraphs.instance.settings import InstanceSettings
 
 MAXIMUM_NAME = 120
@@ -28,14 +29,13 @@ class NewInstance:
     """What a client asks to run: an agent, or a template of one, and parameters that override its own."""
 
     name: str | None
-    agent_id: UUID | None
-    template_id: UUID | None
+    origin: Origin
     parameters: object
     idempotency_key: str | None = None
 
     def request_hash(self) -> bytes:
         """What tells this request from another under the same idempotency key."""
-        return request_hash("create", self.name, self.agent_id, self.template_id, self.parameters)
+        return request_hash("create", self.name, *self.origin.request_parts(), self.parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,9 @@ def request_hash(*parts: object) -> bytes:
     return hashlib.sha256(orjson.dumps(parts, default=str, option=orjson.OPT_SORT_KEYS)).digest()
 
 
-def shape_problems(wanted: NewInstance) -> list[FieldProblem]:
-    """What is wrong with a request on its face."""
-    problems: list[FieldProblem] = []
-    if (wanted.agent_id is None) == (wanted.template_id is None):
-        problems.append(FieldProblem(("agentId",), "Give `agentId` or `templateId`, and not both."))
+def shape_problems(wanted: NewInstance, *, in_place_of_origin: Sequence[str] = ()) -> list[FieldProblem]:
+    """What is wrong with a request on its face. See `Origin.problems` for what may stand in place of an origin."""
+    problems = wanted.origin.problems(in_place_of_origin)
     if wanted.name is not None:
         problems += name_problems(wanted.name)
     problems += key_problems(wanted.idempotency_key)
@@ -97,7 +95,7 @@ class Maker:
         Outside of any transaction: to check a large value takes long, and would hold locks and a connection.
         """
         async with self._store.read() as session:
-            agent, template = await _origin(session, wanted.agent_id, wanted.template_id)
+            agent, template = await wanted.origin.find(session)
         filled = template.parameters if template else {}
         given = wanted.parameters if isinstance(wanted.parameters, dict) else {}
         parameters = await self.checked(agent, {**filled, **given})
@@ -109,7 +107,7 @@ class Maker:
             made = await repository.owned_instance(session, instance_id, owner_id)
             if made is None:
                 raise NotFoundRefusal("There is no such instance.")
-            agent = _running(await repository.agent(session, made.agent_id))
+            agent = running(await repository.agent(session, made.agent_id))
             template = await repository.template(session, made.template_id) if made.template_id else None
         return Plan(agent, template, made.name, await self.checked(agent, made.parameters))
 
@@ -139,7 +137,7 @@ class Maker:
     async def make(self, session: AsyncSession, owner_id: UUID, plan: Plan, **columns: Any) -> Instance:
         """Add the instance; its owner is locked. Refuses what changed since it was planned, and one too many."""
         await repository.hold_agent(session, plan.agent.id)
-        agent = _running(await repository.agent(session, plan.agent.id))
+        agent = running(await repository.agent(session, plan.agent.id))
         template = await repository.template(session, plan.template.id) if plan.template else None
         versions = (agent.version, template.version if template else None)
         if versions != (plan.agent.version, plan.template.version if plan.template else None):
@@ -160,25 +158,3 @@ class Maker:
         session.add(instance)
         await session.flush()
         return instance
-
-
-async def _origin(
-    session: AsyncSession, agent_id: UUID | None, template_id: UUID | None
-) -> tuple[Agent, Template | None]:
-    template: Template | None = None
-    if template_id is not None:
-        template = await repository.template(session, template_id)
-        if template is None or template.status is PublicationStatus.DRAFT:
-            raise NotFoundRefusal("There is no such template.")
-        if template.status is PublicationStatus.RETIRED:
-            raise ConflictRefusal("The template is retired; nothing new starts from it.")
-        agent_id = template.agent_id
-    return _running(await repository.agent(session, agent_id) if agent_id is not None else None), template
-
-
-def _running(agent: Agent | None) -> Agent:
-    if agent is None or agent.status is PublicationStatus.DRAFT:
-        raise NotFoundRefusal("There is no such agent.")
-    if agent.status is PublicationStatus.RETIRED:
-        raise ConflictRefusal("The agent is retired; nothing new starts with it.")
-    return agent

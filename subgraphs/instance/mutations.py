@@ -14,6 +14,7 @@ from subgraphs.common.results import attempt
 from subgraphs.common.scalars import JSON
 from subgraphs.instance.context import Info
 from subgraphs.instance.making import NewInstance
+from subgraphs.instance.origin import AGENT_ID, AGENT_SLUG, TEMPLATE_ID, TEMPLATE_SLUG, Origin
 from subgraphs.instance.results import (
     CancelInstanceResult,
     CancelInstanceSuccess,
@@ -35,8 +36,10 @@ class CreateInstanceInput:
     name: str | None = strawberry.field(
         default=None, description="Yours to choose; else the template's or the agent's."
     )
-    agent_id: strawberry.ID | None = strawberry.field(default=None, description="What to run; or `templateId`.")
-    template_id: strawberry.ID | None = strawberry.field(default=None, description="What to start from; or `agentId`.")
+    agent_id: strawberry.ID | None = strawberry.field(default=None, description=AGENT_ID)
+    template_id: strawberry.ID | None = strawberry.field(default=None, description=TEMPLATE_ID)
+    agent_slug: str | None = strawberry.field(default=None, description=AGENT_SLUG)
+    template_slug: str | None = strawberry.field(default=None, description=TEMPLATE_SLUG)
     parameters: JSON | None = strawberry.field(
         default=None,
         description="An object, valid by the agent's `parametersSchema`; its members replace the template's. At most 1,000,000 bytes of JSON.",
@@ -54,11 +57,9 @@ class Mutation(ScheduleMutation):
     @strawberry.mutation(description="Run an agent, with your parameters.")
     async def create_instance(self, info: Info, input: CreateInstanceInput) -> CreateInstanceResult:
         async def work() -> CreateInstanceSuccess:
-            agent_id, template_id = input.agent_id, input.template_id
             wanted = NewInstance(
                 name=input.name,
-                agent_id=input_id("Agent", agent_id, "agentId") if agent_id else None,
-                template_id=input_id("Template", template_id, "templateId") if template_id else None,
+                origin=Origin.of(input),
                 parameters=input.parameters,
                 idempotency_key=input.idempotency_key,
             )

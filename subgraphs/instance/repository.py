@@ -158,6 +158,11 @@ async def agent(session: AsyncSession, agent_id: UUID) -> Agent | None:
     return await session.get(Agent, agent_id)
 
 
+async def agent_by_slug(session: AsyncSession, slug: str) -> Agent | None:
+    """The agent of this name in addresses."""
+    return (await session.scalars(select(Agent).where(Agent.slug == slug))).one_or_none()
+
+
 async def hold_agent(session: AsyncSession, agent_id: UUID) -> None:
     """Let nobody change or retire the agent until the unit of work ends; others may hold it too."""
     await session.execute(select(Agent.id).where(Agent.id == agent_id).with_for_update(read=True))
@@ -166,6 +171,11 @@ async def hold_agent(session: AsyncSession, agent_id: UUID) -> None:
 async def template(session: AsyncSession, template_id: UUID) -> Template | None:
     """The template."""
     return await session.get(Template, template_id)
+
+
+async def template_by_slug(session: AsyncSession, slug: str) -> Template | None:
+    """The template of this name in addresses."""
+    return (await session.scalars(select(Template).where(Template.slug == slug))).one_or_none()
 
 
 async def database_now(session: AsyncSession) -> datetime:

@@ -15,6 +15,7 @@ from subgraphs.common.ids import input_id
 from subgraphs.common.results import TypedError, attempt
 from subgraphs.instance.context import Info
 from subgraphs.instance.making import NewInstance
+from subgraphs.instance.origin import Origin
 from subgraphs.instance.schedule_types import (
     CreateScheduleInput,
     CreateScheduleResult,
@@ -49,14 +50,9 @@ class ScheduleMutation:
     @strawberry.mutation(description="Run something again and again, by a cron expression.")
     async def create_schedule(self, info: Info, input: CreateScheduleInput) -> CreateScheduleResult:
         async def work() -> models.Schedule:
-            agent_id, template_id, instance_id = input.agent_id, input.template_id, input.instance_id
-            what = NewInstance(
-                name=input.name,
-                agent_id=input_id("Agent", agent_id, "agentId") if agent_id else None,
-                template_id=input_id("Template", template_id, "templateId") if template_id else None,
-                parameters=input.parameters,
-            )
-            made_from = input_id("Instance", instance_id, "instanceId") if instance_id else None
+            what = NewInstance(name=input.name, origin=Origin.of(input), parameters=input.parameters)
+            instance_id = input.instance_id
+            made_from = None if instance_id is None else input_id("Instance", instance_id, "instanceId")
             wanted = NewSchedule(what, made_from, input.cron, input.time_zone, input.missed, input.overlap)
             return await info.context.schedules.create(info.context.caller, wanted)
 

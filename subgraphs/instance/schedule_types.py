@@ -21,6 +21,7 @@ from subgraphs.common.pagination import PageRequest
 from subgraphs.common.results import TypedError
 from subgraphs.common.scalars import JSON
 from subgraphs.instance.context import Info
+from subgraphs.instance.origin import AGENT_ID, AGENT_SLUG, TEMPLATE_ID, TEMPLATE_SLUG
 from subgraphs.instance.scheduling import RUNS, visible_schedule
 from subgraphs.instance.types import Account, Agent, Instance, Template
 
@@ -129,9 +130,13 @@ class CreateScheduleInput:
     missed: states.MissedFirings = states.MissedFirings.RUN_ONCE
     overlap: states.OverlapPolicy = states.OverlapPolicy.SKIP
     name: str | None = strawberry.field(default=None, description="Of the schedule and of what it starts.")
-    agent_id: strawberry.ID | None = strawberry.field(default=None, description="What to run; or one of the others.")
-    template_id: strawberry.ID | None = strawberry.field(default=None, description="What to start from.")
-    instance_id: strawberry.ID | None = strawberry.field(default=None, description="Whose inputs to use, one of yours.")
+    agent_id: strawberry.ID | None = strawberry.field(default=None, description=f"{AGENT_ID} Or `instanceId`.")
+    template_id: strawberry.ID | None = strawberry.field(default=None, description=TEMPLATE_ID)
+    agent_slug: str | None = strawberry.field(default=None, description=AGENT_SLUG)
+    template_slug: str | None = strawberry.field(default=None, description=TEMPLATE_SLUG)
+    instance_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Whose inputs to use, one of yours; in place of an agent or a template."
+    )
     parameters: JSON | None = strawberry.field(default=None, description="As for `createInstance`; checked now.")
 
 

@@ -73,11 +73,11 @@ class ScheduleService:
         """Make a schedule; its first firing is the next moment that its expression names."""
         owner_id = caller.require(Scope.INSTANCES_WRITE)
         if wanted.instance_id is not None:
-            if wanted.what.agent_id or wanted.what.template_id or wanted.what.parameters is not None:
+            if wanted.what.origin.fields() or wanted.what.parameters is not None:
                 raise ValidationRefusal.at("instanceId", "Give it alone, and the inputs are the instance's.")
             problems = name_problems(wanted.what.name) if wanted.what.name is not None else []
         else:
-            problems = shape_problems(wanted.what)
+            problems = shape_problems(wanted.what, in_place_of_origin=["instanceId"])
         problems += timing_problems(wanted.cron, wanted.time_zone)
         if problems:
             raise ValidationRefusal(problems)

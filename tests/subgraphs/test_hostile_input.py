@@ -46,6 +46,8 @@ VALUES = [
     {"$ref": "file:///etc/passwd"},
     {"type": "object", "$id": ":::"},
 ]
+# Of `agentId` and these, one may be given.
+SURPLUS = ("templateId", "agentSlug", "templateSlug")
 # What an answer may never hold.
 LEAKS = ("Traceback", "SELECT ", "INSERT ", "asyncpg", "sqlalchemy", "site-packages", "postgresql://", "$argon2")
 
@@ -57,7 +59,7 @@ def sample(kind: GraphQLInputType) -> Any:
     if isinstance(kind, GraphQLList):
         return [sample(kind.of_type)]
     if isinstance(kind, GraphQLInputObjectType):
-        return {name: sample(field.type) for name, field in kind.fields.items() if name != "templateId"}
+        return {name: sample(field.type) for name, field in kind.fields.items() if name not in SURPLUS}
     if isinstance(kind, GraphQLEnumType):
         return next(iter(kind.values))
     return {

@@ -30,7 +30,7 @@ async def create(client: Client, owner: UUID, **given: Any) -> Any:
 
 async def made(client: Client, owner: UUID, **given: Any) -> UUID:
     """A new instance's row id."""
-    if "agentId" not in given:
+    if not given.keys() & {"agentId", "agentSlug"}:
         given["agentId"] = to_global_id("Agent", (await add_agent(client)).id)
     answer = await create(client, owner, parameters={"texts": ["a"]}, **given)
     assert answer["__typename"] == "CreateInstanceSuccess", answer
@@ -64,6 +64,45 @@ async def test_an_instance_of_an_agent(instance: Client) -> None:
     async with instance.store.read() as session:
         found = select(SharedOutbox.event_type).where(SharedOutbox.aggregate_id == instance_id)
         assert (await session.scalars(found)).all() == ["instance.created"]
+
+
+async def test_slugs_name_what_ids_name(instance: Client) -> None:
+    owner, agent = new_id(), await add_agent(instance)
+    template = await add_template(instance, agent)
+    row = (await create(instance, owner, agentSlug=agent.slug, parameters={"texts": ["good"]}))["instance"]
+    assert row["agent"] == {"id": to_global_id("Agent", agent.id)}
+    assert (row["template"], row["name"]) == (None, "Sentiment")
+    row = (await create(instance, owner, templateSlug=template.slug, parameters={"top": 5}))["instance"]
+    assert row["template"] == {"id": to_global_id("Template", template.id)}
+    assert row["agent"] == {"id": to_global_id("Agent", agent.id)}
+    assert row["parameters"] == {"texts": ["good"], "top": 5}
+
+
+@pytest.mark.parametrize(
+    ("names", "path", "said"),
+    [
+        ([], "agentId", "none is given"),
+        (["agentSlug", "templateSlug"], "agentSlug", "`agentSlug` and `templateSlug` are given"),
+        (["agentId", "agentSlug"], "agentId", "`agentId` and `agentSlug` are given"),
+        (["templateId", "templateSlug"], "templateId", "`templateId` and `templateSlug` are given"),
+        (["agentId", "templateId", "agentSlug"], "agentId", "`agentId`, `templateId` and `agentSlug` are given"),
+    ],
+)
+async def test_exactly_one_of_four_fields_names_what_to_run(
+    instance: Client, names: list[str], path: str, said: str
+) -> None:
+    agent = await add_agent(instance)
+    template = await add_template(instance, agent)
+    all_four = {
+        "agentId": to_global_id("Agent", agent.id),
+        "templateId": to_global_id("Template", template.id),
+        "agentSlug": agent.slug,
+        "templateSlug": template.slug,
+    }
+    answer = await create(instance, new_id(), parameters={"texts": ["a"]}, **{name: all_four[name] for name in names})
+    assert answer["__typename"] == "ValidationError"
+    message = f"Give exactly one of `agentId`, `templateId`, `agentSlug` or `templateSlug`: {said}."
+    assert answer["fields"] == [{"path": [path], "message": message}]
 
 
 async def test_an_instance_of_a_template_overrides_its_parameters(instance: Client) -> None:
@@ -120,14 +159,16 @@ async def test_create_names_what_is_wrong(instance: Client, given: dict[str, Any
 async def test_only_what_is_published_starts(
     instance: Client, agent_status: str | None, template_status: str | None, answer: str
 ) -> None:
-    given: dict[str, Any] = {"agentId": to_global_id("Agent", new_id())}
+    by_id, by_slug = {"agentId": to_global_id("Agent", new_id())}, {"agentSlug": "there-is-none"}
     if agent_status:
         agent = await add_agent(instance, agent_status)
-        given = {"agentId": to_global_id("Agent", agent.id)}
+        by_id, by_slug = {"agentId": to_global_id("Agent", agent.id)}, {"agentSlug": agent.slug}
         if template_status:
             template = await add_template(instance, agent, template_status)
-            given = {"templateId": to_global_id("Template", template.id)}
-    made = await create(instance, new_id(), parameters={"texts": ["a"]}, **given)
+            by_id = {"templateId": to_global_id("Template", template.id)}
+            by_slug = {"templateSlug": template.slug}
+    made, by_name = [await create(instance, new_id(), parameters={"texts": ["a"]}, **g) for g in (by_id, by_slug)]
+    assert by_name == made
     assert made["__typename"] == answer
 
 
@@ -174,6 +215,26 @@ async def test_the_same_request_sent_twice_makes_one_instance(instance: Client) 
     assert other["__typename"] == "ConflictError"
     strangers = await create(instance, new_id(), **given)
     assert strangers["instance"]["id"] != first["instance"]["id"]
+
+
+@pytest.mark.parametrize("kind", ["agent", "template"])
+async def test_an_idempotency_key_is_for_the_slug_that_was_asked(instance: Client, kind: str) -> None:
+    owner, agents = new_id(), [await add_agent(instance) for _ in range(2)]
+    rows = agents if kind == "agent" else [await add_template(instance, agent) for agent in agents]
+    first, again, other = [
+        await create(instance, owner, parameters={"texts": ["a"]}, idempotencyKey="k", **{f"{kind}Slug": row.slug})
+        for row in (rows[0], rows[0], rows[1])
+    ]
+    assert first == again
+    assert other["__typename"] == "ConflictError"
+
+
+@pytest.mark.parametrize("slug", ["", "\x00", "%", "Sentiment", "x" * 20_000, "ß", "a b"])
+@pytest.mark.parametrize("field", ["agentSlug", "templateSlug"])
+async def test_what_is_no_slug_names_nothing(instance: Client, field: str, slug: str) -> None:
+    answer = await create(instance, new_id(), parameters={}, **{field: slug})
+    kind = field.removesuffix("Slug")
+    assert answer == {"__typename": "NotFoundError", "message": f"There is no such {kind}."}
 
 
 async def test_cancel_ends_what_waits_and_asks_what_runs(instance: Client) -> None:

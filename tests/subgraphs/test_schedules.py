@@ -31,7 +31,7 @@ async def do(client: Client, text: str, owner: UUID, **variables: Any) -> Any:
 
 
 async def scheduled(client: Client, owner: UUID, **given: Any) -> Any:
-    if not given.keys() & {"agentId", "templateId", "instanceId"}:
+    if not given.keys() & {"agentId", "templateId", "agentSlug", "templateSlug", "instanceId"}:
         template = await add_template(client, await add_agent(client))
         given["templateId"] = to_global_id("Template", template.id)
     return await do(client, CREATE, owner, input={"cron": "0 6 * * *", **given})
@@ -54,6 +54,26 @@ async def test_a_schedule_of_a_template_says_when_it_fires(instance: Client) -> 
     assert len(moments) == 3
     assert moments[0] == datetime.fromisoformat(row["nextFiringAt"]) > datetime.now(UTC)
     assert moments == sorted(set(moments))
+
+
+async def test_a_schedule_takes_slugs_as_an_instance_does(instance: Client) -> None:
+    owner, agent = new_id(), await add_agent(instance)
+    template = await add_template(instance, agent)
+    row = (await scheduled(instance, owner, agentSlug=agent.slug, parameters={"texts": ["a"]}))["schedule"]
+    assert (row["name"], row["parameters"]) == ("Sentiment", {"texts": ["a"]})
+    row = (await scheduled(instance, owner, templateSlug=template.slug))["schedule"]
+    assert (row["name"], row["parameters"]) == ("Reviews", {"texts": ["good"], "top": 3})
+    unknown = await scheduled(instance, owner, templateSlug="there-is-none")
+    assert unknown["__typename"] == "NotFoundError"
+    given = {"cron": "@daily", "agentSlug": agent.slug, "templateSlug": template.slug}
+    both = await do(instance, CREATE.replace("{ path }", "{ path message }"), owner, input=given)
+    assert both["fields"] == [
+        {
+            "path": ["agentSlug"],
+            "message": "Give exactly one of `agentId`, `templateId`, `agentSlug`, `templateSlug` or `instanceId`: "
+            "`agentSlug` and `templateSlug` are given.",
+        }
+    ]
 
 
 async def test_a_schedule_of_an_instance_has_its_inputs(instance: Client) -> None:
