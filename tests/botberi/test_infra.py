@@ -43,6 +43,17 @@ def test_all_services_are_there_on_one_network(compose: dict[str, Any]) -> None:
     assert services["rabbitmq"]["ports"] == ["127.0.0.1:15672:15672"]
 
 
+def test_containers_have_no_more_rights_and_room_than_they_use(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["pids_limit"] <= 1000, name
+        assert service["mem_limit"], name
+        # Those that begin as root need a few rights to become somebody else.
+        assert not service.get("cap_add") or name in ("postgres", "nginx"), name
+
+
 def test_commands_exist_in_the_command_line(compose: dict[str, Any]) -> None:
     commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
     for name, service in compose["services"].items():
