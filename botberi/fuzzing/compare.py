@@ -269,7 +269,13 @@ def check_calls(run: Run, plan: Plan) -> None:
 
 
 def _below_itself(plan: Plan, subgraph: str, operation: str) -> bool:
-    """Whether fetches of one operation follow each other down the answer: where the data is a circle, they meet the same entity again."""
+    """Whether fetches of one operation follow each other down the answer: where the data is a circle, they meet the same entity again.
+
+    So do those of root fields, where a field leads to the root type.
+    """
+    own = [f for f in fetches(plan.node) if f.subgraph == subgraph and f.operation == operation]
+    if not any(fetch.entities for fetch in own):
+        return len({tuple(fetch.path) for fetch in own}) == len(own) > 1
     paths = sorted(
         (
             place

@@ -534,7 +534,7 @@ class Maker:
             graph.inputs = INPUTS
         self.whole.colors = tuple(c for c in COLORS if c in used)
         self.whole.inputs = INPUTS
-        if self.kinds.random() < 0.5:
+        if self.kinds.random() < 0.7:
             for graph in self.graphs.values():
                 graph.spelling = random.Random(self.kinds.random())
         add_roots(self)

@@ -117,6 +117,8 @@ class Unasked:
                 view = object_at(self._root, path[:depth])
                 name = None if view is None else self._names.of(view)
                 actual = None if name is None else schema.get_type(name)
+                if name is not None and actual is None:
+                    return self._not(key)  # of an object of a hidden type nothing is asked
                 kind = actual if is_object_type(actual) else kind
             if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
                 return Asked.UNKNOWN

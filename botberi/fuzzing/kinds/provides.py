@@ -75,7 +75,10 @@ def _provides_of_each(maker: "Maker", name: str, members: list["Entity"]) -> Non
     if not parts:
         return
     type_ = maker.shape(name)
-    maker.graphs[host].blocks[owner.name].add(f"brood{name[1:]}", "", type_, f'@provides(fields: "{" ".join(parts)}")')
+    provides = f'@provides(fields: "{" ".join(parts)}")'
+    maker.graphs[host].block(Kind.TYPE, "Query").add(f"brood{name[1:]}", "", type_, provides)
+    maker.whole.block(Kind.TYPE, "Query").add(f"brood{name[1:]}", "", type_)
+    maker.graphs[host].blocks[owner.name].add(f"brood{name[1:]}", "", type_, provides)
     maker.whole.blocks[owner.name].add(f"brood{name[1:]}", "", type_)
     owner.fields[f"brood{name[1:]}"] = ("", type_, [])
     maker.graphs[host].wanted.add(name)

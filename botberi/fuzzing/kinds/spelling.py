@@ -70,4 +70,4 @@ def with_typenames(directive: str, source: random.Random) -> str:
     """A directive with a field set, in which some selections ask for `__typename` as well."""
     if not directive.startswith(_FIELD_SETS) or "on " in directive:
         return directive
-    return re.sub(r"\{ (?!__typename)", lambda _: "{ __typename " if source.random() < 0.5 else "{ ", directive)
+    return re.sub(r"\{ (?!__typename)", lambda _: "{ __typename " if source.random() < 0.75 else "{ ", directive)
