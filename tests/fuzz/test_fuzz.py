@@ -7,18 +7,21 @@ where BOTBERI_FUZZ_SECONDS asks for it; BOTBERI_FUZZ_SEED repeats it.
 import os
 import random
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from botberi.fuzzing.command import coverage
 from botberi.fuzzing.folder import operations, read_case, write_case
-from botberi.fuzzing.fuzz import Finding, Report, fuzz
+from botberi.fuzzing.fuzz import Finding, Report, cases, fuzz
 from botberi.fuzzing.graph import make_graph
+from botberi.fuzzing.kinds import KINDS, SHARE
 from botberi.fuzzing.operation import random_operation
 from botberi.fuzzing.pair import Arena, describe
 from botberi.fuzzing.planted import BUGS, hunt
 from botberi.fuzzing.shrink import outcome_of, shrink
+from gateway.executor import ExecutorKind
 from tests.support.cases import FOLDERS
 
 SECONDS = float(os.environ.get("BOTBERI_FUZZ_SECONDS", "0"))
@@ -78,6 +81,15 @@ def test_a_seed_always_gives_the_same() -> None:
     schema = Arena(one).supergraph.api_schema
     assert random_operation(schema, 5) == random_operation(schema, 5)
     assert random_operation(schema, 5) != random_operation(schema, 6)
+
+
+@pytest.mark.timeout(300)
+def test_meets_each_kind_of_graph() -> None:
+    """Many graphs with few operations each: every kind occurs in one of 200 pairs at least. Whether the pairs agree, others test."""
+    report = fuzz(300, 700, source=partial(cases, count=8), executor=ExecutorKind.INTERPRETED, stop_at=10_000)
+    counts = {kind: sum(report.features[name] for name in names) for kind, names in KINDS.items()}
+    rare = {kind: count for kind, count in counts.items() if count < max(1, int(SHARE * report.pairs))}
+    assert not rare, f"of {report.pairs} pairs: {counts}"
 
 
 @pytest.mark.timeout(180)
