@@ -14,7 +14,6 @@ other here: the second waits for the first to commit, and then is not the first.
 from sqlalchemy import CursorResult
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session
 from sqlalchemy.sql import Executable
 
 from shared_schema.contracts.events import Event
@@ -30,12 +29,6 @@ async def first_time(session: AsyncSession, consumer: str, event: Event, inbox: 
     `BOTBERI_INBOX_RETENTION_HOURS`, which is longer than a replay can reach back.
     """
     result = await session.execute(_statement(consumer, event, inbox))
-    return isinstance(result, CursorResult) and result.rowcount == 1
-
-
-def first_time_sync(session: Session, consumer: str, event: Event, inbox: Inbox = SharedInbox) -> bool:
-    """`first_time` for synchronous code."""
-    result = session.execute(_statement(consumer, event, inbox))
     return isinstance(result, CursorResult) and result.rowcount == 1
 
 

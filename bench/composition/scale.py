@@ -12,9 +12,8 @@ from bench.composition.composers import PACKAGES, PEERS, SCRIPT
 from bench.peers import CACHE, ROOT, PeerProcess, installed
 
 SCALE = ROOT.parent / "shared" / "conformance" / "scale"
-#: Seconds and megabytes that ours may take (issue "Composition", "Speed").
+#: Seconds that ours may take (issue "Composition", "Speed").
 GOALS = {"s010": 1.0, "s050": 3.0, "s100": 10.0, "s200": 10.0}
-MEMORY_GOAL = 1024.0
 #: The peers' time is cut there.
 TIMEOUT = 420.0
 #: Some of these graphs overflow node's default stack, or its default heap.

@@ -73,11 +73,3 @@ KNOWN_FEDERATION = frozenset(Version(2, minor) for minor in range(LATEST.minor +
 KNOWN_LINK = frozenset({Version(1, 0)})
 #: What a federation 1 subgraph counts as once it is upgraded.
 UPGRADED = Version(2, 4)
-
-#: Federation version that a subgraph uses -> join specification that says everything about it.
-_JOIN_SINCE = ((Version(2, 8), Version(0, 5)), (Version(2, 7), Version(0, 4)), (Version(2, 0), Version(0, 3)))
-
-
-def join_version_for(federation: Version) -> Version:
-    """The oldest join specification in which a supergraph of such subgraphs can be written."""
-    return next((join for since, join in _JOIN_SINCE if federation >= since), Version(0, 3))

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from graphql import (
-    REMOVE,
     BooleanValueNode,
     DirectiveNode,
     DocumentNode,
     FragmentSpreadNode,
     InlineFragmentNode,
-    Node,
     StringValueNode,
     VariableNode,
     Visitor,
@@ -20,7 +18,6 @@ from graphql import (
 from gateway.operation.visiting import visit_once
 
 DEFER: Final = "defer"
-NodeT = TypeVar("NodeT", bound=Node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +73,3 @@ class _Finder(Visitor):
             label.value if isinstance(label, StringValueNode) else None,
             condition.name.value if isinstance(condition, VariableNode) else None,
         )
-
-
-def without_defer(node: NodeT) -> NodeT:
-    """The same with every `@defer` left out: all at once."""
-    removed: NodeT = visit_once(node, _Remover())
-    return removed
-
-
-class _Remover(Visitor):
-    def enter_directive(self, node: DirectiveNode, *_: Any) -> Any:
-        return REMOVE if node.name.value == DEFER else None

@@ -22,7 +22,6 @@ from subgraphs.identity.settings import IdentitySettings
 from tests.support.identity import LOGIN, PASSWORD, identity_client, register
 
 LOGOUT = "mutation { logout { __typename } }"
-SECURE = {"env": "prod"}
 
 
 @pytest.mark.postgres

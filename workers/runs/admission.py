@@ -14,8 +14,6 @@ from uuid import UUID
 
 from sqlalchemy import TextClause, text
 
-SENDER = "dispatcher"
-
 
 @dataclass(frozen=True, slots=True)
 class Admitted:

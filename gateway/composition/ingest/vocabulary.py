@@ -45,9 +45,6 @@ class Vocabulary:
     upgraded: dict[str, DirectiveDefinitionNode]
     federation_1: bool
 
-    def specification_name(self, local: str) -> str | None:
-        return next((name for name, here in self.directives.items() if here == local), None)
-
 
 def vocabulary(links: Links, version: Version, defined: Collection[str] = ()) -> Vocabulary:
     """What a schema of this version with these links, that defines these directives itself, can say."""
