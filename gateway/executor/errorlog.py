@@ -82,10 +82,6 @@ class ErrorLog:
                 break
             self._above.add(path[:length])
 
-    def is_at(self, path: ResponsePath) -> bool:
-        """There is an error at this very path."""
-        return path in self._at
-
     def explains(self, path: ResponsePath) -> bool:
         """There is an error at this path, below it, or above it."""
         at = self._at

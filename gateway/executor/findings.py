@@ -98,11 +98,13 @@ def tell_rest(log: ErrorLog, failures: Iterable[Untold]) -> None:
 
     Without a path where another error already says why nothing is there (an object of a hidden type): a place has one error.
     """
-    told = {(entry.message, entry.code) for entry in log.entries()}
+    entries = log.entries()
+    told = {(entry.message, entry.code) for entry in entries}
+    places = {tuple(entry.path or ()) for entry in entries}
     for order, failure, place in sorted(failures, key=_order):
         if (failure.message, failure.code) not in told:
             path = place()
-            log.add(order, failure.at(None if path is not None and log.is_at(path) else path))
+            log.add(order, failure.at(None if path is not None and path in places else path))
 
 
 def _order(failure: Untold) -> int:
