@@ -31,6 +31,8 @@ def clone() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+# What a start and the tests need is fetched first, where this machine hasn't cached it.
+@pytest.mark.timeout(900)
 async def test_one_command_from_a_fresh_clone(clone: Path) -> None:
     """Timed without the network's share where this machine has it cached; the first query is the table's own."""
     began = time.monotonic()
@@ -58,7 +60,7 @@ async def test_one_command_from_a_fresh_clone(clone: Path) -> None:
         assert status.stdout == "", "what a start makes is ignored by git"
 
         command = [str(clone / "test"), "tests/botberi/test_settings.py", "-q"]
-        checked = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=120, check=False)  # noqa: ASYNC221
+        checked = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=400, check=False)  # noqa: ASYNC221
         assert checked.returncode == 0, checked.stdout + checked.stderr
         assert re.search(r"\d+ passed.* in \d", checked.stdout.splitlines()[-1])
 

@@ -107,7 +107,7 @@ def test_a_taken_port_is_named_with_the_way_to_choose_another(
         (["up"], {"BOTBERI_USER_DATABASE_URL": "postgresql://x@127.0.0.1/user_psql"}, "BOTBERI_SHARED_DATABASE_URL"),
         (["up"], {"BOTBERI_AMQP_URL": "http://nope"}, "BOTBERI_AMQP_URL"),
         (["up"], {"BOTBERI_PORT": "many"}, "BOTBERI_PORT"),
-        (["migrate"], {}, "BOTBERI_USER_DATABASE_URL is not set"),
+        (["migrate"], {}, "or set BOTBERI_USER_DATABASE_URL"),
         (["identity"], {}, "is not set"),
         (["broker"], {}, "is not set"),
     ],
