@@ -9,10 +9,14 @@ from sqlalchemy import select
 from shared_schema.ids import from_global_id, new_id, to_global_id
 from shared_schema.models import Instance, SharedOutbox
 from shared_schema.states import InstanceStatus
+from subgraphs.instance.making import NewInstance
+from subgraphs.instance.origin import Origin
 from tests.subgraphs.conftest import Client, add_agent, add_template
 
 FIELDS = """id name status progress progressMessage version parameters result error { code message } attempt
   agent { id } template { id } owner { id } createdAt updatedAt startedAt finishedAt cancelRequestedAt isTerminal"""
+# Of the request by id below, as the code before slugs computed it.
+HASH_BEFORE_SLUGS = "91d725c45b9c1d1a2f974017801559ba57fe29729075185952a6f3a503353cc1"
 ERRORS = "... on Error { message } ... on ValidationError { fields { path message } }"
 CREATE = f"""mutation ($input: CreateInstanceInput!) {{ createInstance(input: $input) {{ __typename
   ... on CreateInstanceSuccess {{ instance {{ {FIELDS} }} }} {ERRORS} }} }}"""
@@ -227,6 +231,15 @@ async def test_an_idempotency_key_is_for_the_slug_that_was_asked(instance: Clien
     ]
     assert first == again
     assert other["__typename"] == "ConflictError"
+
+
+def test_requests_by_id_have_the_hash_that_they_had_before_there_were_slugs() -> None:
+    """Hashes are kept with instances, so a request that is sent again after an upgrade must still be the same one."""
+    agent_id = UUID("0190c2a5-7a3e-7000-8000-000000000001")
+    by_id = NewInstance("n", Origin(agent_id=agent_id), {"texts": ["a"]}, "k")
+    assert by_id.request_hash().hex() == HASH_BEFORE_SLUGS
+    by_slugs = [NewInstance("n", Origin(**{name: "s"}), {}).request_hash() for name in ("agent_slug", "template_slug")]  # type: ignore[arg-type]
+    assert len({*by_slugs, NewInstance("n", Origin(), {}).request_hash()}) == 3
 
 
 @pytest.mark.parametrize("slug", ["", "\x00", "%", "Sentiment", "x" * 20_000, "ß", "a b"])
