@@ -26,6 +26,12 @@ class Budget:
 DEFAULT: Final = Budget()
 #: Objects that the interpreter has gone over on its way to entities, from which on the response is a large one.
 _LARGE: Final = 200
+#: Bytes of an answer from which on it counts, and is noted as the longest.
+LARGE_ANSWER: Final = 16 * 1024
+#: A response that can't be longer is written at once and measured then, which takes half as long as writing within a bound.
+_WRITTEN_AT_ONCE: Final = 64 * 1024 * 1024
+#: As many fields as an operation may have outside lists, with room for those of fragments that are used at several places.
+_OUTSIDE_LISTS: Final = 2_000
 
 
 class ResponseTooLarge(GatewayError):
@@ -44,7 +50,7 @@ class ResponseTooLarge(GatewayError):
 class Spending:
     """What is left of an operation's budget. The methods raise `ResponseTooLarge`."""
 
-    __slots__ = ("_budget", "bytes", "entities", "fields")
+    __slots__ = ("_budget", "bytes", "entities", "fields", "longest")
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -52,6 +58,14 @@ class Spending:
         self.entities = budget.max_entities
         #: Programs take from it, and call `no_fields` where it is below zero.
         self.fields = budget.max_fields
+        #: Bytes of the longest answer, and with it of any value.
+        self.longest = LARGE_ANSWER
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the response can be written before it is measured: all fields together with the longest value are few enough bytes."""
+        fields = self._budget.max_fields - self.fields + _OUTSIDE_LISTS
+        return fields * self.longest <= _WRITTEN_AT_ONCE
 
     @property
     def has_entities(self) -> bool:
@@ -64,9 +78,15 @@ class Spending:
         budget = self._budget
         return self.bytes < budget.max_answer_bytes or budget.max_fields - self.fields > _LARGE
 
+    def go_on_from(self, other: "Spending") -> None:
+        """With the answers that another execution of the same operation has had; fields are counted again."""
+        self.bytes, self.entities, self.longest = other.bytes, other.entities, other.longest
+
     def take_bytes(self, count: int) -> None:
         """Of an answer that has come and isn't read yet."""
         self.bytes -= count
+        if count > self.longest:
+            self.longest = count
         if self.bytes < 0:
             raise ResponseTooLarge(f"{self._budget.max_answer_bytes} bytes of subgraphs' answers")
 

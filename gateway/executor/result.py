@@ -21,6 +21,8 @@ class ExecutionResult:
     event_id: str | None = None
     #: Of its JSON; None where it can't be larger than what it was made of.
     max_bytes: int | None = field(default=None, repr=False, compare=False)
+    #: Whether the JSON is known to be short enough to be written first and measured then.
+    is_short: bool = field(default=False, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The response as the GraphQL specification has it; leaf values may be `Decimal`s or integers of any size."""
@@ -38,7 +40,12 @@ class ExecutionResult:
         if self.max_bytes is None:
             return encode(self.to_json())
         try:
-            return encode_within(self.to_json(), self.max_bytes)
+            if not self.is_short:
+                return encode_within(self.to_json(), self.max_bytes)
+            written = encode(self.to_json())
+            if len(written) <= self.max_bytes:
+                return written
+            raise TooLong
         except TooLong:
             self.data, self.errors, self.extensions = None, (response_too_large(self.max_bytes).entry(),), {}
             return encode(self.to_json())

@@ -10,8 +10,12 @@ import msgspec
 
 from gateway.upstream.codec import CodecError, encode_slowly
 
-#: Of the buffer that a thread keeps. Longer texts are written again, into one that goes back to the system at once.
-KEPT: Final = 128 * 1024
+#: Bytes of the buffers that a thread keeps, each for texts up to its size: 2 MiB together, and so large only where texts are.
+#: A buffer is filled up again after each text, so a short text in a long buffer would cost more than writing it does.
+KEPT: Final = tuple(4096 << step for step in range(9))
+
+#: Of texts of which nothing is known but that they may be long.
+_EXPECTED: Final = 128 * 1024
 
 _encode_into: Final = msgspec.json.Encoder(decimal_format="number").encode_into
 
@@ -23,7 +27,7 @@ class TooLong(Exception):
 def encode_within(value: Any, limit: int) -> bytes:
     """`codec.encode` of at most `limit` bytes; of what msgspec can't write as well. Raises `TooLong` and `CodecError`."""
     try:
-        return encode_bounded(value, limit)
+        return encode_bounded(value, limit, _EXPECTED)
     except TooLong:
         raise
     except (TypeError, ValueError, OverflowError, RecursionError):
@@ -36,27 +40,54 @@ def encode_within(value: Any, limit: int) -> bytes:
         raise TooLong from None
 
 
-class _Buffer(threading.local):
+class _Buffers(threading.local):
     def __init__(self) -> None:
-        self.bytes = bytearray(KEPT)
+        self.by_size: dict[int, bytearray] = {}
+        #: Warm memory costs a tenth less of a long text than memory that grows with it.
+        self.growing = bytearray(64 * 1024)
 
 
-_buffer: Final = _Buffer()
-_ZEROS: Final = memoryview(bytes(KEPT))
+_buffers: Final = _Buffers()
+_ZEROS: Final = memoryview(bytes(KEPT[-1]))
 
 
-def encode_bounded(value: Any, limit: int) -> bytes:
-    """At most `limit` bytes. Raises `TooLong`, and what msgspec raises for what it can't write."""
-    if limit > KEPT:
+def encode_all(value: Any) -> bytes:
+    """What can't be longer than it came. Raises what msgspec raises for what it can't write."""
+    buffer = _buffers.growing
+    _encode_into(value, buffer)
+    written = bytes(buffer)
+    if len(written) > KEPT[-1]:
+        _buffers.growing = bytearray()
+    return written
+
+
+def encode_bounded(value: Any, limit: int, expected: int = 0) -> bytes:
+    """At most `limit` bytes, quickest where they are about `expected`.
+
+    Raises `TooLong`, and what msgspec raises for what it can't write.
+    """
+    size = KEPT[0]
+    while size < expected:
+        size *= 2
+    while size < limit:
         try:
-            return _write(value, _buffer.bytes)
+            return _write(value, _kept(size) if size <= KEPT[-1] else bytearray(size))
         except TooLong:
-            return _write(value, bytearray(limit))
+            size *= 4
     return _write(value, bytearray(limit))
 
 
+def _kept(size: int) -> bytearray:
+    buffers = _buffers.by_size
+    buffer = buffers.get(size)
+    if buffer is None:
+        buffer = buffers[size] = bytearray(size)
+    elif len(buffer) < size:
+        buffer += _ZEROS[: size - len(buffer)]
+    return buffer
+
+
 def _write(value: Any, buffer: bytearray) -> bytes:
-    size = len(buffer)
     # A bytearray that somebody looks at can't grow: msgspec raises where it would have to.
     lock = memoryview(buffer)
     try:
@@ -66,5 +97,3 @@ def _write(value: Any, buffer: bytearray) -> bytes:
         raise TooLong from None
     finally:
         lock.release()
-        if size == KEPT and len(buffer) < KEPT:
-            buffer += _ZEROS[len(buffer) :]

@@ -14,11 +14,12 @@ import orjson
 import pytest
 
 from gateway.engine import EngineLimits, Gateway, GraphQLRequest, SubgraphSource
+from gateway.errors import RESPONSE_TOO_LARGE
 from gateway.executor import ExecutionResult, ExecutorKind
 from gateway.executor.budget import Budget, ResponseTooLarge
 from gateway.operation.limits import UNLIMITED
 from gateway.upstream.answer import read_answer
-from gateway.upstream.bounded import TooLong, encode_bounded, encode_within
+from gateway.upstream.bounded import TooLong, encode_all, encode_bounded, encode_within
 from gateway.upstream.port import Answer, SubgraphRequest, SubgraphResponse
 from tests.support.toy_graph import federated_sdl
 
@@ -230,8 +231,19 @@ def test_a_text_that_grows_by_sharing_is_cut_off_where_the_bound_is() -> None:
 
 
 def test_the_buffer_is_whole_again_after_every_text() -> None:
-    for size in (1, 1_000, 131_000, 140_000, 5, 131_060):
-        assert encode_bounded("x" * size, 1_000_000) == orjson.dumps("x" * size)
+    for size in (1, 1_000, 131_000, 140_000, 5, 131_060, 900_000):
+        for expected in (0, size, 1_000_000):
+            assert encode_bounded("x" * size, 1_000_000, expected) == orjson.dumps("x" * size)
+        assert encode_all("x" * size) == orjson.dumps("x" * size)
+    with pytest.raises(TooLong):
+        encode_bounded("x" * 999_999, 1_000_000, expected=1_000_000)
     with pytest.raises(TypeError):
         encode_bounded({"a": object()}, 1_000_000)
     assert encode_bounded({"a": 1}, 1_000_000) == b'{"a":1}'
+
+
+def test_a_short_response_is_measured_when_it_is_written() -> None:
+    result = ExecutionResult({"a": "x" * 1_000}, max_bytes=500, is_short=True)
+    assert orjson.loads(result.to_bytes())["errors"][0]["extensions"]["code"] == RESPONSE_TOO_LARGE
+    assert result.data is None
+    assert ExecutionResult({"a": "x"}, max_bytes=500, is_short=True).to_bytes() == b'{"data":{"a":"x"}}'

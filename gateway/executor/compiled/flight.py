@@ -89,7 +89,7 @@ class Flight:
         #: What is left of the operation's budget; what one that gave up has spent came from answers that are used again.
         self.spending = Spending(runtime.budget)
         if before is not None:
-            self.spending.bytes, self.spending.entities = before.spending.bytes, before.spending.entities
+            self.spending.go_on_from(before.spending)
         self.loop = asyncio.get_running_loop()
         self.deadline: float = self.loop.time() + runtime.timeout if before is None else before.deadline
         self.answers: dict[int, asyncio.Future[SubgraphResponse]] = {}

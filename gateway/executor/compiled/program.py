@@ -151,43 +151,40 @@ class Compiled:
     async def execute(self, variables: Mapping[str, Any], runtime: Runtime) -> ExecutionResult:
         """As `gateway.executor.execute`. Where the runtime asks for both executors, raises `ExecutorMismatch`."""
         try:
-            return await self._execute(variables, runtime)
+            if runtime.executor is ExecutorKind.INTERPRETED:
+                return await execute(self._plan, self._operation, variables, runtime)
+            statistics, verify = runtime.statistics, runtime.executor is ExecutorKind.BOTH
+            program = self.program(variables)
+            if isinstance(program, str):
+                statistics.interpreted[program] += 1
+                return await execute(self._plan, self._operation, variables, runtime)
+            flight = Flight(self._operation, variables, runtime)
+            first: ExecutionResult | None = None
+            typed = program.typed(runtime.executor)
+            if typed is not None:
+                first = await typed.execute(flight)
+                if first is not None and not verify:
+                    statistics.typed += 1
+                    return first
+                flight = Flight(self._operation, variables, runtime, flight)
+            result = await self._fly(program, flight)
+            if result is None:
+                try:
+                    result = await execute(self._plan, self._operation, variables, runtime, flight)
+                except asyncio.CancelledError:
+                    flight.give_up()
+                    raise
+            else:
+                if typed is not None and first is None:
+                    statistics.misfits += 1
+                if verify:
+                    await self._verify(result, variables, runtime, flight)
+            if first is not None:
+                statistics.typed += 1
+                compare(first, result)
+            return result
         except ResponseTooLarge as error:
             return refused(error)
-
-    async def _execute(self, variables: Mapping[str, Any], runtime: Runtime) -> ExecutionResult:
-        if runtime.executor is ExecutorKind.INTERPRETED:
-            return await execute(self._plan, self._operation, variables, runtime)
-        statistics, verify = runtime.statistics, runtime.executor is ExecutorKind.BOTH
-        program = self.program(variables)
-        if isinstance(program, str):
-            statistics.interpreted[program] += 1
-            return await execute(self._plan, self._operation, variables, runtime)
-        flight = Flight(self._operation, variables, runtime)
-        first: ExecutionResult | None = None
-        typed = program.typed(runtime.executor)
-        if typed is not None:
-            first = await typed.execute(flight)
-            if first is not None and not verify:
-                statistics.typed += 1
-                return first
-            flight = Flight(self._operation, variables, runtime, flight)
-        result = await self._fly(program, flight)
-        if result is None:
-            try:
-                result = await execute(self._plan, self._operation, variables, runtime, flight)
-            except asyncio.CancelledError:
-                flight.give_up()
-                raise
-        else:
-            if typed is not None and first is None:
-                statistics.misfits += 1
-            if verify:
-                await self._verify(result, variables, runtime, flight)
-        if first is not None:
-            statistics.typed += 1
-            compare(first, result)
-        return result
 
     async def event(
         self, answer: SubgraphResponse, variables: Mapping[str, Any], runtime: Runtime
@@ -246,6 +243,8 @@ class Compiled:
             runtime.statistics.compiled += 1
             if result is not None and flight.spending.has_entities:
                 result.max_bytes = runtime.budget.max_response_bytes
+                # What an event brought isn't among the answers that were counted.
+                result.is_short = not flight.given and flight.spending.is_short
             return result
         runtime.statistics.strange[flight.strange] += 1
         if not flight.unfit <= self._by_identity:

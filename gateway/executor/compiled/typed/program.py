@@ -21,7 +21,7 @@ from gateway.executor.result import ExecutionResult, response_too_large
 from gateway.executor.selection import Selections
 from gateway.executor.statistics import ExecutorKind
 from gateway.operation import Operation
-from gateway.upstream.bounded import TooLong, encode_bounded
+from gateway.upstream.bounded import TooLong, encode_all, encode_bounded
 from gateway.upstream.codec import encode
 from gateway.upstream.port import SubgraphResponse
 
@@ -44,10 +44,11 @@ class Misfit(Exception):
 class TypedResult(ExecutionResult):
     """A result without errors whose data is typed objects: written as they are, read as dictionaries by those who look into it."""
 
-    __slots__ = ("_read", "_whole")
+    __slots__ = ("_program", "_read", "_whole")
 
-    def __init__(self, data: Any, max_bytes: int) -> None:
+    def __init__(self, data: Any, max_bytes: int | None, program: "TypedProgram") -> None:
         self._whole = _Response(data)
+        self._program = program
         self._read: Any = None
         self.max_bytes = max_bytes
         self.errors: Sequence[ErrorEntry] = ()
@@ -66,9 +67,13 @@ class TypedResult(ExecutionResult):
         return encode(self.to_json()) if self.errors else self._written()
 
     def _written(self) -> bytes:
-        assert self.max_bytes is not None
+        if self.max_bytes is None:
+            return encode_all(self._whole)
+        program = self._program
         try:
-            return encode_bounded(self._whole, self.max_bytes)
+            written = encode_bounded(self._whole, self.max_bytes, program.expected_bytes)
+            program.expected_bytes = len(written)
+            return written
         except TooLong:
             self._whole, self.errors = _Response(None), (response_too_large(self.max_bytes).entry(),)
             return encode({"data": None, "errors": [entry.to_json() for entry in self.errors]})
@@ -82,6 +87,8 @@ class TypedProgram:
         self._steps = steps
         self._run = run
         self._runs = self._misfits = 0
+        #: Of the next response: what the last one had.
+        self.expected_bytes = 0
 
     @property
     def useless(self) -> bool:
@@ -115,7 +122,8 @@ class TypedProgram:
                 answer = flight.answers.get(step.id)
                 if answer is not None and (headers := answer.result().headers):
                     kept.extend((step.subgraph, name, value) for name, value in headers)
-        return TypedResult(data, flight.runtime.budget.max_response_bytes)
+        max_bytes = flight.runtime.budget.max_response_bytes if flight.spending.has_entities else None
+        return TypedResult(data, max_bytes, self)
 
 
 def compile_typed(layout: Layout, operation: Operation) -> TypedProgram:
