@@ -92,6 +92,37 @@ async def test_every_block_of_the_first_run_as_pasted(fresh: RunningPlatform, br
     assert seen == [{"id": instance["id"]}]
 
 
+def rows(count: int, size: int) -> dict[str, Any]:
+    """A table whose rows are `size` bytes of JSON each, the comma included."""
+    empty = len('{"n":100000,"text":""},')
+    return {"rows": [{"n": 100_000 + number, "text": "x" * (size - empty)} for number in range(count)]}
+
+
+@pytest.mark.parametrize(
+    ("stated", "fits", "parameters"),
+    [
+        ("1,000,000 bytes of JSON", True, rows(5_000, 199)),
+        ("1,000,000 bytes of JSON", False, rows(5_000, 201)),
+        ("5,000 rows", True, rows(5_000, 40)),
+        ("5,000 rows", False, rows(5_001, 40)),
+        ("240,000 characters", True, {"csv": "a,b\n" + "1,2\n" * 4_000 + "3," + "4" * (240_000 - 16_006)}),
+        ("240,000 characters", False, {"csv": "a,b\n" + "1,2\n" * 4_000 + "3," + "4" * (240_001 - 16_006)}),
+    ],
+)
+async def test_the_limits_that_the_page_states_are_the_real_ones(
+    browser: Client, fresh: RunningPlatform, stated: str, fits: bool, parameters: dict[str, Any]
+) -> None:
+    assert stated in " ".join(FIRST_RUN.read_text().split())
+    browser.token = await browser.sign_in(*fresh.password("user"))
+    given = {"agentSlug": "table-clusters", "parameters": parameters}
+    answer = await browser.mutate("createInstance", "... on CreateInstanceSuccess { instance { id } }", input=given)
+    if fits:
+        assert answer["__typename"] == "CreateInstanceSuccess", answer
+        await browser.mutate("cancelInstance", "", id=answer["instance"]["id"])
+    else:
+        assert answer["__typename"] == "ValidationError", answer
+
+
 def check(block: Block, data: dict[str, Any]) -> None:
     """Mutations have their success type, queries have something in every list and object that they select."""
     for field in block.fields:
