@@ -101,7 +101,7 @@ async def test_parameters_are_validated_against_the_agents_schema(user: Client) 
         ({"parameters": {}}, ["parameters", "texts"]),
         ({"parameters": {"texts": [1]}}, ["parameters", "texts", "0"]),
         ({"parameters": {"texts": ["a"], "key_phrases": 0}}, ["parameters", "key_phrases"]),
-        ({"parameters": {"texts": ["a"], "unheard": 1}}, ["parameters"]),
+        ({"parameters": {"texts": ["a"], "unheard": 1}}, ["parameters", "unheard"]),
     ]
     for given, path in cases:
         refused = await user.mutate("createInstance", "", input={"agentId": agent} | given)

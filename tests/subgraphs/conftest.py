@@ -14,6 +14,7 @@ from shared_schema.models import Agent, Template
 from shared_schema.states import PublicationStatus
 from subgraphs.catalog.app import create_app as create_catalog
 from subgraphs.catalog.settings import CatalogSettings
+from subgraphs.common import work
 from subgraphs.identity.app import create_app as create_identity
 from subgraphs.identity.settings import IdentitySettings
 from subgraphs.instance.app import create_app as create_instance
@@ -65,7 +66,11 @@ class Client(AsgiClient):
 
     @contextmanager
     def counting(self) -> Iterator[list[str]]:
-        """The statements that the subgraph sends meanwhile."""
+        """The statements that the subgraph sends meanwhile.
+
+        A request that gives up its turn of the loop splits what its loaders ask for; so long as statements are counted
+        a turn takes as long as it likes, that a slow machine counts no more than a quick one.
+        """
         statements: list[str] = []
 
         def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -74,7 +79,9 @@ class Client(AsgiClient):
         engine = self.store.database.engine.sync_engine
         event.listen(engine, "before_cursor_execute", note)
         try:
-            yield statements
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(work, "TURN_SECONDS", 60.0)
+                yield statements
         finally:
             event.remove(engine, "before_cursor_execute", note)
 
