@@ -108,7 +108,9 @@ class Subscriptions:
         ):
             # What an event leads to is asked once for all who share it.
             runtime.headers = context.shared_headers
-        return Stage(prepared.plan.node, prepared.operation, variables, runtime, prepared.feed, prepared.compiled)
+        plan = prepared.plan
+        assert isinstance(plan.node, Subscription)
+        return Stage(plan.node, prepared.operation, variables, runtime, prepared.feed, prepared.compiled, plan.withheld)
 
     async def _compile(self, prepared: Prepared, variables: Mapping[str, Any]) -> None:
         """Have the programs for these variables compiled before an event needs them."""

@@ -114,7 +114,7 @@ async def resolve(stage: Stage, trigger: EventTrigger, key: EntityKey, about_one
 
 async def _asked(stage: Stage, key: str, given: dict[str, Any]) -> tuple[Callable[[], ExecutionResult], ObjectView]:
     """How to make the result, and what is known of the entity: by compiled code, or by the interpreter where an answer is strange."""
-    runtime, execution, result = stage.runtime, Execution(stage.operation, stage.variables, stage.runtime), None
+    runtime, execution, result = stage.runtime, stage.execution(), None
     if stage.compiled is not None and runtime.executor is not ExecutorKind.INTERPRETED:
         flown = await stage.compiled.state(key, given, stage.variables, runtime)
         if flown is not None:
@@ -154,7 +154,7 @@ def _is_unknown(entity: ObjectView, trigger: EventTrigger) -> bool:
 
 def not_found(stage: Stage, trigger: EventTrigger, message: str) -> ExecutionResult:
     """What is followed doesn't exist, or the caller may not see it (any more)."""
-    execution = Execution(stage.operation, stage.variables, stage.runtime)
+    execution = stage.execution()
     _begin(execution, {trigger.response_key: None})
     execution.errors.add(_EVENT, ErrorEntry(message, NOT_FOUND, (trigger.response_key,)))
     return finish(execution)

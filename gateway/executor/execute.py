@@ -36,7 +36,7 @@ async def execute(
     if isinstance(plan.node, Subscription):
         message = "A subscription can't be executed as a query; subscribe to it."
         return ExecutionResult(None, (ErrorEntry(message, errors.BAD_REQUEST),))
-    execution = Execution(operation, variables, runtime)
+    execution = Execution(operation, variables, runtime, plan.withheld)
     if answered is not None:
         execution.answered, execution.deadline = answered, answered.deadline
     try:

@@ -8,7 +8,9 @@ from gateway.errors import ErrorEntry
 from gateway.executor.errorlog import ErrorLog, ResponsePath
 from gateway.executor.failure import Failure
 from gateway.executor.gaps import gap_of
+from gateway.executor.representations import TypeNames
 from gateway.executor.view import ObjectView
+from gateway.executor.withheld import Withholding
 from gateway.operation.wording import bounded
 
 #: The order of what projection finds.
@@ -20,8 +22,10 @@ Untold: TypeAlias = tuple[int, Failure, Callable[[], ResponsePath | None]]
 class Findings:
     """Of one look at the view. A null that climbs to the place beside a finding, or further, may take it along."""
 
-    def __init__(self, log: ErrorLog) -> None:
+    def __init__(self, log: ErrorLog, names: TypeNames, withheld: Withholding | None) -> None:
         self.log = log
+        self._names = names
+        self._withheld = withheld
         self.found: list[tuple[ErrorEntry, ResponsePath | None]] = []
 
     def report(self, message: str, path: ResponsePath, code: str = errors.SUBGRAPH_INVALID_RESPONSE) -> None:
@@ -51,6 +55,8 @@ class Findings:
 
     def explain(self, view: ObjectView, key: str) -> None:
         """No subgraph gave this field: say why."""
+        if self.is_withheld(view, key):
+            return
         gap = gap_of(view, key)
         if gap is not None and gap.failure is None:
             return  # an entity that its subgraph doesn't know is null, and no error
@@ -66,6 +72,10 @@ class Findings:
                 f"No subgraph gave a value for {bounded(key)!r}.", errors.SUBGRAPH_INVALID_RESPONSE, path
             )
             self.add(entry, nulled)
+
+    def is_withheld(self, view: ObjectView, key: str) -> bool:
+        """Whether the plan says that nobody is asked for this field of the object: it is null, and nothing is wrong."""
+        return self._withheld is not None and self._withheld.covers(view, key, self._names)
 
     def explain_type(self, view: ObjectView, type_name: str, below: ResponsePath = ()) -> None:
         """Nobody could tell the object's type: an error of the field that gives it, as for any abstract type (section 6.4.3).

@@ -54,7 +54,7 @@ async def deliver(
         yield Payload(await (whole or Compiled(plan, operation)).execute(variables, runtime))
         return
     parts: Parts | None = None
-    execution = Execution(operation, variables, runtime)
+    execution = Execution(operation, variables, runtime, plan.withheld)
     selections = Selections(operation, variables)
     if runtime.executor is not ExecutorKind.INTERPRETED:
         program = (compiled or CompiledParts(plan, operation)).program(variables)

@@ -8,8 +8,9 @@ from typing import Any
 from gateway.errors import GatewayError
 from gateway.executor.compiled import Compiled
 from gateway.executor.runtime import Runtime
+from gateway.executor.state import Execution
 from gateway.operation import Operation
-from gateway.plan import Subscription
+from gateway.plan import Subscription, Withheld
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,12 @@ class Stage:
     feed: FeedPlan | None = None
     #: For a subgraph's own events.
     compiled: Compiled | None = None
+    #: The plan's.
+    withheld: tuple[Withheld, ...] = ()
+
+    def execution(self) -> Execution:
+        """Of one event."""
+        return Execution(self.operation, self.variables, self.runtime, self.withheld)
 
 
 class Live:

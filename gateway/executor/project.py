@@ -49,7 +49,7 @@ class Projection:
         self.schema = execution.operation.schema
         self.selections = selections or Selections(execution.operation, execution.variables)
         self.typed = Typed(self.selections)
-        self.findings = Findings(execution.errors)
+        self.findings = Findings(execution.errors, execution.names, execution.withheld)
 
     def root_type(self) -> GraphQLObjectType | None:
         return self.schema.get_root_type(self.execution.operation.definition.operation)

@@ -11,8 +11,9 @@ from gateway.executor.joined import Joined, is_shown
 from gateway.executor.representations import TypeNames
 from gateway.executor.runtime import Runtime
 from gateway.executor.view import ObjectView
+from gateway.executor.withheld import withholding
 from gateway.operation import Operation
-from gateway.plan import Fetch
+from gateway.plan import Fetch, Withheld
 from gateway.upstream.port import SubgraphResponse
 
 
@@ -54,14 +55,23 @@ class Execution:
         "runtime",
         "spending",
         "variables",
+        "withheld",
     )
 
-    def __init__(self, operation: Operation, variables: Mapping[str, Any], runtime: Runtime) -> None:
+    def __init__(
+        self,
+        operation: Operation,
+        variables: Mapping[str, Any],
+        runtime: Runtime,
+        withheld: tuple[Withheld, ...] = (),
+    ) -> None:
         self.operation = operation
         self.variables = variables
         self.runtime = runtime
         self.spending = Spending(runtime.budget)
         self.names = TypeNames(operation.schema)
+        #: What is null on purpose, None where nothing is.
+        self.withheld = withholding(withheld)
         self.joined = Joined()
         self.errors = ErrorLog(runtime.max_errors, runtime.error_extensions)
         self.failures: list[Untold] = []
@@ -83,6 +93,7 @@ class Execution:
         """Goes on with the same data, variables and time, but keeps its own errors: for what is delivered apart."""
         other = Execution(self.operation, self.variables, self.runtime)
         other.names, other.joined, other.after = self.names, self.joined, self.after
+        other.withheld = self.withheld
         other.deadline, other.ends, other.spending = self.deadline, self.ends, self.spending
         return other
 

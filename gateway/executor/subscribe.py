@@ -36,9 +36,8 @@ async def subscribe(
     if not isinstance(plan.node, Subscription):
         yield ExecutionResult(None, (ErrorEntry("This operation is no subscription.", errors.BAD_REQUEST),))
         return
-    async with aclosing(
-        follow(Live(Stage(plan.node, operation, variables, runtime, feed, Compiled(plan, operation))))
-    ) as results:
+    stage = Stage(plan.node, operation, variables, runtime, feed, Compiled(plan, operation), plan.withheld)
+    async with aclosing(follow(Live(stage))) as results:
         async for result in results:
             yield result
 
@@ -94,7 +93,7 @@ async def _subgraph_results(primary: Fetch, live: Live) -> AsyncGenerator[Execut
 
 async def _result(primary: Fetch, answer: SubgraphResponse, stage: Stage) -> ExecutionResult:
     """By compiled code, or by the interpreter where it isn't asked for or an answer is strange."""
-    execution, runtime, result = Execution(stage.operation, stage.variables, stage.runtime), stage.runtime, None
+    execution, runtime, result = stage.execution(), stage.runtime, None
     if stage.compiled is not None and runtime.executor is not ExecutorKind.INTERPRETED:
         result, flight = await stage.compiled.event(answer, stage.variables, runtime)
         if result is not None and runtime.executor is not ExecutorKind.BOTH:

@@ -24,6 +24,7 @@ from gateway.plan.nodes import (
     Sequence,
     Subscription,
     TypeCondition,
+    Withheld,
 )
 from gateway.plan.plan import Plan
 
@@ -52,4 +53,5 @@ __all__ = [
     "Sequence",
     "Subscription",
     "TypeCondition",
+    "Withheld",
 ]

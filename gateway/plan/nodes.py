@@ -231,4 +231,16 @@ class Subscription:
     rest: "PlanNode | None" = None
 
 
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Fields that no subgraph is asked for on purpose: they are null, and no error (docs/adr/0009).
+
+    They are those at the response keys `keys` of the objects at `path` that are of `types` (concrete types of the supergraph).
+    """
+
+    path: Path
+    types: frozenset[str]
+    keys: frozenset[str]
+
+
 PlanNode: TypeAlias = Fetch | Sequence | Parallel | Condition | Defer

@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.plan.apollo import plan_json
 from gateway.plan.mermaid import plan_mermaid
-from gateway.plan.nodes import OperationKind, PlanNode, Subscription
+from gateway.plan.nodes import OperationKind, PlanNode, Subscription, Withheld
 from gateway.plan.text import plan_text
 
 
@@ -19,6 +19,8 @@ class Plan:
     fetch_count: int = 0
     depth: int = 0
     notes: tuple[str, ...] = field(default=())
+    #: What the executor answers with null, though it is selected and nothing is wrong.
+    withheld: tuple[Withheld, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Apollo's query-plan JSON; a fetch of several `_entities` fields or places is a `BatchFetch`, as Hive's plans have it."""

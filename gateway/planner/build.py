@@ -15,6 +15,7 @@ from gateway.planner.fetch_graph import Position
 from gateway.planner.search import search, search_from_one
 from gateway.planner.series import in_series
 from gateway.planner.tree import Field
+from gateway.planner.unions import narrowed
 from gateway.planner.walk import Walker
 from gateway.query_graph import QueryGraph, query_graph
 from gateway.supergraph import Supergraph
@@ -45,6 +46,7 @@ def build_plan(
     if root is None:
         raise PlanningError(f"The supergraph has no {operation.kind} type")
     fields = tuple(f for f in walker.fields(root, [operation.selection_set]) if f.name not in _INTROSPECTION)
+    fields, withheld = narrowed(graph, root, fields)
     emitter = Emitter(graph, operation)
     node: PlanNode | Subscription | None
     if operation.kind == "subscription":
@@ -58,7 +60,7 @@ def build_plan(
         node = with_deferred(node, emitter.deferred, operation, defers)
     emitter.finish()
     count, depth = measure(node)
-    return Plan(operation.kind, node, count, depth)
+    return Plan(operation.kind, node, count, depth, withheld=withheld)
 
 
 def _walker(supergraph: Supergraph, graph: QueryGraph, operation: Operation, defers: Defers | None) -> Walker:

@@ -174,6 +174,7 @@ class QueryGraph:
         self._members: dict[str, list[str]] | None = None
         self._facts: dict[tuple[str, str], tuple[str, int, str]] = {}
         self._bearers: dict[str, Mapping[str, str]] = {}
+        self._partial: frozenset[str] | None = None
 
     # ---- the supergraph's own types -------------------------------------------------------------------------------------
 
@@ -278,6 +279,18 @@ class QueryGraph:
             elif self._has(graph, name):
                 found.add(name)
         return frozenset(found)
+
+    @property
+    def partial_unions(self) -> frozenset[str]:
+        """Unions of which subgraphs know different members."""
+        if self._partial is None:
+            unions = (node for node in self.types.values() if node.kind == "UNION")
+            self._partial = frozenset(
+                node.name
+                for node in unions
+                if len({self._possible_in(join.graph, node) for join in node.joins if join.graph is not None}) > 1
+            )
+        return self._partial
 
     def _has(self, graph: str, name: str) -> bool:
         return any(join.graph == graph for join in self.types[name].joins)

@@ -85,6 +85,8 @@ class Climbing(Project):
         nullable = declared.of_type if is_non_null_type(declared) else declared
         value, here, label = source.name("v"), f"(*p, {key!r})", f"{typename} + {'.' + name!r}"
         offering = [layer for layer in layers if key in layer.keys]
+        if not offering and self._is_withheld(position, kind, key):
+            return self._withheld(key, layers)
         lost = f"{value} = r.lost(p, {key!r}{self._blamed(layers, position, key, kind.name)})"
         if not offering:
             source.line(lost)

@@ -18,6 +18,7 @@ from gateway.executor.compiled.layout import (
 from gateway.executor.compiled.selected import selected
 from gateway.executor.compiled.shape import Conditions, Keys, answer_keys, has_exact_numbers
 from gateway.executor.compiled.source import Unsupported
+from gateway.executor.withheld import withholding
 from gateway.plan import (
     Condition,
     Defer,
@@ -30,13 +31,14 @@ from gateway.plan import (
     Sequence,
     Subscription,
     TypeCondition,
+    Withheld,
 )
 
 
 def lay_out(plan: Plan, schema: GraphQLSchema, conditions: Conditions, by_identity: Collection[str] = ()) -> Layout:
     """Raises `Unsupported`. Tables are indexed by a key's value where its shape allows, but for those named in `by_identity`."""
     primary, node = (plan.node.primary, plan.node.rest) if isinstance(plan.node, Subscription) else (None, plan.node)
-    layout = Layout(schema, conditions, _decided(node, conditions))
+    layout = Layout(schema, conditions, _decided(node, conditions), withheld=withholding(plan.withheld))
     if isinstance(primary, Fetch):
         layout.given = primary.id
         _place(primary, layout, by_identity)
@@ -53,12 +55,18 @@ class _Everything(frozenset[str]):
         return True
 
 
-def lay_out_parts(node: Defer, schema: GraphQLSchema, conditions: Conditions, on: frozenset[int]) -> Layout:
+def lay_out_parts(
+    node: Defer,
+    schema: GraphQLSchema,
+    conditions: Conditions,
+    on: frozenset[int],
+    withheld: tuple[Withheld, ...] = (),
+) -> Layout:
     """For delivery in parts; `on` are the directives that are. Raises `Unsupported`.
 
     Nothing of it may be left to the interpreter once a payload has gone: tables are by identity, and numbers exact.
     """
-    layout = Layout(schema, conditions, _decided(node.primary, conditions))
+    layout = Layout(schema, conditions, _decided(node.primary, conditions), withheld=withholding(withheld))
     _order(layout.node, frozenset(), frozenset(), layout)
     layout.part_of.update(dict.fromkeys(layout.fetches))
     for number, part in enumerate(node.deferred):

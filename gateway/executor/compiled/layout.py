@@ -8,6 +8,7 @@ from graphql import GraphQLSchema
 
 from gateway.executor.compiled.names import Names, names_of
 from gateway.executor.compiled.shape import Conditions, Keys
+from gateway.executor.withheld import Withholding
 from gateway.plan import (
     ContextSource,
     Entities,
@@ -89,6 +90,8 @@ class Layout:
     awaited: frozenset[int] = frozenset()
     #: Fetches whose answers must keep every digit.
     exact: set[int] = field(default_factory=set)
+    #: What is null on purpose, None where nothing is.
+    withheld: Withholding | None = None
     #: Position -> tables that may have something for objects there, in plan order.
     attached: dict[KeyPath, list[Table]] = field(default_factory=dict)
     #: See `trace`: those that were asked for, by path, ended fetches and wanted keys.

@@ -28,7 +28,7 @@ from gateway.executor.statistics import ExecutorKind, ExecutorMismatch
 from gateway.executor.view import ObjectView
 from gateway.operation import Operation
 from gateway.operation.defer import Defers
-from gateway.plan import Defer, Plan
+from gateway.plan import Defer, Plan, Withheld
 from gateway.upstream.codec import encode
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class CompiledParts:
         self._defers = Defers(operation.document)
         self._conditions = condition_variables(plan, operation)
         # Not a method of this object, which would be a cycle of references.
-        self._variants = Variants(partial(_write, self._node, operation, self._defers))
+        self._variants = Variants(partial(_write, plan.withheld, self._node, operation, self._defers))
         if not self._conditions and all(one.variable is None for one in self._defers):
             self.program({})
 
@@ -85,9 +85,15 @@ class CompiledParts:
         return conditions | {one.variable: one.is_on(variables) for one in self._defers if one.variable is not None}
 
 
-def _write(node: Defer, operation: Operation, defers: Defers, conditions: Mapping[str, bool]) -> Program:
+def _write(
+    withheld: tuple[Withheld, ...],
+    node: Defer,
+    operation: Operation,
+    defers: Defers,
+    conditions: Mapping[str, bool],
+) -> Program:
     on = frozenset(one.number for one in defers if one.is_on(conditions))
-    layout = lay_out_parts(node, operation.schema, conditions, on)
+    layout = lay_out_parts(node, operation.schema, conditions, on, withheld)
     selections = Selections(operation, conditions)
     deferred = DeferredSelections(selections, defers, conditions)
     source = Source()

@@ -283,6 +283,8 @@ class Project:
         value = source.name("v")
         offering = [layer for layer in layers if key in layer.keys]
         declared = definition.type
+        if not offering and self._is_withheld(position, kind, key):
+            return self._withheld(key, layers)
         if is_leaf_type(get_named_type(declared)):
             self._read(value, key, layers, offering)
             self._leaves.complete(declared, value)
@@ -306,6 +308,16 @@ class Project:
             function = self._function(target.base, target.position, target.kind, target.sets)
             self._composites(declared, values, value, function, target.sets)
         return value
+
+    def _is_withheld(self, position: KeyPath, kind: GraphQLNamedType, key: str) -> bool:
+        """Whether nobody is asked for the field on purpose."""
+        withheld = self._layout.withheld
+        return withheld is not None and withheld.always(position, kind.name, key)
+
+    def _withheld(self, key: str, layers: list[Layer]) -> str:
+        with self._source.block(f"if {' or '.join(f'{key!r} in {layer.var}' for layer in layers)}:"):
+            self._source.line("raise Strange('a field that was not asked for')")
+        return "None"
 
     def _read(self, value: str, key: str, layers: list[Layer], offering: list[Layer]) -> None:
         """The leaf at a key, from those of the layers that offer it."""

@@ -17,6 +17,7 @@ from gateway.executor.errorlog import ErrorLog, ResponsePath
 from gateway.executor.execute import in_clients_terms
 from gateway.executor.findings import Findings, Untold
 from gateway.executor.leaves import WrongLeaf, leaf
+from gateway.executor.representations import TypeNames
 from gateway.executor.result import ExecutionResult
 from gateway.executor.selection import Selections
 from gateway.executor.view import ObjectView
@@ -25,8 +26,8 @@ from gateway.executor.view import ObjectView
 class _Findings(Findings):
     """Knows what came but not the report, which knows it: nothing in a circle is left to the garbage collector."""
 
-    def __init__(self, log: ErrorLog, layout: Layout, state: Mapping[str, Any]) -> None:
-        super().__init__(log)
+    def __init__(self, log: ErrorLog, layout: Layout, state: Mapping[str, Any], names: TypeNames) -> None:
+        super().__init__(log, names, layout.withheld)
         self._layout = layout
         self._state = state
         self._more: bool | None = None
@@ -64,7 +65,7 @@ class Report:
         self._state = flight.state if seen is None else seen.state
         runtime = flight.runtime
         self._log = ErrorLog(runtime.max_errors, runtime.error_extensions) if log is None else log
-        self.findings: Findings = _Findings(self._log, layout, self._state)
+        self.findings: Findings = _Findings(self._log, layout, self._state, flight.type_names())
         losing = frozenset(loss.step.id for loss in flight.losses)
         ended = None if seen is None else seen.fetches
         self.views = Views(layout, self._state, flight.type_names(), losing, ended)
@@ -119,6 +120,10 @@ class Report:
         """
         if layer is UNKNOWN:
             return
+        if self._layout.withheld is not None:
+            here = self.views.at(place)
+            if not here.has(key) and self.findings.is_withheld(here, key):
+                return
         failure = layer.gap.failure if isinstance(layer, Lost) else None
         if failure is None and layer is EMPTY and base is not None and giver is not None:
             failure = giver.failure(base, self._state)
