@@ -233,7 +233,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """Fields that no subgraph is asked for on purpose: they are null, and no error (docs/adr/0009).
+    """Fields that no subgraph is asked for on purpose: they are null, and no error (docs/adr/0010).
 
     They are those at the response keys `keys` of the objects at `path` that are of `types` (concrete types of the supergraph).
     """

@@ -1,7 +1,7 @@
 """The client's fields -> those that are asked for: of a union, members that not all candidates of a shared path know are left out.
 
 Subgraphs may know different members of a union. Where several of them can resolve the field that returns it, the answer must not depend on which of
-them a plan happens to ask: only members that all of them know are asked for (docs/adr/0009). What is left out is null, and no error.
+them a plan happens to ask: only members that all of them know are asked for (docs/adr/0010). What is left out is null, and no error.
 """
 
 from collections import defaultdict
