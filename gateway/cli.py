@@ -124,6 +124,16 @@ def serve(
         int, typer.Option(min=1, help="Objects that an answer may have, as estimated before anything is fetched.")
     ] = 100_000,
     max_mutations: Annotated[int, typer.Option(min=1, help="Mutations in one document.")] = 10,
+    max_answer_bytes: Annotated[
+        int, typer.Option(min=1, help="Bytes of the subgraphs' answers to one operation, together.")
+    ] = 32 * 1024 * 1024,
+    max_entities: Annotated[
+        int, typer.Option(min=1, help="Entities that one operation may ask subgraphs for.")
+    ] = 50_000,
+    max_fields: Annotated[
+        int, typer.Option(min=1, help="Fields of list items that one operation may make.")
+    ] = 1_000_000,
+    max_response_bytes: Annotated[int, typer.Option(min=1, help="Bytes of one response.")] = 16 * 1024 * 1024,
     allow_unenforced: Annotated[
         list[str] | None,
         typer.Option(
@@ -207,6 +217,12 @@ def serve(
             given,
             limits=_limits(
                 cache_entries,
+                {
+                    "max_answer_bytes": max_answer_bytes,
+                    "max_entities": max_entities,
+                    "max_fields": max_fields,
+                    "max_response_bytes": max_response_bytes,
+                },
                 allow_introspection=introspection,
                 max_cost=max_cost,
                 max_root_mutations=max_mutations,
@@ -354,12 +370,13 @@ def _one_of(supergraph: Path | None, subgraph: Sequence[str] | None, subgraphs: 
     return supergraph, subgraph or (), subgraphs or ()
 
 
-def _limits(cache_entries: int, **document: Any) -> "EngineLimits":
-    """The engine's limits; `document` are those of `Limits`."""
+def _limits(cache_entries: int, budget: dict[str, int], **document: Any) -> "EngineLimits":
+    """The engine's limits; `budget` are those of `Budget`, `document` those of `Limits`."""
     from gateway.engine import EngineLimits
+    from gateway.executor.budget import Budget
     from gateway.operation import Limits
 
-    return EngineLimits(cache_entries=cache_entries, operation=Limits(**document))
+    return EngineLimits(cache_entries=cache_entries, budget=Budget(**budget), operation=Limits(**document))
 
 
 def _load(given: Given, *, executor: str, **options: Any) -> "Gateway":

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 import aiohttp
 
@@ -13,7 +14,7 @@ from gateway.upstream.answer import ACCEPT, invalid, read_answer, request_header
 from gateway.upstream.body import BodyError, BodyReader
 from gateway.upstream.gate import Gate
 from gateway.upstream.http_options import HttpOptions
-from gateway.upstream.port import SubgraphResponse
+from gateway.upstream.port import Answer, SubgraphResponse
 
 logger = logging.getLogger(__name__)
 
@@ -33,28 +34,31 @@ class LibraryTransport:
         self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
     ) -> asyncio.Future[SubgraphResponse]:
         """See `EncodedClient.start`."""
-        return asyncio.get_running_loop().create_task(
-            self._send(body, kind, headers, min(timeout, self._options.timeout))
-        )
+        loop = asyncio.get_running_loop()
+        call = _Call(loop=loop)
+        call.over = call.read = call.spending = None
+        call.task = loop.create_task(self._send(call, body, kind, headers, min(timeout, self._options.timeout)))
+        call.task.add_done_callback(call.end)
+        return call
 
     async def _send(
-        self, body: bytes, kind: OperationKind, given: Mapping[str, str], patience: float
+        self, call: Answer, body: bytes, kind: OperationKind, given: Mapping[str, str], patience: float
     ) -> SubgraphResponse:
         headers = request_headers(self.name, self._options.headers, given)
         headers |= {"content-type": "application/json", "accept": ACCEPT, "accept-encoding": "gzip, deflate"}
         try:
             async with asyncio.timeout(patience), self._gate.enter():
                 try:
-                    return await self._post(body, headers)
+                    return await self._post(call, body, headers)
                 except _Lost:
                     if kind != "query":
                         raise
                     logger.info("subgraph %s: connection lost before an answer, sending the query again", self.name)
-                    return await self._post(body, headers)
+                    return await self._post(call, body, headers)
         except TimeoutError as error:
             raise self._failed("did not answer in time", errors.SUBGRAPH_TIMEOUT) from error
 
-    async def _post(self, body: bytes, headers: Mapping[str, str]) -> SubgraphResponse:
+    async def _post(self, call: Answer, body: bytes, headers: Mapping[str, str]) -> SubgraphResponse:
         try:
             response = await self._open().post(self._url, data=body, headers=headers, allow_redirects=False)
         except aiohttp.ClientConnectorError as error:
@@ -69,7 +73,7 @@ class LibraryTransport:
             logger.warning("subgraph %s: %s", self.name, getattr(error, "message", type(error).__name__))
             raise invalid(self.name, "something that is not HTTP") from error
         try:
-            return await self._read(response)
+            return await self._read(call, response)
         except BodyError as error:
             raise invalid(self.name, str(error)) from error
         except aiohttp.ClientError as error:
@@ -78,13 +82,16 @@ class LibraryTransport:
             # Read to its end the connection is back in the pool; else it is closed here.
             response.close()
 
-    async def _read(self, response: aiohttp.ClientResponse) -> SubgraphResponse:
+    async def _read(self, call: Answer, response: aiohttp.ClientResponse) -> SubgraphResponse:
         reader = BodyReader(response.headers.get("content-encoding"), self._options.max_response_bytes)
         reader.expect(response.content_length)
         async for chunk in response.content.iter_any():
             reader.feed(chunk)
         headers = [(name.lower(), value) for name, value in response.headers.items()]
-        return read_answer(self.name, response.status, response.headers.get("content-type"), reader.finish(), headers)
+        text = reader.finish()
+        if call.spending is not None:
+            call.spending.take_bytes(len(text))
+        return read_answer(self.name, response.status, response.headers.get("content-type"), text, headers)
 
     def _failed(self, what: str, code: str, cause: Exception | None = None) -> SubgraphError:
         if cause is not None:
@@ -117,6 +124,29 @@ class LibraryTransport:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+class _Call(Answer):
+    """A request under way, and the future of its answer. Cancelling it cancels the request."""
+
+    __slots__ = ("task",)
+
+    task: "asyncio.Task[SubgraphResponse]"
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """See asyncio."""
+        self.task.cancel(msg)
+        return super().cancel(msg)
+
+    def end(self, task: "asyncio.Task[SubgraphResponse]") -> None:
+        """What the task ended with becomes the answer, unless nobody waits for it any more."""
+        if task.cancelled():
+            super().cancel()
+        elif (error := task.exception()) is not None:
+            if not self.done():
+                self.set_exception(error)
+        elif not self.done():
+            self.set_result(task.result())
 
 
 class _Lost(SubgraphError):

@@ -7,7 +7,7 @@ import asyncio
 import gc
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import orjson
@@ -25,6 +25,7 @@ from tests.support.toy_graph import federated_sdl
 
 POSTS = """
 type Query { posts: [Post!]! }
+type Subscription { changed: Post }
 type Post @key(fields: "id") { id: ID! body: String author: User }
 type User @key(fields: "id", resolvable: false) { id: ID! }
 """
@@ -86,6 +87,10 @@ class Subgraph:
 
         asyncio.get_running_loop().call_soon(answer)
         return future
+
+    async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
+        for number in range(3):
+            yield SubgraphResponse({"changed": self.post(f"p{number}")})
 
     async def aclose(self) -> None: ...
 
@@ -204,6 +209,21 @@ async def test_deferred_parts_have_the_operations_budget(executor: ExecutorKind)
     with pytest.raises(ResponseTooLarge):  # transports end the delivery with this error
         await anext(payloads)
     await served.aclose()
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+async def test_a_subscription_ends_with_the_error_of_the_event_that_was_too_much(executor: ExecutorKind) -> None:
+    query = "subscription { changed { author { posts { author { name } } } } }"
+    events = [result async for result in await _subscribed(gateway(Subgraph(40, users=50), executor), query)]
+    assert len(events) == 3  # the budget is each event's, not the subscription's
+    assert not any(result.errors for result in events)
+    served = gateway(Subgraph(40, users=50), executor, max_entities=30)
+    (refusal,) = [result async for result in await _subscribed(served, query)]
+    assert_refused(orjson.loads(refusal.to_bytes()), "30 entities")
+
+
+async def _subscribed(served: Gateway, query: str) -> AsyncIterator[ExecutionResult]:
+    return await served.subscribe(GraphQLRequest(query))
 
 
 async def test_errors_without_end_are_one_error() -> None:

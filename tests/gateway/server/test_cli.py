@@ -177,6 +177,14 @@ async def test_what_documents_may_ask_is_set_by_options(supergraph: Path) -> Non
         )
 
 
+@pytest.mark.parametrize("option", ["--max-fields=1", "--max-response-bytes=10"])
+async def test_what_operations_may_take_is_set_by_options(supergraph: Path, option: str) -> None:
+    with serving("--supergraph", str(supergraph), option) as (_, url):
+        body = await ask(url, QUERY)
+        assert body["data"] is None
+        assert [error["extensions"]["code"] for error in body["errors"]] == ["RESPONSE_TOO_LARGE"]
+
+
 async def test_stopping_under_load_drops_nothing(supergraph: Path) -> None:
     with serving("--supergraph", str(supergraph), "--no-access-log") as (process, url):
         done, refused = 0, 0
