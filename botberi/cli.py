@@ -173,6 +173,9 @@ def fuzz(
     planted: Annotated[
         bool, typer.Option("--planted", help="Test the oracle: plant bugs, count which are found.")
     ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(help="With --planted: bugs with this in their title; may be repeated.")
+    ] = None,
 ) -> None:
     """Compare the gateway with one monolith on random graphs and operations (docs/reference/fuzzing.md)."""
     from botberi.fuzzing import command
@@ -180,8 +183,12 @@ def fuzz(
 
     if executor not in tuple(ExecutorKind):
         _end(f"--executor {executor!r} is none of {', '.join(ExecutorKind)}.")
+    if only and not (planted and command.bugs_named(only)):
+        _end(
+            f"--only {' '.join(only)}: " + ("no planted bug has that in its title." if planted else "needs --planted.")
+        )
     if planted:
-        raise typer.Exit(command.hunt_all(pairs, seed or 1, processes))
+        raise typer.Exit(command.hunt_all(pairs, seed or 1, processes, only or ()))
     raise typer.Exit(command.run(pairs, seed, processes, keep, ExecutorKind(executor), minutes, deferred))
 
 

@@ -84,7 +84,8 @@ class Comparison:
                 run.facts, self.world.loose_schema, document, self.variables, event=self.event, watched=watched
             )
             raised = watched | set(paths(apart.errors)) | set(paths(expected.errors))
-            if strange := ours - {p for p in raised if p is not None}:
+            strange = ours - {p for p in raised if p is not None}
+            if strange and (strange := strange - await self._below_hidden(run, document)):
                 raise Mismatch(f"an error where there is none: {sorted(map(str, strange))}: {answer['errors']}")
             self._same_landings(data, expected, answer, ours, lost)
         done = expected.done
@@ -92,6 +93,27 @@ class Comparison:
             data is None and run.ledger.done[: len(done)] == done[: len(run.ledger.done)]
         ):
             raise Mismatch(f"mutations ran as {run.ledger.done} instead of {done}")
+
+    async def _below_hidden(self, run: Run, document: DocumentNode) -> set[Path]:
+        """Errors that subgraphs raise below objects of types which clients don't see.
+
+        Where one climbs past the object, its type goes with it: then nobody can tell that the client asked nothing of it.
+        """
+        raised: set[Path] = set()
+        types: dict[Path, str] = {}
+        found = await truth(
+            run.facts,
+            self.world.whole_loose_schema,
+            document,
+            self.variables,
+            event=self.event,
+            watched=raised,
+            types=types,
+        )
+        raised |= {p for p in paths(found.errors) if p is not None}
+        known = self.world.client_schema.type_map
+        hidden = {place for place, name in types.items() if name not in known}
+        return {path for path in raised if any(path[:length] in hidden for length in range(len(path)))}
 
     async def _ridden(self, run: Run, expected: Truth, answer: Any) -> Ridden:
         """What the answer lacks as errors of values without a key rode along. Nothing where it differs in another way, or not at all."""

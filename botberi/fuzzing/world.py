@@ -73,6 +73,7 @@ class World:
         self.schema = build_ast_schema(whole)
         self.client_schema = _with_defer(build_ast_schema(shown, assume_valid=True))
         self.loose_schema = build_ast_schema(loose(shown), assume_valid=True)
+        self._whole = whole
         self.subgraphs = {name: SubgraphFacts(name, sdl) for name, sdl in graph.subgraphs.items()}
         for facts in self.subgraphs.values():
             facts.settle(self.subgraphs)
@@ -80,6 +81,11 @@ class World:
         self._choices: dict[tuple[str, str], tuple[str, ...]] = {}
         self._hidden: dict[tuple[str, str], dict[str, Any]] = {}
         self._contextual: dict[tuple[str, str], dict[str, tuple[frozenset[str], str]]] = {}
+
+    @cached_property
+    def whole_loose_schema(self) -> GraphQLSchema:
+        """The monolith with what clients don't see, in which every field may be null: where its errors are, none has climbed."""
+        return build_ast_schema(loose(self._whole), assume_valid=True)
 
     def contextual(self, parent: str, name: str) -> Mapping[str, tuple[frozenset[str], str]]:
         """Arguments that the client never gives: each with the types that set its context, and the field of theirs that it is."""

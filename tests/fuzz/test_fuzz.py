@@ -28,10 +28,6 @@ SECONDS = float(os.environ.get("BOTBERI_FUZZ_SECONDS", "0"))
 #: The same pairs everywhere, however fast the machine is: 3,000 in parts that may run side by side.
 FIXED = (1, 101, 201, 301, 401, 501)
 PAIRS = 500
-#: Seeds that meet a mismatch which isn't mended yet.
-OPEN = {
-    301: "310:21: a failed call that nothing else tells of has no path in compiled code, and one in the interpreter"
-}
 FRESH_PAIRS = 200
 FRESH = int(os.environ.get("BOTBERI_FUZZ_SEED", random.SystemRandom().randrange(10**9)))
 
@@ -48,13 +44,8 @@ def _told(finding: Finding) -> str:
     return f"seed {finding.seed}, {finding.index}: {finding.problem}\n{describe(finding.case)}\n{finding.plan}"
 
 
-def _seed(seed: int) -> object:
-    marks = [pytest.mark.xfail(reason=OPEN[seed], strict=True)] if seed in OPEN else []
-    return pytest.param(seed, marks=marks)
-
-
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", [_seed(seed) for seed in FIXED])
+@pytest.mark.parametrize("seed", FIXED)
 def test_agrees_with_the_monolith(seed: int) -> None:
     _check(fuzz(PAIRS, seed), seed)
 

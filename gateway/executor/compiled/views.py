@@ -78,6 +78,9 @@ class Views:
         """Row of the table -> the objects that it stands for, as the interpreter comes by them."""
         found = self._places.get(id(table))
         if found is None:
+            # What an earlier entity told of the objects, such as their type, decides whether they gave a representation.
+            for position in self._positions(table):
+                self._join(position)
             found = self._places[id(table)] = [[] for _ in self._state[table.rows]]
             for view in self._of(table):
                 row = self._row(table, view)
@@ -97,10 +100,15 @@ class Views:
                 for view in self._of(table, position):
                     self._attach(table, view)
 
+    def _positions(self, table: Table) -> Sequence[KeyPath]:
+        return [key_path(path) for path in self._paths(table)]
+
+    def _paths(self, table: Table) -> Sequence[Path]:
+        return (table.fetch.path,) if table.entities is None else table.entities.paths
+
     def _of(self, table: Table, position: KeyPath | None = None) -> list[ObjectView]:
-        paths: Sequence[Path] = (table.fetch.path,) if table.entities is None else table.entities.paths
         found: dict[int, ObjectView] = {}
-        for path in paths:
+        for path in self._paths(table):
             if position is None or key_path(path) == position:
                 found.update((id(view), view) for view in self.objects(path))
         return list(found.values())
