@@ -16,6 +16,7 @@ from graphql import build_schema
 from gateway import errors
 from gateway.errors import SubgraphError
 from gateway.executor import Runtime, execute
+from gateway.executor.budget import Budget, ResponseTooLarge, Spending
 from gateway.plan import Fetch, Parallel, Plan
 from gateway.upstream import HttpClient, HttpOptions, SubgraphRequest
 from tests.gateway.upstream.hostile import (
@@ -450,3 +451,18 @@ async def test_a_bomb_takes_little_memory() -> None:
             await client.execute(SubgraphRequest("{ a }", kind="mutation"))
         await client.aclose()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64_000
+
+
+async def test_an_answer_beyond_the_operations_budget(wire: Wire) -> None:
+    """Not read: neither over our own connections nor over TLS."""
+    async with hostile(answers(response(_json({"data": {"a": "x" * 20_000}}))), wire.server) as server:
+        client = HttpClient("large", server.url, replace(SMALL, timeout=5, tls=wire.client))
+        for max_bytes, fits in ((30_000, True), (10_000, False)):
+            spending = Spending(Budget(max_answer_bytes=max_bytes))
+            request = SubgraphRequest("{ a }", spending=spending)
+            if fits:
+                assert (await client.execute(request)).data == {"a": "x" * 20_000}
+            else:
+                with pytest.raises(ResponseTooLarge):
+                    await client.execute(request)
+        await client.aclose()
