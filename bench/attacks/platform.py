@@ -99,7 +99,8 @@ def _outcome(body: dict[str, Any]) -> str:
         return str(reported[0].get("extensions", {}).get("code", "an error"))
     for value in (body.get("data") or {}).values():
         if isinstance(value, dict) and str(value.get("__typename", "")).endswith("Error"):
-            return str(value["__typename"])
+            # With its reason: a refusal for another than the attack's shows that the attack is not asked rightly.
+            return f"{value['__typename']} ({str(value.get('message', ''))[:80]})"
     return "ok"
 
 
