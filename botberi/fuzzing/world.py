@@ -203,7 +203,8 @@ class World:
         """Types (or enum values) that each subgraph which has the field can give.
 
         Never a member of a union that only some of them know: there the gateway asks for those that all know, and others are null. It is
-        the one place where a value that could be fetched isn't, and a monolith has no rule for it.
+        the one place where a value that could be fetched isn't, and a monolith has no rule for it. Nor an object of a hidden type, where a subgraph
+        gives an interface object: only some plans learn its type.
         """
         key = (parent, name)
         if key not in self._choices:
@@ -218,6 +219,9 @@ class World:
                     known = facts.values(inner) if is_enum_type(kind) else facts.possible(inner)
                     if known is not None:
                         found &= set(known)
+                    declared = facts.types.get(inner)
+                    if declared is not None and declared.interface_object:
+                        found &= self.client_schema.type_map.keys()
             self._choices[key] = tuple(sorted(found))
         return self._choices[key]
 

@@ -7,6 +7,7 @@ where BOTBERI_FUZZ_SECONDS asks for it; BOTBERI_FUZZ_SEED repeats it.
 import os
 import random
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from botberi.fuzzing.operation import random_operation
 from botberi.fuzzing.pair import Arena, describe
 from botberi.fuzzing.planted import BUGS, hunt
 from botberi.fuzzing.shrink import outcome_of, shrink
+from botberi.fuzzing.text import HIDDEN
+from botberi.fuzzing.world import World
 from gateway.executor import ExecutorKind
 from tests.support.cases import FOLDERS
 
@@ -73,6 +76,14 @@ async def test_case(folder: Path, operation: str, request: pytest.FixtureRequest
     outcome = await outcome_of(case)
     assert not outcome.skipped, "the graph can't be composed, or the operation isn't valid"
     assert not outcome.problem, f"{facts['why']}\n{describe(case)}\n{outcome.plan}"
+
+
+def test_an_interface_object_is_never_of_a_hidden_type() -> None:
+    """Whether a plan learns its type, and so that clients may not see it, depends on what else is asked."""
+    folder = next(f for f in FOLDERS if f.name == "failed_call_for_objects_whose_type_came_later")
+    graph = read_case(folder, operations(folder)[0])[0].graph
+    graph = replace(graph, monolith=HIDDEN + graph.monolith.replace("Y implements N", "Y implements N @inaccessible"))
+    assert World(graph).choices("Query", "n") == ("X",)
 
 
 def test_a_seed_always_gives_the_same() -> None:
