@@ -65,6 +65,8 @@ class Guests:
     def _returned(self, facts: SubgraphFacts) -> frozenset[str]:
         found: set[str] = set()
         for declared in facts.types.values():
+            if declared.interface and declared.keys and not declared.interface_object:
+                found |= self._possible(declared.name)  # it tells of which types interface objects are
             for field in declared.fields.values():
                 found |= self._possible(facts.name_of(get_named_type(field.type).name))
         return frozenset(found)
