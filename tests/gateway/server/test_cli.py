@@ -214,8 +214,11 @@ async def test_stopping_under_load_drops_nothing(supergraph: Path) -> None:
             await watcher.send('{"type":"connection_init"}')
             await watcher.recv()
             clients = [asyncio.create_task(client(session)) for _ in range(8)]
+            async with asyncio.timeout(30):
+                while done <= 20:  # noqa: ASYNC110 - the load is under way
+                    await asyncio.sleep(0.02)
             slow = asyncio.create_task(ask(url, "{ slow(seconds: 1) }"))
-            await asyncio.sleep(0.7)
+            await asyncio.sleep(0.5)
             stopping.set()
             process.send_signal(signal.SIGTERM)
             assert (await slow)["data"] == {"slow": "done"}
