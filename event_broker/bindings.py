@@ -28,6 +28,8 @@ class _Pattern:
     bound: asyncio.Future[None]
     followers: int = 0
     idle_since: float = 0.0
+    #: Whether it was bound before: then it has to be unbound when nobody wants it any more.
+    was_bound: bool = False
 
 
 class Bindings:
@@ -87,6 +89,17 @@ class Bindings:
             pattern.idle_since = asyncio.get_running_loop().time()
             self._changed.set()
 
+    def doubt(self) -> None:
+        """Bind every pattern again, as the backend lost messages or its connection.
+
+        Whoever follows from now on waits until that has succeeded, or learns that the backend is away.
+        """
+        loop = asyncio.get_running_loop()
+        for pattern in self._patterns.values():
+            if pattern.bound.done() and not _failed(pattern):
+                pattern.bound, pattern.was_bound = loop.create_future(), True
+        self._changed.set()
+
     async def _run(self) -> None:
         while not self._closing:
             self._changed.clear()
@@ -102,6 +115,8 @@ class Bindings:
         if not pattern.followers:
             # Its only followers were gone before it was bound.
             del self._patterns[name]
+            if pattern.was_bound:
+                self._to_unbind.add(name)
             return
         try:
             with cancelled_only_if_asked():

@@ -101,13 +101,15 @@ class Fanout(Broadcast):
             try:
                 message: Message = await self._backend.next_published()
             except Gap as gap:
-                log.warning("events were missed (%s): followers start anew", gap)
+                log.warning("events were missed (%s): followers start again", gap)
+                self._bindings.doubt()
                 for mailbox in self._everybody():
                     mailbox.fail(FollowLost(str(gap)))
                 continue
             except Exception:
                 # Whoever comes next must not wait on a listener that is dead.
-                log.exception("the fan-out's backend failed; followers start anew")
+                log.exception("the fan-out's backend failed; followers start again")
+                self._bindings.doubt()
                 for mailbox in self._everybody():
                     mailbox.fail(FollowLost("the fan-out's backend failed"))
                 await asyncio.sleep(_AFTER_FAILURE)
