@@ -11,9 +11,11 @@ from graphql import (
     FragmentSpreadNode,
     InlineFragmentNode,
     OperationDefinitionNode,
+    OverlappingFieldsCanBeMergedRule,
     SelectionSetNode,
     parse,
     print_ast,
+    validate,
 )
 
 from botberi.fuzzing.fuzz import cases
@@ -66,7 +68,8 @@ def test_no_deeper_than_the_deepest_field(seed: int) -> None:
         operation = next(one for one in document if isinstance(one, OperationDefinitionNode))
         fragments = {one.name.value: one for one in document if isinstance(one, FragmentDefinitionNode)}
         leaves = list(_leaves(operation.selection_set, fragments))
-        if operation.operation.value != "query" or not leaves:
+        conflicts = validate(arena.supergraph.api_schema, parse(case.document), [OverlappingFieldsCanBeMergedRule])
+        if operation.operation.value != "query" or not leaves or conflicts:
             continue
         compared += 1
         deepest = max(_depth(arena, operation, leaf) for leaf in leaves)
