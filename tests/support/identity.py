@@ -72,15 +72,10 @@ async def logins(client: Client, email: str, password: str, times: int, **who: A
 
 async def verify(client: Client, credential: str, kind: str = "bearer") -> Any:
     """What identity tells the gateway of a credential, or the status."""
-    answer = await client.request(
-        "POST",
-        "/internal/verify",
-        headers=[
-            ("botberi-assertion", client.signer.token("identity", sub="gateway")),
-            ("content-type", "application/json"),
-        ],
-        body=f'{{"credential": "{credential}", "kind": "{kind}"}}'.encode(),
-    )
+    path, body = "/internal/verify", f'{{"credential": "{credential}", "kind": "{kind}"}}'.encode()
+    token = client.signer.token("identity", path=path, request_body=body, sub="gateway")
+    headers = [("botberi-assertion", token), ("content-type", "application/json")]
+    answer = await client.request("POST", path, headers=headers, body=body)
     return answer.json() if answer.status == 200 else answer.status
 
 
