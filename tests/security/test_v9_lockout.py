@@ -121,7 +121,7 @@ async def test_one_account_guessed_from_many_networks_is_slowed_and_not_for_long
     kinds = [(await login(identity, email, WRONG, addr=f"203.0.113.{number}"))["__typename"] for number in range(12)]
     assert kinds == ["UnauthenticatedError"] * 8 + ["ThrottledError"] * 4
     refused = await login(identity, email, addr="192.0.2.1")
-    assert refused["retryAfterSeconds"] <= 15 * 60 / 8
+    assert refused["retryAfterSeconds"] <= 15 * 60 / 8 + 1  # rounded up to whole seconds
 
 
 async def test_a_wait_that_is_over_counts_as_no_pause(identity: Client) -> None:
