@@ -51,11 +51,12 @@ _FAIL: Final = """
     UPDATE outbox SET attempts = attempts + 1, last_error = $2, next_attempt_at = clock_timestamp() + $3::interval
     WHERE seq = $1 AND published_at IS NULL
 """
+# Rows are chosen once, in an array or a WITH: a subquery of IN may be read again for each row, each time with others.
 _PRUNE: Final = """
-    DELETE FROM outbox WHERE seq IN (
+    DELETE FROM outbox WHERE seq = ANY (ARRAY (
         SELECT seq FROM outbox WHERE published_at < now() - $1::interval
         ORDER BY published_at LIMIT $2 FOR UPDATE SKIP LOCKED
-    )
+    ))
 """
 _BACKLOG: Final = """
     SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(since)), 0)::float8,
@@ -64,9 +65,10 @@ _BACKLOG: Final = """
         ORDER BY seq LIMIT $1) AS waiting
 """
 _FORGET: Final = """
-    DELETE FROM inbox WHERE (consumer, event_id) IN (
+    WITH old AS (
         SELECT consumer, event_id FROM inbox WHERE handled_at < now() - $1::interval LIMIT $2 FOR UPDATE SKIP LOCKED
     )
+    DELETE FROM inbox USING old WHERE (inbox.consumer, inbox.event_id) = (old.consumer, old.event_id)
 """
 
 

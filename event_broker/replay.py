@@ -33,7 +33,7 @@ _PREVIEW: Final = f"""
 _AGAIN: Final = f"""
     UPDATE outbox SET published_at = NULL, replayed_at = clock_timestamp(), next_attempt_at = clock_timestamp(),
         attempts = 0, last_error = NULL
-    WHERE seq IN (SELECT seq FROM outbox WHERE {_WHERE} ORDER BY seq LIMIT $6 FOR UPDATE)
+    WHERE seq = ANY (ARRAY (SELECT seq FROM outbox WHERE {_WHERE} ORDER BY seq LIMIT $6 FOR UPDATE))
 """  # noqa: S608 - only a constant goes in
 _WAITING: Final = "SELECT count(*) FROM outbox WHERE published_at IS NULL AND replayed_at >= $1"
 

@@ -53,11 +53,11 @@ _ROW = text("""
 _SWEEP = text("""
     UPDATE instances SET lease_owner = 'sweeper', lease_expires_at = clock_timestamp() + make_interval(
         secs => greatest(:patience, extract(epoch FROM clock_timestamp() - updated_at) / 2))
-    WHERE id IN (
+    WHERE id = ANY (ARRAY (
         SELECT id FROM instances
         WHERE status = 'QUEUED' AND deleted_at IS NULL AND cancel_requested_at IS NULL
           AND coalesce(lease_expires_at, '-infinity') < clock_timestamp()
-        ORDER BY created_at LIMIT :rows FOR UPDATE SKIP LOCKED)
+        ORDER BY created_at LIMIT :rows FOR UPDATE SKIP LOCKED))
     RETURNING id, timeout_seconds, traceparent
 """)
 _COUNT = text("""

@@ -8,6 +8,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 #: Pings and pongs a second that a client may send; so many more at once.
 _CONTROL_FRAMES: Final = 20.0
 _BURST: Final = 100.0
+#: Seconds that a client which floods has to read why it is closed. A socket with unread bytes that is closed at once is reset, and
+#: the close frame is lost with it.
+_LINGER_SECONDS: Final = 1.0
 
 
 class GatewaySocketProtocol(WebSocketsSansIOProtocol):
@@ -17,6 +20,11 @@ class GatewaySocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(**uvicorn)
         self._on_lost = on_lost
         self._allowed, self._counted_at = _BURST, self.loop.time()
+        self._flooded = False
+
+    def data_received(self, data: bytes) -> None:
+        if not self._flooded:
+            super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._on_lost()
@@ -36,8 +44,21 @@ class GatewaySocketProtocol(WebSocketsSansIOProtocol):
         self._counted_at = now
         if self._allowed >= 0:
             return True
-        if not self.transport.is_closing():
-            self.conn.fail(1008, "Too many control frames")
-            self.transport.write(b"".join(self.conn.data_to_send()))
-            self.transport.close()
+        if not self._flooded:
+            self._close_flooded()
         return False
+
+    def _close_flooded(self) -> None:
+        """Say why, read nothing more, and close a moment later."""
+        self._flooded = True
+        if self.transport.is_closing():
+            return
+        self.conn.fail(1008, "Too many control frames")
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.stop_keepalive()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": 1008})
+        self.transport.resume_reading()
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_later(_LINGER_SECONDS, self.transport.close)

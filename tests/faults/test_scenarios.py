@@ -82,17 +82,21 @@ async def test_a_worker_that_slept_through_its_lease_writes_nothing(performance:
 
 
 async def _put_a_holder_to_sleep(performance: Performance[Stage]) -> int:
-    """The process that holds a run at this moment, stopped."""
-    running = "SELECT lease_owner FROM instances WHERE status = 'RUNNING'"
+    """The process that holds a run which is not cancelled, stopped in the middle of it."""
+    running = "SELECT id::text, lease_owner FROM instances WHERE status = 'RUNNING'"
     for _ in range(20):
         making = asyncio.create_task(performance.some(10))
         while not making.done() or rows(performance, "SELECT 1 FROM instances WHERE status IN ('PENDING', 'QUEUED')"):
-            for (owner,) in rows(performance, running):
+            for run, owner in rows(performance, running):
                 pid = int(owner.split(":")[1])
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGSTOP)
-                    if (owner,) in rows(performance, running):
-                        await making
+                    # What it had sent to the database before is done by now, and so are the cancels of this round.
+                    await asyncio.sleep(0.2)
+                    held = (run, owner) in rows(performance, running)
+                    await making
+                    ended = f"SELECT 1 FROM instances WHERE id = '{run}' AND (cancel_requested_at IS NOT NULL OR status = 'CANCELLED')"
+                    if held and not rows(performance, ended):
                         return pid
                     os.kill(pid, signal.SIGCONT)
             await asyncio.sleep(0.01)

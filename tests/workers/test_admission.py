@@ -155,6 +155,22 @@ async def test_the_sweeper_finds_places_that_nobody_gave_away(dispatcher: Dispat
     assert statuses(rows, of_blocked) == ["CANCELLED", "QUEUED", "QUEUED"]
 
 
+async def test_the_limit_holds_in_a_plan_that_reads_the_waiting_runs_for_each_row(
+    dispatcher: Dispatcher, rows: Rows
+) -> None:
+    """Without hashes and merges Postgres joins by nested loops, as it chooses itself for a few rows."""
+    name = psycopg.conninfo.conninfo_to_dict(rows.url)["dbname"]
+    for way in ("hashjoin", "mergejoin", "hashagg", "sort", "indexscan", "bitmapscan", "material"):
+        rows.execute(f"ALTER DATABASE {name} SET enable_{way} = off")
+    try:
+        owner = new_id()
+        waiting = add(rows, owner, 6)
+        assert await dispatcher.admit(owner, reason="created") == 2
+        assert statuses(rows, waiting) == ["QUEUED", "QUEUED", "PENDING", "PENDING", "PENDING", "PENDING"]
+    finally:
+        rows.execute(f"ALTER DATABASE {name} RESET ALL")
+
+
 async def test_a_run_that_could_not_be_sent_gives_its_place_back(
     bus: MemoryBus, database: Database, two_places: WorkerSettings, rows: Rows, dispatcher: Dispatcher
 ) -> None:

@@ -31,7 +31,8 @@ class Admitted:
 
 # The owner's lock, which the instance subgraph takes as well when it counts. Released with the transaction.
 LOCK = text("SELECT pg_advisory_xact_lock(:key)")
-# A statement of its own after the lock: its snapshot sees what the one before has committed.
+# A statement of its own after the lock: its snapshot sees what the one before has committed. The runs are chosen in an
+# array, once: a plan may read a subquery of IN again for each row, and each reading would choose further runs.
 ADMIT = text("""
     WITH active AS (
         SELECT count(*) AS runs FROM instances
@@ -39,11 +40,11 @@ ADMIT = text("""
           AND (status IN ('QUEUED', 'RUNNING') OR (status = 'PENDING' AND lease_expires_at > clock_timestamp())))
     UPDATE instances SET lease_owner = 'dispatcher',
         lease_expires_at = clock_timestamp() + make_interval(secs => :sending)
-    WHERE id IN (
+    WHERE id = ANY (ARRAY (
         SELECT id FROM instances
         WHERE owner_id = :owner AND status = 'PENDING' AND deleted_at IS NULL AND cancel_requested_at IS NULL
           AND coalesce(lease_expires_at, '-infinity') <= clock_timestamp()
-        ORDER BY created_at, id LIMIT (SELECT greatest(0, :most - runs) FROM active) FOR UPDATE SKIP LOCKED)
+        ORDER BY created_at, id LIMIT (SELECT greatest(0, :most - runs) FROM active) FOR UPDATE SKIP LOCKED))
     RETURNING id, timeout_seconds, traceparent
 """)
 SENT = text("""
