@@ -135,13 +135,13 @@ class SubgraphFacts:
                     made.fields[one_key.name.value].external = False
         return made
 
-    def settle(self, others: Mapping[str, "SubgraphFacts"]) -> None:
-        """Mark who lost which field to whom: a label of less than all leaves it where it was."""
+    def settle(self, others: Mapping[str, "SubgraphFacts"], labels: frozenset[str] = frozenset()) -> None:
+        """Mark who lost which field to whom: a label that isn't active leaves it where it was."""
         for type_name, declared in self.types.items():
             for name, facts in declared.fields.items():
                 if facts.override is None:
                     continue
-                if facts.label == "percent(0)":
+                if facts.label not in (None, "percent(100)", *labels):
                     facts.lost = True
                 elif facts.override in others and (old := others[facts.override].field(type_name, name)) is not None:
                     old.lost = True

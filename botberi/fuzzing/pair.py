@@ -56,16 +56,22 @@ class Outcome:
     skipped: bool = False
     calls: int = 0
     plan: Plan | None = None
+    #: The gateway's whole answers: one, or one for each event of a subscription.
+    answers: list[Any] = field(default_factory=list)
     features: Counter[str] = field(default_factory=Counter)
 
 
 class Arena:
     """One graph, composed, with its clients. Raises `Refused`; `Mismatch` where composition is wrong."""
 
-    def __init__(self, graph: Graph, executor: ExecutorKind = ExecutorKind.BOTH) -> None:
+    def __init__(
+        self, graph: Graph, executor: ExecutorKind = ExecutorKind.BOTH, labels: frozenset[str] = frozenset()
+    ) -> None:
+        """`labels` are those of progressive overrides that are active."""
         self.graph = graph
         self.executor = executor
-        self.world = World(graph)
+        self.labels = labels
+        self.world = World(graph, labels)
         self.supergraph = Supergraph.from_sdl(graph.supergraph or self._composed(graph))
         self.clients = {name: FuzzClient(self.world, facts) for name, facts in self.world.subgraphs.items()}
         self.features = graph_features(graph)
@@ -81,6 +87,10 @@ class Arena:
             raise Mismatch("composition refuses: " + "; ".join(f"{e.code}: {e.message}" for e in composed.errors[:3]))
         assert composed.supergraph_sdl is not None
         return composed.supergraph_sdl
+
+    def facts(self, trouble: Trouble) -> Facts:
+        """The truth that subgraphs and monolith answer with."""
+        return Facts(self.world, trouble)
 
     async def run(self, document: str, variables: Mapping[str, Any], trouble: Trouble) -> Outcome:
         """Both sides, compared."""
@@ -106,7 +116,7 @@ class Arena:
         # Validation costs more than all the rest: the gateway's own word is checked in every eighth pair.
         if trouble.salt % 8 == 0 and (invalid := validate(self.world.client_schema, node)):
             raise Mismatch(f"not valid, but accepted: {invalid[0].message}")
-        facts = Facts(self.world, trouble)
+        facts = self.facts(trouble)
         first = await truth(facts, self.world.client_schema, node, variables)
         try:
             coerced = gateway.operation.coerce_variables(operation, variables)
@@ -118,7 +128,7 @@ class Arena:
         if first.refused:
             raise Mismatch(f"not refused: {first.errors[0]['message']}")
         try:
-            plan = gateway.planner.build_plan(self.supergraph, operation)
+            plan = gateway.planner.build_plan(self.supergraph, operation, labels=self.labels)
         except GatewayError as error:
             raise Mismatch(f"no plan: {type(error).__name__}: {error}") from error
         outcome.plan = plan
@@ -130,6 +140,7 @@ class Arena:
                 first if event == 0 else await truth(facts, self.world.client_schema, node, variables, event=event)
             )
             await Comparison(self.world, plan, node, variables, event).check(answer, run, expected, outcome.features)
+            outcome.answers.append(answer)
             outcome.calls += len(run.calls)
             outcome.features += run.features
             event += 1

@@ -23,7 +23,7 @@ from graphql import (
 
 from botberi.fuzzing.declared import FieldFacts, Key, SubgraphFacts
 from botberi.fuzzing.truth import Ledger
-from botberi.fuzzing.world import POPULATION, Facts, Thing, Trouble, World
+from botberi.fuzzing.world import Facts, Thing, Trouble, World
 from gateway.errors import SUBGRAPH_HTTP_ERROR, SUBGRAPH_TIMEOUT, SUBGRAPH_UNREACHABLE, SubgraphError
 from gateway.upstream import SubgraphRequest, SubgraphResponse
 from gateway.upstream.codec import decode, encode
@@ -215,7 +215,7 @@ class FuzzClient:
             if not key.resolvable:
                 continue
             for type_name in sorted(self.world.possible(typename)):
-                for number in range(POPULATION):
+                for number in range(self.run.facts.population(type_name)):
                     thing = Thing(type_name, number)
                     truth = self.run.facts.project(thing, (key.fields,))
                     same = all(n in given and _within(v, given[n]) for n, v in truth.items())

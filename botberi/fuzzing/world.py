@@ -66,7 +66,8 @@ def number_of(*parts: Any) -> int:
 class World:
     """What depends on the graph alone."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, labels: frozenset[str] = frozenset()) -> None:
+        """`labels` are those of progressive overrides that are active."""
         self.graph = graph
         whole = parse(graph.monolith, no_location=True)
         shown = visible(whole)
@@ -76,7 +77,7 @@ class World:
         self._whole = whole
         self.subgraphs = {name: SubgraphFacts(name, sdl) for name, sdl in graph.subgraphs.items()}
         for facts in self.subgraphs.values():
-            facts.settle(self.subgraphs)
+            facts.settle(self.subgraphs, labels)
         self._values: dict[tuple[str, str], Any] = {}
         self._choices: dict[tuple[str, str], tuple[str, ...]] = {}
         self._hidden: dict[tuple[str, str], dict[str, Any]] = {}
@@ -235,6 +236,10 @@ class Facts:
 
     def _struck(self, rate: int, *parts: Any) -> bool:
         return rate > 0 and number_of(self.trouble.salt, *parts) % 1000 < rate
+
+    def population(self, type_name: str) -> int:
+        """How many things of the type there are."""
+        return POPULATION
 
     def knows(self, subgraph: str, thing: Thing) -> bool:
         """Whether a subgraph that is asked for the thing by its key finds it."""
