@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from bench.gateway.graphs.public import graph, query
 from bench.gateway.workloads import MARK, workloads
-from gateway.executor import Compiled
-from gateway.operation import prepare
-from gateway.planner import build_plan
-from gateway.server import memory
-from gateway.supergraph import Supergraph
+from botberi_gateway.executor import Compiled
+from botberi_gateway.operation import prepare
+from botberi_gateway.planner import build_plan
+from botberi_gateway.server import memory
+from botberi_gateway.supergraph import Supergraph
 
 ROUNDS: Final = 300
 

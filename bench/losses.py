@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from graphql import build_schema
 
-from gateway.errors import SubgraphError
-from gateway.executor import Compiled, ExecutorKind, Runtime
-from gateway.operation import prepare
-from gateway.operation.limits import UNLIMITED
-from gateway.plan import Entities, Fetch, KeyField, ListItems, Parallel, Plan, Representation, Sequence
-from gateway.upstream import SubgraphClient, SubgraphRequest, SubgraphResponse
+from botberi_gateway.errors import SubgraphError
+from botberi_gateway.executor import Compiled, ExecutorKind, Runtime
+from botberi_gateway.operation import prepare
+from botberi_gateway.operation.limits import UNLIMITED
+from botberi_gateway.plan import Entities, Fetch, KeyField, ListItems, Parallel, Plan, Representation, Sequence
+from botberi_gateway.upstream import SubgraphClient, SubgraphRequest, SubgraphResponse
 
 ITEMS: Final = 300
 ROUNDS: Final = 15

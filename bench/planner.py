@@ -17,12 +17,12 @@ import typer
 
 from bench.gateway.gateways import APOLLO
 from bench.peers import ROOT, PeerProcess, installed
-from gateway.errors import GatewayError
-from gateway.operation import prepare
-from gateway.operation.limits import UNLIMITED
-from gateway.operation.prepare import STRUCTURE
-from gateway.planner import build_plan
-from gateway.supergraph import Supergraph
+from botberi_gateway.errors import GatewayError
+from botberi_gateway.operation import prepare
+from botberi_gateway.operation.limits import UNLIMITED
+from botberi_gateway.operation.prepare import STRUCTURE
+from botberi_gateway.planner import build_plan
+from botberi_gateway.supergraph import Supergraph
 
 CORPUS: Final = ROOT.parent / "shared" / "conformance" / "planner"
 SCRIPT: Final = Path(__file__).with_suffix(".mjs")

@@ -17,7 +17,7 @@ import orjson
 import typer
 import uvloop
 
-from gateway.upstream import HttpClient
+from botberi_gateway.upstream import HttpClient
 
 SIZES: Final = {"0.2 kB": 1, "14 kB": 100, "65 kB": 460}
 _AT_ONCE: Final = 20

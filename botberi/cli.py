@@ -1,4 +1,4 @@
-"""The project's one command line: the platform, its parts, its tests, and the gateway's own commands."""
+"""The platform's command line: all of it, its parts, its data, its tests. The gateway's own is `botberi-gateway`."""
 
 import sys
 from enum import StrEnum
@@ -16,7 +16,7 @@ from botberi.run.to_end import run_to_end as _run
 
 app = typer.Typer(
     name="botberi",
-    help="A platform on which people run AI agents, and the GraphQL federation gateway it stands on.",
+    help="A platform on which people run AI agents. Commands for any federated graph: botberi-gateway --help.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -179,7 +179,7 @@ def fuzz(
 ) -> None:
     """Compare the gateway with one monolith on random graphs and operations (docs/reference/fuzzing.md)."""
     from botberi.fuzzing import command
-    from gateway.executor import ExecutorKind
+    from botberi_gateway.executor import ExecutorKind
 
     if executor not in tuple(ExecutorKind):
         _end(f"--executor {executor!r} is none of {', '.join(ExecutorKind)}.")
@@ -233,16 +233,6 @@ def faults(
 
 
 app.add_typer(events_app)
-
-
-def _mount_gateway() -> None:
-    """The gateway's own commands (`compose`, `plan`, `serve`, …), as `python -m gateway` has them."""
-    from gateway import cli as gateway_cli
-
-    app.registered_commands += gateway_cli.app.registered_commands
-
-
-_mount_gateway()
 
 
 def _serve(name: str, host: str | None = None, port: int | None = None) -> None:

@@ -18,10 +18,10 @@ from botberi.wiring.assertion import AssertionSigner
 from botberi.wiring.events import BusEventSource
 from botberi.wiring.internal_call import HttpCall, InternalCall, LocalCall
 from botberi.wiring.supergraph import read_sdl, source_at
+from botberi_gateway.engine import SubgraphSource
 from event_broker.bus import Bus, BusUnavailable, TopologyMismatch
 from event_broker.factory import make_bus
 from event_broker.service import EventBroker
-from gateway.engine import SubgraphSource
 from shared_schema.artifacts import make_storage
 from shared_schema.database import Database, PoolOptions
 from shared_schema.migrate import DATABASES

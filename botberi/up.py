@@ -21,7 +21,7 @@ from botberi.run.errors import StartError
 from botberi.run.stopping import stop_signals, until_stopped
 from botberi.run.supervisor import Supervisor
 from botberi.settings import UpSettings
-from gateway.server import memory
+from botberi_gateway.server import memory
 
 logger = logging.getLogger(__name__)
 

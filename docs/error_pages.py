@@ -1,6 +1,6 @@
 """Writes docs/reference/errors/: a page for each code of composition, from the code's own test case. `python docs/error_pages.py [--check]`.
 
-A case is a folder of `tests/gateway/composition/cases` (errors) or `hints`: subgraphs that give the code, and below `mended` what composes.
+A case is a folder of `gateway/tests/composition/cases` (errors) or `hints`: subgraphs that give the code, and below `mended` what composes.
 """
 
 import sys
@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "gateway"))
 
-from gateway.composition import Subgraph, compose  # noqa: E402
-from gateway.composition.report import ERRORS, HINTS, Meaning, findings, text  # noqa: E402
+from botberi_gateway.composition import Subgraph, compose  # noqa: E402
+from botberi_gateway.composition.report import ERRORS, HINTS, Meaning, findings, text  # noqa: E402
 
-CASES = ROOT / "tests" / "gateway" / "composition"
+CASES = ROOT / "gateway" / "tests" / "composition"
 TARGET = ROOT / "docs" / "reference" / "errors"
 #: What no text of readable size brings about.
 WITHOUT_EXAMPLE = frozenset({"COMPOSITION_LIMIT_EXCEEDED"})
@@ -34,7 +34,7 @@ def pages() -> dict[str, str]:
 
 def _index() -> Iterator[str]:
     yield "# Errors and hints of composition\n"
-    yield "Made by `python docs/error_pages.py` from the test cases; don't edit by hand. `botberi compose` names the page of each code.\n"
+    yield "Made by `python docs/error_pages.py` from the test cases; don't edit by hand. `botberi-gateway compose` names the page of each code.\n"
     for title, codes in (("Errors", ERRORS), ("Hints", HINTS)):
         yield f"## {title}\n"
         if codes is HINTS:

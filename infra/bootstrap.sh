@@ -1,12 +1,13 @@
 # Sourced by ./start and ./test with $root set: leaves $root/.venv ready, or ends with a message that says what to do.
 # shellcheck shell=sh
 #
-# `bootstrap run` installs what running the platform needs; `bootstrap test` everything in the lock.
+# `bootstrap run` installs what running the platform needs; `bootstrap test` everything in the lock. Both install the two projects
+# of this repository, the gateway (gateway/) and the platform (.), in place.
 # uv is taken from PATH or installed into .uv/; versions and hashes are those of requirements.lock.
 # When nothing changed since the last time, this costs a stamp comparison and nothing else.
 
-# Extras of pyproject.toml that `bootstrap run` installs (`build`: what puts the project itself into .venv).
-RUN_EXTRAS='platform agents build'
+# Extras of pyproject.toml that `bootstrap run` installs (`build`: what puts the two projects into .venv).
+RUN_EXTRAS='agents build'
 
 say() { printf '%s\n' "botberi: $*" >&2; }
 die() {
@@ -14,15 +15,15 @@ die() {
     exit 1
 }
 
-# What .venv must match: the lock, the project's metadata, and where it stands (scripts carry absolute paths).
+# What .venv must match: the lock, both projects' metadata, and where it stands (scripts carry absolute paths).
 wanted_stamp() {
-    cat requirements.lock pyproject.toml infra/bootstrap.sh | cksum
+    cat requirements.lock pyproject.toml gateway/pyproject.toml infra/bootstrap.sh | cksum
     pwd
 }
 
 # $1: run or test. What the tests need includes what running needs.
 is_ready() {
-    [ -x .venv/bin/botberi ] && [ -x .venv/bin/python ] && [ -f .venv/.botberi-stamp ] &&
+    [ -x .venv/bin/botberi ] && [ -x .venv/bin/botberi-gateway ] && [ -x .venv/bin/python ] && [ -f .venv/.botberi-stamp ] &&
         [ "$(cat .venv/.botberi-stamp)" = "$(wanted_stamp)" ] &&
         { [ "$1" = run ] || [ "$(cat .venv/.botberi-extent 2>/dev/null)" = test ]; }
 }
@@ -142,8 +143,9 @@ install_packages() {
     set --
     for extra in $RUN_EXTRAS; do set -- "$@" --extra "$extra"; done
     # The lock's hashes are checked for constraints, too (`--verify-hashes`).
-    "$uv" pip install -q --python .venv/bin/python --verify-hashes --constraint requirements.lock \
-        -r pyproject.toml "$@"
+    UV_OVERRIDE=infra/in-this-repository.txt \
+        "$uv" pip install -q --python .venv/bin/python --verify-hashes --constraint requirements.lock \
+        -r gateway/pyproject.toml -r pyproject.toml "$@"
 }
 
 # $1: run or test.
@@ -164,8 +166,8 @@ make_environment() {
     [ "$1" = run ] || what='everything that the tests need (about 350 MB to fetch)'
     say "making .venv with $("$python" -V) ($python): installing $what"
     watched install_packages "$1" || die "installing the packages failed (see above); run this again to retry"
-    "$uv" pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e . ||
-        die "installing the project into .venv failed (see above)"
+    "$uv" pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e ./gateway -e . ||
+        die "installing the two projects into .venv failed (see above)"
     printf '%s' "$1" >.venv/.botberi-extent
     wanted_stamp >.venv/.botberi-stamp
 }

@@ -7,10 +7,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from bench.peers import PeerProcess, installed
-from gateway.composition import Subgraph, compose
-from gateway.errors import GatewayError
-from gateway.supergraph import Supergraph, read_supergraph
-from gateway.supergraph.compare import differences
+from botberi_gateway.composition import Subgraph, compose
+from botberi_gateway.errors import GatewayError
+from botberi_gateway.supergraph import Supergraph, read_supergraph
+from botberi_gateway.supergraph.compare import differences
 
 #: Pinned, so that a table can be made again.
 PACKAGES = {"@apollo/composition": "2.14.4", "@theguild/federation-composition": "0.27.0", "graphql": "16.15.0"}
@@ -35,7 +35,7 @@ class Verdict:
 
 
 def ours(subgraphs: Sequence[Subgraph]) -> Verdict:
-    """What `gateway.composition` says."""
+    """What `botberi_gateway.composition` says."""
     found = compose(subgraphs)
     return Verdict(
         frozenset(p.code for p in found.errors),

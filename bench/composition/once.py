@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.composition import Composer, Composition, Subgraph
+from botberi_gateway.composition import Composer, Composition, Subgraph
 
 #: What one subgraph gets for the second composition.
 _CHANGE = "\nextend type Query { addedByBench: Int }\n"

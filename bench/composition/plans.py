@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.composition.scale import SCALE, subgraphs
-from gateway.composition import Subgraph, compose
-from gateway.errors import GatewayError
-from gateway.operation import prepare
-from gateway.planner import build_plan
+from botberi_gateway.composition import Subgraph, compose
+from botberi_gateway.errors import GatewayError
+from botberi_gateway.operation import prepare
+from botberi_gateway.planner import build_plan
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from bench.composition.breakages import broken
 from bench.composition.composers import PEERS, Peers, Verdict, compare, ours
 from bench.composition.generate import generate
-from gateway.composition import Subgraph
+from botberi_gateway.composition import Subgraph
 
 #: Of so many sets, this many are left whole.
 WHOLE = 0.3

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gateway.composition import Subgraph
+from botberi_gateway.composition import Subgraph
 
 FEDERATION_IMPORTS = {
     (2, 0): ("@key", "@shareable", "@external", "@requires", "@provides", "@override", "@inaccessible", "@tag"),

@@ -41,9 +41,9 @@ class Gateway:
 
 
 def ours(site: Site, port: int, dedupe: bool, *extra: str) -> Launch:
-    """The gateway's own server, as `botberi serve` starts it, with further options."""
+    """The gateway's own server, as `botberi-gateway serve` starts it, with further options."""
     command = [
-        *(sys.executable, "-m", "botberi.cli", "serve", "--supergraph", str(site.supergraph), "--port", str(port)),
+        *(sys.executable, "-m", "botberi_gateway", "serve", "--supergraph", str(site.supergraph), "--port", str(port)),
         # The peers write no line for each request either.
         *("--no-access-log", "--log-level", "warning", *extra),
         *(("--share-queries", "--share-subgraph-requests") if dedupe else ()),

@@ -22,7 +22,7 @@ from typing import Any
 
 from graphql import DirectiveDefinitionNode, DocumentNode, SchemaExtensionNode, parse, print_ast
 
-from gateway.composition import Subgraph, compose
+from botberi_gateway.composition import Subgraph, compose
 
 #: Where the subgraphs are, in a supergraph that was written before they were started.
 BASE = "${SUBGRAPH_BASE_URL}"

@@ -6,7 +6,7 @@ from typing import Any
 from graphql import ExecutionResult, GraphQLError, GraphQLResolveInfo, GraphQLSchema, execute_sync, parse
 
 from bench.gateway.graph import Graph
-from gateway.supergraph import Supergraph
+from botberi_gateway.supergraph import Supergraph
 
 
 class Row:

@@ -1,4 +1,4 @@
-"""`python -m bench.gateway.sampled FILE serve …`: `botberi serve …`, and at its end FILE has its stacks, sampled by CPU time.
+"""`python -m bench.gateway.sampled FILE serve …`: `botberi-gateway serve …`, and at its end FILE has its stacks, sampled by CPU time.
 
 By CPU time, as on a shared machine a clock on the wall finds most often where the process was put off its core. SIGUSR1 begins anew, so
 that start and warm-up don't count. What runs in C counts for the Python function that called it.
@@ -45,7 +45,7 @@ class Sampler:
 
 def main() -> None:
     """Serve, sampled."""
-    from botberi import cli
+    from botberi_gateway import cli
 
     path, *sys.argv[1:] = sys.argv[1:]
     sampler = Sampler()

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import uvloop
 
-from gateway.engine import Gateway, SubgraphSource
-from gateway.server import ServerConfig, bind, create_app, serve
-from gateway.transport.port import Caller, Credentials
-from gateway.transport.settings import TransportSettings, WebSocketSettings
-from gateway.upstream import SourceEvent, SubgraphRequest, SubgraphResponse
+from botberi_gateway.engine import Gateway, SubgraphSource
+from botberi_gateway.server import ServerConfig, bind, create_app, serve
+from botberi_gateway.transport.port import Caller, Credentials
+from botberi_gateway.transport.settings import TransportSettings, WebSocketSettings
+from botberi_gateway.upstream import SourceEvent, SubgraphRequest, SubgraphResponse
 
 SDL: Final = """
   extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@composeDirective"])
@@ -46,7 +46,7 @@ class Names:
     """Bearer NAME is who calls."""
 
     async def authenticate(self, credentials: Credentials) -> Caller | None:
-        """See `gateway.transport.port.Authenticator`."""
+        """See `botberi_gateway.transport.port.Authenticator`."""
         return Named(credentials.headers["authorization"].removeprefix("Bearer "))
 
 
@@ -89,7 +89,7 @@ class Source:
 
     @asynccontextmanager
     async def follow(self, topics: Sequence[str]) -> AsyncIterator[AsyncIterator[SourceEvent]]:
-        """See `gateway.upstream.events.EventSource`."""
+        """See `botberi_gateway.upstream.events.EventSource`."""
         queue: asyncio.Queue[SourceEvent] = asyncio.Queue()
 
         async def events() -> AsyncIterator[SourceEvent]:

@@ -43,7 +43,7 @@ def _prepare(*, install: bool) -> tuple[Background, list[Outcome]]:
             print(f"botberi test:   {package.name:<16} for {package.tests}", flush=True)
         print(f"botberi test: ({NO_SYSTEM_PACKAGES} installs none and skips those tests)", flush=True)
         steps += debian.install_steps(packages, _ROOT)
-    steps.append(Step("GraphiQL", [sys.executable, "-m", "gateway.transport.graphiql.build"], _ROOT, 600))
+    steps.append(Step("GraphiQL", [sys.executable, "-m", "botberi_gateway.transport.graphiql.build"], _ROOT, 600))
     return Background(steps), []
 
 

@@ -31,7 +31,7 @@ _PRELOADED: Final = (
     "celery.bin.worker",
     "celery.concurrency.prefork",
     "event_broker.amqp",
-    "gateway.cli",
+    "botberi_gateway.cli",
     "shared_schema.migrate",
     "strawberry",
     "subgraphs.catalog.app",

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import gateway.executor
+import botberi_gateway.executor
 from botberi.fuzzing.incremental import Whole
-from gateway.executor import Compiled, CompiledParts, ExecutorKind, Runtime
-from gateway.operation import Operation
-from gateway.plan import Defer, Plan
-from gateway.upstream import SubgraphClient
-from gateway.upstream.codec import decode, encode
+from botberi_gateway.executor import Compiled, CompiledParts, ExecutorKind, Runtime
+from botberi_gateway.operation import Operation
+from botberi_gateway.plan import Defer, Plan
+from botberi_gateway.upstream import SubgraphClient
+from botberi_gateway.upstream.codec import decode, encode
 
 #: Seconds for an operation: so many that a machine which stands still for a minute doesn't make requests fail.
 _PATIENCE: Final = 3_600.0
@@ -45,12 +45,12 @@ class Answering:
         """One answer, or one for each event. Raises `ExecutorMismatch`."""
         plan, operation, variables = self.plan, self.operation, self.variables
         if operation.kind == "subscription":
-            async for result in gateway.executor.subscribe(plan, operation, variables, runtime):
+            async for result in botberi_gateway.executor.subscribe(plan, operation, variables, runtime):
                 yield _answer(result.to_bytes())
         elif self._parts is not None:
-            whole, form = Whole(), gateway.executor.PendingForm()
-            async for payload in gateway.executor.deliver(plan, operation, variables, runtime, self._parts):
-                whole.read(decode(gateway.executor.payload_bytes(form, payload)))
+            whole, form = Whole(), botberi_gateway.executor.PendingForm()
+            async for payload in botberi_gateway.executor.deliver(plan, operation, variables, runtime, self._parts):
+                whole.read(decode(botberi_gateway.executor.payload_bytes(form, payload)))
             yield _merged(whole)
         else:
             yield _answer((await self._compiled.execute(variables, runtime)).to_bytes())

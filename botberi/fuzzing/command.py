@@ -12,7 +12,7 @@ from botberi.fuzzing.fuzz import Cases, Finding, Report, cases, deferred_cases, 
 from botberi.fuzzing.pair import describe
 from botberi.fuzzing.planted import BUGS, Found, hunt
 from botberi.fuzzing.shrink import shrink
-from gateway.executor import ExecutorKind
+from botberi_gateway.executor import ExecutorKind
 
 #: Far apart, so that processes never run the same graph.
 STRIDE = 10_000_000

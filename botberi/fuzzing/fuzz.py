@@ -13,7 +13,7 @@ from botberi.fuzzing.graph import Graph, make_graph
 from botberi.fuzzing.operation import random_operation
 from botberi.fuzzing.pair import Arena, Case, Refused
 from botberi.fuzzing.world import Trouble
-from gateway.executor import ExecutorKind
+from botberi_gateway.executor import ExecutorKind
 
 #: Operations on one graph: composing costs as much as ten of them.
 PER_GRAPH = 40

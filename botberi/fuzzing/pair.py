@@ -9,10 +9,10 @@ from typing import Any
 
 from graphql import DocumentNode, GraphQLInputField, GraphQLSchema, parse, validate
 
-import gateway.composition
-import gateway.executor
-import gateway.operation
-import gateway.planner
+import botberi_gateway.composition
+import botberi_gateway.executor
+import botberi_gateway.operation
+import botberi_gateway.planner
 from botberi.fuzzing.answering import Answering, runtime
 from botberi.fuzzing.compare import Comparison, Mismatch, check_size
 from botberi.fuzzing.declared import default_of
@@ -21,13 +21,13 @@ from botberi.fuzzing.replay import Tape
 from botberi.fuzzing.subgraph import EVENTS, FuzzClient, Run
 from botberi.fuzzing.truth import truth
 from botberi.fuzzing.world import Facts, Trouble, World
-from gateway.composition import Subgraph
-from gateway.errors import GatewayError, RequestError
-from gateway.executor import ExecutorKind
-from gateway.operation import Operation
-from gateway.operation.limits import UNLIMITED
-from gateway.plan import Defer, Plan
-from gateway.supergraph import Supergraph
+from botberi_gateway.composition import Subgraph
+from botberi_gateway.errors import GatewayError, RequestError
+from botberi_gateway.executor import ExecutorKind
+from botberi_gateway.operation import Operation
+from botberi_gateway.operation.limits import UNLIMITED
+from botberi_gateway.plan import Defer, Plan
+from botberi_gateway.supergraph import Supergraph
 
 #: Composition may say these of a graph that was cut at random; any other error is a mismatch.
 REFUSALS = frozenset({"SATISFIABILITY_ERROR", "SHAREABLE_HAS_MISMATCHED_RUNTIME_TYPES"})
@@ -39,7 +39,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """All that a pair needs, and all that a folder of `tests/gateway/cases` holds."""
+    """All that a pair needs, and all that a folder of `gateway/tests/cases` holds."""
 
     graph: Graph
     document: str
@@ -79,7 +79,7 @@ class Arena:
             raise Mismatch(f"the API schema isn't the monolith: {sorted(set(one) ^ set(other))[:8]}")
 
     def _composed(self, graph: Graph) -> str:
-        composed = gateway.composition.compose([Subgraph(name, sdl) for name, sdl in graph.subgraphs.items()])
+        composed = botberi_gateway.composition.compose([Subgraph(name, sdl) for name, sdl in graph.subgraphs.items()])
         codes = {error.code for error in composed.errors}
         if codes:
             if codes <= REFUSALS:
@@ -107,7 +107,7 @@ class Arena:
         self, node: DocumentNode, document: str, variables: Mapping[str, Any], trouble: Trouble, outcome: Outcome
     ) -> None:
         try:
-            operation = gateway.operation.prepare(self.supergraph.api_schema, document, None, UNLIMITED)
+            operation = botberi_gateway.operation.prepare(self.supergraph.api_schema, document, None, UNLIMITED)
         except RequestError as error:
             if validate(self.world.client_schema, node):
                 outcome.skipped = True
@@ -119,7 +119,7 @@ class Arena:
         facts = self.facts(trouble)
         first = await truth(facts, self.world.client_schema, node, variables)
         try:
-            coerced = gateway.operation.coerce_variables(operation, variables)
+            coerced = botberi_gateway.operation.coerce_variables(operation, variables)
         except RequestError as error:
             if first.refused:
                 outcome.features["variables refused"] += 1
@@ -128,7 +128,7 @@ class Arena:
         if first.refused:
             raise Mismatch(f"not refused: {first.errors[0]['message']}")
         try:
-            plan = gateway.planner.build_plan(self.supergraph, operation, labels=self.labels)
+            plan = botberi_gateway.planner.build_plan(self.supergraph, operation, labels=self.labels)
         except GatewayError as error:
             raise Mismatch(f"no plan: {type(error).__name__}: {error}") from error
         outcome.plan = plan
@@ -168,7 +168,7 @@ class Arena:
                 run = self._begin(facts)
             if self.executor is ExecutorKind.BOTH and tape.calls > 1:
                 await self._again(answering, tape, told, facts.trouble.salt)
-        except gateway.executor.ExecutorMismatch as error:
+        except botberi_gateway.executor.ExecutorMismatch as error:
             raise Mismatch(f"the executors differ: {error}") from error
 
     async def _again(self, answering: Answering, tape: Tape, told: list[bytes], seed: int) -> None:
@@ -185,7 +185,7 @@ class Arena:
                 # Else what nobody waits for any more may or may not have been asked.
                 player.check()
 
-    def _count(self, counts: gateway.executor.ExecutionStatistics, run: Run) -> None:
+    def _count(self, counts: botberi_gateway.executor.ExecutionStatistics, run: Run) -> None:
         """Which executor answered."""
         if faults := counts.interpreted["a fault of the compiler"]:
             raise Mismatch(f"the plan was not compiled: {faults} fault of the compiler")

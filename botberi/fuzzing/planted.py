@@ -11,18 +11,18 @@ from graphql import NonNullTypeNode
 
 from botberi.fuzzing.fuzz import fuzz
 from botberi.fuzzing.planted_kinds import KIND_BUGS, Bug, by_representation
-from gateway.executor import failure, view
-from gateway.executor.answers import Sorted
-from gateway.executor.errorlog import ErrorLog
-from gateway.executor.joined import Joined
-from gateway.executor.project import CLIMBING, Projection
-from gateway.executor.selection import Selections
-from gateway.plan import KeyField, Parallel, Sequence
-from gateway.planner.routes import Routes
-from gateway.planner.walk import Walker
-from gateway.query_graph.graph import QueryGraph
-from gateway.upstream.codec import encode
-from gateway.upstream.port import SubgraphResponse
+from botberi_gateway.executor import failure, view
+from botberi_gateway.executor.answers import Sorted
+from botberi_gateway.executor.errorlog import ErrorLog
+from botberi_gateway.executor.joined import Joined
+from botberi_gateway.executor.project import CLIMBING, Projection
+from botberi_gateway.executor.selection import Selections
+from botberi_gateway.plan import KeyField, Parallel, Sequence
+from botberi_gateway.planner.routes import Routes
+from botberi_gateway.planner.walk import Walker
+from botberi_gateway.query_graph.graph import QueryGraph
+from botberi_gateway.upstream.codec import encode
+from botberi_gateway.upstream.port import SubgraphResponse
 
 
 @contextmanager
@@ -237,8 +237,12 @@ def _silent(before: Any) -> Any:
     return send
 
 
-_PROJECT, _FETCHING, _REQUEST = "gateway.executor.project", "gateway.executor.fetching", "gateway.executor.request"
-_EMIT, _BUILD, _WALK = "gateway.planner.emit", "gateway.planner.build", "gateway.planner.walk"
+_PROJECT, _FETCHING, _REQUEST = (
+    "botberi_gateway.executor.project",
+    "botberi_gateway.executor.fetching",
+    "botberi_gateway.executor.request",
+)
+_EMIT, _BUILD, _WALK = "botberi_gateway.planner.emit", "botberi_gateway.planner.build", "botberi_gateway.planner.walk"
 BUGS = (
     Bug("@skip is ignored in the answer", "executor", Selections, "included", _included("skip")),
     Bug("@include is ignored in the answer", "executor", Selections, "included", _included("include")),
@@ -295,7 +299,7 @@ BUGS = (
     Bug(
         "deferred fields show what happens to be there",
         "executor",
-        "gateway.executor.incremental",
+        "botberi_gateway.executor.incremental",
         "_Interpreting",
         _whatever_came,
     ),
@@ -373,7 +377,7 @@ BUGS = (
     Bug(
         "defaults of variables are ignored",
         "operation",
-        "gateway.operation",
+        "botberi_gateway.operation",
         "coerce_variables",
         lambda _: lambda operation, values: dict(values),
     ),
@@ -397,14 +401,14 @@ BUGS = (
     Bug(
         "shared non-null fields become nullable",
         "composition",
-        "gateway.composition.merge.fields",
+        "botberi_gateway.composition.merge.fields",
         "merge_output_types",
         _nullable,
     ),
     Bug(
         "unions keep common members only",
         "composition",
-        "gateway.composition.merge.merge",
+        "botberi_gateway.composition.merge.merge",
         "merge_union",
         _fewer_members,
     ),

@@ -5,15 +5,15 @@ from typing import Any, Protocol
 
 from graphql import print_ast
 
-import gateway.composition.merge.arguments
-import gateway.supergraph.api
-import gateway.supergraph.read
-from gateway.executor.failure import Failure
-from gateway.executor.project import Projection
-from gateway.operation.fields_merge import FieldsMergeRule
-from gateway.plan import KeyField, KeySelection
-from gateway.query_graph.graph import Entry, QueryGraph, Resolver
-from gateway.upstream.port import SubgraphResponse
+import botberi_gateway.composition.merge.arguments
+import botberi_gateway.supergraph.api
+import botberi_gateway.supergraph.read
+from botberi_gateway.executor.failure import Failure
+from botberi_gateway.executor.project import Projection
+from botberi_gateway.operation.fields_merge import FieldsMergeRule
+from botberi_gateway.plan import KeyField, KeySelection
+from botberi_gateway.query_graph.graph import Entry, QueryGraph, Resolver
+from botberi_gateway.upstream.port import SubgraphResponse
 
 
 class Change(Protocol):
@@ -113,8 +113,12 @@ def _text_for_null(fields: dict[str, Any], _: Any) -> dict[str, Any]:
     return {k: "" if v is None else v for k, v in fields.items()}
 
 
-_PROJECT, _FETCHING, _REQUEST = "gateway.executor.project", "gateway.executor.fetching", "gateway.executor.request"
-_EMIT, _ARGUMENTS = "gateway.planner.emit", gateway.composition.merge.arguments
+_PROJECT, _FETCHING, _REQUEST = (
+    "botberi_gateway.executor.project",
+    "botberi_gateway.executor.fetching",
+    "botberi_gateway.executor.request",
+)
+_EMIT, _ARGUMENTS = "botberi_gateway.planner.emit", botberi_gateway.composition.merge.arguments
 KIND_BUGS = (
     Bug("defaults are compared by their text", "composition", _ARGUMENTS, "comparable", lambda _: _printed),
     Bug("arguments are merged by their text", "operation", FieldsMergeRule, "_arguments_of", _as_text),
@@ -145,18 +149,18 @@ KIND_BUGS = (
     Bug(
         "hidden arguments are shown",
         "supergraph",
-        gateway.supergraph.api._Builder,
+        botberi_gateway.supergraph.api._Builder,
         "argument",
         lambda _: lambda self, node: replace(node, directives=()),
     ),
     Bug("unknown entities are left out of the list", "executor", _FETCHING, "send", _fewer_entities),
-    Bug("an unknown entity is an error", "executor", "gateway.executor.answers", "_checked", _unknown_fails),
+    Bug("an unknown entity is an error", "executor", "botberi_gateway.executor.answers", "_checked", _unknown_fails),
     Bug("null keys are sent as empty strings", "executor", _REQUEST, "represent", by_representation(_text_for_null)),
     Bug("keys of custom scalars are rounded", "executor", _REQUEST, "represent", by_representation(_rounded)),
     Bug(
         "join v0.1: an owner's fields are everybody's",
         "supergraph",
-        gateway.supergraph.read,
+        botberi_gateway.supergraph.read,
         "_read_field",
         lambda b: lambda node, *rest: b(node, None, *rest[1:]),
     ),

@@ -26,12 +26,12 @@ from botberi.wiring.nodes import Nodes
 from botberi.wiring.signing import SigningClient
 from botberi.wiring.supergraph import make_gateway
 from botberi.wiring.verifier import Verifier
-from gateway.engine import SubgraphSource
-from gateway.server import PortTakenError, ServerConfig, bind, create_app
-from gateway.server.metrics import CONTENT_TYPE
-from gateway.transport.settings import TransportSettings
-from gateway.upstream.events import EventSource
-from gateway.upstream.port import EncodedClient, SubgraphClient
+from botberi_gateway.engine import SubgraphSource
+from botberi_gateway.server import PortTakenError, ServerConfig, bind, create_app
+from botberi_gateway.server.metrics import CONTENT_TYPE
+from botberi_gateway.transport.settings import TransportSettings
+from botberi_gateway.upstream.events import EventSource
+from botberi_gateway.upstream.port import EncodedClient, SubgraphClient
 from shared_schema.contracts.assertion import HEADER
 
 logger = logging.getLogger(__name__)

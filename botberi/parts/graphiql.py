@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from botberi.run.children import child
-from gateway.transport.graphiql.build import BuildError, find_node, is_built
+from botberi_gateway.transport.graphiql.build import BuildError, find_node, is_built
 
 logger = logging.getLogger(__name__)
 
-COMMAND: Final = (sys.executable, "-m", "gateway.transport.graphiql.build")
+COMMAND: Final = (sys.executable, "-m", "botberi_gateway.transport.graphiql.build")
 _PROJECT: Final = Path(__file__).parents[2]
 #: Seconds for npm over a slow line and a bundle on a slow machine.
 _BUILD_TIMEOUT: Final = 900.0

@@ -12,8 +12,8 @@ from starlette.routing import Route
 from botberi.run.errors import StartError
 from botberi.run.serving import serving
 from botberi.run.supervisor import Part, Ready
-from gateway.server import PortTakenError, bind
-from gateway.server.metrics import CONTENT_TYPE
+from botberi_gateway.server import PortTakenError, bind
+from botberi_gateway.server.metrics import CONTENT_TYPE
 
 #: What keeps a process from its work at this moment, by the name of what is missing.
 Problems = Callable[[], Mapping[str, str]]

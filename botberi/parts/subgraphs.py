@@ -16,7 +16,7 @@ from botberi.run.errors import StartError
 from botberi.run.serving import serving
 from botberi.run.supervisor import Part, Ready
 from botberi.wiring.internal_call import LocalCall
-from gateway.server import PortTakenError, bind
+from botberi_gateway.server import PortTakenError, bind
 from shared_schema.settings import SettingsError
 from subgraphs.common.assertion import SAME_PROCESS
 from subgraphs.common.settings import SubgraphSettings

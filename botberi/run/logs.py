@@ -19,7 +19,7 @@ _OWNERS: Final = {
     "event_broker": "broker",
     "workers.dispatch": "dispatcher",
     "workers.reaper": "reaper",
-    "gateway": "gateway",
+    "botberi_gateway": "gateway",
     "uvicorn": "gateway",
     "botberi.postgres": "postgres",
 }

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Generator
 import uvicorn
 from starlette.applications import Starlette
 
-from gateway.server.config import ServerConfig
-from gateway.server.run import uvicorn_config
+from botberi_gateway.server.config import ServerConfig
+from botberi_gateway.server.run import uvicorn_config
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from botberi.wiring.keys import KeyRing, b64url
-from gateway.transport.client import UNKNOWN, Client
+from botberi_gateway.transport.client import UNKNOWN, Client
 from shared_schema.contracts import assertion as contract
 
 #: How long claims are handed out again, and a signature for a request that is sent again: what is left of its 30 s covers a slow one.

@@ -7,8 +7,8 @@ from typing import Final
 
 from botberi.wiring.assertion import ANONYMOUS, AssertionSigner, Caller, Visitor
 from botberi.wiring.verifier import Verifier
-from gateway.transport import port
-from gateway.transport.client import UNKNOWN, Client
+from botberi_gateway.transport import port
+from botberi_gateway.transport.client import UNKNOWN, Client
 from shared_schema.contracts.assertion import HEADER
 from shared_schema.contracts.cookies import device_cookie, session_cookie
 
@@ -26,7 +26,7 @@ class PlatformAuthenticator:
     secure_cookies: bool = False
 
     async def authenticate(self, credentials: port.Credentials) -> Caller | Visitor | None:
-        """See `gateway.transport.port.Authenticator`; raises `VerifierUnavailableError` when identity can't be asked."""
+        """See `botberi_gateway.transport.port.Authenticator`; raises `VerifierUnavailableError` when identity can't be asked."""
         caller = await self._caller(credentials)
         token = credentials.cookies.get(device_cookie(secure=self.secure_cookies))
         if not token or len(token) > _MAX_DEVICE_TOKEN:
@@ -59,7 +59,7 @@ class AssertionHeaders:
     signer: AssertionSigner
 
     def headers_for(self, caller: port.Caller | None, subgraph: str, client: Client = UNKNOWN) -> Mapping[str, str]:
-        """See `gateway.transport.port.SubgraphHeaders`."""
+        """See `botberi_gateway.transport.port.SubgraphHeaders`."""
         known = caller if isinstance(caller, Caller) else ANONYMOUS
         # Only identity knows devices; to the others callers with and without one are the same.
         device = caller.device if subgraph == _IDENTITY and isinstance(caller, Caller | Visitor) else None

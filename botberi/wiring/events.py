@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from botberi_gateway.errors import EventSourceError
+from botberi_gateway.upstream.events import SourceEvent
 from event_broker.bus import Bus, BusError
-from gateway.errors import EventSourceError
-from gateway.upstream.events import SourceEvent
 from shared_schema import killpoints
 from shared_schema.contracts.events import Event
 from shared_schema.ids import to_global_id
@@ -24,7 +24,7 @@ class BusEventSource:
 
     @contextlib.asynccontextmanager
     async def follow(self, topics: Sequence[str]) -> AsyncIterator[AsyncIterator[SourceEvent]]:
-        """See `gateway.upstream.events.EventSource`."""
+        """See `botberi_gateway.upstream.events.EventSource`."""
         async with contextlib.AsyncExitStack() as stack:
             try:
                 events = await stack.enter_async_context(self.bus.follow(topics))

@@ -10,8 +10,8 @@ from typing import Final
 
 from botberi.wiring.assertion import subject_of
 from botberi.wiring.verifier import Verifier
-from gateway.plan import OperationKind
-from gateway.upstream.port import EncodedClient, SubgraphClient, SubgraphRequest, SubgraphResponse
+from botberi_gateway.plan import OperationKind
+from botberi_gateway.upstream.port import EncodedClient, SubgraphClient, SubgraphRequest, SubgraphResponse
 from shared_schema.contracts.assertion import HEADER
 
 #: Headers of subgraph requests go by their lower-case names.

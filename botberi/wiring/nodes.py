@@ -23,10 +23,10 @@ from graphql import (
 )
 
 from botberi.wiring.assertion import AssertionSigner
-from gateway import errors
-from gateway.errors import GatewayError
-from gateway.upstream import SchemaClient
-from gateway.upstream.port import SubgraphClient, SubgraphRequest
+from botberi_gateway import errors
+from botberi_gateway.errors import GatewayError
+from botberi_gateway.upstream import SchemaClient
+from botberi_gateway.upstream.port import SubgraphClient, SubgraphRequest
 from shared_schema.contracts.assertion import HEADER
 from shared_schema.ids import InvalidGlobalId, split_global_id
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from botberi.wiring.internal_call import InternalCall
-from gateway.server.app import ReadinessCheck
+from botberi_gateway.server.app import ReadinessCheck
 
 #: Seconds for which an answer about identity holds: `/ready` may be asked by anybody, as often as they like.
 _VALID_FOR: Final = 1.0

@@ -12,9 +12,9 @@ from typing import Final
 from yarl import URL
 
 from botberi.wiring.assertion import AssertionSigner
-from gateway.plan import OperationKind
-from gateway.upstream.answer import request_body
-from gateway.upstream.port import EncodedClient, SubgraphRequest, SubgraphResponse
+from botberi_gateway.plan import OperationKind
+from botberi_gateway.upstream.answer import request_body
+from botberi_gateway.upstream.port import EncodedClient, SubgraphRequest, SubgraphResponse
 
 #: Where a request has no limit of time: the client's own holds.
 _NO_LIMIT: Final = 86_400.0

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from botberi.run.errors import StartError
-from gateway.engine import CompositionError, EngineLimits, Gateway, SubgraphSource
-from gateway.errors import SupergraphError
-from gateway.operation import Limits
-from gateway.upstream.events import EventSource
+from botberi_gateway.engine import CompositionError, EngineLimits, Gateway, SubgraphSource
+from botberi_gateway.errors import SupergraphError
+from botberi_gateway.operation import Limits
+from botberi_gateway.upstream.events import EventSource
 
 #: Of our own subgraphs' errors: the id by which an operator finds in the log what happened.
 ERROR_EXTENSIONS: Final = ("errorId",)

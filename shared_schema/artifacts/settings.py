@@ -62,7 +62,7 @@ def _bucket(settings: ArtifactSettings) -> S3Bucket:
     try:
         return S3Bucket(str(settings.artifacts_url), given, allow_http=allow_http)
     except ImportError as error:
-        raise SettingsError("files on S3 need the extra `s3`: pip install 'botberi[platform,s3]'") from error
+        raise SettingsError("files on S3 need the extra `s3`: pip install 'botberi[s3]'") from error
 
 
 def _secret(settings: ArtifactSettings) -> bytes:

@@ -15,7 +15,7 @@ from bench.gateway.graphs import own, public
 from bench.gateway.oracle import Oracle
 from bench.gateway.site import Site, served
 from bench.gateway.tools import go
-from tests.support.random_operations import Generator
+from gateway.tests.support.random_operations import Generator
 
 pytestmark = pytest.mark.skipif(go() is None, reason="Go is not here: the benchmark's subgraphs can't be built")
 

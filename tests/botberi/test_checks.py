@@ -53,6 +53,6 @@ def test_other_arguments_go_to_pytest_alone(
 ) -> None:
     given: list[list[str]] = []
     monkeypatch.setattr(command, "_pytest", lambda arguments: given.append(arguments) or 0)
-    assert command.run(["--no-system-packages", "tests/gateway", "-k", "plan"]) == 0
-    assert given == [["tests/gateway", "-k", "plan"]]
+    assert command.run(["--no-system-packages", "gateway/tests", "-k", "plan"]) == 0
+    assert given == [["gateway/tests", "-k", "plan"]]
     assert installed == []

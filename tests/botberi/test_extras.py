@@ -33,29 +33,6 @@ def run_without(extras: set[str], *arguments: str) -> subprocess.CompletedProces
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "up",
-        "migrate",
-        "seed",
-        "identity",
-        "gateway",
-        "broker",
-        "dispatcher",
-        "worker",
-        "flower",
-        "events lag",
-        "faults",
-    ],
-)
-def test_a_platform_command_says_which_extra_it_needs(command: str) -> None:
-    done = run_without({"platform", "agents", "dev", "s3"}, *command.split())
-    assert done.returncode == 1
-    assert "pip install 'botberi[platform]'" in done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
-
-
 def test_the_tests_say_how_to_get_what_they_need() -> None:
     done = run_without({"dev"}, "test", "tests/botberi/test_extras.py")
     assert done.returncode == 1
@@ -63,15 +40,12 @@ def test_the_tests_say_how_to_get_what_they_need() -> None:
     assert "Traceback" not in done.stderr + done.stdout
 
 
-def test_the_gateways_commands_need_no_extra() -> None:
-    done = run_without({"platform", "agents", "dev", "s3"}, "compose", "--help")
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("program", [["botberi.cli"], ["gateway"]])
-def test_the_version_is_that_of_the_installed_package(program: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-m", *program, "--version"], capture_output=True, text=True, check=True)
-    assert done.stdout.split()[-1] == version("botberi")
+@pytest.mark.parametrize(
+    ("module", "distribution"), [("botberi.cli", "botberi"), ("botberi_gateway", "botberi-gateway")]
+)
+def test_the_version_is_that_of_the_installed_package(module: str, distribution: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [distribution, version(distribution)]
 
 
 def test_shells_can_complete_commands() -> None:

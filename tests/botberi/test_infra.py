@@ -183,9 +183,9 @@ def metric_names() -> set[str]:
 
     import event_broker.metrics
     import workers.metrics  # noqa: F401 - imported for what it registers
-    from gateway.server.metrics import Metrics
+    from botberi_gateway.server.metrics import Metrics
+    from gateway.tests.support.toy_graph import toy_gateway
     from subgraphs.common.metrics import SubgraphMetrics
-    from tests.support.toy_graph import toy_gateway
 
     assert event_broker.metrics
     names: set[str] = set()

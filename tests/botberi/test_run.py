@@ -189,7 +189,7 @@ class TestLogs:
             try:
                 raise ValueError("why")
             except ValueError:
-                logging.getLogger("gateway").exception("failed", extra={"code": 3})
+                logging.getLogger("botberi_gateway").exception("failed", extra={"code": 3})
         finally:
             root.handlers[:] = handlers
             root.setLevel(level)

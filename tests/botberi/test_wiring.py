@@ -22,11 +22,11 @@ from botberi.wiring.events import BusEventSource, source_event
 from botberi.wiring.forgetting import ForgettingClient
 from botberi.wiring.internal_call import InternalCallError
 from botberi.wiring.verifier import Verifier, VerifierUnavailableError
+from botberi_gateway.errors import EventSourceError
+from botberi_gateway.transport.identity import Identity as TransportIdentity
+from botberi_gateway.transport.port import Credentials, Unauthenticated
+from botberi_gateway.upstream.port import SubgraphRequest, SubgraphResponse
 from event_broker.memory import MemoryBus
-from gateway.errors import EventSourceError
-from gateway.transport.identity import Identity as TransportIdentity
-from gateway.transport.port import Credentials, Unauthenticated
-from gateway.upstream.port import SubgraphRequest, SubgraphResponse
 from shared_schema.contracts.assertion import HEADER, Assertion
 from shared_schema.contracts.events import Event, EventData
 from shared_schema.ids import to_global_id

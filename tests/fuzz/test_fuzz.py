@@ -24,7 +24,7 @@ from botberi.fuzzing.planted import BUGS, hunt
 from botberi.fuzzing.shrink import outcome_of, shrink
 from botberi.fuzzing.text import HIDDEN
 from botberi.fuzzing.world import World
-from gateway.executor import ExecutorKind
+from botberi_gateway.executor import ExecutorKind
 from tests.support.cases import FOLDERS
 
 SECONDS = float(os.environ.get("BOTBERI_FUZZ_SECONDS", "0"))

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from graphql import OperationType
 
+from gateway.tests.support.pages import Block, blocks, success_keys
 from tests.platform.clients import Client, Socket
 from tests.platform.running import ROOT, RunningPlatform
-from tests.support.pages import Block, blocks, success_keys
 
 README = ROOT / "README.md"
 FIRST_RUN = ROOT / "docs" / "how-to" / "first-run.md"

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from botberi.checks.debian import chromium
-from gateway.transport.graphiql.build import is_built
+from botberi_gateway.transport.graphiql.build import is_built
 from tests.platform.running import RunningPlatform
 
 pytestmark = pytest.mark.browser
@@ -44,7 +44,7 @@ def browser(embedded: RunningPlatform) -> Iterator[Browser]:
     if program is None:
         pytest.skip("no Chromium: install it, or name it in BOTBERI_TEST_CHROMIUM")
     if not is_built():
-        pytest.skip("GraphiQL is not built: python -m gateway.transport.graphiql.build")
+        pytest.skip("GraphiQL is not built: python -m botberi_gateway.transport.graphiql.build")
     profile = tempfile.mkdtemp(prefix="botberi-chromium-")
     try:
         with sync_playwright() as playwright:

@@ -16,7 +16,7 @@ import pytest
 from graphql import build_client_schema, get_introspection_query, print_schema
 
 from bench.peers import CACHE
-from gateway.transport.graphiql.build import BuildError, find_node
+from botberi_gateway.transport.graphiql.build import BuildError, find_node
 from tests.platform.clients import Client
 from tests.platform.running import RunningPlatform
 

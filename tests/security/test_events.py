@@ -9,6 +9,8 @@ import pytest
 import sqlalchemy
 
 from botberi.wiring.events import BusEventSource
+from botberi_gateway.upstream.events import SourceEvent
+from botberi_gateway.upstream.router import EventRouter
 from event_broker.amqp import AmqpBus
 from event_broker.bindings import MAX_PATTERNS, Bindings, bound
 from event_broker.bus import BusError, BusUnavailable
@@ -16,8 +18,6 @@ from event_broker.fanout import Fanout
 from event_broker.fanout_amqp import AmqpBackend
 from event_broker.link import LinkOptions
 from event_broker.metrics import LOST, RECONNECTS
-from gateway.upstream.events import SourceEvent
-from gateway.upstream.router import EventRouter
 from shared_schema.database import Database, PoolOptions
 from shared_schema.ids import new_id
 from subgraphs.common.context import Store

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-import gateway.engine.gateway
-from gateway.engine import Gateway, GraphQLRequest, SubgraphSource
-from gateway.errors import RequestError
-from gateway.executor import ExecutorKind
-from gateway.executor.compiled import parts, program
-from gateway.operation import has_many_values
-from gateway.operation.variables import MANY_VALUES
-from gateway.upstream.port import SubgraphRequest, SubgraphResponse
-from tests.support.local_gateway import LINK, ask, local_gateway
+import botberi_gateway.engine.gateway
+from botberi_gateway.engine import Gateway, GraphQLRequest, SubgraphSource
+from botberi_gateway.errors import RequestError
+from botberi_gateway.executor import ExecutorKind
+from botberi_gateway.executor.compiled import parts, program
+from botberi_gateway.operation import has_many_values
+from botberi_gateway.operation.variables import MANY_VALUES
+from botberi_gateway.upstream.port import SubgraphRequest, SubgraphResponse
+from gateway.tests.support.local_gateway import LINK, ask, local_gateway
 
 SDL = """
 input Item { n: Int! below: [Item!] }
@@ -44,7 +44,7 @@ def threads_of(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[
 
 async def test_many_variables_are_coerced_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     served = local_gateway(SDL, ROOT)
-    threads = threads_of(monkeypatch, gateway.engine.gateway, "coerce_variables")
+    threads = threads_of(monkeypatch, botberi_gateway.engine.gateway, "coerce_variables")
     assert (await ask(served, SUM, MANY))["data"] == {"sum": 7}
     assert (await ask(served, SUM, {"items": [{"n": 1}]}))["data"] == {"sum": 7}
     assert [name.startswith("gateway-plan") for name in threads] == [True, False]

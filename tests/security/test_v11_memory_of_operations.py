@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from gateway.engine import EngineLimits, Gateway, GraphQLRequest
-from gateway.errors import RequestError
-from gateway.executor.compiled import variants
-from gateway.supergraph import Supergraph
-from gateway.upstream.port import SubgraphRequest, SubgraphResponse
-from tests.support.toy_graph import SUPERGRAPH
+from botberi_gateway.engine import EngineLimits, Gateway, GraphQLRequest
+from botberi_gateway.errors import RequestError
+from botberi_gateway.executor.compiled import variants
+from botberi_gateway.supergraph import Supergraph
+from botberi_gateway.upstream.port import SubgraphRequest, SubgraphResponse
+from gateway.tests.support.toy_graph import SUPERGRAPH
 
 #: What makes the operations of a kind distinct is `N`.
 KINDS = {

@@ -14,8 +14,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from gateway.server import protocol as module
-from gateway.server.protocol import GatewayProtocol, ProtocolOptions
+from botberi_gateway.server import protocol as module
+from botberi_gateway.server.protocol import GatewayProtocol, ProtocolOptions
 
 #: A request that must stay in the body it hides in, or be told apart by everybody.
 HIDDEN = b"GET /hidden HTTP/1.1\r\nhost: x\r\n\r\n"

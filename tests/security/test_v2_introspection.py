@@ -9,12 +9,12 @@ import pytest
 from graphql import FieldNode, Visitor, get_introspection_query, parse, print_ast, visit
 from graphql.language import NameNode, SelectionSetNode
 
-from gateway.engine import Gateway
-from gateway.errors import RequestError
-from gateway.executor import ExecutorKind
-from gateway.operation import Limits
-from gateway.operation.limits import UNLIMITED
-from tests.support.local_gateway import ask, local_gateway
+from botberi_gateway.engine import Gateway
+from botberi_gateway.errors import RequestError
+from botberi_gateway.executor import ExecutorKind
+from botberi_gateway.operation import Limits
+from botberi_gateway.operation.limits import UNLIMITED
+from gateway.tests.support.local_gateway import ask, local_gateway
 
 #: Six types of an interface: each `possibleTypes { interfaces` is six times more.
 ERRORS = "interface Error { message: String! } type Query { fail: Error } " + " ".join(

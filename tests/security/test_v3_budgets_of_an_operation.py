@@ -13,15 +13,15 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.engine import EngineLimits, Gateway, GraphQLRequest, SubgraphSource
-from gateway.errors import RESPONSE_TOO_LARGE
-from gateway.executor import ExecutionResult, ExecutorKind
-from gateway.executor.budget import Budget, ResponseTooLarge
-from gateway.operation.limits import UNLIMITED
-from gateway.upstream.answer import read_answer
-from gateway.upstream.bounded import TooLong, encode_all, encode_bounded, encode_within
-from gateway.upstream.port import Answer, SubgraphRequest, SubgraphResponse
-from tests.support.toy_graph import federated_sdl
+from botberi_gateway.engine import EngineLimits, Gateway, GraphQLRequest, SubgraphSource
+from botberi_gateway.errors import RESPONSE_TOO_LARGE
+from botberi_gateway.executor import ExecutionResult, ExecutorKind
+from botberi_gateway.executor.budget import Budget, ResponseTooLarge
+from botberi_gateway.operation.limits import UNLIMITED
+from botberi_gateway.upstream.answer import read_answer
+from botberi_gateway.upstream.bounded import TooLong, encode_all, encode_bounded, encode_within
+from botberi_gateway.upstream.port import Answer, SubgraphRequest, SubgraphResponse
+from gateway.tests.support.toy_graph import federated_sdl
 
 POSTS = """
 type Query { posts: [Post!]! }

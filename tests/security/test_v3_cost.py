@@ -6,11 +6,11 @@ import pytest
 
 from botberi.parts.subgraphs import sdl_file
 from botberi.wiring.supergraph import PAGE_SIZE, make_gateway, read_sdl, source_at
-from gateway.engine import Gateway, GraphQLRequest
-from gateway.errors import RequestError
-from gateway.operation import Limits
+from botberi_gateway.engine import Gateway, GraphQLRequest
+from botberi_gateway.errors import RequestError
+from botberi_gateway.operation import Limits
+from gateway.tests.support.local_gateway import ask, local_gateway
 from subgraphs.common.pagination import DEFAULT_PAGE
-from tests.support.local_gateway import ask, local_gateway
 
 SDL = """
 type Query { instances(first: Int): Instances! schedules: [Schedule!]! plain: [Thing!]! }

@@ -17,7 +17,7 @@ import pytest
 import strawberry
 from starlette.requests import Request
 
-from gateway.server import memory
+from botberi_gateway.server import memory
 from subgraphs.common import work as working
 from subgraphs.common.caller import ANONYMOUS, Caller
 from subgraphs.common.context import RequestContext, RequestFacts

@@ -2,9 +2,9 @@
 
 import pytest
 
-from gateway.errors import RequestError
-from gateway.operation import Limits
-from tests.support.local_gateway import ask, local_gateway
+from botberi_gateway.errors import RequestError
+from botberi_gateway.operation import Limits
+from gateway.tests.support.local_gateway import ask, local_gateway
 
 SDL = "type Query { a: Int } type Mutation { login(password: String): Int other: Int }"
 ROOT = {"a": 1, "login": 1, "other": 2}

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli import app
-from gateway.engine import Gateway, SubgraphSource, compose_sources
-from gateway.errors import SupergraphError
-from gateway.supergraph import Supergraph
-from tests.support.local_gateway import ask, local_gateway
+from botberi_gateway.cli import app
+from botberi_gateway.engine import Gateway, SubgraphSource, compose_sources
+from botberi_gateway.errors import SupergraphError
+from botberi_gateway.supergraph import Supergraph
+from gateway.tests.support.local_gateway import ask, local_gateway
 
 FEDERATION = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", %s])\n'
 GUARDED = {

@@ -11,11 +11,11 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from gateway.server.app import create_app
-from gateway.server.config import ServerConfig
-from gateway.transport.settings import TransportSettings, WebSocketSettings
-from tests.support.live_server import LiveServer, live
-from tests.support.toy_graph import toy_gateway
+from botberi_gateway.server.app import create_app
+from botberi_gateway.server.config import ServerConfig
+from botberi_gateway.transport.settings import TransportSettings, WebSocketSettings
+from gateway.tests.support.live_server import LiveServer, live
+from gateway.tests.support.toy_graph import toy_gateway
 
 CONFIG = ServerConfig(
     header_timeout=1.0,

@@ -10,14 +10,14 @@ import aiohttp
 import pytest
 from websockets.asyncio.client import connect
 
-from gateway.server.app import create_app
-from gateway.server.config import ServerConfig
-from gateway.transport.client import MAX_AGENT, UNKNOWN, Client, ClientResolver, network_of
-from gateway.transport.identity import Identity
-from gateway.transport.port import Caller, Credentials
-from gateway.transport.settings import TransportSettings
-from tests.support.live_server import LiveServer, live
-from tests.support.toy_graph import World, toy_gateway
+from botberi_gateway.server.app import create_app
+from botberi_gateway.server.config import ServerConfig
+from botberi_gateway.transport.client import MAX_AGENT, UNKNOWN, Client, ClientResolver, network_of
+from botberi_gateway.transport.identity import Identity
+from botberi_gateway.transport.port import Caller, Credentials
+from botberi_gateway.transport.settings import TransportSettings
+from gateway.tests.support.live_server import LiveServer, live
+from gateway.tests.support.toy_graph import World, toy_gateway
 
 TRUSTED = ("10.0.0.0/8", "2001:db8:ffff::/48", "127.0.0.1")
 PROXY = "10.1.1.1"

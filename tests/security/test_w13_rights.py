@@ -270,10 +270,10 @@ NO_SETTINGS = {
     "BOTBERI_FUZZ_SECONDS": "tests/fuzz/test_fuzz.py",
     "BOTBERI_FUZZ_SEED": "tests/fuzz/test_fuzz.py",
     "BOTBERI_MODEL_EXAMPLES": "tests/workers/test_model.py",
-    "BOTBERI_RANDOM_SETS": "tests/gateway/composition/test_random_sets.py",
+    "BOTBERI_RANDOM_SETS": "gateway/tests/composition/test_random_sets.py",
     "BOTBERI_TEST_AMQP_URL": "tests/conftest.py",
     "BOTBERI_TEST_POSTGRES_URL": "tests/conftest.py",
-    "BOTBERI_TEST_CHROMIUM": "tests/gateway/transport/test_graphiql.py",
+    "BOTBERI_TEST_CHROMIUM": "gateway/tests/transport/test_graphiql.py",
 }
 
 

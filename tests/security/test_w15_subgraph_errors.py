@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from gateway.engine import Gateway, GraphQLRequest, SubgraphSource
-from gateway.executor import ExecutorKind
-from gateway.executor.payload import PendingForm
-from gateway.upstream.codec import encode
-from gateway.upstream.port import SubgraphRequest, SubgraphResponse
+from botberi_gateway.engine import Gateway, GraphQLRequest, SubgraphSource
+from botberi_gateway.executor import ExecutorKind
+from botberi_gateway.executor.payload import PendingForm
+from botberi_gateway.upstream.codec import encode
+from botberi_gateway.upstream.port import SubgraphRequest, SubgraphResponse
 
 SECRET = "hunter2"
 TOLD = {

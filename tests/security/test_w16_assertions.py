@@ -16,14 +16,14 @@ from botberi.wiring import keys
 from botberi.wiring.assertion import ANONYMOUS, GATEWAY, AssertionSigner, Caller
 from botberi.wiring.internal_call import HttpCall
 from botberi.wiring.signing import SigningClient
-from gateway.transport.client import Client
-from gateway.upstream.http import HttpClient
-from gateway.upstream.port import SubgraphRequest, SubgraphResponse
+from botberi_gateway.transport.client import Client
+from botberi_gateway.upstream.http import HttpClient
+from botberi_gateway.upstream.port import SubgraphRequest, SubgraphResponse
+from gateway.tests.support.live_server import live
 from shared_schema.contracts.assertion import HEADER, digest
 from subgraphs.common.assertion import SAME_PROCESS, AssertionRefused, AssertionVerifier
 from subgraphs.common.keys import ed25519_keys, mapping_keys
 from tests.support.assertions import Signer
-from tests.support.live_server import live
 
 SOMEBODY = Caller(
     "01890a5d-ac96-774b-bcce-b302099a8057", "user", "01890a5d-ac96-774b-bcce-b302099a8058", ("account:read",)

@@ -17,6 +17,7 @@ from botberi.postgres import EmbeddedPostgres
 from botberi.run import locks
 from botberi.wiring import keys
 from botberi.wiring.downloads import routes
+from gateway.tests.support.live_server import live
 from shared_schema.artifacts import ArtifactSettings, make_storage
 from shared_schema.ids import new_id, to_global_id
 from shared_schema.private import make_private_folder, open_private
@@ -25,7 +26,6 @@ from subgraphs.instance.settings import InstanceSettings
 from tests.subgraphs.conftest import Client, signer  # noqa: F401 - a fixture
 from tests.subgraphs.test_artifacts import get, listed, with_file
 from tests.support.assertions import Signer
-from tests.support.live_server import live
 
 DELETE = "mutation ($id: ID!) { deleteInstance(id: $id) { __typename } }"
 

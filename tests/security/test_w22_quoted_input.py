@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from graphql import build_schema
 
-from gateway.errors import RequestError
-from gateway.operation import Limits, coerce_variables, prepare
-from gateway.operation.limits import UNLIMITED
-from gateway.operation.wording import MAX_MESSAGE, MAX_NAME, bounded, without_tokens, without_values
+from botberi_gateway.errors import RequestError
+from botberi_gateway.operation import Limits, coerce_variables, prepare
+from botberi_gateway.operation.limits import UNLIMITED
+from botberi_gateway.operation.wording import MAX_MESSAGE, MAX_NAME, bounded, without_tokens, without_values
 
 SCHEMA = build_schema("""
 enum Role { ADMIN USER }

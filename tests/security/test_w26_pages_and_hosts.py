@@ -7,12 +7,12 @@ import pytest
 from starlette.requests import Request
 from starlette.routing import Route
 
-from gateway.server.app import create_app
-from gateway.server.config import ServerConfig
-from gateway.transport.origin import OriginPolicy
-from gateway.transport.settings import TransportSettings
-from tests.support.live_server import LiveServer, live
-from tests.support.toy_graph import toy_gateway
+from botberi_gateway.server.app import create_app
+from botberi_gateway.server.config import ServerConfig
+from botberi_gateway.transport.origin import OriginPolicy
+from botberi_gateway.transport.settings import TransportSettings
+from gateway.tests.support.live_server import LiveServer, live
+from gateway.tests.support.toy_graph import toy_gateway
 
 CONFIG = ServerConfig(transport=TransportSettings(public_url="https://graph.example"))
 

@@ -14,9 +14,9 @@ from botberi.wiring import keys
 from botberi.wiring.assertion import AssertionSigner
 from botberi.wiring.auth import AssertionHeaders, PlatformAuthenticator
 from botberi.wiring.verifier import Verifier
-from gateway.transport.client import Client
-from gateway.transport.identity import Identity
-from gateway.transport.port import Unauthenticated
+from botberi_gateway.transport.client import Client
+from botberi_gateway.transport.identity import Identity
+from botberi_gateway.transport.port import Unauthenticated
 from shared_schema.contracts.assertion import HEADER
 from subgraphs.identity.settings import IdentitySettings
 from tests.support.identity import LOGIN, PASSWORD, identity_client, register

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from starlette.applications import Starlette
 
 from botberi.wiring.downloads import routes
+from gateway.tests.support.live_server import live
 from shared_schema.artifacts import make_storage
 from shared_schema.ids import new_id, to_global_id
 from subgraphs.instance.app import create_app
@@ -22,7 +23,6 @@ from subgraphs.instance.settings import InstanceSettings
 from tests.subgraphs.conftest import Client
 from tests.subgraphs.test_instance import made
 from tests.support.assertions import Signer
-from tests.support.live_server import live
 
 FILES = "query ($id: ID!) { instance(id: $id) { artifacts { name contentType sizeBytes sha256 downloadUrl } } }"
 

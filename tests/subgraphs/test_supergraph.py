@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.engine import Gateway, GraphQLRequest, RequestContext, SubgraphSource
+from botberi_gateway.engine import Gateway, GraphQLRequest, RequestContext, SubgraphSource
 from shared_schema.ids import to_global_id
 from subgraphs.common.assertion import SAME_PROCESS
 from tests.subgraphs.conftest import Client, add_agent

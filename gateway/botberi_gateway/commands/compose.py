@@ -1,0 +1,110 @@
+"""`compose` and `contract`: subgraphs, or a supergraph and tags -> a supergraph, or reports of why not."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from botberi_gateway.commands.console import INVALID_GRAPH, fail, read, write
+from botberi_gateway.commands.options import Filter, Format
+from botberi_gateway.commands.sources import Source
+from botberi_gateway.composition import Composition, Problem, Subgraph, contract
+from botberi_gateway.composition import compose as compose_subgraphs
+from botberi_gateway.composition.report import Finding, findings, github, sarif, text, to_json
+from botberi_gateway.errors import GatewayError
+from botberi_gateway.supergraph import Supergraph
+
+
+def compose(sources: Sequence[Source], filters: Filter, form: Format, output: Path | None) -> None:
+    """Print the supergraph (or write it to `output`) and what is to say about it. Exits with 1 where there is none."""
+    subgraphs = subgraphs_of(sources)
+    made = compose_subgraphs(subgraphs)
+    errors, supergraph = made.errors, made.supergraph
+    if supergraph is not None and filters:
+        variant = filtered(supergraph, filters)
+        errors, supergraph = variant.errors, variant.supergraph
+    files = {source.name: source.file for source in sources if source.file is not None}
+    sdl = supergraph.to_sdl() if supergraph is not None else None
+    _deliver(sdl, findings(errors, subgraphs, files), findings(made.hints, subgraphs, files), form, output)
+    if errors:
+        if form is Format.TEXT:
+            typer.echo(f"The subgraphs do not compose: {_count(len(errors))}.", err=True)
+        raise typer.Exit(INVALID_GRAPH)
+
+
+def contract_of(supergraph: Path, filters: Filter, form: Format, output: Path | None) -> None:
+    """As `compose`, of a supergraph that is there already."""
+    made = filtered(load_supergraph(supergraph), filters)
+    _deliver(made.supergraph_sdl, findings(made.errors, ()), [], form, output)
+    if made.errors:
+        if form is Format.TEXT:
+            typer.echo(f"The tags leave no valid API: {_count(len(made.errors))}.", err=True)
+        raise typer.Exit(INVALID_GRAPH)
+
+
+def filtered(supergraph: Supergraph, filters: Filter) -> Composition:
+    return contract(
+        supergraph,
+        include=filters.include,
+        exclude=filters.exclude,
+        hide_unreachable=filters.hide_unreachable,
+    )
+
+
+def subgraphs_of(sources: Sequence[Source]) -> list[Subgraph]:
+    return [Subgraph(source.name, source.sdl or "", source.url) for source in sources]
+
+
+def load_supergraph(path: Path) -> Supergraph:
+    try:
+        return Supergraph.from_sdl(read(path))
+    except GatewayError as error:
+        fail(INVALID_GRAPH, f"{error.code}: {error.message}")
+
+
+def composed(sources: Sequence[Source]) -> Supergraph:
+    """For commands that need a supergraph; ends with the report where there is none."""
+    subgraphs = subgraphs_of(sources)
+    made = compose_subgraphs(subgraphs)
+    if made.supergraph is None:
+        told = report(made.errors, sources, subgraphs)
+        fail(INVALID_GRAPH, f"{told}The subgraphs do not compose: {_count(len(made.errors))}.")
+    return made.supergraph
+
+
+def report(problems: Sequence[Problem], sources: Sequence[Source], subgraphs: Sequence[Subgraph]) -> str:
+    """For people."""
+    files = {source.name: source.file for source in sources if source.file is not None}
+    return text(findings(problems, subgraphs, files), colour=_has_colours())
+
+
+def _deliver(sdl: str | None, errors: list[Finding], hints: list[Finding], form: Format, output: Path | None) -> None:
+    match form:
+        case Format.JSON:
+            typer.echo(json.dumps(to_json(sdl, errors, hints), indent=2))
+        case Format.SARIF:
+            typer.echo(json.dumps(sarif([*errors, *hints]), indent=2))
+        case Format.GITHUB:
+            typer.echo(github([*errors, *hints]), nl=False)
+        case Format.TEXT:
+            report = text([*hints, *errors], colour=_has_colours())
+            if report:
+                typer.echo(report, err=True, color=_has_colours())
+    if sdl is None:
+        return
+    if output is not None:
+        write(output, sdl)
+    elif form is Format.TEXT:
+        typer.echo(sdl, nl=False)
+
+
+def _has_colours() -> bool:
+    """A terminal, whose user didn't ask for none (no-color.org)."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _count(errors: int) -> str:
+    return "1 error" if errors == 1 else f"{errors} errors"

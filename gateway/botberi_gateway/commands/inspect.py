@@ -1,0 +1,289 @@
+"""`inspect` and `plan`: each stage from a supergraph and an operation to its plan -> text, or plain data for JSON."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from graphql import print_ast
+
+from botberi_gateway.commands.options import Stage
+from botberi_gateway.executor import Compiled
+from botberi_gateway.executor.compiled import Program
+from botberi_gateway.executor.compiled.source import Unsupported
+from botberi_gateway.operation import Operation, prepare
+from botberi_gateway.operation.defer import Defers
+from botberi_gateway.plan import Condition, Defer, EventTrigger, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
+from botberi_gateway.plan.text import path_text
+from botberi_gateway.planner import build_plan
+from botberi_gateway.planner.tree import Field, defers, without_defers
+from botberi_gateway.planner.walk import Walker
+from botberi_gateway.query_graph import query_graph
+from botberi_gateway.supergraph import Supergraph
+
+
+def inspect(stage: Stage, supergraph: Supergraph, query: str | None = None, operation_name: str | None = None) -> Any:
+    """Plain data: dictionaries, lists, texts. Raises `GatewayError` for an operation that isn't valid or can't be planned."""
+    if stage is Stage.SUPERGRAPH:
+        return _supergraph(supergraph)
+    if stage is Stage.GRAPH:
+        return _graph(supergraph)
+    assert query is not None
+    operation = prepare(supergraph.api_schema, query, operation_name)
+    if stage is Stage.OPERATION:
+        return _operation(supergraph, operation)
+    plan = build_plan(supergraph, operation)
+    if stage is Stage.CODE:
+        return _code(plan, operation)
+    return _fetches(plan) if stage is Stage.FETCHES else plan.to_json()
+
+
+def told(stage: Stage, supergraph: Supergraph, query: str | None = None, operation_name: str | None = None) -> str:
+    """The same for people."""
+    if stage is Stage.PLAN:
+        assert query is not None
+        return str(build_plan(supergraph, prepare(supergraph.api_schema, query, operation_name)))
+    if stage is Stage.CODE:
+        programs = inspect(stage, supergraph, query, operation_name)
+        return "\n\n".join(f"# {conditions}\n{source}" for conditions, source in programs.items())
+    return "\n".join(_lines(inspect(stage, supergraph, query, operation_name)))
+
+
+def _code(plan: Plan, operation: Operation) -> dict[str, str]:
+    """The programs for no condition met, and for all: by what they hold for. A text instead says why there is none."""
+    compiled = Compiled(plan, operation)
+    programs = {}
+    for value in (False, True) if compiled.conditions else (False,):
+        said = ", ".join(f"${name} = {str(value).lower()}" for name in compiled.conditions)
+        program = compiled.program(dict.fromkeys(compiled.conditions, value))
+        when = said or "always"
+        if isinstance(program, str):
+            programs[when] = f"# not compiled: {program}"
+            continue
+        programs[when] = program.source.rstrip()
+        programs[f"{when}, when run often"] = _typed_code(program)
+    return programs
+
+
+def _typed_code(program: Program) -> str:
+    from botberi_gateway.executor.compiled.typed.program import compile_typed
+
+    try:
+        return compile_typed(program.layout, program.operation).source.rstrip()
+    except Unsupported as reason:
+        return f"# not typed: {reason}"
+
+
+def _lines(data: Any, indent: str = "") -> Iterator[str]:
+    """A tree of names: what is short stands behind its name, what is long below it."""
+    for name, value in data.items():
+        if isinstance(value, dict):
+            yield f"{indent}{name}"
+            yield from _lines(value, indent + "  ")
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for entry in value:
+                yield f"{indent}{name}"
+                yield from _lines(entry, indent + "  ")
+        elif isinstance(value, list):
+            if value:
+                between = "; " if any("," in str(one) for one in value) else ", "
+                yield f"{indent}{name}: {between.join(map(str, value))}"
+        elif isinstance(value, str) and "\n" in value:
+            yield f"{indent}{name}:"
+            yield from (f"{indent}  {line}" for line in value.splitlines())
+        elif value is not None and value is not False:
+            yield f"{indent}{name}" if value is True or value == "" else f"{indent}{name}: {value}"
+
+
+def _supergraph(supergraph: Supergraph) -> dict[str, Any]:
+    """Subgraphs, and each type with its keys and its fields' joins as the join specification has them."""
+    names = {graph.graph: graph.name for graph in supergraph.graphs.values()}
+
+    def joins(field: Any, owners: list[str]) -> list[str]:
+        if not field.joins:
+            return owners
+        said = []
+        for join in field.joins:
+            marks = [
+                *(["external"] if join.external else []),
+                *([f'requires "{join.requires}"'] if join.requires else []),
+                *([f'provides "{join.provides}"'] if join.provides else []),
+                *([f'overrides "{join.override}"'] if join.override else []),
+                *([f'label "{join.override_label}"'] if join.override_label else []),
+            ]
+            owner = names.get(join.graph or "", "interface object")
+            said.append(f"{owner} ({', '.join(marks)})" if marks else owner)
+        return said
+
+    types: dict[str, Any] = {}
+    for type_ in supergraph.types.values():
+        owners = list(dict.fromkeys(names[j.graph] for j in type_.joins))
+        keys = [
+            f'"{j.key}" in {names[j.graph]}' + ("" if j.resolvable else " (not resolvable)")
+            for j in type_.joins
+            if j.key is not None
+        ]
+        entry: dict[str, Any] = {"in": owners}
+        entry |= {"keys": keys} if keys else {}
+        entry |= {"implements": list(type_.interfaces)} if type_.interfaces else {}
+        entry |= {"members": list(type_.members)} if type_.members else {}
+        entry |= {"values": list(type_.values)} if type_.values else {}
+        fields = {f"{f.name}: {print_ast(f.type)}": joins(f, owners) for f in type_.fields.values()}
+        fields |= {f"{f.name}: {print_ast(f.node.type)}": joins(f, owners) for f in type_.input_fields.values()}
+        entry |= {"fields": fields} if fields else {}
+        types[f"{type_.kind.lower()} {type_.name}"] = entry
+    return {"subgraphs": {g.name: g.url for g in supergraph.graphs.values()}, "types": types}
+
+
+def _graph(supergraph: Supergraph) -> dict[str, Any]:
+    """Who answers each field of an object, and by which keys one enters which subgraph."""
+    graph = query_graph(supergraph)
+    names = {g.graph: g.name for g in supergraph.graphs.values()}
+    found: dict[str, Any] = {}
+    for type_ in supergraph.types.values():
+        if type_.kind != "OBJECT":
+            continue
+        entry: dict[str, Any] = {}
+        entries = dict.fromkeys(f'{names[e.graph]} by {e.type_name} "{e.key}"' for e in graph.entries(type_.name))
+        if entries:
+            entry["entered"] = list(entries)
+        answered: dict[str, list[str]] = {}
+        for field in type_.fields:
+            answered[field] = [
+                names[r.graph]
+                + (f" as {r.type_name}" if r.type_name != type_.name else "")
+                + (f' (requires "{r.field.requires}")' if r.field.requires else "")
+                + (f' (provides "{r.field.provides}")' if r.field.provides else "")
+                + "".join(f' (takes "{a.name}" from {a.context} {a.selection})' for a in r.field.contexts)
+                for r in graph.resolvers(type_.name, field)
+            ]
+        entry["answered"] = answered
+        found[type_.name] = entry
+    return found
+
+
+def _operation(supergraph: Supergraph, operation: Operation) -> dict[str, Any]:
+    """As the planner walks it: fragments dissolved into concrete types, `@skip`, `@include` and `@defer` into conditions."""
+    graph = query_graph(supergraph)
+    root = graph.roots[operation.kind] or ""
+    walker = Walker(graph, operation.fragments, defers=Defers(operation.document))
+    fields = walker.fields(root, [operation.selection_set])
+    variables = {
+        f"${v.variable.name.value}": print_ast(v.type)
+        + (f" = {print_ast(v.default_value)}" if v.default_value is not None else "")
+        for v in operation.variable_definitions
+    }
+    head: dict[str, Any] = {"kind": operation.kind, "name": operation.name}
+    head |= {"variables": variables} if variables else {}
+    return {**head, "fields": _tree(fields)}
+
+
+def _tree(fields: tuple[Field, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for field in fields:
+        label = field.name if field.key == field.name else f"{field.key}: {field.name}"
+        label += field.arguments_text
+        if field.types is not None:
+            label += f" on {' | '.join(sorted(field.types))}"
+        label += "".join(f" if {one}" for one in _conditions(without_defers(field.conditions)))
+        label += " deferred" if defers(field.conditions) else ""
+        found[label] = _tree(field.children) if field.children else ""
+    return found
+
+
+def _conditions(conditions: Iterable[tuple[str, bool]]) -> list[str]:
+    return [f"{'' if wanted else 'not '}${variable}" for variable, wanted in conditions]
+
+
+def _fetches(plan: Plan) -> dict[str, Any]:
+    """Each request: its step, subgraph, operation, when and why it is made."""
+    fetches = []
+    for found in sorted(_steps(plan.node, Step(1)), key=lambda found: (found.step.number, _number(found.fetch))):
+        fetch = found.fetch
+        if isinstance(fetch, EventTrigger):
+            fetches.append(
+                {
+                    "step": found.step.number,
+                    "events": list(fetch.topics),
+                    "gives": f"{fetch.type_name} ({fetch.response_key})",
+                }
+            )
+            continue
+        entry: dict[str, Any] = {"step": found.step.number, "number": fetch.id, "subgraph": fetch.subgraph}
+        places = [".".join(path_text(path)) for entities in fetch.entities for path in entities.paths]
+        entry |= {"at": places} if places else {}
+        entry |= {"if": list(found.step.conditions)} if found.step.conditions else {}
+        entry |= {"if any": [" and ".join(_conditions(one)) for one in fetch.only_if]} if fetch.only_if else {}
+        entry |= {"deferred": True} if found.step.deferred else {}
+        entry |= {"variables": [f"${name}" for name in fetch.variables]} if fetch.variables else {}
+        entry |= {"because": list(fetch.reasons)} if fetch.reasons else {}
+        fetches.append({**entry, "operation": fetch.operation})
+    return {"steps": plan.depth, "requests": plan.fetch_count, "fetch": fetches}
+
+
+def _number(fetch: Fetch | EventTrigger) -> int:
+    return fetch.id if isinstance(fetch, Fetch) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where in the plan a fetch stands; steps are counted from 1."""
+
+    number: int
+    conditions: tuple[str, ...] = ()
+    deferred: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A fetch, and where it stands."""
+
+    step: Step
+    fetch: Fetch | EventTrigger
+
+
+def _steps(node: PlanNode | Subscription | None, step: Step) -> Iterator[Placed]:
+    """Every fetch with its step."""
+    match node:
+        case Fetch():
+            yield Placed(step, node)
+        case Parallel(nodes):
+            for inner in nodes:
+                yield from _steps(inner, step)
+        case Sequence(nodes):
+            for inner in nodes:
+                yield from _steps(inner, step)
+                step = replace(step, number=step.number + _depth(inner))
+        case Condition(variable, if_true, if_false):
+            for branch, wanted in ((if_true, True), (if_false, False)):
+                conditions = (*step.conditions, *_conditions([(variable, wanted)]))
+                yield from _steps(branch, replace(step, conditions=conditions))
+        case Defer(primary, parts):
+            ends = {}
+            for placed in _steps(primary, step):
+                ends[_number(placed.fetch)] = placed.step.number
+                yield placed
+            for part in parts:
+                begin = 1 + max((ends[needed] for needed in part.depends), default=step.number - 1)
+                for placed in _steps(part.node, replace(step, number=begin, deferred=True)):
+                    ends[_number(placed.fetch)] = placed.step.number
+                    yield placed
+        case Subscription(primary, rest):
+            yield Placed(step, primary)
+            yield from _steps(rest, replace(step, number=step.number + 1))
+
+
+def _depth(node: PlanNode | None) -> int:
+    match node:
+        case None:
+            return 0
+        case Fetch():
+            return 1
+        case Parallel(nodes):
+            return max((_depth(inner) for inner in nodes), default=0)
+        case Sequence(nodes):
+            return sum(_depth(inner) for inner in nodes)
+        case Condition(_, if_true, if_false):
+            return max(_depth(if_true), _depth(if_false))
+        case Defer(primary, parts):
+            return _depth(primary) + max((_depth(part.node) for part in parts), default=0)
+    raise TypeError(node)

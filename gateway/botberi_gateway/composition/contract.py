@@ -1,0 +1,183 @@
+"""Supergraph and tags -> the variant that some clients get: the rest of it is `@inaccessible`.
+
+As in the reference's contracts: a tag of an object or interface is its fields' too. An element with an excluded tag is hidden. With included
+tags, a field of an object or interface stays only if one of them is on it (or on its type), and such a type while a field of it stays; the
+values of enums, arguments and input fields are theirs who stay, unless they are excluded. Plans and joins are as before.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from graphql import (
+    ConstDirectiveNode,
+    DirectiveDefinitionNode,
+    InputValueDefinitionNode,
+    NameNode,
+    StringValueNode,
+    parse,
+)
+
+from botberi_gateway.composition.compose import Composition
+from botberi_gateway.composition.merge.composed import ComposedDirectives
+from botberi_gateway.composition.merge.state import MergeState
+from botberi_gateway.composition.rules import inaccessible
+from botberi_gateway.composition.subgraph import base_name
+from botberi_gateway.federation.versions import INACCESSIBLE, TAG
+from botberi_gateway.supergraph import EnumValue, InputField, Supergraph, SupergraphField, SupergraphType
+from botberi_gateway.supergraph.api import directive_name, inaccessible_name
+
+_MACHINERY: Final = (
+    "directive @inaccessible on FIELD_DEFINITION | OBJECT | INTERFACE | UNION | ARGUMENT_DEFINITION | SCALAR | ENUM"
+    " | ENUM_VALUE | INPUT_OBJECT | INPUT_FIELD_DEFINITION\n"
+    f'extend schema @link(url: "{INACCESSIBLE}/v0.2", for: SECURITY)'
+)
+
+
+def contract(
+    supergraph: Supergraph,
+    *,
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    hide_unreachable: bool = False,
+) -> Composition:
+    """The variant, or errors where nothing would remain or what clients see would refer to what they don't.
+
+    `hide_unreachable` also hides types that no operation can come by any more.
+    """
+    tag, hidden = directive_name(supergraph, TAG, "tag"), inaccessible_name(supergraph)
+    rule = _Contract(frozenset(include), frozenset(exclude), tag, hidden)
+    types = {name: rule.type(type_) for name, type_ in supergraph.types.items()}
+    made = rule.with_machinery(replace(supergraph, types=rule.settled(types, supergraph), document=None))
+    if hide_unreachable:
+        made = replace(made, types=rule.without_unreachable(made))
+    state = MergeState((), ComposedDirectives(names={"inaccessible": hidden}, used={"inaccessible"}))
+    errors = tuple(inaccessible.check(made, state))
+    return Composition(None if errors else made, errors, ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Contract:
+    include: frozenset[str]
+    exclude: frozenset[str]
+    #: What `@tag` and `@inaccessible` are called in this supergraph.
+    tag: str
+    hidden: str
+
+    def is_hidden(self, directives: Iterable[ConstDirectiveNode]) -> bool:
+        return any(d.name.value == self.hidden for d in directives)
+
+    def hide(self, directives: tuple[ConstDirectiveNode, ...]) -> tuple[ConstDirectiveNode, ...]:
+        mark = ConstDirectiveNode(name=NameNode(value=self.hidden), arguments=())
+        return directives if self.is_hidden(directives) else (*directives, mark)
+
+    def tags(self, directives: Iterable[ConstDirectiveNode]) -> frozenset[str]:
+        return frozenset(
+            argument.value.value
+            for directive in directives
+            if directive.name.value == self.tag
+            for argument in directive.arguments or ()
+            if argument.name.value == "name" and isinstance(argument.value, StringValueNode)
+        )
+
+    def type(self, type_: SupergraphType) -> SupergraphType:
+        own = self.tags(type_.directives)
+        directives = self.hide(type_.directives) if own & self.exclude else type_.directives
+        return replace(
+            type_,
+            directives=directives,
+            fields={name: self.field(f, own) for name, f in type_.fields.items()},
+            input_fields={n: InputField(f.name, self.input(f.node), f.joins) for n, f in type_.input_fields.items()},
+            values={name: self.value(v) for name, v in type_.values.items()},
+        )
+
+    def field(self, found: SupergraphField, above: frozenset[str]) -> SupergraphField:
+        tags = self.tags(found.directives) | above
+        hide = bool(tags & self.exclude) or (bool(self.include) and not tags & self.include)
+        return replace(
+            found,
+            directives=self.hide(found.directives) if hide else found.directives,
+            arguments=tuple(self.input(a) for a in found.arguments),
+        )
+
+    def input(self, node: InputValueDefinitionNode) -> InputValueDefinitionNode:
+        directives = tuple(node.directives or ())
+        if not self.tags(directives) & self.exclude:
+            return node
+        return InputValueDefinitionNode(
+            name=node.name,
+            description=node.description,
+            type=node.type,
+            default_value=node.default_value,
+            directives=self.hide(directives),
+            loc=node.loc,
+        )
+
+    def value(self, found: EnumValue) -> EnumValue:
+        hide = bool(self.tags(found.directives) & self.exclude)
+        return replace(found, directives=self.hide(found.directives)) if hide else found
+
+    def settled(self, types: dict[str, SupergraphType], supergraph: Supergraph) -> dict[str, SupergraphType]:
+        """Types of which nothing is left are hidden as well, and unions whose members all are; the query root is judged by the rules."""
+        for name, type_ in list(types.items()):
+            if type_.kind in ("OBJECT", "INTERFACE") and name != supergraph.query:
+                left = any(not self.is_hidden(f.directives) for f in type_.fields.values())
+            elif type_.kind in ("ENUM", "INPUT_OBJECT"):
+                left = any(not self.is_hidden(d) for d in _children(type_)) or not _children(type_)
+            else:
+                continue
+            if not left:
+                types[name] = replace(type_, directives=self.hide(type_.directives))
+        for name, type_ in list(types.items()):
+            if type_.kind == "UNION" and all(m in types and self.is_hidden(types[m].directives) for m in type_.members):
+                types[name] = replace(type_, directives=self.hide(type_.directives))
+        return types
+
+    def with_machinery(self, supergraph: Supergraph) -> Supergraph:
+        """The definition of `@inaccessible` and its link, where the supergraph had none."""
+        if any(d.name.value == self.hidden for d in supergraph.directive_definitions):
+            return supergraph
+        definition, schema = parse(_MACHINERY, no_location=True).definitions
+        assert isinstance(definition, DirectiveDefinitionNode)
+        link: tuple[ConstDirectiveNode, ...] = schema.directives  # type: ignore[attr-defined]
+        return replace(
+            supergraph,
+            directive_definitions=(*supergraph.directive_definitions, definition),
+            schema_directives=(*supergraph.schema_directives, *link),
+        )
+
+    def without_unreachable(self, supergraph: Supergraph) -> dict[str, SupergraphType]:
+        reached: set[str] = set()
+        waiting = [n for n in (supergraph.query, supergraph.mutation, supergraph.subscription) if n]
+        while waiting:
+            name = waiting.pop()
+            type_ = supergraph.types.get(name)
+            if name in reached or type_ is None or self.is_hidden(type_.directives):
+                continue
+            reached.add(name)
+            waiting += self.referred(type_)
+            if type_.kind == "INTERFACE":
+                waiting += [t.name for t in supergraph.types.values() if name in t.interfaces]
+        for definition in supergraph.directive_definitions:
+            reached |= {base_name(a.type) for a in definition.arguments or ()}
+        return {
+            name: type_ if name in reached else replace(type_, directives=self.hide(type_.directives))
+            for name, type_ in supergraph.types.items()
+        }
+
+    def referred(self, type_: SupergraphType) -> Iterator[str]:
+        yield from type_.members
+        yield from type_.interfaces
+        for found in type_.fields.values():
+            if not self.is_hidden(found.directives):
+                yield base_name(found.type)
+                yield from (base_name(a.type) for a in found.arguments if not self.is_hidden(a.directives or ()))
+        for entry in type_.input_fields.values():
+            if not self.is_hidden(entry.node.directives or ()):
+                yield base_name(entry.node.type)
+
+
+def _children(type_: SupergraphType) -> list[Collection[ConstDirectiveNode]]:
+    if type_.kind == "ENUM":
+        return [v.directives for v in type_.values.values()]
+    return [tuple(f.node.directives or ()) for f in type_.input_fields.values()]

@@ -1,0 +1,166 @@
+"""Types as bare shapes -> whether GraphQL's type system certainly has nothing against them.
+
+No is not a verdict: it means that graphql-core's own validation is to be asked, which builds a schema first and takes many times longer.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from graphql import InputValueDefinitionNode, ListTypeNode, NamedTypeNode, NonNullTypeNode, ObjectValueNode, TypeNode
+
+from botberi_gateway.composition.subgraph import base_name
+from botberi_gateway.supergraph import TypeKind
+
+BUILT_IN = frozenset({"Int", "Float", "String", "Boolean", "ID"})
+_INPUT: frozenset[TypeKind] = frozenset({"SCALAR", "ENUM", "INPUT_OBJECT"})
+
+
+@dataclass(slots=True)
+class Shape:
+    """A type with all its extensions; `values` are an enum's, `is_one_of` is an input object's `@oneOf`."""
+
+    kind: TypeKind
+    fields: dict[str, tuple[TypeNode, tuple[InputValueDefinitionNode, ...]]] = field(default_factory=dict)
+    inputs: dict[str, InputValueDefinitionNode] = field(default_factory=dict)
+    interfaces: list[str] = field(default_factory=list)
+    members: list[str] = field(default_factory=list)
+    values: set[str] = field(default_factory=set)
+    is_one_of: bool = False
+
+
+def are_sound(shapes: Mapping[str, Shape], roots: Iterable[str]) -> bool:
+    """True: `validate_schema` finds nothing. Directives' arguments are the caller's to check (`are_inputs`)."""
+    given = list(roots)
+    if len(set(given)) < len(given) or any(name not in shapes or shapes[name].kind != "OBJECT" for name in given):
+        return False
+    return all(_is_sound(name, shape, shapes) for name, shape in shapes.items()) and _is_finite(shapes)
+
+
+def are_inputs(nodes: Iterable[InputValueDefinitionNode], shapes: Mapping[str, Shape]) -> bool:
+    """All have names that GraphQL allows and are of input types; none is mandatory and deprecated."""
+    for node in nodes:
+        if node.name.value.startswith("__"):
+            return False
+        if node.directives and is_mandatory(node) and any(d.name.value == "deprecated" for d in node.directives):
+            return False
+        name = base_name(node.type)
+        if name not in BUILT_IN and (name not in shapes or shapes[name].kind not in _INPUT):
+            return False
+    return True
+
+
+def _is_sound(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> bool:
+    if name.startswith("__") or name in BUILT_IN:
+        return False
+    match shape.kind:
+        case "OBJECT" | "INTERFACE":
+            return _has_sound_fields(shape, shapes) and _implements(name, shape, shapes)
+        case "UNION":
+            members = shape.members
+            return (
+                bool(members)
+                and len(set(members)) == len(members)
+                and all(m in shapes and shapes[m].kind == "OBJECT" for m in members)
+            )
+        case "ENUM":
+            return bool(shape.values) and not any(value.startswith("__") for value in shape.values)
+        case "INPUT_OBJECT":
+            return bool(shape.inputs) and are_inputs(shape.inputs.values(), shapes)
+    return True
+
+
+def _has_sound_fields(shape: Shape, shapes: Mapping[str, Shape]) -> bool:
+    if not shape.fields:
+        return False
+    for name, (type_, arguments) in shape.fields.items():
+        base = base_name(type_)
+        if base not in BUILT_IN and (base not in shapes or shapes[base].kind == "INPUT_OBJECT"):
+            return False
+        if name.startswith("__") or (arguments and not are_inputs(arguments, shapes)):
+            return False
+    return True
+
+
+def _implements(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> bool:
+    interfaces = shape.interfaces
+    if len(set(interfaces)) < len(interfaces) or name in interfaces:
+        return False
+    for interface in interfaces:
+        other = shapes.get(interface)
+        if other is None or other.kind != "INTERFACE" or not set(other.interfaces) <= set(interfaces):
+            return False
+        for field_name, (wanted, arguments) in other.fields.items():
+            own = shape.fields.get(field_name)
+            if own is None or not _is_subtype(own[0], wanted, shapes) or not _takes(own[1], arguments):
+                return False
+    return True
+
+
+def _takes(own: Iterable[InputValueDefinitionNode], wanted: Iterable[InputValueDefinitionNode]) -> bool:
+    """Each wanted argument with the same type, and no other that is mandatory."""
+    given = {a.name.value: a for a in own}
+    for argument in wanted:
+        found = given.pop(argument.name.value, None)
+        if found is None or not is_same(found.type, argument.type):
+            return False
+    return not any(map(is_mandatory, given.values()))
+
+
+def is_mandatory(node: InputValueDefinitionNode) -> bool:
+    return isinstance(node.type, NonNullTypeNode) and node.default_value is None
+
+
+def is_same(one: TypeNode, other: TypeNode) -> bool:
+    """The same type."""
+    while one is not other:
+        if type(one) is not type(other):
+            return False
+        if isinstance(one, NamedTypeNode):
+            return isinstance(other, NamedTypeNode) and one.name.value == other.name.value
+        assert isinstance(one, ListTypeNode | NonNullTypeNode)
+        assert isinstance(other, ListTypeNode | NonNullTypeNode)
+        one, other = one.type, other.type
+    return True
+
+
+def _is_subtype(one: TypeNode, of: TypeNode, shapes: Mapping[str, Shape]) -> bool:
+    while True:
+        if isinstance(of, NonNullTypeNode):
+            if not isinstance(one, NonNullTypeNode):
+                return False
+            one, of = one.type, of.type
+            continue
+        if isinstance(one, NonNullTypeNode):
+            one = one.type
+        if isinstance(of, ListTypeNode):
+            if not isinstance(one, ListTypeNode):
+                return False
+            one, of = one.type, of.type
+            continue
+        if not isinstance(one, NamedTypeNode) or not isinstance(of, NamedTypeNode):
+            return False
+        name, target = one.name.value, of.name.value
+        if name == target:
+            return True
+        has, wants = shapes.get(name), shapes.get(target)
+        return has is not None and wants is not None and (target in has.interfaces or name in wants.members)
+
+
+def _is_finite(shapes: Mapping[str, Shape]) -> bool:
+    """No input object needs itself, and none has a default that is an object (which may be a circle too)."""
+    needs: dict[str, set[str]] = {}
+    for name, shape in shapes.items():
+        for node in shape.inputs.values():
+            if isinstance(node.default_value, ObjectValueNode):
+                return False
+            if isinstance(node.type, NonNullTypeNode) and isinstance(node.type.type, NamedTypeNode):
+                target = node.type.type.name.value
+                if target in shapes and shapes[target].kind == "INPUT_OBJECT":
+                    needs.setdefault(name, set()).add(target)
+    while needs:
+        free = {name for name, wanted in needs.items() if not wanted & needs.keys()}
+        if not free:
+            return False
+        for name in free:
+            del needs[name]
+    return True

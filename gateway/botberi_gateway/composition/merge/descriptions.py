@@ -1,0 +1,20 @@
+"""Descriptions of one element in several subgraphs -> the one of the supergraph."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from graphql import Node
+
+from botberi_gateway.composition.merge.state import MergeState
+from botberi_gateway.composition.subgraph import Element, SubgraphSchema
+
+
+def merge_description(state: MergeState, what: str, sources: Sequence[tuple[SubgraphSchema, Element]]) -> str | None:
+    """The most frequent; of several as frequent, the first. An empty one counts where there is no other."""
+    if not any(e.description for _, e in sources):
+        return "" if any(e.description is not None for _, e in sources) else None
+    counted = Counter(e.description for _, e in sources if e.description)
+    if len(counted) > 1:
+        at: list[tuple[SubgraphSchema, Node | None]] = [(s, e.node) for s, e in sources if e.description]
+        state.hint("INCONSISTENT_DESCRIPTION", f"{what} is described in different words.", "WARN", at)
+    return counted.most_common(1)[0][0]

@@ -1,0 +1,169 @@
+"""Directives on one element in several subgraphs -> those of the element in the supergraph."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from graphql import (
+    ConstArgumentNode,
+    ConstDirectiveNode,
+    ConstListValueNode,
+    ConstObjectFieldNode,
+    ConstObjectValueNode,
+    ConstValueNode,
+    EnumValueNode,
+    NameNode,
+    StringValueNode,
+    value_from_ast_untyped,
+)
+
+from botberi_gateway.composition.merge.access import conjunction
+from botberi_gateway.composition.merge.applications import Key, coerced, given, key
+from botberi_gateway.composition.merge.state import MergeState
+from botberi_gateway.composition.subgraph import Applied, Element, FieldDef, SubgraphSchema
+from botberi_gateway.federation.directives import JOINED
+from botberi_gateway.supergraph.values import value_node
+
+Source = tuple[SubgraphSchema, Element]
+#: Directives of GraphQL itself that are merged under their own names.
+_GRAPHQL = ("deprecated", "specifiedBy")
+_FEDERATION = ("inaccessible", "tag", "authenticated", "requiresScopes", "policy", "cost", "listSize")
+_JOINED = tuple(feature.directive for feature in JOINED)
+
+
+def merge_directives(state: MergeState, what: str, sources: Sequence[Source]) -> tuple[ConstDirectiveNode, ...]:
+    """In a fixed order: GraphQL's own, the federation's, the subgraphs' own by name."""
+    found: list[ConstDirectiveNode] = []
+    by_name: dict[tuple[bool, str], list[tuple[SubgraphSchema, Applied]]] = {}
+    for schema, element in sources:
+        for applied in element.directives:
+            by_name.setdefault((applied.federation, applied.name), []).append((schema, applied))
+    if not by_name:
+        return ()
+    for name in _FEDERATION:
+        applications = by_name.get((True, name))
+        if applications and name in state.composed.names:
+            found += _merge_federation(state, what, name, applications, sources)
+    for name in _JOINED:
+        found += _joined(state, name, by_name.get((True, name), ()))
+    for name in _GRAPHQL:
+        applications = by_name.get((False, name))
+        if applications:
+            found.append(_most_frequent(state, what, name, applications))
+    for federation, name in sorted(by_name):
+        custom = state.composed.custom.get(name)
+        if federation or custom is None:
+            continue
+        applications = [(s, a) for s, a in by_name[federation, name] if s.name in custom.subgraphs]
+        if not applications:
+            continue
+        if custom.definition.repeatable:
+            found += _distinct(state, name, applications)
+        else:
+            found.append(_most_frequent(state, what, name, applications))
+    return tuple(found)
+
+
+def _directive(name: str, arguments: dict[str, ConstValueNode]) -> ConstDirectiveNode:
+    return ConstDirectiveNode(
+        name=NameNode(value=name),
+        arguments=tuple(ConstArgumentNode(name=NameNode(value=k), value=v) for k, v in arguments.items()),
+    )
+
+
+def _distinct(
+    state: MergeState, name: str, applications: Sequence[tuple[SubgraphSchema, Applied]]
+) -> list[ConstDirectiveNode]:
+    """The first application of each choice of arguments."""
+    if len(applications) == 1:
+        return [_directive(name, coerced(state, *applications[0]))]
+    distinct: dict[Key, tuple[SubgraphSchema, Applied]] = {}
+    for schema, applied in applications:
+        distinct.setdefault(key(state, schema, applied), (schema, applied))
+    return [_directive(name, coerced(state, *first)) for first in distinct.values()]
+
+
+def _joined(
+    state: MergeState, name: str, applications: Sequence[tuple[SubgraphSchema, Applied]]
+) -> list[ConstDirectiveNode]:
+    """`@join__directive`s: one for each choice of arguments, with the subgraphs that make it."""
+    graphs: dict[Key, dict[str, Applied]] = {}
+    for schema, applied in applications:
+        graphs.setdefault(key(state, schema, applied), {}).setdefault(schema.graph, applied)
+    found = []
+    for having in graphs.values():
+        written = given(next(iter(having.values())).node)
+        fields = tuple(ConstObjectFieldNode(name=NameNode(value=k), value=v) for k, v in written.items())
+        arguments: dict[str, ConstValueNode] = {
+            "graphs": ConstListValueNode(values=tuple(EnumValueNode(value=graph) for graph in having)),
+            "name": StringValueNode(value=f"federation__{name}", block=False),
+            "args": ConstObjectValueNode(fields=fields),
+        }
+        found.append(_directive("join__directive", arguments))
+    return found
+
+
+def _most_frequent(
+    state: MergeState, what: str, name: str, applications: Sequence[tuple[SubgraphSchema, Applied]]
+) -> ConstDirectiveNode:
+    if len(applications) == 1:
+        return _directive(name, coerced(state, *applications[0]))
+    same: dict[Key, list[tuple[SubgraphSchema, Applied]]] = {}
+    for schema, applied in applications:
+        same.setdefault(key(state, schema, applied), []).append((schema, applied))
+    if len(same) > 1:
+        state.hint(
+            "INCONSISTENT_NON_REPEATABLE_DIRECTIVE_ARGUMENTS",
+            f"@{name} on {what} has different arguments; the most frequent are kept.",
+            "WARN",
+            [(s, a.node) for s, a in applications],
+        )
+    most = max(same.values(), key=len)
+    return _directive(name, coerced(state, *most[0]))
+
+
+def _merge_federation(
+    state: MergeState,
+    what: str,
+    name: str,
+    applications: Sequence[tuple[SubgraphSchema, Applied]],
+    sources: Sequence[Source],
+) -> list[ConstDirectiveNode]:
+    local = state.composed.names[name]
+    if name == "tag":
+        return _distinct(state, local, applications)
+    if name in ("inaccessible", "authenticated"):
+        return [_directive(local, {})]
+    if len(applications) == 1 or len({key(state, s, a) for s, a in applications}) == 1:
+        return [_directive(local, coerced(state, *applications[0]))]
+    state.hint(
+        "MERGED_NON_REPEATABLE_DIRECTIVE_ARGUMENTS",
+        f"@{name} on {what} has different arguments; they are merged.",
+        "INFO",
+        [(s, a.node) for s, a in applications],
+    )
+    values_of = [{n: value_from_ast_untyped(v) for n, v in coerced(state, s, a).items()} for s, a in applications]
+    if name in ("requiresScopes", "policy"):
+        argument = "scopes" if name == "requiresScopes" else "policies"
+        merged = conjunction([values.get(argument) or [[]] for values in values_of])
+        return [_directive(local, {argument: value_node(merged)})]
+    values: dict[str, Any] = {}
+    defaults = {"requireOneSlicingArgument": True} if name == "listSize" else {}
+    for arguments in values_of:
+        for argument, value in (defaults | arguments).items():
+            values[argument] = _combine(values.get(argument), value)
+    if values.get("slicingArguments") is not None:
+        # an argument that a subgraph doesn't know is no argument of the supergraph's field
+        known = [set(e.arguments) for _, e in sources if isinstance(e, FieldDef)]
+        values["slicingArguments"] = [v for v in values["slicingArguments"] if all(v in names for names in known)]
+    return [_directive(local, {k: value_node(v) for k, v in values.items()})]
+
+
+def _combine(one: Any, other: Any) -> Any:
+    """The costlier of two numbers, both of two lists, a switch only if both have it on."""
+    if one is None or other is None:
+        return other if one is None else one
+    if isinstance(one, bool) and isinstance(other, bool):
+        return one and other
+    if isinstance(one, list) and isinstance(other, list):
+        return [*one, *(v for v in other if v not in one)]
+    return max(one, other)

@@ -1,0 +1,354 @@
+"""A supergraph and ways to its subgraphs -> `Gateway`: requests in, results out."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Any, Final
+
+from botberi_gateway import errors
+from botberi_gateway.engine.introspecting import Introspector
+from botberi_gateway.engine.labels import LabelResolver, decide_labels
+from botberi_gateway.engine.planning import CacheStatistics, Generation, Prepared, Preparer
+from botberi_gateway.engine.request import EngineLimits, GraphQLRequest, RequestContext
+from botberi_gateway.engine.sources import SubgraphSource, check_sources, compose_sources
+from botberi_gateway.engine.subscriptions import Subscriptions
+from botberi_gateway.errors import ErrorEntry, RequestError, SupergraphError
+from botberi_gateway.executor import ExecutionResult, ExecutionStatistics, ExecutorKind, Payload, Runtime, deliver
+from botberi_gateway.executor.budget import ResponseTooLarge
+from botberi_gateway.executor.flights import Flights
+from botberi_gateway.executor.result import refused
+from botberi_gateway.operation import coerce_variables, has_many_values
+from botberi_gateway.supergraph import Supergraph
+from botberi_gateway.upstream import HttpClient
+from botberi_gateway.upstream.events import EventSource
+from botberi_gateway.upstream.port import SubgraphClient
+from botberi_gateway.upstream.router import EventRouter, RouterOptions
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between looks at whether clients of a replaced supergraph can be closed, and for the closing of each.
+_IDLE_CHECK: Final = 1.0
+_PATIENCE: Final = 5.0
+#: Subgraphs whose requests have a time of their own.
+_NO_OTHERS: Final[Mapping[str, float]] = {}
+#: Queries and mutations share nothing; subscriptions bring their own.
+_NO_FLIGHTS: Final[Flights[Any]] = Flights()
+
+
+class Gateway:
+    """One supergraph at a time, and its caches. Safe for any number of concurrent requests on one event loop."""
+
+    def __init__(
+        self,
+        supergraph: Supergraph,
+        clients: Mapping[str, SubgraphClient],
+        *,
+        event_source: EventSource | None = None,
+        limits: EngineLimits | None = None,
+        labels: LabelResolver | None = None,
+        executor: ExecutorKind = ExecutorKind.COMPILED,
+        allow_unenforced: Collection[str] = (),
+        error_extensions: Collection[str] = (),
+    ) -> None:
+        """`error_extensions` are the keys of `extensions` in subgraphs' errors that clients get; `code` they always get.
+
+        `allow_unenforced` names features such as `"authenticated"` that the graph may have though nothing here enforces them.
+
+        Raises `SupergraphError` for a graph with others.
+        """
+        self._executor = executor
+        self._allow_unenforced = frozenset(allow_unenforced)
+        self._error_extensions = frozenset(error_extensions)
+        #: How operations were executed.
+        self.execution_statistics = ExecutionStatistics()
+        self._label_resolver = labels
+        self._limits = limits or EngineLimits()
+        self._current = Generation(supergraph, clients, self._allow_unenforced)
+        patience = RouterOptions(patience=self._limits.event_source_patience)
+        self._event_router = EventRouter(event_source, patience) if event_source is not None else None
+        self._event_slots = asyncio.Semaphore(self._limits.event_concurrency)
+        self._preparer = Preparer(self._limits)
+        self._introspector = Introspector(self._limits)
+        self._subscriptions = Subscriptions(self._preparer, self._runtime)
+        self._closing: set[asyncio.Task[None]] = set()
+        self._wraps: list[Callable[[str, SubgraphClient], SubgraphClient]] = []
+        self._on_replaced: list[Callable[[], None]] = []
+
+    @classmethod
+    def from_subgraphs(
+        cls,
+        subgraphs: Mapping[str, SubgraphSource],
+        *,
+        event_source: EventSource | None = None,
+        limits: EngineLimits | None = None,
+        labels: LabelResolver | None = None,
+        executor: ExecutorKind = ExecutorKind.COMPILED,
+        allow_unenforced: Collection[str] = (),
+        error_extensions: Collection[str] = (),
+    ) -> "Gateway":
+        """Compose, and serve the result. Raises `CompositionError`, `SupergraphError`."""
+        supergraph = compose_sources(subgraphs)
+        check_sources(subgraphs, allow_unenforced)
+        clients = {name: source.connect(name) for name, source in subgraphs.items()}
+        return cls(
+            supergraph,
+            clients,
+            event_source=event_source,
+            limits=limits,
+            labels=labels,
+            executor=executor,
+            allow_unenforced=allow_unenforced,
+            error_extensions=error_extensions,
+        )
+
+    @classmethod
+    def from_supergraph(cls, sdl: str, addresses: Mapping[str, str] | None = None, **options: Any) -> "Gateway":
+        """Serve a supergraph SDL made anywhere; subgraphs are at the URLs in it, or in `addresses`. Raises `SupergraphError`."""
+        supergraph = Supergraph.from_sdl(sdl)
+        urls = {graph.name: graph.url for graph in supergraph.graphs.values()}
+        unknown = sorted(set(addresses or ()) - set(urls))
+        if unknown:
+            raise SupergraphError(f"The supergraph has no subgraph {', '.join(unknown)}; it has {', '.join(urls)}.")
+        urls |= addresses or {}
+        nowhere = sorted(name for name, url in urls.items() if not url.startswith(("http://", "https://")))
+        if nowhere:
+            raise SupergraphError(f"The supergraph has no http(s) URL for subgraph {', '.join(nowhere)}.")
+        return cls(supergraph, {name: HttpClient(name, url) for name, url in urls.items()}, **options)
+
+    @property
+    def supergraph(self) -> Supergraph:
+        """What new operations run on."""
+        return self._current.supergraph
+
+    @property
+    def cache_statistics(self) -> CacheStatistics:
+        """Look-ups of operations since the gateway began."""
+        return self._preparer.statistics
+
+    @property
+    def cached_operations(self) -> int:
+        """How many operations are kept ready."""
+        return len(self._current.cache)
+
+    @property
+    def is_event_source_lost(self) -> bool:
+        """Whether subscriptions wait for an event source to come back."""
+        return self._event_router is not None and self._event_router.interrupted
+
+    def wrap_clients(self, wrap: Callable[[str, SubgraphClient], SubgraphClient]) -> None:
+        """Put something in front of every subgraph's client (`wrap(name, client)`), now and after each `replace`.
+
+        A later call goes in front of an earlier one.
+        """
+        self._wraps.append(wrap)
+        self._wrapped(self._current)
+
+    def on_replaced(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called after each `replace`, once nothing runs on the old supergraph any more."""
+        self._on_replaced.append(tell)
+
+    def _wrapped(self, generation: Generation) -> Generation:
+        callers = dict(generation.clients)
+        for wrap in self._wraps:
+            callers = {name: wrap(name, client) for name, client in callers.items()}
+        generation.callers = callers
+        return generation
+
+    async def prepare(
+        self, query: str, operation_name: str | None = None, context: RequestContext | None = None
+    ) -> Prepared:
+        """Parsed, validated and planned, from the cache when it can be. Raises `RequestError` and other `GatewayError`s.
+
+        `context` is for progressive overrides, which are decided here, once for the request.
+        """
+        generation = self._current
+        labels = generation.labels
+        if labels:
+            patience = self._limits.label_timeout
+            labels = await decide_labels(labels, context or RequestContext(), self._label_resolver, patience)
+        return await self._preparer.prepare(generation, (query, operation_name, labels))
+
+    async def execute(self, request: GraphQLRequest, context: RequestContext | None = None) -> ExecutionResult:
+        """Run a query or mutation. Raises `RequestError` when it can't be executed at all; never for a subgraph's fault."""
+        prepared = await self.prepare(request.query, request.operation_name, context)
+        return await self.run(prepared, request.variables, context)
+
+    async def run(
+        self, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None = None
+    ) -> ExecutionResult:
+        """`execute` for an operation that is prepared already."""
+        if prepared.operation.kind == "subscription":
+            raise _request_error("A subscription gives many results: use `subscribe`.")
+        generation = prepared.generation
+        generation.running += 1
+        try:
+            if has_many_values(variables):
+                coerced = await self._preparer.work(partial(_coerced, prepared, variables))
+            else:
+                coerced = _coerced(prepared, variables)
+            if prepared.compiled.conditions and self._executor is not ExecutorKind.INTERPRETED:
+                await self._preparer.compile(prepared.compiled, coerced)
+            runtime = self._runtime(generation, context)
+            if prepared.operation.introspects:
+                runtime.introspection = await self._introspector.introspection(prepared.operation, coerced)
+            return await prepared.compiled.execute(coerced, runtime)
+        finally:
+            generation.running -= 1
+
+    def deliver(
+        self, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None = None
+    ) -> AsyncGenerator[Payload, None]:
+        """`run` in parts: what the client defers comes in later payloads. Close it to cancel what is under way.
+
+        Raises `RequestError` at once; for very many variables when the first payload is asked for.
+        """
+        if prepared.operation.kind == "subscription":
+            raise _request_error("A subscription gives many results: use `subscribe`.")
+        if has_many_values(variables):
+            return self._payloads(prepared, partial(_coerced, prepared, variables), context)
+        return self._payloads(prepared, _coerced(prepared, variables), context)
+
+    async def _payloads(
+        self,
+        prepared: Prepared,
+        given: dict[str, Any] | Callable[[], dict[str, Any]],
+        context: RequestContext | None,
+    ) -> AsyncGenerator[Payload, None]:
+        generation = prepared.generation
+        generation.running += 1
+        try:
+            variables = await self._preparer.work(given) if callable(given) else given
+            parts = prepared.deferred
+            if self._executor is not ExecutorKind.INTERPRETED:
+                await self._preparer.compile(parts or prepared.compiled, variables)
+            runtime = self._runtime(generation, context)
+            if prepared.operation.introspects:
+                runtime.introspection = await self._introspector.introspection(prepared.operation, variables)
+            if parts is None:
+                yield Payload(await prepared.compiled.execute(variables, runtime))
+                return
+            begun = False
+            try:
+                async with aclosing(deliver(parts.plan, prepared.operation, variables, runtime, parts)) as payloads:
+                    async for payload in payloads:
+                        begun = True
+                        yield payload
+            except ResponseTooLarge as error:
+                if begun:
+                    raise
+                yield Payload(refused(error))
+        finally:
+            generation.running -= 1
+
+    async def subscribe(
+        self, request: GraphQLRequest, context: RequestContext | None = None
+    ) -> AsyncIterator[ExecutionResult]:
+        """Results until the subscription completes; close the iterator to end it. Raises `RequestError` at once or never."""
+        prepared = await self.prepare(request.query, request.operation_name, context)
+        return self.stream(prepared, request.variables, context)
+
+    def stream(
+        self, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None = None
+    ) -> AsyncIterator[ExecutionResult]:
+        """`subscribe` for an operation that is prepared already."""
+        if prepared.operation.kind != "subscription":
+            raise _request_error("Only a subscription can be subscribed to.")
+        coerce = partial(_coerced, prepared, variables)
+        return self._subscriptions.results(
+            prepared, variables, context, coerce if has_many_values(variables) else coerce()
+        )
+
+    def _runtime(self, generation: Generation, context: RequestContext | None) -> Runtime:
+        context = context or RequestContext()
+        return Runtime(
+            clients=generation.callers,
+            headers=context.subgraph_headers,
+            event_router=self._event_router,
+            subgraph_timeouts=_NO_OTHERS,
+            flights=_NO_FLIGHTS,
+            event_slots=self._event_slots,
+            last_event_id=context.last_event_id,
+            subject=context.subject,
+            timeout=self._limits.operation_timeout,
+            subgraph_timeout=self._limits.subgraph_timeout,
+            max_errors=self._limits.max_errors,
+            budget=self._limits.budget,
+            error_extensions=self._error_extensions,
+            response_headers=context.response_headers,
+            executor=self._executor,
+            statistics=self.execution_statistics,
+        )
+
+    async def replace(self, supergraph: Supergraph, clients: Mapping[str, SubgraphClient] | None = None) -> None:
+        """Serve another supergraph from now on. Running operations end on the one they began on.
+
+        Subscriptions that an event source feeds go on with the new one; those of a subgraph keep their connection to it. What isn't valid any more
+        ends with `SUBSCRIPTION_SCHEMA_RELOAD`.
+
+        Raises `SupergraphError` for one with guards that nothing here enforces; the present one goes on.
+
+        Without `clients` the present ones go on; clients that the new ones leave out are closed when nothing uses them any more.
+        """
+        old = self._current
+        new = await asyncio.to_thread(
+            Generation, supergraph, old.clients if clients is None else clients, self._allow_unenforced
+        )
+        self._current = self._wrapped(new)
+        self._introspector.forget()
+        self._subscriptions.move_to(new)
+        kept = {id(client) for client in new.clients.values()}
+        left = [client for client in old.clients.values() if id(client) not in kept]
+        if left or self._on_replaced:
+            task = asyncio.get_running_loop().create_task(_close_when_idle(old, left, tuple(self._on_replaced)))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def aclose(self) -> None:
+        """Close clients and threads. Call it when no request runs any more."""
+        await self._subscriptions.aclose()
+        for task in self._closing:
+            task.cancel()
+        if self._closing:
+            await asyncio.wait(set(self._closing), timeout=_PATIENCE)
+        await _close(list(self._current.clients.values()))
+        self._preparer.close()
+        self._introspector.close()
+
+
+async def _close_when_idle(
+    generation: Generation, clients: Sequence[SubgraphClient], then: Sequence[Callable[[], None]] = ()
+) -> None:
+    try:
+        # Looked at now and then, as a subscription may live for days; twice, as an operation may be between two counts.
+        idle = 0
+        while idle < 2:
+            await asyncio.sleep(_IDLE_CHECK)
+            idle = idle + 1 if not generation.running else 0
+    finally:
+        await _close(clients)
+    del generation
+    for tell in then:
+        tell()
+
+
+async def _close(clients: Sequence[SubgraphClient]) -> None:
+    for client in clients:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await client.aclose()
+        except Exception:
+            logger.exception("closing a subgraph client failed")
+
+
+def _coerced(prepared: Prepared, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables by the operation's types. Raises `RequestError`, for an answer that they make too large as well."""
+    coerced = coerce_variables(prepared.operation, variables)
+    if prepared.cost is not None:
+        prepared.cost.check(coerced)
+    return coerced
+
+
+def _request_error(message: str) -> RequestError:
+    return RequestError([ErrorEntry(message, errors.BAD_REQUEST)])

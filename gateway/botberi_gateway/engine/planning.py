@@ -1,0 +1,248 @@
+"""One supergraph -> operations ready to run: planned once each, kept in a bounded cache."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias, TypeVar, cast
+
+from botberi_gateway import errors
+from botberi_gateway.engine.request import EngineLimits
+from botberi_gateway.errors import GatewayError, PlanningError, RequestError
+from botberi_gateway.executor import Compiled, CompiledParts
+from botberi_gateway.executor.live import FeedPlan
+from botberi_gateway.operation import Limits, Operation, prepare
+from botberi_gateway.operation.cost import Cost
+from botberi_gateway.operation.limits import UNLIMITED
+from botberi_gateway.plan import Defer, EventTrigger, Plan, Subscription
+from botberi_gateway.planner import build_plan
+from botberi_gateway.query_graph import open_labels
+from botberi_gateway.supergraph import Supergraph
+from botberi_gateway.supergraph.features import check_enforced
+from botberi_gateway.upstream.port import SubgraphClient
+
+logger = logging.getLogger(__name__)
+
+OVERLOADED: Final = "OVERLOADED"
+
+#: Of an operation that is kept ready: of the smallest, for each character of its document and each line of its programs (measured with
+#: tracemalloc: `tests/security/test_v11_memory_of_operations.py`).
+_BYTES: Final = 12_000
+_BYTES_PER_CHARACTER: Final = 60
+_BYTES_PER_LINE: Final = 250
+
+ResultT = TypeVar("ResultT")
+
+#: Document text, operation name, active labels of progressive overrides.
+Key: TypeAlias = tuple[str, str | None, frozenset[str]]
+
+
+@dataclass(slots=True)
+class CacheStatistics:
+    """Counts since the gateway began."""
+
+    hits: int = 0
+    misses: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An operation that is ready to run, on the supergraph it was planned for."""
+
+    operation: Operation
+    #: For an answer in one piece.
+    plan: Plan
+    compiled: Compiled
+    generation: "Generation" = field(repr=False)
+    #: For an answer in parts, where the client defers something.
+    deferred: CompiledParts | None = None
+    #: The query of a subscription that a feed answers.
+    feed: FeedPlan | None = None
+    key: Key = ("", None, frozenset())
+    #: The estimate of its answer, where that depends on variables; otherwise it was looked at beforehand.
+    cost: Cost | None = None
+
+    def estimate_bytes(self) -> int:
+        """What it takes of the memory now, within a factor of two: its document and its programs are most of it."""
+        lines = self.compiled.lines
+        if self.deferred is not None:
+            lines += self.deferred.lines
+        if self.feed is not None:
+            lines += self.feed.compiled.lines
+        location = self.operation.document.loc
+        characters = 0 if location is None else location.end
+        return _BYTES + _BYTES_PER_CHARACTER * characters + _BYTES_PER_LINE * lines
+
+
+class Generation:
+    """One supergraph, its clients and its cache. Operations hold on to theirs until they end."""
+
+    def __init__(
+        self,
+        supergraph: Supergraph,
+        clients: Mapping[str, SubgraphClient],
+        allow_unenforced: Collection[str] = (),
+    ) -> None:
+        """Raises `SupergraphError` where the supergraph asks for guards that nobody enforces, `GatewayError` where a client is missing."""
+        for feature in check_enforced(supergraph, allow_unenforced):
+            logger.warning("%s is served though this gateway does not enforce it: nothing is checked here", feature)
+        missing = sorted(g.name for g in supergraph.graphs.values() if g.name not in clients)
+        if missing:
+            raise GatewayError(f"No client for subgraph {', '.join(missing)}.", code=errors.INVALID_SUPERGRAPH)
+        self.supergraph = supergraph
+        self.clients = dict(clients)
+        #: The same, seen through whatever measures them.
+        self.callers: Mapping[str, SubgraphClient] = self.clients
+        self.schema = supergraph.api_schema
+        #: Those of progressive overrides that each request decides.
+        self.labels = open_labels(supergraph)
+        self.cache: OrderedDict[Key, Prepared] = OrderedDict()
+        #: What the operations in the cache take, as estimated when each came.
+        self.bytes = 0
+        self._bytes_of: dict[Key, int] = {}
+        self.in_flight: dict[Key, asyncio.Future[Prepared]] = {}
+        #: Operations and subscriptions that run on it, or will as soon as they are planned.
+        self.running = 0
+
+    def make(self, query: str, operation_name: str | None, labels: frozenset[str], limits: Limits) -> Prepared:
+        """Parse, validate, plan, compile. Runs in a thread."""
+        operation = prepare(self.schema, query, operation_name, limits)
+        estimate = Cost(operation, limits)
+        cost = estimate if estimate.varies else None
+        if cost is None:
+            estimate.check({})
+        plan = build_plan(self.supergraph, operation, labels=labels)
+        if isinstance(plan.node, Subscription):
+            key = (query, operation_name, labels)
+            return Prepared(
+                operation, plan, Compiled(plan, operation), self, feed=self._feed(plan.node, labels), key=key, cost=cost
+            )
+        if not isinstance(plan.node, Defer):
+            return Prepared(operation, plan, Compiled(plan, operation), self, cost=cost)
+        whole = build_plan(self.supergraph, operation, labels=labels, defer=False)
+        compiled = Compiled(whole, operation)
+        return Prepared(operation, whole, compiled, self, CompiledParts(plan, operation, compiled), cost=cost)
+
+    def _feed(self, node: Subscription, labels: frozenset[str]) -> FeedPlan | None:
+        if not isinstance(node.primary, EventTrigger) or node.primary.feed is None:
+            return None
+        try:
+            # The client's own document was checked; the levels that lead to its selection are the supergraph's.
+            operation = prepare(self.schema, node.primary.feed.document, None, UNLIMITED)
+        except RequestError as error:
+            raise PlanningError(
+                f"the feed of {node.primary.response_key} is no query of this API: {error.message}"
+            ) from None
+        return FeedPlan(Compiled(build_plan(self.supergraph, operation, labels=labels), operation), operation)
+
+    def keep(self, key: Key, prepared: Prepared, limits: EngineLimits) -> None:
+        """Put it in the cache; what was used longest ago makes room."""
+        self._forget(key)
+        self.cache[key] = prepared
+        self._bytes_of[key] = size = prepared.estimate_bytes()
+        self.bytes += size
+        while self.cache and (len(self.cache) > limits.cache_entries or self.bytes > limits.max_cache_bytes):
+            self._forget(next(iter(self.cache)))
+
+    def _forget(self, key: Key) -> None:
+        if self.cache.pop(key, None) is not None:
+            self.bytes -= self._bytes_of.pop(key)
+
+
+class Preparer:
+    """Prepares operations: from the cache, or in a thread, once for all who ask at the same time."""
+
+    def __init__(self, limits: EngineLimits) -> None:
+        self._limits = limits
+        self._threads = ThreadPoolExecutor(limits.planning_threads, thread_name_prefix="gateway-plan")
+        #: Programs that are being compiled, or wait for it.
+        self._compiling = 0
+        self.statistics = CacheStatistics()
+
+    async def prepare(self, generation: Generation, key: Key) -> Prepared:
+        """Raises `RequestError` and other `GatewayError`s."""
+        prepared = generation.cache.get(key)
+        if prepared is not None:
+            generation.cache.move_to_end(key)
+            self.statistics.hits += 1
+            return prepared
+        self.statistics.misses += 1
+        future = generation.in_flight.get(key) or self._begin(generation, key)
+        # Counted as running: its clients must not be closed under an operation that is about to begin.
+        generation.running += 1
+        try:
+            # `wait` leaves the shared future alone when this request is cancelled or runs out of time.
+            done, _ = await asyncio.wait({future}, timeout=self._limits.planning_timeout)
+        finally:
+            generation.running -= 1
+        if not done:
+            raise self._too_long()
+        try:
+            return future.result()
+        except GatewayError as error:
+            # One exception serves every request that waited; its traceback must not grow with each.
+            raise error.with_traceback(None) from None
+        finally:
+            # The traceback holds this frame, which must not hold the future that holds the error.
+            del future, done
+
+    async def compile(self, compiled: Compiled | CompiledParts, variables: Mapping[str, Any]) -> None:
+        """Have the program for these variables compiled in a thread, where it isn't yet. Raises `GatewayError`: too busy, too slow."""
+        future = compiled.ahead(variables, self._submit)
+        if future is not None:
+            done, _ = await asyncio.wait({future}, timeout=self._limits.planning_timeout)
+            if not done:
+                raise self._too_long()
+
+    async def work(self, function: Callable[[], ResultT]) -> ResultT:
+        """What `function` gives, in a thread: work for one request that is too long for the loop. Raises what it raises, and `GatewayError`."""
+        future = self._submit(function)
+        try:
+            async with asyncio.timeout(self._limits.planning_timeout):
+                return cast(ResultT, await future)
+        except TimeoutError:
+            raise self._too_long() from None
+        finally:
+            del future  # see `prepare`
+
+    def _submit(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
+        if self._compiling >= self._limits.planning_backlog:
+            raise GatewayError("Too many new operations are being planned; try again.", code=OVERLOADED)
+        self._compiling += 1
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        future.add_done_callback(self._compiled)
+        return future
+
+    def _compiled(self, _: asyncio.Future[Any]) -> None:
+        self._compiling -= 1
+
+    def _too_long(self) -> GatewayError:
+        return GatewayError(
+            f"Planning took longer than {self._limits.planning_timeout:g} s.", code=errors.LIMIT_EXCEEDED
+        )
+
+    def _begin(self, generation: Generation, key: Key) -> asyncio.Future[Prepared]:
+        if len(generation.in_flight) >= self._limits.planning_backlog:
+            raise GatewayError("Too many new operations are being planned; try again.", code=OVERLOADED)
+        loop = asyncio.get_running_loop()
+        # Always in a thread: a document of 500 characters can cost 150 ms to validate, and its length does not tell.
+        future = loop.run_in_executor(self._threads, generation.make, *key, self._limits.operation)
+        generation.in_flight[key] = future
+        future.add_done_callback(lambda done: self._planned(generation, key, done))
+        return future
+
+    def _planned(self, generation: Generation, key: Key, done: asyncio.Future[Prepared]) -> None:
+        generation.in_flight.pop(key, None)
+        if done.cancelled():
+            return
+        if done.exception() is None:
+            generation.keep(key, done.result(), self._limits)
+        else:
+            self.statistics.failures += 1
+
+    def close(self) -> None:
+        """Give up what waits."""
+        self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,181 @@
+"""Running subscriptions of one gateway: equal ones of equal identity share what they ask, and all go on when the supergraph is replaced."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botberi_gateway import errors
+from botberi_gateway.engine.planning import Generation, Key, Prepared, Preparer
+from botberi_gateway.engine.request import RequestContext
+from botberi_gateway.errors import GatewayError
+from botberi_gateway.executor import ExecutionResult, Runtime
+from botberi_gateway.executor.delivery import mark_of
+from botberi_gateway.executor.flights import Flights
+from botberi_gateway.executor.live import Live, Stage
+from botberi_gateway.executor.subscribe import follow
+from botberi_gateway.operation import coerce_variables
+from botberi_gateway.plan import EventTrigger, Fetch, Subscription
+
+logger = logging.getLogger(__name__)
+
+#: Subscriptions that a new supergraph ends are ended so many in a second, that their clients don't come back all at once.
+_ENDED_PER_SECOND: Final = 500
+
+MakeRuntime = Callable[[Generation, RequestContext | None], Runtime]
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    live: Live
+    prepared: Prepared
+    given: Mapping[str, Any]
+    context: RequestContext | None
+
+
+class Subscriptions:
+    """Makes results of prepared subscriptions, and moves what runs to another generation."""
+
+    def __init__(self, preparer: Preparer, runtime: MakeRuntime) -> None:
+        self._preparer, self._runtime = preparer, runtime
+        self._running: dict[_Running, None] = {}
+        self._groups: dict[Hashable, Flights[Any]] = {}
+        self._moving: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    async def results(
+        self,
+        prepared: Prepared,
+        given: Mapping[str, Any],
+        context: RequestContext | None,
+        coerced: dict[str, Any] | Callable[[], dict[str, Any]],
+    ) -> AsyncIterator[ExecutionResult]:
+        """Until it completes. `given` are the client's own variables; `coerced` the same by the operation's types, or what makes them so.
+
+        Raises `RequestError` where they don't fit.
+        """
+        variables = await self._preparer.work(coerced) if callable(coerced) else coerced
+        key = _group_key(prepared, variables, context)
+        stage = self._stage(prepared, variables, context)
+        if key is not None:
+            stage.runtime.flights = self._groups.setdefault(key, stage.runtime.flights)
+        flights = stage.runtime.flights
+        running = _Running(Live(stage), prepared, given, context)
+        self._running[running] = None
+        prepared.generation.running += 1
+        try:
+            await self._compile(prepared, variables)
+            async with aclosing(follow(running.live)) as results:
+                async for result in results:
+                    yield result
+                    del result  # kept by nobody while nothing happens
+                    if context is not None and context.response_headers:
+                        # A subscription may live for days: nobody reads the headers of past events.
+                        context.response_headers.clear()
+        finally:
+            running.prepared.generation.running -= 1
+            del self._running[running]
+            if key is not None and not flights.members and self._groups.get(key) is flights:
+                del self._groups[key]
+
+    def move_to(self, generation: Generation) -> None:
+        """Let what runs go on with this supergraph, where it still can; called again, the newest counts."""
+        if self._moving is not None:
+            self._moving.cancel()
+        if self._running:
+            self._moving = asyncio.get_running_loop().create_task(self._move(generation))
+
+    async def aclose(self) -> None:
+        """Move nothing any more."""
+        if self._moving is not None:
+            self._moving.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._moving
+
+    def _stage(self, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None) -> Stage:
+        assert isinstance(prepared.plan.node, Subscription)
+        runtime = self._runtime(prepared.generation, context)
+        runtime.flights = Flights()
+        if (
+            context is not None
+            and context.shared_headers is not None
+            and not isinstance(prepared.plan.node.primary, Fetch)
+        ):
+            # What an event leads to is asked once for all who share it.
+            runtime.headers = context.shared_headers
+        plan = prepared.plan
+        assert isinstance(plan.node, Subscription)
+        return Stage(plan.node, prepared.operation, variables, runtime, prepared.feed, prepared.compiled, plan.withheld)
+
+    async def _compile(self, prepared: Prepared, variables: Mapping[str, Any]) -> None:
+        """Have the programs for these variables compiled before an event needs them."""
+        for compiled in (prepared.compiled, None if prepared.feed is None else prepared.feed.compiled):
+            if compiled is not None and compiled.conditions:
+                await self._preparer.compile(compiled, variables)
+
+    async def _move(self, generation: Generation) -> None:
+        by_key: dict[Key, list[_Running]] = {}
+        for running in self._running:
+            if running.prepared.generation is not generation:
+                by_key.setdefault(running.prepared.key, []).append(running)
+        ended = 0
+        for key, group in by_key.items():
+            prepared, failure = await self._prepared(generation, key)
+            for running in group:
+                if running not in self._running:
+                    continue
+                problem = failure or await self._go_on(running, prepared)
+                if problem is not None:
+                    running.live.end(GatewayError(problem, code=errors.SUBSCRIPTION_SCHEMA_RELOAD))
+                    ended += 1
+                    if ended % 50 == 0:
+                        await asyncio.sleep(50 / _ENDED_PER_SECOND * random.uniform(0.5, 1.5))  # noqa: S311
+        if by_key:
+            total = sum(map(len, by_key.values()))
+            logger.info("the supergraph was replaced: %d subscriptions go on, %d ended", total - ended, ended)
+
+    async def _prepared(self, generation: Generation, key: Key) -> tuple[Prepared | None, str | None]:
+        try:
+            return await self._preparer.prepare(generation, key), None
+        except GatewayError as error:
+            return None, f"The schema was replaced, and this subscription doesn't fit the new one: {error.message}"
+
+    async def _go_on(self, running: _Running, prepared: Prepared | None) -> str | None:
+        """Why it can't, or None."""
+        assert prepared is not None
+        now = running.live.stage.node.primary
+        if not isinstance(prepared.plan.node, Subscription) or (
+            isinstance(now, EventTrigger) != isinstance(prepared.plan.node.primary, EventTrigger)
+        ):
+            return "The schema was replaced, and this subscription's events come from elsewhere now: subscribe again."
+        if not isinstance(now, EventTrigger):
+            # It stays with its subgraph's connection and the clients of its generation, as long as it is valid.
+            return None
+        if (now.feed is None) != (prepared.plan.node.primary.feed is None):  # type: ignore[union-attr]
+            return "The schema was replaced, and this subscription's events come in another way now: subscribe again."
+        try:
+            variables = coerce_variables(prepared.operation, running.given)
+        except GatewayError as error:
+            return f"The schema was replaced, and the variables don't fit the new one: {error.message}"
+        with suppress(GatewayError):  # too busy: the first event has it compiled
+            await self._compile(prepared, variables)
+        if running not in self._running:
+            return None
+        stage = self._stage(prepared, variables, running.context)
+        stage.runtime.flights = running.live.stage.runtime.flights
+        running.prepared.generation.running -= 1
+        prepared.generation.running += 1
+        running.prepared = prepared
+        running.live.move(stage)
+        return None
+
+
+def _group_key(prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None) -> Hashable | None:
+    if context is None or context.share is None:
+        return None
+    return prepared.key, mark_of(dict(sorted(variables.items()))), context.share

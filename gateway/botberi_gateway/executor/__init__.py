@@ -1,0 +1,29 @@
+"""Plan -> response: runs a query plan over subgraph clients and projects the answers in the client's shape."""
+
+from botberi_gateway.executor.execute import execute
+from botberi_gateway.executor.compiled import Compiled
+from botberi_gateway.executor.compiled.parts import CompiledParts
+from botberi_gateway.executor.statistics import ExecutionStatistics, ExecutorKind, ExecutorMismatch
+from botberi_gateway.executor.incremental import deliver
+from botberi_gateway.executor.subscribe import subscribe
+from botberi_gateway.executor.payload import PathForm, Payload, PayloadForm, PendingForm, payload_bytes
+from botberi_gateway.executor.result import ExecutionResult
+from botberi_gateway.executor.runtime import Runtime
+
+__all__ = [
+    "Compiled",
+    "CompiledParts",
+    "ExecutionResult",
+    "ExecutionStatistics",
+    "ExecutorKind",
+    "ExecutorMismatch",
+    "PathForm",
+    "Payload",
+    "PayloadForm",
+    "PendingForm",
+    "Runtime",
+    "deliver",
+    "execute",
+    "payload_bytes",
+    "subscribe",
+]

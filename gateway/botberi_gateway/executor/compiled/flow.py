@@ -1,0 +1,184 @@
+"""A layout -> the source of `run(x)`: requests begun as early as the plan allows, answers into side tables, projection at the end."""
+
+from contextlib import ExitStack
+
+from botberi_gateway.executor.compiled.copies import CopyingStep
+from botberi_gateway.executor.compiled.gather import Gather
+from botberi_gateway.executor.compiled.layout import Layout, Table, root_name
+from botberi_gateway.executor.compiled.source import Source
+from botberi_gateway.executor.compiled.step import Step
+from botberi_gateway.executor.compiled.walking import Walks
+from botberi_gateway.plan import Fetch, Parallel, PlanNode, Sequence
+
+
+class Flow:
+    """Writes the coroutine function. Its argument `x` is a `Flight`."""
+
+    def __init__(self, source: Source, layout: Layout) -> None:
+        self._source = source
+        self._layout = layout
+        self._steps: dict[int, str] = {}
+        self._walks = Walks(layout)
+
+    def write(self) -> None:
+        """`run(x)` gives the data; None where something is lost, or the answers are left to the interpreter."""
+        source, layout = self._source, self._layout
+        state = layout.state()
+        with source.block("async def run(x):"):
+            self._node(layout.node, self._declare())
+            with source.block("if x.strange is not None:"):
+                source.line("return None")
+            saved = f"x.state = {{{', '.join(f'{name!r}: {name}' for name in state)}}}"
+            with source.block("if x.keeps:"):
+                source.line(saved)
+            with source.block("if x.losses:"):
+                source.line("return None")
+            with source.block("try:"):
+                source.line(f"return project({', '.join(['x', *state])})")
+            with source.block("except ODD:"):
+                source.line(saved)
+                source.line("raise")
+
+    def _declare(self) -> list[str]:
+        """Writes the first values of all that fetches leave behind, and gives the names."""
+        source, layout = self._source, self._layout
+        source.line("spending = x.spending")
+        for number in sorted(layout.roots):
+            source.line(f"{root_name(number)} = {'x.given' if number == layout.given else 'EMPTY'}")
+        tables = [table for number in sorted(layout.tables) for table in layout.tables[number]]
+        for table in tables:
+            if table.same_as is None:
+                asked = "Copies()" if table.is_contextual else "[]"
+                source.line(f"{table.index} = {{}}; {table.asked} = {asked}")
+            source.line(f"{table.rows} = []")
+        return [*layout.state(), *dict.fromkeys(table.asked for table in tables)]
+
+    def write_parts(self) -> None:
+        """`start(x)` gives a function that tells what the fetches have left behind, and the coroutine functions: of what isn't deferred, and of each part."""
+        source, layout = self._source, self._layout
+        with source.block("def start(x):"):
+            names = self._declare()
+            parts = [source.name("part") for _ in (None, *layout.parts)]
+            for name, node in zip(parts, (layout.node, *(node for node, _ in layout.parts)), strict=True):
+                with source.block(f"async def {name}():"):
+                    if names:
+                        source.line(f"nonlocal {', '.join(names)}")
+                    with self._walks.inner():
+                        self._node(node, names)
+                    source.line("pass")
+            # Of entities that were asked for and haven't come yet nothing is known.
+            asked = {table.rows: table.asked for tables in layout.tables.values() for table in tables}
+            values = {
+                name: f"{name} or [EMPTY] * len({asked[name]})" if name in asked else name for name in layout.state()
+            }
+            with source.block("def left():"):
+                source.line(f"return {{{', '.join(f'{name!r}: {value}' for name, value in values.items())}}}")
+            source.line(f"return left, ({', '.join(parts)},)")
+
+    def _node(self, node: PlanNode | None, state: list[str]) -> None:
+        match node:
+            case Fetch():
+                self._begin(node)
+                self._end(node)
+            case Sequence(nodes):
+                for child in nodes:
+                    self._node(child, state)
+            case Parallel(nodes):
+                self._parallel(nodes, state)
+
+    def _parallel(self, nodes: tuple[PlanNode, ...], state: list[str]) -> None:
+        """Plain fetches are bare futures; of longer branches all but the last are tasks."""
+        source = self._source
+        fetches = [node for node in nodes if isinstance(node, Fetch)]
+        branches = [node for node in nodes if not isinstance(node, Fetch)]
+        for fetch in fetches:
+            self._begin(fetch)
+        tasks = []
+        for branch in branches[:-1]:
+            name, task = source.name("branch"), source.name("task")
+            with source.block(f"async def {name}():"):
+                if state:
+                    source.line(f"nonlocal {', '.join(state)}")
+                with self._walks.inner():
+                    self._node(branch, state)
+            source.line(f"{task} = x.spawn({name}())")
+            tasks.append(task)
+        if branches:
+            self._node(branches[-1], state)
+        for fetch in fetches:
+            self._end(fetch)
+        for task in tasks:
+            source.line(f"await {task}")
+
+    def _begin(self, fetch: Fetch) -> None:
+        """Gather representations, and send the request if there is anything to ask for: `f` is its future, or None."""
+        source, layout = self._source, self._layout
+        tables = layout.tables.get(fetch.id)
+        step = self._steps[fetch.id] = f"FETCH_{fetch.id}"
+        kind = CopyingStep if any(table.is_contextual for table in tables or ()) else Step
+        source.constants[step] = kind(fetch, tables or (), layout.schema)
+        source.line("")
+        source.line(f"# fetch {fetch.id}: {_comment(fetch)}")
+        future = f"f{fetch.id}"
+        if tables is None:
+            source.line(f"{future} = x.send({step})")
+            return
+        source.line(f"{future} = None")
+        self._gather(fetch, tables, step, future)
+
+    def _gather(self, fetch: Fetch, tables: list[Table], step: str, future: str) -> None:
+        """Representations, and the request for them."""
+        source = self._source
+        gather = Gather(source, self._layout, fetch, self._walks)
+        gather.begin()
+        with source.block("try:"):
+            for table in tables:
+                if table.entities is None:
+                    gather.targets(table, fetch.path)
+                elif table.same_as is None:
+                    gather.representations(table, table.entities)
+            source.line("pass")
+        with source.block("except ODD as error:"):
+            source.line(f"x.odd({step}, error)")
+        with source.block("else:"):
+            if tables[0].entities is None:
+                with source.block(f"if {tables[0].index}:"):
+                    source.line(f"{future} = x.send({step})")
+            else:
+                self._ask(tables, step, future)
+
+    def _ask(self, tables: list[Table], step: str, future: str) -> None:
+        """Sends the request, if there is anything to ask for."""
+        lists = [table.asked for table in tables]
+        with self._source.block(f"if {' or '.join(dict.fromkeys(lists))}:"):
+            self._source.line(f"{future} = x.send({step}, ({''.join(f'{name}, ' for name in lists)}))")
+
+    def _end(self, fetch: Fetch) -> None:
+        """Await the answer; what it doesn't have is `Lost`."""
+        source, layout = self._source, self._layout
+        step, future = self._steps[fetch.id], f"f{fetch.id}"
+        tables = layout.tables.get(fetch.id)
+        with ExitStack() as stack:
+            if tables is not None:
+                stack.enter_context(source.block(f"if {future} is not None:"))
+            with source.block("try:"):
+                exact = ".exact()" if fetch.id in layout.exact else ""
+                source.line(f"a = (await {future}){exact}" if exact else f"a = await {future}")
+            with source.block("except FAULT as error:"):
+                source.line(f"a = x.fault({step}, error)")
+            if tables is None:
+                source.line(f"d{fetch.id} = x.root({step}, a)")
+            for number, table in enumerate(tables or ()):
+                if table.entities is None:
+                    source.line(f"{table.rows} = [x.root({step}, a)]")
+                else:
+                    read = "copies" if table.is_contextual else "entities"
+                    source.line(f"{table.rows} = x.{read}({step}, {number}, a, {table.asked})")
+        if fetch.id in layout.awaited:
+            source.line(f"x.end({fetch.id})")
+
+
+def _comment(fetch: Fetch) -> str:
+    """One line, whatever a subgraph is called."""
+    text = f"{fetch.subgraph}: {'; '.join(fetch.reasons)}" if fetch.reasons else fetch.subgraph
+    return " ".join(text.split())[:200]

@@ -1,0 +1,173 @@
+"""A layout that is used often -> a program over typed answers, and its result; what doesn't fit goes to the compiled code."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+from weakref import WeakSet
+
+import orjson
+
+from botberi_gateway.errors import ErrorEntry
+from botberi_gateway.executor.budget import ResponseTooLarge
+from botberi_gateway.executor.compiled.flight import Flight
+from botberi_gateway.executor.compiled.layout import Layout
+from botberi_gateway.executor.compiled.source import Source, Unsupported
+from botberi_gateway.executor.compiled.step import Step
+from botberi_gateway.executor.compiled.support import EMPTY, ONCE
+from botberi_gateway.executor.compiled.typed.answers import Answers, projected
+from botberi_gateway.executor.compiled.typed.flow import TypedFlow
+from botberi_gateway.executor.compiled.typed.project import Project
+from botberi_gateway.executor.result import ExecutionResult, response_too_large
+from botberi_gateway.executor.selection import Selections
+from botberi_gateway.executor.statistics import ExecutorKind
+from botberi_gateway.operation import Operation
+from botberi_gateway.upstream.bounded import TooLong, encode_all, encode_bounded
+from botberi_gateway.upstream.codec import encode
+from botberi_gateway.upstream.port import SubgraphResponse
+
+logger = logging.getLogger(__name__)
+
+#: Typed programs of this process: each keeps some dozens of kilobytes of types and code.
+MOST: Final = 500
+_alive: "WeakSet[TypedProgram]" = WeakSet()
+_Response: Final = projected(("data",))
+
+
+#: What no answer can make a typed program raise: its compiler's mistakes.
+_FAULTS: Final = (AttributeError, NameError, TypeError, IndexError)
+
+
+class Misfit(Exception):
+    """Something in the answers that a typed program leaves to the compiled code."""
+
+
+class TypedResult(ExecutionResult):
+    """A result without errors whose data is typed objects: written as they are, read as dictionaries by those who look into it."""
+
+    __slots__ = ("_program", "_read", "_whole")
+
+    def __init__(self, data: Any, max_bytes: int | None, program: "TypedProgram") -> None:
+        self._whole = _Response(data)
+        self._program = program
+        self._read: Any = None
+        self.max_bytes = max_bytes
+        self.errors: Sequence[ErrorEntry] = ()
+        self.extensions = EMPTY
+        self.event_id = None
+
+    @property
+    def data(self) -> Any:  # type: ignore[override] # nobody assigns it
+        """Read when first asked for."""
+        if self._read is None:
+            self._read = orjson.loads(self._written())["data"]
+        return self._read
+
+    def to_bytes(self) -> bytes:
+        """See `ExecutionResult.to_bytes`."""
+        return encode(self.to_json()) if self.errors else self._written()
+
+    def _written(self) -> bytes:
+        if self.max_bytes is None:
+            return encode_all(self._whole)
+        program = self._program
+        try:
+            written = encode_bounded(self._whole, self.max_bytes, program.expected_bytes)
+            program.expected_bytes = len(written)
+            return written
+        except TooLong:
+            self._whole, self.errors = _Response(None), (response_too_large(self.max_bytes).entry(),)
+            return encode({"data": None, "errors": [entry.to_json() for entry in self.errors]})
+
+
+class TypedProgram:
+    """One layout's. While some of its answers don't fit it goes on; when too many don't, it is `useless`."""
+
+    def __init__(self, source: str, steps: Sequence[Step], run: Callable[[Flight], Awaitable[Any]]) -> None:
+        self.source = source
+        self._steps = steps
+        self._run = run
+        self._runs = self._misfits = 0
+        #: Of the next response: what the last one had.
+        self.expected_bytes = 0
+
+    @property
+    def useless(self) -> bool:
+        """Whether reading answers twice costs more than is saved."""
+        return self._misfits >= 8 and self._misfits * 8 > self._runs
+
+    async def execute(self, flight: Flight) -> TypedResult | None:
+        """None where the flight's answers are left to the compiled code."""
+        self._runs += 1
+        try:
+            data = await self._run(flight)
+        except ResponseTooLarge:
+            flight.give_up()
+            raise
+        except Exception as error:
+            self._misfits += 1
+            flight.leave()
+            if isinstance(error, _FAULTS):
+                if flight.runtime.executor is ExecutorKind.BOTH:
+                    raise
+                # The compiled program answers all the same; an operator finds this line.
+                logger.exception("a typed program failed")
+            return None
+        except BaseException:
+            flight.give_up()
+            raise
+        kept = flight.runtime.response_headers
+        # Where executors are compared the others go over the same answers, and keep them.
+        if kept is not None and flight.runtime.executor is not ExecutorKind.BOTH:
+            for step in self._steps:
+                answer = flight.answers.get(step.id)
+                if answer is not None and (headers := answer.result().headers):
+                    kept.extend((step.subgraph, name, value) for name, value in headers)
+        max_bytes = flight.runtime.budget.max_response_bytes if flight.spending.has_entities else None
+        return TypedResult(data, max_bytes, self)
+
+
+def compile_typed(layout: Layout, operation: Operation) -> TypedProgram:
+    """Raises `Unsupported`."""
+    if len(_alive) >= MOST:
+        raise Unsupported("as many typed programs as a process may have")
+    if layout.given is not None or layout.parts:
+        raise Unsupported("events and parts")
+    root_type = operation.schema.get_root_type(operation.definition.operation)
+    if root_type is None:
+        raise Unsupported("no root type")
+    source, selections = Source(), Selections(operation, layout.conditions)
+    answers = Answers(layout, selections)
+    flow = TypedFlow(source, layout, answers)
+    flow.write()
+    source.line("")
+    project = Project(source, layout, selections, answers)
+    project.write(root_type, operation.selection_set)
+    source.constants.update(project.constants())
+    steps = []
+    for fetch in flow.heard:
+        step: Step = source.constants[f"FETCH_{fetch.id}"]
+        source.constants[f"DATA_{fetch.id}"], step.read = answers.reader(fetch)
+        steps.append(step)
+    title = operation.name or operation.kind
+    run = source.function("run", title, {"EMPTY": EMPTY, "ONCE": ONCE, "Misfit": Misfit, "typed": typed})
+    program = TypedProgram(source.text(), steps, run)
+    _alive.add(program)
+    return program
+
+
+def typed(flight: Flight, step: Step, answer: SubgraphResponse) -> Any:
+    """The data of an answer that was not read as typed. Where executors are compared it is read now, so that clients of every kind test it.
+
+    Raises `Misfit`.
+    """
+    if (
+        flight.runtime.executor is ExecutorKind.BOTH
+        and not answer.errors
+        and type(answer.data) is dict
+        and step.read is not None
+    ):
+        try:
+            return step.read(encode({"data": answer.data}))[0]
+        except ValueError:
+            pass
+    raise Misfit

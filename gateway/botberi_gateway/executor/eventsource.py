@@ -1,0 +1,160 @@
+"""An event source's events -> results: the present state first, then each newer one; the newest alone when the consumer is slow."""
+
+import logging
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from botberi_gateway.errors import ErrorEntry
+from botberi_gateway.executor.delivery import EntityKey, Moved, Versions, WrongCursor, mark_of
+from botberi_gateway.executor.execute import finish
+from botberi_gateway.executor.interpreter import run
+from botberi_gateway.executor.listening import FINAL_CODES, Listening, Refused, wrong_cursor
+from botberi_gateway.executor.live import Live, Stage
+from botberi_gateway.executor.result import ExecutionResult, SharedResult
+from botberi_gateway.executor.state import Execution
+from botberi_gateway.executor.statistics import ExecutorKind, ExecutorMismatch
+from botberi_gateway.executor.view import ObjectView
+from botberi_gateway.plan import EventTrigger
+
+logger = logging.getLogger(__name__)
+
+NOT_FOUND: Final = "NOT_FOUND"
+#: The order of the event's own layer: before every fetch.
+_EVENT: Final = -1
+
+
+@dataclass(slots=True)
+class Resolved:
+    """An entity as it was when it was asked for. `failed`: nobody knows its state."""
+
+    make: Callable[[], ExecutionResult]
+    version: Any
+    is_last: bool
+    is_unknown: bool
+    failed: bool
+    #: After it a client can resume; None where it can't.
+    event_id: str | None
+    _result: SharedResult | None = None
+
+    def result(self) -> ExecutionResult:
+        """Made once, for whoever delivers it."""
+        if self._result is None:
+            self._result = SharedResult.of(self.make(), self.event_id)
+        return self._result
+
+
+async def entity_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
+    """Raises `EventSourceError` when the source is lost for good, `GatewayError` when the supergraph that came since has no such subscription."""
+    listening = Listening(live)
+    try:
+        await listening.begin()
+    except Refused as refused:
+        yield ExecutionResult(None, (refused.entry,))
+        return
+    try:
+        flights, about_one = live.stage.runtime.flights, listening.about_one
+        versions, failures = Versions(listening.cursor() if about_one else None), 0
+        while (news := await listening.next()) is not None:
+            if isinstance(news, Moved):
+                continue
+            key, since = news
+            trigger = listening.trigger
+            work = partial(resolve, live.stage, trigger, key, about_one)
+            resolved: Resolved = await flights.ask(mark_of(key), since, work)
+            if resolved.is_unknown:
+                if about_one:
+                    yield not_found(live.stage, trigger, f"There is no such {trigger.type_name}.")
+                    return
+                logger.debug("subscription %s: its subgraph doesn't know the entity of an event", trigger.response_key)
+                continue
+            if resolved.failed:
+                # Told once, then asked again until it is known: the change that was missed may have been the last one.
+                failures += 1
+                listening.again(key, failures)
+                if failures == 1:
+                    yield resolved.result()
+                if about_one and any(entry.code in FINAL_CODES for entry in resolved.result().errors):
+                    return
+                continue
+            failures = 0
+            try:
+                rises = versions.rises(key, resolved.version)
+            except WrongCursor:
+                yield ExecutionResult(None, (wrong_cursor(trigger),))
+                return
+            if rises:
+                yield resolved.result()
+            if resolved.is_last:
+                return
+            # Nothing is kept of it while nothing happens: thousands wait like this.
+            del resolved, work
+    finally:
+        await listening.end()
+
+
+async def resolve(stage: Stage, trigger: EventTrigger, key: EntityKey, about_one: bool) -> Resolved:
+    """Ask the subgraphs for the entity, under the subscriber's own identity."""
+    entity_data = {"__typename": trigger.type_name}
+    entity_data |= {source: key[name] for name, sources in trigger.key_sources for source in sources}
+    async with stage.runtime.event_slots:
+        make, entity = await _asked(stage, trigger.response_key, entity_data)
+    version = entity.value(trigger.version_key) if trigger.version_key else None
+    is_unknown = _is_unknown(entity, trigger)
+    failed = not is_unknown and any(gap.failure is not None for gap in entity.gaps)
+    if trigger.version_key is not None:
+        failed = failed and not isinstance(version, int | float | str)
+    else:
+        failed = failed and len(entity.layers) == 1
+    is_last = trigger.until_key is not None and entity.value(trigger.until_key) is True
+    has_id = about_one and isinstance(version, int | float | str) and not isinstance(version, bool)
+    return Resolved(make, version, is_last, is_unknown, failed, str(version) if has_id else None)
+
+
+async def _asked(stage: Stage, key: str, given: dict[str, Any]) -> tuple[Callable[[], ExecutionResult], ObjectView]:
+    """How to make the result, and what is known of the entity: by compiled code, or by the interpreter where an answer is strange."""
+    runtime, execution, result = stage.runtime, stage.execution(), None
+    if stage.compiled is not None and runtime.executor is not ExecutorKind.INTERPRETED:
+        flown = await stage.compiled.state(key, given, stage.variables, runtime)
+        if flown is not None:
+            flight, result, known = flown
+            if result is not None and known is not None and runtime.executor is not ExecutorKind.BOTH:
+                return partial(_same, result), known
+            execution.answered, execution.deadline = flight, flight.deadline
+    _begin(execution, {key: given})
+    await run(stage.node.rest, execution, frozenset((_EVENT,)))
+    entity: ObjectView = execution.joined.view().child(key)
+    if result is None:
+        return partial(finish, execution), entity
+    reference = finish(execution)
+    if result.to_bytes() != reference.to_bytes():
+        raise ExecutorMismatch(result.to_bytes(), reference.to_bytes())
+    return partial(_same, reference), entity
+
+
+def _begin(execution: Execution, event: dict[str, Any]) -> None:
+    execution.joined.put(_EVENT, [(execution.joined.view(), event)])
+
+
+def _same(result: ExecutionResult) -> ExecutionResult:
+    return result
+
+
+def _is_unknown(entity: ObjectView, trigger: EventTrigger) -> bool:
+    """It doesn't exist, or the caller may not see it.
+
+    Who has its version knows that; without one, all subgraphs must agree: others may answer something for any key.
+    """
+    nulls = [gap for gap in entity.gaps if gap.failure is None]
+    if trigger.version_key is not None:
+        return any(gap.covers([trigger.version_key]) for gap in nulls)
+    return bool(nulls) and len(nulls) == len(entity.gaps) and len(entity.layers) == 1
+
+
+def not_found(stage: Stage, trigger: EventTrigger, message: str) -> ExecutionResult:
+    """What is followed doesn't exist, or the caller may not see it (any more)."""
+    execution = stage.execution()
+    _begin(execution, {trigger.response_key: None})
+    execution.errors.add(_EVENT, ErrorEntry(message, NOT_FOUND, (trigger.response_key,)))
+    return finish(execution)

@@ -1,0 +1,79 @@
+"""A running subscription, and what it runs on; that may be replaced while it runs."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botberi_gateway.errors import GatewayError
+from botberi_gateway.executor.compiled import Compiled
+from botberi_gateway.executor.runtime import Runtime
+from botberi_gateway.executor.state import Execution
+from botberi_gateway.operation import Operation
+from botberi_gateway.plan import Subscription, Withheld
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPlan:
+    """The query of a trigger's feed, ready to run."""
+
+    compiled: Compiled
+    operation: Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a subscription runs on until its supergraph is replaced."""
+
+    node: Subscription
+    operation: Operation
+    variables: Mapping[str, Any]
+    runtime: Runtime
+    feed: FeedPlan | None = None
+    #: For a subgraph's own events.
+    compiled: Compiled | None = None
+    #: The plan's.
+    withheld: tuple[Withheld, ...] = ()
+
+    def execution(self) -> Execution:
+        """Of one event."""
+        return Execution(self.operation, self.variables, self.runtime, self.withheld)
+
+
+class Live:
+    """`stage` is read by the results' generator; whoever replaces it, or ends it, calls `move` or `end`."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.failure: GatewayError | None = None
+        #: Set by a generator that can go on with another stage.
+        self.on_change: Callable[[], None] | None = None
+        self._scope: asyncio.Timeout | None = None
+
+    def move(self, stage: Stage) -> None:
+        """Go on with other plans and clients."""
+        self.stage = stage
+        if self.on_change is not None:
+            self.on_change()
+
+    def end(self, failure: GatewayError) -> None:
+        """The failure is the last result."""
+        self.failure = failure
+        if self.on_change is not None:
+            self.on_change()
+        if self._scope is not None:
+            self._scope.reschedule(asyncio.get_running_loop().time())
+
+    async def interruptible(self, pull: Callable[[], Any]) -> Any:
+        """`await pull()`, but raise the failure when it comes."""
+        if self.failure is not None:
+            raise self.failure
+        try:
+            async with asyncio.timeout(None) as self._scope:
+                return await pull()
+        except TimeoutError:
+            if self.failure is not None:
+                raise self.failure from None
+            raise
+        finally:
+            self._scope = None

@@ -1,0 +1,126 @@
+"""What incremental delivery sends: a first payload and those after it, in the form of the present proposal or of Apollo's clients."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from botberi_gateway.errors import ErrorEntry
+from botberi_gateway.executor.budget import DEFAULT
+from botberi_gateway.executor.errorlog import ResponsePath
+from botberi_gateway.executor.result import ExecutionResult, response_too_large
+from botberi_gateway.upstream.bounded import TooLong, encode_within
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A deferred fragment at an object, announced."""
+
+    id: str
+    path: ResponsePath
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Incremental:
+    """Fields for the object at a pending fragment's path, or below it at `sub_path`."""
+
+    id: str
+    data: Mapping[str, Any]
+    sub_path: ResponsePath = ()
+    errors: Sequence[ErrorEntry] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """All of a fragment has come; with errors: it won't, as a null climbed out of it."""
+
+    id: str
+    errors: Sequence[ErrorEntry] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """`result` is there in the first one alone."""
+
+    result: ExecutionResult | None = None
+    pending: Sequence[Pending] = ()
+    incremental: Sequence[Incremental] = ()
+    completed: Sequence[Completed] = ()
+    has_next: bool = False
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+
+
+class PayloadForm(Protocol):
+    """Payloads of one response, in their order -> JSON."""
+
+    def json(self, payload: Payload) -> dict[str, Any]: ...
+
+
+class PendingForm:
+    """`pending`, `incremental`, `completed`: what graphql-js 17 and graphql-core 3.3 send (`incrementalSpec=v0.2`)."""
+
+    def json(self, payload: Payload) -> dict[str, Any]:
+        made: dict[str, Any] = {} if payload.result is None else payload.result.to_json()
+        if payload.pending:
+            made["pending"] = [{"id": one.id, "path": list(one.path), **_label(one.label)} for one in payload.pending]
+        if payload.incremental:
+            made["incremental"] = [
+                {
+                    "id": one.id,
+                    **({"subPath": list(one.sub_path)} if one.sub_path else {}),
+                    "data": one.data,
+                    **_errors(one.errors),
+                }
+                for one in payload.incremental
+            ]
+        if payload.completed:
+            made["completed"] = [{"id": one.id, **_errors(one.errors)} for one in payload.completed]
+        if payload.extensions:
+            made["extensions"] = dict(payload.extensions)
+        made["hasNext"] = payload.has_next
+        return made
+
+
+class PathForm:
+    """`incremental` with paths and labels (`deferSpec=20220824`). Fields that were sent already aren't sent again."""
+
+    def __init__(self) -> None:
+        self._pending: dict[str, Pending] = {}
+
+    def json(self, payload: Payload) -> dict[str, Any]:
+        self._pending |= {one.id: one for one in payload.pending}
+        made: dict[str, Any] = {} if payload.result is None else payload.result.to_json()
+        parts = []
+        for one in payload.incremental:
+            pending = self._pending[one.id]
+            path = [*pending.path, *one.sub_path]
+            parts.append({"data": one.data, "path": path, **_label(pending.label), **_errors(one.errors)})
+        for end in payload.completed:
+            pending = self._pending.pop(end.id)
+            if end.errors:
+                path = list(pending.path)
+                parts.append({"data": None, "path": path, **_label(pending.label), **_errors(end.errors)})
+        if parts:
+            made["incremental"] = parts
+        if payload.extensions:
+            made["extensions"] = dict(payload.extensions)
+        made["hasNext"] = payload.has_next
+        return made
+
+
+def payload_bytes(form: PayloadForm, payload: Payload) -> bytes:
+    """A response that comes in one piece is a plain one."""
+    if payload.result is not None and not payload.has_next:
+        return payload.result.to_bytes()
+    try:
+        return encode_within(form.json(payload), DEFAULT.max_response_bytes)
+    except TooLong:
+        raise response_too_large(DEFAULT.max_response_bytes) from None
+
+
+def _label(label: str | None) -> dict[str, str]:
+    return {} if label is None else {"label": label}
+
+
+def _errors(entries: Sequence[ErrorEntry]) -> dict[str, Any]:
+    return {"errors": [entry.to_json() for entry in entries]} if entries else {}

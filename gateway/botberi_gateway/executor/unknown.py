@@ -1,0 +1,114 @@
+"""A selection and an abstract type -> whether the answer depends on which of its types an object is of, for objects that nobody could tell the type of."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from graphql import (
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLNamedType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    SelectionSetNode,
+    is_abstract_type,
+)
+
+from botberi_gateway.executor.selection import Selections
+
+Fragment: TypeAlias = FragmentSpreadNode | InlineFragmentNode
+
+
+def _never(fragment: Fragment) -> bool:
+    return False
+
+
+class Typed:
+    """Answers for one execution, each found once. `deferred` says of a fragment that what is in it comes later."""
+
+    def __init__(self, selections: Selections, deferred: Callable[[Fragment], bool] = _never) -> None:
+        self._selections = selections
+        self._deferred = deferred
+        self._found: dict[tuple[str, tuple[int, ...], tuple[int, ...]], bool] = {}
+
+    def matters(
+        self, sets: Sequence[SelectionSetNode], kind: GraphQLNamedType, later: Sequence[SelectionSetNode] = ()
+    ) -> bool:
+        """True where they select `__typename`, or for some of the types what others don't have. `later` are those of which nothing is answered yet."""
+        key = (kind.name, tuple(map(id, sets)), tuple(map(id, later)))
+        found = self._found.get(key)
+        if found is None:
+            look = _Look(self._selections, self._deferred, kind)
+            types = _types(self._selections.schema, kind)
+            for one in sets:
+                look.at(one, types, True, True)
+            for one in later:
+                look.at(one, types, True, False)
+            found = self._found[key] = look.decided or bool(look.later - look.common)
+        return found
+
+
+class _Look:
+    """One look. `common` are the leaves of every type, `later` those that a deferred fragment has for some of them."""
+
+    def __init__(self, selections: Selections, deferred: Callable[[Fragment], bool], kind: GraphQLNamedType) -> None:
+        self.selections = selections
+        self.deferred = deferred
+        self.kind = kind
+        self.decided = False
+        self.common: set[str] = set()
+        self.later: set[str] = set()
+        self._visited: set[tuple[str, frozenset[str], bool, bool]] = set()
+
+    def at(self, selection_set: SelectionSetNode, here: frozenset[str], always: bool, now: bool) -> None:
+        """`here` are the types that the selection applies to; `always` says that it applies to the abstract type itself, `now` that it isn't deferred.
+
+        A fragment on the only type that an object can be of is none of the abstract type: nobody said that the API shows the object's type.
+        """
+        for node in selection_set.selections:
+            if self.decided:
+                return
+            if not self.selections.included(node):
+                continue
+            if isinstance(node, FieldNode):
+                self._field(node, always, now)
+                continue
+            assert isinstance(node, FragmentSpreadNode | InlineFragmentNode)
+            inner_now = now and not self.deferred(node)
+            if isinstance(node, InlineFragmentNode):
+                condition, inner = node.type_condition, node.selection_set
+            else:
+                fragment = self.selections.operation.fragments.get(node.name.value)
+                if fragment is None or (mark := (node.name.value, here, always, inner_now)) in self._visited:
+                    continue
+                self._visited.add(mark)
+                condition, inner = fragment.type_condition, fragment.selection_set
+            narrowed, applies = here, always
+            if condition is not None and (other := self.selections.schema.get_type(condition.name.value)) is not None:
+                narrowed = here & _types(self.selections.schema, other)
+                applies = always and self.selections.applies(condition.name.value, self.kind)
+            if narrowed:
+                self.at(inner, narrowed, applies, inner_now)
+
+    def _field(self, node: FieldNode, always: bool, now: bool) -> None:
+        key = (node.alias or node.name).value
+        if node.name.value == "__typename":
+            # Deferred of every type, it may be known in time.
+            self.decided |= now or not always
+        elif always:
+            if node.selection_set is None:
+                self.common.add(key)
+        elif node.selection_set is not None:
+            self.decided = True
+        elif now:
+            # The order of keys depends on the type where the others have the field later.
+            self.decided |= key not in self.common
+        else:
+            self.later.add(key)
+
+
+def _types(schema: GraphQLSchema, kind: GraphQLNamedType) -> frozenset[str]:
+    return (
+        frozenset(t.name for t in schema.get_possible_types(kind))
+        if is_abstract_type(kind)
+        else frozenset((kind.name,))
+    )

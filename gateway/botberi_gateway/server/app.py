@@ -1,0 +1,140 @@
+"""A gateway and a configuration -> the Starlette app: GraphQL, health, readiness, metrics, and whatever routes are added."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeAlias
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from botberi_gateway.engine import Gateway
+from botberi_gateway.server.access import AccessLog
+from botberi_gateway.server.config import ServerConfig
+from botberi_gateway.server.headers import security_headers
+from botberi_gateway.server.metrics import CONTENT_TYPE, Metrics
+from botberi_gateway.server.quick import QuickDoor
+from botberi_gateway.transport.app import GraphQLApp
+from botberi_gateway.transport.port import Authenticator, SubgraphHeaders
+from botberi_gateway.transport.route import GraphQLRoute
+from botberi_gateway.upstream.sharing import sharing
+
+logger = logging.getLogger(__name__)
+
+#: Says why the gateway isn't ready, None when it is.
+ReadinessCheck: TypeAlias = Callable[[], Awaitable[str | None]]
+Lifespan: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    gateway: Gateway,
+    config: ServerConfig | None = None,
+    *,
+    authenticator: Authenticator | None = None,
+    subgraph_headers: SubgraphHeaders | None = None,
+    routes: Sequence[BaseRoute] = (),
+    checks: Mapping[str, ReadinessCheck] | None = None,
+    lifespan: Lifespan | None = None,
+) -> Starlette:
+    """The app; it owns `gateway` and closes it at the end of its lifespan.
+
+    `app.state.drain()` (a coroutine function) ends sockets and streams before the server stops; `botberi_gateway.server.serve` calls it.
+    """
+    config = config or ServerConfig()
+    metrics = Metrics(gateway) if config.metrics else None
+    if config.share_subgraph_requests:
+        joined = metrics.shared if metrics is not None else lambda _: None
+        # In front of what counts requests: one that was saved is none.
+        gateway.wrap_clients(lambda name, client: sharing(name, client, joined))
+    graphql = GraphQLApp(
+        gateway,
+        authenticator=authenticator,
+        subgraph_headers=subgraph_headers,
+        settings=config.transport,
+        observer=metrics,
+    )
+    state = _State(graphql, config, checks or {})
+
+    @asynccontextmanager
+    async def life(app: Starlette) -> AsyncIterator[None]:
+        try:
+            if lifespan is None:
+                yield
+            else:
+                async with lifespan(app):
+                    yield
+        finally:
+            await graphql.drain(config.drain_timeout)
+            await gateway.aclose()
+
+    table: list[BaseRoute] = [Route("/health", state.health), Route("/ready", state.ready), *routes]
+    if metrics is not None:
+        measured = metrics
+
+        async def scrape(request: Request) -> Response:
+            pages = request.app.state.pages
+            text = measured.text() if pages is None else await pages.page()
+            return Response(text, media_type=CONTENT_TYPE)
+
+        table.append(Route("/metrics", scrape))
+    # Last, as at path `/` it takes everything.
+    endpoint = GraphQLRoute(config.path, graphql)
+    table.append(endpoint)
+    if config.path.rstrip("/"):
+        table.append(Route("/", RedirectResponse(config.path, 307)))
+    headers = security_headers(config.transport.public_url)
+    logged = Middleware(AccessLog, log=config.access_log, headers=headers)
+    app = Starlette(routes=table, middleware=[logged], lifespan=life)
+    # A redirect to `path` for `path/` would go to whatever host the request names.
+    app.router.redirect_slashes = False
+    app.state.drain = state.drain
+    app.state.stop_being_ready = state.stop_being_ready
+    app.state.gateway = gateway
+    app.state.metrics = metrics
+    #: `SharedPages`, where several processes serve.
+    app.state.pages = None
+    # For a server that reads requests itself: the way around ASGI.
+    app.state.graphql_route = endpoint
+    app.state.quick_door = lambda: QuickDoor(graphql.core, config.path, config.access_log, headers)
+    return app
+
+
+class _State:
+    """Whether this process wants requests."""
+
+    def __init__(self, graphql: GraphQLApp, config: ServerConfig, checks: Mapping[str, ReadinessCheck]) -> None:
+        self._graphql = graphql
+        self._config = config
+        self._checks = checks
+        self._draining = False
+
+    async def health(self, _: Request) -> Response:
+        """Liveness: the process answers."""
+        return JSONResponse({"status": "ok"})
+
+    async def ready(self, _: Request) -> Response:
+        """Readiness: it wants requests, and what it needs is there."""
+        problems = {"gateway": "draining"} if self._draining else {}
+        for name, check in self._checks.items():
+            try:
+                problem = await check()
+            except Exception:
+                logger.exception("the readiness check %s failed", name)
+                problem = "the check failed"
+            if problem is not None:
+                problems[name] = problem
+        if problems:
+            return JSONResponse({"status": "unavailable", "problems": problems}, 503)
+        return JSONResponse({"status": "ready"})
+
+    async def drain(self) -> None:
+        """From now on not ready; sockets and streams are sent away, queries and mutations end."""
+        self._draining = True
+        await self._graphql.drain(self._config.drain_timeout)
+
+    async def stop_being_ready(self) -> None:
+        """The first step of `drain` alone, for load balancers to notice."""
+        self._draining = True

@@ -1,0 +1,189 @@
+"""What happens in the gateway -> Prometheus metrics, each server with a registry of its own."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from botberi_gateway.engine import Gateway
+from botberi_gateway.errors import GatewayError
+from botberi_gateway.plan import OperationKind
+from botberi_gateway.server.tally import Counts, Durations
+from botberi_gateway.upstream.port import Answer, EncodedClient, SubgraphClient, SubgraphRequest, SubgraphResponse
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """The transport's `Observer`, the measure in front of every subgraph's client, and the text for `/metrics`."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.registry = CollectorRegistry()
+        self._operations = Counts(
+            "gateway_operations",
+            "Operations by kind and outcome (ok, partial, client_gone or an error code).",
+            ("kind", "outcome"),
+        )
+        self._durations = Durations(
+            "gateway_operation_duration_seconds", "From the request's arrival to its result.", "kind"
+        )
+        self.subgraph_requests = Counts(
+            "gateway_subgraph_requests",
+            "Requests to subgraphs by outcome (ok, errors, cancelled or an error code).",
+            ("subgraph", "outcome"),
+        )
+        self.subgraph_durations = Durations(
+            "gateway_subgraph_request_duration_seconds",
+            "From the gateway's request to the subgraph's parsed answer.",
+            "subgraph",
+        )
+        self._shared = Counts(
+            "gateway_shared_requests",
+            'Requests that got the answer of an equal one under way: of whole queries (subgraph ""), and to subgraphs.',
+            ("subgraph",),
+        )
+        for own in (self._operations, self._durations, self.subgraph_requests, self.subgraph_durations, self._shared):
+            self.registry.register(own)
+        self._subscriptions = Gauge(
+            "gateway_subscriptions_active", "Subscriptions that clients have open.", registry=self.registry
+        )
+        self._sockets = Gauge("gateway_websockets_open", "Open WebSockets.", registry=self.registry)
+        self.registry.register(_CacheCollector(gateway))
+        gateway.wrap_clients(lambda name, client: measured(name, client, self))
+
+    def operation(self, kind: str, outcome: str, seconds: float) -> None:
+        """See `botberi_gateway.transport.port.Observer`."""
+        self._operations.add(kind, outcome)
+        if kind != "subscription":
+            self._durations.series(kind).observe(seconds)
+
+    def shared(self, subgraph: str = "") -> None:
+        """See `botberi_gateway.transport.port.Observer`; with a name: a request to that subgraph."""
+        self._shared.add(subgraph)
+
+    def subscriptions(self, change: int) -> None:
+        """See `botberi_gateway.transport.port.Observer`."""
+        self._subscriptions.inc(change)
+
+    def sockets(self, change: int) -> None:
+        """See `botberi_gateway.transport.port.Observer`."""
+        self._sockets.inc(change)
+
+    def text(self) -> bytes:
+        """What a scrape gets."""
+        return generate_latest(self.registry)
+
+
+class _CacheCollector(Collector):
+    """Reads the engine's own counts when it is scraped."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def collect(self) -> Iterator[Metric]:
+        """See prometheus_client."""
+        counts = self._gateway.cache_statistics
+        family = CounterMetricFamily("gateway_plan_cache_requests", "Look-ups of operations.", labels=["result"])
+        family.add_metric(["hit"], counts.hits)
+        family.add_metric(["miss"], counts.misses)
+        family.add_metric(["failure"], counts.failures)
+        yield family
+        yield self._executions()
+        yield GaugeMetricFamily("gateway_processes", "Processes that serve.", value=1)
+        size = self._gateway.cached_operations
+        yield GaugeMetricFamily("gateway_plan_cache_entries", "Operations kept ready.", value=size)
+        lost = int(self._gateway.is_event_source_lost)
+        yield GaugeMetricFamily("gateway_event_source_lost", "1 while an event source is lost.", value=lost)
+
+    def _executions(self) -> Metric:
+        counts = self._gateway.execution_statistics
+        family = CounterMetricFamily(
+            "gateway_executions",
+            "Operations by what executed them; the reason says why the interpreter had to.",
+            labels=["executor", "reason"],
+        )
+        family.add_metric(["typed", ""], counts.typed)
+        family.add_metric(["compiled", ""], counts.compiled - counts.misfits)
+        family.add_metric(["compiled", "an answer that a typed program has no use for"], counts.misfits)
+        for reason, count in counts.interpreted.items():
+            family.add_metric(["interpreter", reason], count)
+        for reason, count in counts.strange.items():
+            family.add_metric(["compiled, then interpreter", reason], count)
+        return family
+
+
+def measured(name: str, client: SubgraphClient, metrics: Metrics) -> SubgraphClient:
+    """The client, counted and timed; it takes encoded bodies where `client` does."""
+    if isinstance(client, EncodedClient):
+        return MeasuredEncodedClient(name, client, metrics)
+    return MeasuredClient(name, client, metrics)
+
+
+class MeasuredClient:
+    """A subgraph's client, counted and timed."""
+
+    def __init__(self, name: str, client: SubgraphClient, metrics: Metrics) -> None:
+        self._client = client
+        self._count = metrics.subgraph_requests
+        self._name = name
+        self._seconds = metrics.subgraph_durations.series(name)
+
+    async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
+        """See `SubgraphClient`."""
+        started = time.perf_counter()
+        try:
+            response = await self._client.execute(request)
+        except GatewayError as error:
+            self._count.add(self._name, error.code)
+            raise
+        finally:
+            self._seconds.observe(time.perf_counter() - started)
+        self._count.add(self._name, "errors" if response.errors else "ok")
+        return response
+
+    def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
+        """See `SubgraphClient`."""
+        self._count.add(self._name, "subscription")
+        return self._client.subscribe(request)
+
+    async def aclose(self) -> None:
+        """See `SubgraphClient`."""
+        await self._client.aclose()
+
+
+class MeasuredEncodedClient(MeasuredClient):
+    """An `EncodedClient`, counted and timed."""
+
+    def __init__(self, name: str, client: EncodedClient, metrics: Metrics) -> None:
+        super().__init__(name, client, metrics)
+        self._start = client.start
+
+    def start(
+        self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
+    ) -> asyncio.Future[SubgraphResponse]:
+        """See `EncodedClient`."""
+        started = time.perf_counter()
+        future = self._start(body, kind, headers, timeout)
+        if isinstance(future, Answer) and future.over is None and not future.done():
+            future.began, future.over = started, self._answered
+        else:
+            future.add_done_callback(lambda done: self._over(done, started))
+        return future
+
+    def _answered(self, answer: Answer) -> None:
+        self._over(answer, answer.began)
+
+    def _over(self, done: asyncio.Future[SubgraphResponse], started: float) -> None:
+        self._seconds.observe(time.perf_counter() - started)
+        if done.cancelled():
+            self._count.add(self._name, "cancelled")
+            return
+        error = done.exception()
+        if error is None:
+            self._count.add(self._name, "errors" if done.result().errors else "ok")
+        elif isinstance(error, GatewayError):
+            self._count.add(self._name, error.code)

@@ -1,0 +1,161 @@
+"""An app and a port -> a running server that stops without dropping a request."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+from functools import partial
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+
+from botberi_gateway.server.config import ServerConfig
+from botberi_gateway.server.connections import ConnectionLimit
+from botberi_gateway.server.headers import security_headers
+from botberi_gateway.server.memory import resettle, settle
+from botberi_gateway.server.protocol import GatewayProtocol, ProtocolOptions
+from botberi_gateway.server.quick import quick_door
+from botberi_gateway.transport.client import ClientResolver
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG: Final = 2048
+
+
+class PortTakenError(OSError):
+    """The address can't be had; the message says which, and what to do."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; `port` 0 takes any free one. Raises `PortTakenError`."""
+    try:
+        info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except (OSError, OverflowError) as error:
+        raise PortTakenError(f"{host}:{port} is no address to listen on: {error}.") from None
+    listener = socket.socket(info[0], info[1], info[2])
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(info[4])
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        raise PortTakenError(f"The gateway can't listen on {host}:{port}: {reason}. Choose another port.") from None
+    return listener
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, but SIGTERM first makes `/ready` say no and sends sockets and streams away; the exit status is then 0."""
+
+    def __init__(self, config: uvicorn.Config, app: Starlette, server_config: ServerConfig) -> None:
+        super().__init__(config)
+        self._app = app
+        self.server_config = server_config
+        self._stopping: asyncio.Task[None] | None = None
+        self._signals = 0
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals that the event loop handles, and that aren't raised again afterwards: being asked to stop is no failure."""
+        loop = asyncio.get_running_loop()
+        handled = (signal.SIGINT, signal.SIGTERM)
+        try:
+            for number in handled:
+                loop.add_signal_handler(number, self._asked_to_stop, number)
+        except (NotImplementedError, RuntimeError, ValueError):
+            # Not the main thread, or Windows: whoever runs this stops it.
+            yield
+            return
+        try:
+            yield
+        finally:
+            for number in handled:
+                loop.remove_signal_handler(number)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """See uvicorn."""
+        self._asked_to_stop(sig)
+
+    def _asked_to_stop(self, number: int) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            self.should_exit = self.force_exit = True
+            return
+        self.ask_to_stop(signal.Signals(number).name)
+
+    def ask_to_stop(self, why: str) -> None:
+        """Drain, then end; once."""
+        if self._stopping is None:
+            logger.info("%s: stopping; a second signal stops at once", why)
+            self._stopping = asyncio.get_running_loop().create_task(self._stop())
+
+    async def _stop(self) -> None:
+        try:
+            await self._app.state.stop_being_ready()
+            await self._no_more_connections()
+            await self._app.state.drain()
+        finally:
+            self.should_exit = True
+
+    async def _no_more_connections(self) -> None:
+        """Until load balancers have noticed."""
+        await asyncio.sleep(self.server_config.drain_delay)
+
+
+async def serve(
+    app: Starlette,
+    listener: socket.socket,
+    config: ServerConfig | None = None,
+    *,
+    log_level: str | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT (or cancellation), then drain."""
+    config = config or ServerConfig()
+    server = Server(uvicorn_config(app, config, log_level), app, config)
+    settle()
+    gateway = getattr(app.state, "gateway", None)
+    if gateway is not None:  # an app around ours may not have it
+        gateway.on_replaced(resettle)
+    await server.serve(sockets=[listener])
+
+
+def uvicorn_config(app: Starlette, config: ServerConfig, log_level: str | None = None) -> uvicorn.Config:
+    """How the gateway wants uvicorn: fast protocols, no headers that say what it is, dead sockets noticed."""
+    options = ProtocolOptions(
+        max_header_bytes=config.max_header_bytes,
+        header_timeout=config.header_timeout,
+        linger_bytes=config.linger_bytes,
+        linger_timeout=config.linger_timeout,
+        write_timeout=config.write_timeout,
+        door=quick_door(app),
+        refusal_headers=b"".join(b"%b: %b\r\n" % pair for pair in security_headers(config.transport.public_url)),
+        connections=ConnectionLimit(
+            config.max_connections_per_address, ClientResolver(config.transport.trusted_proxies)
+        ),
+    )
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=partial(GatewayProtocol, options),  # type: ignore[arg-type]  # uvicorn only calls it
+        ws="websockets-sansio",
+        lifespan="on",
+        log_config=None,
+        log_level=log_level,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws_max_size=config.transport.websocket.max_message_bytes + 1024,
+        ws_max_queue=32,
+        ws_ping_interval=20.0,
+        ws_ping_timeout=20.0,
+        # Nobody needs it compressed twice, and a deflate window costs memory for each socket.
+        ws_per_message_deflate=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(config.drain_timeout) + 1,
+        backlog=_BACKLOG,
+    )

@@ -1,0 +1,90 @@
+"""An app and a channel that connections come through -> one of several serving processes."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+
+from botberi_gateway.server.config import ServerConfig
+from botberi_gateway.server.memory import resettle, settle
+from botberi_gateway.server.pages import SharedPages
+from botberi_gateway.server.run import Server, uvicorn_config
+
+logger = logging.getLogger(__name__)
+
+#: Connections taken from the channel at once.
+_MOST: Final = 64
+#: Seconds beyond the delay of draining that the channel's end may take.
+_PATIENCE: Final = 5.0
+
+
+class _Worker(Server):
+    """Has no listening socket: whoever has it accepts, and hands the connections over. The channel's end is the word to stop."""
+
+    def __init__(self, app: Starlette, channel: socket.socket, config: ServerConfig) -> None:
+        super().__init__(uvicorn_config(app, config), app, config)
+        self._channel = channel
+        self._no_more = asyncio.Event()
+        self._adopting: set[asyncio.Task[object]] = set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        await super().startup(sockets)
+        self._channel.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._channel, self._take)
+
+    def _take(self) -> None:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._channel, _MOST, _MOST)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, descriptors = b"", []
+        loop = asyncio.get_running_loop()
+        for descriptor in descriptors:
+            task = loop.create_task(self._adopt(socket.socket(fileno=descriptor)))
+            self._adopting.add(task)
+            task.add_done_callback(self._adopting.discard)
+        if not data:
+            loop.remove_reader(self._channel)
+            self._no_more.set()
+            self.ask_to_stop("the one that accepts connections has closed")
+
+    async def _adopt(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        except OSError as error:
+            logger.debug("a connection was gone at once: %s", error)
+            connection.close()
+
+    async def _no_more_connections(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.server_config.drain_delay + _PATIENCE):
+                await self._no_more.wait()
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+async def work(app: Starlette, channel: socket.socket, folder: Path, config: ServerConfig) -> None:
+    """Serve what comes through the channel until SIGTERM and the channel's end, then drain."""
+    worker = _Worker(app, channel, config)
+    pages: SharedPages | None = None
+    if app.state.metrics is not None:
+        pages = app.state.pages = SharedPages(folder, app.state.metrics.text)
+        await pages.start()
+    settle()
+    app.state.gateway.on_replaced(resettle)
+    try:
+        await worker.serve(sockets=[])
+    finally:
+        if pages is not None:
+            await pages.stop()

@@ -1,0 +1,102 @@
+"""`GraphQLApp`: the gateway as a pure ASGI app, to be mounted anywhere: HTTP, SSE, WebSocket, GraphiQL."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from botberi_gateway.engine import Gateway
+from botberi_gateway.transport.core import Core
+from botberi_gateway.transport.exchange import send_bytes
+from botberi_gateway.transport.graphiql.page import PREFIX, GraphiQL
+from botberi_gateway.transport.http import serve_http
+from botberi_gateway.transport.identity import Identity, decode_headers
+from botberi_gateway.transport.negotiate import prefers_html
+from botberi_gateway.transport.origin import OriginPolicy
+from botberi_gateway.transport.port import Authenticator, Observer, SubgraphHeaders
+from botberi_gateway.transport.settings import TransportSettings
+from botberi_gateway.transport.sharing import Sharing
+from botberi_gateway.transport.websocket import serve_socket
+
+logger = logging.getLogger(__name__)
+
+_NOT_FOUND: Final = b'{"errors":[{"message":"Not found.","extensions":{"code":"NOT_FOUND"}}]}'
+
+
+class GraphQLApp:
+    """`GraphQLRoute("/graphql", GraphQLApp(Gateway.from_subgraphs({…})))` in any Starlette app."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        authenticator: Authenticator | None = None,
+        subgraph_headers: SubgraphHeaders | None = None,
+        settings: TransportSettings | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        settings = settings or TransportSettings()
+        identity = Identity(
+            authenticator,
+            subgraph_headers,
+            settings.forward_headers,
+            settings.response_headers,
+            settings.internal_headers,
+        )
+        self._core = Core(gateway, identity, OriginPolicy.of(settings), settings)
+        if observer is not None:
+            self._core.observer = observer
+        if settings.share_queries:
+            self._core.sharing = Sharing(self._core.observer.shared)
+        self._graphiql = GraphiQL(settings.graphiql_query) if settings.graphiql else None
+
+    @property
+    def gateway(self) -> Gateway:
+        """The engine behind it."""
+        return self._core.gateway
+
+    @property
+    def core(self) -> Core:
+        """What answers, for a server that reads requests itself (`botberi_gateway.transport.http.answer`)."""
+        return self._core
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
+        """ASGI 3."""
+        root: str = scope.get("root_path", "").rstrip("/")
+        path: str = scope.get("path", "")
+        relative = path[len(root) :] if root and path.startswith(root) else path
+        if scope["type"] == "websocket":
+            if relative.strip("/") or not self._core.settings.websocket.enabled:
+                await receive()
+                await send({"type": "websocket.close", "code": 1008})
+                return
+            await serve_socket(self._core, scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, relative, receive, send)
+        else:
+            raise RuntimeError(f"GraphQLApp doesn't understand scope type {scope['type']!r}.")
+
+    async def _http(self, scope: Mapping[str, Any], relative: str, receive: Any, send: Any) -> None:
+        if relative.strip("/"):
+            if self._graphiql is not None and relative.startswith(PREFIX) and scope["method"] in ("GET", "HEAD"):
+                headers = decode_headers(scope["headers"])
+                await self._graphiql.serve_file(relative[len(PREFIX) :], headers, send)
+            else:
+                await send_bytes(send, 404, _NOT_FOUND, [(b"content-type", b"application/json")])
+            return
+        if scope["method"] == "GET" and self._graphiql is not None and b"query=" not in scope["query_string"]:
+            headers = decode_headers(scope["headers"])
+            if prefers_html(headers.get("accept")):
+                await self._graphiql.serve_page(scope["path"], send)
+                return
+        await serve_http(self._core, scope, receive, send)
+
+    async def drain(self, patience: float = 30.0) -> None:
+        """Before the server stops: no new sockets, streams and sockets end (clients come back), mutations run to their end."""
+        core = self._core
+        core.draining.set()
+        work = [asyncio.ensure_future(socket.drain()) for socket in list(core.sockets)] + list(core.unattended)
+        if work:
+            _, late = await asyncio.wait(work, timeout=patience)
+            if late:
+                logger.warning("%d sockets or mutations were still running when the time was over", len(late))

@@ -1,0 +1,154 @@
+"""What HTTP, SSE and WebSocket share: one operation, prepared, observed, ended in time."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from botberi_gateway import errors
+from botberi_gateway.engine import OVERLOADED, Gateway, RequestContext
+from botberi_gateway.errors import GatewayError
+from botberi_gateway.executor import ExecutionResult
+from botberi_gateway.transport.client import Client, ClientResolver
+from botberi_gateway.transport.identity import Identity
+from botberi_gateway.transport.origin import OriginPolicy
+from botberi_gateway.transport.port import Observer
+from botberi_gateway.transport.rechecks import Rechecks
+from botberi_gateway.transport.settings import TransportSettings
+from botberi_gateway.transport.sharing import Sharing
+
+logger = logging.getLogger(__name__)
+
+ResultT = TypeVar("ResultT")
+
+#: A result, its bytes, and what the client gets of subgraphs' headers.
+Whole: TypeAlias = tuple[ExecutionResult, bytes, list[tuple[bytes, bytes]]]
+
+
+class _Nobody:
+    """No observer."""
+
+    def operation(self, kind: str, outcome: str, seconds: float) -> None: ...
+
+    def subscriptions(self, change: int) -> None: ...
+
+    def sockets(self, change: int) -> None: ...
+
+    def shared(self) -> None: ...
+
+
+class DrainableSocket(Protocol):
+    """An open socket, as the end of the server sees it."""
+
+    async def drain(self) -> None:
+        """End it when what can end soon has ended."""
+        ...
+
+
+@dataclass(slots=True)
+class Core:
+    """The parts that every way in needs, made once."""
+
+    gateway: Gateway
+    identity: Identity
+    origins: OriginPolicy
+    settings: TransportSettings
+    observer: Observer = field(default_factory=_Nobody)
+    #: Equal queries under way, where they are answered together.
+    sharing: Sharing[Whole] | None = None
+    #: Set when the server is about to stop: streams end, new sockets are refused.
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Open sockets.
+    sockets: set["DrainableSocket"] = field(default_factory=set)
+    #: Mutations whose client has gone; they run to their end.
+    unattended: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    #: Says where requests come from.
+    clients: ClientResolver = field(init=False)
+    rechecks: Rechecks = field(init=False)
+    #: Running subscriptions by caller, of all ways in together.
+    subscribers: Counter[str] = field(default_factory=Counter)
+    subscriptions: int = 0
+    #: The same, and open sockets, by the network that they come from.
+    subscriptions_by_network: Counter[str] = field(default_factory=Counter)
+    sockets_by_network: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.clients = ClientResolver(self.settings.trusted_proxies)
+        self.rechecks = Rechecks(self.settings.recheck_interval)
+
+    @contextmanager
+    def subscribing(self, context: RequestContext, client: Client) -> Iterator[None]:
+        """One more subscription while inside. Raises `GatewayError` where there are too many, whatever way they came."""
+        settings, subject = self.settings, context.subject
+        if self.subscriptions >= settings.max_subscriptions:
+            raise GatewayError("Too many subscriptions are running here; try again.", code=OVERLOADED)
+        if subject is not None and self.subscribers[subject] >= settings.max_subscriptions_per_caller:
+            most = settings.max_subscriptions_per_caller
+            raise GatewayError(f"A caller may have {most} subscriptions at a time.", code=errors.LIMIT_EXCEEDED)
+        with self._counted(self.subscriptions_by_network, client, settings.max_subscriptions_per_address) as admitted:
+            if not admitted:
+                most = settings.max_subscriptions_per_address
+                raise GatewayError(f"An address may have {most} subscriptions at a time.", code=errors.LIMIT_EXCEEDED)
+            self.subscriptions += 1
+            if subject is not None:
+                self.subscribers[subject] += 1
+            self.observer.subscriptions(+1)
+            try:
+                yield
+            finally:
+                self.observer.subscriptions(-1)
+                self.subscriptions -= 1
+                if subject is not None:
+                    _count_down(self.subscribers, subject)
+
+    def socket_of(self, client: Client) -> AbstractContextManager[bool]:
+        """One more socket while inside; False where its address has too many."""
+        return self._counted(self.sockets_by_network, client, self.settings.websocket.max_sockets_per_address)
+
+    @contextmanager
+    def _counted(self, counter: Counter[str], client: Client, most: int) -> Iterator[bool]:
+        if client.address is not None and self.clients.trusts(client.address):
+            yield True  # a proxy that doesn't say for whom it asks
+            return
+        network = client.network
+        if counter[network] >= most:
+            yield False
+            return
+        counter[network] += 1
+        try:
+            yield True
+        finally:
+            _count_down(counter, network)
+
+    def ended(self, kind: str, started: float, result: ExecutionResult) -> str:
+        """Report an operation that gave a result; returns the outcome."""
+        outcome = "ok" if not result.errors else "partial"
+        self.observer.operation(kind, outcome, time.perf_counter() - started)
+        return outcome
+
+    def failed(self, kind: str, started: float, code: str) -> None:
+        """Report an operation that gave none."""
+        self.observer.operation(kind, code, time.perf_counter() - started)
+
+    async def to_the_end(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """Await `work`; when the waiting is cancelled (the client has gone), `work` goes on: half a mutation helps nobody."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.unattended.add(task)
+        task.add_done_callback(self._over)
+        return await asyncio.shield(task)
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self.unattended.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.debug("a mutation failed", exc_info=task.exception())
+
+
+def _count_down(counter: Counter[str], key: str) -> None:
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]

@@ -1,0 +1,111 @@
+"""One HTTP request on its way through the transport, and how it is answered."""
+
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from botberi_gateway.transport import negotiate
+from botberi_gateway.transport.body import read_body
+from botberi_gateway.transport.client import Client
+from botberi_gateway.transport.connected import while_connected
+from botberi_gateway.transport.problem import Failure
+
+ResultT = TypeVar("ResultT")
+
+CONTENT_TYPES: Final = {
+    media_type: (b"content-type", f"{media_type}; charset=utf-8".encode())
+    for media_type in (negotiate.JSON, negotiate.GRAPHQL_JSON)
+}
+#: Of every answer in one piece: never cached, never sniffed.
+FIXED_HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What was asked (`headers` in lower case), and what is known about the answer."""
+
+    method: str
+    headers: Mapping[str, str]
+    #: Where it comes from.
+    client: Client
+    receive: Any
+    send: Any
+    #: What the server's log line says about the operation (`scope["state"]["graphql"]`).
+    note: dict[str, Any]
+    #: Of what is answered in one piece.
+    media_type: str = negotiate.JSON
+    wants_events: bool = False
+    #: The client takes nothing but `multipart/mixed`.
+    parts_only: bool = False
+    #: Headers of the answer.
+    extra: list[tuple[bytes, bytes]] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+    #: The status is on its way: nothing can be taken back.
+    begun: bool = False
+    #: What it does now must not be cut short though the client goes.
+    to_its_end: bool = False
+
+    async def body(self, most: int, patience: float) -> bytes:
+        """The request's body. Raises `HttpProblem` or `ClientGone`."""
+        return await read_body(self.receive, self.headers, most, patience)
+
+    def attended(self, work: Coroutine[Any, Any, ResultT]) -> Coroutine[Any, Any, ResultT]:
+        """`work`, as long as the client is there. Raises `ClientGone`."""
+        return while_connected(self.receive, work)
+
+    async def respond(self, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """A GraphQL response in the negotiated media type."""
+        self.begun = True
+        await send_bytes(self.send, status, body, [CONTENT_TYPES[self.media_type], *self.extra, *headers])
+
+    async def fail(self, failure: Failure) -> None:
+        """A response without `data`; nothing where an answer has begun already."""
+        if self.begun:
+            return
+        status = failure.status
+        if status is None:
+            # A document that can't be executed: plain JSON says 200, as clients of old expect (section 6.4.1).
+            status = 200 if self.media_type == negotiate.JSON else 400
+        await self.respond(status, failure.to_bytes(), failure.headers)
+
+
+class Posted(Exchange):
+    """A POST that is here as a whole, answered in one piece through `write(status, headers, body)`; no ASGI on either side.
+
+    Whoever makes one has checked the body's size, and cancels the task when the client goes, unless `to_its_end` is set.
+    """
+
+    __slots__ = ("_body", "_write")
+
+    def __init__(
+        self,
+        headers: Mapping[str, str],
+        client: Client,
+        body: bytes,
+        note: dict[str, Any],
+        write: Callable[[int, list[tuple[bytes, bytes]], bytes], None],
+    ) -> None:
+        super().__init__("POST", headers, client, None, None, note)
+        self._body = body
+        self._write = write
+
+    async def body(self, most: int, patience: float) -> bytes:
+        """See `Exchange`."""
+        return self._body
+
+    def attended(self, work: Coroutine[Any, Any, ResultT]) -> Coroutine[Any, Any, ResultT]:
+        """See `Exchange`."""
+        return work
+
+    async def respond(self, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """See `Exchange`."""
+        self.begun = True
+        self._write(status, [CONTENT_TYPES[self.media_type], *self.extra, *headers], body)
+
+
+async def send_bytes(send: Any, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    """One whole answer."""
+    start = [(b"content-length", str(len(body)).encode()), *FIXED_HEADERS, *headers]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,250 @@
+"""Headers, cookies and socket payloads -> credentials -> caller -> the engine's request context."""
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from inspect import Parameter, signature
+from typing import Any, Final
+
+from botberi_gateway.engine import RequestContext
+from botberi_gateway.transport.client import UNKNOWN, Client
+from botberi_gateway.transport.notice import Notice
+from botberi_gateway.transport.port import Authenticator, Caller, Credentials, SubgraphHeaders
+
+logger = logging.getLogger(__name__)
+
+#: A token of RFC 9110, section 5.6.2.
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+#: Never forwarded, whatever the settings say: they belong to one connection, or would reframe the request.
+_NEVER: Final = frozenset(
+    {
+        *("connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer"),
+        *("transfer-encoding", "upgrade", "host", "expect", "content-length", "content-type", "content-encoding"),
+        *("accept", "accept-encoding", "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol"),
+        *("sec-websocket-extensions", "sec-websocket-accept", "http2-settings"),
+    }
+)
+#: They differ from request to request and change no answer.
+_TRACING: Final = frozenset({"traceparent", "tracestate", "baggage", "x-request-id", "x-correlation-id"})
+#: Headers in which proxies report the client's address: where one is forwarded, the address that the gateway found stands in it.
+_ADDRESS_HEADERS: Final = frozenset(
+    {
+        "x-forwarded-for",
+        "forwarded",
+        "x-real-ip",
+        "x-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "fastly-client-ip",
+    }
+)
+#: Other headers that only a trusted proxy may set.
+_PROXY_HEADERS: Final = frozenset({"x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix"})
+#: Of headers that nearly every request has.
+_NAMES: Final = {
+    name.encode(): name
+    for name in (
+        *("host", "content-type", "content-length", "accept", "accept-encoding", "accept-language", "user-agent"),
+        *("connection", "origin", "referer", "cookie", "authorization", "x-request-id", "traceparent", "tracestate"),
+        *("x-forwarded-for", "x-forwarded-proto", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest"),
+    )
+}
+
+
+def decode_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """ASGI headers as lower-case name -> value; repeated ones joined as RFC 9110 (and for cookies RFC 9113) says."""
+    headers: dict[str, str] = {}
+    for name_bytes, value_bytes in raw:
+        name, value = _NAMES.get(name_bytes) or name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
+        if name in headers:
+            value = headers[name] + ("; " if name == "cookie" else ", ") + value
+        headers[name] = value
+    return headers
+
+
+def parse_cookies(header: str) -> tuple[dict[str, str], frozenset[str]]:
+    """`Cookie` -> name -> value, and the names that came with several values.
+
+    Those are left out of the first: another host of the same site may have set one of them, and which, the header doesn't say.
+    """
+    cookies: dict[str, str] = {}
+    ambiguous: frozenset[str] = frozenset()
+    for item in header.split(";"):
+        name, separator, value = item.strip().partition("=")
+        if separator:
+            name, value = name.strip(), value.strip().strip('"')
+            if cookies.setdefault(name, value) != value:
+                ambiguous |= {name}
+    for name in ambiguous:
+        del cookies[name]
+    return cookies, ambiguous
+
+
+def check_forwarded(names: Sequence[str], internal: AbstractSet[str] = frozenset()) -> None:
+    """Raises `ValueError` for names of headers that can't be forwarded to subgraphs: those of one connection or one
+    request's framing, those in `internal`, and what can't be a header's name at all (RFC 9110, section 5.1).
+    """
+    refused = sorted((_NEVER | internal).intersection(name.lower() for name in names))
+    if refused:
+        raise ValueError(f"These headers can't be forwarded to subgraphs: {', '.join(refused)}")
+    strange = sorted(name for name in names if not _HEADER_NAME.fullmatch(name))
+    if strange:
+        raise ValueError(f"These can't be names of headers: {', '.join(map(repr, strange))}")
+
+
+class Identity:
+    """Fills the ports, or stands in for them where none is plugged in (everybody is anonymous)."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator | None,
+        subgraph_headers: SubgraphHeaders | None,
+        forward_headers: Sequence[str],
+        response_headers: Mapping[str, Sequence[str]],
+        internal_headers: Sequence[str] = (),
+    ) -> None:
+        self._internal = frozenset(name.lower() for name in internal_headers)
+        self._arrived = Notice(logger)
+        check_forwarded(forward_headers, self._internal)
+        self._authenticator = authenticator
+        self._subgraph_headers = subgraph_headers
+        self._tells_client = subgraph_headers is not None and _takes_client(subgraph_headers)
+        names = tuple(name.lower() for name in forward_headers)
+        self._forward = tuple(name for name in names if name not in _ADDRESS_HEADERS | _PROXY_HEADERS)
+        self._reported = tuple(name for name in names if name in _ADDRESS_HEADERS)
+        self._proxied = tuple(name for name in names if name in _PROXY_HEADERS)
+        self._telling = tuple(name for name in self._forward if name not in _TRACING)
+        self._response = {name: frozenset(h.lower() for h in allowed) for name, allowed in response_headers.items()}
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether anybody is asked who calls."""
+        return self._authenticator is not None
+
+    @property
+    def depends_on_client(self) -> bool:
+        """Whether an answer may depend on where a request comes from."""
+        return self.is_checked or self._subgraph_headers is not None or bool(self._reported or self._proxied)
+
+    def credentials(
+        self, headers: Mapping[str, str], client: Client, params: Mapping[str, Any] | None = None
+    ) -> Credentials:
+        """Credentials of a request, or of a socket with its `connection_init` payload, which wins over the upgrade's headers."""
+        if self._internal:
+            headers = self._without_internal(headers, client, params)
+        if not self.is_checked and not params:
+            return Credentials(headers, {}, client=client)  # nobody will look at them
+        merged = dict(headers)
+        for name, value in (params or {}).items():
+            lowered = name.lower()
+            if (
+                isinstance(value, str)
+                and _is_header_value(value)
+                and (lowered in self._forward or lowered == "authorization")
+            ):
+                merged[lowered] = value
+        token = (params or {}).get("token")
+        if isinstance(token, str) and _is_header_value(token) and not _given(params, "authorization"):
+            merged["authorization"] = token if token.lower().startswith("bearer ") else f"Bearer {token}"
+        cookies, ambiguous = parse_cookies(merged.get("cookie", ""))
+        return Credentials(merged, cookies, dict(params or {}), client, ambiguous)
+
+    def _without_internal(
+        self, headers: Mapping[str, str], client: Client, params: Mapping[str, Any] | None
+    ) -> Mapping[str, str]:
+        sent = [name for name in self._internal if name in headers or _given(params, name)]
+        if not sent:
+            return headers
+        self._arrived.warn(
+            "a client at %s sent %s, by which only the gateway speaks to subgraphs; it was dropped",
+            client.address or "an unknown address",
+            ", ".join(sorted(sent)),
+        )
+        return {name: value for name, value in headers.items() if name not in self._internal}
+
+    async def authenticate(self, credentials: Credentials) -> Caller | None:
+        """Raises `Unauthenticated`."""
+        if self._authenticator is None:
+            return None
+        return await self._authenticator.authenticate(credentials)
+
+    def context(
+        self,
+        caller: Callable[[], Caller | None],
+        headers: Mapping[str, str],
+        client: Client = UNKNOWN,
+        last_event_id: str | None = None,
+    ) -> RequestContext:
+        """What the engine needs to act for the caller, who is asked for again with every subgraph request."""
+        now = caller()
+        subject = now.subject if now is not None else None
+        kept: list[tuple[str, str, str]] | None = [] if self._response else None
+        return RequestContext(
+            self._subgraph_headers_of(caller, headers, client), subject, kept, last_event_id=last_event_id
+        )
+
+    def share(self, context: RequestContext, caller: Callable[[], Caller | None], headers: Mapping[str, str]) -> None:
+        """Let the events of a subscription be resolved once for all who would be answered alike: fills `context.share` and
+        `context.shared_headers`.
+
+        Those are callers that are equal (by their own `==`) and whose headers reach subgraphs alike, but for those that only trace. They call
+        from many addresses, so subgraphs get none with the requests that are made for all of them.
+        """
+        told = tuple([(name, headers[name]) for name in self._telling if name in headers])
+        present = caller()
+        try:
+            hash(present)
+        except TypeError:
+            return
+        context.share = "identity", present, told
+        if self.depends_on_client:
+            context.shared_headers = self._subgraph_headers_of(caller, headers, UNKNOWN)
+
+    def _subgraph_headers_of(
+        self, caller: Callable[[], Caller | None], headers: Mapping[str, str], client: Client
+    ) -> Callable[[str], Mapping[str, str]]:
+        forwarded = {name: headers[name] for name in self._forward if name in headers}
+        if self._reported or self._proxied:
+            self._add_reported(forwarded, headers, client)
+        port, told = self._subgraph_headers, (client,) if self._tells_client else ()
+
+        def subgraph_headers(subgraph: str) -> Mapping[str, str]:
+            if port is None:
+                return forwarded
+            own = port.headers_for(caller(), subgraph, *told)
+            return {**forwarded, **{name.lower(): value for name, value in own.items()}}
+
+        return subgraph_headers
+
+    def _add_reported(self, forwarded: dict[str, str], headers: Mapping[str, str], client: Client) -> None:
+        """What proxies report: the address as the gateway found it, the rest only where a trusted proxy sent it."""
+        address = client.address
+        if address is not None:
+            node = f'"[{address}]"' if ":" in address else address
+            forwarded.update({name: f"for={node}" if name == "forwarded" else address for name in self._reported})
+        if client.proxied:
+            forwarded.update({name: headers[name] for name in self._proxied if name in headers})
+
+    def client_headers(self, context: RequestContext) -> list[tuple[bytes, bytes]]:
+        """Subgraphs' response headers that the rules let through."""
+        if not context.response_headers:
+            return []
+        return [
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for subgraph, name, value in context.response_headers
+            if name.lower() in self._response.get(subgraph, ())
+        ]
+
+
+def _takes_client(port: SubgraphHeaders) -> bool:
+    kinds = [parameter.kind for parameter in signature(port.headers_for).parameters.values()]
+    return len(kinds) > 2 or Parameter.VAR_POSITIONAL in kinds
+
+
+def _given(params: Mapping[str, Any] | None, name: str) -> bool:
+    return any(key.lower() == name for key in params or {})
+
+
+def _is_header_value(value: str) -> bool:
+    return len(value) <= 8192 and all(" " <= char <= "~" or char == "\t" for char in value)

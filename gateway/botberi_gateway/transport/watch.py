@@ -1,0 +1,92 @@
+"""Credentials of a stream or socket -> the caller, checked again and again while it is open."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from botberi_gateway.errors import GatewayError
+from botberi_gateway.transport.client import Client
+from botberi_gateway.transport.identity import Identity
+from botberi_gateway.transport.port import Caller, Credentials, Unauthenticated
+from botberi_gateway.transport.problem import VERIFIER_UNAVAILABLE
+
+logger = logging.getLogger(__name__)
+
+#: Checks that may fail one after another (the verifier is down) before the stream ends.
+_MOST_FAILURES: Final = 3
+#: Seconds for one check.
+_PATIENCE: Final = 5.0
+
+
+class CallerWatch:
+    """The caller of one long-lived connection. A caller who changes is a caller who has gone."""
+
+    def __init__(self, identity: Identity, credentials: Credentials) -> None:
+        self._identity = identity
+        self._credentials = credentials
+        self._lock: asyncio.Lock | None = None
+        self._checked_at = 0.0
+        self._failures = 0
+        self.caller: Caller | None = None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The request's headers, with those that a socket's payload brought."""
+        return self._credentials.headers
+
+    @property
+    def client(self) -> Client:
+        """Where the connection comes from."""
+        return self._credentials.client
+
+    async def begin(self) -> None:
+        """The first check. Raises `Unauthenticated`, or `GatewayError` when nobody can say."""
+        self.caller = await self._ask()
+        self._checked_at = asyncio.get_running_loop().time()
+
+    async def fresh(self, oldest: float) -> None:
+        """Make sure that the last good check is not older than `oldest` seconds. Raises like `begin`."""
+        if not self._identity.is_checked or self._age() < oldest:
+            return
+        # Made here, as most callers ask once and are gone.
+        self._lock = self._lock or asyncio.Lock()
+        async with self._lock:
+            if self._age() < oldest:
+                return
+            caller = await self._ask()
+            if _subject(caller) != _subject(self.caller):
+                raise Unauthenticated("The credentials are no longer valid.")
+            self.caller = caller
+            self._checked_at = asyncio.get_running_loop().time()
+            self._failures = 0
+
+    async def tick(self) -> None:
+        """A check by the clock: a verifier that fails is given a few more tries. Raises like `begin`."""
+        try:
+            await self.fresh(0.0)
+        except Unauthenticated:
+            raise
+        except GatewayError:
+            self._failures += 1
+            if self._failures >= _MOST_FAILURES:
+                raise
+
+    def _age(self) -> float:
+        return asyncio.get_running_loop().time() - self._checked_at
+
+    async def _ask(self) -> Caller | None:
+        if not self._identity.is_checked:
+            return None
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self._identity.authenticate(self._credentials)
+        except Unauthenticated:
+            raise
+        except Exception as error:
+            logger.warning("credentials could not be checked", exc_info=error)
+            raise GatewayError("The credentials can't be checked now; try again.", code=VERIFIER_UNAVAILABLE) from error
+
+
+def _subject(caller: Caller | None) -> str | None:
+    return caller.subject if caller is not None else None

@@ -1,0 +1,180 @@
+"""What came back from a subgraph (status, content type, bytes) -> `SubgraphResponse`, or `SubgraphError`."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from botberi_gateway import errors
+from botberi_gateway.errors import SubgraphError
+from botberi_gateway.upstream.codec import CodecError, decode, decode_rounded, encode
+from botberi_gateway.upstream.port import Read, SubgraphRequest, SubgraphResponse
+
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+#: Characters of a content type that is remembered.
+_LONGEST_KEPT = 200
+ACCEPT = f"{GRAPHQL_RESPONSE}, application/json;q=0.9"
+#: Headers that belong to the connection or to the body that a client writes; a request's own are not sent.
+CLIENT_OWNED = frozenset(
+    (
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+
+
+def invalid(subgraph: str, what: str) -> SubgraphError:
+    """An answer that can't be used, however it came."""
+    message = f"Subgraph {subgraph!r} answered {what}."
+    return SubgraphError(subgraph, message, code=errors.SUBGRAPH_INVALID_RESPONSE)
+
+
+def request_body(subgraph: str, request: SubgraphRequest) -> bytes:
+    """The JSON body of a GraphQL-over-HTTP request."""
+    body: dict[str, Any] = {"query": request.operation}
+    if request.operation_name is not None:
+        body["operationName"] = request.operation_name
+    if request.variables:
+        body["variables"] = request.variables
+    try:
+        return encode(body)
+    except CodecError as error:
+        message = f"The variables for subgraph {subgraph!r} can't be written as JSON."
+        raise SubgraphError(subgraph, message, code=errors.BAD_USER_INPUT) from error
+
+
+def request_headers(subgraph: str, *sources: Mapping[str, str]) -> dict[str, str]:
+    """One value for each lower-case name, a later source's before an earlier's; none with line breaks or other control characters."""
+    headers: dict[str, str] = {}
+    for source in sources:
+        for name, value in source.items():
+            lower = name.lower()
+            if owned_by_client(lower):
+                continue
+            if not _is_token(lower) or any((ord(c) < 32 and c != "\t") or ord(c) == 127 for c in value):
+                raise refused_header(subgraph, name)
+            headers[lower] = value
+    return headers
+
+
+def owned_by_client(lower: str) -> bool:
+    """Whether a header belongs to the connection or the body, so that a request's own is not sent."""
+    return lower in CLIENT_OWNED or lower.startswith("sec-websocket-")
+
+
+def refused_header(subgraph: str, name: str) -> SubgraphError:
+    """A header that would break out of its line."""
+    message = f"A header for subgraph {subgraph!r} is not allowed in HTTP: {name[:100]!r}."
+    return SubgraphError(subgraph, message, code=errors.BAD_REQUEST)
+
+
+def _is_token(name: str) -> bool:
+    return bool(name) and all(c.isascii() and (c.isalnum() or c in "!#$%&'*+-.^_`|~") for c in name)
+
+
+def read_answer(
+    subgraph: str,
+    status: int,
+    content_type: str | None,
+    body: bytes | bytearray,
+    headers: Sequence[tuple[str, str]] = (),
+    rounded: bool = False,
+    read: Read | None = None,
+) -> SubgraphResponse:
+    """By the GraphQL-over-HTTP specification, sections 6.4.1 and 6.4.2. Where `rounded`, big numbers may be (`SubgraphResponse.raw`).
+
+    `read` makes `data` of an answer that is as it expects (`Answer.read`).
+
+    A status that isn't 2xx still gives the subgraph's own errors where the body is a GraphQL response.
+    """
+    fine = 200 <= status < 300
+    media = _media_type(content_type)
+    if media is None:
+        if not fine:
+            raise _http_error(subgraph, status)
+        raise invalid(subgraph, "no JSON" if content_type else "without a content type")
+    if read is not None and status == 200:
+        try:
+            data, extensions = read(body)
+        except ValueError:
+            pass  # read below, as any other
+        else:
+            return SubgraphResponse(data, (), extensions if type(extensions) is dict else {}, headers, body)
+    try:
+        value = decode_rounded(body) if rounded else decode(body)
+        if status == 200 and type(value) is dict and "errors" not in value and type(value.get("data")) is dict:
+            extensions = value.get("extensions")
+            kept = body if rounded else None
+            return SubgraphResponse(value["data"], (), extensions if type(extensions) is dict else {}, headers, kept)
+        if rounded:
+            value = decode(body)
+        response = to_response(subgraph, value, headers)
+    except CodecError as error:
+        if not fine:
+            raise _http_error(subgraph, status) from error
+        raise invalid(subgraph, "malformed JSON" if body else "without a body") from error
+    except SubgraphError as error:
+        if not fine:
+            raise _http_error(subgraph, status) from error
+        raise
+    if fine:
+        return response
+    if not response.errors or 300 <= status < 400:
+        raise _http_error(subgraph, status)
+    # Only in `application/graphql-response+json` does a body with such a status speak for itself.
+    data = response.data if media == GRAPHQL_RESPONSE else None
+    return SubgraphResponse(data, response.errors, response.extensions, response.headers)
+
+
+def _http_error(subgraph: str, status: int) -> SubgraphError:
+    message = f"Subgraph {subgraph!r} answered with HTTP status {status}."
+    return SubgraphError(subgraph, message, code=errors.SUBGRAPH_HTTP_ERROR, status=status)
+
+
+def _media_type(content_type: str | None) -> str | None:
+    if content_type is None or len(content_type) > _LONGEST_KEPT:
+        return _read_media_type(content_type)
+    return _media_type_kept(content_type)
+
+
+def _read_media_type(content_type: str | None) -> str | None:
+    media, *parameters = (part.strip().lower() for part in (content_type or "").split(";"))
+    if media not in (GRAPHQL_RESPONSE, "application/json"):
+        return None
+    charsets = [p.partition("=")[2].strip('" ') for p in parameters if p.startswith("charset=")]
+    return media if all(charset in ("utf-8", "utf8") for charset in charsets) else None
+
+
+#: Subgraphs say the same thing each time.
+_media_type_kept = lru_cache(maxsize=256)(_read_media_type)
+
+
+def to_response(subgraph: str, value: Any, headers: Sequence[tuple[str, str]] = ()) -> SubgraphResponse:
+    """Parsed JSON that has the shape of a GraphQL response (GraphQL specification, section 7.1). Raises `SubgraphError`."""
+    if not isinstance(value, dict):
+        raise invalid(subgraph, "JSON that is no GraphQL response")
+    data, reported, extensions = value.get("data"), value.get("errors"), value.get("extensions")
+    if data is not None and not isinstance(data, dict):
+        raise invalid(subgraph, "data that is no object")
+    if reported is None:
+        reported = []
+    if not isinstance(reported, list) or not all(
+        isinstance(error, dict) and isinstance(error.get("message"), str) for error in reported
+    ):
+        raise invalid(subgraph, "malformed errors")
+    if data is None and not reported:
+        raise invalid(subgraph, "neither data nor errors")
+    return SubgraphResponse(data, reported, extensions if isinstance(extensions, dict) else {}, headers)

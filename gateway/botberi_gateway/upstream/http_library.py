@@ -1,0 +1,155 @@
+"""Written requests -> answers through aiohttp: for `https://`, where a well-kept client matters more than a few microseconds."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+from botberi_gateway import errors
+from botberi_gateway.errors import SubgraphError
+from botberi_gateway.plan import OperationKind
+from botberi_gateway.upstream.answer import ACCEPT, invalid, read_answer, request_headers
+from botberi_gateway.upstream.body import BodyError, BodyReader
+from botberi_gateway.upstream.gate import Gate
+from botberi_gateway.upstream.http_options import HttpOptions
+from botberi_gateway.upstream.port import Answer, SubgraphResponse
+
+logger = logging.getLogger(__name__)
+
+
+class LibraryTransport:
+    """Follows no redirects, keeps no cookies, uses no proxy from the environment."""
+
+    def __init__(self, name: str, url: str, options: HttpOptions) -> None:
+        self.name = name
+        self._url = url
+        self._options = options
+        self._gate = Gate(name, options.max_connections, options.max_waiting)
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    def start(
+        self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
+    ) -> asyncio.Future[SubgraphResponse]:
+        """See `EncodedClient.start`."""
+        loop = asyncio.get_running_loop()
+        call = _Call(loop=loop)
+        call.over = call.read = call.spending = None
+        call.task = loop.create_task(self._send(call, body, kind, headers, min(timeout, self._options.timeout)))
+        call.task.add_done_callback(call.end)
+        return call
+
+    async def _send(
+        self, call: Answer, body: bytes, kind: OperationKind, given: Mapping[str, str], patience: float
+    ) -> SubgraphResponse:
+        headers = request_headers(self.name, self._options.headers, given)
+        headers |= {"content-type": "application/json", "accept": ACCEPT, "accept-encoding": "gzip, deflate"}
+        try:
+            async with asyncio.timeout(patience), self._gate.enter():
+                try:
+                    return await self._post(call, body, headers)
+                except _Lost:
+                    if kind != "query":
+                        raise
+                    logger.info("subgraph %s: connection lost before an answer, sending the query again", self.name)
+                    return await self._post(call, body, headers)
+        except TimeoutError as error:
+            raise self._failed("did not answer in time", errors.SUBGRAPH_TIMEOUT) from error
+
+    async def _post(self, call: Answer, body: bytes, headers: Mapping[str, str]) -> SubgraphResponse:
+        try:
+            response = await self._open().post(self._url, data=body, headers=headers, allow_redirects=False)
+        except aiohttp.ClientConnectorError as error:
+            raise self._failed("can't be reached", errors.SUBGRAPH_UNREACHABLE, error) from error
+        except aiohttp.ServerTimeoutError as error:
+            raise self._failed("can't be reached in time", errors.SUBGRAPH_TIMEOUT, error) from error
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            logger.debug("subgraph %s: %s", self.name, type(error).__name__)
+            raise _Lost(self.name, f"Subgraph {self.name!r} closed the connection.") from error
+        except (aiohttp.ClientError, ValueError) as error:
+            # Not the error itself: its text holds the request's headers, credentials among them.
+            logger.warning("subgraph %s: %s", self.name, getattr(error, "message", type(error).__name__))
+            raise invalid(self.name, "something that is not HTTP") from error
+        try:
+            return await self._read(call, response)
+        except BodyError as error:
+            raise invalid(self.name, str(error)) from error
+        except aiohttp.ClientError as error:
+            raise self._failed("closed the connection within an answer", errors.SUBGRAPH_UNREACHABLE, error) from error
+        finally:
+            # Read to its end the connection is back in the pool; else it is closed here.
+            response.close()
+
+    async def _read(self, call: Answer, response: aiohttp.ClientResponse) -> SubgraphResponse:
+        reader = BodyReader(response.headers.get("content-encoding"), self._options.max_response_bytes)
+        reader.expect(response.content_length)
+        async for chunk in response.content.iter_any():
+            reader.feed(chunk)
+        headers = [(name.lower(), value) for name, value in response.headers.items()]
+        text = reader.finish()
+        if call.spending is not None:
+            call.spending.take_bytes(len(text))
+        return read_answer(self.name, response.status, response.headers.get("content-type"), text, headers)
+
+    def _failed(self, what: str, code: str, cause: Exception | None = None) -> SubgraphError:
+        if cause is not None:
+            logger.debug("subgraph %s: %s", self.name, type(cause).__name__)
+        return SubgraphError(self.name, f"Subgraph {self.name!r} {what}.", code=code)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise self._failed("is not in use any more", errors.SUBGRAPH_UNREACHABLE)
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self._options.max_connections,
+                    keepalive_timeout=self._options.keep_alive,
+                    ssl=self._options.tls or True,
+                ),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._options.connect_timeout),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("User-Agent",),
+                auto_decompress=False,
+                trust_env=False,
+                max_line_size=self._options.max_header_bytes,
+                max_field_size=self._options.max_header_bytes,
+            )
+        return self._session
+
+    async def aclose(self) -> None:
+        """Close the pool; requests that are under way fail."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+class _Call(Answer):
+    """A request under way, and the future of its answer. Cancelling it cancels the request."""
+
+    __slots__ = ("task",)
+
+    task: "asyncio.Task[SubgraphResponse]"
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """See asyncio."""
+        self.task.cancel(msg)
+        return super().cancel(msg)
+
+    def end(self, task: "asyncio.Task[SubgraphResponse]") -> None:
+        """What the task ended with becomes the answer, unless nobody waits for it any more."""
+        if task.cancelled():
+            super().cancel()
+        elif (error := task.exception()) is not None:
+            if not self.done():
+                self.set_exception(error)
+        elif not self.done():
+            self.set_result(task.result())
+
+
+class _Lost(SubgraphError):
+    """The connection went away before any part of an answer came."""
+
+    code = errors.SUBGRAPH_UNREACHABLE

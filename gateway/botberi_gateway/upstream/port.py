@@ -1,0 +1,123 @@
+"""What every way to a subgraph gives: `SubgraphRequest` -> `SubgraphResponse`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from botberi_gateway.plan import OperationKind
+from botberi_gateway.upstream.codec import decode, may_round
+
+
+@dataclass(frozen=True, slots=True)
+class SubgraphRequest:
+    """One GraphQL request to one subgraph, as the GraphQL-over-HTTP specification has it."""
+
+    operation: str
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    operation_name: str | None = None
+    kind: OperationKind = "query"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    #: Seconds until the answer is given up; the client's own limit holds as well.
+    timeout: float | None = None
+    #: Asked before a large answer is read.
+    spending: "Spending | None" = field(default=None, compare=False, repr=False)
+
+
+@dataclass(slots=True)
+class SubgraphResponse:
+    """A well-formed GraphQL response: `data` is an object or None, `errors` a list of objects.
+
+    Nothing in it is ever changed afterwards: several may share it. (Not frozen, as that makes each take three times as long to make.)
+    """
+
+    data: Mapping[str, Any] | None
+    errors: Sequence[Mapping[str, Any]] = ()
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+    #: Response headers as (lower-case name, value), repeated names kept (`set-cookie`).
+    headers: Sequence[tuple[str, str]] = ()
+    #: The JSON that this was read from where big numbers in `data` may be rounded; else None.
+    raw: bytes | bytearray | None = field(default=None, repr=False, compare=False)
+
+    def exact(self) -> "SubgraphResponse":
+        """The same with every number as the subgraph wrote it (see `codec.decode`)."""
+        if self.raw is None or not may_round(self.raw):
+            return self
+        value = decode(self.raw)
+        return SubgraphResponse(value["data"], self.errors, self.extensions, self.headers)
+
+
+class Spending(Protocol):
+    """What is left of an operation's budget."""
+
+    def take_bytes(self, count: int) -> None:
+        """Of an answer that has come and isn't read yet. Raises `GatewayError`."""
+        ...
+
+
+#: The bytes of an answer -> its `data` in a form of the caller's, and its `extensions`. Raises ValueError where the answer is not as that
+#: form has it: it is then read as any other.
+Read: TypeAlias = Callable[[bytes | bytearray], tuple[Any, Any]]
+
+
+class Answer(asyncio.Future[SubgraphResponse]):
+    """The future of an answer, which tells one observer when it is over, at once: a done-callback would cost a turn of the loop's queue."""
+
+    __slots__ = ("began", "over", "read", "spending")
+
+    #: `time.perf_counter` when the observer began to look.
+    began: float
+    over: "Callable[[Answer], None] | None"
+    #: Set before anything has come by who wants `data` in another form.
+    read: "Read | None"
+    #: Set likewise: asked before a large answer is read, and raises where it is too much.
+    spending: "Spending | None"
+
+    def set_result(self, result: SubgraphResponse) -> None:
+        """See asyncio."""
+        super().set_result(result)
+        if self.over is not None:
+            self.over(self)
+
+    def set_exception(self, exception: type | BaseException) -> None:
+        """See asyncio."""
+        super().set_exception(exception)
+        if self.over is not None:
+            self.over(self)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """See asyncio."""
+        cancelled = super().cancel(msg)
+        if cancelled and self.over is not None:
+            self.over(self)
+        return cancelled
+
+
+class SubgraphClient(Protocol):
+    """A subgraph, however it is reached. Implementations bound time, size and concurrency."""
+
+    async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
+        """The answer. Raises `botberi_gateway.errors.SubgraphError` (timeout, connection, status, not a GraphQL response)."""
+        ...
+
+    def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
+        """Answers until the subgraph completes. Raises `SubgraphError`. Closing the iterator ends the subscription upstream."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close pools and tasks."""
+        ...
+
+
+@runtime_checkable
+class EncodedClient(SubgraphClient, Protocol):
+    """A client that takes a body as it goes over the wire. Wrappers have `start` only where what they wrap has it."""
+
+    def start(
+        self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
+    ) -> "asyncio.Future[SubgraphResponse]":
+        """Begin a request whose JSON body is already written; a bare future that resolves to the answer or raises SubgraphError. Cancelling it cancels the request.
+
+        Big numbers may be rounded in the answer: `exact` has them as they came.
+        """
+        ...

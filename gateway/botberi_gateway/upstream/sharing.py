@@ -1,0 +1,124 @@
+"""Equal queries to one subgraph at the same time -> one request; everybody gets the same parsed, immutable answer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final, TypeAlias
+
+from botberi_gateway import errors
+from botberi_gateway.errors import SubgraphError
+from botberi_gateway.plan import OperationKind
+from botberi_gateway.upstream.answer import request_body
+from botberi_gateway.upstream.port import EncodedClient, SubgraphClient, SubgraphRequest, SubgraphResponse
+
+#: They say where a request comes from, not what it asks or who asks it, and differ each time.
+TRACING_HEADERS: Final = frozenset(("x-request-id", "traceparent", "tracestate"))
+#: Where `EncodedClient.execute` gets no limit of time.
+_NO_LIMIT: Final = 86_400.0
+
+_Key: TypeAlias = tuple[bytes, frozenset[tuple[str, str]]]
+_Answer: TypeAlias = "asyncio.Future[SubgraphResponse]"
+
+
+def sharing(name: str, client: SubgraphClient, joined: Callable[[str], None]) -> SubgraphClient:
+    """The client, with equal queries sent once; as it is where it takes no encoded bodies (it is in this process)."""
+    return SharingClient(name, client, joined) if isinstance(client, EncodedClient) else client
+
+
+class SharingClient:
+    """An `EncodedClient` in front of another.
+
+    Requests are equal when the body and every header but `TRACING_HEADERS` are: callers who are told apart to subgraphs share nothing.
+    Whoever joins is served within the first one's time, or its own where that is shorter. The request is cancelled when all who wait are gone.
+    """
+
+    def __init__(self, name: str, client: EncodedClient, joined: Callable[[str], None]) -> None:
+        """`joined(name)` is called for each request that was saved."""
+        self._name = name
+        self._client = client
+        self._joined = joined
+        self._running: dict[_Key, _Shared] = {}
+
+    async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
+        """See `SubgraphClient`."""
+        timeout = _NO_LIMIT if request.timeout is None else request.timeout
+        return await self.start(request_body(self._name, request), request.kind, request.headers, timeout)
+
+    def start(self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float) -> _Answer:
+        """See `EncodedClient`."""
+        if kind != "query":
+            return self._client.start(body, kind, headers, timeout)
+        key = body, frozenset(pair for pair in headers.items() if pair[0].lower() not in TRACING_HEADERS)
+        now = asyncio.get_running_loop().time()
+        shared = self._running.get(key)
+        if shared is None:
+            shared = _Shared(self._name, self._client.start(body, kind, headers, timeout), now + timeout)
+            self._running[key] = shared
+            shared.request.add_done_callback(lambda _: self._over(key, shared))
+        else:
+            self._joined(self._name)
+        return shared.join(now + timeout, lambda: self._over(key, shared))
+
+    def _over(self, key: _Key, shared: "_Shared") -> None:
+        if self._running.get(key) is shared:
+            del self._running[key]
+
+    def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
+        """See `SubgraphClient`."""
+        return self._client.subscribe(request)
+
+    async def aclose(self) -> None:
+        """See `SubgraphClient`."""
+        await self._client.aclose()
+
+
+class _Shared:
+    """One request under way, and who waits for it."""
+
+    def __init__(self, name: str, request: _Answer, deadline: float) -> None:
+        self._name = name
+        self.request = request
+        self._deadline = deadline
+        self._waiters: set[_Answer] = set()
+        request.add_done_callback(self._answer)
+
+    def join(self, deadline: float, abandoned: Callable[[], None]) -> _Answer:
+        """A future of one's own, that may be cancelled without harm to others."""
+        loop = asyncio.get_running_loop()
+        waiter: _Answer = loop.create_future()
+        self._waiters.add(waiter)
+        timer = loop.call_at(deadline, self._late, waiter) if deadline < self._deadline else None
+
+        def left(_: _Answer) -> None:
+            if timer is not None:
+                timer.cancel()
+            self._waiters.discard(waiter)
+            if not self._waiters and not self.request.done():
+                # At once, so that nobody joins what is being cancelled.
+                abandoned()
+                self.request.cancel()
+
+        waiter.add_done_callback(left)
+        return waiter
+
+    def _late(self, waiter: _Answer) -> None:
+        if not waiter.done():
+            message = f"Subgraph {self._name!r} did not answer in time."
+            waiter.set_exception(SubgraphError(self._name, message, code=errors.SUBGRAPH_TIMEOUT))
+
+    def _answer(self, request: _Answer) -> None:
+        for waiter in list(self._waiters):
+            if waiter.done():
+                continue
+            if request.cancelled():
+                waiter.cancel()
+            elif (error := request.exception()) is None:
+                waiter.set_result(request.result())
+            else:
+                waiter.set_exception(_copy(error))
+
+
+def _copy(error: BaseException) -> BaseException:
+    """One for each who raises it: a traceback grows with every raise."""
+    if type(error) is SubgraphError:
+        return SubgraphError(error.subgraph, error.message, code=error.code, status=error.status)
+    return error

@@ -1,1 +1,0 @@
-"""What the command line does, one module a command; `gateway.cli` has the options. Output is returned or printed, never logged."""

@@ -1,8 +1,0 @@
-"""Subgraph SDL -> `SubgraphSchema`, with every fault that can be seen in one subgraph's text alone."""
-
-from gateway.composition.ingest.read import Text, build, read
-from gateway.composition.ingest.names import graph_names
-from gateway.composition.ingest.upgrade import upgrade
-from gateway.composition.ingest.usage import note_usage
-
-__all__ = ["Text", "build", "graph_names", "note_usage", "read", "upgrade"]

@@ -1,6 +1,0 @@
-"""Subgraphs -> one supergraph, and what stands against it; a file a kind of type."""
-
-from gateway.composition.merge.merge import MergeResult, merge
-from gateway.composition.merge.reuse import MergedTypes
-
-__all__ = ["MergeResult", "MergedTypes", "merge"]

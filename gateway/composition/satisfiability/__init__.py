@@ -1,5 +1,0 @@
-"""Supergraph -> the queries that its API allows and no plan can answer."""
-
-from gateway.composition.satisfiability.prove import unsatisfiable
-
-__all__ = ["unsatisfiable"]

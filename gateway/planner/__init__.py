@@ -1,5 +1,0 @@
-"""Operation -> plan: walk, choose, fetch graph, optimise, emit."""
-
-from gateway.planner.build import build_plan
-
-__all__ = ["build_plan"]

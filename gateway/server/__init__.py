@@ -1,7 +1,0 @@
-"""The ready-made server: a Starlette app built from one frozen configuration, and what runs it."""
-
-from gateway.server.app import create_app
-from gateway.server.config import ServerConfig
-from gateway.server.run import PortTakenError, bind, serve
-
-__all__ = ["PortTakenError", "ServerConfig", "bind", "create_app", "serve"]

@@ -1,0 +1,24 @@
+"""SDL and a root value -> a gateway over one subgraph in this process."""
+
+from typing import Any
+
+from graphql import build_schema
+
+from botberi_gateway.engine import EngineLimits, Gateway, GraphQLRequest, SubgraphSource
+from botberi_gateway.operation import Limits
+from botberi_gateway.upstream import SchemaClient
+
+LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key"])\n'
+
+
+def local_gateway(sdl: str, root: Any = None, limits: Limits | None = None, **options: Any) -> Gateway:
+    """`sdl` uses none of federation's directives; `root` answers the root fields."""
+    client = SchemaClient("only", build_schema(sdl), root_value=root)
+    engine = EngineLimits(operation=limits or Limits())
+    return Gateway.from_subgraphs({"only": SubgraphSource(LINK + sdl, client=client)}, limits=engine, **options)
+
+
+async def ask(gateway: Gateway, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The response as a client reads it. Raises `GatewayError` for what isn't executed."""
+    result = await gateway.execute(GraphQLRequest(query, variables=variables or {}))
+    return result.to_json()
