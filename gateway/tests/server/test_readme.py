@@ -1,4 +1,4 @@
-"""The README's commands and imports for a graph of one's own, as they stand but for the ports, which another program may have."""
+"""The commands and imports of both READMEs for any graph, as they stand but for the ports, which another program may have."""
 
 import json
 import os
@@ -26,7 +26,9 @@ from gateway.tests.support.live_server import live
 from gateway.tests.support.pages import blocks
 from gateway.tests.support.toy_graph import federated_sdl
 
-README = Path(__file__).parents[3] / "README.md"
+GATEWAY = Path(__file__).parents[2]
+#: The gateway's own page, and the repository's.
+READMES = (GATEWAY / "README.md", GATEWAY.parent / "README.md")
 SDLS = {
     "products": "type Query { products: [Product!]! } type Product { name: String! }",
     "reviews": "type Query { reviews: [Review!]! } type Review { body: String! }",
@@ -54,14 +56,20 @@ def ports() -> Iterator[dict[str, int]]:
         yield {"4001": products.port, "4002": reviews.port}
 
 
-COMMANDS = [line for block in blocks(README, "sh") for line in block.text.splitlines() if "-m gateway serve" in line]
+COMMANDS = {
+    readme: [
+        line for block in blocks(readme, "sh") for line in block.text.splitlines() if "botberi-gateway serve" in line
+    ]
+    for readme in READMES
+}
 
 
-def test_the_readme_serves_subgraphs_and_a_supergraph() -> None:
-    assert ["--supergraph" in line for line in COMMANDS] == [False, True]
+@pytest.mark.parametrize("readme", READMES, ids=("gateway", "repository"))
+def test_a_readme_serves_subgraphs_and_a_supergraph(readme: Path) -> None:
+    assert ["--supergraph" in line for line in COMMANDS[readme]] == [False, True]
 
 
-@pytest.mark.parametrize("line", COMMANDS)
+@pytest.mark.parametrize("line", [line for lines in COMMANDS.values() for line in lines])
 def test_a_command_of_the_readme_serves_the_graph(line: str, ports: dict[str, int], tmp_path: Path) -> None:
     composed = compose(
         [
@@ -74,16 +82,20 @@ def test_a_command_of_the_readme_serves_the_graph(line: str, ports: dict[str, in
     for written, real in ports.items():
         line = line.replace(f"http://localhost:{written}/", f"http://localhost:{real}/")
     program, *arguments = shlex.split(line)
-    assert program == ".venv/bin/python"
+    assert program in ("botberi-gateway", ".venv/bin/botberi-gateway")
+    command = str(Path(sys.executable).parent / "botberi-gateway")
     port = free_port()
     # The last `--port` counts, or the only one.
-    with running([sys.executable, *arguments, f"--port={port}"], tmp_path, port) as url:
+    with running([command, *arguments, f"--port={port}"], tmp_path, port) as url:
         assert ask(url, "{ products { name } reviews { body } }") == {"data": DATA}
 
 
-def test_the_names_that_the_readme_imports_are_there() -> None:
-    for block in blocks(README, "python"):
-        exec(compile(block.text, str(README), "exec"), {})
+@pytest.mark.parametrize("readme", READMES, ids=("gateway", "repository"))
+def test_the_names_that_a_readme_imports_are_there(readme: Path) -> None:
+    imports = blocks(readme, "python")
+    assert imports
+    for block in imports:
+        exec(compile(block.text, str(readme), "exec"), {})
 
 
 def free_port() -> int:
