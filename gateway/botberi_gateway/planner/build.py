@@ -146,27 +146,35 @@ def _subscription(
 
 def measure(node: PlanNode | Subscription | None) -> tuple[int, int]:
     """(fetches, sequential steps), as the conformance data counts them."""
+    ends: dict[int, int] = {}
+    depth = _schedule(node, 0, ends)
+    return len(ends), depth
+
+
+def _schedule(node: PlanNode | Subscription | None, start: int, ends: dict[int, int]) -> int:
+    """The step after which the node has ended, if it begins after the step `start`. Notes the same of each fetch in `ends`, by its id."""
     match node:
         case None:
-            return 0, 0
-        case Fetch():
-            return 1, 1
+            return start
+        case Fetch(id):
+            ends[id] = start + 1
+            return start + 1
         case Sequence(nodes):
-            counts = [measure(inner) for inner in nodes]
-            return sum(c for c, _ in counts), sum(d for _, d in counts)
+            for inner in nodes:
+                start = _schedule(inner, start, ends)
+            return start
         case Parallel(nodes):
-            counts = [measure(inner) for inner in nodes]
-            return sum(c for c, _ in counts), max((d for _, d in counts), default=0)
+            return max((_schedule(inner, start, ends) for inner in nodes), default=start)
         case Condition(_, if_true, if_false):
-            one, other = measure(if_true), measure(if_false)
-            return one[0] + other[0], max(one[1], other[1])
+            return max(_schedule(if_true, start, ends), _schedule(if_false, start, ends))
         case Defer(primary, parts):
-            # A part may begin before all of `primary` has ended: the depth is the most that it can be.
-            count, depth = measure(primary)
-            counts = [measure(part.node) for part in parts]
-            return count + sum(c for c, _ in counts), depth + max((d for _, d in counts), default=0)
+            last = _schedule(primary, start, ends)
+            for part in parts:
+                begin = max((ends[id] for id in part.depends), default=start)
+                last = max(last, _schedule(part.node, begin, ends))
+            return last
         case Subscription(primary, rest):
-            count, depth = measure(rest)
-            own = 0 if isinstance(primary, EventTrigger) else 1
-            return count + own, depth + own
+            return _schedule(
+                rest, start if isinstance(primary, EventTrigger) else _schedule(primary, start, ends), ends
+            )
     raise TypeError(node)
