@@ -1,6 +1,6 @@
 """Writes docs/reference/errors/: a page for each code of composition, from the code's own test case. `python docs/error_pages.py [--check]`.
 
-A case is a folder of `gateway/tests/composition/cases` (errors) or `hints`: subgraphs that give the code, and below `mended` what composes.
+A case is a folder of `gateway/tests/composition/cases` (errors) or `hints`: subgraphs that give the code, and below `fixed` what composes.
 """
 
 import sys
@@ -44,13 +44,13 @@ def _index() -> Iterator[str]:
         yield ""
 
 
-def _page(code: str, told: Meaning, case: Path) -> Iterator[str]:
+def _page(code: str, meaning: Meaning, case: Path) -> Iterator[str]:
     yield f"# {code}\n"
-    yield f"{told.says}\n\n**Expected:** {told.expected}\n"
+    yield f"{meaning.says}\n\n**Expected:** {meaning.expected}\n"
     if code in WITHOUT_EXAMPLE:
         yield "No example of readable size brings it about."
         return
-    failing, mended = load(case), load(case / "mended")
+    failing, fixed = load(case), load(case / "fixed")
     before = {s.name: s.sdl for s in failing}
     yield "## Example\n"
     if not failing:
@@ -62,13 +62,13 @@ def _page(code: str, told: Meaning, case: Path) -> Iterator[str]:
     files = {s.name: f"{s.name}.graphql" for s in failing}
     yield text(findings(problems, failing, files)).rstrip("\n")
     yield "```\n"
-    yield "## Mended\n"
-    changed = {s.name: s.sdl for s in mended if before.get(s.name) != s.sdl}
+    yield "## Fixed\n"
+    changed = {s.name: s.sdl for s in fixed if before.get(s.name) != s.sdl}
     yield from _files(changed)
-    gone = sorted(before.keys() - {s.name for s in mended})
+    gone = sorted(before.keys() - {s.name for s in fixed})
     if gone:
         yield f"{', '.join(f'`{name}.graphql`' for name in gone)} is gone.\n"
-    same = [s.name for s in mended if s.name not in changed]
+    same = [s.name for s in fixed if s.name not in changed]
     if same:
         yield f"{', '.join(f'`{name}.graphql`' for name in same)} as before.\n"
 

@@ -13,7 +13,7 @@ class EventBrokerSettings(DatabaseSettings, AmqpSettings, LogSettings):
     # How often the outbox is looked at when no bell rings. NOTIFY makes it quick, this makes it sure.
     relay_poll_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     relay_batch_size: Annotated[int, Field(ge=1, le=5000)] = 200
-    # Published rows are kept this long, for whoever asks what happened.
+    # Published rows are kept this long, for replays and for questions about the past.
     outbox_retention_hours: Annotated[float, Field(gt=0, le=24 * 365)] = 24.0 * 7
     # What the inbox remembers of handled events; longer than the outbox keeps them, so that a replay finds it.
     inbox_retention_hours: Annotated[float, Field(gt=0, le=24 * 730)] = 24.0 * 14

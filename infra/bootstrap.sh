@@ -45,7 +45,7 @@ pythons() {
 }
 
 # The first python that is supported and quick; else the first that is supported. One whose core is in a shared library runs
-# Python code a quarter slower (that is how pyenv builds them unless told otherwise; distributions link theirs into the program).
+# Python code a quarter slower (that is how pyenv builds them by default; distributions link theirs into the program).
 supported_python() {
     slow=
     while IFS= read -r path; do

@@ -71,7 +71,7 @@ class WorkerSettings(DatabaseSettings, AmqpSettings, ArtifactSettings, LogSettin
     dispatch_patience_seconds: Seconds = 30.0
     dispatch_timeout_seconds: Seconds = 15.0
 
-    # A message that nobody acknowledged comes back after this. The row's lease, not the message, owns the run, so
+    # A message that was not acknowledged comes back after this. The row's lease, not the message, owns the run, so
     # a message that comes back during a long run is looked at and dropped.
     pgmq_visibility_seconds: Annotated[int, Field(ge=5, le=86_400)] = 120
     pgmq_poll_seconds: Annotated[float, Field(ge=0.01, le=60)] = 0.25

@@ -51,7 +51,7 @@ class Comparison:
             await self._failed(run, answer, reported)
         else:
             await self._whole(run, expected, answer, reported)
-        features["error above a null that climbed"] += any(
+        features["error above a null that propagated"] += any(
             p is not None and is_null(answer["data"], p[:-1]) for p in reported
         )
         features["null in the answer"] += b"null" in encode(answer["data"])
@@ -76,7 +76,7 @@ class Comparison:
             raise Mismatch(f"an error without a path: {answer['errors']}")
         ours = {p for p in reported if p is not None}
         if len(ours) < len(reported):
-            raise Mismatch(f"an error is told twice: {answer['errors']}")
+            raise Mismatch(f"an error is reported twice: {answer['errors']}")
         if ours or expected.errors:
             watched: set[Path] = set()
             document = at_once(self.document) if self.deferring else self.document
@@ -165,7 +165,7 @@ class Comparison:
         if not reported and not self.deferring:
             raise Mismatch("a call failed, and no error tells of it")
         if len(told) + (None in reported) < len(reported):
-            raise Mismatch(f"an error is told twice: {answer['errors']}")
+            raise Mismatch(f"an error is reported twice: {answer['errors']}")
         own = {p for p in paths((await self._truth(frozenset(), run)).errors) if p is not None}
         for error in answer["errors"]:
             if tuple(error.get("path") or ()) in own:

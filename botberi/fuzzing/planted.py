@@ -278,8 +278,8 @@ BUGS = (
         "applies",
         lambda _: lambda self, c, kind: c == kind.name,
     ),
-    Bug("nulls don't climb", "executor", Projection, "complete", _climbs),
-    Bug("a null list climbs", "executor", Projection, "list_value", _climbs_too_far),
+    Bug("nulls don't propagate", "executor", Projection, "complete", _climbs),
+    Bug("a null list propagates", "executor", Projection, "list_value", _climbs_too_far),
     Bug("only the first layer is read", "executor", view.ObjectView, "value", lambda _: _first_layer),
     Bug(
         "paths lack list indices",
@@ -345,7 +345,7 @@ BUGS = (
         "encode",
         lambda _: lambda value: str(id(value)).encode(),
     ),
-    Bug("compound keys are told apart by their first field", "executor", _REQUEST, "encode", lambda _: _half_key),
+    Bug("compound keys are compared by their first field", "executor", _REQUEST, "encode", lambda _: _half_key),
     Bug("representations lack their last field", "executor", _REQUEST, "represent", by_representation(_drop_last)),
     Bug(
         "representations lack what is null",
@@ -363,7 +363,7 @@ BUGS = (
     ),
     Bug("conditions of requests are ignored", "executor", _FETCHING, "_holds", lambda _: lambda *a: False),
     Bug(
-        "errors are told twice",
+        "errors are reported twice",
         "executor",
         ErrorLog,
         "add",

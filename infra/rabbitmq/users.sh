@@ -25,7 +25,7 @@ user() { # name, password, tags, what it may declare, write to, read from
 bus='event_bus([.].*)?|agents-dispatcher([.]dead)?'
 celery='agents|celery.*|reply[.]celery.*|.*[.]pidbox'
 user admin "${ADMIN_PASSWORD:-}" administrator '.*' '.*' '.*'
-# Whoever declares the queues binds them, too. It may write to all but the exchange itself: it publishes no event.
+# Each service that declares queues binds them, too. It may write to all but the exchange itself: it publishes no event.
 user gateway "${GATEWAY_PASSWORD:-}" '' "^($bus)$" '^(event_bus[.].*|agents-dispatcher([.]dead)?)$' "^($bus)$"
 user broker "${BROKER_PASSWORD:-}" '' "^($bus)$" "^($bus)$" "^($bus)$"
 # Celery sends to a queue by the default exchange.

@@ -45,7 +45,7 @@ class IdentitySettings(SubgraphSettings, CookieSettings):
     credentials_per_hour: Annotated[int, Field(ge=1, le=100_000)] = 600
     # Names that no display name may hold or look like; the publisher of the built-in agents has the first.
     reserved_names: tuple[str, ...] = ("Botberi",)
-    # Whether strangers may make accounts.
+    # Whether people without an account may make one.
     registration_open: bool = True
     api_keys_per_account: Annotated[int, Field(ge=1, le=10_000)] = 50
 

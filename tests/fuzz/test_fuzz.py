@@ -105,7 +105,7 @@ def test_meets_each_kind_of_graph() -> None:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
-    "title", ["nulls don't climb", "representations lack their last field", "@requires is ignored"]
+    "title", ["nulls don't propagate", "representations lack their last field", "@requires is ignored"]
 )
 def test_finds_planted_bugs(title: str) -> None:
     """A few of those that `botberi fuzz --planted` tries."""

@@ -39,7 +39,7 @@ def bases() -> list[list[Subgraph]]:
     """Sets of subgraphs to start from."""
     found = []
     for folder in sorted([*(HERE / "cases").iterdir(), *(HERE / "hints").iterdir()]):
-        for place in (folder, folder / "mended"):
+        for place in (folder, folder / "fixed"):
             sdls = [Subgraph(path.stem, path.read_text("utf-8")) for path in sorted(place.glob("*.graphql"))]
             if sdls:
                 found.append(sdls)

@@ -1,4 +1,4 @@
-"""Every code that composition can emit has a page, a failing example that gives it, a mended one that composes, and patches that mend."""
+"""Every code that composition can emit has a page, a failing example that gives it, a fixed one that composes, and patches that fix."""
 
 import importlib.util
 import re
@@ -63,22 +63,22 @@ def test_failing_example_gives_exactly_the_code(code: str, case: Path) -> None:
 
 
 @pytest.mark.parametrize(("code", "case"), EXAMPLES)
-def test_mended_example_composes(code: str, case: Path) -> None:
-    made = compose(PAGES.load(case / "mended"))
+def test_fixed_example_composes(code: str, case: Path) -> None:
+    made = compose(PAGES.load(case / "fixed"))
     assert made.ok, [e.message for e in made.errors]
 
 
 @pytest.mark.parametrize(("code", "case"), HINT_EXAMPLES)
-def test_hint_is_given_and_goes_when_mended(code: str, case: Path) -> None:
-    odd, mended = compose(PAGES.load(case)), compose(PAGES.load(case / "mended"))
-    assert odd.ok
-    assert code in {h.code for h in odd.hints}
-    assert mended.ok
-    assert code not in {h.code for h in mended.hints}
+def test_hint_is_given_and_goes_when_fixed(code: str, case: Path) -> None:
+    failing, fixed = compose(PAGES.load(case)), compose(PAGES.load(case / "fixed"))
+    assert failing.ok
+    assert code in {h.code for h in failing.hints}
+    assert fixed.ok
+    assert code not in {h.code for h in fixed.hints}
 
 
 @pytest.mark.parametrize(("code", "case"), [*EXAMPLES, *HINT_EXAMPLES])
-def test_patch_mends_what_it_is_for(code: str, case: Path) -> None:
+def test_patch_fixes_what_it_is_for(code: str, case: Path) -> None:
     subgraphs = PAGES.load(case)
     made = compose(subgraphs)
     found = [f for f in findings((*made.errors, *made.hints), subgraphs) if f.code == code]
@@ -93,7 +93,7 @@ def test_patch_mends_what_it_is_for(code: str, case: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sdl", "told", "mended"),
+    ("sdl", "code", "fixed"),
     [
         ("type Query {\n  a: Prodct\n}\ntype Product {\n  id: ID\n}", "INVALID_GRAPHQL", "a: Product"),
         (
@@ -103,12 +103,12 @@ def test_patch_mends_what_it_is_for(code: str, case: Path) -> None:
         ),
     ],
 )
-def test_suggestions_become_patches(sdl: str, told: str, mended: str) -> None:
+def test_suggestions_become_patches(sdl: str, code: str, fixed: str) -> None:
     subgraphs = [Subgraph("a", sdl)]
     (found,) = findings(compose(subgraphs).errors, subgraphs)
-    assert found.code == told
+    assert found.code == code
     patched = apply(sdl, found.patch)
-    assert mended in patched
+    assert fixed in patched
     assert compose([Subgraph("a", patched)]).ok
 
 

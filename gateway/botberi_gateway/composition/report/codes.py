@@ -247,7 +247,7 @@ ERRORS: Final[Mapping[str, Meaning]] = {
         "Declare it everywhere, or make it nullable or give it a default.",
     ),
     "REQUIRED_INACCESSIBLE": Meaning(
-        "A mandatory argument or input field is @inaccessible, so nobody could give it.",
+        "A mandatory argument or input field is @inaccessible, so no client could give it.",
         "Make it nullable, give it a default, or show it.",
     ),
     "REQUIRED_INPUT_FIELD_MISSING_IN_SOME_SUBGRAPH": Meaning(
