@@ -37,7 +37,7 @@ pythons() {
     old_ifs=$IFS
     IFS=:
     for folder in $PATH; do
-        for name in python3 python3.13 python3.12 python3.11 python; do
+        for name in python3 python3.13 python3.12 python3.11 python3.14 python; do
             [ ! -x "$folder/$name" ] || printf '%s\n' "$folder/$name"
         done
     done
@@ -53,7 +53,7 @@ supported_python() {
         # pyenv's shims exist for versions that are not active, so only an answer counts.
         "$path" -c '
 import os, sys
-if not (3, 11) <= sys.version_info[:2] < (3, 14):
+if not (3, 11) <= sys.version_info[:2] < (3, 15):
     sys.exit(1)
 maps = "/proc/self/maps"
 sys.exit(3 if os.path.exists(maps) and "/libpython" in open(maps).read() else 0)' </dev/null 2>/dev/null || status=$?
@@ -150,7 +150,7 @@ install_packages() {
 
 # $1: run or test.
 make_environment() {
-    python=$(supported_python) || die "Python 3.11, 3.12 or 3.13 is needed and none was found on PATH. Install one
+    python=$(supported_python) || die "Python 3.11, 3.12, 3.13 or 3.14 is needed and none was found on PATH. Install one
          (Debian 12: apt-get install python3 python3-venv) or name it in BOTBERI_PYTHON."
     find_uv || install_uv
     export UV_PYTHON_DOWNLOADS=never

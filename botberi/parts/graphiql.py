@@ -41,7 +41,7 @@ async def _with_node(folder: Path) -> dict[str, str]:
     try:
         await asyncio.to_thread(find_node)
     except BuildError:
-        uv = _uv()
+        uv = uv_program()
         if uv is not None:
             await _run("fetching Node.js", _install_node(uv, folder), environment, _NODE_TIMEOUT)
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), environment.get("PYTHONPATH"))))
@@ -56,7 +56,7 @@ def _install_node(uv: str, folder: Path) -> tuple[str, ...]:
     )
 
 
-def _uv() -> str | None:
+def uv_program() -> str | None:
     """The program that the bootstrap installed the project with; None in an installation without a lock."""
     if not (_PROJECT / "requirements.lock").is_file():
         return None

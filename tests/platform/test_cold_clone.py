@@ -126,7 +126,7 @@ def test_a_python_without_venv_and_pip_is_told_what_to_install(clone: Path, tmp_
 def test_a_python_that_is_too_old_is_told(clone: Path, tmp_path: Path) -> None:
     done = start(clone, fake_python(tmp_path, "exit 1"))
     assert done.returncode == 1
-    assert "Python 3.11, 3.12 or 3.13 is needed" in done.stderr
+    assert "Python 3.11, 3.12, 3.13 or 3.14 is needed" in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can try another user")

@@ -51,6 +51,6 @@ async def test_a_replaced_supergraph_is_freed(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_command_starts_without_the_collector() -> None:
-    code = "import runpy, sys, gc; sys.argv = ['gateway', '--help']\ntry: runpy.run_module('gateway', run_name='__main__')\nexcept SystemExit: print('enabled' if gc.isenabled() else 'disabled')"
+    code = "import runpy, sys, gc; sys.argv = ['botberi-gateway', '--help']\ntry: runpy.run_module('botberi_gateway', run_name='__main__')\nexcept SystemExit: print('enabled' if gc.isenabled() else 'disabled')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.rstrip().endswith("disabled")
