@@ -24,6 +24,10 @@ from graphql import (
 from botberi.fuzzing.kinds.spelling import turned
 
 ALIASES = ("x", "y", "id", "name", "size", "owner")
+#: Fields that the kinds of `botberi.fuzzing.kinds` add, by the beginnings of their names. Few graphs have one, so that
+#: operations choose each `RARE_WEIGHT` times as often as another field.
+RARE = ("again", "alt", "brood", "given", "guest", "kin")
+RARE_WEIGHT = 4
 
 
 @dataclass
@@ -184,7 +188,8 @@ class Writer:
             fields = [f for f in fields if is_composite_type(get_named_type(f[1].type))] or fields
         if parent in self.roots:
             self.features["second root field"] += self.budget < self.depth
-        name, made = self.random.choice(fields)
+        weights = [RARE_WEIGHT if name.startswith(RARE) else 1 for name, _ in fields]
+        ((name, made),) = self.random.choices(fields, weights)
         return self._written(name, made, depth, self._directives())
 
     def _written(self, name: str, made: Any, depth: int, directives: str) -> str:

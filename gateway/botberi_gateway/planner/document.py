@@ -105,6 +105,7 @@ class Printer:
             if (
                 interface is not None
                 and not interface.is_interface_object
+                and not interface.is_assumed
                 and (item.field.is_typename or item.field.name in interface.fields)
                 and interface.possible & (selection.types | beside) == item.types
                 and (selection.static is not None or len(item.types) > 1)

@@ -68,6 +68,8 @@ class SubgraphType:
     fields: Mapping[str, SubgraphField]
     possible: frozenset[str]
     keys: tuple[str, ...]
+    #: The supergraph doesn't say that the subgraph has the type (`JoinType.is_assumed`).
+    is_assumed: bool = False
 
     @property
     def is_abstract(self) -> bool:
@@ -261,6 +263,7 @@ class QueryGraph:
             fields=fields,
             possible=self.possible(name) if interface_object else self._possible_in(graph, node),
             keys=tuple(join.key for join in joins if join.key and join.resolvable),
+            is_assumed=all(join.is_assumed for join in joins),
         )
 
     def _possible_in(self, graph: str, node: SupergraphType) -> frozenset[str]:

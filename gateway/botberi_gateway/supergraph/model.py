@@ -37,6 +37,8 @@ class JoinType:
     extension: bool = False
     resolvable: bool = True
     is_interface_object: bool = False
+    #: The supergraph doesn't say that the subgraph has the type (join v0.1 says so of entities alone): it may not know it.
+    is_assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,8 +177,8 @@ def _read_type(node: TypeDefinitionNode, graphs: dict[str, Graph]) -> Supergraph
         )
         for arguments in _named(node, "join__type")
     )
-    if not joins:  # join v0.1 marks entities only; any other type is in every subgraph
-        joins = tuple(JoinType(graph) for graph in graphs)
+    if not joins:  # join v0.1 marks entities only; any other type may be in every subgraph
+        joins = tuple(JoinType(graph, is_assumed=True) for graph in graphs)
     return SupergraphType(
         name=name,
         kind=_KINDS[type(node)],

@@ -142,15 +142,18 @@ class Flow:
             source.line(f"x.odd({step}, error)")
         with source.block("else:"):
             if tables[0].entities is None:
-                with source.block(f"if {tables[0].index}:"):
+                with source.block(f"if {tables[0].index} and x.strange is None:"):
                     source.line(f"{future} = x.send({step})")
             else:
                 self._ask(tables, step, future)
 
     def _ask(self, tables: list[Table], step: str, future: str) -> None:
-        """Sends the request, if there is anything to ask for."""
+        """Sends the request, if there is anything to ask for.
+
+        Not after an answer that this code can't read: the interpreter goes on, and may have more entities to ask for in the same request.
+        """
         lists = [table.asked for table in tables]
-        with self._source.block(f"if {' or '.join(dict.fromkeys(lists))}:"):
+        with self._source.block(f"if ({' or '.join(dict.fromkeys(lists))}) and x.strange is None:"):
             self._source.line(f"{future} = x.send({step}, ({''.join(f'{name}, ' for name in lists)}))")
 
     def _end(self, fetch: Fetch) -> None:
