@@ -15,7 +15,7 @@ def add_guests(maker: "Maker") -> None:
     """Let subgraphs add fields to entities that they never return: which ones they know is theirs to say."""
     for entity in list(maker.entities.values()):
         free = [n for n in maker.names if n not in entity.hosts and n not in entity.barred]
-        if free and maker.kinds.random() < 0.45:
+        if free and maker.kinds.random() < 0.6:
             _guest(maker, entity, maker.kinds.choice(free))
 
 
@@ -23,7 +23,7 @@ def _guest(maker: "Maker", entity: "Entity", name: str) -> None:
     source, owner, guest = maker.kinds, maker.graphs[entity.hosts[0]], maker.graphs[name]
     entity.barred.add(name)
     block = guest.block(Kind.TYPE, entity.name)
-    if source.random() < 0.5:
+    if source.random() < 0.65:
         key = source.choice((NULLABLE_KEY, NULLABLE_KEY, f"{NULLABLE_KEY} id"))
         block.add(NULLABLE_KEY, "", "ID")
         if "id" in key:

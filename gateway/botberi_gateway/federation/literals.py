@@ -31,6 +31,7 @@ InputFields: TypeAlias = Callable[[str], "Mapping[str, TypeNode] | None"]
 
 #: Exponents of more digits are compared as text: nothing can hold such a number.
 _MAX_EXPONENT_DIGITS = 9
+_TEXTS = ("String", "ID")
 
 
 def no_input_fields(_name: str) -> None:
@@ -80,7 +81,10 @@ def _number(text: str, type_name: str) -> Hashable:
 
 
 def with_lists(value: ConstValueNode, type_: TypeNode, input_fields: InputFields = no_input_fields) -> ConstValueNode:
-    """The same value with a list wherever the type has one (GraphQL's input coercion of lists); the node itself where nothing changes."""
+    """The same value with a list wherever the type has one (GraphQL's input coercion of lists); the node itself where nothing changes.
+
+    An enum value given for a `String` or `ID` becomes the string, as the reference composers take it.
+    """
     if isinstance(type_, NonNullTypeNode):
         return with_lists(value, type_.type, input_fields)
     if isinstance(value, NullValueNode):
@@ -91,6 +95,8 @@ def with_lists(value: ConstValueNode, type_: TypeNode, input_fields: InputFields
         items = tuple(with_lists(item, type_.type, input_fields) for item in value.values)
         unchanged = all(one is other for one, other in zip(items, value.values, strict=True))
         return value if unchanged else ConstListValueNode(values=items)
+    if isinstance(value, EnumValueNode) and isinstance(type_, NamedTypeNode) and type_.name.value in _TEXTS:
+        return StringValueNode(value=value.value, block=False)
     types = input_fields(type_.name.value) if isinstance(type_, NamedTypeNode) else None
     if not isinstance(value, ConstObjectValueNode | ObjectValueNode) or not types:
         return value

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 from graphql import (
     DefinitionNode,
@@ -37,7 +37,7 @@ from graphql import (
 )
 from graphql.language import ast
 from graphql.language.ast import QUERY_DOCUMENT_KEYS
-from graphql.language.visitor import ParallelVisitor, visit
+from graphql.language.visitor import ParallelVisitor, Visitor, visit
 from graphql.validation.rules.possible_type_extensions import PossibleTypeExtensionsRule
 from graphql.validation.specified_rules import specified_sdl_rules
 from graphql.validation.validation_context import SDLValidationContext
@@ -48,7 +48,7 @@ from botberi_gateway.composition.ingest.plain import is_plainly_valid
 from botberi_gateway.composition.ingest.vocabulary import Vocabulary, applicable, link_definitions, scalar
 from botberi_gateway.composition.problem import Location, Problem
 from botberi_gateway.federation import Links
-from botberi_gateway.federation.directives import SUBGRAPH_FIELDS, SUBGRAPH_TYPES
+from botberi_gateway.federation.directives import GRAPHQL_DIRECTIVES, SUBGRAPH_FIELDS, SUBGRAPH_TYPES
 from botberi_gateway.federation.versions import LINK
 
 #: Extensions of types that other subgraphs define are what federation is about: they count as definitions.
@@ -112,6 +112,8 @@ def errors_by_rules(document: DocumentNode, links: Links, words: Vocabulary) -> 
         errors = _sdl_errors(whole)
         if errors:
             return errors
+        if any(map(_names_by_enum_value, _walk(whole))):
+            whole = visit(whole, _Strings(), _VISITED)
         schema = build_ast_schema(whole, assume_valid=False, assume_valid_sdl=True)
     except (TypeError, GraphQLError) as error:
         return [error if isinstance(error, GraphQLError) else GraphQLError(str(error))]
@@ -123,6 +125,32 @@ def errors_by_rules(document: DocumentNode, links: Links, words: Vocabulary) -> 
     allowed = ("Query root type must be provided.", f"Type {_query_root(document)} must define one or more fields.")
     errors = [e for e in found if e.message not in allowed and not is_ignored(e)]
     return errors or list(_value_errors(whole, schema, words))
+
+
+class _Strings(Visitor):
+    """Makes `@deprecated(reason: old)` the same as `@deprecated(reason: "old")`, as the reference composers read it; graphql-core refuses it."""
+
+    def enter(self, node: Node, *_: Any) -> Node | None:
+        if not _names_by_enum_value(node):
+            return None
+        arguments = tuple(
+            ast.ConstArgumentNode(
+                name=a.name, value=ast.StringValueNode(value=a.value.value, block=False, loc=a.value.loc), loc=a.loc
+            )
+            if isinstance(a.value, ast.EnumValueNode)
+            else a
+            for a in node.arguments or ()
+        )
+        return ast.ConstDirectiveNode(name=node.name, arguments=cast(Any, arguments), loc=node.loc)
+
+
+def _names_by_enum_value(node: Node) -> TypeGuard[ast.DirectiveNode]:
+    """Whether it is one of GraphQL's own directives with an enum value where a string should be."""
+    return (
+        isinstance(node, ast.DirectiveNode)
+        and node.name.value in GRAPHQL_DIRECTIVES
+        and any(isinstance(a.value, ast.EnumValueNode) for a in node.arguments or ())
+    )
 
 
 def _query_root(document: DocumentNode) -> str:
