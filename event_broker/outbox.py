@@ -64,9 +64,10 @@ _BACKLOG: Final = """
     FROM (SELECT coalesce(replayed_at, created_at) AS since, attempts FROM outbox WHERE published_at IS NULL
         ORDER BY seq LIMIT $1) AS waiting
 """
+# Without FOR UPDATE, for which the broker's role would need the right to change rows of the inbox.
 _FORGET: Final = """
-    WITH old AS (
-        SELECT consumer, event_id FROM inbox WHERE handled_at < now() - $1::interval LIMIT $2 FOR UPDATE SKIP LOCKED
+    WITH old AS MATERIALIZED (
+        SELECT consumer, event_id FROM inbox WHERE handled_at < now() - $1::interval LIMIT $2
     )
     DELETE FROM inbox USING old WHERE (inbox.consumer, inbox.event_id) = (old.consumer, old.event_id)
 """

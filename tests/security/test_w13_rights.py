@@ -4,9 +4,11 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import psycopg
 import pytest
 import yaml
@@ -16,6 +18,7 @@ from pydantic import ValidationError
 from botberi import settings_table
 from botberi.postgres import DATABASES, EmbeddedPostgres
 from botberi.settings import UpSettings
+from event_broker.outbox import Outbox
 from shared_schema import roles
 from shared_schema.ids import new_id
 from shared_schema.migrate import upgrade
@@ -151,6 +154,26 @@ def test_triggers_write_events_and_steps_with_the_rights_of_who_changes_the_row(
         broker.execute("DELETE FROM outbox")
         with pytest.raises(InsufficientPrivilege):
             broker.execute("SELECT * FROM instances")
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database", DATABASES)
+async def test_the_brokers_role_may_run_every_statement_of_its_housekeeping(
+    server: EmbeddedPostgres, database: str
+) -> None:
+    with psycopg.connect(server.url(database)) as owner:
+        owner.execute(
+            "INSERT INTO inbox (consumer, event_id, handled_at) VALUES ('test', gen_random_uuid(), now() - interval '9 days')"
+        )
+    connection = await asyncpg.connect(server.role_url(roles.BROKER, database))
+    try:
+        outbox = Outbox(connection)
+        await outbox.backlog()
+        await outbox.prune(timedelta(days=7), 100)
+        assert await outbox.forget(timedelta(days=30), 100) == 0
+        assert await outbox.forget(timedelta(days=7), 100) == 1
+    finally:
+        await connection.close()
 
 
 # -- compose, env, RabbitMQ --------------------------------------------------------------------------------------------
