@@ -1,13 +1,18 @@
 # Sourced by ./start and ./test with $root set: leaves $root/.venv ready, or ends with a message that says what to do.
 # shellcheck shell=sh
 #
-# `bootstrap run` installs what running the platform needs; `bootstrap test` everything in the lock. Both install the two projects
-# of this repository, the gateway (gateway/) and the platform (.), in place.
+# `bootstrap run` installs what starting the platform needs, and goes on in the background with what the worker alone
+# needs (botberi/run/installing.py waits for it); `bootstrap test` installs everything in the lock. Both install the two
+# projects of this repository, the gateway (gateway/) and the platform (.), in place.
 # uv is taken from PATH or installed into .uv/; versions and hashes are those of requirements.lock.
 # When nothing changed since the last time, this costs a stamp comparison and nothing else.
 
 # Extras of pyproject.toml that `bootstrap run` installs (`build`: what puts the two projects into .venv).
-RUN_EXTRAS='agents build'
+FIRST_EXTRAS='build'
+RUN_EXTRAS="$FIRST_EXTRAS agents"
+
+# Goes before the command that installs extras.
+gently=
 
 say() { printf '%s\n' "botberi: $*" >&2; }
 die() {
@@ -72,15 +77,27 @@ find_uv() {
     return 1
 }
 
+# $1: a python with ensurepip -> the pip wheel that ensurepip would install. Running it needs no environment to be made.
+pip_wheel() {
+    "$1" -c '
+import ensurepip, glob, os, sysconfig
+folders = [sysconfig.get_config_var("WHEEL_PKG_DIR"), os.path.join(os.path.dirname(ensurepip.__file__), "_bundled")]
+print(next(wheel for folder in folders if folder for wheel in glob.glob(os.path.join(folder, "pip-*.whl"))))' 2>/dev/null
+}
+
+# Debian parts venv and pip from python3, and another python may have them: all ways of all are tried before giving up,
+# the quickest first (making an environment with pip in it takes longer than installing uv).
 install_uv() {
     say "installing uv into .uv (once)"
-    # Debian parts venv and pip from python3, and another python may have them: all ways of all are tried before giving up.
+    export PIP_ROOT_USER_ACTION=ignore
     while IFS= read -r maker; do
         rm -rf .uv
-        if "$maker" -c 'import ensurepip, venv' 2>/dev/null && "$maker" -m venv .uv >/dev/null 2>&1; then
-            .uv/bin/python -m pip install -q --disable-pip-version-check 'uv>=0.9,<1' && find_uv && return 0
-        elif "$maker" -m pip --version >/dev/null 2>&1; then
+        if "$maker" -m pip --version >/dev/null 2>&1; then
             "$maker" -m pip install -q --disable-pip-version-check --target .uv/lib 'uv>=0.9,<1' && find_uv && return 0
+        elif wheel=$(pip_wheel "$maker"); then
+            "$maker" "$wheel/pip" install -q --disable-pip-version-check --target .uv/lib 'uv>=0.9,<1' && find_uv && return 0
+        elif "$maker" -c 'import ensurepip, venv' 2>/dev/null && "$maker" -m venv .uv >/dev/null 2>&1; then
+            .uv/bin/python -m pip install -q --disable-pip-version-check 'uv>=0.9,<1' && find_uv && return 0
         elif "$maker" -m virtualenv --version >/dev/null 2>&1; then
             "$maker" -m virtualenv -q .uv && .uv/bin/python -m pip install -q 'uv>=0.9,<1' && find_uv && return 0
         else
@@ -134,18 +151,53 @@ watched() {
     return "$status"
 }
 
-# $1: run or test.
-install_packages() {
-    if [ "$1" = test ]; then
-        "$uv" pip sync -q --python .venv/bin/python --require-hashes requirements.lock
-        return
-    fi
-    set --
-    for extra in $RUN_EXTRAS; do set -- "$@" --extra "$extra"; done
-    # The lock's hashes are checked for constraints, too (`--verify-hashes`).
+# Hard links into uv's cache where they are possible, which write nothing; else copies (a failed link is a warning a line).
+choose_link_mode() {
+    [ -z "${UV_LINK_MODE:-}" ] || return 0
+    UV_LINK_MODE=copy
+    cache=$("$uv" cache dir 2>/dev/null) && mkdir -p "$cache" 2>/dev/null && probe=$(mktemp "$cache/.link-XXXXXX" 2>/dev/null) ||
+        return 0
+    ! ln "$probe" .venv/.link-probe 2>/dev/null || UV_LINK_MODE=hardlink
+    rm -f "$probe" .venv/.link-probe
+}
+
+# The extras' packages as the lock has them: its hashes are checked for constraints, too (`--verify-hashes`).
+install_extras() {
+    set -- $(printf -- '--extra %s ' "$@")
     UV_OVERRIDE=infra/in-this-repository.txt \
-        "$uv" pip install -q --python .venv/bin/python --verify-hashes --constraint requirements.lock \
+        $gently "$uv" pip install -q --python .venv/bin/python --verify-hashes --constraint requirements.lock \
         -r gateway/pyproject.toml -r pyproject.toml "$@"
+}
+
+install_lock() {
+    "$uv" pip sync -q --python .venv/bin/python --require-hashes requirements.lock
+}
+
+# $1: run or test, for which .venv is now complete.
+stamp() {
+    printf '%s' "$1" >.venv/.botberi-extent
+    wanted_stamp >.venv/.botberi-stamp
+    rm -f .venv/.botberi-installing
+}
+
+# Installs what the worker alone needs while the platform starts. `.botberi-installing` has this process's id until the
+# packages are there; it stays where they could not be installed, with the reason in `.botberi-installing.log`.
+install_the_rest() {
+    : >.venv/.botberi-installing
+    (
+        trap 'rm -rf "$root/.bootstrap-lock"' EXIT
+        status=0
+        # The platform's start goes before.
+        gently='nice -n 10'
+        nice true 2>/dev/null || gently=
+        install_extras $RUN_EXTRAS || status=$?
+        # The id is written below, beside this: it must be there before anything is removed.
+        until [ -s .venv/.botberi-installing ]; do sleep 1; done
+        [ "$status" != 0 ] || stamp run
+    ) </dev/null >.venv/.botberi-installing.log 2>&1 &
+    # The lock is that process's from now on.
+    printf '%s' "$!" >.bootstrap-lock/pid
+    printf '%s' "$!" >.venv/.botberi-installing
 }
 
 # $1: run or test.
@@ -154,22 +206,30 @@ make_environment() {
          (Debian 12: apt-get install python3 python3-venv) or name it in BOTBERI_PYTHON."
     find_uv || install_uv
     export UV_PYTHON_DOWNLOADS=never
-    # Hard links into a cache on another file system fail with a warning a line; copying just works.
-    export UV_LINK_MODE="${UV_LINK_MODE:-copy}"
     rm -f .venv/.botberi-stamp
     if ! .venv/bin/python -c '' 2>/dev/null || [ "$(cat .venv/.botberi-python 2>/dev/null)" != "$python" ]; then
         rm -rf .venv
         "$uv" venv -q --no-project --python "$python" .venv || die "making .venv failed (see above)"
         printf '%s' "$python" >.venv/.botberi-python
     fi
-    what='what running needs (about 100 MB to fetch)'
-    [ "$1" = run ] || what='everything that the tests need (about 350 MB to fetch)'
-    say "making .venv with $("$python" -V) ($python): installing $what"
-    watched install_packages "$1" || die "installing the packages failed (see above); run this again to retry"
+    choose_link_mode
+    export UV_LINK_MODE
+    if [ "$1" = run ]; then
+        say "making .venv with $("$python" -V) ($python): installing what a start needs (about 90 MB to fetch)"
+        watched install_extras $FIRST_EXTRAS
+    else
+        say "making .venv with $("$python" -V) ($python): installing all that the tests need (about 350 MB to fetch)"
+        watched install_lock
+    fi || die "installing the packages failed (see above); run this again to retry"
     "$uv" pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e ./gateway -e . ||
         die "installing the two projects into .venv failed (see above)"
-    printf '%s' "$1" >.venv/.botberi-extent
-    wanted_stamp >.venv/.botberi-stamp
+    if [ "$1" = run ]; then
+        say "installing the agents' libraries (about 65 MB to fetch) while the platform starts"
+        install_the_rest
+    else
+        stamp "$1"
+        rm -rf .bootstrap-lock
+    fi
 }
 
 # $1: run or test.
@@ -180,7 +240,6 @@ bootstrap() {
     unset PYTHONDONTWRITEBYTECODE
     is_ready "$extent" && return 0
     lock
-    is_ready "$extent" || make_environment "$extent"
-    rm -rf .bootstrap-lock
+    if is_ready "$extent"; then rm -rf .bootstrap-lock; else make_environment "$extent"; fi
     trap - EXIT INT TERM HUP
 }

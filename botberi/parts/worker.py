@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from botberi.run import installing
 from botberi.run.children import child
 from botberi.run.supervisor import Part, Ready
 from workers import worker_metrics
@@ -12,6 +13,9 @@ from workers.settings import WorkerSettings
 
 #: Celery's warm shutdown gives running tasks this long; their runs are taken up by another worker after that.
 _STOP: Final = 12.0
+_START_SECONDS: Final = 90.0
+#: A slow line needs long for the libraries that the bootstrap installs meanwhile.
+_INSTALL_SECONDS: Final = 900.0
 
 
 def part(concurrency: int, variables: Mapping[str, str], where: str, *, after: Sequence[str] = ()) -> Part:
@@ -24,6 +28,8 @@ def part(concurrency: int, variables: Mapping[str, str], where: str, *, after: S
         environment["PYTHONWARNINGS"] = "ignore:You're running the worker with superuser"
 
     async def run(ready: Ready) -> None:
+        await installing.until_installed()
+
         def hear(line: str) -> None:
             if " ready." in line:
                 ready(f"{where}, {concurrency} processes")
@@ -35,4 +41,5 @@ def part(concurrency: int, variables: Mapping[str, str], where: str, *, after: S
             code = await process.wait()
         raise ChildProcessError(f"the worker ended with exit code {code}")
 
-    return Part("worker", run, after=after, start_timeout=90.0, stop_timeout=_STOP + 8)
+    start_timeout = _START_SECONDS + (_INSTALL_SECONDS if installing.is_pending() else 0.0)
+    return Part("worker", run, after=after, start_timeout=start_timeout, stop_timeout=_STOP + 8)
