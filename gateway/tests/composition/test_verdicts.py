@@ -1,10 +1,9 @@
 """Small sets of subgraphs with the codes (or "ok") that the reference composer gives, `@apollo/composition` 2.14.4; found by asking it.
 
-A file an area: `=== what: codes`, then `--- subgraph` and its SDL, for each. The reference's own supergraph was compared by meaning
-where both compose.
+A folder is a case, within one for its area: `subgraphs/*.graphql`, and `expected` with the codes. The reference's own supergraph was
+compared by meaning where both compose.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,15 +20,11 @@ OWN = Path(__file__).parent / "own_verdicts"
 
 
 def cases(folder: Path) -> Iterator[object]:
-    for file in sorted(folder.glob("*.graphql")):
-        for block in re.split(r"^=== ", file.read_text("utf-8"), flags=re.MULTILINE)[1:]:
-            head, _, body = block.partition("\n")
-            title, _, codes = head.rpartition(": ")
-            subgraphs = []
-            for part in re.split(r"^--- ", body, flags=re.MULTILINE)[1:]:
-                name, _, sdl = part.partition("\n")
-                subgraphs.append(Subgraph(name, sdl))
-            yield pytest.param(subgraphs, codes, id=f"{file.stem}-{title}")
+    for expected in sorted(folder.glob("*/*/expected")):
+        case = expected.parent
+        files = sorted((case / "subgraphs").glob("*.graphql"))
+        subgraphs = [Subgraph(file.stem, file.read_text("utf-8")) for file in files]
+        yield pytest.param(subgraphs, expected.read_text("utf-8").strip(), id=f"{case.parent.name}-{case.name}")
 
 
 @pytest.mark.parametrize(("subgraphs", "codes"), list(cases(FOLDER)))
