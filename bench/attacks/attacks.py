@@ -12,6 +12,8 @@ from bench.attacks.platform import Answer, RunningPlatform
 #: Seconds for which a byte now and then is sent to a connection that was answered.
 _DRIP: Final = 20.0
 _TYPED: Final = "__typename ... on Error { message }"
+#: A refused input, with each value that was refused.
+_REFUSED: Final = f"{_TYPED} ... on ValidationError {{ fields {{ path message }} }}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,9 @@ def _agent(schema: dict[str, Any]) -> dict[str, Any]:
 
 _CREATE_AGENT: Final = (
     "mutation ($i: CreateAgentInput!) { createAgent(input: $i) "
-    f"{{ {_TYPED} ... on CreateAgentSuccess {{ agent {{ id }} }} }} }}"
+    f"{{ {_REFUSED} ... on CreateAgentSuccess {{ agent {{ id }} }} }} }}"
 )
-_CREATE_TEMPLATE: Final = f"mutation ($i: CreateTemplateInput!) {{ createTemplate(input: $i) {{ {_TYPED} }} }}"
+_CREATE_TEMPLATE: Final = f"mutation ($i: CreateTemplateInput!) {{ createTemplate(input: $i) {{ {_REFUSED} }} }}"
 
 
 def bomb(schema: dict[str, Any], parameters: dict[str, Any]) -> Callable[[RunningPlatform], tuple[Answer, int]]:

@@ -9,8 +9,8 @@ import typer
 from bench.peers import PeersMissing
 
 _HEAD: Final = (
-    "| entry | attack | sent | longest stall | memory, at most | answer |",
-    "| --- | --- | ---: | ---: | ---: | --- |",
+    "| entry | attack | sent | longest turn | longest stall | memory, at most | answer |",
+    "| --- | --- | ---: | ---: | ---: | ---: | --- |",
 )
 
 
@@ -19,6 +19,9 @@ def attacks(
         Path, typer.Option(help="Another checkout, with its own .venv, whose platform is attacked.")
     ] = Path(),
     only: Annotated[str, typer.Option(help="Entries to run, such as V2,V3; all without.")] = "",
+    stacks: Annotated[
+        Path | None, typer.Option(help="A file for what the event loop was doing in turns above 30 ms.")
+    ] = None,
     write: Annotated[Path | None, typer.Option(help="A file for the table, beside standard output.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Rows as JSON.")] = False,
 ) -> None:
@@ -28,7 +31,7 @@ def attacks(
     chosen = {name.strip().upper() for name in only.split(",") if name.strip()}
     rows = []
     try:
-        with running(checkout.resolve()) as platform:
+        with running(checkout.resolve(), stacks and stacks.resolve()) as platform:
             if not as_json:
                 typer.echo("\n".join(_HEAD))
             for row in _rows(platform, chosen):
@@ -64,6 +67,7 @@ def _rows(platform: Any, chosen: set[str]) -> Any:
             "entry": attack.entry,
             "attack": attack.name,
             "sent": sent,
+            "turn_ms": round(platform.longest_turn() * 1_000),
             "stall_ms": round(stalls.longest * 1_000),
             "usual_ms": round(stalls.usual * 1_000, 1),
             "memory_mb": round(platform.resident(peak=True) - before),
@@ -76,6 +80,6 @@ def _rows(platform: Any, chosen: set[str]) -> Any:
 
 def _line(row: dict[str, Any]) -> str:
     return (
-        f"| {row['entry']} | {row['attack']} | {row['sent']:,} B | {row['stall_ms']:,} ms | +{row['memory_mb']} MB | "
+        f"| {row['entry']} | {row['attack']} | {row['sent']:,} B | {row['turn_ms']:,} ms | {row['stall_ms']:,} ms | +{row['memory_mb']} MB | "
         f"{row['answer']}, {row['bytes']:,} B, {row['seconds']:g} s |"
     )

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from bench.attacks import turns
+from bench.attacks.turns import LAYOUT
+
 #: Seconds for the first start, which makes the databases.
 _START: Final = 180.0
 
@@ -39,6 +42,8 @@ class RunningPlatform:
     port: int
     pid: int
     state_dir: Path
+    #: Where the process notes the longest turn of its event loop (`bench.attacks.turns`).
+    turns: Path
     token: str | None = None
 
     def post(self, query: str, variables: dict[str, Any] | None = None, timeout: float = 120.0) -> Answer:
@@ -88,9 +93,16 @@ class RunningPlatform:
                 return int(line.split()[1]) / 1024
         return 0.0
 
+    def longest_turn(self) -> float:
+        """Seconds of processor time that the event loop's thread took at most without a pause, since `forget_peak`."""
+        (longest,) = LAYOUT.unpack(self.turns.read_bytes())
+        return float(longest)
+
     def forget_peak(self) -> None:
-        """Begin to look for a new peak."""
+        """Begin to look for a new peak of memory, and for a new longest turn."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+        with self.turns.open("r+b") as file:
+            file.write(bytes(LAYOUT.size))
 
 
 def _outcome(body: dict[str, Any]) -> str:
@@ -100,7 +112,8 @@ def _outcome(body: dict[str, Any]) -> str:
     for value in (body.get("data") or {}).values():
         if isinstance(value, dict) and str(value.get("__typename", "")).endswith("Error"):
             # With its reason: a refusal for another than the attack's shows that the attack is not asked rightly.
-            return f"{value['__typename']} ({str(value.get('message', ''))[:80]})"
+            reasons = [value, *value.get("fields", ())]
+            return f"{value['__typename']} ({str(reasons[-1].get('message', ''))[:80]})"
     return "ok"
 
 
@@ -113,12 +126,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(checkout: Path) -> Iterator[RunningPlatform]:
-    """`botberi up` of that checkout, with what it embeds. Raises `NotStarted`."""
+def running(checkout: Path, stacks: Path | None = None) -> Iterator[RunningPlatform]:
+    """`botberi up` of that checkout, with what it embeds; `stacks` gets what its loop did in long turns. Raises `NotStarted`."""
     with tempfile.TemporaryDirectory(prefix="botberi-attacks-", dir="/tmp") as folder:
         Path(folder).chmod(0o711)  # root's Postgres runs as another user, who must be able to enter
         port, state = free_port(), Path(folder) / "state"
-        command = [str(checkout / ".venv/bin/botberi"), "up", "--port", str(port), "--state-dir", str(state)]
+        longest = Path(folder) / "turns"
+        longest.write_bytes(bytes(LAYOUT.size))
+        command = [str(checkout / ".venv/bin/python"), turns.__file__, str(longest), str(stacks or "")]
+        command += [str(checkout / ".venv/bin/botberi"), "up", "--port", str(port), "--state-dir", str(state)]
         command += ["--postgres-port", str(free_port())]
         log_path = Path(folder) / "log"
         environment = {**os.environ, "BOTBERI_LOG_LEVEL": "WARNING", "BOTBERI_GRAPHIQL": "false"}
@@ -126,7 +142,7 @@ def running(checkout: Path) -> Iterator[RunningPlatform]:
             process = subprocess.Popen(command, cwd=checkout, env=environment, stdout=log, stderr=log)
         try:
             _until_healthy(process, port, log_path)
-            yield RunningPlatform(port, process.pid, state)
+            yield RunningPlatform(port, process.pid, state, longest)
         finally:
             process.terminate()
             try:
