@@ -18,6 +18,8 @@ from bench.attacks.turns import LAYOUT
 
 #: Seconds for the first start, which makes the databases.
 _START: Final = 180.0
+#: What the console says when every part runs.
+_STARTED: Final = b"Botberi is running"
 
 
 class NotStarted(Exception):
@@ -141,7 +143,7 @@ def running(checkout: Path, stacks: Path | None = None) -> Iterator[RunningPlatf
         with log_path.open("wb") as log:
             process = subprocess.Popen(command, cwd=checkout, env=environment, stdout=log, stderr=log)
         try:
-            _until_healthy(process, port, log_path)
+            _until_started(process, port, log_path)
             yield RunningPlatform(port, process.pid, state, longest)
         finally:
             process.terminate()
@@ -152,13 +154,14 @@ def running(checkout: Path, stacks: Path | None = None) -> Iterator[RunningPlatf
                 process.wait()
 
 
-def _until_healthy(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+def _until_started(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    """Ready, and through with starting: what a start still does isn't the attack's."""
     until = time.monotonic() + _START
     while time.monotonic() < until and process.poll() is None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
             connection.request("GET", "/ready")
-            if connection.getresponse().status == 200:
+            if connection.getresponse().status == 200 and _STARTED in log.read_bytes():
                 return
         except (OSError, http.client.HTTPException):
             pass

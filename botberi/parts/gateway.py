@@ -27,7 +27,7 @@ from botberi.wiring.signing import SigningClient
 from botberi.wiring.supergraph import make_gateway
 from botberi.wiring.verifier import Verifier
 from botberi_gateway.engine import SubgraphSource
-from botberi_gateway.server import PortTakenError, ServerConfig, bind, create_app
+from botberi_gateway.server import PortTakenError, ServerConfig, bind, create_app, memory
 from botberi_gateway.server.metrics import CONTENT_TYPE
 from botberi_gateway.transport.settings import TransportSettings
 from botberi_gateway.upstream.events import EventSource
@@ -119,6 +119,8 @@ def part(settings: GatewaySettings, make: Callable[[], Starlette], after: Sequen
         except PortTakenError as error:
             raise StartError(f"{error} (--port or BOTBERI_PORT)") from None
         async with serving(app, listener, server_config(settings)) as task:
+            # Requests come from now on, other parts may take long to start: what is there is not looked at for each of them.
+            memory.settle()
             ready(f"http://{settings.host}:{settings.port}/graphql")
             # Not `await task`: being cancelled here must not cancel the server, which drains first.
             await asyncio.wait({task})

@@ -21,6 +21,9 @@ _INSTALL_SECONDS: Final = 900.0
 def part(concurrency: int, variables: Mapping[str, str], where: str, *, after: Sequence[str] = ()) -> Part:
     """`variables` join the environment: databases and broker, which the child reads as any worker does."""
     environment = dict(os.environ) | dict(variables) | {"BOTBERI_LOG_FORMAT": "json"}
+    if environment.get("BOTBERI_LOG_LEVEL", "").upper() != "DEBUG":
+        # That it is ready is one of its messages, at this level; which of them are shown is decided here.
+        environment["BOTBERI_LOG_LEVEL"] = "INFO"
     environment |= worker_metrics.environment(WorkerSettings())
     if os.geteuid() == 0:
         # Celery warns of root because of pickle; only JSON is accepted here.
