@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import botberi_gateway.executor
 from botberi.fuzzing.incremental import Whole
+from botberi_gateway.codec import decode, encode
 from botberi_gateway.executor import Compiled, CompiledParts, ExecutorKind, Runtime
 from botberi_gateway.operation import Operation
 from botberi_gateway.plan import Defer, Plan
 from botberi_gateway.upstream import SubgraphClient
-from botberi_gateway.upstream.codec import decode, encode
 
 #: Seconds for an operation: so many that a machine which stands still for a minute doesn't make requests fail.
 _PATIENCE: Final = 3_600.0

@@ -13,10 +13,10 @@ from botberi.fuzzing.riding import Ridden, choices, has_key, ridden
 from botberi.fuzzing.subgraph import Run
 from botberi.fuzzing.truth import Truth, at_once, deferred, truth
 from botberi.fuzzing.world import World
+from botberi_gateway.codec import decode, encode
 from botberi_gateway.plan import Condition, Defer, Fetch, Parallel, Plan, Subscription
 from botberi_gateway.plan import Sequence as Steps
 from botberi_gateway.upstream import SubgraphRequest
-from botberi_gateway.upstream.codec import decode, encode
 
 Path: TypeAlias = tuple[str | int, ...]
 

@@ -11,6 +11,7 @@ from graphql import NonNullTypeNode
 
 from botberi.fuzzing.fuzz import fuzz
 from botberi.fuzzing.planted_kinds import KIND_BUGS, Bug, by_representation
+from botberi_gateway.codec import encode
 from botberi_gateway.executor import failure, view
 from botberi_gateway.executor.answers import Sorted
 from botberi_gateway.executor.errorlog import ErrorLog
@@ -21,7 +22,6 @@ from botberi_gateway.plan import KeyField, Parallel, Sequence
 from botberi_gateway.planner.routes import Routes
 from botberi_gateway.planner.walk import Walker
 from botberi_gateway.query_graph.graph import QueryGraph
-from botberi_gateway.upstream.codec import encode
 from botberi_gateway.upstream.port import SubgraphResponse
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from botberi.fuzzing.compare import Mismatch
+from botberi_gateway.codec import encode
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.upstream import SubgraphClient, SubgraphRequest, SubgraphResponse
-from botberi_gateway.upstream.codec import encode
 
 #: Turns of the event loop that an answer takes: some branches of a plan end before others have begun their second step, or the other way round.
 _TURNS: Final = (0, 0, 1, 2, 4, 8, 16, 32)

@@ -24,9 +24,9 @@ from graphql import (
 from botberi.fuzzing.declared import FieldFacts, Key, SubgraphFacts
 from botberi.fuzzing.truth import Ledger
 from botberi.fuzzing.world import Facts, Thing, Trouble, World
+from botberi_gateway.codec import decode, encode
 from botberi_gateway.errors import SUBGRAPH_HTTP_ERROR, SUBGRAPH_TIMEOUT, SUBGRAPH_UNREACHABLE, SubgraphError
 from botberi_gateway.upstream import SubgraphRequest, SubgraphResponse
-from botberi_gateway.upstream.codec import decode, encode
 
 #: Of each subscription.
 EVENTS = 2

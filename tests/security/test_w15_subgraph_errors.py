@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from botberi_gateway.codec import encode
 from botberi_gateway.engine import Gateway, GraphQLRequest, SubgraphSource
 from botberi_gateway.executor import ExecutorKind
 from botberi_gateway.executor.payload import PendingForm
-from botberi_gateway.upstream.codec import encode
 from botberi_gateway.upstream.port import SubgraphRequest, SubgraphResponse
 
 SECRET = "hunter2"

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeAlias
 
 from botberi_gateway import errors
+from botberi_gateway.codec import CodecError, encode
 from botberi_gateway.engine.planning import OVERLOADED
 from botberi_gateway.engine.request import EngineLimits
 from botberi_gateway.errors import GatewayError
 from botberi_gateway.executor.introspection import Introspection
 from botberi_gateway.operation import Operation
-from botberi_gateway.upstream.codec import CodecError, encode
 
 #: The operation (by identity: what is kept holds it) and its variables as JSON.
 _Key: TypeAlias = tuple[int, bytes | object]

@@ -7,8 +7,8 @@ from enum import Enum
 from typing import Any, Final
 
 from botberi_gateway import errors
+from botberi_gateway.codec import encode
 from botberi_gateway.errors import EventSourceError
-from botberi_gateway.upstream.codec import encode
 from botberi_gateway.upstream.events import SourceEvent
 
 #: Versions are remembered of so many entities of one subscription; of those that were heard of longest ago they are forgotten.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from botberi_gateway import errors
+from botberi_gateway.codec import encode
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.executor.budget import ResponseTooLarge
 from botberi_gateway.executor.collect import objects_at
@@ -17,7 +18,6 @@ from botberi_gateway.executor.representations import represent
 from botberi_gateway.executor.state import Execution
 from botberi_gateway.executor.view import ObjectView
 from botberi_gateway.plan import Entities, Fetch
-from botberi_gateway.upstream.codec import encode
 from botberi_gateway.upstream.port import SubgraphRequest, SubgraphResponse
 
 logger = logging.getLogger(__name__)

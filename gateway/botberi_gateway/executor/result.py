@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from botberi_gateway.codec import encode
 from botberi_gateway.errors import ErrorEntry
 from botberi_gateway.executor.budget import ResponseTooLarge
 from botberi_gateway.upstream.bounded import TooLong, encode_within
-from botberi_gateway.upstream.codec import encode
 
 
 @dataclass(slots=True)

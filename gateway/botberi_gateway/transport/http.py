@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from botberi_gateway import errors
+from botberi_gateway.codec import encode
 from botberi_gateway.engine import GraphQLRequest, Prepared, RequestContext
 from botberi_gateway.errors import ErrorEntry, RequestError
 from botberi_gateway.transport import negotiate
@@ -25,7 +26,6 @@ from botberi_gateway.transport.sharing import asker
 from botberi_gateway.transport.sse import fail_as_events, stream_events
 from botberi_gateway.transport.streaming import stream_subscription
 from botberi_gateway.transport.watch import CallerWatch
-from botberi_gateway.upstream.codec import encode
 
 _OFFERED: Final = (negotiate.JSON, negotiate.GRAPHQL_JSON, negotiate.EVENT_STREAM)
 _ALLOWED: Final = ((b"allow", b"GET, POST, OPTIONS"),)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
+from botberi_gateway.codec import encode
 from botberi_gateway.executor import ExecutionResult
 from botberi_gateway.transport.problem import Failure
 from botberi_gateway.transport.streaming import Encoded
-from botberi_gateway.upstream.codec import encode
 
 _PART: Final = b"content-type: application/json; charset=utf-8\r\n\r\n"
 #: Right behind a part, so that clients need not wait for the next one to know that it is whole.

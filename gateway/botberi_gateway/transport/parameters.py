@@ -5,9 +5,9 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from botberi_gateway import errors
+from botberi_gateway.codec import CodecError, decode
 from botberi_gateway.engine import GraphQLRequest
 from botberi_gateway.transport.problem import BATCHING_NOT_SUPPORTED, HttpProblem
-from botberi_gateway.upstream.codec import CodecError, decode
 
 #: Deeper variables help nobody, and JSON writers refuse them at 254.
 _DEEPEST: Final = 128

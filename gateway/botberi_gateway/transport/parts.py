@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
+from botberi_gateway.codec import encode
 from botberi_gateway.engine import GraphQLRequest, Prepared, RequestContext
 from botberi_gateway.executor import PathForm, Payload, PayloadForm, payload_bytes
 from botberi_gateway.transport.connected import while_connected
 from botberi_gateway.transport.core import Core
 from botberi_gateway.transport.exchange import Exchange
 from botberi_gateway.transport.problem import describe
-from botberi_gateway.upstream.codec import encode
 
 _PART: Final = b"content-type: application/json; charset=utf-8\r\n\r\n"
 #: The boundary is sent right behind a part, so that clients need not wait for the next one to know that it is whole.

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from botberi_gateway import errors
+from botberi_gateway.codec import encode
 from botberi_gateway.engine import OVERLOADED
 from botberi_gateway.errors import ErrorEntry, GatewayError, RequestError
 from botberi_gateway.operation.wording import bounded
-from botberi_gateway.upstream.codec import encode
 
 logger = logging.getLogger(__name__)
 

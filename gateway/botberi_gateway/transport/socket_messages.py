@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from botberi_gateway.codec import CodecError, decode, encode
 from botberi_gateway.engine import GraphQLRequest
 from botberi_gateway.transport.parameters import from_json
 from botberi_gateway.transport.problem import HttpProblem
-from botberi_gateway.upstream.codec import CodecError, decode, encode
 
 SUBPROTOCOL: Final = "graphql-transport-ws"
 

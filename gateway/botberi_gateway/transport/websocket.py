@@ -8,6 +8,7 @@ from contextlib import aclosing, suppress
 from typing import Any, Final
 
 from botberi_gateway import errors
+from botberi_gateway.codec import encode
 from botberi_gateway.engine import GraphQLRequest, Prepared, RequestContext
 from botberi_gateway.errors import ErrorEntry, GatewayError
 from botberi_gateway.executor import Payload, PendingForm, payload_bytes
@@ -21,7 +22,6 @@ from botberi_gateway.transport.port import Unauthenticated
 from botberi_gateway.transport.problem import describe
 from botberi_gateway.transport.socket_messages import Close, Message
 from botberi_gateway.transport.watch import CallerWatch
-from botberi_gateway.upstream.codec import encode
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from functools import lru_cache
 from typing import Any
 
 from botberi_gateway import errors
+from botberi_gateway.codec import CodecError, decode, decode_rounded, encode
 from botberi_gateway.errors import SubgraphError
-from botberi_gateway.upstream.codec import CodecError, decode, decode_rounded, encode
 from botberi_gateway.upstream.port import Read, SubgraphRequest, SubgraphResponse
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"

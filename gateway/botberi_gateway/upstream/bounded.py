@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from botberi_gateway.upstream.codec import CodecError, encode_slowly
+from botberi_gateway.codec import CodecError, encode_slowly
 
 #: Bytes of the buffers that a thread keeps, each for texts up to its size: 2 MiB together, and so large only where texts are.
 #: A buffer is filled up again after each text, so a short text in a long buffer would cost more than writing it does.

@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from botberi_gateway import errors
+from botberi_gateway.codec import CodecError, decode, encode
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.upstream.answer import invalid, to_response
-from botberi_gateway.upstream.codec import CodecError, decode, encode
 from botberi_gateway.upstream.port import SubgraphRequest, SubgraphResponse
 
 SUBPROTOCOL: Final = "graphql-transport-ws"

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from botberi_gateway.codec import decode, may_round
 from botberi_gateway.plan import OperationKind
-from botberi_gateway.upstream.codec import decode, may_round
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 from graphql import build_schema
 
+from botberi_gateway.codec import encode
 from botberi_gateway.executor import ExecutionResult, Runtime
 from botberi_gateway.plan import Plan
 from botberi_gateway.upstream import SubgraphRequest, SubgraphResponse
-from botberi_gateway.upstream.codec import encode
 from gateway.tests.support.executing import execute
 from gateway.tests.support.operations import operation_of
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from graphql import build_schema
 
+from botberi_gateway.codec import decode
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.executor import Compiled, ExecutionStatistics, ExecutorKind, Runtime
 from botberi_gateway.executor.compiled import Program
@@ -24,7 +25,6 @@ from botberi_gateway.plan import (
 )
 from botberi_gateway.upstream import SubgraphRequest, SubgraphResponse
 from botberi_gateway.upstream.answer import request_body
-from botberi_gateway.upstream.codec import decode
 from gateway.tests.executor.scripted import Scripted
 from gateway.tests.support.operations import operation_of
 

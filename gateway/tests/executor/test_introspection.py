@@ -20,11 +20,11 @@ from graphql import (
     parse,
 )
 
+from botberi_gateway.codec import encode
 from botberi_gateway.errors import RequestError
 from botberi_gateway.executor.introspection import Introspection, usual_fields
 from botberi_gateway.operation import coerce_variables, prepare
 from botberi_gateway.operation.limits import UNLIMITED
-from botberi_gateway.upstream.codec import encode
 
 SCHEMA = build_schema('''
 """All of it."""

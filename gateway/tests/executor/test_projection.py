@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from botberi_gateway import errors
+from botberi_gateway.codec import decode
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.executor import ExecutionResult
 from botberi_gateway.plan import Condition, Fetch, ListItems, Parallel, Plan, Sequence
-from botberi_gateway.upstream.codec import decode
 from gateway.tests.executor.scripted import Scripted, errors_of, run
 
 SDL = """

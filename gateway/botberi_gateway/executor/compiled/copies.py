@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from botberi_gateway.codec import encode
 from botberi_gateway.executor.compiled.step import Asked, Step, head
 from botberi_gateway.executor.compiled.support import Strange
 from botberi_gateway.executor.contexts import copied_operation, copy_suffixes
-from botberi_gateway.upstream.codec import encode
 from botberi_gateway.upstream.port import Spending, SubgraphRequest
 
 

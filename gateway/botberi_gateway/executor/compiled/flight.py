@@ -9,6 +9,7 @@ from typing import Any, Final
 from graphql import FieldNode
 
 from botberi_gateway import errors
+from botberi_gateway.codec import CodecError, decode_rounded
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.executor.answers import Sorted, entities_of, no_data
 from botberi_gateway.executor.budget import ResponseTooLarge, Spending
@@ -21,7 +22,6 @@ from botberi_gateway.executor.representations import TypeNames
 from botberi_gateway.executor.request import failed_request
 from botberi_gateway.executor.runtime import Runtime
 from botberi_gateway.operation import Operation
-from botberi_gateway.upstream.codec import CodecError, decode_rounded
 from botberi_gateway.upstream.port import Answer, SubgraphClient, SubgraphRequest, SubgraphResponse
 
 logger = logging.getLogger(__name__)

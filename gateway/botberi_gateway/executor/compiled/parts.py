@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from botberi_gateway.codec import encode
 from botberi_gateway.errors import ErrorEntry
 from botberi_gateway.executor.budget import ResponseTooLarge
 from botberi_gateway.executor.compiled.deferring import Deferring, Later
@@ -29,7 +30,6 @@ from botberi_gateway.executor.view import ObjectView
 from botberi_gateway.operation import Operation
 from botberi_gateway.operation.defer import Defers
 from botberi_gateway.plan import Defer, Plan, Withheld
-from botberi_gateway.upstream.codec import encode
 
 logger = logging.getLogger(__name__)
 

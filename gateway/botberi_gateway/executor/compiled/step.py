@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 import orjson
 from graphql import GraphQLSchema
 
+from botberi_gateway.codec import encode
 from botberi_gateway.executor.compiled.layout import Table
 from botberi_gateway.executor.identity import identifiers
 from botberi_gateway.plan import Fetch
-from botberi_gateway.upstream.codec import encode
 from botberi_gateway.upstream.port import Read, Spending, SubgraphRequest
 
 Objects: TypeAlias = Sequence[Mapping[str, Any]]

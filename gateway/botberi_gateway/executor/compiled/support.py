@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from botberi_gateway.codec import encode
 from botberi_gateway.executor.failure import Gap
 from botberi_gateway.executor.leaves import WrongLeaf, leaf
 from botberi_gateway.executor.representations import merge
-from botberi_gateway.upstream.codec import encode
 
 
 class Strange(Exception):

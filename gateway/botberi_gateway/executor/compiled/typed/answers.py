@@ -19,6 +19,7 @@ from graphql import (
     is_non_null_type,
 )
 
+from botberi_gateway.codec import may_round
 from botberi_gateway.executor.compiled.layout import Layout
 from botberi_gateway.executor.compiled.selected import Selected, selected
 from botberi_gateway.executor.compiled.shape import Conditions, Keys
@@ -26,7 +27,6 @@ from botberi_gateway.executor.compiled.source import Unsupported
 from botberi_gateway.executor.compiled.walking import TYPENAME
 from botberi_gateway.executor.selection import Selections
 from botberi_gateway.plan import Fetch
-from botberi_gateway.upstream.codec import may_round
 from botberi_gateway.upstream.port import Read
 
 _INT: Final = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]

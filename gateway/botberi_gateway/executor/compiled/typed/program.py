@@ -7,6 +7,7 @@ from weakref import WeakSet
 
 import orjson
 
+from botberi_gateway.codec import encode
 from botberi_gateway.errors import ErrorEntry
 from botberi_gateway.executor.budget import ResponseTooLarge
 from botberi_gateway.executor.compiled.flight import Flight
@@ -22,7 +23,6 @@ from botberi_gateway.executor.selection import Selections
 from botberi_gateway.executor.statistics import ExecutorKind
 from botberi_gateway.operation import Operation
 from botberi_gateway.upstream.bounded import TooLong, encode_all, encode_bounded
-from botberi_gateway.upstream.codec import encode
 from botberi_gateway.upstream.port import SubgraphResponse
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from botberi_gateway.upstream.codec import CodecError, decode, encode
+from botberi_gateway.codec import CodecError, decode, encode
 
 
 def repr_or_type(value: Any) -> str:
