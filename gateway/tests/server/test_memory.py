@@ -11,6 +11,7 @@ import pytest
 
 from botberi_gateway.engine import GraphQLRequest
 from botberi_gateway.engine import gateway as gateway_module
+from botberi_gateway.server import memory
 from botberi_gateway.server.memory import THRESHOLDS, resettle, settle
 from botberi_gateway.supergraph import Supergraph
 from gateway.tests.support.toy_graph import SUPERGRAPH, clients, toy_gateway
@@ -18,8 +19,9 @@ from gateway.tests.support.toy_graph import SUPERGRAPH, clients, toy_gateway
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    thresholds = gc.get_threshold()
+    thresholds, callbacks = gc.get_threshold(), [*gc.callbacks]
     yield
+    gc.callbacks[:] = callbacks
     gc.unfreeze()
     gc.set_threshold(*thresholds)
     gc.enable()
@@ -30,6 +32,50 @@ def test_start_up_is_set_aside() -> None:
     settle()
     assert gc.isenabled()
     assert gc.get_threshold() == THRESHOLDS
+    assert gc.get_freeze_count() > 10_000
+
+
+class Node:
+    """What can be in a cycle."""
+
+    def __init__(self) -> None:
+        self.other: object = None
+
+
+def cycle() -> weakref.ref[Node]:
+    node = Node()
+    node.other = node
+    return weakref.ref(node)
+
+
+def test_a_full_collection_looks_only_at_what_came_since_the_last_one() -> None:
+    settle()
+    kept = [Node() for _ in range(5_000)]
+    before = gc.get_freeze_count()
+    gc.collect()
+    assert gc.get_freeze_count() >= before + len(kept)
+    assert len(gc.get_objects()) < 5_000
+    garbage = cycle()
+    gc.collect()
+    assert garbage() is None
+
+
+def test_cycles_of_what_was_set_aside_are_freed_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    settle()
+    node = Node()
+    node.other = node
+    kept = weakref.ref(node)
+    gc.collect()
+    del node
+    gc.collect()
+    assert kept() is not None
+    monkeypatch.setattr(memory, "_WHOLE_EVERY", 0.0)
+    gc.collect()
+    assert kept() is not None, "nothing has grown: nothing more is looked at"
+    monkeypatch.setattr(memory, "_WHOLE_GROWTH", 0.0)
+    gc.collect()  # decides that the next one looks at everything
+    gc.collect()
+    assert kept() is None
     assert gc.get_freeze_count() > 10_000
 
 
