@@ -14,6 +14,7 @@ from strawberry.dataloader import DataLoader
 from subgraphs.common.connection import Connection, connection_of
 from subgraphs.common.context import Store
 from subgraphs.common.pagination import Order, Page, PageRequest, count_by_parent, fetch_pages
+from subgraphs.common.work import turns
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -74,12 +75,19 @@ class ChildLoader:
         self._pages: DataLoader[tuple[UUID, PageRequest], Page[Any]] = DataLoader(
             load_fn=self._load_pages, max_batch_size=MAXIMUM_BATCH
         )
+        self._connections: dict[tuple[UUID, PageRequest, Callable[[Any], Any]], Connection[Any]] = {}
         self._counts: DataLoader[UUID, int] = DataLoader(load_fn=self._load_counts, max_batch_size=MAXIMUM_BATCH)
 
     async def connection(self, parent: UUID, request: PageRequest, node: Callable[[Any], N]) -> Connection[N]:
-        """The connection of one parent's children."""
+        """The connection of one parent's children, one object for all that ask for the same."""
         page = await self._pages.load((parent, request))
-        return connection_of(page, node, lambda: self._count(parent))
+        # Thousands of pages may come at once, each of up to a hundred nodes.
+        await turns().wait_if_over()
+        key = (parent, request, node)
+        connection: Connection[N] | None = self._connections.get(key)
+        if connection is None:
+            connection = self._connections[key] = connection_of(page, node, lambda: self._count(parent))
+        return connection
 
     async def _count(self, parent: UUID) -> int:
         return await self._counts.load(parent)

@@ -57,6 +57,11 @@ class Turns:
     def _begin(self) -> None:
         self._end = 0.0
 
+    async def wait_if_over(self) -> None:
+        """Waits for a later turn where this one is over."""
+        if self.is_over():
+            await self.next()
+
     async def next(self) -> None:
         """Waits until the loop has done everything else that is ready, and there is time again."""
         while self.is_over():  # noqa: ASYNC110 - time is what is waited for
@@ -244,8 +249,7 @@ class _Items:
         try:
             for index in self.awaitable:
                 tasks.append(asyncio.ensure_future(self.results[index]))
-                if self._work.turns.is_over():
-                    await self._work.turns.next()
+                await self._work.turns.wait_if_over()
         except BaseException:
             for task in tasks:
                 task.cancel()
@@ -255,6 +259,5 @@ class _Items:
 
 async def _in_turn(result: Awaitable[Any], work: Work) -> Any:
     value = await result
-    if work.turns.is_over():
-        await work.turns.next()
+    await work.turns.wait_if_over()
     return value

@@ -9,8 +9,10 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
@@ -18,11 +20,13 @@ import strawberry
 from starlette.requests import Request
 
 from botberi_gateway.server import memory
+from subgraphs.common import loaders
 from subgraphs.common import work as working
 from subgraphs.common.caller import ANONYMOUS, Caller
 from subgraphs.common.context import RequestContext, RequestFacts
 from subgraphs.common.endpoint import GraphQLEndpoint, Limits
 from subgraphs.common.metrics import SubgraphMetrics
+from subgraphs.common.pagination import Page, PageRequest
 from subgraphs.common.schema import ServiceQuery, SubgraphSchema
 
 
@@ -191,3 +195,46 @@ async def test_one_request_that_is_refused_takes_nothing_from_the_next() -> None
     to = endpoint(max_fields=500)
     assert (await post(to, nested("children", 1)))["errors"][0]["extensions"]["code"] == "RESPONSE_TOO_LARGE"
     assert len((await post(to, "{ nodes { number } }"))["data"]["nodes"]) == 60
+
+
+class _NoDatabase:
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[None]:
+        yield
+
+
+def _page_of_twenty(monkeypatch: pytest.MonkeyPatch) -> loaders.ChildLoader:
+    """A loader whose pages have the numbers from 0 to 19."""
+
+    async def fetch_pages(_session: Any, _statement: Any, _parent: Any, parents: Any, *_: Any) -> dict[UUID, Page[int]]:
+        return {parent: Page(range(20), False, False, str) for parent in parents}
+
+    monkeypatch.setattr(loaders, "fetch_pages", fetch_pages)
+    none: Any = None
+    return loaders.ChildLoader(_NoDatabase(), none, none, none)  # type: ignore[arg-type]
+
+
+def _slow(number: int) -> int:
+    until = time.thread_time() + 0.0002
+    while time.thread_time() < until:
+        pass
+    return number
+
+
+async def test_pages_that_come_in_one_batch_are_made_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = _page_of_twenty(monkeypatch)
+    request = PageRequest.of(None, None)
+    asking = (loader.connection(uuid4(), request, _slow) for _ in range(100))
+    connections, stall = await longest_stall(asyncio.gather(*asking))
+    assert [connection.nodes for connection in connections] == [[*range(20)]] * 100
+    assert stall < 0.1  # all together take at least 0.4 s
+
+
+async def test_the_same_page_is_made_once_for_all_places_that_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = _page_of_twenty(monkeypatch)
+    owner, other, request = uuid4(), uuid4(), PageRequest.of(None, None)
+    asking = [loader.connection(one, request, _slow) for one in [owner] * 60 + [other]]
+    *same, different = await asyncio.gather(*asking)
+    assert len(set(map(id, same))) == 1
+    assert different is not same[0]
+    assert await loader.connection(owner, request, str) is not same[0]
