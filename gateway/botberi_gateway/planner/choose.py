@@ -8,7 +8,7 @@ steps and requests it would add; `Policy` says which requests cost nothing (anot
 
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from botberi_gateway.errors import PlanningError
@@ -493,12 +493,16 @@ class Chooser:
         finally:
             self.routes.underway.discard(mark)
         contexts: dict[str, ContextValue] = {}
+        uncertain: frozenset[str] = frozenset()
         if resolver is not None:
             # Not under the mark: what is required may come from another field of the same subgraph.
             if resolver.field.requires:
+                required: dict[Part, None] = {}
                 inputs += self._gather(
-                    position, types, entry.type_name, resolver.field.requires, conditions, needs, spoils=self._spoils
+                    position, types, entry.type_name, resolver.field.requires, conditions, required, spoils=self._spoils
                 )
+                uncertain = self._uncertain(required, needs)
+                needs.update(required)
             contexts = self._gather_contexts(position, types, resolver, conditions, needs)
         level = 1 + max((part.level for part in needs), default=0)
         typename = entry.type_name if by_interface else (min(types) if len(types) == 1 else None)
@@ -519,6 +523,7 @@ class Chooser:
                 and self.local.exactly(arrival, types)
                 and part.typename == typename
                 and part.conditions == conditions
+                and part.uncertain == uncertain
                 and (part.level == level or level < part.level <= latest)
                 and not conflicting(part.inputs, inputs)
             ):
@@ -529,7 +534,7 @@ class Chooser:
                 return arrival
         part = self._part("entity", entry.graph, position, types, typename, conditions)
         part.needs.update(needs)
-        part.level, part.entry = level, entry
+        part.level, part.entry, part.uncertain = level, entry, uncertain
         merge_inputs(part.inputs, inputs)
         part.contexts.update(contexts)
         part.reasons[reason] = None
@@ -541,6 +546,17 @@ class Chooser:
         if static is not None and static.is_abstract:
             selection.typename = True
         return self._arrive(part, selection)
+
+    def _uncertain(self, required: Iterable[Part], needs: Mapping[Part, None]) -> frozenset[str]:
+        """Subgraphs that may not know the objects of which something is required there: see `Part.uncertain`."""
+        found: set[str] = set()
+        for part in required:
+            if part in needs:
+                continue  # without it there is no key either
+            found |= part.uncertain
+            if part.kind == "entity" and self.graph.may_not_know(part.graph, part.types):
+                found.add(part.graph)
+        return frozenset(found)
 
     def _known_entry(self, position: Position, types: frozenset[str], entry: Entry, conditions: Conditions) -> Entry:
         """The key by which the same objects enter the subgraph already, else this one: a representation has one key."""

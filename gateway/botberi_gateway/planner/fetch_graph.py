@@ -132,6 +132,11 @@ class Arrival:
         self.provided = provided
 
     @property
+    def is_uncertain(self) -> bool:
+        """Whether there may be no representations of some objects, for want of what fields here require."""
+        return bool(self.part.uncertain) and self is self.part.arrival
+
+    @property
     def knows_type(self) -> bool:
         """Whether `__typename` of this selection is the object's own type."""
         static = self.selection.static
@@ -158,6 +163,9 @@ class Part:
     reasons: dict[str, None] = field(default_factory=dict)
     #: Of entities: the key that representations have.
     entry: Entry | None = None
+    #: Subgraphs that give what the fields here require, and that may not know each of the objects. Of those that one of them doesn't know
+    #: there is no representation, so that no other field is asked for here.
+    uncertain: frozenset[str] = frozenset()
     arrival: Arrival = field(init=False)
 
     @property

@@ -81,7 +81,9 @@ class Local:
         return found
 
     def usable(self, arrival: Arrival, position: Position, conditions: Conditions) -> bool:
-        """Whether the arrival is there whenever the field is wanted."""
+        """Whether the arrival is there whenever the field is wanted, which requires nothing."""
+        if arrival.part.uncertain and arrival.is_uncertain:
+            return False
         if self.defers and position.parent is None and defers(arrival.conditions) != defers(conditions):
             return False  # what is deferred at the root has a request of its own, and nobody else waits for it
         return not arrival.conditions or arrival.conditions <= position.conditions.union(conditions)

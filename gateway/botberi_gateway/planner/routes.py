@@ -56,6 +56,7 @@ class Routes:
             return self.to_entity(position, types, resolver, one.conditions)
         alone = any(
             a.host == resolver.host
+            and not a.is_uncertain
             and (not self.comes_apart(a, position, one, apart) or (not lenient and self.local.spoils(a, one)))
             for a in position.arrivals
         )

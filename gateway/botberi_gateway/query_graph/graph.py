@@ -176,6 +176,7 @@ class QueryGraph:
         self._members: dict[str, list[str]] | None = None
         self._facts: dict[tuple[str, str], tuple[str, int, str]] = {}
         self._bearers: dict[str, Mapping[str, str]] = {}
+        self._returned: dict[str, frozenset[str]] = {}
         self._partial: frozenset[str] | None = None
 
     # ---- the supergraph's own types -------------------------------------------------------------------------------------
@@ -427,6 +428,31 @@ class QueryGraph:
                 found = frozenset(result)
             self._local[key] = found
         return found
+
+    def may_not_know(self, graph: str, types: frozenset[str]) -> bool:
+        """Whether `graph` has no field that gives objects of some of these types: it only adds fields to objects that others give.
+
+        Which of them it knows is for it to say: it answers null for the others.
+        """
+        found = self._returned.get(graph)
+        if found is None:
+            found = self._returned[graph] = self._returned_by(graph)
+        return not types <= found
+
+    def _returned_by(self, graph: str) -> frozenset[str]:
+        named: set[str] = set()
+        for node in self.types.values():
+            joins = [join for join in node.joins if join.graph == graph]
+            if node.kind == "INTERFACE" and any(join.key and not join.is_interface_object for join in joins):
+                named.add(node.name)  # it knows of which types the interface's objects are
+            if joins and node.kind in ("OBJECT", "INTERFACE"):
+                named.update(self.facts(node.name, field.name)[0] for field, _ in self._declared(node, graph))
+        found: set[str] = set()
+        for name in named:
+            below = self.subgraph_type(graph, name) if self.is_composite(name) else None
+            if below is not None:
+                found |= below.possible
+        return frozenset(found)
 
     def has_below(self, graph: str, type_name: str, part: KeyPart) -> bool:
         """Whether `graph` itself gives all that a key selects below one of its fields."""
