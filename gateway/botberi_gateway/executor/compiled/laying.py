@@ -85,7 +85,11 @@ def lay_out_parts(
 
 
 def _settle(layout: Layout, by_identity: Collection[str]) -> None:
-    """Once it is known which fetches run: where their entities belong, and which tables are like others."""
+    """Once it is known which fetches run: where their entities belong, and which tables are like others. Raises `Unsupported`."""
+    again = [key_path(fetch.path) for fetch in layout.fetches.values() if fetch.path]
+    if len(set(again)) < len(again):
+        # An entity that stands at several places gives the same object at each: which of the fetches failed for it could not be said.
+        raise Unsupported("a root type at places that are one to the client")
     for number in sorted(layout.fetches):
         _place(layout.fetches[number], layout, by_identity)
     if any(
