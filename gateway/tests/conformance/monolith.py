@@ -18,6 +18,8 @@ from graphql import (
     InterfaceTypeDefinitionNode,
     InterfaceTypeExtensionNode,
     ListTypeNode,
+    NamedTypeNode,
+    NameNode,
     NonNullTypeNode,
     ObjectTypeDefinitionNode,
     ObjectTypeExtensionNode,
@@ -26,8 +28,10 @@ from graphql import (
     SchemaExtensionNode,
     UnionTypeDefinitionNode,
     UnionTypeExtensionNode,
+    Visitor,
     parse,
     print_ast,
+    visit,
 )
 
 _KINDS: Any = {
@@ -64,10 +68,11 @@ def monolith(subgraphs: Mapping[str, str]) -> str:
             if isinstance(node, SchemaDefinitionNode | SchemaExtensionNode)
             for operation in node.operation_types or ()
         }
+        document = visit(document, _Renamed(roots))
         for node in document.definitions:
             kind = next((kind for kind, classes in _KINDS.items() if isinstance(node, classes)), None)
             if kind is not None:
-                _add(types, name, kind, node, roots)
+                _add(types, name, kind, node)
     _spread(types)
     texts = [_text(name, type_) for name, type_ in types.items()]
     return (
@@ -76,9 +81,20 @@ def monolith(subgraphs: Mapping[str, str]) -> str:
     )
 
 
-def _add(types: dict[str, _Type], subgraph: str, kind: str, node: Any, roots: Mapping[str, str]) -> None:
-    name = roots.get(node.name.value, node.name.value)
-    made = types.setdefault(name, _Type(kind))
+class _Renamed(Visitor):
+    """Root types get the names that the whole has."""
+
+    def __init__(self, roots: Mapping[str, str]) -> None:
+        super().__init__()
+        self.roots = roots
+
+    def enter_name(self, node: NameNode, _key: Any, parent: Any, *_: Any) -> NameNode | None:
+        is_type = isinstance(parent, NamedTypeNode | ObjectTypeDefinitionNode | ObjectTypeExtensionNode)
+        return NameNode(value=self.roots[node.value]) if is_type and node.value in self.roots else None
+
+
+def _add(types: dict[str, _Type], subgraph: str, kind: str, node: Any) -> None:
+    made = types.setdefault(node.name.value, _Type(kind))
     applied = {d.name.value for d in node.directives or ()}
     if "interfaceObject" in applied:
         made.objects.add(subgraph)

@@ -41,5 +41,5 @@ async def test_case(folder: Folder) -> None:
     outcome = await arena.run(operation, folder.json("variables.json") or {}, trouble)
     answers = wanted if isinstance(wanted, list) else [wanted]
     assert not outcome.skipped
-    assert [plain(one, other) for one, other in zip(outcome.answers, answers, strict=True)] == answers, outcome.plan
     assert not outcome.problem, f"{outcome.problem}\n{outcome.plan}"
+    assert [plain(one, other) for one, other in zip(outcome.answers, answers, strict=True)] == answers, outcome.plan

@@ -53,7 +53,7 @@ class WrittenFacts(Facts):
         if givers and not any(self.knows(subgraph, thing) for subgraph in givers):
             return None
         fields = self._fields[thing]
-        written = ", ".join(f"{key}: {json.dumps(arguments[key])}" for key in sorted(arguments))
+        written = ", ".join(f"{key}: {json.dumps(arguments[key], ensure_ascii=False)}" for key in sorted(arguments))
         label = f"{name}({written})"
         if label not in fields and name not in fields:
             raise LookupError(f"data.json has no value for {thing.type}.{label}: {fields}")
