@@ -177,7 +177,7 @@ ERRORS: Final[Mapping[str, Meaning]] = {
         "The field set of a @key uses a field that takes arguments.", "Use fields without arguments there."
     ),
     "KEY_FIELDS_SELECT_INVALID_TYPE": Meaning(
-        "A @key selects a list, an interface or a union.", "Make keys of scalars, enums and objects of these."
+        "A @key selects an interface or a union.", "Make keys of scalars, enums, objects and lists of these."
     ),
     "LINK_IMPORT_NAME_MISMATCH": Meaning(
         "A directive that is merged has different names in different subgraphs.", "Import it under one name everywhere."
