@@ -14,6 +14,7 @@ from shared_schema.artifacts import ArtifactSettings
 from shared_schema.settings import AmqpSettings, CookieSettings, DatabaseSettings, LogSettings, StateSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Positive = Annotated[int, Field(ge=1)]
 
 
 def _listed(value: object) -> object:
@@ -77,6 +78,18 @@ class GatewaySettings(_State, ArtifactSettings, AmqpSettings, CookieSettings):
     graphiql: bool = True
     #: Whether clients may ask about the schema (`__schema`, `__type`). Without, GraphiQL shows no documentation.
     introspection: bool = True
+    #: Objects that an answer may have, as estimated before anything is fetched.
+    max_cost: Positive = 100_000
+    #: Mutations in one document.
+    max_mutations: Positive = 10
+    #: Bytes of the subgraphs' answers to one operation, together.
+    max_answer_bytes: Positive = 32 * 1024 * 1024
+    #: Entities that one operation may ask subgraphs for.
+    max_entities: Positive = 50_000
+    #: Fields of list items that one operation may make.
+    max_fields: Positive = 1_000_000
+    #: Bytes of one response.
+    max_response_bytes: Positive = 16 * 1024 * 1024
     #: One log line for each request.
     access_log: bool = False
 

@@ -86,7 +86,7 @@ def make_app(
 
     nodes = Nodes({name: source.sdl for name, source in sources.items()}, signer)
     all_sources = {**sources, NODES: SubgraphSource(nodes.sdl, client=nodes.client())}
-    gateway = make_gateway(all_sources, event_source, introspection=settings.introspection)
+    gateway = make_gateway(all_sources, event_source, settings)
     urls = {name: source.url for name, source in sources.items() if source.url is not None}
 
     def signing(name: str, client: SubgraphClient) -> SubgraphClient:

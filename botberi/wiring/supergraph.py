@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from botberi.run.errors import StartError
+from botberi.settings import GatewaySettings
 from botberi_gateway.engine import CompositionError, EngineLimits, Gateway, SubgraphSource
 from botberi_gateway.errors import SupergraphError
+from botberi_gateway.executor.budget import Budget
 from botberi_gateway.operation import Limits
 from botberi_gateway.upstream.events import EventSource
 
@@ -17,15 +19,30 @@ ERROR_EXTENSIONS: Final = ("errorId",)
 PAGE_SIZE: Final = 20
 
 
+def engine_limits(settings: GatewaySettings) -> EngineLimits:
+    """What one document may ask, and one operation may take."""
+    document = Limits(
+        allow_introspection=settings.introspection,
+        assumed_list_size=PAGE_SIZE,
+        max_cost=settings.max_cost,
+        max_root_mutations=settings.max_mutations,
+    )
+    budget = Budget(
+        max_answer_bytes=settings.max_answer_bytes,
+        max_entities=settings.max_entities,
+        max_fields=settings.max_fields,
+        max_response_bytes=settings.max_response_bytes,
+    )
+    return EngineLimits(operation=document, budget=budget)
+
+
 def make_gateway(
-    sources: Mapping[str, SubgraphSource], event_source: EventSource | None, *, introspection: bool = True
+    sources: Mapping[str, SubgraphSource], event_source: EventSource | None, settings: GatewaySettings
 ) -> Gateway:
     """The gateway; raises `StartError` that lists what doesn't fit together."""
     try:
-        document = Limits(allow_introspection=introspection, assumed_list_size=PAGE_SIZE)
-        limits = EngineLimits(operation=document)
         return Gateway.from_subgraphs(
-            sources, event_source=event_source, limits=limits, error_extensions=ERROR_EXTENSIONS
+            sources, event_source=event_source, limits=engine_limits(settings), error_extensions=ERROR_EXTENSIONS
         )
     except (CompositionError, SupergraphError) as error:
         raise StartError(str(error)) from error

@@ -12,15 +12,21 @@ from typing import Any
 
 import orjson
 import pytest
+from graphql import build_schema
+from pydantic import ValidationError
 
+from botberi.settings import GatewaySettings
+from botberi.wiring.supergraph import engine_limits, make_gateway
 from botberi_gateway.engine import EngineLimits, Gateway, GraphQLRequest, SubgraphSource
-from botberi_gateway.errors import RESPONSE_TOO_LARGE
-from botberi_gateway.executor import ExecutionResult, ExecutorKind
+from botberi_gateway.errors import RESPONSE_TOO_LARGE, RequestError
+from botberi_gateway.executor import ExecutionResult, ExecutorKind, PendingForm, first_payload_bytes, payload_bytes
 from botberi_gateway.executor.budget import Budget, ResponseTooLarge
-from botberi_gateway.operation.limits import UNLIMITED
+from botberi_gateway.operation.limits import UNLIMITED, Limits
 from botberi_gateway.upstream.answer import read_answer
 from botberi_gateway.upstream.bounded import TooLong, encode_all, encode_bounded, encode_within
 from botberi_gateway.upstream.port import Answer, SubgraphRequest, SubgraphResponse
+from botberi_gateway.upstream.schema import SchemaClient
+from botberi_gateway.upstream.sharing import sharing
 from gateway.tests.support.toy_graph import federated_sdl
 
 POSTS = """
@@ -212,6 +218,63 @@ async def test_deferred_parts_have_the_operations_budget(executor: ExecutorKind)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("as_part", [False, True])
+async def test_payloads_have_the_bound_of_responses(executor: ExecutorKind, as_part: bool) -> None:
+    served = gateway(Subgraph(40, size=500, users=40), executor, max_response_bytes=10_000)
+    form = PendingForm()
+    for query in ("{ posts { body ... @defer { author { name } } } }", "{ posts { body author { name } } }"):
+        payloads = served.deliver(await served.prepare(query), {})
+        first, body = first_payload_bytes(form, await anext(payloads), as_part=as_part)
+        assert not first.has_next
+        refusal = orjson.loads(body)
+        assert_refused(refusal, "10000 bytes")
+        assert refusal.get("hasNext") == (False if as_part else None)
+        await payloads.aclose()
+    payloads = served.deliver(await served.prepare("{ posts { id ... @defer { author { name } } } }"), {})
+    first, body = first_payload_bytes(form, await anext(payloads), as_part=as_part)
+    assert first.has_next
+    assert len(orjson.loads(body)["data"]["posts"]) == 40
+    with pytest.raises(ResponseTooLarge, match="10000 bytes"):
+        payload_bytes(form, await anext(payloads))
+    await payloads.aclose()
+    await served.aclose()
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+async def test_answers_of_a_schema_in_this_process_count(executor: ExecutorKind) -> None:
+    schema = build_schema("type Query { text: String }")
+    client = SchemaClient("s", schema, root_value={"text": "x" * 50_000})
+    source = SubgraphSource("type Query { text: String }", client=client)
+    for size, is_refused in ((40_000, True), (60_000, False)):
+        limits = EngineLimits(budget=Budget(max_answer_bytes=size))
+        served = Gateway.from_subgraphs({"s": source}, limits=limits, executor=executor)
+        _, body = await answer(served, "{ text }")
+        if is_refused:
+            assert_refused(body, "40000 bytes of subgraphs")
+        else:
+            assert len(body["data"]["text"]) == 50_000
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+async def test_answers_that_several_operations_share_count_for_each(executor: ExecutorKind) -> None:
+    joined: list[str] = []
+    subgraph = Subgraph(40, size=1_000)
+    served = gateway(subgraph, executor, max_answer_bytes=50_000)
+    served.wrap_clients(lambda name, client: sharing(name, client, joined.append))
+    query = "{ posts { body } }"
+    for _, body in await asyncio.gather(*(answer(served, query) for _ in range(3))):
+        assert len(body["data"]["posts"]) == 40
+    asked = subgraph.asked
+    small = gateway(subgraph, executor, max_answer_bytes=30_000)
+    small.wrap_clients(lambda name, client: sharing(name, client, joined.append))
+    for _, body in await asyncio.gather(*(answer(small, query) for _ in range(5))):
+        assert_refused(body, "30000 bytes of subgraphs")
+    assert joined
+    assert subgraph.asked < asked + 5
+    await small.aclose()
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
 async def test_a_subscription_ends_with_the_error_of_the_event_that_was_too_much(executor: ExecutorKind) -> None:
     query = "subscription { changed { author { posts { author { name } } } } }"
     events = [result async for result in await _subscribed(gateway(Subgraph(40, users=50), executor), query)]
@@ -267,3 +330,42 @@ def test_a_short_response_is_measured_when_it_is_written() -> None:
     assert orjson.loads(result.to_bytes())["errors"][0]["extensions"]["code"] == RESPONSE_TOO_LARGE
     assert result.data is None
     assert ExecutionResult({"a": "x"}, max_bytes=500, is_short=True).to_bytes() == b'{"data":{"a":"x"}}'
+
+
+SETTINGS = ("max_answer_bytes", "max_entities", "max_fields", "max_response_bytes")
+
+
+def test_the_platforms_bounds_are_the_gateways_unless_they_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = engine_limits(GatewaySettings())
+    assert limits.budget == Budget()
+    usual = Limits()
+    assert limits.operation.max_cost == usual.max_cost
+    assert limits.operation.max_root_mutations == usual.max_root_mutations
+    for number, name in enumerate((*SETTINGS, "max_cost", "max_mutations"), 1):
+        monkeypatch.setenv(f"BOTBERI_{name.upper()}", str(number))
+    limits = engine_limits(GatewaySettings())
+    assert limits.budget == Budget(1, 2, 3, 4)
+    assert (limits.operation.max_cost, limits.operation.max_root_mutations) == (5, 6)
+    monkeypatch.setenv("BOTBERI_MAX_FIELDS", "0")
+    with pytest.raises(ValidationError):
+        GatewaySettings()
+
+
+@pytest.mark.parametrize("over", [over for over in OVER if "lists in lists" not in over])
+async def test_the_platforms_settings_bound_an_operation(over: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    budget, subgraph, query, what = OVER[over]
+    for name, value in budget.items():
+        monkeypatch.setenv(f"BOTBERI_{name.upper()}", str(value))
+    sources = {name: SubgraphSource(federated_sdl(sdl), client=subgraph) for name, sdl in (("a", POSTS), ("b", USERS))}
+    served = make_gateway(sources, None, GatewaySettings())
+    _, body = await answer(served, query)
+    assert_refused(body, what)
+    await served.aclose()
+
+
+async def test_the_platforms_settings_bound_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = {"a": SubgraphSource(federated_sdl(POSTS), client=Subgraph(1))}
+    await make_gateway(sources, None, GatewaySettings()).prepare("{ posts { body } }")
+    monkeypatch.setenv("BOTBERI_MAX_COST", "10")
+    with pytest.raises(RequestError, match="estimated at"):
+        await make_gateway(sources, None, GatewaySettings()).prepare("{ posts { body } }")

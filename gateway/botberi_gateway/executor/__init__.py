@@ -6,7 +6,14 @@ from botberi_gateway.executor.compiled.parts import CompiledParts
 from botberi_gateway.executor.statistics import ExecutionStatistics, ExecutorKind, ExecutorMismatch
 from botberi_gateway.executor.incremental import deliver
 from botberi_gateway.executor.subscribe import subscribe
-from botberi_gateway.executor.payload import PathForm, Payload, PayloadForm, PendingForm, payload_bytes
+from botberi_gateway.executor.payload import (
+    PathForm,
+    Payload,
+    PayloadForm,
+    PendingForm,
+    first_payload_bytes,
+    payload_bytes,
+)
 from botberi_gateway.executor.result import ExecutionResult
 from botberi_gateway.executor.runtime import Runtime
 
@@ -24,6 +31,7 @@ __all__ = [
     "Runtime",
     "deliver",
     "execute",
+    "first_payload_bytes",
     "payload_bytes",
     "subscribe",
 ]

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from botberi_gateway.codec import encode
 from botberi_gateway.errors import ErrorEntry
-from botberi_gateway.executor.budget import DEFAULT
+from botberi_gateway.executor.budget import DEFAULT, ResponseTooLarge
 from botberi_gateway.executor.errorlog import ResponsePath
-from botberi_gateway.executor.result import ExecutionResult, response_too_large
+from botberi_gateway.executor.result import ExecutionResult, refused, response_too_large
 from botberi_gateway.upstream.bounded import TooLong, encode_within
 
 
@@ -48,6 +49,8 @@ class Payload:
     completed: Sequence[Completed] = ()
     has_next: bool = False
     extensions: Mapping[str, Any] = field(default_factory=dict)
+    #: Of its JSON, by the operation's budget.
+    max_bytes: int = field(default=DEFAULT.max_response_bytes, repr=False, compare=False)
 
 
 class PayloadForm(Protocol):
@@ -109,13 +112,29 @@ class PathForm:
 
 
 def payload_bytes(form: PayloadForm, payload: Payload) -> bytes:
-    """A response that comes in one piece is a plain one."""
+    """A payload's JSON; a response that comes in one piece is a plain one. Raises `ResponseTooLarge`."""
     if payload.result is not None and not payload.has_next:
         return payload.result.to_bytes()
     try:
-        return encode_within(form.json(payload), DEFAULT.max_response_bytes)
+        return encode_within(form.json(payload), payload.max_bytes)
     except TooLong:
-        raise response_too_large(DEFAULT.max_response_bytes) from None
+        raise response_too_large(payload.max_bytes) from None
+
+
+def first_payload_bytes(form: PayloadForm, payload: Payload, *, as_part: bool = False) -> tuple[Payload, bytes]:
+    """The first payload and its JSON: where that is too large, the refusal in its place, after which nothing comes.
+
+    `as_part` gives a response in one piece the form of a payload.
+    """
+    try:
+        written = payload_bytes(form, payload)
+    except ResponseTooLarge as error:
+        payload = Payload(refused(error))
+        written = payload_bytes(form, payload)
+    if as_part and not payload.has_next:
+        # Short enough, as it has been written once.
+        written = encode(form.json(payload))
+    return payload, written
 
 
 def _label(label: str | None) -> dict[str, str]:

@@ -90,6 +90,7 @@ class Publisher:
         #: Where entries belong in the client's terms; the scopes keep the entries alive.
         self._paths: dict[int, ResponsePath] = {}
         self._count = 0
+        self._max_bytes = execution.runtime.budget.max_response_bytes
 
     def first(self) -> Payload:
         """When everything that isn't deferred has ended."""
@@ -101,7 +102,8 @@ class Publisher:
         if not pending:
             # Nothing else will come: nothing may be left untold.
             entries += self._rest()
-        return Payload(ExecutionResult(data, entries, self._omitted()), pending, has_next=bool(pending))
+        result = ExecutionResult(data, entries, self._omitted())
+        return Payload(result, pending, has_next=bool(pending), max_bytes=self._max_bytes)
 
     def close(self) -> None:
         """Nothing else is delivered: fragments and their groups hold one another no more, nor looks their programs."""
@@ -139,7 +141,8 @@ class Publisher:
                 incremental[-1] = replace(incremental[-1], errors=(*incremental[-1].errors, *rest))
             elif rest:
                 completed[-1] = replace(completed[-1], errors=(*completed[-1].errors, *rest))
-        return Payload(None, pending, incremental, completed, has_next, {} if has_next else self._omitted())
+        omitted = {} if has_next else self._omitted()
+        return Payload(None, pending, incremental, completed, has_next, omitted, self._max_bytes)
 
     def _answer(self) -> bool:
         """Project the groups that are ready, and announced."""

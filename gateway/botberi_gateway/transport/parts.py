@@ -7,7 +7,7 @@ from typing import Final
 
 from botberi_gateway.codec import encode
 from botberi_gateway.engine import GraphQLRequest, Prepared, RequestContext
-from botberi_gateway.executor import PathForm, Payload, PayloadForm, payload_bytes
+from botberi_gateway.executor import PathForm, Payload, PayloadForm, first_payload_bytes, payload_bytes
 from botberi_gateway.transport.connected import while_connected
 from botberi_gateway.transport.core import Core
 from botberi_gateway.transport.exchange import Exchange
@@ -37,15 +37,17 @@ async def send_parts(
     async with aclosing(core.gateway.deliver(prepared, request.variables, context)) as payloads:
         # Nobody watches for a disconnect there: a mutation that began runs to its end (what it deferred doesn't).
         first = await (anext(payloads) if kind == "mutation" else while_connected(exchange.receive, _pull(payloads)))
+        first, body = first_payload_bytes(form, first, as_part=exchange.parts_only)
         assert first.result is not None
         exchange.extra += core.identity.client_headers(context)
         if not first.has_next and not exchange.parts_only:
             exchange.note["outcome"] = core.ended(kind, exchange.started, first.result)
-            await exchange.respond(200, first.result.to_bytes())
+            await exchange.respond(200, body)
             return
         await _start(exchange, form)
         try:
-            await while_connected(exchange.receive, _send_all(core, exchange, first, payloads, form))
+            later = payloads if first.has_next else None
+            await while_connected(exchange.receive, _send_all(core, exchange, body, later, form))
         except TimeoutError:
             exchange.note["outcome"] = "slow_client"
             core.failed(kind, exchange.started, "slow_client")
@@ -72,13 +74,12 @@ async def _start(exchange: Exchange, form: PayloadForm) -> None:
 async def _send_all(
     core: Core,
     exchange: Exchange,
-    first: Payload,
-    payloads: AsyncGenerator[Payload, None],
+    first: bytes,
+    payloads: AsyncGenerator[Payload, None] | None,
     form: PayloadForm,
 ) -> None:
-    body = payload_bytes(form, first) if first.has_next else encode(form.json(first))
-    await _send(core, exchange, _FIRST + _PART + body, more=first.has_next)
-    if not first.has_next:
+    await _send(core, exchange, _FIRST + _PART + first, more=payloads is not None)
+    if payloads is None:
         return
     try:
         async for payload in payloads:

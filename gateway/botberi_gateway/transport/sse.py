@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import Final
 
 from botberi_gateway.engine import GraphQLRequest, Prepared, RequestContext
-from botberi_gateway.executor import ExecutionResult, PendingForm, payload_bytes
+from botberi_gateway.executor import ExecutionResult, PendingForm, first_payload_bytes, payload_bytes
 from botberi_gateway.transport.core import Core
 from botberi_gateway.transport.exchange import Exchange
 from botberi_gateway.transport.problem import Failure
@@ -71,13 +71,15 @@ async def _stream_payloads(
     """What the client defers comes in further results."""
     kind, form = prepared.operation.kind, PendingForm()
     async with aclosing(core.gateway.deliver(prepared, request.variables, context)) as payloads:
-        first = await anext(payloads)
+        first, body = first_payload_bytes(form, await anext(payloads))
         assert first.result is not None
         exchange.extra += core.identity.client_headers(context)
         await start(exchange, _FRAMES)
-        await send_some(core, exchange, _FRAMES.next(Encoded(payload_bytes(form, first))))
+        await send_some(core, exchange, _FRAMES.next(Encoded(body)))
 
         async def rest() -> AsyncGenerator[Encoded, None]:
+            if not first.has_next:
+                return
             async for payload in payloads:
                 yield Encoded(payload_bytes(form, payload))
 

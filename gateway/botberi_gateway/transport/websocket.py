@@ -11,7 +11,7 @@ from botberi_gateway import errors
 from botberi_gateway.codec import encode
 from botberi_gateway.engine import GraphQLRequest, Prepared, RequestContext
 from botberi_gateway.errors import ErrorEntry, GatewayError
-from botberi_gateway.executor import Payload, PendingForm, payload_bytes
+from botberi_gateway.executor import Payload, PendingForm, first_payload_bytes, payload_bytes
 from botberi_gateway.transport import socket_messages as protocol
 from botberi_gateway.transport.client import Client
 from botberi_gateway.transport.core import Core
@@ -301,10 +301,12 @@ class Session:
             await first.abandon()
             raise
         async with aclosing(payloads):
+            payload, body = first_payload_bytes(form, payload)
             assert payload.result is not None
-            await self._emit(protocol.about(identifier, "next", payload_bytes(form, payload)))
-            async for later in payloads:
-                await self._emit(protocol.about(identifier, "next", payload_bytes(form, later)))
+            await self._emit(protocol.about(identifier, "next", body))
+            if payload.has_next:
+                async for later in payloads:
+                    await self._emit(protocol.about(identifier, "next", payload_bytes(form, later)))
             self._core.ended(kind, started, payload.result)
         await self._last(identifier, protocol.about(identifier, "complete"))
 

@@ -11,7 +11,7 @@ from botberi_gateway.plan import OperationKind
 from botberi_gateway.upstream.answer import request_body
 from botberi_gateway.upstream.http_options import HttpOptions
 from botberi_gateway.upstream.http_pool import Pool
-from botberi_gateway.upstream.port import Answer, SubgraphRequest, SubgraphResponse
+from botberi_gateway.upstream.port import CountedAnswer, SubgraphRequest, SubgraphResponse
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class HttpClient:
         """See `SubgraphClient.execute`. A query whose connection is lost before an answer began is sent once more; a mutation never."""
         timeout = self.options.timeout if request.timeout is None else request.timeout
         future = self.start(request_body(self.name, request), request.kind, request.headers, timeout)
-        if isinstance(future, Answer):
+        if isinstance(future, CountedAnswer):
             future.spending = request.spending
         return (await future).exact()
 

@@ -60,18 +60,25 @@ class Spending(Protocol):
 Read: TypeAlias = Callable[[bytes | bytearray], tuple[Any, Any]]
 
 
-class Answer(asyncio.Future[SubgraphResponse]):
+class CountedAnswer(asyncio.Future[SubgraphResponse]):
+    """The future of an answer whose bytes count against an operation's budget."""
+
+    __slots__ = ("spending",)
+
+    #: Set before anything has come: asked before a large answer is read, and raises where it is too much.
+    spending: "Spending | None"
+
+
+class Answer(CountedAnswer):
     """The future of an answer, which tells one observer when it is over, at once: a done-callback would cost a turn of the loop's queue."""
 
-    __slots__ = ("began", "over", "read", "spending")
+    __slots__ = ("began", "over", "read")
 
     #: `time.perf_counter` when the observer began to look.
     began: float
     over: "Callable[[Answer], None] | None"
     #: Set before anything has come by who wants `data` in another form.
     read: "Read | None"
-    #: Set likewise: asked before a large answer is read, and raises where it is too much.
-    spending: "Spending | None"
 
     def set_result(self, result: SubgraphResponse) -> None:
         """See asyncio."""

@@ -25,7 +25,7 @@ from botberi_gateway.codec import CodecError, decode, encode
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.upstream.answer import invalid, to_response
 from botberi_gateway.upstream.gate import Gate
-from botberi_gateway.upstream.port import SubgraphRequest, SubgraphResponse
+from botberi_gateway.upstream.port import Spending, SubgraphRequest, SubgraphResponse
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class SchemaClient:
                 if isinstance(prepared, tuple):
                     return self._response(ExecutionResult(None, list(prepared)))
                 result: Any = execute(self.schema, prepared, **self._arguments(request))
-                return self._response(await result if isawaitable(result) else result)
+                return self._response(await result if isawaitable(result) else result, request.spending)
         except TimeoutError as error:
             message = f"Subgraph {self.name!r} did not answer in time."
             raise SubgraphError(self.name, message, code=errors.SUBGRAPH_TIMEOUT) from error
@@ -110,11 +110,14 @@ class SchemaClient:
             "type_resolver": self._type_resolver,
         }
 
-    def _response(self, result: Any) -> SubgraphResponse:
+    def _response(self, result: Any, spending: Spending | None = None) -> SubgraphResponse:
         if not isinstance(result, ExecutionResult):
             raise invalid(self.name, "in parts, which was not asked for")
         try:
-            value = decode(encode(result.formatted))
+            text = encode(result.formatted)
+            if spending is not None:
+                spending.take_bytes(len(text))
+            value = decode(text)
         except CodecError as error:
             logger.warning("subgraph %s: %s", self.name, error)
             raise invalid(self.name, "values that are not JSON") from error

@@ -5,10 +5,16 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final, TypeAlias
 
 from botberi_gateway import errors
-from botberi_gateway.errors import SubgraphError
+from botberi_gateway.errors import GatewayError, SubgraphError
 from botberi_gateway.plan import OperationKind
 from botberi_gateway.upstream.answer import request_body
-from botberi_gateway.upstream.port import EncodedClient, SubgraphClient, SubgraphRequest, SubgraphResponse
+from botberi_gateway.upstream.port import (
+    CountedAnswer,
+    EncodedClient,
+    SubgraphClient,
+    SubgraphRequest,
+    SubgraphResponse,
+)
 
 #: They say where a request comes from, not what it asks or who asks it, and differ each time.
 TRACING_HEADERS: Final = frozenset(("x-request-id", "traceparent", "tracestate"))
@@ -41,7 +47,10 @@ class SharingClient:
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
         """See `SubgraphClient`."""
         timeout = _NO_LIMIT if request.timeout is None else request.timeout
-        return await self.start(request_body(self._name, request), request.kind, request.headers, timeout)
+        future = self.start(request_body(self._name, request), request.kind, request.headers, timeout)
+        if isinstance(future, CountedAnswer):
+            future.spending = request.spending
+        return await future
 
     def start(self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float) -> _Answer:
         """See `EncodedClient`."""
@@ -78,17 +87,21 @@ class _Shared:
         self._name = name
         self.request = request
         self._deadline = deadline
-        self._waiters: set[_Answer] = set()
+        self._waiters: set[CountedAnswer] = set()
+        self._size = _Size()
+        if isinstance(request, CountedAnswer):
+            request.spending = self._size
         request.add_done_callback(self._answer)
 
     def join(self, deadline: float, abandoned: Callable[[], None]) -> _Answer:
         """A future of one's own, that may be cancelled without harm to others."""
         loop = asyncio.get_running_loop()
-        waiter: _Answer = loop.create_future()
+        waiter = CountedAnswer(loop=loop)
+        waiter.spending = None
         self._waiters.add(waiter)
         timer = loop.call_at(deadline, self._late, waiter) if deadline < self._deadline else None
 
-        def left(_: _Answer) -> None:
+        def left(_: object) -> None:
             if timer is not None:
                 timer.cancel()
             self._waiters.discard(waiter)
@@ -112,9 +125,31 @@ class _Shared:
             if request.cancelled():
                 waiter.cancel()
             elif (error := request.exception()) is None:
-                waiter.set_result(request.result())
+                self._give(request.result(), waiter)
             else:
                 waiter.set_exception(_copy(error))
+
+    def _give(self, response: SubgraphResponse, waiter: CountedAnswer) -> None:
+        """The answer, whose bytes each operation counts that gets it."""
+        if waiter.spending is not None and self._size.bytes:
+            try:
+                waiter.spending.take_bytes(self._size.bytes)
+            except GatewayError as error:
+                waiter.set_exception(error)
+                return
+        waiter.set_result(response)
+
+
+class _Size:
+    """A `Spending` that takes note of how large an answer is."""
+
+    __slots__ = ("bytes",)
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def take_bytes(self, count: int) -> None:
+        self.bytes = count
 
 
 def _copy(error: BaseException) -> BaseException:

@@ -22,7 +22,7 @@ from botberi_gateway.executor.representations import TypeNames
 from botberi_gateway.executor.request import failed_request
 from botberi_gateway.executor.runtime import Runtime
 from botberi_gateway.operation import Operation
-from botberi_gateway.upstream.port import Answer, SubgraphClient, SubgraphRequest, SubgraphResponse
+from botberi_gateway.upstream.port import Answer, CountedAnswer, SubgraphClient, SubgraphRequest, SubgraphResponse
 
 logger = logging.getLogger(__name__)
 
@@ -135,9 +135,9 @@ class Flight:
             headers = runtime.headers(step.subgraph)
             if start is not None:
                 future = start(step.body(self.variables, batches), step.kind, headers, timeout)
-                if isinstance(future, Answer):
+                if isinstance(future, CountedAnswer):
                     future.spending = self.spending
-                    if step.read is not None:
+                    if step.read is not None and isinstance(future, Answer):
                         future.read = step.read
             elif client is not None:
                 request = step.request(self.variables, batches, headers, timeout, self.spending)
