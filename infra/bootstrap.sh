@@ -30,7 +30,7 @@ wanted_stamp() {
 is_ready() {
     [ -x .venv/bin/botberi ] && [ -x .venv/bin/botberi-gateway ] && [ -x .venv/bin/python ] && [ -f .venv/.botberi-stamp ] &&
         [ "$(cat .venv/.botberi-stamp)" = "$(wanted_stamp)" ] &&
-        { [ "$1" = run ] || [ "$(cat .venv/.botberi-extent 2>/dev/null)" = test ]; }
+        { [ "$1" = run ] || { [ "$(cat .venv/.botberi-extent 2>/dev/null)" = test ] && [ -x .venv/bin/lab ]; }; }
 }
 
 # Every python on PATH, each once; BOTBERI_PYTHON alone where it is given.
@@ -200,6 +200,12 @@ install_the_rest() {
     printf '%s' "$!" >.venv/.botberi-installing
 }
 
+# The program of lab/, which belongs to no distribution: it needs what the tests need.
+write_lab() {
+    printf '%s\n' '#!/bin/sh' 'exec "$(dirname -- "$0")/python" -P -m lab "$@"' >.venv/bin/lab
+    chmod +x .venv/bin/lab
+}
+
 # $1: run or test.
 make_environment() {
     python=$(supported_python) || die "Python 3.11, 3.12, 3.13 or 3.14 is needed and none was found on PATH. Install one
@@ -223,10 +229,12 @@ make_environment() {
     fi || die "installing the packages failed (see above); run this again to retry"
     "$uv" pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e ./gateway -e . ||
         die "installing the two projects into .venv failed (see above)"
+    rm -f .venv/bin/lab
     if [ "$1" = run ]; then
         say "installing the agents' libraries (about 65 MB to fetch) while the platform starts"
         install_the_rest
     else
+        write_lab
         stamp "$1"
         rm -rf .bootstrap-lock
     fi

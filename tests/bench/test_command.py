@@ -1,14 +1,12 @@
-"""`botberi bench`: what it says of itself, and of what is missing."""
+"""`lab bench`: what it says of itself, and of what is missing."""
 
 from pathlib import Path
 
 import pytest
 
-from bench.cli import main
-from bench.gateway import hive_router, tools
-from bench.peers import PeersMissing
-from botberi import benchmarks
-from botberi.run.errors import StartError
+from lab.bench.cli import main
+from lab.bench.gateway import hive_router, tools
+from lab.bench.peers import PeersMissing
 
 
 def test_the_workloads_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,9 +36,3 @@ def test_without_cargo_hive_router_says_what_it_needs(monkeypatch: pytest.Monkey
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     with pytest.raises(PeersMissing, match="cargo"):
         hive_router.router_binary()
-
-
-def test_an_installed_package_without_the_folder_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(benchmarks, "_ROOT", tmp_path)
-    with pytest.raises(StartError, match="no bench/"):
-        benchmarks.run(["gateway"])

@@ -1,13 +1,13 @@
-"""`botberi bench planner`: which figures its table and its verdict are made of."""
+"""`lab bench planner`: which figures its table and its verdict are made of."""
 
 import math
 from pathlib import Path
 
 import pytest
 
-from bench import planner
-from bench.cli import main
-from bench.planner import Ours, Times, met, summary
+from lab.bench import planner
+from lab.bench.cli import main
+from lab.bench.planner import Ours, Times, met, summary
 
 
 def test_the_first_round_stands_apart_from_the_median_of_all() -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.gateway import page, report
-from bench.gateway.figures import Results, Series, Spread, ratio
-from bench.gateway.gateways import PEERS
-from bench.gateway.profile import told
-from bench.gateway.running import Sample
-from bench.gateway.sampled import Sampler
-from bench.gateway.session import Made, extent
+from lab.bench.gateway import page, report
+from lab.bench.gateway.figures import Results, Series, Spread, ratio
+from lab.bench.gateway.gateways import PEERS
+from lab.bench.gateway.profile import told
+from lab.bench.gateway.running import Sample
+from lab.bench.gateway.sampled import Sampler
+from lab.bench.gateway.session import Made, extent
 
 
 def sample(cpu: float, p95: float = 2.0, failures: int = 0) -> Sample:

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.gateway import run
-from bench.gateway.gateways import ALL, OURS, Launch
-from bench.gateway.graphs import many
-from bench.gateway.hive_router import router_config
-from bench.gateway.process import Server, cpu_of, pinned
-from bench.gateway.running import Running, WrongAnswer, start
-from bench.gateway.site import Site, served
-from bench.gateway.tools import build, go
-from bench.gateway.workloads import GRAPHS, Operation, Workload, workloads
+from lab.bench.gateway import run
+from lab.bench.gateway.gateways import ALL, OURS, Launch
+from lab.bench.gateway.graphs import many
+from lab.bench.gateway.hive_router import router_config
+from lab.bench.gateway.process import Server, cpu_of, pinned
+from lab.bench.gateway.running import Running, WrongAnswer, start
+from lab.bench.gateway.site import Site, served
+from lab.bench.gateway.tools import build, go
+from lab.bench.gateway.workloads import GRAPHS, Operation, Workload, workloads
 
 needs_go = pytest.mark.skipif(go() is None, reason="Go is not here: the benchmark's programs can't be built")
 THINGS = Workload("things", "", "many3", (Operation(many.query(3)), Operation(many.query(2))))

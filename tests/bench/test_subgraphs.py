@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from graphql import GraphQLSchema, build_ast_schema, get_named_type, is_leaf_type, parse, validate
 
-from bench.gateway.graph import Graph
-from bench.gateway.graphs import own, public
-from bench.gateway.oracle import Oracle
-from bench.gateway.site import Site, served
-from bench.gateway.tools import go
 from gateway.tests.support.random_operations import Generator
+from lab.bench.gateway.graph import Graph
+from lab.bench.gateway.graphs import own, public
+from lab.bench.gateway.oracle import Oracle
+from lab.bench.gateway.site import Site, served
+from lab.bench.gateway.tools import go
 
 pytestmark = pytest.mark.skipif(go() is None, reason="Go is not here: the benchmark's subgraphs can't be built")
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.gateway.graphs import own, public
-from bench.gateway.oracle import Oracle
-from bench.gateway.workloads import GRAPHS, MARK, alike, expected, rotation, workloads
 from botberi_gateway.operation import prepare
 from botberi_gateway.planner import build_plan
 from botberi_gateway.supergraph import Supergraph
+from lab.bench.gateway.graphs import own, public
+from lab.bench.gateway.oracle import Oracle
+from lab.bench.gateway.workloads import GRAPHS, MARK, alike, expected, rotation, workloads
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "bench"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/bench is not here")

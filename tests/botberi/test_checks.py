@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from botberi.checks import command, debian
-from botberi.checks.steps import Step
+from lab.checks import command, debian
+from lab.checks.steps import Step
 
 
 @pytest.fixture

@@ -13,9 +13,16 @@ from botberi.table import FIRST_QUERY
 from botberi.wiring.supergraph import read_sdl
 from botberi_gateway import cli as gateway_cli
 from botberi_gateway.composition import Subgraph, compose
+from lab import cli as lab_cli
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "gateway" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "gateway" / "README.md",
+    ROOT / "lab" / "README.md",
+    ROOT / "lab/bench/README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +45,7 @@ def test_links_and_commands(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
         if not target.startswith(("http://", "https://", "mailto:")):
             assert (page.parent / target).exists(), target
-    for program, typed in (("botberi", app), ("botberi-gateway", gateway_cli.app)):
+    for program, typed in (("botberi", app), ("botberi-gateway", gateway_cli.app), ("lab", lab_cli.app)):
         commands = set(typer.main.get_command(typed).commands)  # type: ignore[attr-defined]
         for command in re.findall(rf"(?:^|`|\$ )(?:\.venv/bin/)?{program} ([a-z]+)", text, re.MULTILINE):
             assert command in commands, f"{program} {command}"

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from botberi.checks.debian import chromium
+from lab.checks.debian import chromium
 from lab.docs_site import SiteError, Source, build, heading, navigation, on_site, source
 
 #: Attributes that make a browser load something, by element; links that a reader has to follow are none.

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from botberi.faults.proxy import TcpProxy
-from botberi.faults.rabbitmq import RabbitNode, installed
 from botberi.wiring.events import BusEventSource
 from botberi_gateway import errors
 from botberi_gateway.engine import EngineLimits, Gateway, GraphQLRequest, SubgraphSource
@@ -18,6 +16,8 @@ from event_broker.amqp import AmqpBus
 from event_broker.bus import Bus, FollowLost, PublishError
 from event_broker.link import LinkOptions
 from event_broker.memory import MemoryBus
+from lab.faults.proxy import TcpProxy
+from lab.faults.rabbitmq import RabbitNode, installed
 from shared_schema.ids import new_id, to_global_id
 from tests.support.events import eventually, make_event
 

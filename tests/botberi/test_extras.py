@@ -11,7 +11,7 @@ import pytest
 from botberi.run.extras import EXTRA_OF
 from tests.platform.running import ROOT
 
-#: Runs `botberi` while the modules named in its first argument can't be found, as in an environment without them.
+#: Runs `lab` while the modules named in its first argument can't be found, as in an environment without them.
 WITHOUT = """
 import sys
 
@@ -22,7 +22,7 @@ class Absent:
 
 ABSENT = set(sys.argv.pop(1).split(","))
 sys.meta_path.insert(0, Absent())
-from botberi.cli import main
+from lab.cli import main
 main()
 """
 

@@ -13,8 +13,8 @@ import typer.main
 import yaml
 
 from botberi import settings_table
-from botberi.checks import debian
 from botberi.cli import app
+from lab.checks import debian
 
 ROOT = Path(__file__).parents[2]
 REQUIRED = {

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from botberi.checks import debian
+from lab.checks import debian
 from tests.platform.running import ROOT, free_ports
 
 pytestmark = pytest.mark.skipif(debian.nginx() is None, reason="no nginx: install Debian's nginx")

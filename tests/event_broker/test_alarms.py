@@ -9,11 +9,11 @@ import psycopg
 import pytest
 from prometheus_client import REGISTRY
 
-from botberi.faults.rabbitmq import ALARMS, RabbitNode, installed
 from event_broker.amqp import AmqpBus
 from event_broker.bus import BusBlocked
 from event_broker.link import LinkOptions
 from event_broker.relay import Relay, RelayOptions
+from lab.faults.rabbitmq import ALARMS, RabbitNode, installed
 from shared_schema.contracts.events import Event
 from shared_schema.database import Database
 from shared_schema.ids import new_id

@@ -9,12 +9,12 @@ import aio_pika
 import pytest
 from yarl import URL
 
-from botberi.faults.proxy import TcpProxy
-from botberi.faults.rabbitmq import RabbitNode, installed
 from event_broker.amqp import AmqpBus
 from event_broker.bus import BusUnavailable, FollowLost, PublishError, TopologyMismatch
 from event_broker.link import LinkOptions
 from event_broker.topology import EXCHANGE, UNROUTED
+from lab.faults.proxy import TcpProxy
+from lab.faults.rabbitmq import RabbitNode, installed
 from shared_schema.contracts.events import Event
 from shared_schema.ids import new_id
 from tests.event_broker.conftest import OPTIONS, QUICK

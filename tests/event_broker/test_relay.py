@@ -12,7 +12,6 @@ import asyncpg
 import pytest
 from yarl import URL
 
-from botberi.faults.proxy import TcpProxy
 from event_broker.bus import PublishError
 from event_broker.connection import connect
 from event_broker.lag import outbox_lag
@@ -23,6 +22,7 @@ from event_broker.relay import Relay, RelayOptions
 from event_broker.service import EventBroker
 from event_broker.settings import EventBrokerSettings
 from event_broker.shares import PARTITIONS
+from lab.faults.proxy import TcpProxy
 from shared_schema.contracts.events import Event
 from shared_schema.ids import new_id
 from tests.support.events import eventually

@@ -14,11 +14,11 @@ import asyncpg
 import pytest
 from yarl import URL
 
-from botberi.faults.proxy import TcpProxy
 from botberi.postgres import free_port
 from botberi.services import is_healthy
 from event_broker.amqp import AmqpBus
 from event_broker.shares import PARTITIONS, relays_of
+from lab.faults.proxy import TcpProxy
 from shared_schema.contracts.events import Event
 from shared_schema.ids import new_id
 from tests.event_broker.conftest import OPTIONS, QUICK

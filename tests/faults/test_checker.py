@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from botberi.faults.checker import RULES, check, count
-from botberi.faults.evidence import Change, Evidence, Heard, Row, Seen, Watch
+from lab.faults.checker import RULES, check, count
+from lab.faults.evidence import Change, Evidence, Heard, Row, Seen, Watch
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)
 STEPS = ("PENDING", "QUEUED", "RUNNING", "SUCCEEDED")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from botberi.faults.rabbitmq import installed
+from lab.faults.rabbitmq import installed
 from shared_schema.killpoints import POINTS
 from tests.platform.running import clean_environment
 

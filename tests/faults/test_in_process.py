@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from botberi.faults.schedule import KILLS
+from lab.faults.schedule import KILLS
 from tests.platform.running import clean_environment
 
 ROOT = Path(__file__).parents[2]

@@ -15,12 +15,12 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from botberi.faults.checker import check, lost_events
-from botberi.faults.clock import NOTICED_SECONDS, WrongClock, library
-from botberi.faults.performance import Performance
-from botberi.faults.rabbitmq import ALARMS, installed
-from botberi.faults.stage import DISPATCHERS, LEASE_SECONDS, RELAYS, WORKERS, Stage
-from botberi.faults.trace import Trace
+from lab.faults.checker import check, lost_events
+from lab.faults.clock import NOTICED_SECONDS, WrongClock, library
+from lab.faults.performance import Performance
+from lab.faults.rabbitmq import ALARMS, installed
+from lab.faults.stage import DISPATCHERS, LEASE_SECONDS, RELAYS, WORKERS, Stage
+from lab.faults.trace import Trace
 
 pytestmark = [
     pytest.mark.rabbitmq,

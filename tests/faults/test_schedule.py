@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from botberi.faults.schedule import DISTURBANCES, KILLS, schedule
+from lab.faults.schedule import DISTURBANCES, KILLS, schedule
 
 
 @pytest.mark.parametrize(("runs", "kills"), [(500, 20), (10_000, 200), (1, 1), (3, 0), (50, 7)])

@@ -13,18 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from botberi.fuzzing.command import coverage
-from botberi.fuzzing.folder import operations, read_case, write_case
-from botberi.fuzzing.fuzz import Finding, Report, cases, fuzz
-from botberi.fuzzing.graph import make_graph
-from botberi.fuzzing.kinds import KINDS, SHARE
-from botberi.fuzzing.operation import random_operation
-from botberi.fuzzing.pair import Arena, describe
-from botberi.fuzzing.planted import BUGS, hunt
-from botberi.fuzzing.shrink import outcome_of, shrink
-from botberi.fuzzing.text import HIDDEN
-from botberi.fuzzing.world import World
 from botberi_gateway.executor import ExecutorKind
+from lab.fuzzing.command import coverage
+from lab.fuzzing.folder import operations, read_case, write_case
+from lab.fuzzing.fuzz import Finding, Report, cases, fuzz
+from lab.fuzzing.graph import make_graph
+from lab.fuzzing.kinds import KINDS, SHARE
+from lab.fuzzing.operation import random_operation
+from lab.fuzzing.pair import Arena, describe
+from lab.fuzzing.planted import BUGS, hunt
+from lab.fuzzing.shrink import outcome_of, shrink
+from lab.fuzzing.text import HIDDEN
+from lab.fuzzing.world import World
 from tests.support.cases import FOLDERS
 
 SECONDS = float(os.environ.get("BOTBERI_FUZZ_SECONDS", "0"))
@@ -108,7 +108,7 @@ def test_meets_each_kind_of_graph() -> None:
     "title", ["nulls don't propagate", "representations lack their last field", "@requires is ignored"]
 )
 def test_finds_planted_bugs(title: str) -> None:
-    """A few of those that `botberi fuzz --planted` tries."""
+    """A few of those that `lab fuzz --planted` tries."""
     found = hunt(next(bug for bug in BUGS if bug.title == title), 1000, seed=1)
     assert found.problem, f"not found within {found.pairs} pairs"
 

@@ -1,16 +1,16 @@
 """In which order subgraphs answer never decides what a client gets: cases whose calls and fields fail, answered again and again in other orders.
 
 Each pair runs by both executors at once, then by each alone while the same answers come in orders of its seed's; every byte must be equal, and
-what is asked too (`botberi.fuzzing.pair`).
+what is asked too (`lab.fuzzing.pair`).
 """
 
 from pathlib import Path
 
 import pytest
 
-from botberi.fuzzing.folder import operations, read_case
-from botberi.fuzzing.pair import Arena, describe
-from botberi.fuzzing.world import Trouble
+from lab.fuzzing.folder import operations, read_case
+from lab.fuzzing.pair import Arena, describe
+from lab.fuzzing.world import Trouble
 from tests.support.cases import FOLDERS
 
 HOW = ("unreachable", "no data", "timeout", "status")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from botberi.fuzzing.riding import choices, ridden
+from lab.fuzzing.riding import choices, ridden
 
 #: A list of values, of which the second one's deferred field fails; it isn't deferred in the other truth.
 TRUTH = {"items": [{"a": 1, "b": 2}, {"a": 1}], "more": {"c": 3}}

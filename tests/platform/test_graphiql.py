@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
-from botberi.checks.debian import chromium
 from botberi_gateway.transport.graphiql.build import is_built
+from lab.checks.debian import chromium
 from tests.platform.running import RunningPlatform
 
 pytestmark = pytest.mark.browser

@@ -12,7 +12,7 @@ from tests.platform.faulty import FaultyService, faulty_service
 from tests.platform.running import RunningPlatform
 
 if TYPE_CHECKING:
-    from botberi.faults.rabbitmq import RabbitNode
+    from lab.faults.rabbitmq import RabbitNode
 
 #: With this "fault" its `/health` answers 200, which is all that readiness asks.
 WELL = "answers no GraphQL"

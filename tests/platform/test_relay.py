@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from graphql import build_client_schema, get_introspection_query, print_schema
 
-from bench.peers import CACHE
 from botberi_gateway.transport.graphiql.build import BuildError, find_node
+from lab.bench.peers import CACHE
 from tests.platform.clients import Client
 from tests.platform.running import RunningPlatform
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from botberi.checks import debian
 from botberi_gateway.server.app import create_app
 from botberi_gateway.server.config import ServerConfig
 from botberi_gateway.transport.settings import TransportSettings
 from gateway.tests.support.live_server import LiveServer, live
 from gateway.tests.support.toy_graph import World, toy_gateway
+from lab.checks import debian
 
 NGINX = debian.nginx()
 CONFIG = ServerConfig(

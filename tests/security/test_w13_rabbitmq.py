@@ -11,11 +11,11 @@ import aio_pika
 import pytest
 from aio_pika.exceptions import AMQPError
 
-from botberi.faults.rabbitmq import RabbitNode
 from event_broker.amqp import AmqpBus
 from event_broker.bus import PublishError
 from event_broker.link import LinkOptions
 from event_broker.topology import EXCHANGE
+from lab.faults.rabbitmq import RabbitNode
 from shared_schema.contracts.runs import TASK_NAME
 from shared_schema.ids import new_id
 from tests.support.events import eventually, make_event

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from botberi.checks import debian
+from lab.checks import debian
 from tests.platform.running import RunningPlatform, free_ports
 
 pytestmark = [

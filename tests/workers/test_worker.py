@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from botberi.faults.processes import pool_processes
 from event_broker.memory import MemoryBus
+from lab.faults.processes import pool_processes
 from shared_schema.database import Database
 from tests.support.postgres import TestPostgres
 from tests.workers.support import Rows, celery_worker, kill_group

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.composition.random_sets import random_set
 from botberi_gateway import Composer, Composition, Subgraph, compose
 from botberi_gateway.composition import compose as module
+from lab.bench.composition.random_sets import random_set
 
 
 def answer(made: Composition) -> tuple[object, ...]:

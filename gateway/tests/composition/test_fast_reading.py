@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from graphql import DirectiveDefinitionNode, DocumentNode, GraphQLError, Node, Source, parse
 
-from bench.composition.random_sets import random_set
 from botberi_gateway.composition.ingest.graphql_rules import errors_by_rules, is_certainly_valid
 from botberi_gateway.composition.ingest.vocabulary import vocabulary
 from botberi_gateway.federation import read_links
 from botberi_gateway.federation.sdl import SdlSource, parse_sdl
 from botberi_gateway.federation.versions import FEDERATION, FEDERATION_1, KNOWN_FEDERATION
 from gateway.tests.composition.mutants import bases, mutants
+from lab.bench.composition.random_sets import random_set
 
 ODDITIES = [
     "",

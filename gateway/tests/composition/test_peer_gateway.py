@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.peers import ROOT, PeerProcess, PeersMissing, installed
 from botberi_gateway.composition import Subgraph, compose
 from gateway.tests.support import federation
+from lab.bench.peers import ROOT, PeerProcess, PeersMissing, installed
 
-SCRIPT = ROOT / "bench" / "composition" / "gateway.mjs"
+SCRIPT = ROOT / "lab" / "bench" / "composition" / "gateway.mjs"
 PACKAGES = {"@apollo/gateway": "2.14.4", "graphql": "16.15.0"}
 #: Keys over several subgraphs with @requires and @provides; interfaces and @interfaceObject; unions.
 SUITES = ("simple-requires-provides", "simple-interface-object", "union-intersection")

@@ -1,13 +1,13 @@
-"""The generator of random subgraph sets, and ours beside two peers on some of them; `python -m bench.composition random` takes more."""
+"""The generator of random subgraph sets, and ours beside two peers on some of them; `python -m lab.bench.composition random` takes more."""
 
 import os
 
 import pytest
 
-from bench.composition.breakages import BREAKAGES
-from bench.composition.composers import ours
-from bench.composition.random_sets import Table, outcomes, random_set
-from bench.peers import PeersMissing
+from lab.bench.composition.breakages import BREAKAGES
+from lab.bench.composition.composers import ours
+from lab.bench.composition.random_sets import Table, outcomes, random_set
+from lab.bench.peers import PeersMissing
 
 #: A long run: BOTBERI_RANDOM_SETS=5000.
 SETS = int(os.environ.get("BOTBERI_RANDOM_SETS", "60"))

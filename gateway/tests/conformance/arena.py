@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from botberi.fuzzing.graph import Graph
-from botberi.fuzzing.pair import Arena
-from botberi.fuzzing.world import Facts, Trouble
 from gateway.tests.conformance.folders import Folder
 from gateway.tests.conformance.monolith import monolith
 from gateway.tests.conformance.written import WrittenFacts
+from lab.fuzzing.graph import Graph
+from lab.fuzzing.pair import Arena
+from lab.fuzzing.world import Facts, Trouble
 
 
 class WrittenArena(Arena):

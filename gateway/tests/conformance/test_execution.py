@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from botberi.fuzzing.world import Trouble
 from gateway.tests.conformance.arena import WrittenArena
 from gateway.tests.conformance.folders import Folder, folders
+from lab.fuzzing.world import Trouble
 
 
 def plain(answer: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from botberi.fuzzing.world import Trouble
 from botberi_gateway.planner import build_plan
 from gateway.tests.conformance.arena import WrittenArena
 from gateway.tests.conformance.folders import Folder, folders
+from lab.fuzzing.world import Trouble
 
 
 @pytest.mark.parametrize("folder", folders("planner"), ids=str)

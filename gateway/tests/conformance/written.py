@@ -12,7 +12,7 @@ from typing import Any
 
 from graphql import GraphQLError, is_abstract_type, is_leaf_type, is_list_type, is_non_null_type
 
-from botberi.fuzzing.world import Facts, Thing, Trouble, World
+from lab.fuzzing.world import Facts, Thing, Trouble, World
 
 
 class WrittenFacts(Facts):

@@ -18,11 +18,11 @@ from graphql import (
     validate,
 )
 
-from botberi.fuzzing.fuzz import cases
-from botberi.fuzzing.graph import make_graph
-from botberi.fuzzing.pair import Arena
-from botberi.fuzzing.truth import at_once
 from botberi_gateway.planner import build_plan
+from lab.fuzzing.fuzz import cases
+from lab.fuzzing.graph import make_graph
+from lab.fuzzing.pair import Arena
+from lab.fuzzing.truth import at_once
 
 #: Operations of each graph.
 MOST = 15

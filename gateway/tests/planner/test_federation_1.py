@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from graphql import print_schema
 
-from botberi.fuzzing.fuzz import some_trouble
-from botberi.fuzzing.graph import Graph
-from botberi.fuzzing.operation import random_operation
-from botberi.fuzzing.pair import Arena
-from botberi.fuzzing.world import Trouble
 from botberi_gateway.planner import build_plan
 from botberi_gateway.supergraph import Supergraph
+from lab.fuzzing.fuzz import some_trouble
+from lab.fuzzing.graph import Graph
+from lab.fuzzing.operation import random_operation
+from lab.fuzzing.pair import Arena
+from lab.fuzzing.world import Trouble
 
 FOLDER = Path(__file__).parent / "federation_1"
 SUPERGRAPH = Supergraph.from_sdl((FOLDER / "supergraph.graphql").read_text())

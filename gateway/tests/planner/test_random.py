@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from botberi.fuzzing.operation import random_operation
 from botberi_gateway.errors import PlanningError, RequestError
 from botberi_gateway.executor import Runtime
 from botberi_gateway.operation import coerce_variables, prepare
@@ -15,6 +14,7 @@ from botberi_gateway.supergraph import Supergraph
 from gateway.tests.support.executing import execute
 from gateway.tests.support.federation import SHARED
 from gateway.tests.support.world import World
+from lab.fuzzing.operation import random_operation
 
 SEEDS = range(6)
 

@@ -17,13 +17,13 @@ from graphql import (
     is_list_type,
 )
 
-from botberi.fuzzing.answering import Answering, runtime
 from botberi_gateway.composition import Subgraph, compose
 from botberi_gateway.executor import ExecutorKind
 from botberi_gateway.operation import coerce_variables, prepare
 from botberi_gateway.planner import build_plan
 from botberi_gateway.supergraph import Supergraph
 from botberi_gateway.upstream import SubgraphRequest, SubgraphResponse
+from lab.fuzzing.answering import Answering, runtime
 
 LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key" "@shareable"])\n'
 SUBGRAPHS = {

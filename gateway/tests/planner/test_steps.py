@@ -2,10 +2,10 @@
 
 import pytest
 
-from botberi.fuzzing.graph import Graph
-from botberi.fuzzing.pair import Arena
-from botberi.fuzzing.world import Trouble
 from botberi_gateway.planner import build_plan
+from lab.fuzzing.graph import Graph
+from lab.fuzzing.pair import Arena
+from lab.fuzzing.world import Trouble
 
 LINK = (
     'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9",'

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from botberi.fuzzing.answering import Answering, runtime
-from botberi.fuzzing.folder import operations, read_case
-from botberi.fuzzing.pair import Arena
-from botberi.fuzzing.world import Facts
 from botberi_gateway.executor import ExecutorKind
 from botberi_gateway.operation import coerce_variables, prepare
 from botberi_gateway.planner import build_plan
 from botberi_gateway.upstream import SubgraphClient, SubgraphRequest, SubgraphResponse
+from lab.fuzzing.answering import Answering, runtime
+from lab.fuzzing.folder import operations, read_case
+from lab.fuzzing.pair import Arena
+from lab.fuzzing.world import Facts
 
 CASES = Path(__file__).parents[1] / "cases"
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from graphql import GraphQLError, GraphQLObjectType
 
-from botberi.fuzzing.declared import SubgraphFacts
 from botberi_gateway.composition import Subgraph, compose
 from botberi_gateway.executor import ExecutorKind, PendingForm, Runtime, deliver
 from botberi_gateway.operation import prepare
@@ -22,6 +21,7 @@ from botberi_gateway.supergraph import Supergraph
 from botberi_gateway.upstream.schema import SchemaClient
 from gateway.tests.support.executing import execute
 from gateway.tests.support.incremental import Whole
+from lab.fuzzing.declared import SubgraphFacts
 
 FOLDER = Path(__file__).parent / "unions"
 LINK = (

@@ -1,8 +1,0 @@
-"""`python -m bench …`: as `botberi bench …`."""
-
-import sys
-
-from bench.cli import main
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

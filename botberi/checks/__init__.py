@@ -1,1 +1,0 @@
-"""`botberi test`: what the machine lacks, linters, types, import rules, tests -> one exit code."""

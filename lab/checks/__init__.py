@@ -1,0 +1,1 @@
+"""`lab test`: what the machine lacks, linters, types, import rules, tests -> one exit code."""

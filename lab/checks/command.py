@@ -1,0 +1,75 @@
+"""Arguments of `lab test` -> everything checked, the exit code of the whole."""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from lab.checks import debian, plugin
+from lab.checks.steps import Background, Outcome, Step
+
+_ROOT: Final = Path(__file__).parents[2]
+#: Leaves system packages as they are; the tests that need missing ones are skipped and listed.
+NO_SYSTEM_PACKAGES: Final = "--no-system-packages"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """With arguments: pytest with them. Without: system packages, linters, types, import rules, all tests."""
+    os.chdir(_ROOT)
+    install = NO_SYSTEM_PACKAGES not in arguments
+    given = [argument for argument in arguments if argument != NO_SYSTEM_PACKAGES]
+    return _pytest(given) if given else _everything(install=install)
+
+
+def _everything(*, install: bool) -> int:
+    background, outcomes = _prepare(install=install)
+    outcomes += [_say(step.run()) for step in _linters()]
+    outcomes += [_say(outcome) for outcome in background.wait()]
+    outcomes += [_say(_left_out(package)) for package in debian.missing()]
+    os.environ[plugin.LINES] = "\n".join(outcome.line() for outcome in outcomes)
+    code = _pytest(["-p", "lab.checks.plugin", "-n", "2", "--no-loadscope-reorder"])
+    return code or int(any(not outcome.ok and not outcome.skipped for outcome in outcomes))
+
+
+def _prepare(*, install: bool) -> tuple[Background, list[Outcome]]:
+    """Begin to install what is missing, beside the linters; say what, before it is done."""
+    packages = debian.missing()
+    steps: list[Step] = []
+    if packages and install and debian.can_install():
+        print("lab test: these system packages are missing and will be installed with apt-get:", flush=True)
+        for package in packages:
+            print(f"lab test:   {package.name:<16} for {package.tests}", flush=True)
+        print(f"lab test: ({NO_SYSTEM_PACKAGES} installs none and skips those tests)", flush=True)
+        steps += debian.install_steps(packages, _ROOT)
+    steps.append(Step("GraphiQL", [sys.executable, "-m", "botberi_gateway.transport.graphiql.build"], _ROOT, 600))
+    return Background(steps), []
+
+
+def _linters() -> list[Step]:
+    bin_dir = Path(sys.executable).parent
+    return [
+        Step("ruff check", [str(bin_dir / "ruff"), "check", "."], _ROOT, 120),
+        Step("ruff format", [str(bin_dir / "ruff"), "format", "--check", "."], _ROOT, 120),
+        Step("import rules", [str(bin_dir / "lint-imports")], _ROOT, 120),
+        Step("mypy", [str(bin_dir / "mypy")], _ROOT, 600),
+    ]
+
+
+def _left_out(package: debian.SystemPackage) -> Outcome:
+    return Outcome(package.name, True, 0.0, skipped=f"not installed, so {package.tests} are skipped (listed below)")
+
+
+def _say(outcome: Outcome) -> Outcome:
+    print(f"lab test: {outcome.line()}", flush=True)
+    if not outcome.ok:
+        print(outcome.output.rstrip(), flush=True)
+    return outcome
+
+
+def _pytest(arguments: list[str]) -> int:
+    import pytest
+
+    with ExitStack():
+        return int(pytest.main(arguments))

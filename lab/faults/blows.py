@@ -1,0 +1,198 @@
+"""A blow of the schedule -> what it does to the stage."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import psycopg
+
+from lab.faults.audit import Audit
+from lab.faults.embedded import PLATFORM, EmbeddedStage
+from lab.faults.processes import children, pool_processes, run_processes
+from lab.faults.rabbitmq import ALARMS
+from lab.faults.schedule import Blow
+from lab.faults.stage import DISPATCHERS, LEASE_SECONDS, RELAYS, WORKERS, Stage
+
+#: A victim that is just being started again is waited for.
+_VICTIM_SECONDS: Final = 300.0
+_LONGEST_PAUSE: Final = 1.5
+_DEAFEN: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'botberi-listener'"
+
+
+class Blows:
+    """Strikes; what is down is struck again only when it is back."""
+
+    def __init__(self, stage: Stage | EmbeddedStage, audit: Audit | None, tell: Callable[..., None]) -> None:
+        self._stage = stage
+        self._audit = audit
+        self._tell = tell
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.struck: Counter[str] = Counter()
+        self._kinds: dict[str, Callable[[random.Random], Awaitable[str]]] = {
+            "relay": lambda draw: self._service(draw.choice(RELAYS), draw),
+            "platform": lambda draw: self._service(PLATFORM, draw),
+            "worker": self._worker,
+            "dispatcher": lambda draw: self._service(draw.choice(DISPATCHERS), draw),
+            "gateway": lambda draw: self._service("gateway", draw),
+            "instance subgraph": lambda draw: self._service("instance", draw),
+            "pool process": self._pool_process,
+            "run's process": self._run_process,
+            "rabbitmq": self._rabbitmq,
+            "postgres": self._postgres,
+            "cut": self._cut,
+            "freeze": lambda draw: self._freeze(draw, "up", "down"),
+            "freeze up": lambda draw: self._freeze(draw, "up"),
+            "freeze down": lambda draw: self._freeze(draw, "down"),
+            "delay": self._delay,
+            "duplicate": self._duplicate,
+            "deafen": self._deafen,
+            "stop": self._stop,
+            "alarm": self._alarm,
+            "rolling restart": self._rolling_restart,
+        }
+
+    async def strike(self, blow: Blow) -> None:
+        """Do it, and return once it is over (what was killed may still be starting)."""
+        # Each draws for itself: what one does must not depend on how long another took.
+        whom = await self._kinds[blow.kind](random.Random(blow.draw))
+        self.struck[blow.kind] += 1
+        self._tell("blow", kind=blow.kind, whom=whom, after=blow.after)
+
+    # -- kills -----------------------------------------------------------------------------------
+
+    async def _service(self, name: str, draw: random.Random) -> str:
+        service, pause = self._stage.services[name], draw.uniform(0.0, _LONGEST_PAUSE)
+        async with asyncio.timeout(_VICTIM_SECONDS):
+            while not service.kill(pause):  # noqa: ASYNC110 - a process tells nobody that it has started
+                await asyncio.sleep(0.05)
+        return name
+
+    async def _worker(self, draw: random.Random) -> str:
+        if isinstance(self._stage, Stage):
+            return await self._service(draw.choice(WORKERS), draw)
+        return await self._one_of(draw, self._stage.workers)
+
+    async def _pool_process(self, draw: random.Random) -> str:
+        return await self._one_of(
+            draw, lambda: [pid for worker in self._stage.workers() for pid in pool_processes(worker)]
+        )
+
+    async def _run_process(self, draw: random.Random) -> str:
+        def found() -> list[int]:
+            return [pid for worker in self._stage.workers() for pid in run_processes(worker)]
+
+        def any_below() -> list[int]:
+            return [
+                pid for worker in self._stage.workers() for pool in pool_processes(worker) for pid in children(pool)
+            ]
+
+        with contextlib.suppress(TimeoutError):
+            # They live for a moment only.
+            return await self._one_of(draw, found, patience=2.0, look=0.01)
+        return await self._one_of(draw, any_below)
+
+    async def _rabbitmq(self, draw: random.Random) -> str:
+        assert isinstance(self._stage, Stage)
+        async with self._turns["rabbitmq"]:
+            await self._stage.restart_rabbitmq()
+        return "the node"
+
+    async def _postgres(self, draw: random.Random) -> str:
+        number = draw.choice((signal.SIGQUIT, signal.SIGKILL))
+        async with self._turns["postgres"]:
+            await self._stage.restart_postgres(number)
+        return number.name
+
+    # -- disturbances ----------------------------------------------------------------------------
+
+    def _wire(self, draw: random.Random) -> tuple[str, str]:
+        return draw.choice(sorted(self._stage.wires))
+
+    async def _cut(self, draw: random.Random) -> str:
+        wire = self._wire(draw)
+        self._stage.wires[wire].cut()
+        return " to ".join(wire)
+
+    async def _freeze(self, draw: random.Random, *directions: str) -> str:
+        wire = self._wire(draw)
+        seconds = draw.uniform(2.0, 12.0)
+        async with self._turns[str(wire)]:
+            proxy = self._stage.wires[wire]
+            proxy.freeze(*("up" if one == "up" else "down" for one in directions))
+            await asyncio.sleep(seconds)
+            proxy.heal()
+        return f"{' to '.join(wire)} for {seconds:.1f} s"
+
+    async def _delay(self, draw: random.Random) -> str:
+        wire, each, seconds = self._wire(draw), draw.uniform(0.1, 1.0), draw.uniform(3.0, 8.0)
+        async with self._turns[str(wire)]:
+            self._stage.wires[wire].delay(each)
+            await asyncio.sleep(seconds)
+            self._stage.wires[wire].heal()
+        return f"{' to '.join(wire)} by {each:.1f} s for {seconds:.1f} s"
+
+    async def _duplicate(self, draw: random.Random) -> str:
+        assert self._audit is not None
+        return f"{await self._audit.repeat(draw)} events"
+
+    async def _deafen(self, draw: random.Random) -> str:
+        def terminate() -> int:
+            with psycopg.connect(self._stage.database_url("postgres"), connect_timeout=3) as connection:
+                return len(connection.execute(_DEAFEN).fetchall())
+
+        with contextlib.suppress(psycopg.Error):
+            return f"{await asyncio.to_thread(terminate)} listeners"
+        return "nobody, Postgres is down"
+
+    async def _stop(self, draw: random.Random) -> str:
+        """SIGSTOP for longer than a lease: a zombie that comes back."""
+        pids = [pid for worker in self._stage.workers() for pid in pool_processes(worker)]
+        if not pids:
+            return "nobody, the workers are down"
+        pid, seconds = draw.choice(pids), LEASE_SECONDS + draw.uniform(2.0, 5.0)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            await asyncio.sleep(seconds)
+            os.kill(pid, signal.SIGCONT)
+        return f"pool process {pid} for {seconds:.1f} s"
+
+    async def _alarm(self, draw: random.Random) -> str:
+        """RabbitMQ says that it is short of memory or disk, and takes no messages."""
+        assert isinstance(self._stage, Stage)
+        kind, seconds = draw.choice(sorted(ALARMS)), draw.uniform(3.0, 15.0)
+        # A node that is killed meanwhile would forget its alarm.
+        async with self._turns["rabbitmq"]:
+            alarm = self._stage.rabbitmq.alarm(kind)
+            await asyncio.to_thread(alarm.__enter__)
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                await asyncio.to_thread(alarm.__exit__, None, None, None)
+        return f"{kind} for {seconds:.1f} s"
+
+    async def _rolling_restart(self, draw: random.Random) -> str:
+        """Every service once, in order (SIGTERM), the next when the one before works again."""
+        names = draw.sample(sorted(self._stage.services), len(self._stage.services))
+        async with self._turns["rolling restart"]:
+            for name in names:
+                await self._stage.services[name].restart(_VICTIM_SECONDS)
+        return ", ".join(names)
+
+    # -- victims ---------------------------------------------------------------------------------
+
+    async def _one_of(
+        self, draw: random.Random, find: Callable[[], list[int]], patience: float = _VICTIM_SECONDS, look: float = 0.05
+    ) -> str:
+        async with asyncio.timeout(patience):
+            while True:
+                if pids := find():
+                    pid = draw.choice(pids)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                        return str(pid)
+                await asyncio.sleep(look)
