@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -152,7 +153,8 @@ def test_the_wheel_puts_one_name_into_an_environment(installed: Installed) -> No
     with zipfile.ZipFile(installed.wheel) as archive:
         names = archive.namelist()
         metadata = archive.read(next(name for name in names if name.endswith("/METADATA"))).decode()
-    assert {name.split("/")[0] for name in names} == {"botberi_gateway", "botberi_gateway-0.1.0.dist-info"}
+    version = tomllib.loads((ROOT / "gateway" / "pyproject.toml").read_text())["project"]["version"]
+    assert {name.split("/")[0] for name in names} == {"botberi_gateway", f"botberi_gateway-{version}.dist-info"}
     assert "botberi_gateway/py.typed" in names
     assert not [name for name in names if "test" in name.split("/")[1]]
     needed = set(re.findall(r"^Requires-Dist: ([A-Za-z0-9-]+)", metadata, re.MULTILINE))

@@ -1,4 +1,4 @@
-"""Equal whole queries under way are executed once: for the same asker only, and nobody takes another along."""
+"""Equal whole queries under way are executed once: for the same asker only, and a caller that leaves affects no other."""
 
 import asyncio
 from typing import Any
@@ -42,7 +42,7 @@ async def test_equal_work_runs_once() -> None:
     assert (work.runs, work.cancelled, len(joined)) == (2, 0, 4)
 
 
-async def test_work_that_nobody_waits_for_is_cancelled_and_begun_anew() -> None:
+async def test_work_without_a_caller_is_cancelled_and_begun_again() -> None:
     sharing: Sharing[str] = Sharing(lambda: None)
     work = Work()
     tasks = [asyncio.create_task(sharing.run("key", work)) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""Equal queries under way are one request, whoever comes and goes meanwhile."""
+"""Equal queries under way are one request, while callers come and go."""
 
 import asyncio
 import random
@@ -63,7 +63,7 @@ async def test_what_counts_as_equal(one: Request, other: Request, shared: bool) 
         assert len(server.requests) == (1 if shared else 2)
 
 
-async def test_who_goes_takes_nobody_along() -> None:
+async def test_a_caller_that_leaves_affects_no_other() -> None:
     async with client_to(slow) as (client, server, _):
         calls = [client.start(BODY, "query", {}, 5.0) for _ in range(4)]
         await asyncio.sleep(0.01)
