@@ -1,6 +1,6 @@
 """The text of a fetch's operation -> what it selects, read quickly: for each new operation all its fetches are, and a parser's nodes would cost a third of compiling.
 
-It reads what the planner prints (any executable document is fine) and relies on it: whoever writes plans by hand writes valid operations.
+It reads what the planner prints (any executable document is fine) and relies on it: a plan that is written by hand has to hold valid operations.
 """
 
 import re

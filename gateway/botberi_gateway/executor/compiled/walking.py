@@ -44,7 +44,7 @@ class Walks:
 
     @contextmanager
     def inner(self) -> Iterator[None]:
-        """A function within the one that is being written: nobody outside sees its lists."""
+        """A function within the one that is being written: no other function sees its lists."""
         self._lists.append({})
         try:
             yield
