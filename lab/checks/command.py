@@ -1,8 +1,8 @@
-"""Arguments of `lab test` -> everything checked, the exit code of the whole."""
+"""Arguments of `./test` -> everything checked, or one part of it; the exit code of the whole."""
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -13,14 +13,49 @@ from lab.checks.steps import Background, Outcome, Step
 _ROOT: Final = Path(__file__).parents[2]
 #: Leaves system packages as they are; the tests that need missing ones are skipped and listed.
 NO_SYSTEM_PACKAGES: Final = "--no-system-packages"
+ONLY: Final = "--only"
+_IN_PARALLEL: Final = ("-p", "lab.checks.plugin", "-n", "2", "--no-loadscope-reorder")
+#: Parts without a test -> names of their steps.
+_STEPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "lint": ("ruff check", "ruff format", "import rules"),
+    "types": ("mypy",),
+}
+#: Parts that are tests -> what pytest gets.
+_TESTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "gateway": ("gateway/tests",),
+    "unit": ("gateway/tests", "tests", *(f"--ignore={folder}" for folder in (*plugin.ALONE, "tests/packaging/"))),
+    "servers": plugin.ALONE,
+    "packaging": ("tests/packaging",),
+}
+PARTS: Final = (*_STEPS, *_TESTS)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """With arguments: pytest with them. Without: system packages, linters, types, import rules, all tests."""
+    """System packages, linters, types, import rules, all tests; with `--only PART` that part; else pytest with the arguments."""
     os.chdir(_ROOT)
-    install = NO_SYSTEM_PACKAGES not in arguments
-    given = [argument for argument in arguments if argument != NO_SYSTEM_PACKAGES]
+    given = list(arguments)
+    if ONLY in given:
+        return _only(given)
+    install = NO_SYSTEM_PACKAGES not in given
+    given = [argument for argument in given if argument != NO_SYSTEM_PACKAGES]
     return _pytest(given) if given else _everything(install=install)
+
+
+def _only(given: list[str]) -> int:
+    """`--only PART` and, where the part is tests, further arguments of pytest. No system package is installed."""
+    place = given.index(ONLY)
+    part = given[place + 1] if place + 1 < len(given) else ""
+    rest = [argument for argument in (*given[:place], *given[place + 2 :]) if argument != NO_SYSTEM_PACKAGES]
+    if part in _TESTS:
+        return _pytest([*_IN_PARALLEL, *_TESTS[part], *rest])
+    if part not in _STEPS:
+        print(f"lab test: {ONLY} {part!r} is none of {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    if rest:
+        print(f"lab test: {ONLY} {part} takes no further arguments: {' '.join(rest)}", file=sys.stderr)
+        return 2
+    outcomes = [_say(step.run()) for step in _linters() if step.name in _STEPS[part]]
+    return int(any(not outcome.ok for outcome in outcomes))
 
 
 def _everything(*, install: bool) -> int:
@@ -29,7 +64,7 @@ def _everything(*, install: bool) -> int:
     outcomes += [_say(outcome) for outcome in background.wait()]
     outcomes += [_say(_left_out(package)) for package in debian.missing()]
     os.environ[plugin.LINES] = "\n".join(outcome.line() for outcome in outcomes)
-    code = _pytest(["-p", "lab.checks.plugin", "-n", "2", "--no-loadscope-reorder"])
+    code = _pytest([*_IN_PARALLEL])
     return code or int(any(not outcome.ok and not outcome.skipped for outcome in outcomes))
 
 

@@ -9,17 +9,17 @@ from xdist.scheduler import LoadScopeScheduling
 #: Outcomes of the steps before pytest, a line each.
 LINES: Final = "BOTBERI_CHECKS_LINES"
 #: Folders whose tests start servers and watch clocks: they run one after another, in one process.
-_ALONE: Final = ("tests/platform/", "tests/event_broker/", "tests/workers/", "tests/faults/")
+ALONE: Final = ("tests/platform/", "tests/event_broker/", "tests/workers/", "tests/faults/")
 
 
 class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist carries no types here
-    """A file at a time, wherever there is room; those of `_ALONE` all in one place.
+    """A file at a time, wherever there is room; those of `ALONE` all in one place.
 
     xdist's own `loadgroup` reads groups from node ids that pytest 9.2 no longer lets it rename.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "alone" if nodeid.startswith(_ALONE) else nodeid.partition("::")[0]
+        return "alone" if nodeid.startswith(ALONE) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
@@ -30,7 +30,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest line of work begins first; order within it, and within the rest, stays."""
-    items.sort(key=lambda item: not item.nodeid.startswith(_ALONE))
+    items.sort(key=lambda item: not item.nodeid.startswith(ALONE))
 
 
 @pytest.hookimpl(trylast=True)

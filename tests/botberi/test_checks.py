@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.checks import command, debian
+from lab.checks import command, debian, plugin
 from lab.checks.steps import Step
 
 
@@ -56,3 +56,39 @@ def test_other_arguments_go_to_pytest_alone(
     assert command.run(["--no-system-packages", "gateway/tests", "-k", "plan"]) == 0
     assert given == [["gateway/tests", "-k", "plan"]]
     assert installed == []
+
+
+def test_one_part_alone(installed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[list[str]] = []
+    monkeypatch.setattr(command, "_pytest", lambda arguments: given.append(arguments) or 0)
+    assert command.run(["--only", "gateway", "-k", "plan"]) == 0
+    assert given.pop()[-3:] == ["gateway/tests", "-k", "plan"]
+    assert command.run(["--only", "unit", "-x"]) == 0
+    (unit,) = given
+    assert {"tests", "gateway/tests", "-x", "--ignore=tests/platform/", "--ignore=tests/packaging/"} <= set(unit)
+    assert installed == [], "a part installs no system package"
+
+
+def test_a_part_of_steps_runs_those_and_no_tests(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = [Step("ruff check", ["false"], command._ROOT, 10), Step("mypy", ["true"], command._ROOT, 10)]
+    monkeypatch.setattr(command, "_linters", lambda: steps)
+    monkeypatch.setattr(command, "_pytest", lambda _: pytest.fail("no tests are asked for"))
+    assert command.run(["--only", "types"]) == 0
+    assert "ruff" not in capsys.readouterr().out
+    assert command.run(["--only", "lint"]) == 1
+    assert "ruff check     FAILED" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wrong", [["--only"], ["--only", "everything"], ["--only", "types", "-x"]])
+def test_a_wrong_part_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run(wrong) == 2
+    assert "--only" in capsys.readouterr().err
+
+
+def test_the_parts_are_of_steps_that_exist_and_cover_every_test() -> None:
+    names = {step.name for step in command._linters()}
+    assert {name for steps in command._STEPS.values() for name in steps} == names
+    for folder in plugin.ALONE:
+        assert (command._ROOT / folder).is_dir(), folder
