@@ -7,7 +7,7 @@ import math
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -137,10 +137,11 @@ class Throttle:
         """The try was a right one: what backs off starts from nothing, what fades counts it no more."""
         self._forget(buckets)
         async with self._store.unit_of_work() as session:
-            # All are locked before one is deleted: in the one order in which everybody locks them.
-            await self._take_back(session, buckets)
+            locked = await self._take_back(session, buckets)
+            # Only what is locked, in the one order of all, is deleted. A counter that was made again meanwhile may be
+            # locked by another try, which waits for one of ours: waiting for it would be a deadlock.
             backing_off = [bucket.key for bucket in buckets if bucket.max_wait_seconds is not None]
-            await repository.clear_throttles(session, backing_off)
+            await repository.clear_throttles(session, [key for key in backing_off if key in locked])
 
     async def uncount(self, buckets: Sequence[Bucket]) -> None:
         """The try wasn't checked at all."""
@@ -148,11 +149,13 @@ class Throttle:
         async with self._store.unit_of_work() as session:
             await self._take_back(session, buckets)
 
-    async def _take_back(self, session: AsyncSession, buckets: Sequence[Bucket]) -> None:
+    async def _take_back(self, session: AsyncSession, buckets: Sequence[Bucket]) -> Mapping[bytes, SignInThrottle]:
+        """Count one try less in each bucket that has a counter; the counters, which are locked."""
         rows = await repository.lock_known_throttles(session, [bucket.key for bucket in buckets])
         for bucket in buckets:
             if (row := rows.get(bucket.key)) is not None:
                 bucket.take_back(row)
+        return rows
 
     async def _sweep(self) -> None:
         async with self._store.unit_of_work() as session:

@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from shared_schema.models import SignInThrottle
+from subgraphs.identity.repository import lock_throttles
+from subgraphs.identity.throttle import Bucket, Throttle
 from tests.subgraphs.conftest import Client
 from tests.support.identity import (
     CHANGE_PASSWORD,
@@ -154,6 +156,39 @@ async def test_sign_ins_of_one_account_at_once_neither_lock_each_other_nor_get_l
         _, email = await register(client)
         tries = [login(client, email, addr=f"198.51.100.{number % 4}") for number in range(40)]
         assert {answer["__typename"] for answer in await asyncio.gather(*tries)} == {"LoginSuccess"}
+
+
+async def waits_for_locks(client: Client, count: int) -> None:
+    """Return once so many sessions of the database wait for another's lock."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(20):
+        while True:
+            async with client.store.unit_of_work() as session:
+                if await session.scalar(waiting) >= count:
+                    return
+            await asyncio.sleep(0.02)
+
+
+async def test_a_right_password_clears_no_counter_that_another_try_has_made_meanwhile(identity: Client) -> None:
+    """The other try holds that counter and waits for the next one: waiting for it here would be a circle."""
+    buckets = [Bucket(f"test {number}", 3, 60.0, 60.0) for number in range(2)]
+    low, high = sorted(buckets, key=lambda bucket: bucket.key)
+    async with identity.store.unit_of_work() as session:
+        await lock_throttles(session, [high.key])
+    async with identity.store.unit_of_work() as another:
+        async with identity.store.unit_of_work() as first:
+            await lock_throttles(first, [high.key])
+            forgiving = asyncio.create_task(Throttle(identity.store).forgive(buckets))
+            await waits_for_locks(identity, 1)
+            async with identity.store.unit_of_work() as session:
+                await lock_throttles(session, [low.key])
+            await lock_throttles(another, [low.key])
+            waiting = asyncio.create_task(lock_throttles(another, [high.key]))
+            await waits_for_locks(identity, 2)
+        await asyncio.wait_for(waiting, 20)
+    await asyncio.wait_for(forgiving, 20)
 
 
 async def test_guesses_that_are_sent_at_once_count_one_by_one(identity: Client) -> None:
