@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+from botberi_gateway.config import TransportConfig
 from botberi_gateway.transport.client import ClientResolver
 from botberi_gateway.transport.origin import OriginPolicy
-from botberi_gateway.transport.settings import TransportSettings
 from shared_schema.artifacts import ArtifactSettings
 from shared_schema.settings import AmqpSettings, CookieSettings, DatabaseSettings, LogSettings, StateSettings
 
@@ -33,7 +33,7 @@ def _proxies(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    OriginPolicy.of(TransportSettings(allowed_origins=origins))
+    OriginPolicy.of(TransportConfig(allowed_origins=origins))
     return origins
 
 

@@ -26,10 +26,10 @@ from botberi.wiring.nodes import Nodes
 from botberi.wiring.signing import SigningClient
 from botberi.wiring.supergraph import make_gateway
 from botberi.wiring.verifier import Verifier
+from botberi_gateway.config import GatewayConfig, ServerConfig, TransportConfig
 from botberi_gateway.engine import SubgraphSource
-from botberi_gateway.server import PortTakenError, ServerConfig, bind, create_app, memory
+from botberi_gateway.server import PortTakenError, bind, create_app, memory
 from botberi_gateway.server.metrics import CONTENT_TYPE
-from botberi_gateway.transport.settings import TransportSettings
 from botberi_gateway.upstream.events import EventSource
 from botberi_gateway.upstream.port import EncodedClient, SubgraphClient
 from shared_schema.contracts.assertion import HEADER
@@ -40,9 +40,9 @@ logger = logging.getLogger(__name__)
 _RESPONSE_HEADERS: Mapping[str, Sequence[str]] = {"identity": ("set-cookie",)}
 
 
-def server_config(settings: GatewaySettings) -> ServerConfig:
-    """The server's configuration."""
-    transport = TransportSettings(
+def gateway_config(settings: GatewaySettings) -> GatewayConfig:
+    """The configuration of the server and of the GraphQL endpoint."""
+    transport = TransportConfig(
         allowed_origins=settings.allowed_origins,
         trusted_proxies=settings.trusted_proxies,
         public_url=settings.public_url or _own_url(settings),
@@ -51,7 +51,8 @@ def server_config(settings: GatewaySettings) -> ServerConfig:
         graphiql=settings.graphiql,
         graphiql_query=f"# Ctrl-Enter runs it.\n{FIRST_QUERY}\n",
     )
-    return ServerConfig(transport=transport, access_log=settings.access_log, drain_timeout=8.0)
+    server = ServerConfig(access_log=settings.access_log, drain_timeout_seconds=8.0)
+    return GatewayConfig(server=server, transport=transport)
 
 
 def _own_url(settings: GatewaySettings) -> str | None:
@@ -100,7 +101,7 @@ def make_app(
     gateway.wrap_clients(nodes.keep)
     return create_app(
         gateway,
-        server_config(settings),
+        gateway_config(settings),
         authenticator=PlatformAuthenticator(verifier, settings.cookies_are_secure),
         subgraph_headers=AssertionHeaders(signer),
         routes=[Route("/.well-known/jwks.json", keys), Route("/metrics/platform", metrics), *routes],
@@ -118,7 +119,7 @@ def part(settings: GatewaySettings, make: Callable[[], Starlette], after: Sequen
             listener = bind(settings.host, settings.port)
         except PortTakenError as error:
             raise StartError(f"{error} (--port or BOTBERI_PORT)") from None
-        async with serving(app, listener, server_config(settings)) as task:
+        async with serving(app, listener, gateway_config(settings)) as task:
             # Requests come from now on, other parts may take long to start: what is there is not looked at for each of them.
             memory.settle()
             ready(f"http://{settings.host}:{settings.port}/graphql")

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Generator
 import uvicorn
 from starlette.applications import Starlette
 
-from botberi_gateway.server.config import ServerConfig
+from botberi_gateway.config import GatewayConfig, ServerConfig
 from botberi_gateway.server.run import uvicorn_config
 
 logger = logging.getLogger(__name__)
@@ -25,10 +25,10 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: Starlette, listener: socket.socket, config: ServerConfig | None = None
+    app: Starlette, listener: socket.socket, config: GatewayConfig | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     """The server, accepting connections; on leaving, running requests have the configuration's time to end."""
-    config = config or ServerConfig(drain_timeout=10.0)
+    config = config or GatewayConfig(server=ServerConfig(drain_timeout_seconds=10.0))
     server = _Server(uvicorn_config(app, config))
     task = asyncio.create_task(_serve(server, listener), name="uvicorn")
     try:
@@ -39,7 +39,7 @@ async def serving(
             await asyncio.sleep(0.01)
         yield task
     finally:
-        await _stop(app, server, task, config)
+        await _stop(app, server, task, config.server)
         listener.close()
 
 
@@ -48,12 +48,12 @@ async def _stop(app: Starlette, server: uvicorn.Server, task: asyncio.Task[None]
     drain = getattr(app.state, "drain", None)
     if drain is not None and not task.done():
         try:
-            async with asyncio.timeout(config.drain_timeout):
+            async with asyncio.timeout(config.drain_timeout_seconds):
                 await drain()
         except TimeoutError:
-            logger.warning("connections were still open after %.0f s", config.drain_timeout)
+            logger.warning("connections were still open after %.0f s", config.drain_timeout_seconds)
     server.should_exit = True
-    done, _ = await asyncio.wait({task}, timeout=config.drain_timeout + 5)
+    done, _ = await asyncio.wait({task}, timeout=config.drain_timeout_seconds + 5)
     if not done:
         task.cancel()
         await asyncio.wait({task}, timeout=2)

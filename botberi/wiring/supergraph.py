@@ -6,10 +6,9 @@ from typing import Final
 
 from botberi.run.errors import StartError
 from botberi.settings import GatewaySettings
-from botberi_gateway.engine import CompositionError, EngineLimits, Gateway, SubgraphSource
+from botberi_gateway.config import EngineConfig, ExecutionBudget, OperationLimits
+from botberi_gateway.engine import CompositionError, Gateway, SubgraphSource
 from botberi_gateway.errors import SupergraphError
-from botberi_gateway.executor.budget import Budget
-from botberi_gateway.operation import Limits
 from botberi_gateway.upstream.events import EventSource
 
 #: Of our own subgraphs' errors: the id by which an operator finds in the log what happened.
@@ -19,21 +18,21 @@ ERROR_EXTENSIONS: Final = ("errorId",)
 PAGE_SIZE: Final = 20
 
 
-def engine_limits(settings: GatewaySettings) -> EngineLimits:
+def engine_config(settings: GatewaySettings) -> EngineConfig:
     """What one document may ask, and one operation may take."""
-    document = Limits(
+    document = OperationLimits(
         allow_introspection=settings.introspection,
         assumed_list_size=PAGE_SIZE,
         max_cost=settings.max_cost,
         max_root_mutations=settings.max_mutations,
     )
-    budget = Budget(
+    budget = ExecutionBudget(
         max_answer_bytes=settings.max_answer_bytes,
         max_entities=settings.max_entities,
         max_fields=settings.max_fields,
         max_response_bytes=settings.max_response_bytes,
     )
-    return EngineLimits(operation=document, budget=budget)
+    return EngineConfig(operation=document, budget=budget)
 
 
 def make_gateway(
@@ -42,7 +41,7 @@ def make_gateway(
     """The gateway; raises `StartError` that lists what doesn't fit together."""
     try:
         return Gateway.from_subgraphs(
-            sources, event_source=event_source, limits=engine_limits(settings), error_extensions=ERROR_EXTENSIONS
+            sources, event_source=event_source, config=engine_config(settings), error_extensions=ERROR_EXTENSIONS
         )
     except (CompositionError, SupergraphError) as error:
         raise StartError(str(error)) from error

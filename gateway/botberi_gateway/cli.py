@@ -6,18 +6,28 @@ from collections.abc import Sequence
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
 from botberi_gateway.commands.console import BAD_INPUT, INVALID_GRAPH, PORT_TAKEN, fail, read, run
 from botberi_gateway.commands.options import OF_OPERATION, FailOn, Filter, Format, Stage
 from botberi_gateway.commands.sources import Source, gather, listed
+from botberi_gateway.config import (
+    EngineConfig,
+    ExecutionBudget,
+    GatewayConfig,
+    OperationLimits,
+    ServerConfig,
+    TransportConfig,
+)
 
 # The engine is imported where it is used: `--help` and a mistyped option answer at once.
 if TYPE_CHECKING:
-    from botberi_gateway.engine import EngineLimits, Gateway
+    from botberi_gateway.engine import Gateway
     from botberi_gateway.supergraph import Supergraph
+
+DEFAULTS: Final = GatewayConfig()
 
 app = typer.Typer(
     add_completion=False,
@@ -95,7 +105,7 @@ def serve(
     workers: Annotated[
         int, typer.Option(min=1, max=256, help="Processes that serve, each with caches of its own: one for each core.")
     ] = 1,
-    path: Annotated[str, typer.Option(help="Where GraphQL and GraphiQL are.")] = "/graphql",
+    path: Annotated[str, typer.Option(help="Where GraphQL and GraphiQL are.")] = DEFAULTS.server.path,
     allow_origin: Annotated[
         list[str] | None,
         typer.Option(
@@ -122,18 +132,22 @@ def serve(
     ] = True,
     max_cost: Annotated[
         int, typer.Option(min=1, help="Objects that an answer may have, as estimated before anything is fetched.")
-    ] = 100_000,
-    max_mutations: Annotated[int, typer.Option(min=1, help="Mutations in one document.")] = 10,
+    ] = DEFAULTS.engine.operation.max_cost,
+    max_mutations: Annotated[
+        int, typer.Option(min=1, help="Mutations in one document.")
+    ] = DEFAULTS.engine.operation.max_root_mutations,
     max_answer_bytes: Annotated[
         int, typer.Option(min=1, help="Bytes of the subgraphs' answers to one operation, together.")
-    ] = 32 * 1024 * 1024,
+    ] = DEFAULTS.engine.budget.max_answer_bytes,
     max_entities: Annotated[
         int, typer.Option(min=1, help="Entities that one operation may ask subgraphs for.")
-    ] = 50_000,
+    ] = DEFAULTS.engine.budget.max_entities,
     max_fields: Annotated[
         int, typer.Option(min=1, help="Fields of list items that one operation may make.")
-    ] = 1_000_000,
-    max_response_bytes: Annotated[int, typer.Option(min=1, help="Bytes of one response.")] = 16 * 1024 * 1024,
+    ] = DEFAULTS.engine.budget.max_fields,
+    max_response_bytes: Annotated[
+        int, typer.Option(min=1, help="Bytes of one response.")
+    ] = DEFAULTS.engine.budget.max_response_bytes,
     allow_unenforced: Annotated[
         list[str] | None,
         typer.Option(
@@ -143,9 +157,9 @@ def serve(
     ] = None,
     metrics: Annotated[bool, typer.Option(help="Serve /metrics.")] = True,
     access_log: Annotated[bool, typer.Option(help="A log line for each request.")] = True,
-    cache_entries: Annotated[
+    max_cached_operations: Annotated[
         int, typer.Option(min=1, help="Operations kept ready (parsed, validated, planned); more are made again.")
-    ] = 2_000,
+    ] = DEFAULTS.engine.max_cached_operations,
     executor: Annotated[
         str, typer.Option(help="compiled, interpreted, or both (what differs is an error; for tests).")
     ] = "compiled",
@@ -163,12 +177,11 @@ def serve(
     """Serve a federated graph: POST /graphql, GET /health."""
     # Hundreds of modules and a supergraph are made, and none of it is garbage; `server.memory.settle` turns it on again.
     gc.disable()
-    from botberi_gateway.server import PortTakenError, ServerConfig, bind
+    from botberi_gateway.server import PortTakenError, bind
     from botberi_gateway.server.logs import configure
     from botberi_gateway.transport.client import ClientResolver
     from botberi_gateway.transport.identity import check_forwarded
     from botberi_gateway.transport.origin import OriginPolicy
-    from botberi_gateway.transport.settings import TransportSettings
 
     if log_level.lower() not in ("debug", "info", "warning", "error"):
         fail(BAD_INPUT, f"--log-level {log_level!r} is none of debug, info, warning, error.")
@@ -181,7 +194,7 @@ def serve(
     except ValueError as error:
         fail(BAD_INPUT, f"--trusted-proxy: {error}")
     try:
-        OriginPolicy.of(TransportSettings(allowed_origins=tuple(allow_origin or ())))
+        OriginPolicy.of(TransportConfig(allowed_origins=tuple(allow_origin or ())))
     except ValueError as error:
         fail(BAD_INPUT, f"--allow-origin: {error}")
     if public_url is not None and not public_url.lower().startswith(("http://", "https://")):
@@ -191,20 +204,33 @@ def serve(
     except ValueError as error:
         fail(BAD_INPUT, f"--forward-header: {error}")
     configure(log_format.value, log_level)
-    defaults = TransportSettings()
-    config = ServerConfig(
-        path=path,
-        transport=TransportSettings(
+    config = GatewayConfig(
+        server=ServerConfig(
+            path=path,
+            metrics=metrics,
+            share_subgraph_requests=share_subgraph_requests,
+            access_log=access_log,
+        ),
+        transport=TransportConfig(
             allowed_origins=tuple(allow_origin or ()),
             trusted_proxies=tuple(trusted_proxy or ()),
             public_url=public_url,
-            forward_headers=(*defaults.forward_headers, *(forward_header or ())),
+            forward_headers=(*DEFAULTS.transport.forward_headers, *(forward_header or ())),
             graphiql=graphiql,
             share_queries=share_queries,
         ),
-        metrics=metrics,
-        share_subgraph_requests=share_subgraph_requests,
-        access_log=access_log,
+        engine=EngineConfig(
+            max_cached_operations=max_cached_operations,
+            operation=OperationLimits(
+                allow_introspection=introspection, max_cost=max_cost, max_root_mutations=max_mutations
+            ),
+            budget=ExecutionBudget(
+                max_answer_bytes=max_answer_bytes,
+                max_entities=max_entities,
+                max_fields=max_fields,
+                max_response_bytes=max_response_bytes,
+            ),
+        ),
     )
     given = _one_of(supergraph, subgraph, subgraphs)
     # Before the graph is looked at: a taken port is the commoner mistake, and the quicker to tell.
@@ -215,23 +241,12 @@ def serve(
     with listener:
         gateway = _load(
             given,
-            limits=_limits(
-                cache_entries,
-                {
-                    "max_answer_bytes": max_answer_bytes,
-                    "max_entities": max_entities,
-                    "max_fields": max_fields,
-                    "max_response_bytes": max_response_bytes,
-                },
-                allow_introspection=introspection,
-                max_cost=max_cost,
-                max_root_mutations=max_mutations,
-            ),
+            config=config.engine,
             executor=executor,
             allow_unenforced=allow_unenforced or (),
             error_extensions=error_extension or (),
         )
-        _announce(listener, config)
+        _announce(listener, config.server)
         if workers > 1:
             raise typer.Exit(_serve_by_workers(gateway, listener, config, workers))
         run(_serve(gateway, listener, config))
@@ -370,15 +385,6 @@ def _one_of(supergraph: Path | None, subgraph: Sequence[str] | None, subgraphs: 
     return supergraph, subgraph or (), subgraphs or ()
 
 
-def _limits(cache_entries: int, budget: dict[str, int], **document: Any) -> "EngineLimits":
-    """The engine's limits; `budget` are those of `Budget`, `document` those of `Limits`."""
-    from botberi_gateway.engine import EngineLimits
-    from botberi_gateway.executor.budget import Budget
-    from botberi_gateway.operation import Limits
-
-    return EngineLimits(cache_entries=cache_entries, budget=Budget(**budget), operation=Limits(**document))
-
-
 def _load(given: Given, *, executor: str, **options: Any) -> "Gateway":
     """The gateway; `options` are those of `Gateway`."""
     from botberi_gateway.engine import CompositionError, Gateway, SubgraphSource
@@ -402,14 +408,14 @@ def _load(given: Given, *, executor: str, **options: Any) -> "Gateway":
         fail(INVALID_GRAPH, f"{error.code}: {error.message}")
 
 
-async def _serve(gateway: "Gateway", listener: Any, config: Any) -> None:
+async def _serve(gateway: "Gateway", listener: Any, config: GatewayConfig) -> None:
     from botberi_gateway.server import create_app
     from botberi_gateway.server.run import serve as serve_app
 
     await serve_app(create_app(gateway, config), listener, config)
 
 
-def _serve_by_workers(gateway: "Gateway", listener: Any, config: Any, count: int) -> int:
+def _serve_by_workers(gateway: "Gateway", listener: Any, config: GatewayConfig, count: int) -> int:
     from botberi_gateway.server import create_app
     from botberi_gateway.server.worker import work
     from botberi_gateway.server.workers import Workers
@@ -417,10 +423,12 @@ def _serve_by_workers(gateway: "Gateway", listener: Any, config: Any, count: int
     def serve_one(channel: Any, folder: Path) -> None:
         run(work(create_app(gateway, config), channel, folder, config))
 
-    return Workers(count, listener, serve_one, config.drain_delay, config.drain_timeout).run()
+    return Workers(
+        count, listener, serve_one, config.server.drain_delay_seconds, config.server.drain_timeout_seconds
+    ).run()
 
 
-def _announce(listener: Any, config: Any) -> None:
+def _announce(listener: Any, config: ServerConfig) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     typer.echo(f"The gateway serves http://{shown}:{port}{config.path}", err=True)

@@ -10,7 +10,8 @@ from yarl import URL
 
 from botberi.wiring.events import BusEventSource
 from botberi_gateway import errors
-from botberi_gateway.engine import EngineLimits, Gateway, GraphQLRequest, SubgraphSource
+from botberi_gateway.config import EngineConfig, EventSourceConfig
+from botberi_gateway.engine import Gateway, GraphQLRequest, SubgraphSource
 from botberi_gateway.upstream import SubgraphRequest, SubgraphResponse
 from event_broker.amqp import AmqpBus
 from event_broker.bus import Bus, FollowLost, PublishError
@@ -63,9 +64,9 @@ class Followed:
         self.seen: list[list[int]] = [[] for _ in range(20)]
         self.codes: list[str] = []
         sources = {"instance": SubgraphSource(SDL, client=self.database)}
-        limits = EngineLimits(event_source_patience=patience)
+        limits = EngineConfig(event_source=EventSourceConfig(loss_timeout_seconds=patience))
         self.bus = bus
-        self.gateway = Gateway.from_subgraphs(sources, event_source=BusEventSource(bus), limits=limits)
+        self.gateway = Gateway.from_subgraphs(sources, event_source=BusEventSource(bus), config=limits)
 
     async def change(self, *, told: bool = True) -> None:
         """One more version; the event waits for the bus as the outbox does."""

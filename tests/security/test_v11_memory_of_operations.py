@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from botberi_gateway.engine import EngineLimits, Gateway, GraphQLRequest
+from botberi_gateway.config import EngineConfig
+from botberi_gateway.engine import Gateway, GraphQLRequest
 from botberi_gateway.errors import RequestError
 from botberi_gateway.executor.compiled import variants
 from botberi_gateway.supergraph import Supergraph
@@ -83,7 +84,7 @@ class Mirror:
 
 def mirrored(**limits: Any) -> Gateway:
     return Gateway(
-        Supergraph.from_sdl(SUPERGRAPH), {"accounts": Mirror(), "reviews": Mirror()}, limits=EngineLimits(**limits)
+        Supergraph.from_sdl(SUPERGRAPH), {"accounts": Mirror(), "reviews": Mirror()}, config=EngineConfig(**limits)
     )
 
 
@@ -132,7 +133,7 @@ def assert_nothing_of_ours(found: Counter[str], operations: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_an_operation_that_leaves_the_cache_is_freed_without_the_garbage_collector(kind: str) -> None:
-    gateway = mirrored(cache_entries=5)
+    gateway = mirrored(max_cached_operations=5)
     for number in range(10):
         await send(gateway, KINDS[kind].replace("N", f"w{number}"))
     with no_collector():

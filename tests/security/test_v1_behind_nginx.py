@@ -9,16 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from botberi_gateway.config import GatewayConfig, TransportConfig
 from botberi_gateway.server.app import create_app
-from botberi_gateway.server.config import ServerConfig
-from botberi_gateway.transport.settings import TransportSettings
 from gateway.tests.support.live_server import LiveServer, live
 from gateway.tests.support.toy_graph import World, toy_gateway
 from lab.checks import debian
 
 NGINX = debian.nginx()
-CONFIG = ServerConfig(
-    transport=TransportSettings(trusted_proxies=("127.0.0.1",), forward_headers=("x-forwarded-for", "forwarded"))
+CONFIG = GatewayConfig(
+    transport=TransportConfig(trusted_proxies=("127.0.0.1",), forward_headers=("x-forwarded-for", "forwarded"))
 )
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from botberi_gateway.server import protocol as module
-from botberi_gateway.server.protocol import GatewayProtocol, ProtocolOptions
+from botberi_gateway.server.protocol import GatewayProtocol, ServerContext
 
 #: A request that must stay in the body it hides in, or be told apart by everybody.
 HIDDEN = b"GET /hidden HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -157,7 +157,7 @@ class Server:
             proxy_headers=False,
         )
         self.config.load()
-        self.options = ProtocolOptions(door=Door() if quick else None)  # type: ignore[arg-type]
+        self.options = ServerContext(door=Door() if quick else None)  # type: ignore[arg-type]
         if quick:
             monkeypatch.setattr(module, "QuickCycle", type("Quick", (_Quick,), {"log": self.log}))
 

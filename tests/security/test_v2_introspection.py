@@ -9,10 +9,10 @@ import pytest
 from graphql import FieldNode, Visitor, get_introspection_query, parse, print_ast, visit
 from graphql.language import NameNode, SelectionSetNode
 
+from botberi_gateway.config import OperationLimits
 from botberi_gateway.engine import Gateway
 from botberi_gateway.errors import RequestError
 from botberi_gateway.executor import ExecutorKind
-from botberi_gateway.operation import Limits
 from botberi_gateway.operation.limits import UNLIMITED
 from gateway.tests.support.local_gateway import ask, local_gateway
 
@@ -51,7 +51,7 @@ async def test_lists_in_lists_through_fragments_are_refused() -> None:
 
 @pytest.mark.parametrize("executor", list(ExecutorKind))
 async def test_the_budget_of_fields_ends_what_nesting_admits(executor: ExecutorKind) -> None:
-    limits = Limits(max_depth=50, max_introspection_lists=50, max_introspection_fields=10_000)
+    limits = OperationLimits(max_depth=50, max_introspection_lists=50, max_introspection_fields=10_000)
     gateway = local_gateway(ERRORS, limits=limits, executor=executor)
     started = time.process_time()
     # Six times as much on each level: the whole answer would be two billion names.
@@ -61,7 +61,7 @@ async def test_the_budget_of_fields_ends_what_nesting_admits(executor: ExecutorK
 
 
 async def test_aliases_of_the_roots_count_together() -> None:
-    gateway = local_gateway(ERRORS, limits=Limits(max_introspection_fields=1_000))
+    gateway = local_gateway(ERRORS, limits=OperationLimits(max_introspection_fields=1_000))
     types = "{ types { kind name description specifiedByURL isOneOf fields { name description type { name kind } } } }"
     await ask(gateway, "{ __schema " + types + " }")
     await refused(gateway, "{ " + " ".join(f"x{number}: __schema {types}" for number in range(99)) + " }")
@@ -138,7 +138,7 @@ def large_sdl(types: int) -> str:
 
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_what_clients_ask_is_answered_on_a_large_graph(client: str) -> None:
-    gateway = local_gateway(large_sdl(100), limits=Limits(max_introspection_fields=1))
+    gateway = local_gateway(large_sdl(100), limits=OperationLimits(max_introspection_fields=1))
     answer = await ask(gateway, CLIENTS[client])
     assert "errors" not in answer
     assert answer["data"]["__schema"]["queryType"]["name"] == "Query"

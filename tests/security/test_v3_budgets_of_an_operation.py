@@ -16,12 +16,13 @@ from graphql import build_schema
 from pydantic import ValidationError
 
 from botberi.settings import GatewaySettings
-from botberi.wiring.supergraph import engine_limits, make_gateway
-from botberi_gateway.engine import EngineLimits, Gateway, GraphQLRequest, SubgraphSource
+from botberi.wiring.supergraph import engine_config, make_gateway
+from botberi_gateway.config import EngineConfig, ExecutionBudget, OperationLimits
+from botberi_gateway.engine import Gateway, GraphQLRequest, SubgraphSource
 from botberi_gateway.errors import RESPONSE_TOO_LARGE, RequestError
 from botberi_gateway.executor import ExecutionResult, ExecutorKind, PendingForm, first_payload_bytes, payload_bytes
-from botberi_gateway.executor.budget import Budget, ResponseTooLarge
-from botberi_gateway.operation.limits import UNLIMITED, Limits
+from botberi_gateway.executor.budget import ResponseTooLarge
+from botberi_gateway.operation.limits import UNLIMITED
 from botberi_gateway.upstream.answer import read_answer
 from botberi_gateway.upstream.bounded import TooLong, encode_all, encode_bounded, encode_within
 from botberi_gateway.upstream.port import Answer, SubgraphRequest, SubgraphResponse
@@ -104,8 +105,8 @@ class Subgraph:
 def gateway(subgraph: Subgraph, executor: ExecutorKind, **budget: int) -> Gateway:
     sources = {name: SubgraphSource(federated_sdl(sdl), client=subgraph) for name, sdl in (("a", POSTS), ("b", USERS))}
     # The estimate before anything is asked (`COST_LIMIT_EXCEEDED`) is another wall: here it is out of the way.
-    limits = EngineLimits(budget=Budget(**budget), operation=UNLIMITED)
-    return Gateway.from_subgraphs(sources, limits=limits, executor=executor)
+    limits = EngineConfig(budget=ExecutionBudget(**budget), operation=UNLIMITED)
+    return Gateway.from_subgraphs(sources, config=limits, executor=executor)
 
 
 def nested(levels: int) -> str:
@@ -246,8 +247,8 @@ async def test_answers_of_a_schema_in_this_process_count(executor: ExecutorKind)
     client = SchemaClient("s", schema, root_value={"text": "x" * 50_000})
     source = SubgraphSource("type Query { text: String }", client=client)
     for size, is_refused in ((40_000, True), (60_000, False)):
-        limits = EngineLimits(budget=Budget(max_answer_bytes=size))
-        served = Gateway.from_subgraphs({"s": source}, limits=limits, executor=executor)
+        limits = EngineConfig(budget=ExecutionBudget(max_answer_bytes=size))
+        served = Gateway.from_subgraphs({"s": source}, config=limits, executor=executor)
         _, body = await answer(served, "{ text }")
         if is_refused:
             assert_refused(body, "40000 bytes of subgraphs")
@@ -336,15 +337,15 @@ SETTINGS = ("max_answer_bytes", "max_entities", "max_fields", "max_response_byte
 
 
 def test_the_platforms_bounds_are_the_gateways_unless_they_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = engine_limits(GatewaySettings())
-    assert limits.budget == Budget()
-    usual = Limits()
+    limits = engine_config(GatewaySettings())
+    assert limits.budget == ExecutionBudget()
+    usual = OperationLimits()
     assert limits.operation.max_cost == usual.max_cost
     assert limits.operation.max_root_mutations == usual.max_root_mutations
     for number, name in enumerate((*SETTINGS, "max_cost", "max_mutations"), 1):
         monkeypatch.setenv(f"BOTBERI_{name.upper()}", str(number))
-    limits = engine_limits(GatewaySettings())
-    assert limits.budget == Budget(1, 2, 3, 4)
+    limits = engine_config(GatewaySettings())
+    assert limits.budget == ExecutionBudget(1, 2, 3, 4)
     assert (limits.operation.max_cost, limits.operation.max_root_mutations) == (5, 6)
     monkeypatch.setenv("BOTBERI_MAX_FIELDS", "0")
     with pytest.raises(ValidationError):

@@ -7,9 +7,9 @@ import pytest
 from botberi.parts.subgraphs import sdl_file
 from botberi.settings import GatewaySettings
 from botberi.wiring.supergraph import PAGE_SIZE, make_gateway, read_sdl, source_at
+from botberi_gateway.config import OperationLimits
 from botberi_gateway.engine import Gateway, GraphQLRequest
 from botberi_gateway.errors import RequestError
-from botberi_gateway.operation import Limits
 from gateway.tests.support.local_gateway import ask, local_gateway
 from subgraphs.common.pagination import DEFAULT_PAGE
 
@@ -115,6 +115,6 @@ async def test_a_page_in_a_page_is_a_fair_question() -> None:
 async def test_the_limits_are_settings() -> None:
     query = "{ plain { id } }"
     root = {"plain": [{"id": "1"}]}
-    await ask(local_gateway(SDL, root, Limits(max_cost=10, assumed_list_size=10)), query)
-    await refused(local_gateway(SDL, root, Limits(max_cost=10, assumed_list_size=11)), query)
-    await refused(local_gateway(SDL, root, Limits(max_answer_fields=10)), query)
+    await ask(local_gateway(SDL, root, OperationLimits(max_cost=10, assumed_list_size=10)), query)
+    await refused(local_gateway(SDL, root, OperationLimits(max_cost=10, assumed_list_size=11)), query)
+    await refused(local_gateway(SDL, root, OperationLimits(max_answer_fields=10)), query)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from botberi_gateway.config import OperationLimits
 from botberi_gateway.errors import RequestError
-from botberi_gateway.operation import Limits
 from gateway.tests.support.local_gateway import ask, local_gateway
 
 SDL = "type Query { a: Int } type Mutation { login(password: String): Int other: Int }"
@@ -47,7 +47,7 @@ async def test_ten_are_run(query: str) -> None:
 
 
 async def test_the_limit_is_a_setting_and_queries_have_their_own() -> None:
-    few = Limits(max_root_mutations=1)
+    few = OperationLimits(max_root_mutations=1)
     with pytest.raises(RequestError, match="limit of 1 mutations"):
         await local_gateway(SDL, ROOT, few).prepare("mutation { login other }")
     await local_gateway(SDL, ROOT, few).prepare("{ " + " ".join(f"x{number}: a" for number in range(50)) + " }")

@@ -11,22 +11,23 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from botberi_gateway.config import GatewayConfig, ServerConfig, TransportConfig, WebSocketConfig
 from botberi_gateway.server.app import create_app
-from botberi_gateway.server.config import ServerConfig
-from botberi_gateway.transport.settings import TransportSettings, WebSocketSettings
 from gateway.tests.support.live_server import LiveServer, live
 from gateway.tests.support.toy_graph import toy_gateway
 
-CONFIG = ServerConfig(
-    header_timeout=1.0,
-    linger_timeout=1.0,
-    linger_bytes=200_000,
-    write_timeout=1.0,
-    max_connections_per_address=20,
-    transport=TransportSettings(
-        body_timeout=1.0,
+CONFIG = GatewayConfig(
+    server=ServerConfig(
+        header_timeout_seconds=1.0,
+        linger_timeout_seconds=1.0,
+        max_linger_bytes=200_000,
+        write_timeout_seconds=1.0,
+        max_connections_per_address=20,
+    ),
+    transport=TransportConfig(
+        body_timeout_seconds=1.0,
         max_subscriptions_per_address=3,
-        websocket=WebSocketSettings(max_sockets_per_address=5, max_messages_per_second=10, max_message_burst=50),
+        websocket=WebSocketConfig(max_sockets_per_address=5, max_messages_per_second=10, max_message_burst=50),
     ),
 )
 
@@ -138,7 +139,9 @@ def test_one_address_has_only_so_many_connections_and_gets_them_back(server: Liv
 
 
 def test_connections_of_a_trusted_proxy_are_not_counted() -> None:
-    config = ServerConfig(max_connections_per_address=2, transport=TransportSettings(trusted_proxies=("127.0.0.1",)))
+    config = GatewayConfig(
+        server=ServerConfig(max_connections_per_address=2), transport=TransportConfig(trusted_proxies=("127.0.0.1",))
+    )
     with live(lambda: create_app(toy_gateway(), config), config) as server, contextlib.ExitStack() as stack:
         for raw in [stack.enter_context(connected(server)) for _ in range(10)]:
             raw.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")

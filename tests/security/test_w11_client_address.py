@@ -10,12 +10,11 @@ import aiohttp
 import pytest
 from websockets.asyncio.client import connect
 
+from botberi_gateway.config import GatewayConfig, TransportConfig
 from botberi_gateway.server.app import create_app
-from botberi_gateway.server.config import ServerConfig
 from botberi_gateway.transport.client import MAX_AGENT, UNKNOWN, Client, ClientResolver, network_of
 from botberi_gateway.transport.identity import Identity
 from botberi_gateway.transport.port import Caller, Credentials
-from botberi_gateway.transport.settings import TransportSettings
 from gateway.tests.support.live_server import LiveServer, live
 from gateway.tests.support.toy_graph import World, toy_gateway
 
@@ -129,8 +128,8 @@ class Recording:
         return {"x-client": json.dumps([client.address, client.agent])}
 
 
-CONFIG = ServerConfig(
-    transport=TransportSettings(
+CONFIG = GatewayConfig(
+    transport=TransportConfig(
         trusted_proxies=TRUSTED,
         internal_headers=("Botberi-Assertion",),
         forward_headers=("x-request-id", "x-forwarded-for", "forwarded", "x-real-ip", "x-forwarded-proto"),

@@ -3,12 +3,12 @@
 import pytest
 
 from botberi.settings import GatewaySettings
+from botberi_gateway.config import OperationLimits
 from botberi_gateway.errors import RequestError
-from botberi_gateway.operation import Limits
 from gateway.tests.support.local_gateway import ask, local_gateway
 
 SDL = "interface Node { id: ID! } type User implements Node { id: ID! } type Query { node: Node a: Int }"
-OFF = Limits(allow_introspection=False)
+OFF = OperationLimits(allow_introspection=False)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from graphql import build_schema
 
+from botberi_gateway.config import OperationLimits
 from botberi_gateway.errors import RequestError
-from botberi_gateway.operation import Limits, coerce_variables, prepare
+from botberi_gateway.operation import coerce_variables, prepare
 from botberi_gateway.operation.limits import UNLIMITED
 from botberi_gateway.operation.wording import MAX_MESSAGE, MAX_NAME, bounded, without_tokens, without_values
 
@@ -90,7 +91,9 @@ SYNTAX = [
 ]
 
 
-def refusal(query: str, variables: dict[str, Any] | None = None, limits: Limits | None = None) -> Iterator[str]:
+def refusal(
+    query: str, variables: dict[str, Any] | None = None, limits: OperationLimits | None = None
+) -> Iterator[str]:
     """The messages with which an operation is refused."""
     with pytest.raises(RequestError) as refused:
         coerce_variables(prepare(SCHEMA, query, None, limits), variables)
@@ -171,7 +174,7 @@ def test_no_message_is_as_long_as_a_name_in_it(query: str) -> None:
 
 def test_a_name_that_is_repeated_too_often_is_abbreviated() -> None:
     (message,) = refusal(
-        "{ " + f"{LONG}: login " * 15 + f"{LONG}: login " * 6 + "}", None, Limits(max_characters=200_000)
+        "{ " + f"{LONG}: login " * 15 + f"{LONG}: login " * 6 + "}", None, OperationLimits(max_characters=200_000)
     )
     assert message == f"The operation exceeds the limit of 20 repeats of one response key ('{'n' * (MAX_NAME - 1)}…')."
 

@@ -7,14 +7,13 @@ import pytest
 from starlette.requests import Request
 from starlette.routing import Route
 
+from botberi_gateway.config import GatewayConfig, TransportConfig
 from botberi_gateway.server.app import create_app
-from botberi_gateway.server.config import ServerConfig
 from botberi_gateway.transport.origin import OriginPolicy
-from botberi_gateway.transport.settings import TransportSettings
 from gateway.tests.support.live_server import LiveServer, live
 from gateway.tests.support.toy_graph import toy_gateway
 
-CONFIG = ServerConfig(transport=TransportSettings(public_url="https://graph.example"))
+CONFIG = GatewayConfig(transport=TransportConfig(public_url="https://graph.example"))
 
 
 async def failing(_: Request) -> None:
@@ -76,7 +75,7 @@ def test_w26_every_answer_has_the_headers_once(
 
 
 def test_w26_hsts_is_for_https_alone() -> None:
-    config = ServerConfig(transport=TransportSettings(public_url="http://graph.example"))
+    config = GatewayConfig(transport=TransportConfig(public_url="http://graph.example"))
     with live(lambda: create_app(toy_gateway(), config), config) as server:
         assert "strict-transport-security" not in dict(ask(server, "GET", "/health")[1])
 
@@ -96,29 +95,29 @@ def test_w8_the_one_redirect_there_is_names_no_host(server: LiveServer) -> None:
 
 
 #: (public URL, own hosts), the page's origin, the Host that its request has -> whether it is our own page.
-ORIGINS: list[tuple[TransportSettings, str, str, bool]] = [
-    (TransportSettings(public_url="https://graph.example"), "https://graph.example", "graph.example", True),
-    (TransportSettings(public_url="https://graph.example"), "https://graph.example", "internal:8080", True),
-    (TransportSettings(public_url="https://graph.example"), "https://graph.example:443", "graph.example", True),
-    (TransportSettings(public_url="https://graph.example"), "https://evil.example", "evil.example", False),
-    (TransportSettings(public_url="https://graph.example"), "http://evil.example", "graph.example", False),
-    (TransportSettings(public_url="https://graph.example"), "https://graph.example:8443", "graph.example:8443", False),
+ORIGINS: list[tuple[TransportConfig, str, str, bool]] = [
+    (TransportConfig(public_url="https://graph.example"), "https://graph.example", "graph.example", True),
+    (TransportConfig(public_url="https://graph.example"), "https://graph.example", "internal:8080", True),
+    (TransportConfig(public_url="https://graph.example"), "https://graph.example:443", "graph.example", True),
+    (TransportConfig(public_url="https://graph.example"), "https://evil.example", "evil.example", False),
+    (TransportConfig(public_url="https://graph.example"), "http://evil.example", "graph.example", False),
+    (TransportConfig(public_url="https://graph.example"), "https://graph.example:8443", "graph.example:8443", False),
     (
-        TransportSettings(public_url="https://graph.example"),
+        TransportConfig(public_url="https://graph.example"),
         "https://graph.example.evil.example",
         "graph.example",
         False,
     ),
-    (TransportSettings(public_url="https://graph.example"), "null", "null", False),
-    (TransportSettings(public_url="http://127.0.0.1:8080"), "http://localhost:8080", "localhost:8080", True),
-    (TransportSettings(public_url="http://127.0.0.1:8080"), "http://[::1]:8080", "[::1]:8080", True),
-    (TransportSettings(public_url="http://0.0.0.0:8080"), "http://localhost:8080", "localhost:8080", True),
-    (TransportSettings(public_url="http://127.0.0.1:8080"), "http://evil.example:8080", "evil.example:8080", False),
-    (TransportSettings(own_hosts=("a.example", "b.example:81")), "http://b.example:81", "x", True),
-    (TransportSettings(own_hosts=("a.example", "b.example:81")), "https://a.example", "x", True),
-    (TransportSettings(own_hosts=("a.example",)), "https://evil.example", "evil.example", False),
+    (TransportConfig(public_url="https://graph.example"), "null", "null", False),
+    (TransportConfig(public_url="http://127.0.0.1:8080"), "http://localhost:8080", "localhost:8080", True),
+    (TransportConfig(public_url="http://127.0.0.1:8080"), "http://[::1]:8080", "[::1]:8080", True),
+    (TransportConfig(public_url="http://0.0.0.0:8080"), "http://localhost:8080", "localhost:8080", True),
+    (TransportConfig(public_url="http://127.0.0.1:8080"), "http://evil.example:8080", "evil.example:8080", False),
+    (TransportConfig(own_hosts=("a.example", "b.example:81")), "http://b.example:81", "x", True),
+    (TransportConfig(own_hosts=("a.example", "b.example:81")), "https://a.example", "x", True),
+    (TransportConfig(own_hosts=("a.example",)), "https://evil.example", "evil.example", False),
     (
-        TransportSettings(own_hosts=("a.example",), allowed_origins=("https://app.example",)),
+        TransportConfig(own_hosts=("a.example",), allowed_origins=("https://app.example",)),
         "https://app.example",
         "x",
         True,
@@ -128,7 +127,7 @@ ORIGINS: list[tuple[TransportSettings, str, str, bool]] = [
 
 @pytest.mark.parametrize(("settings", "origin", "host", "ours"), ORIGINS)
 def test_w23_a_name_that_an_attacker_points_at_us_is_not_ours(
-    settings: TransportSettings, origin: str, host: str, ours: bool
+    settings: TransportConfig, origin: str, host: str, ours: bool
 ) -> None:
     policy = OriginPolicy.of(settings)
     headers = {"origin": origin, "host": host}
@@ -139,4 +138,4 @@ def test_w23_a_name_that_an_attacker_points_at_us_is_not_ours(
 @pytest.mark.parametrize("host", ["", "http://", "a:b:c"])
 def test_w23_a_host_that_is_none_is_refused_at_the_start(host: str) -> None:
     with pytest.raises(ValueError, match="names no host"):
-        OriginPolicy.of(TransportSettings(own_hosts=(host,)))
+        OriginPolicy.of(TransportConfig(own_hosts=(host,)))

@@ -1,13 +1,12 @@
 """`Gateway`: one supergraph and its caches; `execute()`, `subscribe()`, `replace()`."""
 
-from botberi_gateway.engine.request import EngineLimits, GraphQLRequest, RequestContext
+from botberi_gateway.engine.request import GraphQLRequest, RequestContext
 from botberi_gateway.engine.labels import LabelResolver
 from botberi_gateway.engine.sources import CompositionError, SubgraphSource, compose_sources, fetch_sdl
 from botberi_gateway.engine.planning import OVERLOADED, CacheStatistics, Prepared
 from botberi_gateway.engine.gateway import Gateway
 
 __all__ = [
-    "EngineLimits",
     "GraphQLRequest",
     "RequestContext",
     "LabelResolver",

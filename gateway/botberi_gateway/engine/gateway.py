@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any, Final
 
 from botberi_gateway import errors
+from botberi_gateway.config import EngineConfig
 from botberi_gateway.engine.introspecting import Introspector
 from botberi_gateway.engine.labels import LabelResolver, decide_labels
 from botberi_gateway.engine.planning import CacheStatistics, Generation, Prepared, Preparer
-from botberi_gateway.engine.request import EngineLimits, GraphQLRequest, RequestContext
+from botberi_gateway.engine.request import GraphQLRequest, RequestContext
 from botberi_gateway.engine.sources import SubgraphSource, check_sources, compose_sources
 from botberi_gateway.engine.subscriptions import Subscriptions
 from botberi_gateway.errors import ErrorEntry, RequestError, SupergraphError
@@ -24,7 +25,7 @@ from botberi_gateway.supergraph import Supergraph
 from botberi_gateway.upstream import HttpClient
 from botberi_gateway.upstream.events import EventSource
 from botberi_gateway.upstream.port import SubgraphClient
-from botberi_gateway.upstream.router import EventRouter, RouterOptions
+from botberi_gateway.upstream.router import EventRouter
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Gateway:
         clients: Mapping[str, SubgraphClient],
         *,
         event_source: EventSource | None = None,
-        limits: EngineLimits | None = None,
+        config: EngineConfig | None = None,
         labels: LabelResolver | None = None,
         executor: ExecutorKind = ExecutorKind.COMPILED,
         allow_unenforced: Collection[str] = (),
@@ -64,13 +65,13 @@ class Gateway:
         #: How operations were executed.
         self.execution_statistics = ExecutionStatistics()
         self._label_resolver = labels
-        self._limits = limits or EngineLimits()
+        self._config = config or EngineConfig()
         self._current = Generation(supergraph, clients, self._allow_unenforced)
-        patience = RouterOptions(patience=self._limits.event_source_patience)
-        self._event_router = EventRouter(event_source, patience) if event_source is not None else None
-        self._event_slots = asyncio.Semaphore(self._limits.event_concurrency)
-        self._preparer = Preparer(self._limits)
-        self._introspector = Introspector(self._limits)
+        source_config = self._config.event_source
+        self._event_router = EventRouter(event_source, source_config) if event_source is not None else None
+        self._event_slots = asyncio.Semaphore(self._config.max_concurrent_events)
+        self._preparer = Preparer(self._config)
+        self._introspector = Introspector(self._config)
         self._subscriptions = Subscriptions(self._preparer, self._runtime)
         self._closing: set[asyncio.Task[None]] = set()
         self._wraps: list[Callable[[str, SubgraphClient], SubgraphClient]] = []
@@ -82,7 +83,7 @@ class Gateway:
         subgraphs: Mapping[str, SubgraphSource],
         *,
         event_source: EventSource | None = None,
-        limits: EngineLimits | None = None,
+        config: EngineConfig | None = None,
         labels: LabelResolver | None = None,
         executor: ExecutorKind = ExecutorKind.COMPILED,
         allow_unenforced: Collection[str] = (),
@@ -91,12 +92,12 @@ class Gateway:
         """Compose, and serve the result. Raises `CompositionError`, `SupergraphError`."""
         supergraph = compose_sources(subgraphs)
         check_sources(subgraphs, allow_unenforced)
-        clients = {name: source.connect(name) for name, source in subgraphs.items()}
+        clients = {name: source.connect(name, config) for name, source in subgraphs.items()}
         return cls(
             supergraph,
             clients,
             event_source=event_source,
-            limits=limits,
+            config=config,
             labels=labels,
             executor=executor,
             allow_unenforced=allow_unenforced,
@@ -104,7 +105,14 @@ class Gateway:
         )
 
     @classmethod
-    def from_supergraph(cls, sdl: str, addresses: Mapping[str, str] | None = None, **options: Any) -> "Gateway":
+    def from_supergraph(
+        cls,
+        sdl: str,
+        addresses: Mapping[str, str] | None = None,
+        *,
+        config: EngineConfig | None = None,
+        **options: Any,
+    ) -> "Gateway":
         """Serve a supergraph SDL made anywhere; subgraphs are at the URLs in it, or in `addresses`. Raises `SupergraphError`."""
         supergraph = Supergraph.from_sdl(sdl)
         urls = {graph.name: graph.url for graph in supergraph.graphs.values()}
@@ -115,7 +123,9 @@ class Gateway:
         nowhere = sorted(name for name, url in urls.items() if not url.startswith(("http://", "https://")))
         if nowhere:
             raise SupergraphError(f"The supergraph has no http(s) URL for subgraph {', '.join(nowhere)}.")
-        return cls(supergraph, {name: HttpClient(name, url) for name, url in urls.items()}, **options)
+        config = config or EngineConfig()
+        clients = {name: HttpClient(name, url, config.subgraph) for name, url in urls.items()}
+        return cls(supergraph, clients, config=config, **options)
 
     @property
     def supergraph(self) -> Supergraph:
@@ -166,7 +176,7 @@ class Gateway:
         generation = self._current
         labels = generation.labels
         if labels:
-            patience = self._limits.label_timeout
+            patience = self._config.label_timeout_seconds
             labels = await decide_labels(labels, context or RequestContext(), self._label_resolver, patience)
         return await self._preparer.prepare(generation, (query, operation_name, labels))
 
@@ -271,10 +281,10 @@ class Gateway:
             event_slots=self._event_slots,
             last_event_id=context.last_event_id,
             subject=context.subject,
-            timeout=self._limits.operation_timeout,
-            subgraph_timeout=self._limits.subgraph_timeout,
-            max_errors=self._limits.max_errors,
-            budget=self._limits.budget,
+            timeout=self._config.operation_timeout_seconds,
+            subgraph_timeout=self._config.subgraph_timeout_seconds,
+            max_errors=self._config.max_errors,
+            budget=self._config.budget,
             error_extensions=self._error_extensions,
             response_headers=context.response_headers,
             executor=self._executor,

@@ -8,8 +8,8 @@ from typing import Any, Final, TypeAlias
 
 from botberi_gateway import errors
 from botberi_gateway.codec import CodecError, encode
+from botberi_gateway.config import EngineConfig
 from botberi_gateway.engine.planning import OVERLOADED
-from botberi_gateway.engine.request import EngineLimits
 from botberi_gateway.errors import GatewayError
 from botberi_gateway.executor.introspection import Introspection
 from botberi_gateway.operation import Operation
@@ -27,8 +27,8 @@ MAX_KEPT_VARIABLES: Final = 1_000
 class Introspector:
     """Makes introspection one at a time, so that however much is asked, requests for data get most of the processor."""
 
-    def __init__(self, limits: EngineLimits) -> None:
-        self._limits = limits
+    def __init__(self, config: EngineConfig) -> None:
+        self._config = config
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gateway-introspection")
         self._kept: OrderedDict[_Key, Introspection] = OrderedDict()
         self._in_flight: dict[_Key, asyncio.Future[Introspection]] = {}
@@ -42,9 +42,9 @@ class Introspector:
             return kept
         future = self._in_flight.get(key) or self._begin(key, operation, variables)
         # `wait` leaves the shared future alone when this request is cancelled or runs out of time.
-        done, _ = await asyncio.wait({future}, timeout=self._limits.operation_timeout)
+        done, _ = await asyncio.wait({future}, timeout=self._config.operation_timeout_seconds)
         if not done:
-            message = f"Introspection took longer than {self._limits.operation_timeout:g} s."
+            message = f"Introspection took longer than {self._config.operation_timeout_seconds:g} s."
             raise GatewayError(message, code=errors.LIMIT_EXCEEDED)
         try:
             return future.result()
@@ -56,9 +56,9 @@ class Introspector:
             del future, done
 
     def _begin(self, key: _Key, operation: Operation, variables: Mapping[str, Any]) -> asyncio.Future[Introspection]:
-        if len(self._in_flight) >= self._limits.planning_backlog:
+        if len(self._in_flight) >= self._config.max_planning_backlog:
             raise GatewayError("Too many clients ask about the schema; try again.", code=OVERLOADED)
-        introspection = Introspection(operation, variables, self._limits.operation.max_introspection_fields)
+        introspection = Introspection(operation, variables, self._config.operation.max_introspection_fields)
         future = asyncio.get_running_loop().run_in_executor(self._thread, introspection.make)
         self._in_flight[key] = future
         future.add_done_callback(lambda done: self._end(key, done))

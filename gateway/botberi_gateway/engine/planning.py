@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from botberi_gateway import errors
-from botberi_gateway.engine.request import EngineLimits
+from botberi_gateway.config import EngineConfig, OperationLimits
 from botberi_gateway.errors import GatewayError, PlanningError, RequestError
 from botberi_gateway.executor import Compiled, CompiledParts
 from botberi_gateway.executor.live import FeedPlan
-from botberi_gateway.operation import Limits, Operation, prepare
+from botberi_gateway.operation import Operation, prepare
 from botberi_gateway.operation.cost import Cost
 from botberi_gateway.operation.limits import UNLIMITED
 from botberi_gateway.plan import Defer, EventTrigger, Plan, Subscription
@@ -107,7 +107,7 @@ class Generation:
         #: Operations and subscriptions that run on it, or will as soon as they are planned.
         self.running = 0
 
-    def make(self, query: str, operation_name: str | None, labels: frozenset[str], limits: Limits) -> Prepared:
+    def make(self, query: str, operation_name: str | None, labels: frozenset[str], limits: OperationLimits) -> Prepared:
         """Parse, validate, plan, compile. Runs in a thread."""
         operation = prepare(self.schema, query, operation_name, limits)
         estimate = Cost(operation, limits)
@@ -138,13 +138,13 @@ class Generation:
             ) from None
         return FeedPlan(Compiled(build_plan(self.supergraph, operation, labels=labels), operation), operation)
 
-    def keep(self, key: Key, prepared: Prepared, limits: EngineLimits) -> None:
+    def keep(self, key: Key, prepared: Prepared, config: EngineConfig) -> None:
         """Put it in the cache; what was used longest ago makes room."""
         self._forget(key)
         self.cache[key] = prepared
         self._bytes_of[key] = size = prepared.estimate_bytes()
         self.bytes += size
-        while self.cache and (len(self.cache) > limits.cache_entries or self.bytes > limits.max_cache_bytes):
+        while self.cache and (len(self.cache) > config.max_cached_operations or self.bytes > config.max_cache_bytes):
             self._forget(next(iter(self.cache)))
 
     def _forget(self, key: Key) -> None:
@@ -155,9 +155,9 @@ class Generation:
 class Preparer:
     """Prepares operations: from the cache, or in a thread, once for all who ask at the same time."""
 
-    def __init__(self, limits: EngineLimits) -> None:
-        self._limits = limits
-        self._threads = ThreadPoolExecutor(limits.planning_threads, thread_name_prefix="gateway-plan")
+    def __init__(self, config: EngineConfig) -> None:
+        self._config = config
+        self._threads = ThreadPoolExecutor(config.max_planning_threads, thread_name_prefix="gateway-plan")
         #: Programs that are being compiled, or wait for it.
         self._compiling = 0
         self.statistics = CacheStatistics()
@@ -175,7 +175,7 @@ class Preparer:
         generation.running += 1
         try:
             # `wait` leaves the shared future alone when this request is cancelled or runs out of time.
-            done, _ = await asyncio.wait({future}, timeout=self._limits.planning_timeout)
+            done, _ = await asyncio.wait({future}, timeout=self._config.planning_timeout_seconds)
         finally:
             generation.running -= 1
         if not done:
@@ -193,7 +193,7 @@ class Preparer:
         """Have the program for these variables compiled in a thread, where it isn't yet. Raises `GatewayError`: too busy, too slow."""
         future = compiled.ahead(variables, self._submit)
         if future is not None:
-            done, _ = await asyncio.wait({future}, timeout=self._limits.planning_timeout)
+            done, _ = await asyncio.wait({future}, timeout=self._config.planning_timeout_seconds)
             if not done:
                 raise self._too_long()
 
@@ -201,7 +201,7 @@ class Preparer:
         """What `function` gives, in a thread: work for one request that is too long for the loop. Raises what it raises, and `GatewayError`."""
         future = self._submit(function)
         try:
-            async with asyncio.timeout(self._limits.planning_timeout):
+            async with asyncio.timeout(self._config.planning_timeout_seconds):
                 return cast(ResultT, await future)
         except TimeoutError:
             raise self._too_long() from None
@@ -209,7 +209,7 @@ class Preparer:
             del future  # see `prepare`
 
     def _submit(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
-        if self._compiling >= self._limits.planning_backlog:
+        if self._compiling >= self._config.max_planning_backlog:
             raise GatewayError("Too many new operations are being planned; try again.", code=OVERLOADED)
         self._compiling += 1
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -221,15 +221,15 @@ class Preparer:
 
     def _too_long(self) -> GatewayError:
         return GatewayError(
-            f"Planning took longer than {self._limits.planning_timeout:g} s.", code=errors.LIMIT_EXCEEDED
+            f"Planning took longer than {self._config.planning_timeout_seconds:g} s.", code=errors.LIMIT_EXCEEDED
         )
 
     def _begin(self, generation: Generation, key: Key) -> asyncio.Future[Prepared]:
-        if len(generation.in_flight) >= self._limits.planning_backlog:
+        if len(generation.in_flight) >= self._config.max_planning_backlog:
             raise GatewayError("Too many new operations are being planned; try again.", code=OVERLOADED)
         loop = asyncio.get_running_loop()
         # Always in a thread: a document of 500 characters can cost 150 ms to validate, and its length does not tell.
-        future = loop.run_in_executor(self._threads, generation.make, *key, self._limits.operation)
+        future = loop.run_in_executor(self._threads, generation.make, *key, self._config.operation)
         generation.in_flight[key] = future
         future.add_done_callback(lambda done: self._planned(generation, key, done))
         return future
@@ -239,7 +239,7 @@ class Preparer:
         if done.cancelled():
             return
         if done.exception() is None:
-            generation.keep(key, done.result(), self._limits)
+            generation.keep(key, done.result(), self._config)
         else:
             self.statistics.failures += 1
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from graphql import parse
 
 from botberi_gateway import errors
+from botberi_gateway.config import EngineConfig
 from botberi_gateway.errors import GatewayError, SubgraphError
 from botberi_gateway.supergraph import Supergraph
 from botberi_gateway.supergraph.features import Unenforced, admit, unenforced_links
@@ -41,14 +42,15 @@ class SubgraphSource:
     #: Where the ASGI app has its GraphQL endpoint.
     path: str = "/graphql"
 
-    def connect(self, name: str) -> SubgraphClient:
-        """The client, made where only an app or a URL was given."""
+    def connect(self, name: str, config: EngineConfig | None = None) -> SubgraphClient:
+        """The client; where only an app or a URL was given, a new one with the configuration's limits."""
+        config = config or EngineConfig()
         if self.client is not None:
             return self.client
         if self.app is not None:
-            return AsgiClient(name, self.app, path=self.path)
+            return AsgiClient(name, self.app, config.in_process, path=self.path)
         if self.url is not None:
-            return HttpClient(name, self.url)
+            return HttpClient(name, self.url, config.subgraph)
         raise ValueError(f"Subgraph {name!r} has neither a client, nor an app, nor a URL.")
 
 

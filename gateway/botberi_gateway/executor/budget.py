@@ -3,27 +3,12 @@
 Counted where much comes at once (an answer's bytes, a list's items, an entity fetch's representations), never field by field.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
+from botberi_gateway.config import ExecutionBudget
 from botberi_gateway.errors import RESPONSE_TOO_LARGE, ErrorEntry, GatewayError
 
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """Bounds of one operation, or of one event of a subscription."""
-
-    #: Bytes of subgraphs' answers together, as they arrive; answers below 16 KiB don't count.
-    max_answer_bytes: int = 32 * 1024 * 1024
-    #: Representations in all requests together.
-    max_entities: int = 50_000
-    #: Fields that lists multiply: for each list its length times the fields selected of an item, counted before its items are made.
-    max_fields: int = 1_000_000
-    #: The response's JSON. An entity that many places show is written at each of them. Introspection has a bound of its own (`Limits`).
-    max_response_bytes: int = 16 * 1024 * 1024
-
-
-DEFAULT: Final = Budget()
+DEFAULT: Final = ExecutionBudget()
 #: Objects that the interpreter has gone over on its way to entities, from which on the response is a large one.
 _LARGE: Final = 200
 #: Bytes of an answer from which on it counts, and is noted as the longest.
@@ -52,7 +37,7 @@ class Spending:
 
     __slots__ = ("_budget", "bytes", "entities", "fields", "longest")
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: ExecutionBudget) -> None:
         self._budget = budget
         self.bytes = budget.max_answer_bytes
         self.entities = budget.max_entities

@@ -30,12 +30,13 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_argument_values
 
 from botberi_gateway import errors
+from botberi_gateway.config import OperationLimits
 from botberi_gateway.errors import ErrorEntry
 from botberi_gateway.executor.errorlog import ResponsePath
 from botberi_gateway.executor.selection import Selections
 from botberi_gateway.operation import Operation, prepare
 from botberi_gateway.operation.introspecting import ROOTS
-from botberi_gateway.operation.limits import UNLIMITED, Limits, refuse
+from botberi_gateway.operation.limits import UNLIMITED, refuse
 
 #: A value and the errors in it, their paths beginning at its root field.
 Introspected: TypeAlias = tuple[Any, Sequence[ErrorEntry]]
@@ -52,7 +53,7 @@ _USUAL_QUERY: Final = get_introspection_query(
     input_value_deprecation=True,
     one_of=True,
 )
-_DEFAULTS: Final = Limits()
+_DEFAULTS: Final = OperationLimits()
 
 
 @dataclass(frozen=True, slots=True)

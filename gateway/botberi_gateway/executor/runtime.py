@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from botberi_gateway.executor.budget import DEFAULT, Budget
+from botberi_gateway.config import ExecutionBudget
+from botberi_gateway.executor.budget import DEFAULT
 from botberi_gateway.executor.flights import Flights
 from botberi_gateway.executor.introspection import Introspection
 from botberi_gateway.executor.statistics import ExecutionStatistics, ExecutorKind
@@ -46,7 +47,7 @@ class Runtime:
     #: After which event a client resumes, where its transport says so.
     last_event_id: str | None = None
     #: What the operation may take.
-    budget: Budget = DEFAULT
+    budget: ExecutionBudget = DEFAULT
     executor: ExecutorKind = ExecutorKind.COMPILED
     statistics: ExecutionStatistics = field(default_factory=ExecutionStatistics)
     #: What the operation asks about the schema, where it was made beforehand.

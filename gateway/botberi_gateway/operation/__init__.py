@@ -1,8 +1,7 @@
 """Text -> validated, normalised operation."""
 
-from botberi_gateway.operation.limits import Limits
 from botberi_gateway.operation.model import Operation
 from botberi_gateway.operation.prepare import prepare
 from botberi_gateway.operation.variables import coerce_variables, has_many_values
 
-__all__ = ["Limits", "Operation", "coerce_variables", "has_many_values", "prepare"]
+__all__ = ["Operation", "coerce_variables", "has_many_values", "prepare"]

@@ -3,7 +3,7 @@
 An object counts 1 and a leaf 0, as in the cost specification that `@cost` and `@listSize` come from (https://ibm.github.io/graphql-specs/cost-spec.html);
 fields of every kind are counted beside that. A list has as many items as its slicing argument says (`first`, `limit`, …: a literal, a
 variable or the schema's default). The argument of a field that gives one object, such as a connection, is for the lists directly
-below it. Any other list has `Limits.assumed_list_size` items. Sizes multiply down the tree.
+below it. Any other list has `OperationLimits.assumed_list_size` items. Sizes multiply down the tree.
 
 It is an upper estimate of what is asked, by the sizes that are known: of fragments on object types of an abstract type the costliest
 counts; fields that are selected twice count twice. Fragments are looked at once and then multiplied: everything is linear in the document.
@@ -29,9 +29,9 @@ from graphql import (
     is_non_null_type,
 )
 
+from botberi_gateway.config import OperationLimits
 from botberi_gateway.errors import COST_LIMIT_EXCEEDED, ErrorEntry, RequestError
 from botberi_gateway.operation.introspecting import ROOTS
-from botberi_gateway.operation.limits import Limits
 from botberi_gateway.operation.model import Operation
 from botberi_gateway.operation.slicing import Slicing
 from botberi_gateway.operation.sums import Below, Factor, Figures, Sum, Variables
@@ -47,7 +47,7 @@ MISSING: Final = object()
 class Cost:
     """The estimate of one operation. `limits` say how much is admitted."""
 
-    def __init__(self, operation: Operation, limits: Limits) -> None:
+    def __init__(self, operation: Operation, limits: OperationLimits) -> None:
         self._limits = limits
         compiler = _Compiler(operation, limits.assumed_list_size)
         root = operation.schema.get_root_type(operation.definition.operation)

@@ -32,7 +32,7 @@ from graphql import (
 
 from botberi_gateway.operation.literals import arguments_text
 
-#: Fields looked at over all groups; an operation within `Limits` stays far below, one that is built to be slow is refused.
+#: Fields looked at over all groups; an operation within `OperationLimits` stays far below, one that is built to be slow is refused.
 MAX_STEPS = 400_000
 
 #: Parent type, field, its type in the schema.

@@ -13,8 +13,9 @@ from graphql import (
     SelectionSetNode,
 )
 
+from botberi_gateway.config import OperationLimits
 from botberi_gateway.errors import GRAPHQL_VALIDATION_FAILED, ErrorEntry, RequestError
-from botberi_gateway.operation.limits import Limits, refuse
+from botberi_gateway.operation.limits import refuse
 
 #: The root fields that answer about the schema.
 ROOTS: Final = frozenset(("__schema", "__type"))
@@ -44,7 +45,7 @@ def introspection_roots(operation: OperationDefinitionNode, fragments: Fragments
                     left.append(fragment.selection_set)
 
 
-def check_introspection(operation: OperationDefinitionNode, fragments: Fragments, limits: Limits) -> None:
+def check_introspection(operation: OperationDefinitionNode, fragments: Fragments, limits: OperationLimits) -> None:
     """Raises `RequestError`: introspection that is turned off, or that nests more lists than `limits` admit. Linear in the document."""
     depths = _Depths(fragments)
     for node in introspection_roots(operation, fragments):

@@ -1,4 +1,4 @@
-"""An operation and its fragments -> nothing, or `RequestError` where it is larger than `Limits` admit.
+"""An operation and its fragments -> nothing, or `RequestError` where it is larger than `OperationLimits` admit.
 
 Counts are of the operation *after* fragments are expanded, computed once for each fragment and then multiplied, so that the check itself
 is linear in the document (checks that expanded, or forgot to, are a known way to bring gateways down).
@@ -18,54 +18,13 @@ from graphql import (
     SelectionSetNode,
 )
 
+from botberi_gateway.config import OperationLimits
 from botberi_gateway.errors import LIMIT_EXCEEDED, ErrorEntry, RequestError
 from botberi_gateway.operation.repeats import Keys, Repeats
 from botberi_gateway.operation.wording import bounded
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of one document. The defaults admit what people write by hand and tools generate, and cost well under 0.1 s to check."""
-
-    #: Characters of the document.
-    max_characters: int = 100_000
-    #: Tokens of the document. graphql-core takes about 20 µs for each.
-    max_tokens: int = 4_000
-    #: Nested fields; the usual introspection query has 13.
-    max_depth: int = 25
-    #: Fields with an alias, fragments expanded.
-    max_aliases: int = 200
-    #: Directives, fragments expanded.
-    max_directives: int = 200
-    #: Fields, fragments expanded.
-    max_fields: int = 10_000
-    #: Fields at the root, fragments expanded.
-    max_root_fields: int = 100
-    #: Mutations (distinct response keys at a mutation's root, fragments expanded), each of which a subgraph runs on its own.
-    max_root_mutations: int = 10
-    #: The same response key for one object in one selection set, fragments expanded (those on different object types apart): comparing
-    #: repeats is what makes validation slow.
-    max_repeats: int = 20
-    #: Validation errors reported.
-    max_errors: int = 20
-    #: Whether `__schema` and `__type` may be asked for; `__typename` always may.
-    allow_introspection: bool = True
-    #: `fields`, `inputFields`, `interfaces` and `possibleTypes` in one another below `__schema` and `__type`, as graphql-js has
-    #: it. The usual introspection queries have 1.
-    max_introspection_lists: int = 2
-    #: Fields in the answers to `__schema` and `__type` together, counted while they are made. Twice what the usual introspection
-    #: query asks of the graph at hand is always admitted: 334,000 fields in a graph of 100 subgraphs and 2,500 types.
-    max_introspection_fields: int = 100_000
-    #: Objects in the answer, and fields, as `botberi_gateway.operation.cost` estimates them before anything is asked of subgraphs. Two
-    #: pages of 100 in one another are 10,000 objects, which an answer may well have; three are a million, which is megabytes a request.
-    max_cost: int = 100_000
-    max_answer_fields: int = 1_000_000
-    #: Items of a list whose length nothing tells beforehand, as the estimate has it.
-    assumed_list_size: int = 10
-
-
 #: For documents that the caller itself wrote: tests, command lines, trusted documents.
-UNLIMITED = Limits(
+UNLIMITED = OperationLimits(
     max_characters=10_000_000,
     max_tokens=1_000_000,
     max_depth=150,
@@ -102,7 +61,9 @@ class _Size:
 
 
 class _Measure:
-    def __init__(self, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode], limits: Limits) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode], limits: OperationLimits
+    ) -> None:
         self.fragments = fragments
         self.limits = limits
         self.sizes: dict[str, tuple[_Size, Keys] | None] = {}
@@ -160,7 +121,7 @@ def check_size(
     schema: GraphQLSchema,
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
-    limits: Limits,
+    limits: OperationLimits,
 ) -> None:
     """Raises `RequestError` with `LIMIT_EXCEEDED`."""
     measure = _Measure(schema, fragments, limits)

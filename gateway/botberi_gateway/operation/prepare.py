@@ -26,10 +26,11 @@ from graphql import (
 )
 
 from botberi_gateway import errors
+from botberi_gateway.config import OperationLimits
 from botberi_gateway.errors import ErrorEntry, RequestError
 from botberi_gateway.operation.fields_merge import FieldsMergeRule
 from botberi_gateway.operation.introspecting import check_introspection
-from botberi_gateway.operation.limits import Limits, check_size, refuse
+from botberi_gateway.operation.limits import check_size, refuse
 from botberi_gateway.operation.model import Operation
 from botberi_gateway.operation.tokens import drop_tokens
 from botberi_gateway.operation.validating import violations
@@ -66,11 +67,11 @@ def prepare(
     schema: GraphQLSchema,
     source: str,
     operation_name: str | None = None,
-    limits: Limits | None = None,
+    limits: OperationLimits | None = None,
     rules: Collection[type[ASTValidationRule]] = RULES,
 ) -> Operation:
     """The operation that is asked for. Raises `RequestError`: parse, limit, choice or validation, each with its code."""
-    limits = limits or Limits()
+    limits = limits or OperationLimits()
     document = _parse(source, limits)
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     definition = _pick(document, operation_name)
@@ -87,7 +88,7 @@ def prepare(
     return Operation(schema, document, definition, fragments)
 
 
-def _parse(source: str, limits: Limits) -> DocumentNode:
+def _parse(source: str, limits: OperationLimits) -> DocumentNode:
     if not isinstance(source, str) or not source.strip():
         raise RequestError([ErrorEntry("The query is missing or empty.", errors.GRAPHQL_PARSE_FAILED)])
     if len(source) > limits.max_characters:

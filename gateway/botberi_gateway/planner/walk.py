@@ -25,7 +25,7 @@ from botberi_gateway.operation.literals import arguments_text
 from botberi_gateway.planner.tree import Conditions, Field, deferred, defers, without_defers
 from botberi_gateway.query_graph import QueryGraph
 
-#: More fields than this after dissolving fragments are refused: an operation that was admitted by `Limits` stays far below.
+#: More fields than this after dissolving fragments are refused: an operation that was admitted by `OperationLimits` stays far below.
 MAX_FIELDS = 200_000
 
 #: The last are the directives of fragments around, outermost first, and the number of the innermost `@defer` (below a field: None is its own).

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from botberi_gateway.config import GatewayConfig, ServerConfig
 from botberi_gateway.engine import Gateway
 from botberi_gateway.server.access import AccessLog
-from botberi_gateway.server.config import ServerConfig
 from botberi_gateway.server.headers import security_headers
 from botberi_gateway.server.metrics import CONTENT_TYPE, Metrics
 from botberi_gateway.server.quick import QuickDoor
@@ -31,7 +31,7 @@ Lifespan: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 def create_app(
     gateway: Gateway,
-    config: ServerConfig | None = None,
+    config: GatewayConfig | None = None,
     *,
     authenticator: Authenticator | None = None,
     subgraph_headers: SubgraphHeaders | None = None,
@@ -43,9 +43,10 @@ def create_app(
 
     `app.state.drain()` (a coroutine function) ends sockets and streams before the server stops; `botberi_gateway.server.serve` calls it.
     """
-    config = config or ServerConfig()
-    metrics = Metrics(gateway) if config.metrics else None
-    if config.share_subgraph_requests:
+    config = config or GatewayConfig()
+    server = config.server
+    metrics = Metrics(gateway) if server.metrics else None
+    if server.share_subgraph_requests:
         joined = metrics.shared if metrics is not None else lambda _: None
         # In front of what counts requests: one that was saved is none.
         gateway.wrap_clients(lambda name, client: sharing(name, client, joined))
@@ -53,10 +54,10 @@ def create_app(
         gateway,
         authenticator=authenticator,
         subgraph_headers=subgraph_headers,
-        settings=config.transport,
+        config=config.transport,
         observer=metrics,
     )
-    state = _State(graphql, config, checks or {})
+    state = _State(graphql, server, checks or {})
 
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
@@ -67,7 +68,7 @@ def create_app(
                 async with lifespan(app):
                     yield
         finally:
-            await graphql.drain(config.drain_timeout)
+            await graphql.drain(server.drain_timeout_seconds)
             await gateway.aclose()
 
     table: list[BaseRoute] = [Route("/health", state.health), Route("/ready", state.ready), *routes]
@@ -81,12 +82,12 @@ def create_app(
 
         table.append(Route("/metrics", scrape))
     # Last, as at path `/` it takes everything.
-    endpoint = GraphQLRoute(config.path, graphql)
+    endpoint = GraphQLRoute(server.path, graphql)
     table.append(endpoint)
-    if config.path.rstrip("/"):
-        table.append(Route("/", RedirectResponse(config.path, 307)))
+    if server.path.rstrip("/"):
+        table.append(Route("/", RedirectResponse(server.path, 307)))
     headers = security_headers(config.transport.public_url)
-    logged = Middleware(AccessLog, log=config.access_log, headers=headers)
+    logged = Middleware(AccessLog, log=server.access_log, headers=headers)
     app = Starlette(routes=table, middleware=[logged], lifespan=life)
     # A redirect to `path` for `path/` would go to whatever host the request names.
     app.router.redirect_slashes = False
@@ -98,7 +99,7 @@ def create_app(
     app.state.pages = None
     # For a server that reads requests itself: the way around ASGI.
     app.state.graphql_route = endpoint
-    app.state.quick_door = lambda: QuickDoor(graphql.core, config.path, config.access_log, headers)
+    app.state.quick_door = lambda: QuickDoor(graphql.core, server.path, server.access_log, headers)
     return app
 
 
@@ -133,7 +134,7 @@ class _State:
     async def drain(self) -> None:
         """From now on not ready; sockets and streams are sent away, queries and mutations end."""
         self._draining = True
-        await self._graphql.drain(self._config.drain_timeout)
+        await self._graphql.drain(self._config.drain_timeout_seconds)
 
     async def stop_being_ready(self) -> None:
         """The first step of `drain` alone, for load balancers to notice."""

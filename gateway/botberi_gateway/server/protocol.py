@@ -14,6 +14,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from botberi_gateway.config import ServerConfig
 from botberi_gateway.server.chunks import ChunkScanner
 from botberi_gateway.server.connections import ConnectionLimit, TooManyConnections
 from botberi_gateway.server.head import (
@@ -33,22 +34,15 @@ _END_OF_HEAD: Final = b"\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
-class ProtocolOptions:
-    """What all connections of one server share. Times are in seconds."""
+class ServerContext:
+    """What all connections of one server share."""
 
-    #: A request's line and headers, from their first byte.
-    max_header_bytes: int = 65_536
-    header_timeout: float = 10.0
-    #: After an answer that came before the end of its request: what is still read, for how long, before the connection is cut.
-    linger_bytes: int = 1_000_000
-    linger_timeout: float = 5.0
-    #: A client that takes nothing of an answer for so long is cut off.
-    write_timeout: float = 30.0
-    #: What plain `POST`s to the endpoint are answered through.
+    config: ServerConfig = field(default_factory=ServerConfig)
+    #: Answers plain `POST`s to the endpoint.
     door: QuickDoor | None = None
     connections: ConnectionLimit | None = None
     #: Header lines of refusals that the server itself writes.
-    refusal_headers: bytes = field(default=b"")
+    refusal_headers: bytes = b""
 
 
 class _State(Enum):
@@ -74,9 +68,9 @@ class _Known:
 class GatewayProtocol(HttpToolsProtocol):
     """The HTTP side of one connection."""
 
-    def __init__(self, options: ProtocolOptions, **uvicorn: Any) -> None:
+    def __init__(self, context: ServerContext, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
-        self._options = options
+        self._context, self._config = context, context.config
         self._state = _State.HEAD
         #: The part of a head that has come.
         self._head: bytearray | None = None
@@ -87,7 +81,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self._headers_complete = self._message_complete = False
         self._keep_alive = True
         self._left = 0
-        self._chunks = ChunkScanner(options.max_header_bytes)
+        self._chunks = ChunkScanner(context.config.max_header_bytes)
         #: The body of a plain POST that may still come whole, and its headers.
         self._held: bytes | None = None
         self._decoded: dict[str, str] = {}
@@ -103,15 +97,15 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if self._options.connections is not None:
+        if self._context.connections is not None:
             try:
-                self._counted = self._options.connections.enter(self.client[0] if self.client else None)
+                self._counted = self._context.connections.enter(self.client[0] if self.client else None)
             except TooManyConnections:
                 self.transport.write(self._refusal(429, "Too many connections from this address."))
                 self.transport.close()
                 self._cut_later()
                 return
-        self._head_timer = self.loop.call_later(self._options.header_timeout, self._late)
+        self._head_timer = self.loop.call_later(self._config.header_timeout_seconds, self._late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._head_timer, self._end_timer, self._write_timer):
@@ -125,8 +119,8 @@ class GatewayProtocol(HttpToolsProtocol):
             self.cycle.gone()
 
     def _release(self) -> None:
-        if self._options.connections is not None:
-            self._options.connections.leave(self._counted)
+        if self._context.connections is not None:
+            self._context.connections.leave(self._counted)
             self._counted = None
 
     def shutdown(self) -> None:
@@ -164,7 +158,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self._let_go()
         elif self._head is not None and self._head_timer is None:
             # Most heads come in one piece and never need a timer.
-            self._head_timer = self.loop.call_later(self._options.header_timeout, self._late)
+            self._head_timer = self.loop.call_later(self._config.header_timeout_seconds, self._late)
 
     def _read_head(self, data: bytes) -> bytes:
         """What comes after the head, or nothing where it isn't whole yet."""
@@ -184,7 +178,7 @@ class GatewayProtocol(HttpToolsProtocol):
                 self._head = None
                 return self._take_head(bytes(head[:end]), bytes(head[end:]))
         try:
-            if len(head) > self._options.max_header_bytes:
+            if len(head) > self._config.max_header_bytes:
                 raise _too_large()
             check_beginning(head, len(data))
         except HeadRefused as refused:
@@ -203,7 +197,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self._answer_quickly(rest[: known.length])
             return rest[known.length :]
         try:
-            if len(text) > self._options.max_header_bytes:
+            if len(text) > self._config.max_header_bytes:
                 raise _too_large()
             line = read_line(text)
             self._parse(text)
@@ -234,10 +228,10 @@ class GatewayProtocol(HttpToolsProtocol):
             self._upgrade(line, text)
             return
         if framing.chunked:
-            self._state, self._chunks = _State.CHUNKS, ChunkScanner(self._options.max_header_bytes)
+            self._state, self._chunks = _State.CHUNKS, ChunkScanner(self._config.max_header_bytes)
         elif framing.length:
             self._state, self._left = _State.BODY, framing.length
-            door = self._options.door
+            door = self._context.door
             if (
                 door is not None
                 and self.url == door.url
@@ -383,7 +377,7 @@ class GatewayProtocol(HttpToolsProtocol):
         cycle.message_event.set()
 
     def _answer_quickly(self, body: bytes) -> None:
-        door, state = self._options.door, self.server_state
+        door, state = self._context.door, self.server_state
         assert door is not None
         default = door.default_headers(state.default_headers)
         keep_alive = self._keep_alive and not self._stopping
@@ -439,7 +433,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         if self._write_timer is None:
-            self._write_timer = self.loop.call_later(self._options.write_timeout, self.transport.abort)
+            self._write_timer = self.loop.call_later(self._config.write_timeout_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -480,7 +474,7 @@ class GatewayProtocol(HttpToolsProtocol):
         lines = [
             STATUS_LINE[status],
             *(b"%b: %b\r\n" % pair for pair in self.server_state.default_headers),
-            self._options.refusal_headers,
+            self._context.refusal_headers,
             b"content-type: text/plain; charset=utf-8\r\n",
             b"content-length: %d\r\nconnection: close\r\n\r\n" % len(text),
             text,
@@ -508,13 +502,13 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _drain(self, count: int) -> None:
         self._drained += count
-        if self._drained > self._options.linger_bytes:
+        if self._drained > self._config.max_linger_bytes:
             self.transport.abort()
 
     def _cut_later(self) -> None:
         """However slowly the client takes what is written, or sends what nobody reads: this is the end of it."""
         if self._end_timer is None:
-            self._end_timer = self.loop.call_later(self._options.linger_timeout, self.transport.abort)
+            self._end_timer = self.loop.call_later(self._config.linger_timeout_seconds, self.transport.abort)
 
 
 # Made anew each time: the traceback of an exception grows whenever it is raised.

@@ -40,7 +40,7 @@ class QuickDoor:
         self.core = core
         self.url = path.encode()
         self.log = log
-        self.most = core.settings.max_body_bytes
+        self.most = core.config.max_body_bytes
         self._seen: object = None
         self._default = b""
 

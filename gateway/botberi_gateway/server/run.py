@@ -13,11 +13,11 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 
-from botberi_gateway.server.config import ServerConfig
+from botberi_gateway.config import GatewayConfig
 from botberi_gateway.server.connections import ConnectionLimit
 from botberi_gateway.server.headers import security_headers
 from botberi_gateway.server.memory import resettle, settle
-from botberi_gateway.server.protocol import GatewayProtocol, ProtocolOptions
+from botberi_gateway.server.protocol import GatewayProtocol, ServerContext
 from botberi_gateway.server.quick import quick_door
 from botberi_gateway.transport.client import ClientResolver
 
@@ -52,10 +52,10 @@ def bind(host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """Uvicorn, but SIGTERM first makes `/ready` say no and sends sockets and streams away; the exit status is then 0."""
 
-    def __init__(self, config: uvicorn.Config, app: Starlette, server_config: ServerConfig) -> None:
+    def __init__(self, config: uvicorn.Config, app: Starlette, gateway_config: GatewayConfig) -> None:
         super().__init__(config)
         self._app = app
-        self.server_config = server_config
+        self.server_config = gateway_config.server
         self._stopping: asyncio.Task[None] | None = None
         self._signals = 0
 
@@ -104,18 +104,18 @@ class Server(uvicorn.Server):
 
     async def _no_more_connections(self) -> None:
         """Until load balancers have noticed."""
-        await asyncio.sleep(self.server_config.drain_delay)
+        await asyncio.sleep(self.server_config.drain_delay_seconds)
 
 
 async def serve(
     app: Starlette,
     listener: socket.socket,
-    config: ServerConfig | None = None,
+    config: GatewayConfig | None = None,
     *,
     log_level: str | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT (or cancellation), then drain."""
-    config = config or ServerConfig()
+    config = config or GatewayConfig()
     server = Server(uvicorn_config(app, config, log_level), app, config)
     settle()
     gateway = getattr(app.state, "gateway", None)
@@ -124,24 +124,21 @@ async def serve(
     await server.serve(sockets=[listener])
 
 
-def uvicorn_config(app: Starlette, config: ServerConfig, log_level: str | None = None) -> uvicorn.Config:
+def uvicorn_config(app: Starlette, config: GatewayConfig, log_level: str | None = None) -> uvicorn.Config:
     """How the gateway wants uvicorn: fast protocols, no headers that say what it is, dead sockets noticed."""
-    options = ProtocolOptions(
-        max_header_bytes=config.max_header_bytes,
-        header_timeout=config.header_timeout,
-        linger_bytes=config.linger_bytes,
-        linger_timeout=config.linger_timeout,
-        write_timeout=config.write_timeout,
+    server = config.server
+    context = ServerContext(
+        server,
         door=quick_door(app),
         refusal_headers=b"".join(b"%b: %b\r\n" % pair for pair in security_headers(config.transport.public_url)),
         connections=ConnectionLimit(
-            config.max_connections_per_address, ClientResolver(config.transport.trusted_proxies)
+            server.max_connections_per_address, ClientResolver(config.transport.trusted_proxies)
         ),
     )
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=partial(GatewayProtocol, options),  # type: ignore[arg-type]  # uvicorn only calls it
+        http=partial(GatewayProtocol, context),  # type: ignore[arg-type]  # uvicorn only calls it
         ws="websockets-sansio",
         lifespan="on",
         log_config=None,
@@ -156,6 +153,6 @@ def uvicorn_config(app: Starlette, config: ServerConfig, log_level: str | None =
         # Nobody needs it compressed twice, and a deflate window costs memory for each socket.
         ws_per_message_deflate=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=int(config.drain_timeout) + 1,
+        timeout_graceful_shutdown=int(server.drain_timeout_seconds) + 1,
         backlog=_BACKLOG,
     )

@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.applications import Starlette
 
-from botberi_gateway.server.config import ServerConfig
+from botberi_gateway.config import GatewayConfig
 from botberi_gateway.server.memory import resettle, settle
 from botberi_gateway.server.pages import SharedPages
 from botberi_gateway.server.run import Server, uvicorn_config
@@ -26,7 +26,7 @@ _PATIENCE: Final = 5.0
 class _Worker(Server):
     """Has no listening socket: whoever has it accepts, and hands the connections over. The channel's end is the word to stop."""
 
-    def __init__(self, app: Starlette, channel: socket.socket, config: ServerConfig) -> None:
+    def __init__(self, app: Starlette, channel: socket.socket, config: GatewayConfig) -> None:
         super().__init__(uvicorn_config(app, config), app, config)
         self._channel = channel
         self._no_more = asyncio.Event()
@@ -66,7 +66,7 @@ class _Worker(Server):
 
     async def _no_more_connections(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(self.server_config.drain_delay + _PATIENCE):
+            async with asyncio.timeout(self.server_config.drain_delay_seconds + _PATIENCE):
                 await self._no_more.wait()
 
     def _protocol(self) -> asyncio.Protocol:
@@ -74,7 +74,7 @@ class _Worker(Server):
         return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
-async def work(app: Starlette, channel: socket.socket, folder: Path, config: ServerConfig) -> None:
+async def work(app: Starlette, channel: socket.socket, folder: Path, config: GatewayConfig) -> None:
     """Serve what comes through the channel until SIGTERM and the channel's end, then drain."""
     worker = _Worker(app, channel, config)
     pages: SharedPages | None = None

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
+from botberi_gateway.config import TransportConfig
 from botberi_gateway.engine import Gateway
 from botberi_gateway.transport.core import Core
 from botberi_gateway.transport.exchange import send_bytes
@@ -14,7 +15,6 @@ from botberi_gateway.transport.identity import Identity, decode_headers
 from botberi_gateway.transport.negotiate import prefers_html
 from botberi_gateway.transport.origin import OriginPolicy
 from botberi_gateway.transport.port import Authenticator, Observer, SubgraphHeaders
-from botberi_gateway.transport.settings import TransportSettings
 from botberi_gateway.transport.sharing import Sharing
 from botberi_gateway.transport.websocket import serve_socket
 
@@ -32,23 +32,23 @@ class GraphQLApp:
         *,
         authenticator: Authenticator | None = None,
         subgraph_headers: SubgraphHeaders | None = None,
-        settings: TransportSettings | None = None,
+        config: TransportConfig | None = None,
         observer: Observer | None = None,
     ) -> None:
-        settings = settings or TransportSettings()
+        config = config or TransportConfig()
         identity = Identity(
             authenticator,
             subgraph_headers,
-            settings.forward_headers,
-            settings.response_headers,
-            settings.internal_headers,
+            config.forward_headers,
+            config.response_headers,
+            config.internal_headers,
         )
-        self._core = Core(gateway, identity, OriginPolicy.of(settings), settings)
+        self._core = Core(gateway, identity, OriginPolicy.of(config), config)
         if observer is not None:
             self._core.observer = observer
-        if settings.share_queries:
+        if config.share_queries:
             self._core.sharing = Sharing(self._core.observer.shared)
-        self._graphiql = GraphiQL(settings.graphiql_query) if settings.graphiql else None
+        self._graphiql = GraphiQL(config.graphiql_query) if config.graphiql else None
 
     @property
     def gateway(self) -> Gateway:
@@ -66,7 +66,7 @@ class GraphQLApp:
         path: str = scope.get("path", "")
         relative = path[len(root) :] if root and path.startswith(root) else path
         if scope["type"] == "websocket":
-            if relative.strip("/") or not self._core.settings.websocket.enabled:
+            if relative.strip("/") or not self._core.config.websocket.enabled:
                 await receive()
                 await send({"type": "websocket.close", "code": 1008})
                 return

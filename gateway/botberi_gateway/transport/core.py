@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from botberi_gateway import errors
+from botberi_gateway.config import TransportConfig
 from botberi_gateway.engine import OVERLOADED, Gateway, RequestContext
 from botberi_gateway.errors import GatewayError
 from botberi_gateway.executor import ExecutionResult
@@ -18,7 +19,6 @@ from botberi_gateway.transport.identity import Identity
 from botberi_gateway.transport.origin import OriginPolicy
 from botberi_gateway.transport.port import Observer
 from botberi_gateway.transport.rechecks import Rechecks
-from botberi_gateway.transport.settings import TransportSettings
 from botberi_gateway.transport.sharing import Sharing
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Core:
     gateway: Gateway
     identity: Identity
     origins: OriginPolicy
-    settings: TransportSettings
+    config: TransportConfig
     observer: Observer = field(default_factory=_Nobody)
     #: Equal queries under way, where they are answered together.
     sharing: Sharing[Whole] | None = None
@@ -78,21 +78,21 @@ class Core:
     sockets_by_network: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.clients = ClientResolver(self.settings.trusted_proxies)
-        self.rechecks = Rechecks(self.settings.recheck_interval)
+        self.clients = ClientResolver(self.config.trusted_proxies)
+        self.rechecks = Rechecks(self.config.recheck_interval_seconds)
 
     @contextmanager
     def subscribing(self, context: RequestContext, client: Client) -> Iterator[None]:
         """One more subscription while inside. Raises `GatewayError` where there are too many, whatever way they came."""
-        settings, subject = self.settings, context.subject
-        if self.subscriptions >= settings.max_subscriptions:
+        config, subject = self.config, context.subject
+        if self.subscriptions >= config.max_subscriptions:
             raise GatewayError("Too many subscriptions are running here; try again.", code=OVERLOADED)
-        if subject is not None and self.subscribers[subject] >= settings.max_subscriptions_per_caller:
-            most = settings.max_subscriptions_per_caller
+        if subject is not None and self.subscribers[subject] >= config.max_subscriptions_per_caller:
+            most = config.max_subscriptions_per_caller
             raise GatewayError(f"A caller may have {most} subscriptions at a time.", code=errors.LIMIT_EXCEEDED)
-        with self._counted(self.subscriptions_by_network, client, settings.max_subscriptions_per_address) as admitted:
+        with self._counted(self.subscriptions_by_network, client, config.max_subscriptions_per_address) as admitted:
             if not admitted:
-                most = settings.max_subscriptions_per_address
+                most = config.max_subscriptions_per_address
                 raise GatewayError(f"An address may have {most} subscriptions at a time.", code=errors.LIMIT_EXCEEDED)
             self.subscriptions += 1
             if subject is not None:
@@ -108,7 +108,7 @@ class Core:
 
     def socket_of(self, client: Client) -> AbstractContextManager[bool]:
         """One more socket while inside; False where its address has too many."""
-        return self._counted(self.sockets_by_network, client, self.settings.websocket.max_sockets_per_address)
+        return self._counted(self.sockets_by_network, client, self.config.websocket.max_sockets_per_address)
 
     @contextmanager
     def _counted(self, counter: Counter[str], client: Client, most: int) -> Iterator[bool]:

@@ -69,7 +69,7 @@ async def answer(core: Core, exchange: Exchange, query_string: bytes = b"") -> N
 async def _answer(core: Core, exchange: Exchange, query_string: bytes) -> None:
     if exchange.method not in ("GET", "POST"):
         raise HttpProblem(405, "GraphQL is served by GET and POST.", METHOD_NOT_ALLOWED, _ALLOWED)
-    offered = _OFFERED if core.settings.sse else _OFFERED[:2]
+    offered = _OFFERED if core.config.sse else _OFFERED[:2]
     media_type = negotiate.choose(exchange.headers.get("accept"), offered)
     if media_type is None and negotiate.part_form(exchange.headers.get("accept")) is not None:
         exchange.parts_only = True  # what isn't executed is answered in plain JSON all the same
@@ -114,7 +114,7 @@ async def _read(core: Core, exchange: Exchange, query_string: bytes) -> GraphQLR
     if exchange.method == "GET":
         core.origins.check_get(exchange.headers)
         return from_query_string(query_string)
-    return from_body(await exchange.body(core.settings.max_body_bytes, core.settings.body_timeout))
+    return from_body(await exchange.body(core.config.max_body_bytes, core.config.body_timeout_seconds))
 
 
 async def _execute(

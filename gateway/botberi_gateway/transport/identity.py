@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 #: A token of RFC 9110, section 5.6.2.
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-#: Never forwarded, whatever the settings say: they belong to one connection, or would reframe the request.
+#: Never forwarded, whatever the configuration says: they belong to one connection, or would reframe the request.
 _NEVER: Final = frozenset(
     {
         *("connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer"),

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from botberi_gateway.config import TransportConfig
 from botberi_gateway.transport.client import parse_address
 from botberi_gateway.transport.problem import CSRF_PREVENTED, HttpProblem
-from botberi_gateway.transport.settings import TransportSettings
 
 #: Among the allowed origins: every origin may call, without cookies.
 ANY_ORIGIN: Final = "*"
@@ -29,14 +29,14 @@ class OriginPolicy:
     own: frozenset[tuple[str, int | None]] = frozenset()
 
     @classmethod
-    def of(cls, settings: TransportSettings) -> "OriginPolicy":
-        """The policy that these settings say. Raises `ValueError` for something that is no origin."""
-        named = [origin for origin in settings.allowed_origins if origin != ANY_ORIGIN]
+    def of(cls, config: TransportConfig) -> "OriginPolicy":
+        """The policy that this configuration says. Raises `ValueError` for something that is no origin."""
+        named = [origin for origin in config.allowed_origins if origin != ANY_ORIGIN]
         return cls(
             frozenset(map(_origin, named)),
-            tuple(name.lower() for name in settings.csrf_headers),
-            len(named) < len(settings.allowed_origins),
-            _own_hosts(settings),
+            tuple(name.lower() for name in config.csrf_headers),
+            len(named) < len(config.allowed_origins),
+            _own_hosts(config),
         )
 
     def trusts(self, origin: str, host: str | None) -> bool:
@@ -120,14 +120,14 @@ def _origin(text: str) -> str:
     )
 
 
-def _own_hosts(settings: TransportSettings) -> frozenset[tuple[str, int | None]]:
-    hosts = [f"//{host}" for host in settings.own_hosts]
-    if not hosts and settings.public_url is not None:
-        hosts = [settings.public_url]
+def _own_hosts(config: TransportConfig) -> frozenset[tuple[str, int | None]]:
+    hosts = [f"//{host}" for host in config.own_hosts]
+    if not hosts and config.public_url is not None:
+        hosts = [config.public_url]
     own = set()
     for host in hosts:
         names = _names_of(host)
-        if names is None or (settings.own_hosts and "/" in host[2:]):
+        if names is None or (config.own_hosts and "/" in host[2:]):
             raise ValueError(f"{host.removeprefix('//')!r} names no host of the gateway's own.")
         own.add(names)
         if _is_loopback(names[0]):

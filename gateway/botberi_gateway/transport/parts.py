@@ -93,6 +93,6 @@ async def _send_all(
 
 
 async def _send(core: Core, exchange: Exchange, part: bytes, *, more: bool) -> None:
-    async with asyncio.timeout(core.settings.send_timeout):
+    async with asyncio.timeout(core.config.send_timeout_seconds):
         body = part + (_MORE if more else _END)
         await exchange.send({"type": "http.response.body", "body": body, "more_body": more})

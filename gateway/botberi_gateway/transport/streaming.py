@@ -88,7 +88,7 @@ async def start(exchange: Exchange, frames: Frames) -> None:
 
 async def send_some(core: Core, exchange: Exchange, text: bytes, *, more: bool = True) -> None:
     """Raises `TimeoutError` when the client takes nothing for too long."""
-    async with asyncio.timeout(core.settings.send_timeout):
+    async with asyncio.timeout(core.config.send_timeout_seconds):
         await exchange.send({"type": "http.response.body", "body": text, "more_body": more})
 
 
@@ -104,8 +104,8 @@ class Stream:
     ) -> None:
         self._core, self._exchange, self._watch, self._frames = core, exchange, watch, frames
         self._ends_with_server = ends_with_server
-        self._next_check = time.monotonic() + core.settings.recheck_interval
-        self._next_sign = time.monotonic() + core.settings.sse_keep_alive
+        self._next_check = time.monotonic() + core.config.recheck_interval_seconds
+        self._next_sign = time.monotonic() + core.config.sse_keep_alive_seconds
 
     async def run(self, results: AsyncIterator[ExecutionResult] | AsyncIterator[Encoded]) -> str:
         """Returns the outcome: `ok`, `client_gone`, `draining`, `slow_client` or an error's code."""
@@ -126,7 +126,7 @@ class Stream:
                     if result is None:
                         await self._send(self._frames.complete, more=False)
                         return "ok"
-                    await self._watch.fresh(core.settings.event_recheck_age)
+                    await self._watch.fresh(core.config.max_check_age_seconds)
                     await self._send(self._frames.next(result))
                     upcoming = loop.create_task(_pull(results))
                 elif stopping in done:
@@ -152,14 +152,14 @@ class Stream:
     async def _tick(self) -> None:
         now = time.monotonic()
         if now >= self._next_check:
-            self._next_check = now + self._core.settings.recheck_interval
+            self._next_check = now + self._core.config.recheck_interval_seconds
             await self._watch.tick()
         if now >= self._next_sign:
             await self._send(self._frames.keep_alive)
 
     async def _send(self, text: bytes, *, more: bool = True) -> None:
         await send_some(self._core, self._exchange, text, more=more)
-        self._next_sign = time.monotonic() + self._core.settings.sse_keep_alive
+        self._next_sign = time.monotonic() + self._core.config.sse_keep_alive_seconds
 
 
 async def _pull(

@@ -40,7 +40,7 @@ async def serve_socket(core: Core, scope: Mapping[str, Any], receive: Any, send:
         )
         await _refuse(scope, send, 403)
         return
-    if core.draining.is_set() or len(core.sockets) >= core.settings.websocket.max_sockets:
+    if core.draining.is_set() or len(core.sockets) >= core.config.websocket.max_sockets:
         await _refuse(scope, send, 503)
         return
     if protocol.SUBPROTOCOL not in scope.get("subprotocols", ()):
@@ -86,14 +86,14 @@ class Session:
     def __init__(self, core: Core, headers: Mapping[str, str], client: Client, receive: Any, send: Any) -> None:
         self._core, self._headers, self._receive, self._send = core, headers, receive, send
         self._client = client
-        self._settings = core.settings.websocket
+        self._config = core.config.websocket
         self._end: asyncio.Future[Close | None] = asyncio.get_running_loop().create_future()
-        self._outbox = Outbox(self._settings.send_queue)
+        self._outbox = Outbox(self._config.max_queued_messages)
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._queries: set[asyncio.Task[None]] = set()
         self._others: set[asyncio.Task[None]] = set()
         self._watch: CallerWatch | None = None
-        self._messages_left: float = self._settings.max_message_burst
+        self._messages_left: float = self._config.max_message_burst
         self._counted_at = time.monotonic()
         self._init_received = False
         self._acknowledged = False
@@ -103,7 +103,7 @@ class Session:
         """Until either side ends it."""
         for work in (self._read(), self._write()):
             self._spawn(work)
-        init_timer = asyncio.get_running_loop().call_later(self._settings.init_timeout, self._no_init)
+        init_timer = asyncio.get_running_loop().call_later(self._config.init_timeout_seconds, self._no_init)
         try:
             close = await self._end
         finally:
@@ -159,12 +159,12 @@ class Session:
                 self._finish(None)
                 return
             self._count_message()
-            await self._handle(protocol.parse(event, self._settings.max_message_bytes))
+            await self._handle(protocol.parse(event, self._config.max_message_bytes))
 
     def _count_message(self) -> None:
-        now, settings = time.monotonic(), self._settings
-        gained = (now - self._counted_at) * settings.max_messages_per_second
-        self._messages_left = min(settings.max_message_burst, self._messages_left + gained) - 1
+        now, config = time.monotonic(), self._config
+        gained = (now - self._counted_at) * config.max_messages_per_second
+        self._messages_left = min(config.max_message_burst, self._messages_left + gained) - 1
         self._counted_at = now
         if self._messages_left < 0:
             raise Close(protocol.TOO_MANY_MESSAGES, "Too many messages")
@@ -176,7 +176,7 @@ class Session:
 
     async def _emit(self, text: str) -> None:
         try:
-            await self._outbox.put(text, self._core.settings.send_timeout)
+            await self._outbox.put(text, self._core.config.send_timeout_seconds)
         except TimeoutError:
             raise Close(protocol.TRY_AGAIN_LATER, "The client reads too slowly") from None
 
@@ -236,7 +236,7 @@ class Session:
         request = protocol.request_of(message)
         if message.id in self._operations:
             raise Close(protocol.DUPLICATE_ID, f"Subscriber for {message.id} already exists")
-        if self._draining or len(self._operations) >= self._settings.max_operations:
+        if self._draining or len(self._operations) >= self._config.max_operations:
             reason = "The server is going away." if self._draining else "Too many operations on this socket."
             entry = ErrorEntry(reason, errors.LIMIT_EXCEEDED)
             await self._emit(protocol.about(message.id, "error", encode([entry.to_json()])))
@@ -320,7 +320,7 @@ class Session:
         try:
             async for result in results:
                 if self._watch is not None:
-                    await self._checked(self._watch.fresh(self._core.settings.event_recheck_age))
+                    await self._checked(self._watch.fresh(self._core.config.max_check_age_seconds))
                 await self._emit(protocol.about(identifier, "next", result.to_bytes()))
                 del result
         finally:

@@ -1,9 +1,8 @@
 """The subgraph's side: requests to subgraphs behind one protocol, and event sources."""
 
 from botberi_gateway.upstream.port import EncodedClient, SubgraphClient, SubgraphRequest, SubgraphResponse
-from botberi_gateway.upstream.http_options import HttpOptions, WebSocketOptions
 from botberi_gateway.upstream.http import HttpClient
-from botberi_gateway.upstream.local import AsgiClient, AsgiOptions
+from botberi_gateway.upstream.local import AsgiClient
 from botberi_gateway.upstream.schema import SchemaClient
 from botberi_gateway.upstream.events import EventSource, SourceEvent
 
@@ -13,10 +12,7 @@ __all__ = [
     "SubgraphRequest",
     "SubgraphResponse",
     "HttpClient",
-    "HttpOptions",
-    "WebSocketOptions",
     "AsgiClient",
-    "AsgiOptions",
     "SchemaClient",
     "EventSource",
     "SourceEvent",

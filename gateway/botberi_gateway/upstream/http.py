@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from botberi_gateway import errors
+from botberi_gateway.config import SubgraphConfig
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.plan import OperationKind
 from botberi_gateway.upstream.answer import request_body
-from botberi_gateway.upstream.http_options import HttpOptions
 from botberi_gateway.upstream.http_pool import Pool
 from botberi_gateway.upstream.port import CountedAnswer, SubgraphRequest, SubgraphResponse
 
@@ -22,17 +22,17 @@ class HttpClient:
     `http://` goes over connections of our own, `https://` through aiohttp.
     """
 
-    def __init__(self, name: str, url: str, options: HttpOptions | None = None) -> None:
+    def __init__(self, name: str, url: str, options: SubgraphConfig | None = None) -> None:
         self.name = name
         self.url = url
-        self.options = options or HttpOptions()
+        self.options = options or SubgraphConfig()
         self._transport = _transport(name, url, self.options)
         self._closed = False
         self._subscriptions = 0
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
         """See `SubgraphClient.execute`. A query whose connection is lost before an answer began is sent once more; a mutation never."""
-        timeout = self.options.timeout if request.timeout is None else request.timeout
+        timeout = self.options.timeout_seconds if request.timeout is None else request.timeout
         future = self.start(request_body(self.name, request), request.kind, request.headers, timeout)
         if isinstance(future, CountedAnswer):
             future.spending = request.spending
@@ -97,7 +97,7 @@ class _NoTransport:
     async def aclose(self) -> None: ...
 
 
-def _transport(name: str, url: str, options: HttpOptions) -> _Transport:
+def _transport(name: str, url: str, options: SubgraphConfig) -> _Transport:
     if url[:8].lower() == "https://":
         # aiohttp takes a fifth of the gateway's start, and plain subgraphs do without.
         from botberi_gateway.upstream.http_library import LibraryTransport

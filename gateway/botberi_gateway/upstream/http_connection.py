@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple, Protocol, cast, overload
 import httptools
 
 from botberi_gateway import errors
+from botberi_gateway.config import SubgraphConfig
 from botberi_gateway.errors import GatewayError, SubgraphError
 from botberi_gateway.upstream.answer import invalid, read_answer
 from botberi_gateway.upstream.body import BodyError, BodyReader
-from botberi_gateway.upstream.http_options import HttpOptions
 from botberi_gateway.upstream.port import Answer
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Owner(Protocol):
     """The pool, as its connections see it."""
 
     name: str
-    options: HttpOptions
+    options: SubgraphConfig
     #: Heads byte by byte as they came: subgraphs repeat themselves, and the same bytes mean the same.
     heads: dict[bytes, Head]
 

@@ -8,12 +8,12 @@ from typing import Any
 import aiohttp
 
 from botberi_gateway import errors
+from botberi_gateway.config import SubgraphConfig
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.plan import OperationKind
 from botberi_gateway.upstream.answer import ACCEPT, invalid, read_answer, request_headers
 from botberi_gateway.upstream.body import BodyError, BodyReader
 from botberi_gateway.upstream.gate import Gate
-from botberi_gateway.upstream.http_options import HttpOptions
 from botberi_gateway.upstream.port import Answer, SubgraphResponse
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 class LibraryTransport:
     """Follows no redirects, keeps no cookies, uses no proxy from the environment."""
 
-    def __init__(self, name: str, url: str, options: HttpOptions) -> None:
+    def __init__(self, name: str, url: str, options: SubgraphConfig) -> None:
         self.name = name
         self._url = url
         self._options = options
@@ -37,7 +37,7 @@ class LibraryTransport:
         loop = asyncio.get_running_loop()
         call = _Call(loop=loop)
         call.over = call.read = call.spending = None
-        call.task = loop.create_task(self._send(call, body, kind, headers, min(timeout, self._options.timeout)))
+        call.task = loop.create_task(self._send(call, body, kind, headers, min(timeout, self._options.timeout_seconds)))
         call.task.add_done_callback(call.end)
         return call
 
@@ -105,10 +105,10 @@ class LibraryTransport:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=self._options.max_connections,
-                    keepalive_timeout=self._options.keep_alive,
+                    keepalive_timeout=self._options.keep_alive_seconds,
                     ssl=self._options.tls or True,
                 ),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._options.connect_timeout),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._options.connect_timeout_seconds),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("User-Agent",),
                 auto_decompress=False,

@@ -13,10 +13,10 @@ from typing import Final
 import aiohappyeyeballs
 
 from botberi_gateway import errors
+from botberi_gateway.config import SubgraphConfig
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.plan import OperationKind
 from botberi_gateway.upstream.http_connection import BufferedConnection, Call, Connection, Head
-from botberi_gateway.upstream.http_options import HttpOptions
 from botberi_gateway.upstream.http_request import RequestWriter
 from botberi_gateway.upstream.port import SubgraphResponse
 
@@ -33,12 +33,12 @@ _PATIENCE: Final = 1.0
 class Pool:
     """Connections are opened when calls wait for one, used last in first out, closed when idle for too long."""
 
-    def __init__(self, name: str, url: str, options: HttpOptions) -> None:
+    def __init__(self, name: str, url: str, options: SubgraphConfig) -> None:
         """Raises `ValueError` for a URL that can't be used."""
         self.name = name
         self.options = options
         self.heads: dict[bytes, Head] = {}
-        self._keep_alive = options.keep_alive
+        self._keep_alive = options.keep_alive_seconds
         self._writer = RequestWriter(name, url, options.headers)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connections: set[Connection] = set()
@@ -82,7 +82,7 @@ class Pool:
             return call
         call.again = kind == "query"
         now = loop.time()
-        call.deadline = deadline = now + min(timeout, self.options.timeout)
+        call.deadline = deadline = now + min(timeout, self.options.timeout_seconds)
         if deadline < self._next_look:
             self._look_at(deadline)
         idle = self._idle
@@ -149,7 +149,7 @@ class Pool:
 
     async def _connect(self) -> None:
         try:
-            async with asyncio.timeout(self.options.connect_timeout):
+            async with asyncio.timeout(self.options.connect_timeout_seconds):
                 connection = await self._dial()
         except TimeoutError:
             problem = self._failed("can't be reached in time", errors.SUBGRAPH_TIMEOUT)

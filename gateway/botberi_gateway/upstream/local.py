@@ -4,10 +4,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from botberi_gateway import errors
+from botberi_gateway.config import InProcessConfig
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.upstream.answer import ACCEPT, invalid, read_answer, request_body, request_headers
 from botberi_gateway.upstream.body import BodyError, BodyReader
@@ -23,27 +23,13 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class AsgiOptions:
-    """Bounds of calls to one app. Times are in seconds."""
-
-    timeout: float = 30.0
-    max_concurrent: int = 1_000
-    max_waiting: int = 1_000
-    max_response_bytes: int = 10 * 1024 * 1024
-    #: Of a subscription.
-    ack_timeout: float = 5.0
-    max_queue: int = 16
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
 class AsgiClient:
     """The client of one app; `path` is where its GraphQL endpoint is."""
 
-    def __init__(self, name: str, app: App, options: AsgiOptions | None = None, *, path: str = "/graphql") -> None:
+    def __init__(self, name: str, app: App, options: InProcessConfig | None = None, *, path: str = "/graphql") -> None:
         self.name = name
         self.path = path
-        self.options = options or AsgiOptions()
+        self.options = options or InProcessConfig()
         self._app = app
         self._gate = Gate(name, self.options.max_concurrent, self.options.max_waiting)
         #: Calls whose answer is complete while the app still works on (background tasks).
@@ -54,7 +40,11 @@ class AsgiClient:
         body = request_body(self.name, request)
         headers = request_headers(self.name, self.options.headers, request.headers)
         headers |= {"content-type": "application/json", "accept": ACCEPT, "content-length": str(len(body))}
-        timeout = self.options.timeout if request.timeout is None else min(request.timeout, self.options.timeout)
+        timeout = (
+            self.options.timeout_seconds
+            if request.timeout is None
+            else min(request.timeout, self.options.timeout_seconds)
+        )
         try:
             async with asyncio.timeout(timeout), self._gate.enter():
                 return await self._call(body, headers, request.spending)
@@ -106,12 +96,12 @@ class AsgiClient:
     async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
         """See `SubgraphClient.subscribe`: `graphql-transport-ws` through the app's WebSocket door, in this process."""
         headers = request_headers(self.name, self.options.headers, request.headers)
-        socket = _AppSocket(self.options.max_queue)
+        socket = _AppSocket(self.options.max_queued_messages)
         scope = self._scope("websocket", headers) | {"scheme": "ws", "subprotocols": [SUBPROTOCOL]}
         task = asyncio.create_task(self._serve(scope, socket))
         try:
             try:
-                async with asyncio.timeout(self.options.ack_timeout):
+                async with asyncio.timeout(self.options.ack_timeout_seconds):
                     chosen = await socket.opened()
             except TimeoutError as error:
                 message = f"Subgraph {self.name!r} did not open a WebSocket in time."
@@ -121,7 +111,7 @@ class AsgiClient:
                 raise SubgraphError(self.name, message, code=errors.SUBGRAPH_UNREACHABLE) from error
             if chosen != SUBPROTOCOL:
                 raise invalid(self.name, f"without the subprotocol {SUBPROTOCOL}")
-            answers = subscription(self.name, socket, request, ack_timeout=self.options.ack_timeout)
+            answers = subscription(self.name, socket, request, ack_timeout=self.options.ack_timeout_seconds)
             try:
                 async for answer in answers:
                     yield answer

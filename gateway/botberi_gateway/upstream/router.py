@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from botberi_gateway.config import EventSourceConfig
 from botberi_gateway.errors import EventSourceError
 from botberi_gateway.upstream.events import EventSource, SourceEvent
 
@@ -18,18 +19,6 @@ logger = logging.getLogger(__name__)
 
 #: Attribute -> the texts of which it must be one. All of them have to hold.
 Conditions = Mapping[str, frozenset[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class RouterOptions:
-    """Times in seconds."""
-
-    #: A source that is lost for longer ends the subscriptions that it fed.
-    patience: float = 60.0
-    #: A new listener waits so long for a source that is being followed anew.
-    join_patience: float = 10.0
-    first_backoff: float = 0.1
-    max_backoff: float = 5.0
 
 
 class Listener(Protocol):
@@ -58,9 +47,9 @@ def text_of(value: Any) -> str:
 class EventRouter:
     """One for a gateway. An event costs what its own listeners cost, however many others there are."""
 
-    def __init__(self, source: EventSource, options: RouterOptions | None = None) -> None:
+    def __init__(self, source: EventSource, options: EventSourceConfig | None = None) -> None:
         self._source = source
-        self._options = options or RouterOptions()
+        self._options = options or EventSourceConfig()
         self._followers: dict[frozenset[str], _Follower] = {}
 
     @property
@@ -186,7 +175,7 @@ def _meets(texts: Mapping[str, str], conditions: Conditions) -> bool:
 class _Follower:
     """Follows one set of topics, again and again, while somebody listens."""
 
-    def __init__(self, source: EventSource, topics: frozenset[str], options: RouterOptions) -> None:
+    def __init__(self, source: EventSource, topics: frozenset[str], options: EventSourceConfig) -> None:
         self.index = _Index()
         self.is_over = False
         self._source, self._topics, self._options = source, topics, options
@@ -203,7 +192,7 @@ class _Follower:
         """Raises `EventSourceError`."""
         if not self._ready.is_set():
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._options.join_patience):
+                async with asyncio.timeout(self._options.join_timeout_seconds):
                     await self._ready.wait()
         if self._failure is not None and (self.is_over or not self._ready.is_set()):
             raise self._failure.with_traceback(None)
@@ -218,7 +207,7 @@ class _Follower:
         await asyncio.wait({self._task})
 
     async def _run(self) -> None:
-        loop, backoff = asyncio.get_running_loop(), self._options.first_backoff
+        loop, backoff = asyncio.get_running_loop(), self._options.first_backoff_seconds
         lost_at: float | None = None
         while True:
             try:
@@ -230,7 +219,7 @@ class _Follower:
                     self._was_ready, self._failure, lost_at = True, None, None
                     self._ready.set()
                     async for event in events:
-                        backoff = self._options.first_backoff
+                        backoff = self._options.first_backoff_seconds
                         for listener in self.index.meant(event):
                             listener.heard(event)
                 self._end(None)
@@ -241,14 +230,14 @@ class _Follower:
                 logger.exception("the event source failed")
                 self._failure = EventSourceError("The event source failed.")
             lost_at = lost_at if lost_at is not None else loop.time()
-            if not self._was_ready or loop.time() - lost_at > self._options.patience:
+            if not self._was_ready or loop.time() - lost_at > self._options.loss_timeout_seconds:
                 self._end(self._failure)
                 return
             self._ready.clear()
             logger.warning("events of %s are lost: %s", ", ".join(sorted(self._topics)), self._failure.message)
             # Processes that lost the same source must not come back in step.
             await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311
-            backoff = min(backoff * 2, self._options.max_backoff)
+            backoff = min(backoff * 2, self._options.max_backoff_seconds)
 
     def _end(self, error: EventSourceError | None) -> None:
         self.is_over = True

@@ -11,10 +11,10 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
 from botberi_gateway import errors
+from botberi_gateway.config import SubgraphSocketConfig
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.upstream.answer import invalid, request_headers
 from botberi_gateway.upstream.graphql_ws import SUBPROTOCOL, SocketClosed, subscription
-from botberi_gateway.upstream.http_options import WebSocketOptions
 from botberi_gateway.upstream.port import SubgraphRequest, SubgraphResponse
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ async def subscribe_over_websocket(
     url: str,
     request: SubgraphRequest,
     headers: Mapping[str, str],
-    options: WebSocketOptions,
+    options: SubgraphSocketConfig,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncGenerator[SubgraphResponse, None]:
     """One connection for one subscription; the request's headers go with the handshake."""
@@ -77,12 +77,12 @@ async def subscribe_over_websocket(
             additional_headers=request_headers(subgraph, headers, request.headers),
             user_agent_header=None,
             proxy=None,
-            open_timeout=options.open_timeout,
-            ping_interval=options.ping_interval,
-            ping_timeout=options.ping_timeout,
+            open_timeout=options.open_timeout_seconds,
+            ping_interval=options.ping_interval_seconds,
+            ping_timeout=options.ping_timeout_seconds,
             close_timeout=1,
             max_size=options.max_message_bytes,
-            max_queue=options.max_queue,
+            max_queue=options.max_queued_messages,
         )
     except TimeoutError as error:
         message = f"Subgraph {subgraph!r} did not open a WebSocket in time."
@@ -94,7 +94,7 @@ async def subscribe_over_websocket(
     if connection.subprotocol != SUBPROTOCOL:
         await connection.close(4406, "Subprotocol not acceptable")
         raise invalid(subgraph, f"without the subprotocol {SUBPROTOCOL}")
-    answers = subscription(subgraph, _Socket(connection), request, ack_timeout=options.ack_timeout)
+    answers = subscription(subgraph, _Socket(connection), request, ack_timeout=options.ack_timeout_seconds)
     try:
         async for answer in answers:
             yield answer

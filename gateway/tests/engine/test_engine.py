@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from botberi_gateway import errors
+from botberi_gateway.config import EngineConfig
 from botberi_gateway.engine import (
     CompositionError,
-    EngineLimits,
     Gateway,
     GraphQLRequest,
     RequestContext,
@@ -50,20 +50,20 @@ async def test_the_operation_name_is_part_of_the_key() -> None:
 
 
 async def test_the_cache_is_bounded_by_number_and_by_size() -> None:
-    gateway = toy_gateway(limits=EngineLimits(cache_entries=3))
+    gateway = toy_gateway(config=EngineConfig(max_cached_operations=3))
     for number in range(6):
         await gateway.prepare(f"{{ a{number}: hello }}")
     assert gateway.cached_operations == 3
     await gateway.prepare("{ a5: hello }")
     assert gateway.cache_statistics.hits == 1
-    gateway = toy_gateway(limits=EngineLimits(max_cache_bytes=30_000))
+    gateway = toy_gateway(config=EngineConfig(max_cache_bytes=30_000))
     for number in range(6):
         await gateway.prepare(f"{{ a{number}: hello }} #{'x' * 40}")
     assert gateway.cached_operations == 1
 
 
 async def test_what_was_used_last_stays() -> None:
-    gateway = toy_gateway(limits=EngineLimits(cache_entries=2))
+    gateway = toy_gateway(config=EngineConfig(max_cached_operations=2))
     for query in ("{ a: hello }", "{ b: hello }", "{ a: hello }", "{ c: hello }"):
         await gateway.prepare(query)
     misses = gateway.cache_statistics.misses
@@ -97,7 +97,7 @@ async def test_equal_operations_are_planned_once_and_the_loop_stays_free(slow_pl
 
 
 async def test_planning_has_a_deadline_and_a_bounded_backlog(slow_planning: threading.Event) -> None:
-    gateway = toy_gateway(limits=EngineLimits(planning_timeout=0.05, planning_backlog=2))
+    gateway = toy_gateway(config=EngineConfig(planning_timeout_seconds=0.05, max_planning_backlog=2))
     for query in ("{ a: hello }", "{ b: hello }"):
         with pytest.raises(GatewayError) as late:
             await gateway.prepare(query)

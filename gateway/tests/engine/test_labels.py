@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from botberi_gateway.composition import Subgraph, compose
-from botberi_gateway.engine import EngineLimits, Gateway, GraphQLRequest, RequestContext
+from botberi_gateway.config import EngineConfig
+from botberi_gateway.engine import Gateway, GraphQLRequest, RequestContext
 from botberi_gateway.planner import build_plan
 from botberi_gateway.query_graph import open_labels
 from botberi_gateway.supergraph import Supergraph
@@ -116,7 +117,7 @@ async def test_a_resolver_that_fails_leaves_its_labels_off(
                 await asyncio.sleep(60)
             raise ConnectionError("flags")
 
-    here = gateway(supergraph, labels=Broken(), limits=EngineLimits(label_timeout=0.05))
+    here = gateway(supergraph, labels=Broken(), config=EngineConfig(label_timeout_seconds=0.05))
     assert await ask(here, "c") == {"c": "old"}
     assert "feature-x stay off" in caplog.text
 

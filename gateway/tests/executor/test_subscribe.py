@@ -10,12 +10,13 @@ import pytest
 from graphql import build_schema
 
 from botberi_gateway import errors
+from botberi_gateway.config import EventSourceConfig
 from botberi_gateway.errors import EventSourceError, SubgraphError
 from botberi_gateway.executor import ExecutionResult, ExecutionStatistics, ExecutorKind, Runtime, subscribe
 from botberi_gateway.executor.flights import Flights
 from botberi_gateway.plan import Entities, EventTrigger, Fetch, KeyField, Plan, Representation, Subscription
 from botberi_gateway.upstream import SourceEvent, SubgraphRequest
-from botberi_gateway.upstream.router import EventRouter, RouterOptions
+from botberi_gateway.upstream.router import EventRouter
 from gateway.tests.executor.scripted import Scripted, errors_of
 from gateway.tests.support.operations import operation_of
 
@@ -99,7 +100,11 @@ class Jobs:
 
 def router_of(source: Source | None) -> EventRouter | None:
     """Loses patience soon."""
-    return None if source is None else EventRouter(source, RouterOptions(patience=0.3, first_backoff=0.01))
+    return (
+        None
+        if source is None
+        else EventRouter(source, EventSourceConfig(loss_timeout_seconds=0.3, first_backoff_seconds=0.01))
+    )
 
 
 def job(version: int | str, *, done: bool = False) -> dict[str, Any]:

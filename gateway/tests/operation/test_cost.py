@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from graphql import build_schema
 
+from botberi_gateway.config import OperationLimits
 from botberi_gateway.errors import RequestError
-from botberi_gateway.operation import Limits, coerce_variables, prepare
+from botberi_gateway.operation import coerce_variables, prepare
 from botberi_gateway.operation.cost import Cost
 from botberi_gateway.operation.limits import UNLIMITED
 
@@ -38,7 +39,7 @@ type Query {
 type Mutation { make(first: Int): [User!]! }
 type Subscription { made: User }
 """)
-LIMITS = Limits(assumed_list_size=10)
+LIMITS = OperationLimits(assumed_list_size=10)
 
 
 def figures(query: str, variables: dict[str, Any] | None = None) -> tuple[int, int]:

@@ -7,8 +7,9 @@ import pytest
 from graphql import GraphQLSchema, OverlappingFieldsCanBeMergedRule, build_schema, parse, validate
 
 from botberi_gateway import errors
+from botberi_gateway.config import OperationLimits
 from botberi_gateway.errors import RequestError
-from botberi_gateway.operation import Limits, coerce_variables, prepare
+from botberi_gateway.operation import coerce_variables, prepare
 from botberi_gateway.operation.fields_merge import FieldsMergeRule
 
 SCHEMA = build_schema("""
@@ -23,12 +24,12 @@ type Mutation { go: Boolean }
 """)
 
 
-def _refused(source: Any, name: str | None = None, limits: Limits | None = None) -> RequestError:
+def _refused(source: Any, name: str | None = None, limits: OperationLimits | None = None) -> RequestError:
     return _refused_by(SCHEMA, source, name, limits)
 
 
 def _refused_by(
-    schema: GraphQLSchema, source: Any, name: str | None = None, limits: Limits | None = None
+    schema: GraphQLSchema, source: Any, name: str | None = None, limits: OperationLimits | None = None
 ) -> RequestError:
     with pytest.raises(RequestError) as caught:
         prepare(schema, source, name, limits)
@@ -74,15 +75,23 @@ def test_picks_by_name() -> None:
 @pytest.mark.parametrize(
     ("what", "source", "limits"),
     [
-        ("characters", "{ a { id } }", Limits(max_characters=5)),
-        ("tokens", "{ a { id } }", Limits(max_tokens=3)),
-        ("levels", "{ a { a { a { id } } } }", Limits(max_depth=3)),
-        ("levels", "{ a { ...F } } fragment F on A { a { ...G } } fragment G on A { a { id } }", Limits(max_depth=3)),
-        ("aliases", "{ a { ...F } b: a { ...F } } fragment F on A { x: id y: id }", Limits(max_aliases=4)),
-        ("directives", "{ a { id @skip(if: true) c @skip(if: true) } }", Limits(max_directives=1)),
-        ("fields at the root", "{ a { id } b: a { id } c: a { id } }", Limits(max_root_fields=2)),
-        ("repeats", "{ a { " + "c " * 21 + "} }", Limits()),
-        ("repeats", "{ a { ...F ...G } } fragment F on A { c c } fragment G on A { c c }", Limits(max_repeats=3)),
+        ("characters", "{ a { id } }", OperationLimits(max_characters=5)),
+        ("tokens", "{ a { id } }", OperationLimits(max_tokens=3)),
+        ("levels", "{ a { a { a { id } } } }", OperationLimits(max_depth=3)),
+        (
+            "levels",
+            "{ a { ...F } } fragment F on A { a { ...G } } fragment G on A { a { id } }",
+            OperationLimits(max_depth=3),
+        ),
+        ("aliases", "{ a { ...F } b: a { ...F } } fragment F on A { x: id y: id }", OperationLimits(max_aliases=4)),
+        ("directives", "{ a { id @skip(if: true) c @skip(if: true) } }", OperationLimits(max_directives=1)),
+        ("fields at the root", "{ a { id } b: a { id } c: a { id } }", OperationLimits(max_root_fields=2)),
+        ("repeats", "{ a { " + "c " * 21 + "} }", OperationLimits()),
+        (
+            "repeats",
+            "{ a { ...F ...G } } fragment F on A { c c } fragment G on A { c c }",
+            OperationLimits(max_repeats=3),
+        ),
         (
             "fields",
             "{ a { ...F0 } } "
@@ -90,11 +99,11 @@ def test_picks_by_name() -> None:
                 f"fragment F{i} on A {{ x{i}: a {{ ...F{i + 1} }} y{i}: a {{ ...F{i + 1} }} }}" for i in range(20)
             )
             + " fragment F20 on A { id }",
-            Limits(),
+            OperationLimits(),
         ),
     ],
 )
-def test_limits(what: str, source: str, limits: Limits) -> None:
+def test_limits(what: str, source: str, limits: OperationLimits) -> None:
     error = _refused(source, None, limits)
     assert error.code == errors.LIMIT_EXCEEDED
     assert what in error.message

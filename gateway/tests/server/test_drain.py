@@ -11,8 +11,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
+from botberi_gateway.config import GatewayConfig, ServerConfig
 from botberi_gateway.server.app import create_app
-from botberi_gateway.server.config import ServerConfig
 from gateway.tests.support.live_server import LiveServer, live
 from gateway.tests.support.toy_graph import World, toy_gateway
 
@@ -22,7 +22,9 @@ WORLD = World()
 
 @pytest.fixture
 def server() -> Iterator[LiveServer]:
-    with live(lambda: create_app(toy_gateway(WORLD), ServerConfig(drain_timeout=5))) as server:
+    with live(
+        lambda: create_app(toy_gateway(WORLD), GatewayConfig(server=ServerConfig(drain_timeout_seconds=5)))
+    ) as server:
         yield server
 
 

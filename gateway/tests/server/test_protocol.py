@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from botberi_gateway.config import GatewayConfig, ServerConfig
 from botberi_gateway.server.app import create_app
-from botberi_gateway.server.config import ServerConfig
 from gateway.tests.support.live_server import LiveServer, live
 from gateway.tests.support.toy_graph import toy_gateway
 
-CONFIG = ServerConfig(header_timeout=0.5)
+CONFIG = GatewayConfig(server=ServerConfig(header_timeout_seconds=0.5))
 BODY = json.dumps({"query": "{ hello }"}).encode()
 REQUEST = (
     b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(BODY)

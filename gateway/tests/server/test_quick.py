@@ -11,8 +11,8 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from botberi_gateway.config import GatewayConfig, ServerConfig
 from botberi_gateway.server.app import create_app
-from botberi_gateway.server.config import ServerConfig
 from botberi_gateway.server.quick import quick_door
 from gateway.tests.support.live_server import LiveServer, live
 from gateway.tests.support.toy_graph import World, toy_gateway
@@ -70,7 +70,7 @@ async def test_nothing_that_stands_in_front_is_passed_by() -> None:
         return PlainTextResponse("mine")
 
     assert quick_door(create_app(toy_gateway(World()))) is not None
-    assert quick_door(create_app(toy_gateway(World()), ServerConfig(path="/"))) is not None
+    assert quick_door(create_app(toy_gateway(World()), GatewayConfig(server=ServerConfig(path="/")))) is not None
     in_front = create_app(toy_gateway(World()), routes=[Route("/graphql", mine, methods=["POST"])])
     assert quick_door(in_front) is None
     wrapped = create_app(toy_gateway(World()))

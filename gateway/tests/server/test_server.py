@@ -15,11 +15,10 @@ from starlette.routing import Mount, Route
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+from botberi_gateway.config import GatewayConfig, ServerConfig, TransportConfig
 from botberi_gateway.server.app import create_app
-from botberi_gateway.server.config import ServerConfig
 from botberi_gateway.transport.app import GraphQLApp
 from botberi_gateway.transport.route import GraphQLRoute
-from botberi_gateway.transport.settings import TransportSettings
 from gateway.tests.support.live_server import LiveServer, live
 from gateway.tests.support.toy_graph import World, toy_gateway
 
@@ -158,7 +157,7 @@ def test_what_we_did_not_foresee_is_an_id_in_the_answer_and_a_trace_in_the_log(
 
 @pytest.mark.parametrize("path", ["/", "/api/v1/graphql", "/graphql/"])
 def test_the_endpoint_may_be_anywhere(path: str) -> None:
-    config = ServerConfig(path=path, metrics=False, transport=TransportSettings(graphiql=False))
+    config = GatewayConfig(server=ServerConfig(path=path, metrics=False), transport=TransportConfig(graphiql=False))
     with live(lambda: create_app(toy_gateway(), config), config) as server:
         for each in {path, path.rstrip("/") or "/"}:
             assert json.loads(call(server, "POST", each, {"query": "{ hello }"})[2]) == {

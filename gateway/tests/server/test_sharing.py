@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
+from botberi_gateway.config import GatewayConfig, ServerConfig, TransportConfig
 from botberi_gateway.engine import Gateway
 from botberi_gateway.server.app import create_app
-from botberi_gateway.server.config import ServerConfig
-from botberi_gateway.transport.settings import TransportSettings
 from gateway.tests.support.live_server import live
 from gateway.tests.upstream.hostile import Connection, hostile, response
 
@@ -46,8 +45,9 @@ async def test_shared_over_http(queries: bool, requests: bool, sent: int) -> Non
             return str(answer.read().decode())
 
     async with hostile(script) as server:
-        config = ServerConfig(
-            share_subgraph_requests=requests, transport=TransportSettings(share_queries=queries, graphiql=False)
+        config = GatewayConfig(
+            server=ServerConfig(share_subgraph_requests=requests),
+            transport=TransportConfig(share_queries=queries, graphiql=False),
         )
         sdl = SUPERGRAPH_OF.format(url=server.url)
         loop = asyncio.get_running_loop()

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from botberi_gateway.engine import EngineLimits, Gateway, GraphQLRequest, RequestContext, SubgraphSource
+from botberi_gateway.config import EngineConfig, EventSourceConfig
+from botberi_gateway.engine import Gateway, GraphQLRequest, RequestContext, SubgraphSource
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.upstream import SourceEvent, SubgraphRequest, SubgraphResponse
 
@@ -130,8 +131,10 @@ class Graph:
 
     def __init__(self, **limits: Any) -> None:
         self.bus, self.jobs, self.machines = Bus(), Jobs(), Machines()
-        limits = {"event_source_patience": 0.3, **limits}
-        self.gateway = Gateway.from_subgraphs(self.sources(), event_source=self.bus, limits=EngineLimits(**limits))
+        source = EventSourceConfig(loss_timeout_seconds=0.3)
+        self.gateway = Gateway.from_subgraphs(
+            self.sources(), event_source=self.bus, config=EngineConfig(event_source=source, **limits)
+        )
 
     def sources(
         self, jobs: str = JOBS.replace("EXTRA", "extra: String"), client: Any = None

@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
-from botberi_gateway.server.config import ServerConfig
+from botberi_gateway.config import GatewayConfig
 from botberi_gateway.server.run import bind, uvicorn_config
 
 
@@ -37,9 +37,9 @@ class LiveServer:
 
 
 @contextmanager
-def live(make: Callable[[], Starlette], config: ServerConfig | None = None) -> Iterator[LiveServer]:
+def live(make: Callable[[], Starlette], config: GatewayConfig | None = None) -> Iterator[LiveServer]:
     """`make` is called in the server's loop."""
-    config = config or ServerConfig()
+    config = config or GatewayConfig()
     ready: Future[tuple[LiveServer, uvicorn.Server]] = Future()
 
     async def main() -> None:

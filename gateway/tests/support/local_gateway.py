@@ -4,18 +4,18 @@ from typing import Any
 
 from graphql import build_schema
 
-from botberi_gateway.engine import EngineLimits, Gateway, GraphQLRequest, SubgraphSource
-from botberi_gateway.operation import Limits
+from botberi_gateway.config import EngineConfig, OperationLimits
+from botberi_gateway.engine import Gateway, GraphQLRequest, SubgraphSource
 from botberi_gateway.upstream import SchemaClient
 
 LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key"])\n'
 
 
-def local_gateway(sdl: str, root: Any = None, limits: Limits | None = None, **options: Any) -> Gateway:
+def local_gateway(sdl: str, root: Any = None, limits: OperationLimits | None = None, **options: Any) -> Gateway:
     """`sdl` uses none of federation's directives; `root` answers the root fields."""
     client = SchemaClient("only", build_schema(sdl), root_value=root)
-    engine = EngineLimits(operation=limits or Limits())
-    return Gateway.from_subgraphs({"only": SubgraphSource(LINK + sdl, client=client)}, limits=engine, **options)
+    engine = EngineConfig(operation=limits or OperationLimits())
+    return Gateway.from_subgraphs({"only": SubgraphSource(LINK + sdl, client=client)}, config=engine, **options)
 
 
 async def ask(gateway: Gateway, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
+from botberi_gateway.config import GatewayConfig, TransportConfig, WebSocketConfig
 from botberi_gateway.server.app import create_app
-from botberi_gateway.server.config import ServerConfig
 from botberi_gateway.transport.graphiql.build import BuildError, find_node
-from botberi_gateway.transport.settings import TransportSettings, WebSocketSettings
 from gateway.tests.support.callers import CallerHeader, Tokens
 from gateway.tests.support.live_server import LiveServer, live
 from gateway.tests.support.toy_graph import World, toy_gateway
@@ -76,18 +75,20 @@ class Answer:
         return str(self.json["errors"][0]["extensions"]["code"])
 
 
-CONFIG = ServerConfig(
-    transport=TransportSettings(
+CONFIG = GatewayConfig(
+    transport=TransportConfig(
         max_body_bytes=100_000,
-        body_timeout=1.0,
+        body_timeout_seconds=1.0,
         allowed_origins=("https://app.example",),
         forward_headers=("traceparent", "x-request-id", "accept-language"),
         response_headers={"accounts": ("Set-Cookie",)},
-        recheck_interval=0.3,
-        event_recheck_age=0.1,
-        send_timeout=1.0,
-        sse_keep_alive=0.2,
-        websocket=WebSocketSettings(init_timeout=0.4, max_operations=3, max_message_bytes=10_000, send_queue=4),
+        recheck_interval_seconds=0.3,
+        max_check_age_seconds=0.1,
+        send_timeout_seconds=1.0,
+        sse_keep_alive_seconds=0.2,
+        websocket=WebSocketConfig(
+            init_timeout_seconds=0.4, max_operations=3, max_message_bytes=10_000, max_queued_messages=4
+        ),
     )
 )
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from botberi_gateway.config import TransportConfig
 from botberi_gateway.engine import GraphQLRequest
 from botberi_gateway.transport.identity import Identity, decode_headers, parse_cookies
 from botberi_gateway.transport.negotiate import choose, parse_media_type, prefers_html
 from botberi_gateway.transport.origin import OriginPolicy
 from botberi_gateway.transport.parameters import from_body, from_query_string
 from botberi_gateway.transport.problem import HttpProblem
-from botberi_gateway.transport.settings import TransportSettings
 from botberi_gateway.transport.socket_messages import Close, about, parse, plain, request_of
 
 JSON: Any = st.recursive(
@@ -88,7 +88,7 @@ def test_a_frame_is_a_message_or_a_close_code(text: str) -> None:
 @example({"origin": "http://", "host": ""})
 @example({"origin": "null", "host": "null"})
 def test_an_origin_is_trusted_or_not(headers: dict[str, str]) -> None:
-    policy = OriginPolicy.of(TransportSettings(allowed_origins=("https://app.example",)))
+    policy = OriginPolicy.of(TransportConfig(allowed_origins=("https://app.example",)))
     policy.admits_socket(headers)
     policy.cors({k: v.encode("latin-1", "replace").decode("latin-1") for k, v in headers.items()})
     status = 403
@@ -128,7 +128,7 @@ def test_headers_of_any_shape_are_read(text: str) -> None:
     ],
 )
 def test_origins_compare_exactly(origin: str, host: str, trusted: bool) -> None:
-    policy = OriginPolicy.of(TransportSettings(allowed_origins=("https://app.example/",)))
+    policy = OriginPolicy.of(TransportConfig(allowed_origins=("https://app.example/",)))
     assert policy.trusts(origin, host) is trusted
 
 

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
+from botberi_gateway.config import GatewayConfig, TransportConfig
 from botberi_gateway.server.app import create_app
-from botberi_gateway.server.config import ServerConfig
 from botberi_gateway.transport.graphiql import build
 from botberi_gateway.transport.graphiql.page import GraphiQL
-from botberi_gateway.transport.settings import TransportSettings
 from gateway.tests.support.live_server import LiveServer, live
 from gateway.tests.support.toy_graph import toy_gateway
 from gateway.tests.transport.conftest import Setup
@@ -126,7 +125,7 @@ def test_a_navigation_gets_the_page_and_its_files(setup: Setup) -> None:
 
 
 def test_it_can_be_turned_off() -> None:
-    config = ServerConfig(transport=TransportSettings(graphiql=False))
+    config = GatewayConfig(transport=TransportConfig(graphiql=False))
     with live(lambda: create_app(toy_gateway(), config), config) as server:
         setup = Setup(server, None, None)  # type: ignore[arg-type]
         assert setup.request("GET", "/graphql", headers=NAVIGATION).status == 400
@@ -170,7 +169,7 @@ def test_without_any_node_it_says_what_to_install(monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[LiveServer]:
-    config = ServerConfig(transport=TransportSettings(graphiql_query="{ hello }"))
+    config = GatewayConfig(transport=TransportConfig(graphiql_query="{ hello }"))
     with live(lambda: create_app(toy_gateway(), config), config) as server:
         yield server
 

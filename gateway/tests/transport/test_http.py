@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from botberi_gateway.config import TransportConfig
 from botberi_gateway.transport.origin import OriginPolicy
 from botberi_gateway.transport.problem import HttpProblem
-from botberi_gateway.transport.settings import TransportSettings
 from gateway.tests.transport.conftest import Setup
 
 GRAPHQL = {"accept": "application/graphql-response+json"}
@@ -219,7 +219,7 @@ def test_cors_is_for_allowed_origins_alone(setup: Setup) -> None:
     assert answer.headers["vary"] == "origin"
 
 
-ANY = TransportSettings(allowed_origins=("*", "https://app.example"))
+ANY = TransportConfig(allowed_origins=("*", "https://app.example"))
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_a_get_of_any_origin_has_no_cookie() -> None:
 )
 def test_what_is_no_origin_is_refused_at_start(origin: str) -> None:
     with pytest.raises(ValueError, match="is no origin"):
-        OriginPolicy.of(TransportSettings(allowed_origins=(origin,)))
+        OriginPolicy.of(TransportConfig(allowed_origins=(origin,)))
 
 
 def test_the_caller_reaches_each_subgraph(setup: Setup) -> None:

@@ -11,14 +11,13 @@ import aiohttp
 import pytest
 from websockets.asyncio.client import connect
 
+from botberi_gateway.config import GatewayConfig, TransportConfig
 from botberi_gateway.server.app import create_app
-from botberi_gateway.server.config import ServerConfig
-from botberi_gateway.transport.settings import TransportSettings
 from gateway.tests.support.callers import CallerHeader, Tokens
 from gateway.tests.support.event_graph import Graph
 from gateway.tests.support.live_server import LiveServer, live
 
-CONFIG = ServerConfig(transport=TransportSettings(max_subscriptions=4, max_subscriptions_per_caller=2))
+CONFIG = GatewayConfig(transport=TransportConfig(max_subscriptions=4, max_subscriptions_per_caller=2))
 LINES = "subscription($id: ID!, $after: String) { lines(id: $id, after: $after) { number } }"
 STATE = "subscription($id: ID!, $after: ID) { jobUpdated(id: $id, after: $after) { version } }"
 WAYS = ("socket", "events", "parts")

@@ -14,11 +14,12 @@ import pytest
 from graphql import build_schema
 
 from botberi_gateway import errors
+from botberi_gateway.config import ExecutionBudget, SubgraphConfig
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.executor import Runtime, execute
-from botberi_gateway.executor.budget import Budget, ResponseTooLarge, Spending
+from botberi_gateway.executor.budget import ResponseTooLarge, Spending
 from botberi_gateway.plan import Fetch, Parallel, Plan
-from botberi_gateway.upstream import HttpClient, HttpOptions, SubgraphRequest
+from botberi_gateway.upstream import HttpClient, SubgraphRequest
 from gateway.tests.support.operations import operation_of
 from gateway.tests.upstream.hostile import (
     Script,
@@ -44,7 +45,7 @@ UNREACHABLE = errors.SUBGRAPH_UNREACHABLE
 TIMEOUT = errors.SUBGRAPH_TIMEOUT
 
 GOOD = {"data": {"a": 1}}
-SMALL = HttpOptions(timeout=0.5, max_response_bytes=100_000)
+SMALL = SubgraphConfig(timeout_seconds=0.5, max_response_bytes=100_000)
 CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -361,7 +362,7 @@ async def test_connections_are_kept_and_bounded() -> None:
         await connection.send(response(GOOD))
 
     async with hostile(script) as server:
-        client = HttpClient("busy", server.url, HttpOptions(max_connections=3))
+        client = HttpClient("busy", server.url, SubgraphConfig(max_connections=3))
         await asyncio.gather(*(client.execute(SubgraphRequest("{ a }")) for _ in range(60)))
         assert len(server.requests) == 60
         assert max(number for number, _, _ in server.requests) <= 3
@@ -370,7 +371,7 @@ async def test_connections_are_kept_and_bounded() -> None:
 
 async def test_whoever_comes_when_too_many_wait_is_refused_at_once() -> None:
     async with hostile(hangs) as server:
-        client = HttpClient("busy", server.url, HttpOptions(max_connections=1, max_waiting=1, timeout=0.5))
+        client = HttpClient("busy", server.url, SubgraphConfig(max_connections=1, max_waiting=1, timeout_seconds=0.5))
         outcomes = await asyncio.gather(
             *(client.execute(SubgraphRequest("{ a }")) for _ in range(5)), return_exceptions=True
         )
@@ -411,7 +412,7 @@ async def test_nobody_listens() -> None:
 
 async def test_headers_once_each_and_none_of_the_connection() -> None:
     async with hostile(answers(response(GOOD))) as server:
-        client = HttpClient("test", server.url, HttpOptions(headers={"X-A": "option", "x-b": "option"}))
+        client = HttpClient("test", server.url, SubgraphConfig(headers={"X-A": "option", "x-b": "option"}))
         headers = {"x-a": "request", "Host": "evil", "Content-Length": "0", "Transfer-Encoding": "chunked", "TE": "x"}
         await client.execute(SubgraphRequest("{ a }", headers=headers))
         await client.aclose()
@@ -456,9 +457,9 @@ async def test_a_bomb_takes_little_memory() -> None:
 async def test_an_answer_beyond_the_operations_budget(wire: Wire) -> None:
     """Not read: neither over our own connections nor over TLS."""
     async with hostile(answers(response(_json({"data": {"a": "x" * 20_000}}))), wire.server) as server:
-        client = HttpClient("large", server.url, replace(SMALL, timeout=5, tls=wire.client))
+        client = HttpClient("large", server.url, replace(SMALL, timeout_seconds=5, tls=wire.client))
         for max_bytes, fits in ((30_000, True), (10_000, False)):
-            spending = Spending(Budget(max_answer_bytes=max_bytes))
+            spending = Spending(ExecutionBudget(max_answer_bytes=max_bytes))
             request = SubgraphRequest("{ a }", spending=spending)
             if fits:
                 assert (await client.execute(request)).data == {"a": "x" * 20_000}

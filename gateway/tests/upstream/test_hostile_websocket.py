@@ -12,16 +12,21 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from botberi_gateway import errors
+from botberi_gateway.config import InProcessConfig, SubgraphConfig, SubgraphSocketConfig
 from botberi_gateway.errors import SubgraphError
-from botberi_gateway.upstream import AsgiClient, AsgiOptions, HttpClient, HttpOptions, SubgraphRequest, WebSocketOptions
+from botberi_gateway.upstream import AsgiClient, HttpClient, SubgraphRequest
 from gateway.tests.upstream.hostile import answers_and_closes, hangs, hostile, response
 
 INVALID = errors.SUBGRAPH_INVALID_RESPONSE
 UNREACHABLE = errors.SUBGRAPH_UNREACHABLE
 TIMEOUT = errors.SUBGRAPH_TIMEOUT
-OPTIONS = HttpOptions(
-    websocket=WebSocketOptions(
-        open_timeout=0.5, ack_timeout=0.5, max_message_bytes=10_000, ping_interval=0.2, ping_timeout=0.2
+OPTIONS = SubgraphConfig(
+    websocket=SubgraphSocketConfig(
+        open_timeout_seconds=0.5,
+        ack_timeout_seconds=0.5,
+        max_message_bytes=10_000,
+        ping_interval_seconds=0.2,
+        ping_timeout_seconds=0.2,
     )
 )
 REQUEST = SubgraphRequest("subscription { a }", kind="subscription")
@@ -187,7 +192,7 @@ async def test_headers_go_with_the_handshake() -> None:
 
 
 async def test_subscriptions_are_bounded() -> None:
-    options = HttpOptions(websocket=WebSocketOptions(max_subscriptions=1))
+    options = SubgraphConfig(websocket=SubgraphSocketConfig(max_subscriptions=1))
     async with websocket_server(says(ACK, NEXT, code=None)) as url:
         client = HttpClient("busy", url, options)
         first = client.subscribe(REQUEST)
@@ -227,7 +232,7 @@ APPS: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("name", APPS)
 async def test_app_refused(name: str) -> None:
     application, code = APPS[name]
-    client = AsgiClient("bad", application, AsgiOptions(ack_timeout=0.5))
+    client = AsgiClient("bad", application, InProcessConfig(ack_timeout_seconds=0.5))
     with pytest.raises(SubgraphError) as caught:
         await asyncio.wait_for(collect(client), 5)
     assert caught.value.code == code
@@ -249,7 +254,7 @@ async def test_app_that_never_accepts() -> None:
     async def application(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.sleep(60)
 
-    client = AsgiClient("slow", application, AsgiOptions(ack_timeout=0.1, timeout=0.1))
+    client = AsgiClient("slow", application, InProcessConfig(ack_timeout_seconds=0.1, timeout_seconds=0.1))
     for call in (client.execute(REQUEST), collect(client)):
         with pytest.raises(SubgraphError) as caught:
             await asyncio.wait_for(call, 5)
@@ -267,7 +272,7 @@ async def test_app_whose_answer_is_too_large() -> None:
         finally:
             stopped.set()
 
-    client = AsgiClient("large", application, AsgiOptions(max_response_bytes=50_000))
+    client = AsgiClient("large", application, InProcessConfig(max_response_bytes=50_000))
     with pytest.raises(SubgraphError) as caught:
         await client.execute(REQUEST)
     assert caught.value.code == INVALID

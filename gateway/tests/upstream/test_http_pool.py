@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from botberi_gateway import errors
+from botberi_gateway.config import SubgraphConfig
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.upstream.http import HttpClient
-from botberi_gateway.upstream.http_options import HttpOptions
 from botberi_gateway.upstream.http_pool import Pool
 from botberi_gateway.upstream.port import SubgraphRequest
 from gateway.tests.upstream.hostile import Connection, Hostile, Script, answers, hostile, listens, response
@@ -29,7 +29,7 @@ BODY = b'{"query":"{ a }"}'
 async def pool_to(script: Script, **options: Any) -> AsyncIterator[tuple[Pool, Hostile]]:
     """A pool and what it asks; nothing may be left of it afterwards."""
     async with hostile(script) as server:
-        pool = Pool("test", server.url, HttpOptions(**options))
+        pool = Pool("test", server.url, SubgraphConfig(**options))
         yield pool, server
         await pool.aclose()
         assert (pool.open_connections, pool.waiting_calls) == (0, 0)
@@ -89,7 +89,7 @@ async def test_a_second_answer_that_the_loop_has_not_seen_yet() -> None:
                         accepted.sendall(response(EVIL))
 
         server = asyncio.get_running_loop().run_in_executor(None, serve)
-        pool = Pool("test", f"http://127.0.0.1:{listener.getsockname()[1]}/", HttpOptions())
+        pool = Pool("test", f"http://127.0.0.1:{listener.getsockname()[1]}/", SubgraphConfig())
         assert await ask(pool, "mutation") == {"a": 1}
         time.sleep(0.2)  # noqa: ASYNC251  the loop must not turn
         assert await ask(pool, "mutation") == {"a": 1}
@@ -149,7 +149,7 @@ async def test_idle_connections_are_closed_in_time() -> None:
         await asyncio.sleep(0.01)
         await connection.send(response(GOOD))
 
-    async with pool_to(script, keep_alive=1.0) as (pool, server):
+    async with pool_to(script, keep_alive_seconds=1.0) as (pool, server):
         await asyncio.gather(*(ask(pool) for _ in range(5)))
         assert pool.open_connections == server.open == 5
         async with asyncio.timeout(20):
@@ -271,7 +271,7 @@ async def test_an_early_answer_ends_a_request_that_is_still_being_sent() -> None
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    pool = Pool("test", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", HttpOptions())
+    pool = Pool("test", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", SubgraphConfig())
     with pytest.raises(SubgraphError) as caught:
         await ask(pool, "mutation", body=b"x" * 20_000_000)
     assert caught.value.status == 413
@@ -289,7 +289,7 @@ async def test_a_name_with_several_addresses(monkeypatch: pytest.MonkeyPatch) ->
                 (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("127.0.0.9", "127.0.0.1")
             ]
 
-        pool = Pool("test", f"http://subgraph.test:{port}/graphql", HttpOptions())
+        pool = Pool("test", f"http://subgraph.test:{port}/graphql", SubgraphConfig())
         loop = asyncio.get_running_loop()
         if isinstance(loop, asyncio.SelectorEventLoop):
             monkeypatch.setattr(loop, "getaddrinfo", addresses)
@@ -307,7 +307,7 @@ async def test_an_address_that_swallows_connections() -> None:
             clog.setblocking(False)
             clog.connect_ex(full.getsockname())
         await asyncio.sleep(0.05)
-        pool = Pool("test", f"http://127.0.0.1:{full.getsockname()[1]}/", HttpOptions(connect_timeout=0.2))
+        pool = Pool("test", f"http://127.0.0.1:{full.getsockname()[1]}/", SubgraphConfig(connect_timeout_seconds=0.2))
         with pytest.raises(SubgraphError) as caught:
             await ask(pool, timeout=5)
         assert caught.value.code == errors.SUBGRAPH_TIMEOUT
@@ -352,7 +352,7 @@ async def test_ipv6() -> None:
     heads: list[bytes] = []
     server = await asyncio.start_server(serve, "::1", 0)
     port = server.sockets[0].getsockname()[1]
-    pool = Pool("test", f"http://[::1]:{port}/graphql", HttpOptions())
+    pool = Pool("test", f"http://[::1]:{port}/graphql", SubgraphConfig())
     assert await ask(pool) == {"a": 1}
     assert b"host: [::1]:%d\r\n" % port in heads[0]
     await pool.aclose()
@@ -381,7 +381,7 @@ async def test_header_values_go_as_they_came() -> None:
 async def test_one_client_on_two_loops() -> None:
     """A script that runs the loop twice, say."""
     async with hostile(answers(response(GOOD))) as server:
-        pool = Pool("test", server.url, HttpOptions())
+        pool = Pool("test", server.url, SubgraphConfig())
         await ask(pool)
 
         def elsewhere() -> Any:

@@ -81,7 +81,7 @@ def _plans(folder: Path, seconds: float, rounds: int, counts: tuple[int, ...]) -
     cases = [Workload(f"plans {count}", "", "public", every[:count]) for count in counts]
     with (
         served(GRAPHS["public"](), folder / "plans", cores()[1]) as site,
-        _running(site, PROBES["public"], "--cache-entries", str(CACHE)) as running,
+        _running(site, PROBES["public"], "--max-cached-operations", str(CACHE)) as running,
     ):
         figures = _measured(running, cases, seconds, rounds)
         memory = running.server.memory()

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import uvloop
 
+from botberi_gateway.config import GatewayConfig, ServerConfig, TransportConfig, WebSocketConfig
 from botberi_gateway.engine import Gateway, SubgraphSource
-from botberi_gateway.server import ServerConfig, bind, create_app, serve
+from botberi_gateway.server import bind, create_app, serve
 from botberi_gateway.transport.port import Caller, Credentials
-from botberi_gateway.transport.settings import TransportSettings, WebSocketSettings
 from botberi_gateway.upstream import SourceEvent, SubgraphRequest, SubgraphResponse
 
 SDL: Final = """
@@ -161,11 +161,12 @@ async def _main(pipe: "Connection[Any, Any]") -> None:
     gateway = Gateway.from_subgraphs({"jobs": SubgraphSource(SDL, client=jobs)}, event_source=source)
     # On a loaded machine the client itself may be late.
     # And all clients come from one address.
-    sockets = WebSocketSettings(init_timeout=60.0, max_sockets_per_address=20_000)
-    transport = TransportSettings(
+    sockets = WebSocketConfig(init_timeout_seconds=60.0, max_sockets_per_address=20_000)
+    transport = TransportConfig(
         max_subscriptions_per_caller=20_000, max_subscriptions_per_address=20_000, graphiql=False, websocket=sockets
     )
-    config = ServerConfig(transport=transport, access_log=False, max_connections_per_address=100_000)
+    server = ServerConfig(access_log=False, max_connections_per_address=100_000)
+    config = GatewayConfig(server=server, transport=transport)
     app = create_app(gateway, config, authenticator=Names())
     listener = bind("127.0.0.1", 0)
     Driver(pipe, jobs, source).listen(asyncio.get_running_loop())

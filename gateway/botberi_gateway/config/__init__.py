@@ -1,0 +1,22 @@
+"""`GatewayConfig`: every limit and setting of the gateway as one tree of frozen values, of which a room takes its branch."""
+
+from botberi_gateway.config.tree import GatewayConfig
+from botberi_gateway.config.server import ServerConfig
+from botberi_gateway.config.transport import TransportConfig, WebSocketConfig
+from botberi_gateway.config.engine import EngineConfig, EventSourceConfig
+from botberi_gateway.config.operation import ExecutionBudget, OperationLimits
+from botberi_gateway.config.subgraph import InProcessConfig, SubgraphConfig, SubgraphSocketConfig
+
+__all__ = [
+    "GatewayConfig",
+    "ServerConfig",
+    "TransportConfig",
+    "WebSocketConfig",
+    "EngineConfig",
+    "EventSourceConfig",
+    "OperationLimits",
+    "ExecutionBudget",
+    "SubgraphConfig",
+    "SubgraphSocketConfig",
+    "InProcessConfig",
+]

@@ -1,0 +1,61 @@
+"""How operations are prepared, run and fed with events."""
+
+from dataclasses import dataclass
+
+from botberi_gateway.config.operation import ExecutionBudget, OperationLimits
+from botberi_gateway.config.setting import BYTES, SECONDS, branch, setting
+from botberi_gateway.config.subgraph import InProcessConfig, SubgraphConfig
+
+
+@dataclass(frozen=True, slots=True)
+class EventSourceConfig:
+    """What happens while the event source can't be followed."""
+
+    loss_timeout_seconds: float = setting(
+        60.0, "A source that stays lost for longer ends the subscriptions that it feeds.", unit=SECONDS
+    )
+    join_timeout_seconds: float = setting(
+        10.0, "How long a new subscription waits for a source that is lost at that moment.", unit=SECONDS
+    )
+    first_backoff_seconds: float = setting(0.1, "Pause before the source is followed again.", unit=SECONDS)
+    max_backoff_seconds: float = setting(5.0, "The pause doubles with each failure, up to this one.", unit=SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """One `Gateway`: its caches, its threads, and the limits of what it runs."""
+
+    max_cached_operations: int = setting(
+        2_000,
+        "Operations that are kept ready (parsed, validated, planned); what was used longest ago makes room.",
+        unit="operations",
+        option="--max-cached-operations",
+    )
+    max_cache_bytes: int = setting(
+        64 * 1024 * 1024, "The same by the memory that they are estimated to take, whichever comes first.", unit=BYTES
+    )
+    max_planning_threads: int = setting(2, "Threads that parse, validate, plan and compile operations.", unit="threads")
+    max_planning_backlog: int = setting(
+        200, "New operations that wait for such a thread; the next ones are refused.", unit="operations"
+    )
+    planning_timeout_seconds: float = setting(5.0, "How long a request waits for its plan.", unit=SECONDS)
+    label_timeout_seconds: float = setting(
+        1.0, "Time that the labels of progressive overrides may take to be decided.", unit=SECONDS
+    )
+    operation_timeout_seconds: float = setting(
+        30.0, "A query or mutation as a whole; of a subscription, one event.", unit=SECONDS
+    )
+    subgraph_timeout_seconds: float = setting(15.0, "One request to a subgraph.", unit=SECONDS)
+    max_concurrent_events: int = setting(
+        64, "Events that are resolved at the same time, of all subscriptions together.", unit="events"
+    )
+    max_errors: int = setting(50, "Entries of `errors` in one response; more are counted.", unit="errors")
+    operation: OperationLimits = branch(OperationLimits, "What one document may ask for.")
+    budget: ExecutionBudget = branch(ExecutionBudget, "What one operation may use while it runs.")
+    event_source: EventSourceConfig = branch(EventSourceConfig, "What happens while the event source is lost.")
+    subgraph: SubgraphConfig = branch(
+        SubgraphConfig, "Calls to subgraphs over HTTP, where a subgraph's client isn't given one of its own."
+    )
+    in_process: InProcessConfig = branch(
+        InProcessConfig, "Calls to subgraphs in this process, where a subgraph's client isn't given one of its own."
+    )

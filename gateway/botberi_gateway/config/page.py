@@ -1,0 +1,63 @@
+"""`GatewayConfig` -> the page `docs/reference/gateway-configuration.md`."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from botberi_gateway.config.setting import Branch, Setting, settings_of
+from botberi_gateway.config.tree import GatewayConfig
+
+_HEAD: Final = """# Configuration of the gateway
+
+Every limit and setting is a value of one tree, `botberi_gateway.config.GatewayConfig`. `Gateway` takes the branch
+`engine`, `GraphQLApp` the branch `transport`, `create_app` and `serve` the whole:
+
+```python
+from botberi_gateway.config import EngineConfig, GatewayConfig, OperationLimits, ServerConfig
+
+config = GatewayConfig(
+    server=ServerConfig(path="/api", drain_delay_seconds=5),
+    engine=EngineConfig(operation=OperationLimits(max_depth=15)),
+)
+```
+
+Names that begin with `max_` are limits, names that end with `_seconds` are times. Where a value names an option,
+`botberi-gateway serve` sets it by that option. This page is made by `python -m botberi_gateway.config`.
+"""
+
+
+def page() -> str:
+    """The page, in Markdown."""
+    return _HEAD + "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    for entry in settings_of(GatewayConfig()):
+        if isinstance(entry, Branch):
+            yield f"\n## `{entry.path}`\n"
+            yield f"`{entry.kind}`. {entry.meaning}\n"
+            yield "| value | default | unit | meaning |"
+            yield "|---|---|---|---|"
+        else:
+            yield _row(entry)
+
+
+def _row(setting: Setting) -> str:
+    name = setting.path.rpartition(".")[2]
+    option = f" `{setting.option}`" if setting.option else ""
+    return f"| `{name}` | {_shown(setting.default)} | {setting.unit} | {setting.meaning}{option} |"
+
+
+def _shown(default: Any) -> str:
+    match default:
+        case None:
+            return "unset"
+        case bool():
+            return "yes" if default else "no"
+        case int():
+            return f"{default:,}"
+        case float():
+            return f"{default:g}"
+        case str():
+            return f"`{default}`"
+        case _:
+            return ", ".join(f"`{item}`" for item in default) or "none"

@@ -1,0 +1,66 @@
+"""A field of a configuration class, described where it is declared; and all fields of a tree of such classes, as a list."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Final, TypeVar, cast
+
+ValueT = TypeVar("ValueT")
+
+SECONDS: Final = "s"
+BYTES: Final = "bytes"
+
+
+def setting(default: ValueT, meaning: str, *, unit: str = "", option: str | None = None) -> ValueT:
+    """Declare a dataclass field: its default, what it means, its unit, and the option of `serve` that sets it.
+
+    A type checker sees the default's type, as with `dataclasses.field`.
+    """
+    metadata = {"meaning": meaning, "unit": unit, "option": option}
+    declared: Any
+    if isinstance(default, dict):  # dataclasses refuse a dictionary as a default, which all instances would share
+        declared = field(default_factory=default.copy, metadata=metadata)
+    else:
+        declared = field(default=default, metadata=metadata)
+    return cast(ValueT, declared)
+
+
+def branch(kind: type[ValueT], meaning: str) -> ValueT:
+    """Declare a dataclass field that holds another configuration class; by default one with all its defaults."""
+    declared: Any = field(default_factory=kind, metadata={"meaning": meaning})
+    return cast(ValueT, declared)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value of a configuration tree. `path` is how Python code reaches it, such as `engine.operation.max_depth`."""
+
+    path: str
+    default: Any
+    meaning: str
+    unit: str
+    option: str | None
+
+
+def settings_of(config: Any, path: str = "") -> Iterator["Setting | Branch"]:
+    """Every branch and value below a configuration, in the order of their declaration, a branch before its values."""
+    inner: list[tuple[str, Any, str]] = []
+    for declared in fields(config):
+        value = getattr(config, declared.name)
+        below = f"{path}.{declared.name}" if path else declared.name
+        meaning = declared.metadata["meaning"]
+        if is_dataclass(value):
+            inner.append((below, value, meaning))
+        else:
+            yield Setting(below, value, meaning, declared.metadata["unit"], declared.metadata["option"])
+    for below, value, meaning in inner:
+        yield Branch(below, type(value).__name__, meaning)
+        yield from settings_of(value, below)
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A configuration class within another one."""
+
+    path: str
+    kind: str
+    meaning: str

@@ -1,0 +1,76 @@
+"""How the gateway calls subgraphs: over HTTP, over WebSocket for subscriptions, or in this process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Optional
+
+from botberi_gateway.config.setting import BYTES, SECONDS, branch, setting
+
+# `ssl` is loaded where TLS is used; this room is imported by `--help` too.
+if TYPE_CHECKING:
+    import ssl
+
+
+@dataclass(frozen=True, slots=True)
+class SubgraphSocketConfig:
+    """Subscriptions to one subgraph over WebSocket (`graphql-transport-ws`)."""
+
+    url: str | None = setting(None, "Where subscriptions connect. Unset: the HTTP URL with `ws` or `wss`.")
+    open_timeout_seconds: float = setting(5.0, "Time to open a connection.", unit=SECONDS)
+    ack_timeout_seconds: float = setting(
+        5.0, "Time that the subgraph may take to answer `connection_init`.", unit=SECONDS
+    )
+    ping_interval_seconds: float = setting(
+        20.0, "Time between pings, by which a dead subgraph is noticed.", unit=SECONDS
+    )
+    ping_timeout_seconds: float = setting(20.0, "Time that the subgraph may take to answer a ping.", unit=SECONDS)
+    max_message_bytes: int = setting(10 * 1024 * 1024, "One message of the subgraph.", unit=BYTES)
+    max_queued_messages: int = setting(
+        16, "Messages that wait to be read; then the connection isn't read until the consumer goes on.", unit="messages"
+    )
+    max_subscriptions: int = setting(10_000, "Subscriptions to this subgraph at the same time.", unit="subscriptions")
+
+
+@dataclass(frozen=True, slots=True)
+class SubgraphConfig:
+    """Calls to one subgraph over HTTP."""
+
+    timeout_seconds: float = setting(
+        30.0, "A whole request, waiting for a connection included. A request may ask for less.", unit=SECONDS
+    )
+    connect_timeout_seconds: float = setting(2.0, "Time to open a connection.", unit=SECONDS)
+    keep_alive_seconds: float = setting(
+        4.0,
+        "How long an unused connection is kept. Common servers (uvicorn, Node.js) close theirs after 5 s: a request "
+        "that is sent into a connection while it closes is lost, and a mutation may not be sent again.",
+        unit=SECONDS,
+    )
+    max_connections: int = setting(100, "Connections at the same time.", unit="connections")
+    max_waiting: int = setting(
+        1_000, "Requests that wait for a connection; the next ones are refused.", unit="requests"
+    )
+    max_response_bytes: int = setting(10 * 1024 * 1024, "The body of an answer, unpacked.", unit=BYTES)
+    max_header_bytes: int = setting(
+        65_536, "Status line and headers of an answer, interim answers (1xx) included.", unit=BYTES
+    )
+    headers: Mapping[str, str] = setting({}, "Sent with each request that doesn't have headers of these names.")
+    tls: Optional["ssl.SSLContext"] = setting(
+        None,
+        "For `https`: certificate authorities of one's own, a client certificate. Unset: the authorities of the system.",
+    )
+    websocket: SubgraphSocketConfig = branch(SubgraphSocketConfig, "Subscriptions over WebSocket.")
+
+
+@dataclass(frozen=True, slots=True)
+class InProcessConfig:
+    """Calls to a subgraph that is an ASGI app in this process."""
+
+    timeout_seconds: float = setting(30.0, "A whole request. A request may ask for less.", unit=SECONDS)
+    max_concurrent: int = setting(1_000, "Requests that run at the same time.", unit="requests")
+    max_waiting: int = setting(1_000, "Requests that wait for their turn; the next ones are refused.", unit="requests")
+    max_response_bytes: int = setting(10 * 1024 * 1024, "The body of an answer.", unit=BYTES)
+    ack_timeout_seconds: float = setting(5.0, "Time that the app may take to answer `connection_init`.", unit=SECONDS)
+    max_queued_messages: int = setting(
+        16, "Messages of a subscription that wait for their reader; then the app waits.", unit="messages"
+    )
+    headers: Mapping[str, str] = setting({}, "Sent with each request that doesn't have headers of these names.")
