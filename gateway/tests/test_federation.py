@@ -29,14 +29,14 @@ async def _answer(case: federation.Case, clients: Any) -> dict[str, Any]:
     return json.loads(result.to_bytes())  # type: ignore[no-any-return]
 
 
-@federation.needs_suites
+@federation.needs_suites("151 operations on 30 graphs: the data that it expects")
 @pytest.mark.parametrize("case", federation.all_cases(), ids=str)
 async def test_gives_the_expected_data(case: federation.Case) -> None:
     federation.reset()
     case.check(await _answer(case, federation.suite(case.suite).clients()))
 
 
-@federation.needs_suites
+@federation.needs_suites("151 operations on 30 graphs: whether each request is valid at its subgraph")
 @pytest.mark.parametrize("case", federation.all_cases(), ids=str)
 async def test_subgraph_operations_are_valid(case: federation.Case) -> None:
     """Every operation that a subgraph is sent is valid against that subgraph's own schema."""

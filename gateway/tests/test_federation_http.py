@@ -19,7 +19,7 @@ def base_url() -> Iterator[str]:
         yield url
 
 
-@federation.needs_suites
+@federation.needs_suites("151 operations on 30 graphs: answers of its subgraphs over HTTP")
 @pytest.mark.parametrize("suite", federation.suites(), ids=lambda suite: suite.name)
 async def test_over_http(suite: federation.Suite, base_url: str) -> None:
     federation.reset()

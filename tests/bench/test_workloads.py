@@ -13,7 +13,10 @@ from lab.bench.gateway.oracle import Oracle
 from lab.bench.gateway.workloads import GRAPHS, MARK, alike, expected, rotation, workloads
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "bench"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/bench is not here")
+needs_shared = pytest.mark.skipif(
+    not SHARED.is_dir(),
+    reason="no ../shared/bench: it would add answers and programs of the public gateway benchmark to compare with",
+)
 
 
 @needs_shared

@@ -10,8 +10,9 @@ from botberi_gateway.composition import Subgraph, compose
 from botberi_gateway.supergraph import read_supergraph
 from botberi_gateway.supergraph.compare import differences
 from gateway.tests.composition import corpus
+from gateway.tests.support.shared import needs
 
-pytestmark = pytest.mark.skipif(not corpus.CASES.is_dir(), reason="no ../shared/conformance beside the project")
+pytestmark = needs(corpus.CASES, "1,030 sets of subgraphs with the verdicts of two composers, and 30 supergraphs")
 
 
 @pytest.mark.timeout(900)  # a thousand compositions, on a machine that may be busy

@@ -14,7 +14,10 @@ PACKAGES = {"@apollo/gateway": "2.14.4", "graphql": "16.15.0"}
 #: Keys over several subgraphs with @requires and @provides; interfaces and @interfaceObject; unions.
 SUITES = ("simple-requires-provides", "simple-interface-object", "union-intersection")
 
-pytestmark = [federation.needs_suites, pytest.mark.timeout(60)]
+pytestmark = [
+    federation.needs_suites("answered by a peer's gateway on supergraphs that we compose"),
+    pytest.mark.timeout(60),
+]
 
 
 @pytest.fixture(scope="module")

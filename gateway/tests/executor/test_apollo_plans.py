@@ -10,8 +10,9 @@ from gateway.tests.support import federation
 from gateway.tests.support.apollo_plans import convert_plan
 from gateway.tests.support.executing import execute
 from gateway.tests.support.operations import operation_of
+from gateway.tests.support.shared import SHARED
 
-PLANNER = federation.SHARED / "planner" / "cases"
+PLANNER = SHARED / "planner" / "cases"
 AUDIT = "federation-gateway-audit/"
 
 
@@ -34,7 +35,7 @@ def _cases() -> list[Any]:
     return found
 
 
-@federation.needs_suites
+@federation.needs_suites("its operations executed by the plans of another planner")
 @pytest.mark.parametrize(("planned", "case"), _cases())
 async def test_gives_the_expected_data(planned: dict[str, Any], case: federation.Case) -> None:
     federation.reset()

@@ -20,9 +20,9 @@ from botberi_gateway.planner import build_plan
 from botberi_gateway.supergraph import Supergraph
 from botberi_gateway.upstream import SubgraphRequest, SubgraphResponse
 from gateway.tests.support.executing import execute
-from gateway.tests.support.federation import SHARED
 from gateway.tests.support.incremental import Whole, WholeByPath, deferring, unordered
 from gateway.tests.support.random_operations import random_operation
+from gateway.tests.support.shared import SHARED, needs
 from gateway.tests.support.world import Thing, World, WorldClient
 
 SEEDS = range(6)
@@ -87,7 +87,7 @@ def _pending(whole: Whole) -> list[str]:
     return sorted(repr((one["path"], one.get("label"))) for one in whole.initial.get("pending", ()))
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/conformance is not here")
+@needs(SHARED, "random operations with @defer on the supergraphs of two corpora")
 @pytest.mark.parametrize("name", _supergraphs())
 async def test_delivers_as_the_reference_does(name: str) -> None:
     supergraph = Supergraph.from_sdl(_supergraphs()[name].read_text())

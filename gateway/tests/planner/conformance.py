@@ -18,7 +18,7 @@ from botberi_gateway.operation.limits import UNLIMITED
 from botberi_gateway.operation.prepare import STRUCTURE
 from botberi_gateway.planner import build_plan
 from botberi_gateway.supergraph import Supergraph
-from gateway.tests.support.federation import SHARED
+from gateway.tests.support.shared import SHARED
 
 FOLDER = SHARED / "planner"
 BASELINE = Path(__file__).with_name("baseline.txt")

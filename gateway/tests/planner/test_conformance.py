@@ -11,12 +11,12 @@ from botberi_gateway.operation.limits import UNLIMITED
 from botberi_gateway.planner import build_plan
 from botberi_gateway.supergraph import Supergraph
 from gateway.tests.planner import conformance
-from gateway.tests.support.federation import SHARED
+from gateway.tests.support.shared import SHARED, needs
 
 SCALE = SHARED / "scale"
 
 
-@pytest.mark.skipif(not conformance.FOLDER.is_dir(), reason="../shared/conformance/planner is not here")
+@needs(conformance.FOLDER, "179 operations with the fetches and steps of two other planners")
 def test_no_case_is_lost() -> None:
     baseline = set(conformance.BASELINE.read_text().split())
     found = {verdict.id: verdict for verdict in conformance.verdicts()}
@@ -31,7 +31,7 @@ def _scale(name: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.skipif(not SCALE.is_dir(), reason="../shared/conformance/scale is not here")
+@needs(SCALE, "ten queries on a large graph, with the fetches and steps of two other planners")
 @pytest.mark.parametrize("name", ["s010", "s050"])
 def test_plans_large_graphs(name: str) -> None:
     """Ten queries of each, none deeper or with more fetches than where the others answer."""

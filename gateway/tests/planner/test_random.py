@@ -12,7 +12,7 @@ from botberi_gateway.operation.limits import UNLIMITED
 from botberi_gateway.planner import build_plan
 from botberi_gateway.supergraph import Supergraph
 from gateway.tests.support.executing import execute
-from gateway.tests.support.federation import SHARED
+from gateway.tests.support.shared import SHARED, needs
 from gateway.tests.support.world import World
 from lab.fuzzing.operation import random_operation
 
@@ -33,7 +33,7 @@ def _supergraphs() -> dict[str, Path]:
     return {name: path for name, path in found.items() if name.removeprefix("audit/") not in BROKEN}
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/conformance is not here")
+@needs(SHARED, "random operations on the supergraphs of two corpora")
 @pytest.mark.parametrize("name", _supergraphs())
 async def test_answers_as_the_monolith(name: str) -> None:
     supergraph = Supergraph.from_sdl(_supergraphs()[name].read_text())

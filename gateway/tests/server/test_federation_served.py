@@ -47,7 +47,7 @@ def server() -> Iterator[LiveServer]:
             yield server
 
 
-@federation.needs_suites
+@federation.needs_suites("151 operations on 30 graphs: each asked of a served gateway")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("suite", federation.suites(), ids=lambda suite: suite.name)
 async def test_every_case_over_http(suite: federation.Suite, way: str, server: LiveServer) -> None:

@@ -9,8 +9,7 @@ from botberi_gateway.federation import Version
 from botberi_gateway.supergraph import read_supergraph
 from botberi_gateway.supergraph.compare import differences
 from botberi_gateway.supergraph.print import print_supergraph
-
-GIVEN = Path(__file__).resolve().parents[3].parent / "shared" / "conformance"
+from gateway.tests.support.shared import SHARED, needs
 
 RICH = '''
 """
@@ -133,10 +132,10 @@ def test_what_is_no_supergraph_is_refused() -> None:
 
 
 def _given() -> list[Path]:
-    return sorted([*GIVEN.glob("federation/*/supergraph.graphql"), *GIVEN.glob("planner/supergraphs/*.graphql")])
+    return sorted([*SHARED.glob("federation/*/supergraph.graphql"), *SHARED.glob("planner/supergraphs/*.graphql")])
 
 
-@pytest.mark.skipif(not GIVEN.is_dir(), reason="no ../shared/conformance beside the project")
+@needs(SHARED, "supergraphs that other composers made, read and printed again")
 @pytest.mark.parametrize("path", _given(), ids=lambda p: f"{p.parent.name}-{p.stem}")
 def test_supergraphs_of_other_composers_survive(path: Path) -> None:
     supergraph = read_supergraph(path.read_text())

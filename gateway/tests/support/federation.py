@@ -16,11 +16,14 @@ import pytest
 
 from botberi_gateway.supergraph import Supergraph
 from botberi_gateway.upstream.port import SubgraphClient, SubgraphRequest, SubgraphResponse
+from gateway.tests.support.shared import SHARED, needs
 
-SHARED = Path(__file__).resolve().parents[4] / "shared" / "conformance"
 FEDERATION = SHARED / "federation"
 
-needs_suites = pytest.mark.skipif(not FEDERATION.is_dir(), reason="../shared/conformance/federation is not here")
+
+def needs_suites(adds: str) -> pytest.MarkDecorator:
+    """The mark of a test on the audit's suites. `adds` says what it would add (see `shared.needs`)."""
+    return needs(FEDERATION, f"the public federation audit, {adds}")
 
 
 @dataclass(frozen=True)
