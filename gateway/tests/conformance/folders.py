@@ -12,9 +12,10 @@ from typing import Any, Final
 
 HERE: Final = Path(__file__).parent
 KINDS: Final = ("composition", "planner", "execution")
-#: Directives as they are applied in an SDL: not those that a `@link` imports, nor definitions.
-_APPLIED: Final = re.compile(r"(?<![\w\"])@([A-Za-z_]\w*)")
-_IMPORTS: Final = re.compile(r"import:\s*\[[^\]]*\]")
+#: What is no application of a directive: text (imports and field sets too), definitions.
+_OTHER: Final = re.compile(r'""".*?"""|"(?:[^"\\\n]|\\.)*"|directive\s+@\w+', re.DOTALL)
+_COMMENT: Final = re.compile(r"#.*")
+_APPLIED: Final = re.compile(r"@([A-Za-z_]\w*)")
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,10 @@ class Folder:
         text = self.text(name)
         return None if text is None else json.loads(text)
 
-    @cached_property
-    def directives(self) -> frozenset[str]:
-        """Names of directives that its subgraphs apply and its operation uses, `@link` left out."""
-        texts = [_IMPORTS.sub("", sdl) for sdl in self.subgraphs.values()] + [self.text("operation.graphql") or ""]
-        plain = [
-            re.sub(r"directive\s+@\w+|#.*|\"\"\".*?\"\"\"", "", text, flags=re.DOTALL if '"""' in text else 0)
-            for text in texts
-        ]
-        return frozenset(name for text in plain for name in _APPLIED.findall(text)) - {"link"}
+
+def applied(text: str) -> frozenset[str]:
+    """Names of the directives that an SDL or an operation applies, but for `@link`; not those that it only imports or defines."""
+    return frozenset(_APPLIED.findall(_OTHER.sub("", _COMMENT.sub("", text)))) - {"link"}
 
 
 def folders(kind: str) -> list[Folder]:
