@@ -49,6 +49,8 @@ def may_round(body: bytes | bytearray) -> bool:
 
 
 def _exact_float(text: str) -> float | Decimal:
+    if len(text) < 17 and "e" not in text and "E" not in text:
+        return float(text)  # at most 15 digits: a double keeps them
     number, exact = float(text), Decimal(text)
     return number if Decimal(repr(number)) == exact else exact
 

@@ -144,7 +144,7 @@ async def send(
     execution.spending.take_entities(sum(len(batch.representations) for batch in batches))
     try:
         if known is not None:
-            return (await known).exact()
+            return await (await known).exactly()
         if client is None:
             message = f"Subgraph {fetch.subgraph!r} is not configured."
             raise SubgraphError(fetch.subgraph, message, code=errors.SUBGRAPH_UNREACHABLE)

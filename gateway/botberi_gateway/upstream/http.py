@@ -36,7 +36,7 @@ class HttpClient:
         future = self.start(request_body(self.name, request), request.kind, request.headers, timeout)
         if isinstance(future, CountedAnswer):
             future.spending = request.spending
-        return (await future).exact()
+        return await (await future).exactly()
 
     def start(
         self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float

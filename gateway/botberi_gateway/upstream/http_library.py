@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -14,7 +15,7 @@ from botberi_gateway.plan import OperationKind
 from botberi_gateway.upstream.answer import ACCEPT, invalid, read_answer, request_headers
 from botberi_gateway.upstream.body import BodyError, BodyReader
 from botberi_gateway.upstream.gate import Gate
-from botberi_gateway.upstream.port import Answer, SubgraphResponse
+from botberi_gateway.upstream.port import Answer, SubgraphResponse, takes_long
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,8 @@ class LibraryTransport:
         text = reader.finish()
         if call.spending is not None:
             call.spending.take_bytes(len(text))
-        return read_answer(self.name, response.status, response.headers.get("content-type"), text, headers)
+        read = partial(read_answer, self.name, response.status, response.headers.get("content-type"), text, headers)
+        return await asyncio.to_thread(read) if takes_long(text) else read()
 
     def _failed(self, what: str, code: str, cause: Exception | None = None) -> SubgraphError:
         if cause is not None:

@@ -13,7 +13,7 @@ from botberi_gateway.upstream.answer import ACCEPT, invalid, read_answer, reques
 from botberi_gateway.upstream.body import BodyError, BodyReader
 from botberi_gateway.upstream.gate import Gate
 from botberi_gateway.upstream.graphql_ws import SUBPROTOCOL, SocketClosed, subscription
-from botberi_gateway.upstream.port import Spending, SubgraphRequest, SubgraphResponse
+from botberi_gateway.upstream.port import Spending, SubgraphRequest, SubgraphResponse, takes_long
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,12 @@ class AsgiClient:
                 task.add_done_callback(self._after.discard)
         if not call.complete.is_set():
             raise call.problem(self.name)
-        return call.answer(self.name, spending)
+        text = call.body(self.name)
+        if spending is not None:
+            spending.take_bytes(len(text))
+        if takes_long(text):
+            return await asyncio.to_thread(call.read, self.name, text)
+        return call.read(self.name, text)
 
     async def _run(self, scope: MutableMapping[str, Any], call: "_HttpCall") -> None:
         try:
@@ -181,14 +186,16 @@ class _HttpCall:
         message = f"Subgraph {subgraph!r} failed without an answer."
         return SubgraphError(subgraph, message, code=errors.SUBGRAPH_UNREACHABLE)
 
-    def answer(self, subgraph: str, spending: Spending | None = None) -> SubgraphResponse:
+    def body(self, subgraph: str) -> bytes | bytearray:
+        """The whole answer's. Raises `SubgraphError`."""
         assert self._reader is not None
         try:
-            body = self._reader.finish()
+            return self._reader.finish()
         except BodyError as error:
             raise invalid(subgraph, str(error)) from error
-        if spending is not None:
-            spending.take_bytes(len(body))
+
+    def read(self, subgraph: str, body: bytes | bytearray) -> SubgraphResponse:
+        """What the body says. Raises `SubgraphError`."""
         return read_answer(subgraph, self._status, dict(self._headers).get("content-type"), body, self._headers)
 
 

@@ -165,8 +165,8 @@ class Flow:
             if tables is not None:
                 stack.enter_context(source.block(f"if {future} is not None:"))
             with source.block("try:"):
-                exact = ".exact()" if fetch.id in layout.exact else ""
-                source.line(f"a = (await {future}){exact}" if exact else f"a = await {future}")
+                is_exact = fetch.id in layout.exact
+                source.line(f"a = await (await {future}).exactly()" if is_exact else f"a = await {future}")
             with source.block("except FAULT as error:"):
                 source.line(f"a = x.fault({step}, error)")
             if tables is None:
