@@ -2,14 +2,20 @@
 
 kombu 5.7 drops and makes the queue's NOTIFY trigger anew for each consumer and each declaration; of two processes
 that do so at the same moment one fails, and both lock the queue's table. Here `broker.ensure_pgmq` makes it once.
-And it acknowledges on connections that are gone, with a traceback.
+And it acknowledges on connections that are gone, with a traceback. And it waits for messages to the end of Celery's two
+seconds while the worker shall stop, twice.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, Final
 
+from celery.signals import worker_shutting_down
 from kombu.transport import TRANSPORT_ALIASES, pgmq
+
+#: A wait for messages is cut into pieces of this length, between which the end of the worker is noticed.
+_SLICE_SECONDS: Final = 1.0
 
 
 class Channel(pgmq.Channel):
@@ -33,6 +39,27 @@ class Transport(pgmq.Transport):
     """`pgmq://` of this project."""
 
     Channel: Any = Channel
+    #: Whether this process's worker shall stop: no more messages are waited for.
+    stopping = False
+
+    def drain_events(self, connection: Any, timeout: float | None = None, **_: Any) -> None:
+        """Deliver messages, or raise `TimeoutError` after `timeout` seconds, or at once while the worker stops."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not Transport.stopping:
+            left = _SLICE_SECONDS if deadline is None else min(deadline - time.monotonic(), _SLICE_SECONDS)
+            if left <= 0:
+                break
+            try:
+                super().drain_events(connection, timeout=left)  # type: ignore[no-untyped-call]
+            except TimeoutError:
+                continue
+            return
+        raise TimeoutError
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _stop_waiting(**_: object) -> None:
+    Transport.stopping = True
 
 
 def register() -> None:

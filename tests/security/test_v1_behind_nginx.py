@@ -73,7 +73,7 @@ def _wait_for(server: LiveServer) -> None:
 
 
 def exchange(port: int, *packets: bytes) -> bytes:
-    """What comes back until the connection is silent or ends."""
+    """What comes back until the connection ends, or is silent for half a second after an answer (for 3 s before one)."""
     with socket.create_connection(("127.0.0.1", port), timeout=3) as raw:
         text = b""
         try:
@@ -82,6 +82,7 @@ def exchange(port: int, *packets: bytes) -> bytes:
                 time.sleep(0.1)
             while piece := raw.recv(65536):
                 text += piece
+                raw.settimeout(0.5)
         except OSError:
             pass
         return text
