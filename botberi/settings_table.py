@@ -5,6 +5,7 @@ import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 from pydantic.fields import FieldInfo
@@ -95,7 +96,7 @@ def _about(owner: type[Settings], name: str) -> str:
     """The comment above the field, in the class that declares it; else what its name says."""
     for base in owner.__mro__:
         if name in getattr(base, "__annotations__", {}):
-            source = inspect.getsource(base)
+            source = _source(base)
             found = re.search(rf"((?:^ +#.*\n)+) +{name}: ", source, re.MULTILINE)
             if found:
                 words = (line.strip().lstrip("#").lstrip(":").strip() for line in found.group(1).splitlines())
@@ -104,6 +105,11 @@ def _about(owner: type[Settings], name: str) -> str:
                 return (inspect.getdoc(base) or "").splitlines()[0]
             return name.replace("_", " ").capitalize() + "."
     return ""
+
+
+@cache
+def _source(owner: type[Settings]) -> str:
+    return inspect.getsource(owner)
 
 
 if __name__ == "__main__":

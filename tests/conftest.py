@@ -58,3 +58,15 @@ def amqp_url(request: pytest.FixtureRequest) -> str:
         return given
     node: RabbitNode = request.getfixturevalue("rabbit_node")
     return node.url
+
+
+@pytest.fixture(scope="module")
+def own_amqp_url(request: pytest.FixtureRequest) -> str:
+    """A virtual host that this module has for itself, for platforms and workers, which take whatever message comes.
+
+    On a RabbitMQ of BOTBERI_TEST_AMQP_URL it is the one of that URL.
+    """
+    if given := os.environ.get("BOTBERI_TEST_AMQP_URL"):
+        return given
+    node: RabbitNode = request.getfixturevalue("rabbit_node")
+    return node.virtual_host(request.module.__name__)

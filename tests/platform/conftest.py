@@ -1,5 +1,6 @@
 """The started platform, one for each way that events travel, shared by all tests that don't break it."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -28,7 +29,9 @@ def platform(request: pytest.FixtureRequest) -> Iterator[RunningPlatform]:
     if request.param == "in process":
         yield request.getfixturevalue("embedded")
         return
-    with RunningPlatform(environment={"BOTBERI_AMQP_URL": request.getfixturevalue("amqp_url")}) as running:
+    if (url := os.environ.get("BOTBERI_TEST_AMQP_URL")) is None:
+        url = request.getfixturevalue("rabbit_node").virtual_host("platform")
+    with RunningPlatform(environment={"BOTBERI_AMQP_URL": url}) as running:
         assert "on RabbitMQ" in running.output.text
         yield running
 

@@ -72,7 +72,7 @@ def botberi(command: str, environment: Mapping[str, str]) -> str:
 
 @pytest.fixture(scope="module")
 def services(
-    postgres: TestPostgres, amqp_url: str, tmp_path_factory: pytest.TempPathFactory
+    postgres: TestPostgres, own_amqp_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Path, dict[str, Service]]]:
     """The gateway's endpoint, the seed's state folder, and the processes."""
     state = tmp_path_factory.mktemp("services")
@@ -82,26 +82,37 @@ def services(
         "BOTBERI_USER_DATABASE_URL": postgres.url(postgres.create()),
         "BOTBERI_SHARED_DATABASE_URL": postgres.url(postgres.create()),
     }
-    bus = {"BOTBERI_AMQP_URL": amqp_url}
+    bus = {"BOTBERI_AMQP_URL": own_amqp_url}
     gateway_url = f"http://127.0.0.1:{ports['gateway']}"
     verify = {"BOTBERI_ASSERTION_JWKS_URL": f"{gateway_url}/.well-known/jwks.json"}
     botberi("migrate", databases)
     assert "admin@botberi.dev" in botberi("seed", databases | {"BOTBERI_STATE_DIR": str(state)})
     botberi("seed", databases | {"BOTBERI_STATE_DIR": str(state)})
+    urls = {
+        f"BOTBERI_{name.upper()}_URL": f"http://127.0.0.1:{ports[name]}" for name in ("identity", "catalog", "instance")
+    }
+    own = {"BOTBERI_PORT": str(ports["gateway"]), "BOTBERI_STATE_DIR": str(state), "BOTBERI_LOG_FORMAT": "json"}
+    environments = {
+        **{
+            name: databases | verify | {"BOTBERI_PORT": str(ports[name])}
+            for name in ("identity", "catalog", "instance")
+        },
+        **{name: databases | bus | {"BOTBERI_METRICS_PORT": str(ports[name])} for name in ("broker", "worker")},
+        "dispatcher": databases | bus,
+    }
     with ExitStack() as stack:
-        running = {}
+        running = {name: Service(name, environment) for name, environment in environments.items()}
+        for service_ in running.values():
+            stack.callback(service_.stop)
         for name in ("identity", "catalog", "instance"):
-            environment = databases | verify | {"BOTBERI_PORT": str(ports[name])}
-            running[name] = stack.enter_context(service(name, environment, rf"{name}\s+ready"))
-        urls = {f"BOTBERI_{name.upper()}_URL": f"http://127.0.0.1:{ports[name]}" for name in running}
-        own = {"BOTBERI_PORT": str(ports["gateway"]), "BOTBERI_STATE_DIR": str(state), "BOTBERI_LOG_FORMAT": "json"}
+            running[name].output.wait_for(rf"{name}\s+ready", 60)
         running["gateway"] = stack.enter_context(service("gateway", urls | own | bus, r'"part": "gateway".*"ready'))
-        measured = {name: {"BOTBERI_METRICS_PORT": str(ports[name])} for name in ("broker", "worker")}
-        running["broker"] = stack.enter_context(
-            service("broker", databases | bus | measured["broker"], r"broker\s+ready")
-        )
-        running["dispatcher"] = stack.enter_context(service("dispatcher", databases | bus, r"dispatcher\s+ready"))
-        running["worker"] = stack.enter_context(service("worker", databases | bus | measured["worker"], r" ready\."))
+        for name, ready in (
+            ("broker", r"broker\s+ready"),
+            ("dispatcher", r"dispatcher\s+ready"),
+            ("worker", r" ready\."),
+        ):
+            running[name].output.wait_for(ready, 60)
         assert "botberi_outbox_published_total" in metrics_at(ports["broker"])
         yield gateway_url, state, running
 

@@ -125,7 +125,11 @@ GRAPHQL_CORE = 120
 
 
 def assert_nothing_of_ours(found: Counter[str], operations: int) -> None:
-    ours = {name: count for name, count in found.items() if name.startswith(("botberi_gateway.", "gateway.tests.", "tests."))}
+    ours = {
+        name: count
+        for name, count in found.items()
+        if name.startswith(("botberi_gateway.", "gateway.tests.", "tests."))
+    }
     assert not ours
     assert not {"builtins.frame", "builtins.traceback", "graphql.language.ast.DocumentNode"} & set(found)
     assert sum(found.values()) <= operations * GRAPHQL_CORE, found.most_common(5)

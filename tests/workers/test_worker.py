@@ -60,7 +60,7 @@ def transport(
     environment = {"BOTBERI_SHARED_DATABASE_URL": shared_database_url}
     if request.param == "pgmq":
         return settings, environment
-    url = request.getfixturevalue("amqp_url")
+    url = request.getfixturevalue("own_amqp_url")
     return settings.model_copy(update={"celery_broker_url": url}), environment | {"BOTBERI_CELERY_BROKER_URL": url}
 
 
