@@ -1,4 +1,4 @@
-"""`.venv/bin/lab test · fuzz · faults · bench · docs · words`: equipment for tests and measurements, in a checkout after `./test`."""
+"""`.venv/bin/lab test · fuzz · faults · bench · docs · words · release`: equipment for tests and measurements, in a checkout after `./test`."""
 
 import sys
 from enum import StrEnum
@@ -117,6 +117,14 @@ def docs(context: typer.Context) -> None:
 def words(context: typer.Context) -> None:
     """Count the words of the project's former dialect by room (docs/glossary.md)."""
     from lab.words import main as run
+
+    raise typer.Exit(run(context.args))
+
+
+@app.command(context_settings=_PASSED_ON)
+def release(context: typer.Context) -> None:
+    """Make a release of both projects: release VERSION, or release --draft VERSION to see its changelog (changes/README.md)."""
+    from lab.release import main as run
 
     raise typer.Exit(run(context.args))
 

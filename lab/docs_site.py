@@ -33,7 +33,7 @@ SECTIONS: Final = (
     ("Architecture", ("docs/architecture",)),
     ("Decisions", ("docs/adr",)),
     ("Security", ("SECURITY.md", "docs/security")),
-    ("Measurements", ("docs/performance.md", "lab/**", "bench/**")),
+    ("Measurements", ("docs/performance.md", "lab/**")),
     (
         "Rooms",
         ("gateway/**", "subgraphs/**", "shared_schema/**", "event_broker/**", "workers/**", "botberi/**", "infra/**"),

@@ -1,6 +1,6 @@
 """A version -> a release: the changelog's section, both projects' version, the gateway's distributions in `dist/`, a commit and a tag.
 
-`python -m lab.release 0.2.0` does it, `--draft` shows the changelog's section and does nothing. Nothing is pushed. Where a step fails, the
+`lab release 0.2.0` does it, `--draft` shows the changelog's section and does nothing. Nothing is pushed. Where a step fails, the
 working tree is as it was before.
 """
 

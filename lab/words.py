@@ -1,6 +1,6 @@
 """The words of the project's former dialect, counted by room; how often each room may still have them only falls.
 
-`python -m lab.words` prints the counts, `python -m lab.words --where ROOM` the places, `python -m lab.words --lower` writes counts that have fallen
+`lab words` prints the counts, `lab words --where ROOM` the places, `lab words --lower` writes counts that have fallen
 into the file of ceilings.
 """
 
