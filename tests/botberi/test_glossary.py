@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.docs_site import source
 from tests.platform.running import ROOT
 
 GLOSSARY = ROOT / "docs" / "glossary.md"
@@ -39,7 +40,7 @@ def known(term: str, glossary: dict[str, str]) -> bool:
 
 
 def pages() -> list[Path]:
-    rooms = (page for room in ROOMS for page in (ROOT / room).rglob("README.md") if "node_modules" not in page.parts)
+    rooms = (ROOT / page for page in source().pages if page.name == "README.md" and page.parts[0] in ROOMS)
     return sorted([*(ROOT / "docs" / "architecture").glob("*.md"), *rooms])
 
 
