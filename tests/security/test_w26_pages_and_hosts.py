@@ -74,6 +74,31 @@ def test_w26_every_answer_has_the_headers_once(
     assert dict(found)["x-content-type-options"] == "nosniff"
 
 
+HANDSHAKE = {
+    "connection": "Upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "sec-websocket-protocol": "graphql-transport-ws",
+}
+HANDSHAKES = {
+    "accepted": ("/graphql", {}, 101),
+    "another site's": ("/graphql", {"origin": "https://evil.example"}, 403),
+    "nowhere": ("/nowhere", {}, 403),
+    "another version": ("/graphql", {"sec-websocket-version": "12"}, 400),
+    "a key that is none": ("/graphql", {"sec-websocket-key": "x"}, 400),
+}
+
+
+@pytest.mark.parametrize("handshake", HANDSHAKES)
+def test_w26_handshakes_have_the_headers_too(server: LiveServer, handshake: str) -> None:
+    path, headers, status = HANDSHAKES[handshake]
+    answered, found, _ = ask(server, "GET", path, HANDSHAKE | headers)
+    assert answered == status
+    for name in ("x-content-type-options", "referrer-policy", "permissions-policy", "strict-transport-security"):
+        assert [one for one, _ in found].count(name) == 1, name
+
+
 def test_w26_hsts_is_for_https_alone() -> None:
     config = GatewayConfig(transport=TransportConfig(public_url="http://graph.example"))
     with live(lambda: create_app(toy_gateway(), config), config) as server:

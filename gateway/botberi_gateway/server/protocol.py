@@ -390,7 +390,11 @@ class GatewayProtocol(HttpToolsProtocol):
         self.connections.discard(self)
         self.resume_writing()
         protocol = GatewaySocketProtocol(
-            config=self.config, server_state=self.server_state, app_state=self.app_state, on_lost=self._release
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.app_state,
+            on_lost=self._release,
+            refusal_headers=self._context.refusal_headers,
         )
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)

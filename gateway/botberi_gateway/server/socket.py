@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Response
+from websockets.server import ServerProtocol
 
 #: Pings and pongs a second that a client may send; so many more at once.
 _CONTROL_FRAMES: Final = 20.0
@@ -13,11 +15,28 @@ _BURST: Final = 100.0
 _LINGER_SECONDS: Final = 1.0
 
 
+class _Handshake(ServerProtocol):
+    """A WebSocket's protocol whose refusals have the headers that every answer of the server has."""
+
+    def __init__(self, refusal_headers: bytes, like: ServerProtocol, max_size: int) -> None:
+        super().__init__(extensions=like.available_extensions, max_size=max_size, logger=like.logger)
+        self._refusal_headers = refusal_headers
+
+    def send_response(self, response: Response) -> None:
+        if response.status_code != 101:
+            for line in self._refusal_headers.decode("latin-1").splitlines():
+                name, _, value = line.partition(": ")
+                response.headers.setdefault(name, value)
+        super().send_response(response)
+
+
 class GatewaySocketProtocol(WebSocketsSansIOProtocol):
     """One WebSocket."""
 
-    def __init__(self, *, on_lost: Callable[[], None], **uvicorn: Any) -> None:
+    def __init__(self, *, on_lost: Callable[[], None], refusal_headers: bytes = b"", **uvicorn: Any) -> None:
+        """`refusal_headers` are lines of a head; `on_lost` is called when the connection is over."""
         super().__init__(**uvicorn)
+        self.conn = _Handshake(refusal_headers, self.conn, self.config.ws_max_size)
         self._on_lost = on_lost
         self._allowed, self._counted_at = _BURST, self.loop.time()
         self._flooded = False
