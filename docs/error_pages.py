@@ -86,6 +86,7 @@ def stale(folder: Path = TARGET) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
+    """Write the pages, or with `--check` name those that are not current; exit code 1 where there are some."""
     if "--check" in arguments:
         outdated = stale()
         for name in outdated:

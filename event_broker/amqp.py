@@ -15,8 +15,10 @@ from shared_schema.contracts.events import Event
 
 
 class AmqpBus:
-    """See `bus.Bus`. Each role has a connection of its own: a broker that blocks publishers must not
-    hold up acknowledgements."""
+    """The bus on RabbitMQ, see `bus.Bus`.
+
+    Each role has a connection of its own: a broker that blocks publishers must not hold up acknowledgements.
+    """
 
     def __init__(
         self,

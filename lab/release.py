@@ -87,7 +87,7 @@ class Repository:
             path.write_text(text)
 
     def build(self, version: str) -> tuple[Path, ...]:
-        """The gateway's wheel and source archive, in `dist/`. (The platform is run from a checkout or its image.)"""
+        """The gateway's wheel and source archive, in `dist/`; the platform is run from a checkout or its image."""
         target = self.root / "dist"
         command = [sys.executable, "-m", "hatchling", "build", "--directory", str(target)]
         self.run(*command, folder=self.root / "gateway")

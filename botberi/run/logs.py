@@ -76,6 +76,7 @@ class TextFormatter(logging.Formatter):
     """`12:00:01.123 info    gateway    message`."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """One line for a person."""
         at = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
         pairs = "".join(f" {name}={value}" for name, value in extras_of(record).items())
         line = f"{at} {record.levelname.lower():<8} {part_of(record):<10} {_one_line(record.getMessage() + pairs)}"
@@ -88,6 +89,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line, for machines."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """One line for a machine."""
         entry: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),

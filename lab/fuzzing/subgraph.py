@@ -108,7 +108,7 @@ class FuzzClient:
         return SubgraphResponse(decode(encode(result.data)), errors)
 
     async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
-        """Two events. (Which calls fail is told by the calls that follow them.)"""
+        """Two events; which calls fail is decided by the calls that follow them."""
         document = self._checked(request)
         for event in range(EVENTS):
             if document is None:

@@ -63,7 +63,7 @@ def _is_pictograph(character: str) -> bool:
 
 
 def _has_joiners(character: str) -> bool:
-    """Whether the character is of a script in which joiners are spelling: Arabic, Syriac, the scripts of India, Khmer, …"""
+    """Whether the character is of a script in which joiners are spelling: Arabic, Syriac, the scripts of India, Khmer and others."""
     code = ord(character)
     return 0x0600 <= code <= 0x08FF or 0x0900 <= code <= 0x0DFF or 0x0F00 <= code <= 0x109F or 0x1780 <= code <= 0x18AF
 

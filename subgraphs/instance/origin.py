@@ -79,8 +79,10 @@ class Origin:
         return ids if self.agent_slug is self.template_slug is None else (*ids, self.agent_slug, self.template_slug)
 
     async def find(self, session: AsyncSession) -> tuple[Agent, Template | None]:
-        """The agent, and the template if one was named. Raises `NotFoundRefusal` for what is unknown or a draft, and
-        `ConflictRefusal` for what is retired."""
+        """The agent, and the template if one was named.
+
+        Raises `NotFoundRefusal` for what is unknown or a draft, and `ConflictRefusal` for what is retired.
+        """
         if self.template_id is None and self.template_slug is None:
             return running(await self._agent(session)), None
         template = await self._template(session)

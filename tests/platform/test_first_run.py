@@ -21,7 +21,7 @@ FIRST_RUN = ROOT / "docs" / "how-to" / "first-run.md"
 
 @pytest.fixture(scope="module")
 def fresh() -> Iterator[RunningPlatform]:
-    """A platform that nobody has used. (`./start` itself is what test_cold_clone.py types.)"""
+    """A platform without use so far; `./start` itself is what test_cold_clone.py types."""
     with RunningPlatform() as platform:
         yield platform
 

@@ -43,7 +43,7 @@ REFUSED = {
 
 
 def data_of(document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Data for what a document of the planner selects. (graphql-core would leave cycles of its own.)"""
+    """Data for what a document of the planner selects; graphql-core would leave cycles of its own."""
     tokens = re.findall(r'"[^"]*"|\.\.\.|[{}():]|@?\$?\w+', re.sub(r"\((?:[^()]|\([^()]*\))*\)", "", document))
     return selections_of(tokens, tokens.index("{") + 1, variables)[0]
 

@@ -69,8 +69,10 @@ def english_share(tokens: list[str]) -> float:
 
 
 def phrases(text: str, stop_words: Set[str], *, longest: int = 3) -> Iterator[str]:
-    """Every phrase of up to `longest` words out of the runs of words between stop words and punctuation (RAKE's
-    candidates with their parts), as often as it occurs."""
+    """Every phrase of up to `longest` words, as often as it occurs.
+
+    Phrases are taken out of the runs of words between stop words and punctuation (RAKE's candidates with their parts).
+    """
     for clause in _CLAUSE.split(text.lower()):
         run: list[str] = []
         for token in [*words(clause), ""]:

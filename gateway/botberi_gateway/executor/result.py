@@ -12,7 +12,10 @@ from botberi_gateway.upstream.bounded import TooLong, encode_within
 
 @dataclass(slots=True)
 class ExecutionResult:
-    """`data` is None where a null climbed to the root, or where a subscription ended with an error. Never changed. (Not frozen: see `SubgraphResponse`.)"""
+    """`data` is None where a null propagated to the root, or where a subscription ended with an error.
+
+    A result is never changed. (The class isn't frozen, see `SubgraphResponse`.)
+    """
 
     data: Mapping[str, Any] | None
     errors: Sequence[ErrorEntry] = ()

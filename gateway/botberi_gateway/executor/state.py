@@ -105,7 +105,10 @@ class Execution:
         self.reports.clear()
 
     def shown(self, views: Iterable[ObjectView]) -> Iterator[ObjectView]:
-        """Those objects of a fetch that are where they were, now that all has been told. (Two answers may say otherwise what is in a list.)"""
+        """Those objects of a fetch that are where they were, now that all answers are there.
+
+        Two answers may differ in what is in a list.
+        """
         if self._whole is None:
             self._whole = Joined(self.joined).view(self._ended)
         return (view for view in views if is_shown(view, self._whole))

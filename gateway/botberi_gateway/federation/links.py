@@ -57,8 +57,7 @@ def _schema_directives(document: DocumentNode) -> Iterator[ConstDirectiveNode]:
 
 
 def _bootstrap(applied: Iterable[ConstDirectiveNode], defined: Set[str]) -> tuple[str | None, str | None]:
-    """What `@link` is called: the name of the directive that links the link (or core) specification itself,
-    and which of them it links.
+    """The name of the directive that links the link (or core) specification itself, and which of them it links.
 
     A name of one's own has to be that of a directive the document defines.
     """

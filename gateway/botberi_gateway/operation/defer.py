@@ -22,7 +22,7 @@ DEFER: Final = "defer"
 
 @dataclass(frozen=True, slots=True)
 class DeferDirective:
-    """One directive in the document. `variable` is its `if`; None where it is always on. (One that is always off isn't listed.)"""
+    """One directive in the document; one that is always off isn't listed. `variable` is its `if`, None where it is always on."""
 
     number: int
     label: str | None

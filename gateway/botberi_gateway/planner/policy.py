@@ -44,8 +44,11 @@ class Route:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run gave. `forced` are the requests of fields that one subgraph only gives, `sole` those of them to which one way only led; `choices` counts
-    the other fields. `work` is what it took."""
+    """The result of a run.
+
+    `forced` are the requests of fields that one subgraph only gives, `sole` those of them to which one way only led;
+    `choices` counts the other fields. `work` is what it took.
+    """
 
     parts: list[Part]
     forced: frozenset[Slot]

@@ -75,9 +75,9 @@ class Routes:
         )
 
     def in_entity(self, position: Position, types: frozenset[str], resolver: Resolver, one: Field) -> Arrival | None:
-        """An arrival below an entity that can bring the values of the field's contextual arguments along: the contexts are set by the entity
-        or above it, and all that they select is there before the entity is asked for.
+        """An arrival below an entity that can bring the values of the field's contextual arguments along.
 
+        The contexts are set by the entity or above it, and all that they select is there before the entity is asked for.
         Where a value is missing, the entity is left out: so none may be that can be null where the argument can't.
         """
         field = resolver.field
@@ -124,8 +124,9 @@ class Routes:
         return bool(ancestors)
 
     def apart(self, position: Position, types: frozenset[str], one: Field) -> frozenset[int]:
-        """The `@defer`s under which all requests for the field should stand, though it may be at hand here: what else they ask for may come
-        without it, and must not wait for it or be lost by its errors. Empty where it may come with anything.
+        """The `@defer`s under which all requests for the field should stand; none where it may come with anything.
+
+        The field may be at hand here, but what else a request asks for must not wait for it, nor be lost by its errors.
 
         Only what has a key can be asked for again, be it the fragment's object or one below it. Further below, fields come with the requests that
         were made so; what has no key rides along and is delivered later (Apollo's planner does the same).

@@ -111,8 +111,9 @@ class QuickCycle:
     def start(
         self, loop: asyncio.AbstractEventLoop, headers: dict[str, str], body: bytes, peer: tuple[str, int] | None
     ) -> None:
-        """Begin; `on_response` is called when the answer is written. `headers` is the request's own from now on, `peer`
-        is who connected.
+        """Begin; `on_response` is called when the answer is written.
+
+        `headers` belongs to this object from now on; `peer` is the address of the connection.
         """
         client = self._door.core.clients.resolve(peer, headers)
         self._task = loop.create_task(self._run(headers, client, body))

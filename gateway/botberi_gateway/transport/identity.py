@@ -82,8 +82,10 @@ def parse_cookies(header: str) -> tuple[dict[str, str], frozenset[str]]:
 
 
 def check_forwarded(names: Sequence[str], internal: AbstractSet[str] = frozenset()) -> None:
-    """Raises `ValueError` for names of headers that can't be forwarded to subgraphs: those of one connection or one
-    request's framing, those in `internal`, and what can't be a header's name at all (RFC 9110, section 5.1).
+    """Raises `ValueError` for names of headers that can't be forwarded to subgraphs.
+
+    These are headers of one connection or one request's framing, those in `internal`, and what can't be a header's name
+    at all (RFC 9110, section 5.1).
     """
     refused = sorted((_NEVER | internal).intersection(name.lower() for name in names))
     if refused:
@@ -185,10 +187,9 @@ class Identity:
         )
 
     def share(self, context: RequestContext, caller: Callable[[], Caller | None], headers: Mapping[str, str]) -> None:
-        """Let the events of a subscription be resolved once for all who would be answered alike: fills `context.share` and
-        `context.shared_headers`.
+        """Let the events of a subscription be resolved once for all callers that would get the same answer.
 
-        Those are callers that are equal (by their own `==`) and whose headers reach subgraphs alike, but for those that only trace. They call
+        Fills `context.share` and `context.shared_headers`. Such callers are callers that are equal (by their own `==`) and whose headers reach subgraphs alike, but for those that only trace. They call
         from many addresses, so subgraphs get none with the requests that are made for all of them.
         """
         told = tuple([(name, headers[name]) for name in self._telling if name in headers])

@@ -61,8 +61,9 @@ def judge(case: dict[str, Any]) -> Verdict | None:
 
 
 def _with_one_of(supergraph: Supergraph, case: dict[str, Any]) -> Supergraph:
-    """The reference leaves GraphQL's own `@oneOf` out of its supergraphs, without which nothing enforces it: with that of the
-    other composer.
+    """The reference's supergraph, with `@oneOf` as the other composer has it.
+
+    The reference leaves GraphQL's own `@oneOf` out of its supergraphs, without which nothing enforces it.
     """
     if "@oneOf" not in "".join(s["sdl"] for s in case["subgraphs"]) or not case["guild"].get("supergraph"):
         return supergraph

@@ -1,4 +1,7 @@
-"""Compiled programs: what they look like, which they are, and when the interpreter takes over. (That both answer alike, every other test of this folder shows.)"""
+"""Compiled programs: what they look like, which they are, and when the interpreter takes over.
+
+That both answer alike, every other test of this folder shows.
+"""
 
 import asyncio
 from typing import Any

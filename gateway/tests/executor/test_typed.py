@@ -1,5 +1,7 @@
-"""Programs over typed answers: what is asked often, read straight into the response's objects; what doesn't fit answers as ever. (That they answer
-like the other executors, every other test of this folder shows.)"""
+"""Programs over typed answers: operations that run often are read straight into the response's objects.
+
+That they answer like the other executors, every other test of this folder shows.
+"""
 
 import asyncio
 from collections.abc import Mapping

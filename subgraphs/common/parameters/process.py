@@ -45,6 +45,7 @@ def _send(target: IO[bytes], message: bytes) -> None:
 
 
 def main() -> None:
+    """Answer the parent's requests until its pipe ends, within bounds of memory."""
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # A process group's interrupt (Ctrl-C) is for the parent, which ends this process when it has finished.

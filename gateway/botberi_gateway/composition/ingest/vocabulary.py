@@ -81,8 +81,9 @@ def vocabulary(links: Links, version: Version, defined: Collection[str] = ()) ->
 def applicable(
     own: DirectiveDefinitionNode | None, specified: DirectiveDefinitionNode, words: Vocabulary
 ) -> DirectiveDefinitionNode:
-    """What applications have to fit: a subgraph's own definition may have fewer arguments and locations than the
-    specification's, and not be repeatable.
+    """The definition that applications of a directive have to fit.
+
+    A subgraph's own may have fewer arguments and locations than the specification's, and not be repeatable.
     """
     if own is None or (words.federation_1 and is_replaced(own)):
         return specified

@@ -69,8 +69,9 @@ def merge_field(
 def _given_by_interface_object(
     state: MergeState, coordinate: str, sources: Sequence[Source], owners: Sequence[tuple[SubgraphSchema, TypeDef]]
 ) -> SupergraphField:
-    """The field of an implementation that its own subgraphs declare `@external`: a subgraph that has the interface as an
-    object resolves it.
+    """The field of an implementation that its own subgraphs declare `@external`.
+
+    A subgraph that has the interface as an object resolves it.
     """
     overrides = read_overrides(state, coordinate, sources)
     merged = _merge_type(state, f'"{coordinate}"', sources)

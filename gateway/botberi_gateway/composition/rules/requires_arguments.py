@@ -1,5 +1,6 @@
-"""REQUIRES_INVALID_FIELDS, CONTEXT_INVALID_SELECTION of the merged graph: the arguments that a selection gives are those of the
-subgraphs that resolve its fields, which may take others than the subgraph that selects.
+"""REQUIRES_INVALID_FIELDS and CONTEXT_INVALID_SELECTION of the merged graph, about the arguments in a selection.
+
+They are those of the subgraphs that resolve its fields, which may take others than the subgraph that selects.
 """
 
 from collections.abc import Iterator
