@@ -10,8 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from graphql import GraphQLError, is_abstract_type, is_leaf_type, is_list_type, is_non_null_type
+from graphql import FieldNode, GraphQLError, is_abstract_type, is_leaf_type, is_list_type, is_non_null_type
 
+from lab.fuzzing.declared import FieldFacts
 from lab.fuzzing.world import Facts, Thing, Trouble, World
 
 
@@ -44,13 +45,7 @@ class WrittenFacts(Facts):
 
     def value(self, thing: Thing, name: str, arguments: Mapping[str, Any]) -> Any:
         """As `Facts.value`. Raises `LookupError` where the file has no such value."""
-        givers = [
-            subgraph
-            for subgraph, facts in self.world.subgraphs.items()
-            for owner in self.world.names_of(thing.type)
-            if (declared := facts.field(owner, name)) is not None and not declared.external
-        ]
-        if givers and not any(self.knows(subgraph, thing) for subgraph in givers):
+        if self._lost(thing, name):
             return None
         fields = self._fields[thing]
         written = ", ".join(f"{key}: {json.dumps(arguments[key], ensure_ascii=False)}" for key in sorted(arguments))
@@ -59,6 +54,19 @@ class WrittenFacts(Facts):
             raise LookupError(f"data.json has no value for {thing.type}.{label}: {fields}")
         chosen = label if label in fields else name
         return self._read(fields[chosen], self.world.type_of(thing.type, name), fields, (chosen,))
+
+    def _lost(self, thing: Thing, name: str) -> bool:
+        """Whether no subgraph can give the field: none of those that have it knows the object, or none can get what it requires."""
+        givers = [
+            (subgraph, declared)
+            for subgraph, facts in self.world.subgraphs.items()
+            for owner in self.world.names_of(thing.type)
+            if (declared := facts.field(owner, name)) is not None and not declared.external
+        ]
+        return bool(givers) and not any(
+            self.knows(subgraph, thing) and not any(self._lost(thing, required) for required in _required(declared))
+            for subgraph, declared in givers
+        )
 
     def _read(self, value: Any, type_: Any, fields: Mapping[str, Any], path: tuple[str | int, ...]) -> Any:
         if is_non_null_type(type_):
@@ -77,3 +85,9 @@ class WrittenFacts(Facts):
         if known is not None:
             return known
         return self._new(value["__typename"] if is_abstract_type(type_) else type_.name, value)
+
+
+def _required(declared: FieldFacts) -> list[str]:
+    """Names of the fields that it requires, those of the same object."""
+    selections = () if declared.requires is None else declared.requires.selections
+    return [node.name.value for node in selections if isinstance(node, FieldNode)]
