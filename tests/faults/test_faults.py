@@ -22,7 +22,7 @@ pytestmark = [
 
 @pytest.mark.timeout(1200)
 def test_nothing_is_lost_stuck_or_doubled(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "botberi.cli", "faults", f"--runs={RUNS}", f"--kills={KILLS}", f"--seed={SEED}"]
+    command = [sys.executable, "-m", "lab", "faults", f"--runs={RUNS}", f"--kills={KILLS}", f"--seed={SEED}"]
     done = subprocess.run(
         [*command, "--points=1", "--json", f"--keep={tmp_path / 'kept'}"],
         cwd=ROOT,

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.platform, pytest.mark.timeout(900)]
 
 def faults(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "botberi.cli", "faults", "--bus=memory", f"--seed={SEED}", *arguments],
+        [sys.executable, "-m", "lab", "faults", "--bus=memory", f"--seed={SEED}", *arguments],
         cwd=ROOT,
         env=clean_environment(),
         capture_output=True,
