@@ -66,7 +66,7 @@ class Gateway:
         self.execution_statistics = ExecutionStatistics()
         self._label_resolver = labels
         self._config = config or EngineConfig()
-        self._current = Generation(supergraph, clients, self._allow_unenforced)
+        self._current = Generation(supergraph, clients, self._config, self._allow_unenforced)
         source_config = self._config.event_source
         self._event_router = EventRouter(event_source, source_config) if event_source is not None else None
         self._event_slots = asyncio.Semaphore(self._config.max_concurrent_events)
@@ -303,7 +303,11 @@ class Gateway:
         """
         old = self._current
         new = await asyncio.to_thread(
-            Generation, supergraph, old.clients if clients is None else clients, self._allow_unenforced
+            Generation,
+            supergraph,
+            old.clients if clients is None else clients,
+            self._config,
+            self._allow_unenforced,
         )
         self._current = self._wrapped(new)
         self._introspector.forget()

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from botberi_gateway import errors
 from botberi_gateway.config import EngineConfig, OperationLimits
+from botberi_gateway.engine.operation_cache import OperationCache
 from botberi_gateway.errors import GatewayError, PlanningError, RequestError
 from botberi_gateway.executor import Compiled, CompiledParts
 from botberi_gateway.executor.live import FeedPlan
@@ -84,6 +84,7 @@ class Generation:
         self,
         supergraph: Supergraph,
         clients: Mapping[str, SubgraphClient],
+        config: EngineConfig,
         allow_unenforced: Collection[str] = (),
     ) -> None:
         """Raises `SupergraphError` where the supergraph asks for guards that nobody enforces, `GatewayError` where a client is missing."""
@@ -99,10 +100,7 @@ class Generation:
         self.schema = supergraph.api_schema
         #: Those of progressive overrides that each request decides.
         self.labels = open_labels(supergraph)
-        self.cache: OrderedDict[Key, Prepared] = OrderedDict()
-        #: What the operations in the cache take, as estimated when each came.
-        self.bytes = 0
-        self._bytes_of: dict[Key, int] = {}
+        self.cache: OperationCache[Key, Prepared] = OperationCache(config.max_cached_operations, config.max_cache_bytes)
         self.in_flight: dict[Key, asyncio.Future[Prepared]] = {}
         #: Operations and subscriptions that run on it, or will as soon as they are planned.
         self.running = 0
@@ -138,19 +136,6 @@ class Generation:
             ) from None
         return FeedPlan(Compiled(build_plan(self.supergraph, operation, labels=labels), operation), operation)
 
-    def keep(self, key: Key, prepared: Prepared, config: EngineConfig) -> None:
-        """Put it in the cache; what was used longest ago makes room."""
-        self._forget(key)
-        self.cache[key] = prepared
-        self._bytes_of[key] = size = prepared.estimate_bytes()
-        self.bytes += size
-        while self.cache and (len(self.cache) > config.max_cached_operations or self.bytes > config.max_cache_bytes):
-            self._forget(next(iter(self.cache)))
-
-    def _forget(self, key: Key) -> None:
-        if self.cache.pop(key, None) is not None:
-            self.bytes -= self._bytes_of.pop(key)
-
 
 class Preparer:
     """Prepares operations: from the cache, or in a thread, once for all who ask at the same time."""
@@ -166,7 +151,6 @@ class Preparer:
         """Raises `RequestError` and other `GatewayError`s."""
         prepared = generation.cache.get(key)
         if prepared is not None:
-            generation.cache.move_to_end(key)
             self.statistics.hits += 1
             return prepared
         self.statistics.misses += 1
@@ -239,7 +223,7 @@ class Preparer:
         if done.cancelled():
             return
         if done.exception() is None:
-            generation.keep(key, done.result(), self._config)
+            generation.cache.keep(key, done.result())
         else:
             self.statistics.failures += 1
 

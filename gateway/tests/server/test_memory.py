@@ -50,7 +50,7 @@ def cycle() -> weakref.ref[Node]:
 
 def test_a_full_collection_looks_only_at_what_came_since_the_last_one() -> None:
     settle()
-    kept = [Node() for _ in range(5_000)]
+    kept = [Node() for _ in range(60_000)]
     before = gc.get_freeze_count()
     gc.collect()
     assert gc.get_freeze_count() >= before + len(kept)
@@ -60,7 +60,27 @@ def test_a_full_collection_looks_only_at_what_came_since_the_last_one() -> None:
     assert garbage() is None
 
 
+def test_what_a_collection_leaves_of_requests_in_flight_is_not_set_aside() -> None:
+    """Their cycles would outlive them: of four requests at a time, 16 objects for each request, until everything is collected."""
+    settle()
+    before = gc.get_freeze_count()
+    for _ in range(5):
+        in_flight = [cycle_of(Node()) for _ in range(4_000)]
+        gc.collect()
+        last = weakref.ref(in_flight[-1])
+        del in_flight
+        gc.collect()
+        assert last() is None
+    assert gc.get_freeze_count() == before
+
+
+def cycle_of(node: Node) -> Node:
+    node.other = node
+    return node
+
+
 def test_cycles_of_what_was_set_aside_are_freed_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_SET_ASIDE", 0)
     settle()
     node = Node()
     node.other = node
