@@ -232,7 +232,7 @@ class Chooser:
                 a.graph == resolver.graph and rate[-2] <= near for rate, _, a, _ in options if isinstance(a, Arrival)
             ):
                 continue
-            within = self.routes.in_entity(position, types, resolver, one)
+            within = self.routes.in_entity(position, types, resolver, one) if resolver.field.contexts else None
             if within is not None:
                 level = within.part.level
                 rate = self._rate(one, resolver.graph, resolver.field.type_name, level, ())

@@ -158,4 +158,6 @@ def arrival_rank(arrival: Arrival) -> int:
 
 def near_step(position: Position) -> int:
     """The step at which a jump from what is here first arrives."""
+    if len(position.arrivals) == 1:  # as at most positions
+        return 1 + position.arrivals[0].part.level
     return 1 + min((arrival.part.level for arrival in position.arrivals), default=0)

@@ -310,18 +310,16 @@ class Routes:
             return None  # others' errors would be in its answer: of objects beside this one, which have a fragment of their own
         graph, _ = host
         # How the subgraph takes the parent: one way, but where it has several of its interfaces as `@interfaceObject`.
-        ways = {
-            r.as_interface: None
-            for r in self.graph.resolvers(min(position.parent_types), one.name)
-            if r.graph == graph and not r.field.needs_more
-        }
-        found = [
-            route
-            for way in ways
-            for route in [self._through(position, types, host, (graph, way), conditions, apart, asked, lenient)]
-            if route is not None
-        ]
-        return min(found, key=self.rank) if found else None
+        best: Route | None = None
+        ways: list[Host] = []
+        for resolver in self.graph.resolvers(min(position.parent_types), one.name):
+            if resolver.graph != graph or resolver.host in ways or resolver.field.needs_more:
+                continue
+            ways.append(resolver.host)
+            route = self._through(position, types, host, resolver.host, conditions, apart, asked, lenient)
+            if route is not None and (best is None or self.rank(route) < self.rank(best)):
+                best = route
+        return best
 
     def _through(
         self,
@@ -341,13 +339,15 @@ class Routes:
         graph, as_interface = host
         strangers = False
         for name in position.parent_types:
-            resolver = next(
-                (r for r in self.graph.resolvers(name, one.name) if r.host == above and not r.field.needs_more), None
-            )
-            if resolver is None:
+            for resolver in self.graph.resolvers(name, one.name):
+                if resolver.host == above and not resolver.field.needs_more:
+                    break
+            else:
                 return None
             below = self.graph.subgraph_type(graph, resolver.field.type_name)
-            if below is None or below.as_interface != as_interface or not types <= below.possible:
+            if below is None or not types <= below.possible:
+                return None
+            if (as_interface or below.is_interface_object) and below.as_interface != as_interface:
                 return None
             if asked is not None and self.local.strangers.spoil(position, asked, below):
                 return None
@@ -384,7 +384,9 @@ class Routes:
                 target = self.graph.subgraph_type(host[0], interface)
                 if by_interface and target is not None and types <= target.possible:
                     return by_interface
-        return self.graph.entries_into(min(types), *host) if host[1] or self.knows_types(position) else ()
+        if not host[1] and self._untyped and not self.knows_types(position):
+            return ()
+        return self.graph.entries_into(min(types), *host)
 
     def knows_types(self, position: Position) -> bool:
         """Whether entities may be sent as objects of their own types: see `without_types`."""
@@ -462,6 +464,7 @@ class Routes:
                     if above is not None:
                         heappush(open_ways, (above.level, len(above.added), there, len(open_ways), above.added, None))
         count = len(open_ways)
+        knows_types = self.knows_types(position)
         while open_ways:
             level, _, here, _, added, entry = heappop(open_ways)
             if here == host and entry is not None:
@@ -472,7 +475,7 @@ class Routes:
             for other in self.graph.entries(some):
                 # Who is at the target already may have to come back to it, with what is required.
                 there = other.host
-                if not other.as_interface and not self.knows_types(position):
+                if not other.as_interface and not knows_types:
                     continue
                 if (there in reached and there != host) or (id(position), there, types) in self.underway:
                     continue

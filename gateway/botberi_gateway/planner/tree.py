@@ -1,6 +1,6 @@
 """A selection in the planner's form: fields with the concrete types, conditions and arguments under which they hold, fragments dissolved."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -11,6 +11,7 @@ Conditions: TypeAlias = tuple[tuple[str, bool], ...]
 
 #: A deferred field has a condition that no variable can have the name of. It parts requests as other conditions do, and is never printed.
 _DEFERRED = "@"
+_NONE: frozenset[int] = frozenset()
 
 
 def deferred(number: int) -> tuple[str, bool]:
@@ -18,8 +19,10 @@ def deferred(number: int) -> tuple[str, bool]:
     return f"{_DEFERRED}{number}", True
 
 
-def defers(conditions: Iterable[tuple[str, bool]]) -> frozenset[int]:
+def defers(conditions: Collection[tuple[str, bool]]) -> frozenset[int]:
     """The numbers of the `@defer`s in conditions."""
+    if not conditions:
+        return _NONE
     return frozenset(int(name[1:]) for name, _ in conditions if name.startswith(_DEFERRED))
 
 

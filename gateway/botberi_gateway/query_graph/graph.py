@@ -8,6 +8,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
@@ -94,10 +95,11 @@ class Resolver:
     type_name: str
     field: SubgraphField
     as_interface: str = ""
+    #: Kept, as planning compares hosts all the time.
+    host: "Host" = dataclass_field(init=False, compare=False, repr=False)
 
-    @property
-    def host(self) -> "Host":
-        return self.graph, self.as_interface
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "host", (self.graph, self.as_interface))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +110,11 @@ class Entry:
     type_name: str
     key: str
     as_interface: str = ""
+    #: As in `Resolver`.
+    host: "Host" = dataclass_field(init=False, compare=False, repr=False)
 
-    @property
-    def host(self) -> "Host":
-        return self.graph, self.as_interface
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "host", (self.graph, self.as_interface))
 
 
 #: A subgraph, and the interface for whose objects it takes them (`Resolver.as_interface`).

@@ -11,9 +11,12 @@ from botberi_gateway.composition.subgraph import Element, SubgraphSchema
 
 def merge_description(state: MergeState, what: str, sources: Sequence[tuple[SubgraphSchema, Element]]) -> str | None:
     """The most frequent; of several as frequent, the first. An empty one counts where there is no other."""
-    if not any(e.description for _, e in sources):
-        return "" if any(e.description is not None for _, e in sources) else None
-    counted = Counter(e.description for _, e in sources if e.description)
+    given = [e.description for _, e in sources if e.description is not None]
+    if not given:  # as most elements
+        return None
+    counted = Counter(filter(None, given))
+    if not counted:
+        return ""
     if len(counted) > 1:
         at: list[tuple[SubgraphSchema, Node | None]] = [(s, e.node) for s, e in sources if e.description]
         state.hint("INCONSISTENT_DESCRIPTION", f"{what} is described in different words.", "WARN", at)

@@ -34,7 +34,8 @@ def check(supergraph: Supergraph, state: MergeState) -> Iterator[Problem]:
     for schema in state.schemas:
         for type_ in schema.objects():
             for field in type_.fields.values():
-                if not field.has("requires") and not any(a.directives for a in field.arguments.values()):
+                takes = field.arguments and any(a.directives for a in field.arguments.values())
+                if not takes and not (field.directives and field.has("requires")):
                     continue  # as most are: nothing is selected for them
                 for selection in _selections(schema, type_.name, field):
                     yield from _check(supergraph, state, shapes, schema, selection)
