@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from botberi_gateway.composition import Subgraph, compose
-from botberi_gateway.executor import Runtime, subscribe
+from botberi_gateway.executor import subscribe
 from botberi_gateway.operation import coerce_variables, prepare
 from botberi_gateway.planner import build_plan
 from botberi_gateway.upstream import SourceEvent, SubgraphRequest
 from botberi_gateway.upstream.router import EventRouter
 from gateway.tests.executor.scripted import Scripted
+from gateway.tests.support.runtimes import runtime_of
 
 FEDERATION = '@link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@composeDirective"])'
 JOBS = f"""
@@ -92,7 +93,7 @@ async def test_snapshot_events_and_end(selection: str, expected: list[Any]) -> N
     def costs(request: SubgraphRequest) -> dict[str, Any]:
         return {"data": {"_entities": [aliases(request, {"cost": 1.5})]}}
 
-    runtime = Runtime(
+    runtime = runtime_of(
         {"jobs": Scripted([job]), "costs": Scripted([costs])}, event_router=EventRouter(Bus("8", "7", "7", "7"))
     )
     results = subscribe(plan, operation, coerce_variables(operation, {"id": "7"}), runtime)

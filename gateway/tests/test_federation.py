@@ -7,11 +7,11 @@ import pytest
 from graphql import parse, validate
 
 from botberi_gateway.errors import GatewayError, RequestError
-from botberi_gateway.executor import Runtime
 from botberi_gateway.operation import coerce_variables, prepare
 from botberi_gateway.planner import build_plan
 from gateway.tests.support import federation
 from gateway.tests.support.executing import execute
+from gateway.tests.support.runtimes import runtime_of
 
 
 async def _answer(case: federation.Case, clients: Any) -> dict[str, Any]:
@@ -25,7 +25,7 @@ async def _answer(case: federation.Case, clients: Any) -> dict[str, Any]:
         return {"errors": [entry.to_json() for entry in error.errors]}
     except GatewayError as error:
         return {"errors": [{"message": error.message, "extensions": {"code": error.code}}]}
-    result = await execute(plan, operation, variables, Runtime(clients))
+    result = await execute(plan, operation, variables, runtime_of(clients))
     return json.loads(result.to_bytes())  # type: ignore[no-any-return]
 
 

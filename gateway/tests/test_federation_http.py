@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from botberi_gateway.errors import GatewayError
-from botberi_gateway.executor import Runtime
 from botberi_gateway.operation import prepare
 from botberi_gateway.planner import build_plan
 from botberi_gateway.upstream import HttpClient
 from gateway.tests.support import federation
 from gateway.tests.support.executing import execute
+from gateway.tests.support.runtimes import runtime_of
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ async def test_over_http(suite: federation.Suite, base_url: str) -> None:
                 plan = build_plan(suite.supergraph, operation)
             except GatewayError:
                 continue  # that it is refused is tested in test_federation.py
-            case.check((await execute(plan, operation, {}, Runtime(clients))).to_json())
+            case.check((await execute(plan, operation, {}, runtime_of(clients))).to_json())
             break
     finally:
         for client in clients.values():

@@ -9,7 +9,7 @@ from typing import Any, Final
 from graphql import build_schema
 
 from botberi_gateway.errors import SubgraphError
-from botberi_gateway.executor import Compiled, ExecutorKind, Runtime
+from botberi_gateway.executor import Compiled, Environment, ExecutorKind, Runtime
 from botberi_gateway.operation import prepare
 from botberi_gateway.operation.limits import UNLIMITED
 from botberi_gateway.plan import Entities, Fetch, KeyField, ListItems, Parallel, Plan, Representation, Sequence
@@ -103,12 +103,12 @@ async def measure() -> None:
         for name, outcomes in _scenes().items()
     }
     for name in clients:
-        await compiled.execute({}, Runtime(clients[name], executor=ExecutorKind.BOTH))
+        await compiled.execute({}, Runtime(Environment(clients[name], executor=ExecutorKind.BOTH)))
     for _ in range(ROUNDS):
         for name in clients:
             for kind in (ExecutorKind.COMPILED, ExecutorKind.INTERPRETED):
                 began = time.process_time()
-                (await compiled.execute({}, Runtime(clients[name], executor=kind))).to_bytes()
+                (await compiled.execute({}, Runtime(Environment(clients[name], executor=kind)))).to_bytes()
                 took = time.process_time() - began
                 known = best.setdefault(name, {})
                 known[kind] = min(known.get(kind, took), took)

@@ -6,14 +6,15 @@ from typing import Any, Final
 
 import botberi_gateway.executor
 from botberi_gateway.codec import decode, encode
-from botberi_gateway.executor import Compiled, CompiledParts, ExecutorKind, Runtime
+from botberi_gateway.config import EngineConfig
+from botberi_gateway.executor import Compiled, CompiledParts, Environment, ExecutorKind, Runtime
 from botberi_gateway.operation import Operation
 from botberi_gateway.plan import Defer, Plan
 from botberi_gateway.upstream import SubgraphClient
 from lab.fuzzing.incremental import Whole
 
 #: Seconds for an operation: so many that a machine which stands still for a minute doesn't make requests fail.
-_PATIENCE: Final = 3_600.0
+_TIMEOUT_SECONDS: Final = 3_600.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,10 @@ class Answer:
 
 def runtime(clients: Mapping[str, SubgraphClient], executor: ExecutorKind) -> Runtime:
     """For one execution."""
-    return Runtime(clients, timeout=_PATIENCE, subgraph_timeout=_PATIENCE, max_errors=100_000, executor=executor)
+    config = EngineConfig(
+        operation_timeout_seconds=_TIMEOUT_SECONDS, subgraph_timeout_seconds=_TIMEOUT_SECONDS, max_errors=100_000
+    )
+    return Runtime(Environment(clients, config, executor=executor))
 
 
 class Answering:

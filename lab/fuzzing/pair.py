@@ -163,7 +163,7 @@ class Arena:
                 told.append(answer.told)
                 run.features["answer in several payloads"] += answer.payloads > 1
                 if operation.kind != "subscription":
-                    self._count(own.statistics, run)
+                    self._count(own.environment.statistics, run)
                 yield answer.whole, run
                 run = self._begin(facts)
             if self.executor is ExecutorKind.BOTH and tape.calls > 1:

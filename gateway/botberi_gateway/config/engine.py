@@ -49,6 +49,11 @@ class EngineConfig:
     max_concurrent_events: int = setting(
         64, "Events that are resolved at the same time, of all subscriptions together.", unit="events"
     )
+    max_pending_events: int = setting(
+        1_000,
+        "Entities whose events may wait for one slow subscriber; events of the same entity wait as one.",
+        unit="events",
+    )
     max_errors: int = setting(50, "Entries of `errors` in one response; more are counted.", unit="errors")
     operation: OperationLimits = branch(OperationLimits, "What one document may ask for.")
     budget: ExecutionBudget = branch(ExecutionBudget, "What one operation may use while it runs.")

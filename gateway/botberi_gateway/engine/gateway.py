@@ -16,7 +16,15 @@ from botberi_gateway.engine.request import GraphQLRequest, RequestContext
 from botberi_gateway.engine.sources import SubgraphSource, check_sources, compose_sources
 from botberi_gateway.engine.subscriptions import Subscriptions
 from botberi_gateway.errors import ErrorEntry, RequestError, SupergraphError
-from botberi_gateway.executor import ExecutionResult, ExecutionStatistics, ExecutorKind, Payload, Runtime, deliver
+from botberi_gateway.executor import (
+    Environment,
+    ExecutionResult,
+    ExecutionStatistics,
+    ExecutorKind,
+    Payload,
+    Runtime,
+    deliver,
+)
 from botberi_gateway.executor.budget import ResponseTooLarge
 from botberi_gateway.executor.flights import Flights
 from botberi_gateway.executor.result import refused
@@ -32,8 +40,6 @@ logger = logging.getLogger(__name__)
 #: Seconds between looks at whether clients of a replaced supergraph can be closed, and for the closing of each.
 _IDLE_CHECK: Final = 1.0
 _PATIENCE: Final = 5.0
-#: Subgraphs whose requests have a time of their own.
-_NO_OTHERS: Final[Mapping[str, float]] = {}
 #: Queries and mutations share nothing; subscriptions bring their own.
 _NO_FLIGHTS: Final[Flights[Any]] = Flights()
 
@@ -164,6 +170,7 @@ class Gateway:
         for wrap in self._wraps:
             callers = {name: wrap(name, client) for name, client in callers.items()}
         generation.callers = callers
+        generation.environment = None  # its clients have changed
         return generation
 
     async def prepare(
@@ -203,7 +210,7 @@ class Gateway:
             runtime = self._runtime(generation, context)
             if prepared.operation.introspects:
                 runtime.introspection = await self._introspector.introspection(prepared.operation, coerced)
-            return await prepared.compiled.execute(coerced, runtime)
+            return _with_headers(await prepared.compiled.execute(coerced, runtime), runtime)
         finally:
             generation.running -= 1
 
@@ -237,18 +244,20 @@ class Gateway:
             if prepared.operation.introspects:
                 runtime.introspection = await self._introspector.introspection(prepared.operation, variables)
             if parts is None:
-                yield Payload(await prepared.compiled.execute(variables, runtime))
+                yield Payload(_with_headers(await prepared.compiled.execute(variables, runtime), runtime))
                 return
             begun = False
             try:
                 async with aclosing(deliver(parts.plan, prepared.operation, variables, runtime, parts)) as payloads:
                     async for payload in payloads:
                         begun = True
+                        if payload.result is not None:
+                            _with_headers(payload.result, runtime)
                         yield payload
             except ResponseTooLarge as error:
                 if begun:
                     raise
-                yield Payload(refused(error))
+                yield Payload(_with_headers(refused(error), runtime))
         finally:
             generation.running -= 1
 
@@ -273,23 +282,26 @@ class Gateway:
     def _runtime(self, generation: Generation, context: RequestContext | None) -> Runtime:
         context = context or RequestContext()
         return Runtime(
-            clients=generation.callers,
-            headers=context.subgraph_headers,
-            event_router=self._event_router,
-            subgraph_timeouts=_NO_OTHERS,
-            flights=_NO_FLIGHTS,
-            event_slots=self._event_slots,
-            last_event_id=context.last_event_id,
-            subject=context.subject,
-            timeout=self._config.operation_timeout_seconds,
-            subgraph_timeout=self._config.subgraph_timeout_seconds,
-            max_errors=self._config.max_errors,
-            budget=self._config.budget,
-            error_extensions=self._error_extensions,
-            response_headers=context.response_headers,
-            executor=self._executor,
-            statistics=self.execution_statistics,
+            self._environment_of(generation),
+            context.subgraph_headers,
+            context.subject,
+            _NO_FLIGHTS,
+            context.last_event_id,
+            response_headers=[] if context.wants_response_headers else None,
         )
+
+    def _environment_of(self, generation: Generation) -> Environment:
+        if generation.environment is None:
+            generation.environment = Environment(
+                generation.callers,
+                self._config,
+                self._event_router,
+                self._event_slots,
+                self._error_extensions,
+                executor=self._executor,
+                statistics=self.execution_statistics,
+            )
+        return generation.environment
 
     async def replace(self, supergraph: Supergraph, clients: Mapping[str, SubgraphClient] | None = None) -> None:
         """Serve another supergraph from now on. Running operations end on the one they began on.
@@ -362,6 +374,13 @@ def _coerced(prepared: Prepared, variables: Mapping[str, Any]) -> dict[str, Any]
     if prepared.cost is not None:
         prepared.cost.check(coerced)
     return coerced
+
+
+def _with_headers(result: ExecutionResult, runtime: Runtime) -> ExecutionResult:
+    """The result, with the headers of subgraphs' answers that came until now."""
+    if runtime.response_headers:
+        result.response_headers = runtime.response_headers
+    return result
 
 
 def _request_error(message: str) -> RequestError:

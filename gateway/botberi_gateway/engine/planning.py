@@ -11,7 +11,7 @@ from botberi_gateway import errors
 from botberi_gateway.config import EngineConfig, OperationLimits
 from botberi_gateway.engine.operation_cache import OperationCache
 from botberi_gateway.errors import GatewayError, PlanningError, RequestError
-from botberi_gateway.executor import Compiled, CompiledParts
+from botberi_gateway.executor import Compiled, CompiledParts, Environment
 from botberi_gateway.executor.live import FeedPlan
 from botberi_gateway.operation import Operation, prepare
 from botberi_gateway.operation.cost import Cost
@@ -97,6 +97,8 @@ class Generation:
         self.clients = dict(clients)
         #: The same, seen through whatever measures them.
         self.callers: Mapping[str, SubgraphClient] = self.clients
+        #: What is the same for all requests on this supergraph; made when the first one runs.
+        self.environment: Environment | None = None
         self.schema = supergraph.api_schema
         #: Those of progressive overrides that each request decides.
         self.labels = open_labels(supergraph)

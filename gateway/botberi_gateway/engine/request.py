@@ -28,8 +28,7 @@ class RequestContext:
 
     `rollout_key` decides percentages of progressive overrides, the same for the same key; without it `subject` does, else chance.
 
-    `response_headers` fills with every subgraph's response headers as (subgraph, lower-case name, value); None where nobody
-    looks at them.
+    `wants_response_headers` is False where no rule lets a subgraph's response headers through: then the result has none.
 
     `share` is equal for those whom every subgraph would answer alike (identity, forwarded headers): their equal subscriptions are resolved once.
     `shared_headers` takes the place of `subgraph_headers` in what is asked for all of them.
@@ -38,7 +37,7 @@ class RequestContext:
 
     subgraph_headers: Callable[[str], Mapping[str, str]] = _no_headers
     subject: str | None = None
-    response_headers: list[tuple[str, str, str]] | None = field(default_factory=list)
+    wants_response_headers: bool = True
     rollout_key: str | None = None
     share: Hashable | None = None
     shared_headers: Callable[[str], Mapping[str, str]] | None = None

@@ -74,9 +74,6 @@ class Subscriptions:
                 async for result in results:
                     yield result
                     del result  # kept by nobody while nothing happens
-                    if context is not None and context.response_headers:
-                        # A subscription may live for days: nobody reads the headers of past events.
-                        context.response_headers.clear()
         finally:
             running.prepared.generation.running -= 1
             del self._running[running]
@@ -101,6 +98,7 @@ class Subscriptions:
         assert isinstance(prepared.plan.node, Subscription)
         runtime = self._runtime(prepared.generation, context)
         runtime.flights = Flights()
+        runtime.response_headers = None  # an event has none of its own, and a subscription may live for days
         if (
             context is not None
             and context.shared_headers is not None

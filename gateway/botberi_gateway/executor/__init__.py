@@ -15,7 +15,7 @@ from botberi_gateway.executor.payload import (
     payload_bytes,
 )
 from botberi_gateway.executor.result import ExecutionResult
-from botberi_gateway.executor.runtime import Runtime
+from botberi_gateway.executor.runtime import Environment, Runtime
 
 __all__ = [
     "Compiled",
@@ -28,6 +28,7 @@ __all__ = [
     "Payload",
     "PayloadForm",
     "PendingForm",
+    "Environment",
     "Runtime",
     "deliver",
     "execute",

@@ -98,7 +98,7 @@ async def resolve(stage: Stage, trigger: EventTrigger, key: EntityKey, about_one
     """Ask the subgraphs for the entity, under the subscriber's own identity."""
     entity_data = {"__typename": trigger.type_name}
     entity_data |= {source: key[name] for name, sources in trigger.key_sources for source in sources}
-    async with stage.runtime.event_slots:
+    async with stage.runtime.environment.event_slots:
         make, entity = await _asked(stage, trigger.response_key, entity_data)
     version = entity.value(trigger.version_key) if trigger.version_key else None
     is_unknown = _is_unknown(entity, trigger)
@@ -115,11 +115,11 @@ async def resolve(stage: Stage, trigger: EventTrigger, key: EntityKey, about_one
 async def _asked(stage: Stage, key: str, given: dict[str, Any]) -> tuple[Callable[[], ExecutionResult], ObjectView]:
     """How to make the result, and what is known of the entity: by compiled code, or by the interpreter where an answer is strange."""
     runtime, execution, result = stage.runtime, stage.execution(), None
-    if stage.compiled is not None and runtime.executor is not ExecutorKind.INTERPRETED:
+    if stage.compiled is not None and runtime.environment.executor is not ExecutorKind.INTERPRETED:
         flown = await stage.compiled.state(key, given, stage.variables, runtime)
         if flown is not None:
             flight, result, known = flown
-            if result is not None and known is not None and runtime.executor is not ExecutorKind.BOTH:
+            if result is not None and known is not None and runtime.environment.executor is not ExecutorKind.BOTH:
                 return partial(_same, result), known
             execution.answered, execution.deadline = flight, flight.deadline
     _begin(execution, {key: given})

@@ -61,7 +61,7 @@ def finish(execution: Execution) -> ExecutionResult:
     selections = Selections(execution.operation, execution.variables)
     result = in_clients_terms(data, execution.errors, selections, execution.fetches, lambda: root, execution.names)
     if execution.spending.has_entities:
-        result.max_bytes = execution.runtime.budget.max_response_bytes
+        result.max_bytes = execution.runtime.environment.config.budget.max_response_bytes
     return result
 
 

@@ -81,7 +81,7 @@ async def _page(stage: Stage, trigger: EventTrigger, cursor: str | None) -> Page
     assert feed is not None
     assert prepared is not None
     variables = _variables(stage, prepared) | {feed.cursor: cursor}
-    async with stage.runtime.event_slots:
+    async with stage.runtime.environment.event_slots:
         result = await prepared.compiled.execute(variables, stage.runtime)
     connection: Any = result.data
     for key in feed.path:

@@ -56,12 +56,12 @@ async def deliver(
     parts: Parts | None = None
     execution = Execution(operation, variables, runtime, plan.withheld)
     selections = Selections(operation, variables)
-    if runtime.executor is not ExecutorKind.INTERPRETED:
+    if runtime.environment.executor is not ExecutorKind.INTERPRETED:
         program = (compiled or CompiledParts(plan, operation)).program(variables)
         if isinstance(program, str):
-            runtime.statistics.interpreted[program] += 1
+            runtime.environment.statistics.interpreted[program] += 1
         else:
-            runtime.statistics.compiled += 1
+            runtime.environment.statistics.compiled += 1
             parts = Parts(program, execution)
     if parts is not None:
         work = _Work(plan.node, execution, on, parts.run, parts.look)
@@ -76,11 +76,11 @@ async def deliver(
         except ResponseTooLarge:
             raise
         except Exception:
-            if parts is None or runtime.executor is ExecutorKind.BOTH:
+            if parts is None or runtime.environment.executor is ExecutorKind.BOTH:
                 raise
             # All at once, by the interpreter over the same answers; an operator finds the count and this line.
             logger.exception("compiled code failed")
-            runtime.statistics.strange["a fault of the compiler"] += 1
+            runtime.environment.statistics.strange["a fault of the compiler"] += 1
             await work.ended()
             yield Payload(await execute(plan, operation, variables, runtime, parts.flight))
             return

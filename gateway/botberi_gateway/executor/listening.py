@@ -68,11 +68,13 @@ class Listening:
     async def begin(self) -> None:
         """Raises `Refused`, `EventSourceError`."""
         stage = self._live.stage
-        if stage.runtime.event_router is None:
+        if stage.runtime.environment.event_router is None:
             raise EventSourceError("This gateway has no event source.")
         wanted_topics, wanted, present = self._wishes()
         fields = () if self.trigger.feed is not None else self.trigger.key_fields
-        self._pending = Pending(stage.runtime.max_pending_events, fields, present, self._flights.stamp)
+        self._pending = Pending(
+            stage.runtime.environment.config.max_pending_events, fields, present, self._flights.stamp
+        )
         self._live.on_change = self._pending.moved
         self._flights.members += 1
         try:
@@ -126,7 +128,7 @@ class Listening:
 
     async def _listen(self, wanted_topics: frozenset[str], wanted: Conditions) -> None:
         """The new place is taken before the old one is left."""
-        router = self._live.stage.runtime.event_router
+        router = self._live.stage.runtime.environment.event_router
         assert router is not None
         assert self._pending is not None
         place = await router.join(wanted_topics, wanted, self._pending)

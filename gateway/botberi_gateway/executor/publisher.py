@@ -90,7 +90,7 @@ class Publisher:
         #: Where entries belong in the client's terms; the scopes keep the entries alive.
         self._paths: dict[int, ResponsePath] = {}
         self._count = 0
-        self._max_bytes = execution.runtime.budget.max_response_bytes
+        self._max_bytes = execution.runtime.environment.config.budget.max_response_bytes
 
     def first(self) -> Payload:
         """When everything that isn't deferred has ended."""
@@ -225,7 +225,7 @@ class Publisher:
         scope = self._scopes.get(parts)
         if scope is None:
             execution = self._execution.branch()
-            execution.errors = ErrorLog(sys.maxsize, execution.runtime.error_extensions)
+            execution.errors = ErrorLog(sys.maxsize, execution.runtime.environment.error_extensions)
             for one in (self._execution, *(self._ended[part] for part in sorted(parts))):
                 for order, entry in one.errors.in_order():
                     execution.errors.add(order, entry)
@@ -261,7 +261,7 @@ class Publisher:
             if path and path == entry.path and unasked.below_null(path) is Asked.NO:
                 continue
             self._told.add(mark)
-            if len(self._told) > self._execution.runtime.max_errors:
+            if len(self._told) > self._execution.runtime.environment.config.max_errors:
                 continue
             taken.append(entry if path == entry.path else replace(entry, path=path or None))
         return taken
@@ -317,7 +317,7 @@ class Publisher:
     def _omitted(self) -> dict[str, Any]:
         parts = frozenset[int]().union(*self._scopes)
         logs = (self._execution.errors, *(self._ended[part].errors for part in parts))
-        beyond = max(0, len(self._told) - self._execution.runtime.max_errors)
+        beyond = max(0, len(self._told) - self._execution.runtime.environment.config.max_errors)
         omitted = beyond + sum(log.omitted for log in logs)
         return {"errorsOmitted": omitted} if omitted else {}
 

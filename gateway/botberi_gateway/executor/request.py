@@ -136,11 +136,11 @@ async def send(
     """Within the subgraph's time and the operation's; cancelling it cancels the request."""
     runtime = execution.runtime
     known = _known(fetch, batches, execution)
-    client = runtime.clients.get(fetch.subgraph)
+    client = runtime.environment.clients.get(fetch.subgraph)
     variables = {name: execution.variables[name] for name in fetch.variables if name in execution.variables}
     for batch in batches:
         variables.update(batch.variables())
-    timeout = min(runtime.timeout_for(fetch.subgraph), execution.time_left())
+    timeout = min(runtime.environment.timeout_for(fetch.subgraph), execution.time_left())
     execution.spending.take_entities(sum(len(batch.representations) for batch in batches))
     try:
         if known is not None:

@@ -22,6 +22,8 @@ class ExecutionResult:
     extensions: Mapping[str, Any] = field(default_factory=dict)
     #: Of a subscription's event, where its client can resume after it; `extensions.eventId` for clients.
     event_id: str | None = None
+    #: Headers of subgraphs' answers: (subgraph, lower-case name, value), in order of arrival. Of a query or mutation, where they are wanted.
+    response_headers: Sequence[tuple[str, str, str]] = field(default=(), repr=False, compare=False)
     #: Of its JSON; None where it can't be larger than what it was made of.
     max_bytes: int | None = field(default=None, repr=False, compare=False)
     #: Whether the JSON is known to be short enough to be written first and measured then.
@@ -72,7 +74,7 @@ class SharedResult(ExecutionResult):
     @classmethod
     def of(cls, result: ExecutionResult, event_id: str | None) -> "SharedResult":
         """The same, with the id by which a client resumes after it."""
-        return cls(result.data, result.errors, result.extensions, event_id, result.max_bytes)
+        return cls(result.data, result.errors, result.extensions, event_id, max_bytes=result.max_bytes)
 
     def to_bytes(self) -> bytes:
         written: bytes | None = getattr(self, "_bytes", None)

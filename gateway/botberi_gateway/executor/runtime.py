@@ -1,12 +1,11 @@
-"""What one request brings along for its execution: clients, headers, event source, caller, time and error limits."""
+"""What an execution needs beside plan and variables: the gateway's part, and the request's."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from botberi_gateway.config import ExecutionBudget
-from botberi_gateway.executor.budget import DEFAULT
+from botberi_gateway.config import EngineConfig
 from botberi_gateway.executor.flights import Flights
 from botberi_gateway.executor.introspection import Introspection
 from botberi_gateway.executor.statistics import ExecutionStatistics, ExecutorKind
@@ -18,42 +17,43 @@ def _no_headers(subgraph: str) -> Mapping[str, str]:
     return {}
 
 
-@dataclass(slots=True)
-class Runtime:
-    """One for each request (or subscription). `response_headers` fills while subgraphs answer; everything else is only read."""
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a gateway fixes for all its requests, as long as it serves the same supergraph."""
 
     #: By the subgraph's name as fetches have it.
     clients: Mapping[str, SubgraphClient]
-    #: Headers for a request to this subgraph: the caller's assertion, what is forwarded.
-    headers: Callable[[str], Mapping[str, str]] = _no_headers
+    config: EngineConfig = field(default_factory=EngineConfig)
     event_router: EventRouter | None = None
-    #: Who calls, as `@subject` in `where` conditions of event sources; None for nobody.
-    subject: str | None = None
-    #: Seconds for the whole operation (for a subscription: for each event).
-    timeout: float = 30.0
-    #: Seconds for each request to these subgraphs; others have `subgraph_timeout`.
-    subgraph_timeouts: Mapping[str, float] = field(default_factory=dict)
-    subgraph_timeout: float = 15.0
-    #: Errors beyond it are counted in `extensions.errorsOmitted`.
-    max_errors: int = 100
-    #: Keys of `extensions` in subgraphs' errors that clients get, beside `code`.
-    error_extensions: Collection[str] = ()
-    #: Distinct entities of an event source that may wait for a slow consumer.
-    max_pending_events: int = 1000
-    #: Shared by equal subscriptions of equal identity.
-    flights: Flights[Any] = field(default_factory=Flights)
     #: How many events of all subscriptions may be resolved at the same time.
     event_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
-    #: After which event a client resumes, where its transport says so.
-    last_event_id: str | None = None
-    #: What the operation may take.
-    budget: ExecutionBudget = DEFAULT
+    #: Keys of `extensions` in subgraphs' errors that clients get, beside `code`.
+    error_extensions: Collection[str] = ()
+    #: Subgraph -> seconds for each request to it; others have the configuration's `subgraph_timeout_seconds`.
+    subgraph_timeouts: Mapping[str, float] = field(default_factory=dict)
     executor: ExecutorKind = ExecutorKind.COMPILED
     statistics: ExecutionStatistics = field(default_factory=ExecutionStatistics)
-    #: What the operation asks about the schema, where it was made beforehand.
-    introspection: Introspection | None = None
-    #: Where given, gets (subgraph, lower-case name, value) of every answer, repeated names kept, in order of arrival.
-    response_headers: list[tuple[str, str, str]] | None = None
 
     def timeout_for(self, subgraph: str) -> float:
-        return self.subgraph_timeouts.get(subgraph, self.subgraph_timeout)
+        """Seconds for one request to this subgraph."""
+        return self.subgraph_timeouts.get(subgraph, self.config.subgraph_timeout_seconds)
+
+
+@dataclass(slots=True)
+class Runtime:
+    """What one request, or one subscription, brings along."""
+
+    environment: Environment
+    #: Headers for a request to this subgraph: the caller's assertion, what is forwarded.
+    headers: Callable[[str], Mapping[str, str]] = _no_headers
+    #: Who calls, as `@subject` in `where` conditions of event sources; None for an anonymous caller.
+    subject: str | None = None
+    #: Shared by equal subscriptions of equal identity.
+    flights: Flights[Any] = field(default_factory=Flights)
+    #: After which event a client resumes, where its transport says so.
+    last_event_id: str | None = None
+    #: What the operation asks about the schema, where it was computed beforehand.
+    introspection: Introspection | None = None
+    #: Collects (subgraph, lower-case name, value) of each answer's headers in order of arrival, repeated names kept. None where they
+    #: aren't wanted. The request's result has them.
+    response_headers: list[tuple[str, str, str]] | None = None

@@ -68,12 +68,12 @@ class Execution:
         self.operation = operation
         self.variables = variables
         self.runtime = runtime
-        self.spending = Spending(runtime.budget)
+        self.spending = Spending(runtime.environment.config.budget)
         self.names = TypeNames(operation.schema)
         #: What is null on purpose, None where nothing is.
         self.withheld = withholding(withheld)
         self.joined = Joined()
-        self.errors = ErrorLog(runtime.max_errors, runtime.error_extensions)
+        self.errors = ErrorLog(runtime.environment.config.max_errors, runtime.environment.error_extensions)
         self.failures: list[Untold] = []
         #: Fetch -> what adds the errors that came with its answer to the log (see `tell`).
         self.reports: dict[int, Callable[[ErrorLog], None]] = {}
@@ -81,7 +81,7 @@ class Execution:
         self._whole: ObjectView | None = None
         #: Those of entities that were begun.
         self.fetches: list[Fetch] = []
-        self.deadline = asyncio.get_running_loop().time() + runtime.timeout
+        self.deadline = asyncio.get_running_loop().time() + runtime.environment.config.operation_timeout_seconds
         #: What compiled code has asked already, and isn't asked again.
         self.answered: Answered | None = None
         #: Fetch -> what the plan has ended when it has: itself, and all that was before it.

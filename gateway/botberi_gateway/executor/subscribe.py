@@ -66,7 +66,7 @@ async def follow(live: Live) -> AsyncGenerator[ExecutionResult, None]:
 async def _subgraph_results(primary: Fetch, live: Live) -> AsyncGenerator[ExecutionResult, None]:
     """Stays with the plan and the subgraph that it began with: another connection might miss events."""
     stage = live.stage
-    client = stage.runtime.clients.get(primary.subgraph)
+    client = stage.runtime.environment.clients.get(primary.subgraph)
     if client is None:
         raise SubgraphError(primary.subgraph, f"Subgraph {primary.subgraph!r} is not configured.")
     request = SubgraphRequest(
@@ -94,9 +94,9 @@ async def _subgraph_results(primary: Fetch, live: Live) -> AsyncGenerator[Execut
 async def _result(primary: Fetch, answer: SubgraphResponse, stage: Stage) -> ExecutionResult:
     """By compiled code, or by the interpreter where it isn't asked for or an answer is strange."""
     execution, runtime, result = stage.execution(), stage.runtime, None
-    if stage.compiled is not None and runtime.executor is not ExecutorKind.INTERPRETED:
+    if stage.compiled is not None and runtime.environment.executor is not ExecutorKind.INTERPRETED:
         result, flight = await stage.compiled.event(answer, stage.variables, runtime)
-        if result is not None and runtime.executor is not ExecutorKind.BOTH:
+        if result is not None and runtime.environment.executor is not ExecutorKind.BOTH:
             return result
         if flight is not None:
             execution.answered, execution.deadline = flight, flight.deadline

@@ -24,9 +24,8 @@ from botberi_gateway.transport.sharing import Sharing
 logger = logging.getLogger(__name__)
 
 ResultT = TypeVar("ResultT")
-
-#: A result, its bytes, and what the client gets of subgraphs' headers.
-Whole: TypeAlias = tuple[ExecutionResult, bytes, list[tuple[bytes, bytes]]]
+#: A result and its JSON.
+Written: TypeAlias = tuple[ExecutionResult, bytes]
 
 
 class _Nobody:
@@ -59,7 +58,7 @@ class Core:
     config: TransportConfig
     observer: Observer = field(default_factory=_Nobody)
     #: Equal queries under way, where they are answered together.
-    sharing: Sharing[Whole] | None = None
+    sharing: Sharing[Written] | None = None
     #: Set when the server is about to stop: streams end, new sockets are refused.
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     #: Open sockets.

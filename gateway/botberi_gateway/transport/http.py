@@ -9,7 +9,7 @@ from botberi_gateway.engine import GraphQLRequest, Prepared, RequestContext
 from botberi_gateway.errors import ErrorEntry, RequestError
 from botberi_gateway.transport import negotiate
 from botberi_gateway.transport.body import ClientGone
-from botberi_gateway.transport.core import Core, Whole
+from botberi_gateway.transport.core import Core, Written
 from botberi_gateway.transport.exchange import Exchange, send_bytes
 from botberi_gateway.transport.identity import decode_headers
 from botberi_gateway.transport.multipart import PartFrames
@@ -50,10 +50,10 @@ async def serve_http(core: Core, scope: Mapping[str, Any], receive: Any, send: A
 
 
 async def answer(core: Core, exchange: Exchange, query_string: bytes = b"") -> None:
-    """Answer a request that has come in through whichever server. Never raises but for being cancelled."""
+    """Answer a request, whichever server read it. Every error becomes a response; only `CancelledError` is raised."""
     exchange.extra += core.origins.cors(exchange.headers)
     try:
-        await _answer(core, exchange, query_string)
+        await _dispatch(core, exchange, query_string)
     except ClientGone:
         exchange.note["outcome"] = "client_gone"
     except Exception as error:
@@ -66,20 +66,9 @@ async def answer(core: Core, exchange: Exchange, query_string: bytes = b"") -> N
             await exchange.fail(failure)
 
 
-async def _answer(core: Core, exchange: Exchange, query_string: bytes) -> None:
-    if exchange.method not in ("GET", "POST"):
-        raise HttpProblem(405, "GraphQL is served by GET and POST.", METHOD_NOT_ALLOWED, _ALLOWED)
-    offered = _OFFERED if core.config.sse else _OFFERED[:2]
-    media_type = negotiate.choose(exchange.headers.get("accept"), offered)
-    if media_type is None and negotiate.part_form(exchange.headers.get("accept")) is not None:
-        exchange.parts_only = True  # what isn't executed is answered in plain JSON all the same
-        media_type = negotiate.JSON
-    if media_type is None:
-        raise HttpProblem(406, f"The gateway answers {', '.join(offered)} in UTF-8.", NOT_ACCEPTABLE)
-    if media_type == negotiate.EVENT_STREAM:
-        exchange.wants_events = True
-    else:
-        exchange.media_type = media_type
+async def _dispatch(core: Core, exchange: Exchange, query_string: bytes) -> None:
+    """Negotiate, read the body, authenticate, prepare the operation; then answer in the form that it and the client need."""
+    _negotiate(core, exchange)
     request = await _read(core, exchange, query_string)
     watch = CallerWatch(core.identity, core.identity.credentials(exchange.headers, exchange.client))
     if core.identity.is_checked:
@@ -100,11 +89,27 @@ async def _answer(core: Core, exchange: Exchange, query_string: bytes) -> None:
         if form is None:
             raise RequestError([ErrorEntry(_NO_STREAM, errors.BAD_REQUEST)])
         await stream_subscription(core, exchange, prepared, request, context, watch, PartFrames())
-        return
-    if form is not None and (prepared.deferred is not None or exchange.parts_only):
+    elif form is not None and (prepared.deferred is not None or exchange.parts_only):
         await send_parts(core, exchange, prepared, request, context, form)
     else:
-        await _execute(core, exchange, prepared, request, context)
+        await _respond(core, exchange, prepared, request, context)
+
+
+def _negotiate(core: Core, exchange: Exchange) -> None:
+    """Decide the media type of the answer. Raises `HttpProblem` (405, 406)."""
+    if exchange.method not in ("GET", "POST"):
+        raise HttpProblem(405, "GraphQL is served by GET and POST.", METHOD_NOT_ALLOWED, _ALLOWED)
+    offered = _OFFERED if core.config.sse else _OFFERED[:2]
+    media_type = negotiate.choose(exchange.headers.get("accept"), offered)
+    if media_type is None and negotiate.part_form(exchange.headers.get("accept")) is not None:
+        exchange.parts_only = True  # what isn't executed is answered in plain JSON all the same
+        media_type = negotiate.JSON
+    if media_type is None:
+        raise HttpProblem(406, f"The gateway answers {', '.join(offered)} in UTF-8.", NOT_ACCEPTABLE)
+    if media_type == negotiate.EVENT_STREAM:
+        exchange.wants_events = True
+    else:
+        exchange.media_type = media_type
 
 
 async def _read(core: Core, exchange: Exchange, query_string: bytes) -> GraphQLRequest:
@@ -117,26 +122,27 @@ async def _read(core: Core, exchange: Exchange, query_string: bytes) -> GraphQLR
     return from_body(await exchange.body(core.config.max_body_bytes, core.config.body_timeout_seconds))
 
 
-async def _execute(
+async def _respond(
     core: Core, exchange: Exchange, prepared: Prepared, request: GraphQLRequest, context: RequestContext
 ) -> None:
-    kind = prepared.operation.kind
-    if kind == "mutation":
-        # Nobody watches for a disconnect: a mutation that began runs to its end.
+    """Execute a query or mutation and answer in one piece."""
+    if prepared.operation.kind == "mutation":
+        # Nothing watches for a disconnect: a mutation that began runs to its end.
         exchange.to_its_end = True
-        result, body, headers = await _whole(core, prepared, request, context)
+        result, body = await _run(core, prepared, request, context)
     elif core.sharing is None:
-        result, body, headers = await exchange.attended(_whole(core, prepared, request, context))
+        result, body = await exchange.attended(_run(core, prepared, request, context))
     else:
         client = exchange.client if core.identity.depends_on_client else None
         key = id(prepared), encode(request.variables), asker(exchange.headers), client
-        work = core.sharing.run(key, lambda: _whole(core, prepared, request, context))
-        result, body, headers = await exchange.attended(work)
-    exchange.note["outcome"] = core.ended(kind, exchange.started, result)
-    exchange.extra += headers
+        work = core.sharing.run(key, lambda: _run(core, prepared, request, context))
+        result, body = await exchange.attended(work)
+    exchange.note["outcome"] = core.ended(prepared.operation.kind, exchange.started, result)
+    exchange.extra += core.identity.client_headers(result)
     await exchange.respond(200, body)
 
 
-async def _whole(core: Core, prepared: Prepared, request: GraphQLRequest, context: RequestContext) -> Whole:
+async def _run(core: Core, prepared: Prepared, request: GraphQLRequest, context: RequestContext) -> Written:
+    """The result, and its JSON, which is written once for all who share it."""
     result = await core.gateway.run(prepared, request.variables, context)
-    return result, result.to_bytes(), core.identity.client_headers(context)
+    return result, result.to_bytes()

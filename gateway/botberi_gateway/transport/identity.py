@@ -8,6 +8,7 @@ from inspect import Parameter, signature
 from typing import Any, Final
 
 from botberi_gateway.engine import RequestContext
+from botberi_gateway.executor import ExecutionResult
 from botberi_gateway.transport.client import UNKNOWN, Client
 from botberi_gateway.transport.notice import Notice
 from botberi_gateway.transport.port import Authenticator, Caller, Credentials, SubgraphHeaders
@@ -181,9 +182,11 @@ class Identity:
         """What the engine needs to act for the caller, who is asked for again with every subgraph request."""
         now = caller()
         subject = now.subject if now is not None else None
-        kept: list[tuple[str, str, str]] | None = [] if self._response else None
         return RequestContext(
-            self._subgraph_headers_of(caller, headers, client), subject, kept, last_event_id=last_event_id
+            self._subgraph_headers_of(caller, headers, client),
+            subject,
+            wants_response_headers=bool(self._response),
+            last_event_id=last_event_id,
         )
 
     def share(self, context: RequestContext, caller: Callable[[], Caller | None], headers: Mapping[str, str]) -> None:
@@ -227,13 +230,11 @@ class Identity:
         if client.proxied:
             forwarded.update({name: headers[name] for name in self._proxied if name in headers})
 
-    def client_headers(self, context: RequestContext) -> list[tuple[bytes, bytes]]:
+    def client_headers(self, result: ExecutionResult) -> list[tuple[bytes, bytes]]:
         """Subgraphs' response headers that the rules let through."""
-        if not context.response_headers:
-            return []
         return [
             (name.encode("latin-1"), value.encode("latin-1"))
-            for subgraph, name, value in context.response_headers
+            for subgraph, name, value in result.response_headers
             if name.lower() in self._response.get(subgraph, ())
         ]
 

@@ -37,9 +37,10 @@ async def send_parts(
     async with aclosing(core.gateway.deliver(prepared, request.variables, context)) as payloads:
         # Nobody watches for a disconnect there: a mutation that began runs to its end (what it deferred doesn't).
         first = await (anext(payloads) if kind == "mutation" else while_connected(exchange.receive, _pull(payloads)))
+        assert first.result is not None
+        exchange.extra += core.identity.client_headers(first.result)
         first, body = first_payload_bytes(form, first, as_part=exchange.parts_only)
         assert first.result is not None
-        exchange.extra += core.identity.client_headers(context)
         if not first.has_next and not exchange.parts_only:
             exchange.note["outcome"] = core.ended(kind, exchange.started, first.result)
             await exchange.respond(200, body)

@@ -54,7 +54,7 @@ async def stream_events(
     else:
         result = await core.gateway.run(prepared, request.variables, context)
         exchange.note["outcome"] = core.ended(kind, exchange.started, result)
-        exchange.extra += core.identity.client_headers(context)
+        exchange.extra += core.identity.client_headers(result)
         await start(exchange, _FRAMES)
         await send_some(core, exchange, _FRAMES.next(result))
         await send_some(core, exchange, _FRAMES.complete, more=False)
@@ -71,9 +71,11 @@ async def _stream_payloads(
     """What the client defers comes in further results."""
     kind, form = prepared.operation.kind, PendingForm()
     async with aclosing(core.gateway.deliver(prepared, request.variables, context)) as payloads:
-        first, body = first_payload_bytes(form, await anext(payloads))
+        first = await anext(payloads)
         assert first.result is not None
-        exchange.extra += core.identity.client_headers(context)
+        exchange.extra += core.identity.client_headers(first.result)
+        first, body = first_payload_bytes(form, first)
+        assert first.result is not None
         await start(exchange, _FRAMES)
         await send_some(core, exchange, _FRAMES.next(Encoded(body)))
 

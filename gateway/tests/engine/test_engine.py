@@ -237,12 +237,12 @@ async def test_headers_go_to_each_subgraph_and_come_back() -> None:
     world = World()
     gateway = toy_gateway(world)
     context = RequestContext(subgraph_headers=lambda subgraph: {"x-caller": subgraph})
-    await gateway.execute(GraphQLRequest("{ me { reviews { body } } }"), context)
+    result = await gateway.execute(GraphQLRequest("{ me { reviews { body } } }"), context)
     assert [(name, request.headers["x-caller"]) for name, request in world.requests] == [
         ("accounts", "accounts"),
         ("reviews", "reviews"),
     ]
-    assert ("reviews", "set-cookie", "reviews=1") in context.response_headers
+    assert ("reviews", "set-cookie", "reviews=1") in result.response_headers
 
 
 @pytest.mark.parametrize(("query", "method"), [("subscription { forever }", "execute"), ("{ hello }", "subscribe")])

@@ -8,11 +8,12 @@ from typing import Any
 from graphql import build_schema
 
 from botberi_gateway.codec import encode
-from botberi_gateway.executor import ExecutionResult, Runtime
+from botberi_gateway.executor import ExecutionResult
 from botberi_gateway.plan import Plan
 from botberi_gateway.upstream import SubgraphRequest, SubgraphResponse
 from gateway.tests.support.executing import execute
 from gateway.tests.support.operations import operation_of
+from gateway.tests.support.runtimes import runtime_of
 
 Answer = Mapping[str, Any] | Exception | Callable[[SubgraphRequest], Any]
 
@@ -74,7 +75,7 @@ async def run(
         for name, a in answers.items()
     }
     operation = operation_of(build_schema(sdl), query)
-    result = await execute(plan, operation, variables or {}, Runtime(clients, **runtime))
+    result = await execute(plan, operation, variables or {}, runtime_of(clients, **runtime))
     result.to_bytes()
     assert all(client.untouched() for client in clients.values()), "a parsed answer was changed"
     return result

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from graphql import GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, validate
 
-from botberi_gateway.executor import Runtime
 from botberi_gateway.plan import Fetch, Plan
 from botberi_gateway.upstream import SchemaClient
 from gateway.tests.support.executing import execute
 from gateway.tests.support.operations import operation_of
+from gateway.tests.support.runtimes import runtime_of
 
 SDL = """
   type Query { node: Node item: Item! items: [Item!] matrix: [[Int!]]! grid: [[Item]!] me: User! list: [User]! word: String }
@@ -156,7 +156,7 @@ async def test_equals_the_reference(first: int) -> None:
         client = SchemaClient("all", LOOSE, root_value=data, field_resolver=resolve, type_resolver=type_of)
         plan = Plan("query", Fetch(1, "all", with_typenames(source), variables=("yes", "no")))
         operation = operation_of(STRICT, source)
-        result = (await execute(plan, operation, VARIABLES, Runtime({"all": client}, max_errors=10_000))).to_json()
+        result = (await execute(plan, operation, VARIABLES, runtime_of({"all": client}, max_errors=10_000))).to_json()
         assert ordered(result["data"]) == ordered(expected["data"]), (seed, source)
         ours = [error["path"] for error in result.get("errors", ())]
         theirs = [error["path"] for error in expected.get("errors", ())]

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from botberi_gateway.executor import Runtime
 from gateway.tests.support import federation
 from gateway.tests.support.apollo_plans import convert_plan
 from gateway.tests.support.executing import execute
 from gateway.tests.support.operations import operation_of
+from gateway.tests.support.runtimes import runtime_of
 from gateway.tests.support.shared import SHARED
 
 PLANNER = SHARED / "planner" / "cases"
@@ -42,5 +42,5 @@ async def test_gives_the_expected_data(planned: dict[str, Any], case: federation
     suite = federation.suite(case.suite)
     plan = convert_plan(planned, suite.supergraph.schema)
     operation = operation_of(suite.supergraph.api_schema, case.query)
-    result = await execute(plan, operation, {}, Runtime(suite.clients()))
+    result = await execute(plan, operation, {}, runtime_of(suite.clients()))
     case.check(json.loads(result.to_bytes()))

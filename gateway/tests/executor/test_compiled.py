@@ -11,7 +11,7 @@ from graphql import build_schema
 
 from botberi_gateway.codec import decode
 from botberi_gateway.errors import SubgraphError
-from botberi_gateway.executor import Compiled, ExecutionStatistics, ExecutorKind, Runtime
+from botberi_gateway.executor import Compiled, ExecutionStatistics, ExecutorKind
 from botberi_gateway.executor.compiled import Program
 from botberi_gateway.executor.compiled.variants import MIN_VARIANTS
 from botberi_gateway.operation import Operation
@@ -30,6 +30,7 @@ from botberi_gateway.upstream import SubgraphRequest, SubgraphResponse
 from botberi_gateway.upstream.answer import request_body
 from gateway.tests.executor.scripted import Scripted
 from gateway.tests.support.operations import operation_of
+from gateway.tests.support.runtimes import runtime_of
 
 SDL = """
   type Query { users: [User] me: User }
@@ -69,9 +70,9 @@ def names(request: SubgraphRequest) -> dict[str, Any]:
 async def executed(
     plan: Plan, query: str, clients: dict[str, Any], variables: dict[str, Any] | None = None, **more: Any
 ) -> tuple[dict[str, Any], ExecutionStatistics]:
-    runtime = Runtime(clients, executor=ExecutorKind.BOTH, **more)
+    runtime = runtime_of(clients, executor=ExecutorKind.BOTH, **more)
     result = await Compiled(plan, operation(query)).execute(variables or {}, runtime)
-    return result.to_json(), runtime.statistics
+    return result.to_json(), runtime.environment.statistics
 
 
 # -- the program
@@ -212,10 +213,10 @@ async def test_numbers_keep_every_digit(fields: str, type_fields: str, text: str
             return future
 
     plan = Plan("query", Fetch(0, "a", f"{{ me {{ {type_fields} }} }}"))
-    runtime = Runtime({"a": Raw([])}, executor=ExecutorKind.BOTH)
+    runtime = runtime_of({"a": Raw([])}, executor=ExecutorKind.BOTH)
     result = await Compiled(plan, operation(f"{{ me {{ {type_fields} }} }}")).execute({}, runtime)
     assert text.encode() in result.to_bytes()
-    assert runtime.statistics.compiled == 1
+    assert runtime.environment.statistics.compiled == 1
 
 
 # -- the interpreter takes over
@@ -247,13 +248,13 @@ async def test_keys_that_are_no_scalars_make_the_program_be_written_anew(keys: l
     compiled = Compiled(plan, operation(query))
     for compiled_answers in (0, 1):
         b = Scripted([names])
-        runtime = Runtime({"a": Scripted([users(*keys)]), "b": b}, executor=ExecutorKind.BOTH)
+        runtime = runtime_of({"a": Scripted([users(*keys)]), "b": b}, executor=ExecutorKind.BOTH)
         answer = (await compiled.execute({}, runtime)).to_json()
         assert [user["name"] for user in answer["data"]["users"]] == [f"name of {key}" for key in keys]
         asked = b.requests[0].variables["representations"]
         assert [r["id"] for r in asked] == [key for index, key in enumerate(keys) if key not in keys[:index]]
-        assert runtime.statistics.compiled == compiled_answers
-        assert runtime.statistics.strange == ({} if compiled_answers else {"a key of another type": 1})
+        assert runtime.environment.statistics.compiled == compiled_answers
+        assert runtime.environment.statistics.strange == ({} if compiled_answers else {"a key of another type": 1})
 
 
 @pytest.mark.parametrize(
@@ -277,7 +278,7 @@ async def test_an_object_of_a_type_that_its_field_can_not_have_is_null_in_compil
     text = "{ pet { __typename ... on Cat { id } } pets { __typename ... on Cat { id } } }"
     cat, other = {"__typename": "Cat", "id": "1"}, {"__typename": name, "id": "2"}
     a = Scripted([{"data": {"pet": other, "pets": [cat, other]}}])
-    runtime = Runtime({"a": a}, executor=ExecutorKind.BOTH)
+    runtime = runtime_of({"a": a}, executor=ExecutorKind.BOTH)
     compiled = Compiled(Plan("query", Fetch(0, "a", text)), operation_of(build_schema(sdl), query))
     answer = (await compiled.execute({}, runtime)).to_json()
     assert answer["data"] == {"pet": None, "pets": None}
@@ -286,7 +287,7 @@ async def test_an_object_of_a_type_that_its_field_can_not_have_is_null_in_compil
         (["pet"], message.format("pet")),
         (["pets", 1], message.format("pets")),
     ]
-    assert runtime.statistics.compiled == 1, runtime.statistics
+    assert runtime.environment.statistics.compiled == 1, runtime.environment.statistics
 
 
 async def test_errors_at_fields_that_may_be_null_are_told_by_compiled_code() -> None:
@@ -468,11 +469,11 @@ async def shopping(
     plan: Plan, query: str, shops: list[Any], b: Any, more: Any = ()
 ) -> tuple[dict[str, Any], ExecutionStatistics, Scripted]:
     made = Scripted([b, b])
-    runtime = Runtime(
+    runtime = runtime_of(
         {"a": Scripted([{"data": {"shops": shops}}]), "b": made, "c": Scripted(more)}, executor=ExecutorKind.BOTH
     )
     result = await Compiled(plan, operation_of(build_schema(SHOPS), query)).execute({}, runtime)
-    return result.to_json(), runtime.statistics, made
+    return result.to_json(), runtime.environment.statistics, made
 
 
 def shop(currency: Any, *ids: str) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from botberi_gateway.executor import (
     ExecutorKind,
     PathForm,
     PendingForm,
-    Runtime,
     deliver,
 )
 from botberi_gateway.operation import prepare
@@ -25,6 +24,7 @@ from botberi_gateway.planner import build_plan
 from botberi_gateway.supergraph import Supergraph
 from gateway.tests.executor.scripted import Answer, Scripted
 from gateway.tests.support.incremental import Whole
+from gateway.tests.support.runtimes import runtime_of
 
 LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@interfaceObject"])\n'
 USERS = """
@@ -70,7 +70,7 @@ async def payloads(
     operation = prepare(supergraph.api_schema, query)
     plan = build_plan(supergraph, operation)
     form, found = PendingForm(), []
-    runtime_of_both = Runtime(clients, executor=ExecutorKind.BOTH, **runtime)
+    runtime_of_both = runtime_of(clients, executor=ExecutorKind.BOTH, **runtime)
     async for payload in deliver(plan, operation, variables or {}, runtime_of_both):
         one_piece = payload.result is not None and not payload.has_next
         found.append(payload.result.to_json() if one_piece and payload.result else form.json(payload))
@@ -222,7 +222,7 @@ async def test_a_part_that_is_too_slow_ends_with_an_error() -> None:
 async def test_closing_the_stream_cancels_what_is_under_way() -> None:
     slow = Scripted([entities()], delay=5)
     operation = prepare(graph().api_schema, LATE)
-    runtime = Runtime({"users": Scripted([ME]), "reviews": slow})
+    runtime = runtime_of({"users": Scripted([ME]), "reviews": slow})
     async with aclosing(deliver(build_plan(graph(), operation), operation, {}, runtime)) as stream:
         first = await anext(stream)
         assert first.has_next
@@ -244,7 +244,7 @@ async def test_errors_of_all_payloads_together_are_bounded() -> None:
 
 async def test_the_form_of_apollos_clients_tells_of_a_lost_fragment() -> None:
     operation = prepare(graph().api_schema, LATE)
-    runtime = Runtime({"users": Scripted([ME]), "reviews": Scripted([entities(None)])})
+    runtime = runtime_of({"users": Scripted([ME]), "reviews": Scripted([entities(None)])})
     form = PathForm()
     found = [form.json(p) async for p in deliver(build_plan(graph(), operation), operation, {}, runtime)]
     (one,) = found[1]["incremental"]

@@ -12,7 +12,7 @@ from graphql import GraphQLResolveInfo, parse
 from graphql.execution import ExperimentalIncrementalExecutionResults, experimental_execute_incrementally
 
 from botberi_gateway.errors import PlanningError, RequestError
-from botberi_gateway.executor import ExecutorKind, PathForm, PendingForm, Runtime, deliver
+from botberi_gateway.executor import ExecutorKind, PathForm, PendingForm, deliver
 from botberi_gateway.operation import prepare
 from botberi_gateway.operation.limits import UNLIMITED
 from botberi_gateway.plan import Defer
@@ -22,6 +22,7 @@ from botberi_gateway.upstream import SubgraphRequest, SubgraphResponse
 from gateway.tests.support.executing import execute
 from gateway.tests.support.incremental import Whole, WholeByPath, deferring, unordered
 from gateway.tests.support.random_operations import random_operation
+from gateway.tests.support.runtimes import runtime_of
 from gateway.tests.support.shared import SHARED, needs
 from gateway.tests.support.world import Thing, World, WorldClient
 
@@ -108,7 +109,7 @@ async def test_delivers_as_the_reference_does(name: str) -> None:
         except PlanningError:
             continue
         chooser = random.Random(seed)
-        runtime = Runtime(
+        runtime = runtime_of(
             {n: Slow(client, chooser) for n, client in world.clients().items()}, executor=ExecutorKind.BOTH
         )
         whole, by_path = Whole(), WholeByPath()

@@ -9,11 +9,12 @@ import pytest
 from graphql import build_schema
 
 from botberi_gateway.errors import SubgraphError
-from botberi_gateway.executor import Compiled, ExecutorKind, Runtime
+from botberi_gateway.executor import Compiled, ExecutorKind
 from botberi_gateway.plan import Entities, Fetch, KeyField, ListItems, Parallel, Path, Plan, Representation, Sequence
 from botberi_gateway.upstream import SubgraphRequest, SubgraphResponse
 from gateway.tests.executor.scripted import Answer, Scripted
 from gateway.tests.support.operations import operation_of
+from gateway.tests.support.runtimes import runtime_of
 
 SCHEMA = build_schema("type Query { users: [User] me: User } type User { id: ID! name: String age: Int size: Int }")
 EACH = ListItems()
@@ -49,7 +50,7 @@ async def in_all_orders(
             clients = {
                 name: Late([answer], turns=turns) for (name, answer), turns in zip(answers.items(), order, strict=True)
             }
-            result = await compiled.execute({}, Runtime(clients, executor=executor, **more))
+            result = await compiled.execute({}, runtime_of(clients, executor=executor, **more))
             asked = {name: [dict(r.variables) for r in client.requests] for name, client in clients.items()}
             seen.append((result.to_bytes(), asked))
     assert [one for one in seen if one != seen[0]] == []

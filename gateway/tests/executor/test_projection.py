@@ -304,7 +304,7 @@ async def test_an_operation_takes_no_longer_than_its_deadline() -> None:
         ),
     )
     answers = {"slow": slow, "fast": fast, "late": late}
-    result = await run(SDL, "{ int string float }", plan, answers, timeout=0.1)
+    result = await run(SDL, "{ int string float }", plan, answers, operation_timeout_seconds=0.1)
     assert result.data == {"int": None, "string": "s", "float": None}
     assert errors_of(result) == [([key], errors.SUBGRAPH_TIMEOUT) for key in ("int", "float")]
     assert slow.cancelled == 1

@@ -12,13 +12,14 @@ from graphql import build_schema
 from botberi_gateway import errors
 from botberi_gateway.config import EventSourceConfig
 from botberi_gateway.errors import EventSourceError, SubgraphError
-from botberi_gateway.executor import ExecutionResult, ExecutionStatistics, ExecutorKind, Runtime, subscribe
+from botberi_gateway.executor import ExecutionResult, ExecutionStatistics, ExecutorKind, subscribe
 from botberi_gateway.executor.flights import Flights
 from botberi_gateway.plan import Entities, EventTrigger, Fetch, KeyField, Plan, Representation, Subscription
 from botberi_gateway.upstream import SourceEvent, SubgraphRequest
 from botberi_gateway.upstream.router import EventRouter
 from gateway.tests.executor.scripted import Scripted, errors_of
 from gateway.tests.support.operations import operation_of
+from gateway.tests.support.runtimes import runtime_of
 
 SDL = """
   type Query { x: Int }
@@ -129,7 +130,7 @@ def results(
         plan,
         operation_of(build_schema(SDL), query),
         {"id": "1"} if variables is None else variables,
-        Runtime({"jobs": client}, event_router=router_of(source), executor=ExecutorKind.BOTH, **runtime),
+        runtime_of({"jobs": client}, event_router=router_of(source), executor=ExecutorKind.BOTH, **runtime),
     )
 
 
@@ -231,7 +232,7 @@ async def test_a_client_may_give_the_keys_name_to_another_field() -> None:
         Plan("subscription", node),
         query,
         {"id": "1"},
-        Runtime({"jobs": jobs}, event_router=router_of(Source()), executor=ExecutorKind.BOTH),
+        runtime_of({"jobs": jobs}, event_router=router_of(Source()), executor=ExecutorKind.BOTH),
     )
     assert [r.data async for r in stream] == [{"jobUpdated": {"id": "fine"}}]
     assert jobs.requests[0].variables["representations"] == [{"__typename": "Job", "id": "1"}]
@@ -385,7 +386,7 @@ async def test_equal_subscriptions_ask_once() -> None:
     plan = Plan("subscription", Subscription(trigger(), rest()))
     operation = operation_of(build_schema(SDL), QUERY)
     streams = [
-        subscribe(plan, operation, {"id": "1"}, Runtime({"jobs": jobs}, event_router=router, flights=flights))
+        subscribe(plan, operation, {"id": "1"}, runtime_of({"jobs": jobs}, event_router=router, flights=flights))
         for _ in range(50)
     ]
     assert await asyncio.gather(*map(take, streams)) == [{"jobUpdated": {"status": "s1"}}] * 50
@@ -485,7 +486,7 @@ async def test_no_event_source() -> None:
 
 async def test_a_query_is_no_subscription() -> None:
     operation = operation_of(build_schema(SDL), "{ x }")
-    found = [r async for r in subscribe(Plan("query", Fetch(1, "a", "{ x }")), operation, {}, Runtime({}))]
+    found = [r async for r in subscribe(Plan("query", Fetch(1, "a", "{ x }")), operation, {}, runtime_of({}))]
     assert [e.code for e in found[0].errors] == [errors.BAD_REQUEST]
 
 
@@ -501,7 +502,7 @@ def tick_results(ticks: Scripted, jobs: Any) -> AsyncIterator[ExecutionResult]:
         Fetch(2, "jobs", OPERATION, entities=entities),
     )
     clients = {"ticks": ticks, "jobs": Scripted([jobs])}
-    return subscribe(Plan("subscription", node), operation_of(build_schema(SDL), TICKS), {}, Runtime(clients))
+    return subscribe(Plan("subscription", node), operation_of(build_schema(SDL), TICKS), {}, runtime_of(clients))
 
 
 def tick(number: int) -> dict[str, Any]:
@@ -532,7 +533,7 @@ async def test_a_fault_of_our_own_is_an_error_and_the_end() -> None:
         raise ZeroDivisionError("secret")
 
     node = Subscription(Fetch(1, "ticks", "subscription { ticks { number } }", kind="subscription"))
-    runtime = Runtime({"ticks": Scripted([tick(1)])}, headers=headers)
+    runtime = runtime_of({"ticks": Scripted([tick(1)])}, headers=headers)
     operation = operation_of(build_schema(SDL), TICKS)
     found = [result async for result in subscribe(Plan("subscription", node), operation, {}, runtime)]
     assert [e.code for e in found[0].errors] == [errors.INTERNAL_SERVER_ERROR]

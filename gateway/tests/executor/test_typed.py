@@ -5,13 +5,14 @@ That they answer like the other executors, every other test of this folder shows
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 from graphql import build_schema
 
-from botberi_gateway.executor import Compiled, ExecutionResult, ExecutorKind, Runtime
+from botberi_gateway.executor import Compiled, ExecutionResult, ExecutorKind
 from botberi_gateway.executor.compiled.program import OFTEN
 from botberi_gateway.plan import Entities, Fetch, KeyField, ListItems, Parallel, Plan, Representation, Sequence
 from botberi_gateway.upstream import SubgraphRequest
@@ -19,6 +20,7 @@ from botberi_gateway.upstream.answer import read_answer
 from botberi_gateway.upstream.port import Answer, SubgraphResponse
 from gateway.tests.executor.scripted import Scripted
 from gateway.tests.support.operations import operation_of
+from gateway.tests.support.runtimes import runtime_of
 
 SDL = """
   type Query { users: [User] me: User top: [Item!] }
@@ -81,7 +83,7 @@ class Site:
             name: Encoded(answers if isinstance(answers, list) else [answers]) for name, answers in clients.items()
         }
         self.compiled = Compiled(plan, operation_of(build_schema(SDL), query))
-        self.runtime = Runtime(self.clients)
+        self.runtime = runtime_of(self.clients)
 
     async def run(self) -> ExecutionResult:
         return await self.compiled.execute({}, self.runtime)
@@ -91,14 +93,14 @@ class Site:
         for _ in range(OFTEN):
             result = await self.run()
         async with asyncio.timeout(10):
-            while not (self.typed or self.runtime.statistics.misfits):
+            while not (self.typed or self.runtime.environment.statistics.misfits):
                 await asyncio.sleep(0.005)
                 result = await self.run()
         return result
 
     @property
     def typed(self) -> int:
-        return self.runtime.statistics.typed
+        return self.runtime.environment.statistics.typed
 
 
 NAMES = Plan("query", Sequence((Fetch(0, "a", "{ users { __typename id } }"), entities(1, "b", "name", ("users", ListItems())))))  # fmt: skip
@@ -177,20 +179,20 @@ async def test_a_branch_that_still_waits_when_another_gives_up_is_not_asked_agai
         c=me,
         d=of_each(lambda id: {"age": 7}),
     )
-    site.runtime.executor = executor
+    site.runtime.environment = replace(site.runtime.environment, executor=executor)
     await site.run_often()
     assert site.typed > 0
     site.clients["slow"].delay = 0.05
     for odd in ("d", "c"):
         asked = {name: len(client.requests) for name, client in site.clients.items()}
-        before = site.runtime.statistics.misfits
+        before = site.runtime.environment.statistics.misfits
         right = site.clients[odd].answers
         site.clients[odd].answers = (
             [of_each(lambda id: {"age": "old"})] if odd == "d" else [{"data": {"me": {"__typename": "User", "id": 1}}}]
         )
         result = await site.run()
         site.clients[odd].answers = right
-        assert site.runtime.statistics.misfits == before + 1
+        assert site.runtime.environment.statistics.misfits == before + 1
         assert result.data == {
             "users": [{"name": "x", "items": [{"owner": {"age": 5}}]}],
             "me": {"age": None if odd == "d" else 7},
@@ -206,7 +208,7 @@ async def test_where_too_many_answers_do_not_fit_nobody_goes_on_trying() -> None
     for _ in range(30):
         result = await site.run()
     assert result.to_bytes() == b'{"data":{"users":[{"id":"1","name":"x"}]}}'
-    assert 0 < site.runtime.statistics.misfits < 10
+    assert 0 < site.runtime.environment.statistics.misfits < 10
     assert site.typed == 0
 
 
@@ -300,6 +302,6 @@ async def test_response_headers_are_kept_once() -> None:
 
 async def test_executors_are_compared_from_the_first_run() -> None:
     site = Site("{ users { id name } }", NAMES, a=users({"id": "1"}), b=of_each(lambda id: {"name": "x"}))
-    site.runtime.executor = ExecutorKind.BOTH
+    site.runtime.environment = replace(site.runtime.environment, executor=ExecutorKind.BOTH)
     await site.run()
     assert site.typed == 1

@@ -7,7 +7,6 @@ import pytest
 
 from botberi_gateway.composition import Subgraph, compose
 from botberi_gateway.errors import PlanningError, RequestError
-from botberi_gateway.executor import Runtime
 from botberi_gateway.operation import coerce_variables, prepare
 from botberi_gateway.operation.limits import UNLIMITED
 from botberi_gateway.planner import build_plan
@@ -16,6 +15,7 @@ from gateway.tests.executor.scripted import Scripted
 from gateway.tests.planner.support import fetches_of
 from gateway.tests.support.executing import execute
 from gateway.tests.support.random_operations import random_operation
+from gateway.tests.support.runtimes import runtime_of
 from gateway.tests.support.world import World
 
 LINK = (
@@ -157,7 +157,7 @@ async def test_answers_as_the_monolith(supergraph: Supergraph, query: str, shape
     truth = world.monolith(query)
     assert not truth.errors, truth.errors
     clients = world.clients()
-    result = await execute(plan, operation, {}, Runtime(clients))
+    result = await execute(plan, operation, {}, runtime_of(clients))
     assert json.loads(result.to_bytes()) == {"data": truth.data}, plan
     assert (plan.fetch_count, plan.depth) == shape, plan
     assert sum(len(client.requests) for client in clients.values()) <= plan.fetch_count
@@ -169,7 +169,7 @@ async def requests_of(supergraph: Supergraph, query: str, variables: dict[str, A
     operation = prepare(supergraph.api_schema, query)
     clients = world.clients()
     coerced = coerce_variables(operation, variables or {})
-    result = await execute(build_plan(supergraph, operation), operation, coerced, Runtime(clients))
+    result = await execute(build_plan(supergraph, operation), operation, coerced, runtime_of(clients))
     assert json.loads(result.to_bytes()) == {"data": world.monolith(query, variables).data}
     return [(request.operation, request.variables) for client in clients.values() for request in client.requests]
 
@@ -231,7 +231,7 @@ def test_a_place_where_nothing_sets_the_context() -> None:
 async def answers(supergraph: Supergraph, query: str, *given: Any) -> Any:
     operation = prepare(supergraph.api_schema, query)
     clients = {"Subgraph1": Scripted(list(given)), "Subgraph2": Scripted([{"errors": [{"message": "down"}]}])}
-    return (await execute(build_plan(supergraph, operation), operation, {}, Runtime(clients))).to_json()
+    return (await execute(build_plan(supergraph, operation), operation, {}, runtime_of(clients))).to_json()
 
 
 async def test_entities_whose_context_is_missing_are_left_out() -> None:
@@ -285,7 +285,7 @@ async def test_random_operations(name: str) -> None:
             continue  # aliases that conflict
         truth = world.monolith(document, variables)
         plan = build_plan(supergraph, operation)
-        result = await execute(plan, operation, variables, Runtime(world.clients()))
+        result = await execute(plan, operation, variables, runtime_of(world.clients()))
         answer = json.loads(result.to_bytes())
         assert json.dumps(answer) == json.dumps({"data": truth.data}), f"seed {seed}: {document}\n{plan}"
         compared += 1

@@ -5,12 +5,12 @@ import json
 import pytest
 
 from botberi_gateway.composition import Subgraph, compose
-from botberi_gateway.executor import Runtime
 from botberi_gateway.operation import coerce_variables, prepare
 from botberi_gateway.planner import build_plan
 from botberi_gateway.supergraph import Supergraph
 from gateway.tests.planner.support import fetches_of
 from gateway.tests.support.executing import execute
+from gateway.tests.support.runtimes import runtime_of
 from gateway.tests.support.world import World
 
 LINK = """
@@ -63,5 +63,5 @@ async def test_reaches_subgraphs(supergraph: Supergraph, case: str) -> None:
         assert "@spread" not in found
     variables = coerce_variables(operation, {"n": "x", "on": True} if "$" in text else {})
     world = World(supergraph)
-    result = await execute(plan, operation, variables, Runtime(world.clients()))
+    result = await execute(plan, operation, variables, runtime_of(world.clients()))
     assert json.loads(result.to_bytes()) == {"data": world.monolith(text, variables).data}

@@ -7,7 +7,6 @@ import pytest
 from graphql import GraphQLSchema, parse, validate
 
 from botberi_gateway.errors import GatewayError
-from botberi_gateway.executor import Runtime
 from botberi_gateway.operation import coerce_variables, prepare
 from botberi_gateway.operation.limits import UNLIMITED
 from botberi_gateway.plan import Plan
@@ -15,6 +14,7 @@ from botberi_gateway.planner import build_plan
 from gateway.tests.planner.support import fetches_of
 from gateway.tests.support import federation
 from gateway.tests.support.executing import execute
+from gateway.tests.support.runtimes import runtime_of
 
 
 @cache
@@ -42,7 +42,7 @@ async def test_gives_the_expected_data(case: federation.Case) -> None:
     except GatewayError:
         case.check({"data": None, "errors": [{}]})
         return
-    result = await execute(plan, operation, coerce_variables(operation, {}), Runtime(suite.clients()))
+    result = await execute(plan, operation, coerce_variables(operation, {}), runtime_of(suite.clients()))
     print(plan)
     case.check(json.loads(result.to_bytes()))
     assert_operations_valid(case.suite, plan)

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from botberi_gateway.errors import PlanningError, RequestError
-from botberi_gateway.executor import Runtime
 from botberi_gateway.operation import coerce_variables, prepare
 from botberi_gateway.operation.limits import UNLIMITED
 from botberi_gateway.planner import build_plan
 from botberi_gateway.supergraph import Supergraph
 from gateway.tests.support.executing import execute
+from gateway.tests.support.runtimes import runtime_of
 from gateway.tests.support.shared import SHARED, needs
 from gateway.tests.support.world import World
 from lab.fuzzing.operation import random_operation
@@ -38,7 +38,7 @@ def _supergraphs() -> dict[str, Path]:
 async def test_answers_as_the_monolith(name: str) -> None:
     supergraph = Supergraph.from_sdl(_supergraphs()[name].read_text())
     world = World(supergraph)
-    runtime = Runtime(world.clients())
+    runtime = runtime_of(world.clients())
     compared = 0
     for seed in SEEDS:
         made = random_operation(supergraph.api_schema, seed, mutations=False)

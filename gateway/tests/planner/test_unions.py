@@ -13,7 +13,7 @@ import pytest
 from graphql import GraphQLError, GraphQLObjectType
 
 from botberi_gateway.composition import Subgraph, compose
-from botberi_gateway.executor import ExecutorKind, PendingForm, Runtime, deliver
+from botberi_gateway.executor import ExecutorKind, PendingForm, deliver
 from botberi_gateway.operation import prepare
 from botberi_gateway.plan import Defer
 from botberi_gateway.planner import build_plan
@@ -21,6 +21,7 @@ from botberi_gateway.supergraph import Supergraph
 from botberi_gateway.upstream.schema import SchemaClient
 from gateway.tests.support.executing import execute
 from gateway.tests.support.incremental import Whole
+from gateway.tests.support.runtimes import runtime_of
 from lab.fuzzing.declared import SubgraphFacts
 
 FOLDER = Path(__file__).parent / "unions"
@@ -91,7 +92,7 @@ async def test_what_a_client_gets(graph: Graph, number: int) -> None:
     plan = build_plan(supergraph, operation)
     for text in wanted.get("nobody_is_asked_for", ()):
         assert text not in str(plan), plan
-    runtime = Runtime(graph.clients(), executor=ExecutorKind.BOTH)
+    runtime = runtime_of(graph.clients(), executor=ExecutorKind.BOTH)
     if isinstance(plan.node, Defer):
         form, whole = PendingForm(), Whole()
         async for payload in deliver(plan, operation, {}, runtime):
@@ -99,4 +100,4 @@ async def test_what_a_client_gets(graph: Graph, number: int) -> None:
         assert (whole.data, whole.errors) == (wanted["data"], [])
     result = json.loads((await execute(plan, operation, {}, runtime)).to_bytes())
     assert result == {"data": wanted["data"]}
-    assert not runtime.statistics.strange
+    assert not runtime.environment.statistics.strange

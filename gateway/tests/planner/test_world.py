@@ -14,6 +14,7 @@ from botberi_gateway.operation.prepare import STRUCTURE
 from botberi_gateway.planner import build_plan
 from gateway.tests.planner import conformance
 from gateway.tests.support.executing import execute
+from gateway.tests.support.runtimes import runtime_of
 from gateway.tests.support.shared import needs
 from gateway.tests.support.world import World
 
@@ -27,7 +28,7 @@ def _world(name: str) -> World:
 
 @cache
 def _runtime(name: str) -> Runtime:
-    return Runtime(_world(name).clients(lenient=True))
+    return runtime_of(_world(name).clients(lenient=True))
 
 
 def _variables(operation: Operation, value: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from botberi_gateway.plan import Plan
 
 async def execute(plan: Plan, operation: Operation, variables: Mapping[str, Any], runtime: Runtime) -> ExecutionResult:
     """As `botberi_gateway.executor.execute`, by both. Raises `ExecutorMismatch`, and fails where the compiler does."""
-    both = replace(runtime, executor=ExecutorKind.BOTH)
+    both = replace(runtime, environment=replace(runtime.environment, executor=ExecutorKind.BOTH))
     result = await Compiled(plan, operation).execute(variables, both)
-    assert not both.statistics.interpreted["a fault of the compiler"]
+    assert not both.environment.statistics.interpreted["a fault of the compiler"]
     return result

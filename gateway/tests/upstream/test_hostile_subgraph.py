@@ -16,11 +16,12 @@ from graphql import build_schema
 from botberi_gateway import errors
 from botberi_gateway.config import ExecutionBudget, SubgraphConfig
 from botberi_gateway.errors import SubgraphError
-from botberi_gateway.executor import Runtime, execute
+from botberi_gateway.executor import execute
 from botberi_gateway.executor.budget import ResponseTooLarge, Spending
 from botberi_gateway.plan import Fetch, Parallel, Plan
 from botberi_gateway.upstream import HttpClient, SubgraphRequest
 from gateway.tests.support.operations import operation_of
+from gateway.tests.support.runtimes import runtime_of
 from gateway.tests.upstream.hostile import (
     Script,
     answers,
@@ -325,7 +326,7 @@ async def test_loses_only_its_own_fields(name: str, caplog: pytest.LogCaptureFix
     async with hostile(script) as server, hostile(answers(response({"data": {"b": 2}}))) as other:
         clients = {"bad": HttpClient("bad", server.url, SMALL), "good": HttpClient("good", other.url)}
         with caplog.at_level(logging.WARNING):
-            result = await execute(plan, operation_of(schema, "{ a b }"), {}, Runtime(clients))
+            result = await execute(plan, operation_of(schema, "{ a b }"), {}, runtime_of(clients))
         for client in clients.values():
             await client.aclose()
     assert result.data == {"a": None, "b": 2}

@@ -87,11 +87,15 @@ class Flight:
         self.variables = variables
         self.runtime = runtime
         #: What is left of the operation's budget; what one that gave up has spent came from answers that are used again.
-        self.spending = Spending(runtime.budget)
+        self.spending = Spending(runtime.environment.config.budget)
         if before is not None:
             self.spending.go_on_from(before.spending)
         self.loop = asyncio.get_running_loop()
-        self.deadline: float = self.loop.time() + runtime.timeout if before is None else before.deadline
+        self.deadline: float = (
+            self.loop.time() + runtime.environment.config.operation_timeout_seconds
+            if before is None
+            else before.deadline
+        )
         self.answers: dict[int, asyncio.Future[SubgraphResponse]] = {}
         #: Fetch -> what it was sent with: for each `_entities` field what the program has gathered.
         self.sent: dict[int, tuple[Step, Sequence[Any]]] = {}
@@ -127,10 +131,10 @@ class Flight:
         if batches:
             self.spending.take_entities(sum(map(len, batches)))
         try:
-            timeout = min(runtime.timeout_for(step.subgraph), self.deadline - self.loop.time())
+            timeout = min(runtime.environment.timeout_for(step.subgraph), self.deadline - self.loop.time())
             if timeout <= 0:
                 raise TimeoutError
-            client = runtime.clients.get(step.subgraph)
+            client = runtime.environment.clients.get(step.subgraph)
             start = getattr(client, "start", None)
             headers = runtime.headers(step.subgraph)
             if start is not None:

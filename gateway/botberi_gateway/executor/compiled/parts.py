@@ -178,7 +178,7 @@ class Look(Report):
             return projection.later(group)
 
         if group.compiled is None:
-            self._execution.runtime.statistics.strange["deferred fields of an object that others join"] += 1
+            self._execution.runtime.environment.statistics.strange["deferred fields of an object that others join"] += 1
             return self._interpreted(interpreted)
         number, layers = group.compiled
         return self._either(lambda: self._laters[number](*layers, group.path, group.known), interpreted)
@@ -204,15 +204,15 @@ class Look(Report):
         except Exception as error:
             reason = str(error.args[0]) if isinstance(error, Strange) else "an answer of another shape"
             if not isinstance(error, ODD):
-                if runtime.executor is ExecutorKind.BOTH:
+                if runtime.environment.executor is ExecutorKind.BOTH:
                     raise
                 # The interpreter answers all the same; an operator finds the count and this line.
                 logger.exception("compiled code failed")
                 reason = "a fault of the compiler"
-            runtime.statistics.strange[reason] += 1
+            runtime.environment.statistics.strange[reason] += 1
             log.restore(notes)
             return self._interpreted(interpreted)
-        if runtime.executor is ExecutorKind.BOTH:
+        if runtime.environment.executor is ExecutorKind.BOTH:
             mine = data, self.findings.found, self.groups
             log.restore(notes)
             theirs = self._interpreted(interpreted), self.findings.found, self.groups

@@ -151,16 +151,16 @@ class Compiled:
     async def execute(self, variables: Mapping[str, Any], runtime: Runtime) -> ExecutionResult:
         """As `botberi_gateway.executor.execute`. Where the runtime asks for both executors, raises `ExecutorMismatch`."""
         try:
-            if runtime.executor is ExecutorKind.INTERPRETED:
+            if runtime.environment.executor is ExecutorKind.INTERPRETED:
                 return await execute(self._plan, self._operation, variables, runtime)
-            statistics, verify = runtime.statistics, runtime.executor is ExecutorKind.BOTH
+            statistics, verify = runtime.environment.statistics, runtime.environment.executor is ExecutorKind.BOTH
             program = self.program(variables)
             if isinstance(program, str):
                 statistics.interpreted[program] += 1
                 return await execute(self._plan, self._operation, variables, runtime)
             flight = Flight(self._operation, variables, runtime)
             first: ExecutionResult | None = None
-            typed = program.typed(runtime.executor)
+            typed = program.typed(runtime.environment.executor)
             if typed is not None:
                 first = await typed.execute(flight)
                 if first is not None and not verify:
@@ -192,12 +192,12 @@ class Compiled:
         """One event of a subgraph's subscription: its result, or None and what the interpreter needn't ask again."""
         program = self.program(variables)
         if isinstance(program, str) or program.given is None:
-            runtime.statistics.interpreted[program if isinstance(program, str) else "no subscription"] += 1
+            runtime.environment.statistics.interpreted[program if isinstance(program, str) else "no subscription"] += 1
             return None, None
         flight = Flight(self._operation, variables, runtime)
         if answer.data is None and len(program.layout.roots) > 1:
             # Nothing else may be asked for.
-            runtime.statistics.strange["no data"] += 1
+            runtime.environment.statistics.strange["no data"] += 1
             return None, flight
         flight.given = flight.root(program.given, answer)
         return await self._fly(program, flight), flight
@@ -211,7 +211,7 @@ class Compiled:
         """
         program = self.program(variables)
         if isinstance(program, str):
-            runtime.statistics.interpreted[program] += 1
+            runtime.environment.statistics.interpreted[program] += 1
             return None
         flight = Flight(self._operation, variables, runtime)
         flight.given, flight.keeps = {key: given}, True
@@ -231,7 +231,7 @@ class Compiled:
             flight.give_up()
             raise
         except Exception:
-            if runtime.executor is ExecutorKind.BOTH:
+            if runtime.environment.executor is ExecutorKind.BOTH:
                 raise
             # The interpreter answers all the same; an operator finds the count and this line.
             logger.exception("compiled code failed")
@@ -240,13 +240,13 @@ class Compiled:
             flight.give_up()
             raise
         if flight.strange is None:
-            runtime.statistics.compiled += 1
+            runtime.environment.statistics.compiled += 1
             if result is not None and flight.spending.has_entities:
-                result.max_bytes = runtime.budget.max_response_bytes
+                result.max_bytes = runtime.environment.config.budget.max_response_bytes
                 # What an event brought isn't among the answers that were counted.
                 result.is_short = not flight.given and flight.spending.is_short
             return result
-        runtime.statistics.strange[flight.strange] += 1
+        runtime.environment.statistics.strange[flight.strange] += 1
         if not flight.unfit <= self._by_identity:
             # The interpreter answers this one; the next has a program to which such keys are nothing strange.
             self._by_identity |= flight.unfit
@@ -275,7 +275,8 @@ class Compiled:
         self, result: ExecutionResult, variables: Mapping[str, Any], runtime: Runtime, flight: Flight
     ) -> None:
         asked = dict(flight.answers)
-        reference = await execute(self._plan, self._operation, variables, replace(runtime, clients={}), flight)
+        without_clients = replace(runtime, environment=replace(runtime.environment, clients={}))
+        reference = await execute(self._plan, self._operation, variables, without_clients, flight)
         compare(result, reference)
         if asked.keys() != flight.answers.keys():
             raise ExecutorMismatch(result.to_bytes(), reference.to_bytes())

@@ -64,7 +64,11 @@ class Report:
         self._flight = flight
         self._state = flight.state if seen is None else seen.state
         runtime = flight.runtime
-        self._log = ErrorLog(runtime.max_errors, runtime.error_extensions) if log is None else log
+        self._log = (
+            ErrorLog(runtime.environment.config.max_errors, runtime.environment.error_extensions)
+            if log is None
+            else log
+        )
         self.findings: Findings = _Findings(self._log, layout, self._state, flight.type_names())
         losing = frozenset(loss.step.id for loss in flight.losses)
         ended = None if seen is None else seen.fetches

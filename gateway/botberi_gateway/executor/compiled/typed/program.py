@@ -54,6 +54,7 @@ class TypedResult(ExecutionResult):
         self.errors: Sequence[ErrorEntry] = ()
         self.extensions = EMPTY
         self.event_id = None
+        self.response_headers: Sequence[tuple[str, str, str]] = ()
 
     @property
     def data(self) -> Any:  # type: ignore[override] # nobody assigns it
@@ -107,7 +108,7 @@ class TypedProgram:
             self._misfits += 1
             flight.leave()
             if isinstance(error, _FAULTS):
-                if flight.runtime.executor is ExecutorKind.BOTH:
+                if flight.runtime.environment.executor is ExecutorKind.BOTH:
                     raise
                 # The compiled program answers all the same; an operator finds this line.
                 logger.exception("a typed program failed")
@@ -117,12 +118,14 @@ class TypedProgram:
             raise
         kept = flight.runtime.response_headers
         # Where executors are compared the others go over the same answers, and keep them.
-        if kept is not None and flight.runtime.executor is not ExecutorKind.BOTH:
+        if kept is not None and flight.runtime.environment.executor is not ExecutorKind.BOTH:
             for step in self._steps:
                 answer = flight.answers.get(step.id)
                 if answer is not None and (headers := answer.result().headers):
                     kept.extend((step.subgraph, name, value) for name, value in headers)
-        max_bytes = flight.runtime.budget.max_response_bytes if flight.spending.has_entities else None
+        max_bytes = (
+            flight.runtime.environment.config.budget.max_response_bytes if flight.spending.has_entities else None
+        )
         return TypedResult(data, max_bytes, self)
 
 
@@ -161,7 +164,7 @@ def typed(flight: Flight, step: Step, answer: SubgraphResponse) -> Any:
     Raises `Misfit`.
     """
     if (
-        flight.runtime.executor is ExecutorKind.BOTH
+        flight.runtime.environment.executor is ExecutorKind.BOTH
         and not answer.errors
         and type(answer.data) is dict
         and step.read is not None
