@@ -23,10 +23,5 @@ def advice(error: ModuleNotFoundError) -> str | None:
     extra = EXTRA_OF.get((error.name or "").partition(".")[0])
     if extra is None:
         return None
-    how = "run ./test once, which installs it" if extra == "dev" else "run ./start or ./test once, which install it"
-    if extra == "s3":
-        how = "run ./test once, which installs it"
-    return (
-        f"this command needs the package {error.name}, which is not installed. "
-        f"Install the extra {extra!r}: pip install 'botberi[{extra}]' (in a checkout: {how})."
-    )
+    how = "./test once, which installs it" if extra in ("dev", "s3") else "./start or ./test once, which install it"
+    return f"this command needs the package {error.name} (extra {extra!r}), which is not installed: run {how}."

@@ -62,7 +62,9 @@ def _bucket(settings: ArtifactSettings) -> S3Bucket:
     try:
         return S3Bucket(str(settings.artifacts_url), given, allow_http=allow_http)
     except ImportError as error:
-        raise SettingsError("files on S3 need the extra `s3`: pip install 'botberi[s3]'") from error
+        raise SettingsError(
+            "files on S3 need the package obstore (extra `s3`; the image has it): run ./test once, which installs it"
+        ) from error
 
 
 def _secret(settings: ArtifactSettings) -> bytes:
