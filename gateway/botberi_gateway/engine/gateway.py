@@ -201,10 +201,12 @@ class Gateway:
         generation = prepared.generation
         generation.running += 1
         try:
-            if has_many_values(variables):
+            if variables and has_many_values(variables):
                 coerced = await self._preparer.work(partial(_coerced, prepared, variables))
             else:
-                coerced = _coerced(prepared, variables)
+                coerced = coerce_variables(prepared.operation, variables)
+                if prepared.cost is not None:
+                    prepared.cost.check(coerced)
             if prepared.compiled.conditions and self._executor is not ExecutorKind.INTERPRETED:
                 await self._preparer.compile(prepared.compiled, coerced)
             runtime = self._runtime(generation, context)

@@ -129,7 +129,7 @@ class Flight:
             self.answers[step.id], self.sent[step.id] = known, (step, batches)
             return known
         if batches:
-            self.spending.take_entities(sum(map(len, batches)))
+            self.spending.take_entities(len(batches[0]) if len(batches) == 1 else sum(map(len, batches)))
         try:
             timeout = min(runtime.environment.timeout_for(step.subgraph), self.deadline - self.loop.time())
             if timeout <= 0:
@@ -139,10 +139,12 @@ class Flight:
             headers = runtime.headers(step.subgraph)
             if start is not None:
                 future = start(step.body(self.variables, batches), step.kind, headers, timeout)
-                if isinstance(future, CountedAnswer):
+                if isinstance(future, Answer):
                     future.spending = self.spending
-                    if step.read is not None and isinstance(future, Answer):
+                    if step.read is not None:
                         future.read = step.read
+                elif isinstance(future, CountedAnswer):
+                    future.spending = self.spending
             elif client is not None:
                 request = step.request(self.variables, batches, headers, timeout, self.spending)
                 future = self.loop.create_task(_bounded(client, request, timeout))

@@ -46,11 +46,12 @@ class TypedResult(ExecutionResult):
 
     __slots__ = ("_program", "_read", "_whole")
 
-    def __init__(self, data: Any, max_bytes: int | None, program: "TypedProgram") -> None:
+    def __init__(self, data: Any, max_bytes: int | None, program: "TypedProgram", *, is_short: bool = False) -> None:
         self._whole = _Response(data)
         self._program = program
         self._read: Any = None
         self.max_bytes = max_bytes
+        self.is_short = is_short
         self.errors: Sequence[ErrorEntry] = ()
         self.extensions = EMPTY
         self.event_id = None
@@ -72,8 +73,13 @@ class TypedResult(ExecutionResult):
             return encode_all(self._whole)
         program = self._program
         try:
-            written = encode_bounded(self._whole, self.max_bytes, program.expected_bytes)
-            program.expected_bytes = len(written)
+            if self.is_short:
+                written = encode_all(self._whole)
+                if len(written) > self.max_bytes:
+                    raise TooLong
+            else:
+                written = encode_bounded(self._whole, self.max_bytes, program.expected_bytes)
+                program.expected_bytes = len(written)
             return written
         except TooLong:
             self._whole, self.errors = _Response(None), (response_too_large(self.max_bytes).entry(),)
@@ -123,10 +129,12 @@ class TypedProgram:
                 answer = flight.answers.get(step.id)
                 if answer is not None and (headers := answer.result().headers):
                     kept.extend((step.subgraph, name, value) for name, value in headers)
-        max_bytes = (
-            flight.runtime.environment.config.budget.max_response_bytes if flight.spending.has_entities else None
-        )
-        return TypedResult(data, max_bytes, self)
+        spending = flight.spending
+        if not spending.has_entities:
+            return TypedResult(data, None, self)
+        # Each field that was counted has a part of one answer as its value, or further ones that were counted.
+        max_bytes = flight.runtime.environment.config.budget.max_response_bytes
+        return TypedResult(data, max_bytes, self, is_short=spending.is_short)
 
 
 def compile_typed(layout: Layout, operation: Operation) -> TypedProgram:
