@@ -18,10 +18,9 @@ def gap_of(view: ObjectView, key: str) -> Gap | None:
         if isinstance(here, ObjectView):
             # In the plan's order: who fails first must not matter.
             gaps = sorted(here.gaps, key=_fetch_number) if len(here.gaps) > 1 else here.gaps
-            for gap in gaps:
-                if gap.covers(keys):
-                    return gap
             # A failure says more than an unknown entity does.
+            if covering := [gap for gap in gaps if gap.covers(keys)]:
+                return next((gap for gap in covering if gap.failure is not None), covering[0])
             if nearest is None and gaps:
                 nearest = next((gap for gap in gaps if gap.failure is not None), gaps[0])
         if isinstance(here.key, str):
