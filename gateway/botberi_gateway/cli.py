@@ -58,13 +58,14 @@ InputOption = Annotated[
     typer.Option(
         "--input",
         "--subgraphs",
-        help="List of {name, url, sdl | file} in JSON or YAML; without sdl or file it is asked of the subgraph. Repeatable.",
+        help="List of {name, url, sdl | file} in JSON or YAML; without sdl or file the subgraph is asked for its SDL. "
+        "Repeatable.",
     ),
 ]
 FilesArgument = Annotated[list[Path] | None, typer.Argument(help="SDL files, named as their subgraphs.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="File for the supergraph SDL.")]
-FormatOption = Annotated[Format, typer.Option("--format", help="How problems are told.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="How problems are printed.")]
 IncludeOption = Annotated[
     list[str] | None, typer.Option("--include-tag", help="Keep what has this @tag alone. Repeatable.")
 ]
@@ -109,8 +110,8 @@ def serve(
     allow_origin: Annotated[
         list[str] | None,
         typer.Option(
-            help="Origin of web pages that may call from a browser, such as https://app.example; '*': every origin, without "
-            "cookies. Repeatable."
+            help="Origin of web pages that may call from a browser, such as https://app.example; '*': every origin, "
+            "without cookies. Repeatable."
         ),
     ] = None,
     public_url: Annotated[
@@ -152,7 +153,8 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="FEATURE",
-            help="Serve a graph with this security feature (such as authenticated) though nothing here enforces it. Repeatable.",
+            help="Serve a graph with this security feature (such as authenticated) though nothing here enforces it. "
+            "Repeatable.",
         ),
     ] = None,
     metrics: Annotated[bool, typer.Option(help="Serve /metrics.")] = True,
@@ -175,7 +177,8 @@ def serve(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve a federated graph: POST /graphql, GET /health."""
-    # Hundreds of modules and a supergraph are made, and none of it is garbage; `server.memory.settle` turns it on again.
+    # Hundreds of modules and a supergraph are made, and none of it is garbage; `server.memory.settle` turns it on
+    # again.
     gc.disable()
     from botberi_gateway.server import PortTakenError, bind
     from botberi_gateway.server.logs import configure
@@ -233,7 +236,7 @@ def serve(
         ),
     )
     given = _one_of(supergraph, subgraph, subgraphs)
-    # Before the graph is looked at: a taken port is the commoner mistake, and the quicker to tell.
+    # Before the graph is looked at: a taken port is the commoner mistake, and the quicker to report.
     try:
         listener = bind(host, port)
     except PortTakenError as error:
@@ -299,7 +302,7 @@ def check(
     as_json: JsonOption = False,
     fail_on: Annotated[FailOn, typer.Option(help="Mildest class of changes that gives exit code 1.")] = FailOn.BREAKING,
 ) -> None:
-    """Tell what a change of the graph means for its clients: breaking, dangerous, safe."""
+    """Say what a change of the graph means for its clients: breaking, dangerous, safe."""
     from botberi_gateway.commands.check import check as command
 
     command(old, new, as_json, fail_on)
@@ -320,10 +323,16 @@ def plan(
 
     try:
         graph = _supergraph(supergraph)
-        made = build_plan(graph, prepare(graph.api_schema, read(query), operation))
+        query_plan = build_plan(graph, prepare(graph.api_schema, read(query), operation))
     except GatewayError as error:
         _refuse(error)
-    typer.echo(json.dumps(made.to_json(), indent=2) if as_json else made.to_mermaid() if mermaid else str(made))
+    typer.echo(
+        json.dumps(query_plan.to_json(), indent=2)
+        if as_json
+        else query_plan.to_mermaid()
+        if mermaid
+        else str(query_plan)
+    )
 
 
 @app.command()
@@ -340,7 +349,7 @@ def inspect(
     """Show one stage: the supergraph, its query graph, an operation as planned, its fetches, its plan."""
     from botberi_gateway.commands.compose import composed
     from botberi_gateway.commands.inspect import inspect as data
-    from botberi_gateway.commands.inspect import told
+    from botberi_gateway.commands.inspect import text_of
     from botberi_gateway.errors import GatewayError
 
     if stage in OF_OPERATION and query is None:
@@ -351,7 +360,7 @@ def inspect(
         if as_json:
             typer.echo(json.dumps(data(stage, graph, text, operation), indent=2))
         else:
-            typer.echo(told(stage, graph, text, operation))
+            typer.echo(text_of(stage, graph, text, operation))
     except GatewayError as error:
         _refuse(error)
 

@@ -1,4 +1,7 @@
-"""JSON bytes <-> Python values with no number changed on the way: orjson, and a slower exact path for numbers that it can't hold."""
+"""JSON bytes <-> Python values, with no number changed on the way.
+
+orjson does the work; numbers that it can't hold are read and written by a slower, exact path.
+"""
 
 import json
 import re
@@ -9,8 +12,8 @@ from typing import Any
 
 import orjson
 
-#: A number of 16 digits (point included) may be beyond what an IEEE double or a 64-bit integer keeps. Seen outside of strings only where
-#: it begins after one of these marks; one that a string has there costs time, nothing else.
+#: A number of 16 digits (point included) may be beyond what an IEEE double or a 64-bit integer keeps. Seen outside of
+#: strings only where it begins after one of these marks; one that a string has there costs time, nothing else.
 _LONG_NUMBER = re.compile(rb"[:,\[ \t\r\n-][0-9][0-9.]{15}")
 _START = re.compile(rb"\s*-?[0-9][0-9.]{15}")
 _DIGITS = bytes(0x30 if byte in b"0123456789." else byte for byte in range(256))
@@ -35,7 +38,10 @@ def decode(body: bytes | bytearray) -> Any:
 
 
 def decode_rounded(body: bytes | bytearray) -> Any:
-    """`decode` without its care for numbers: those that neither a double nor 64 bits hold are rounded. Raises `CodecError`."""
+    """`decode` without its care for numbers: those that neither a double nor 64 bits hold are rounded.
+
+    Raises `CodecError`.
+    """
     try:
         return orjson.loads(body)
     except (ValueError, RecursionError) as error:
@@ -44,7 +50,8 @@ def decode_rounded(body: bytes | bytearray) -> Any:
 
 def may_round(body: bytes | bytearray) -> bool:
     """Whether a number in the JSON may be one that `decode_rounded` rounds."""
-    # Every eighth byte: where 16 digits stand in a row, two that follow one another are digits. Rare, and cheaper than looking at all.
+    # Every eighth byte: where 16 digits stand in a row, two that follow one another are digits. Rare, and cheaper than
+    # looking at all.
     return b"00" in body[::8].translate(_DIGITS) and bool(_LONG_NUMBER.search(body) or _START.match(body))
 
 

@@ -191,8 +191,8 @@ class Arena:
             raise Mismatch(f"the plan was not compiled: {faults} fault of the compiler")
         run.features["answered by compiled code"] += counts.compiled
         run.features["answered by a typed program"] += counts.typed
-        run.features["compiled after a typed program"] += counts.misfits
-        run.features.update({f"compiled, then: {why}": 1 for why in counts.strange})
+        run.features["compiled after a typed program"] += counts.typed_bail_outs
+        run.features.update({f"compiled, then: {why}": 1 for why in counts.bail_outs})
         run.features.update({f"not compiled: {why}": 1 for why in counts.interpreted})
 
     def _begin(self, facts: Facts) -> Run:

@@ -15,9 +15,9 @@ from botberi_gateway.supergraph.changes import SEVERITIES, Severity, changes
 
 
 def check(old: Path, new: Path, as_json: bool, fail_on: FailOn) -> None:
-    """Print the changes; exits with 1 for such as `fail_on` names, or graver."""
-    found = changes(load(old).api_schema, load(new).api_schema)
-    counts = Counter(change.severity for change in found)
+    """Print the changes; the exit code is 1 where one is as severe as `fail_on`, or more."""
+    differences = changes(load(old).api_schema, load(new).api_schema)
+    counts = Counter(change.severity for change in differences)
     refused: tuple[Severity, ...] = {
         FailOn.BREAKING: ("breaking",),
         FailOn.DANGEROUS: ("breaking", "dangerous"),
@@ -25,17 +25,17 @@ def check(old: Path, new: Path, as_json: bool, fail_on: FailOn) -> None:
     }[fail_on]  # type: ignore[assignment]
     ok = not any(counts[severity] for severity in refused)
     if as_json:
-        answer = {"ok": ok, "counts": {s: counts[s] for s in SEVERITIES}, "changes": [c.as_dict() for c in found]}
+        answer = {"ok": ok, "counts": {s: counts[s] for s in SEVERITIES}, "changes": [c.as_dict() for c in differences]}
         typer.echo(json.dumps(answer, indent=2))
     else:
         for severity in SEVERITIES:
             if counts[severity]:
                 typer.echo(f"{severity} ({counts[severity]})")
-            for change in found:
+            for change in differences:
                 if change.severity == severity:
                     typer.echo(f"  {change.code} {change.message}")
-        told = ", ".join(f"{counts[s]} {s}" for s in SEVERITIES)
-        typer.echo(f"{told}." if found else "Nothing changed for clients.")
+        summary = ", ".join(f"{counts[s]} {s}" for s in SEVERITIES)
+        typer.echo(f"{summary}." if differences else "Nothing changed for clients.")
     if not ok:
         raise typer.Exit(INVALID_GRAPH)
 

@@ -19,7 +19,10 @@ from botberi_gateway.supergraph import Supergraph
 
 
 def compose(sources: Sequence[Source], filters: Filter, form: Format, output: Path | None) -> None:
-    """Print the supergraph (or write it to `output`) and what is to say about it. Exits with 1 where there is none."""
+    """Print the supergraph, or write it to `output`, with errors and hints.
+
+    Exits with 1 where the subgraphs do not compose.
+    """
     subgraphs = subgraphs_of(sources)
     made = compose_subgraphs(subgraphs)
     errors, supergraph = made.errors, made.supergraph
@@ -36,7 +39,7 @@ def compose(sources: Sequence[Source], filters: Filter, form: Format, output: Pa
 
 
 def contract_of(supergraph: Path, filters: Filter, form: Format, output: Path | None) -> None:
-    """As `compose`, of a supergraph that is there already."""
+    """Print the variant of an existing supergraph that the filters leave, in the same forms as `compose`."""
     made = filtered(load_supergraph(supergraph), filters)
     _deliver(made.supergraph_sdl, findings(made.errors, ()), [], form, output)
     if made.errors:
@@ -66,17 +69,17 @@ def load_supergraph(path: Path) -> Supergraph:
 
 
 def composed(sources: Sequence[Source]) -> Supergraph:
-    """For commands that need a supergraph; ends with the report where there is none."""
+    """The supergraph of these subgraphs, for commands that need one. Where there is none, prints why and exits."""
     subgraphs = subgraphs_of(sources)
-    made = compose_subgraphs(subgraphs)
-    if made.supergraph is None:
-        told = report(made.errors, sources, subgraphs)
-        fail(INVALID_GRAPH, f"{told}The subgraphs do not compose: {_count(len(made.errors))}.")
-    return made.supergraph
+    composition = compose_subgraphs(subgraphs)
+    if composition.supergraph is None:
+        problems = report(composition.errors, sources, subgraphs)
+        fail(INVALID_GRAPH, f"{problems}The subgraphs do not compose: {_count(len(composition.errors))}.")
+    return composition.supergraph
 
 
 def report(problems: Sequence[Problem], sources: Sequence[Source], subgraphs: Sequence[Subgraph]) -> str:
-    """For people."""
+    """Errors of composition as text for people, with places in files."""
     files = {source.name: source.file for source in sources if source.file is not None}
     return text(findings(problems, subgraphs, files), colour=_has_colours())
 
@@ -102,7 +105,7 @@ def _deliver(sdl: str | None, errors: list[Finding], hints: list[Finding], form:
 
 
 def _has_colours() -> bool:
-    """A terminal, whose user didn't ask for none (no-color.org)."""
+    """Whether standard error is a terminal whose user didn't turn colours off (no-color.org)."""
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

@@ -22,7 +22,10 @@ from botberi_gateway.supergraph import Supergraph
 
 
 def inspect(stage: Stage, supergraph: Supergraph, query: str | None = None, operation_name: str | None = None) -> Any:
-    """Plain data: dictionaries, lists, texts. Raises `GatewayError` for an operation that isn't valid or can't be planned."""
+    """One stage as plain data: dictionaries, lists, texts.
+
+    Raises `GatewayError` for an operation that isn't valid or can't be planned.
+    """
     if stage is Stage.SUPERGRAPH:
         return _supergraph(supergraph)
     if stage is Stage.GRAPH:
@@ -37,8 +40,8 @@ def inspect(stage: Stage, supergraph: Supergraph, query: str | None = None, oper
     return _fetches(plan) if stage is Stage.FETCHES else plan.to_json()
 
 
-def told(stage: Stage, supergraph: Supergraph, query: str | None = None, operation_name: str | None = None) -> str:
-    """The same for people."""
+def text_of(stage: Stage, supergraph: Supergraph, query: str | None = None, operation_name: str | None = None) -> str:
+    """What `inspect` gives, as text for people."""
     if stage is Stage.PLAN:
         assert query is not None
         return str(build_plan(supergraph, prepare(supergraph.api_schema, query, operation_name)))
@@ -49,7 +52,10 @@ def told(stage: Stage, supergraph: Supergraph, query: str | None = None, operati
 
 
 def _code(plan: Plan, operation: Operation) -> dict[str, str]:
-    """The programs for no condition met, and for all: by what they hold for. A text instead says why there is none."""
+    """Conditions -> the program that is compiled for them: none of the conditions met, and all.
+
+    Where there is no program, why.
+    """
     compiled = Compiled(plan, operation)
     programs = {}
     for value in (False, True) if compiled.conditions else (False,):
@@ -162,7 +168,7 @@ def _graph(supergraph: Supergraph) -> dict[str, Any]:
 
 
 def _operation(supergraph: Supergraph, operation: Operation) -> dict[str, Any]:
-    """As the planner walks it: fragments dissolved into concrete types, `@skip`, `@include` and `@defer` into conditions."""
+    """The operation as the planner walks it: fragments by concrete types, directives as conditions."""
     graph = query_graph(supergraph)
     root = graph.roots[operation.kind] or ""
     walker = Walker(graph, operation.fragments, defers=Defers(operation.document))

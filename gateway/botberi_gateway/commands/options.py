@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Format(StrEnum):
-    """How problems are told."""
+    """How problems are printed."""
 
     TEXT = "text"
     JSON = "json"
@@ -23,7 +23,7 @@ class FailOn(StrEnum):
 
 
 class Stage(StrEnum):
-    """What can be looked at, in the order in which an operation comes by it."""
+    """The stages that `inspect` shows, in the order in which an operation passes them."""
 
     SUPERGRAPH = "supergraph"
     GRAPH = "graph"
@@ -39,7 +39,7 @@ OF_OPERATION = (Stage.OPERATION, Stage.FETCHES, Stage.PLAN, Stage.CODE)
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A contract's tags."""
+    """The tags by which a contract is made."""
 
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()

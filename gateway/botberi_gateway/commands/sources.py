@@ -23,12 +23,12 @@ class Source:
 
 
 def gather(pairs: Sequence[str] = (), lists: Sequence[Path] = (), files: Sequence[Path] = ()) -> list[Source]:
-    """`NAME=URL` or `NAME=FILE`, lists in JSON or YAML, SDL files named as their subgraphs; every one with its SDL."""
+    """Read subgraphs from `NAME=URL` or `NAME=FILE`, lists in JSON or YAML, and SDL files named as their subgraphs."""
     return run(complete(listed(pairs, lists, files)))
 
 
 def listed(pairs: Iterable[str] = (), lists: Iterable[Path] = (), files: Iterable[Path] = ()) -> list[Source]:
-    """As `gather`, with nothing asked of running subgraphs."""
+    """As `gather`, but running subgraphs are not asked for their SDLs."""
     found = [_pair(pair) for pair in pairs]
     for path in lists:
         found += [_entry(path, index, entry) for index, entry in enumerate(_entries(path))]
@@ -40,7 +40,7 @@ def listed(pairs: Iterable[str] = (), lists: Iterable[Path] = (), files: Iterabl
 
 
 async def complete(sources: Iterable[Source]) -> list[Source]:
-    """With the SDL of each that is running, by `_service { sdl }`."""
+    """The same sources, with the SDL of each running subgraph, which is asked for `_service { sdl }`."""
     from botberi_gateway.engine import fetch_sdl
     from botberi_gateway.upstream import HttpClient
 
@@ -83,7 +83,11 @@ def _pair(pair: str) -> Source:
 
 
 def _entries(file: Path) -> list[Any]:
-    """A list of `{name, url, sdl}`, or a mapping `subgraphs: {name: {routing_url, schema: {file | sdl | subgraph_url}}}`."""
+    """The subgraphs of a list file.
+
+    It is a list of `{name, url, sdl}`, or a mapping `subgraphs: {name: {routing_url, schema: {file | sdl |
+    subgraph_url}}}`.
+    """
     text = read(file)
     parsed: Any
     if file.suffix.lower() in (".yaml", ".yml"):

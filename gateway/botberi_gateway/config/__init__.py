@@ -1,4 +1,4 @@
-"""`GatewayConfig`: every limit and setting of the gateway as one tree of frozen values, of which a room takes its branch."""
+"""`GatewayConfig`: every limit and setting of the gateway, a tree of frozen values. A room takes its own branch."""
 
 from botberi_gateway.config.tree import GatewayConfig
 from botberi_gateway.config.server import ServerConfig

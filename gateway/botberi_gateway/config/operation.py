@@ -41,21 +41,21 @@ class OperationLimits:
     )
     max_introspection_lists: int = setting(
         2,
-        "`fields`, `inputFields`, `interfaces` and `possibleTypes` within one another below `__schema` and `__type`, as "
-        "graphql-js counts them. The usual introspection queries have 1.",
+        "`fields`, `inputFields`, `interfaces` and `possibleTypes` within one another below `__schema` and `__type`, "
+        "as graphql-js counts them. The usual introspection queries have 1.",
         unit="levels",
     )
     max_introspection_fields: int = setting(
         100_000,
         "Fields in the answers to `__schema` and `__type` together, counted while they are computed. Twice what the "
-        "usual introspection query asks of the graph is always admitted: 334,000 fields in a graph of 100 subgraphs and "
-        "2,500 types.",
+        "usual introspection query asks of the graph is always admitted: 334,000 fields in a graph of 100 subgraphs "
+        "and 2,500 types.",
         unit="fields",
     )
     max_cost: int = setting(
         100_000,
-        "Objects in the answer, as estimated before anything is fetched. Two pages of 100 within one another are 10,000 "
-        "objects, which an answer may well have; three are a million, which is megabytes a request.",
+        "Objects in the answer, as estimated before anything is fetched. Two pages of 100 within one another are "
+        "10,000 objects, which an answer may well have; three are a million, which is megabytes a request.",
         unit="objects",
         option="--max-cost",
     )

@@ -16,7 +16,8 @@ class ServerConfig:
     )
     max_linger_bytes: int = setting(
         1_000_000,
-        "What is still read of a request that is answered before it has arrived as a whole; then the connection is cut.",
+        "What is still read of a request that is answered before it has arrived as a whole; then the connection is "
+        "cut.",
         unit=BYTES,
     )
     linger_timeout_seconds: float = setting(

@@ -1,4 +1,4 @@
-"""A field of a configuration class, described where it is declared; and all fields of a tree of such classes, as a list."""
+"""How a field of a configuration class is declared and described, and how all fields of the tree are listed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass

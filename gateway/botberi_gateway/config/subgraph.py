@@ -56,7 +56,7 @@ class SubgraphConfig:
     headers: Mapping[str, str] = setting({}, "Sent with each request that doesn't have headers of these names.")
     tls: Optional["ssl.SSLContext"] = setting(
         None,
-        "For `https`: certificate authorities of one's own, a client certificate. Unset: the authorities of the system.",
+        "For `https`: own certificate authorities, a client certificate. Unset: the authorities of the system.",
     )
     websocket: SubgraphSocketConfig = branch(SubgraphSocketConfig, "Subscriptions over WebSocket.")
 

@@ -40,8 +40,8 @@ class TransportConfig:
     body_timeout_seconds: float = setting(10.0, "Time that a client may take to send its body.", unit=SECONDS)
     allowed_origins: Sequence[str] = setting(
         (),
-        "Origins (`https://app.example`) beside the gateway's own that browsers may call from, with their cookies; `*`: "
-        "every origin, without cookies. They are answered with CORS headers.",
+        "Origins (`https://app.example`) beside the gateway's own that browsers may call from, with their cookies; "
+        "`*`: every origin, without cookies. They are answered with CORS headers.",
         option="--allow-origin",
     )
     public_url: str | None = setting(

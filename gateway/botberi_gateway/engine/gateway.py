@@ -37,9 +37,10 @@ from botberi_gateway.upstream.router import EventRouter
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between looks at whether clients of a replaced supergraph can be closed, and for the closing of each.
-_IDLE_CHECK: Final = 1.0
-_PATIENCE: Final = 5.0
+#: Seconds between two looks at whether the clients of a replaced supergraph can be closed.
+_IDLE_CHECK_SECONDS: Final = 1.0
+#: How long closing one client may take.
+_CLOSE_TIMEOUT_SECONDS: Final = 5.0
 #: Queries and mutations share nothing; subscriptions bring their own.
 _NO_FLIGHTS: Final[Flights[Any]] = Flights()
 
@@ -59,11 +60,14 @@ class Gateway:
         allow_unenforced: Collection[str] = (),
         error_extensions: Collection[str] = (),
     ) -> None:
-        """`error_extensions` are the keys of `extensions` in subgraphs' errors that clients get; `code` they always get.
+        """Make a gateway over a supergraph and a client for each of its subgraphs.
 
-        `allow_unenforced` names features such as `"authenticated"` that the graph may have though nothing here enforces them.
+        `error_extensions` are keys of `extensions` in subgraphs' errors that clients get; they always get `code`.
 
-        Raises `SupergraphError` for a graph with others.
+        `allow_unenforced` names security features, such as `"authenticated"`, that the supergraph may link though this
+        gateway doesn't enforce them.
+
+        Raises `SupergraphError` for a supergraph with other features that the gateway doesn't enforce.
         """
         self._executor = executor
         self._allow_unenforced = frozenset(allow_unenforced)
@@ -119,7 +123,10 @@ class Gateway:
         config: EngineConfig | None = None,
         **options: Any,
     ) -> "Gateway":
-        """Serve a supergraph SDL made anywhere; subgraphs are at the URLs in it, or in `addresses`. Raises `SupergraphError`."""
+        """Serve a supergraph SDL made anywhere; subgraphs are at the URLs in it, or in `addresses`.
+
+        Raises `SupergraphError`.
+        """
         supergraph = Supergraph.from_sdl(sdl)
         urls = {graph.name: graph.url for graph in supergraph.graphs.values()}
         unknown = sorted(set(addresses or ()) - set(urls))
@@ -135,17 +142,17 @@ class Gateway:
 
     @property
     def supergraph(self) -> Supergraph:
-        """What new operations run on."""
+        """The supergraph that new operations run on."""
         return self._current.supergraph
 
     @property
     def cache_statistics(self) -> CacheStatistics:
-        """Look-ups of operations since the gateway began."""
+        """How often operations were looked up, and found, since the gateway began."""
         return self._preparer.statistics
 
     @property
     def cached_operations(self) -> int:
-        """How many operations are kept ready."""
+        """How many operations are kept ready (parsed, validated, planned)."""
         return len(self._current.cache)
 
     @property
@@ -154,16 +161,16 @@ class Gateway:
         return self._event_router is not None and self._event_router.interrupted
 
     def wrap_clients(self, wrap: Callable[[str, SubgraphClient], SubgraphClient]) -> None:
-        """Put something in front of every subgraph's client (`wrap(name, client)`), now and after each `replace`.
+        """Replace every subgraph's client by `wrap(name, client)`, now and after each `replace`.
 
-        A later call goes in front of an earlier one.
+        What a later call adds stands in front of what an earlier one added.
         """
         self._wraps.append(wrap)
         self._wrapped(self._current)
 
-    def on_replaced(self, tell: Callable[[], None]) -> None:
-        """Have `tell` called after each `replace`, once nothing runs on the old supergraph any more."""
-        self._on_replaced.append(tell)
+    def on_replaced(self, callback: Callable[[], None]) -> None:
+        """Call `callback` after each `replace`, as soon as nothing runs on the old supergraph any more."""
+        self._on_replaced.append(callback)
 
     def _wrapped(self, generation: Generation) -> Generation:
         callers = dict(generation.clients)
@@ -176,19 +183,23 @@ class Gateway:
     async def prepare(
         self, query: str, operation_name: str | None = None, context: RequestContext | None = None
     ) -> Prepared:
-        """Parsed, validated and planned, from the cache when it can be. Raises `RequestError` and other `GatewayError`s.
+        """Parse, validate and plan a document, or take the result from the cache.
 
-        `context` is for progressive overrides, which are decided here, once for the request.
+        `context` is for the labels of progressive overrides, which are decided here, once for the request. Raises
+        `RequestError` and other `GatewayError`s.
         """
         generation = self._current
         labels = generation.labels
         if labels:
-            patience = self._config.label_timeout_seconds
-            labels = await decide_labels(labels, context or RequestContext(), self._label_resolver, patience)
+            timeout = self._config.label_timeout_seconds
+            labels = await decide_labels(labels, context or RequestContext(), self._label_resolver, timeout)
         return await self._preparer.prepare(generation, (query, operation_name, labels))
 
     async def execute(self, request: GraphQLRequest, context: RequestContext | None = None) -> ExecutionResult:
-        """Run a query or mutation. Raises `RequestError` when it can't be executed at all; never for a subgraph's fault."""
+        """Run a query or mutation.
+
+        Raises `RequestError` when it can't be executed at all; never for a subgraph's fault.
+        """
         prepared = await self.prepare(request.query, request.operation_name, context)
         return await self.run(prepared, request.variables, context)
 
@@ -219,9 +230,10 @@ class Gateway:
     def deliver(
         self, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None = None
     ) -> AsyncGenerator[Payload, None]:
-        """`run` in parts: what the client defers comes in later payloads. Close it to cancel what is under way.
+        """Run a query or mutation and yield its payloads: what the client defers comes in later ones.
 
-        Raises `RequestError` at once; for very many variables when the first payload is asked for.
+        Closing the iterator cancels what is under way. Raises `RequestError` at once; for very many variables when the
+        first payload is asked for.
         """
         if prepared.operation.kind == "subscription":
             raise _request_error("A subscription gives many results: use `subscribe`.")
@@ -266,7 +278,10 @@ class Gateway:
     async def subscribe(
         self, request: GraphQLRequest, context: RequestContext | None = None
     ) -> AsyncIterator[ExecutionResult]:
-        """Results until the subscription completes; close the iterator to end it. Raises `RequestError` at once or never."""
+        """Yield results until the subscription completes; closing the iterator ends it.
+
+        Raises `RequestError` before the first result, or never.
+        """
         prepared = await self.prepare(request.query, request.operation_name, context)
         return self.stream(prepared, request.variables, context)
 
@@ -306,14 +321,17 @@ class Gateway:
         return generation.environment
 
     async def replace(self, supergraph: Supergraph, clients: Mapping[str, SubgraphClient] | None = None) -> None:
-        """Serve another supergraph from now on. Running operations end on the one they began on.
+        """Serve another supergraph from now on.
 
-        Subscriptions that an event source feeds go on with the new one; those of a subgraph keep their connection to it. What isn't valid any more
-        ends with `SUBSCRIPTION_SCHEMA_RELOAD`.
+        Running operations end on the supergraph that they began on. Subscriptions that an event source feeds go on with
+        the new one; those of a subgraph keep their connection to it. A subscription that isn't valid any more ends with
+        `SUBSCRIPTION_SCHEMA_RELOAD`.
 
-        Raises `SupergraphError` for one with guards that nothing here enforces; the present one goes on.
+        Without `clients` the present ones are kept. Clients that aren't among the new ones are closed when nothing uses
+        them any more.
 
-        Without `clients` the present ones go on; clients that the new ones leave out are closed when nothing uses them any more.
+        Raises `SupergraphError` for a supergraph with security features that the gateway doesn't enforce; then nothing
+        changes.
         """
         old = self._current
         new = await asyncio.to_thread(
@@ -339,7 +357,7 @@ class Gateway:
         for task in self._closing:
             task.cancel()
         if self._closing:
-            await asyncio.wait(set(self._closing), timeout=_PATIENCE)
+            await asyncio.wait(set(self._closing), timeout=_CLOSE_TIMEOUT_SECONDS)
         await _close(list(self._current.clients.values()))
         self._preparer.close()
         self._introspector.close()
@@ -352,26 +370,29 @@ async def _close_when_idle(
         # Looked at now and then, as a subscription may live for days; twice, as an operation may be between two counts.
         idle = 0
         while idle < 2:
-            await asyncio.sleep(_IDLE_CHECK)
+            await asyncio.sleep(_IDLE_CHECK_SECONDS)
             idle = idle + 1 if not generation.running else 0
     finally:
         await _close(clients)
     del generation
-    for tell in then:
-        tell()
+    for callback in then:
+        callback()
 
 
 async def _close(clients: Sequence[SubgraphClient]) -> None:
     for client in clients:
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
                 await client.aclose()
         except Exception:
             logger.exception("closing a subgraph client failed")
 
 
 def _coerced(prepared: Prepared, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The variables by the operation's types. Raises `RequestError`, for an answer that they make too large as well."""
+    """The variables, coerced to the types of the operation.
+
+    Raises `RequestError`, also where they make the answer too large.
+    """
     coerced = coerce_variables(prepared.operation, variables)
     if prepared.cost is not None:
         prepared.cost.check(coerced)

@@ -1,4 +1,4 @@
-"""An operation that asks about the schema -> what it is answered, made in a thread and kept for those who ask the same."""
+"""Introspection: an operation that asks about the schema -> its answer, computed in a thread and cached."""
 
 import asyncio
 from collections import OrderedDict
@@ -25,7 +25,7 @@ MAX_KEPT_VARIABLES: Final = 1_000
 
 
 class Introspector:
-    """Makes introspection one at a time, so that however much is asked, requests for data get most of the processor."""
+    """Computes one answer about the schema at a time, so that requests for data get most of the processor."""
 
     def __init__(self, config: EngineConfig) -> None:
         self._config = config
@@ -34,7 +34,10 @@ class Introspector:
         self._in_flight: dict[_Key, asyncio.Future[Introspection]] = {}
 
     async def introspection(self, operation: Operation, variables: Mapping[str, Any]) -> Introspection:
-        """All that the operation asks about the schema. Raises `RequestError` (a limit), `GatewayError` (too busy, too slow)."""
+        """The answer to all that the operation asks about the schema.
+
+        Raises `RequestError` where it is too large, `GatewayError` where too many wait or it takes too long.
+        """
         key = id(operation), _mark(variables)
         kept = self._kept.get(key)
         if kept is not None:
@@ -73,11 +76,11 @@ class Introspector:
             self._kept.popitem(last=False)
 
     def forget(self) -> None:
-        """Let go of what is kept: the schema was replaced."""
+        """Empty the cache, because the schema was replaced."""
         self._kept.clear()
 
     def close(self) -> None:
-        """Give up what waits."""
+        """Cancel what waits for the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 

@@ -24,29 +24,30 @@ class LabelResolver(Protocol):
 
 
 async def decide_labels(
-    labels: frozenset[str], context: RequestContext, resolver: LabelResolver | None, patience: float
+    labels: frozenset[str], context: RequestContext, resolver: LabelResolver | None, timeout_seconds: float
 ) -> frozenset[str]:
-    """One decision for the whole request.
+    """The labels that are active for a request; decided once, for all of its operation.
 
-    Percentages share one draw: who is in `percent(10)` is in `percent(20)` too. It follows from the request's key (or its subject), so that a
-    caller stays where he is; without either it is random. A resolver that fails or doesn't answer in time leaves its labels off, which keeps
-    fields where they came from.
+    Percentages share one number between 0 and 100: a request that `percent(10)` includes, `percent(20)` includes too.
+    The number follows from the request's key, or its subject, so that a caller always gets the same; without either it
+    is random. Labels of a resolver that fails or exceeds `timeout_seconds` stay off, so that fields come from the
+    subgraph that had them before.
     """
     if not labels:
         return labels
     shares = {label: share for label in labels if (share := percentage(label)) is not None}
-    found: set[str] = set()
+    active: set[str] = set()
     if shares:
         drawn = _draw(context)
-        found = {label for label, share in shares.items() if drawn < share}
+        active = {label for label, share in shares.items() if drawn < share}
     named = labels - shares.keys()
     if named and resolver is not None:
         try:
-            async with asyncio.timeout(patience):
-                found |= named & frozenset(await resolver.active(named, context))
+            async with asyncio.timeout(timeout_seconds):
+                active |= named & frozenset(await resolver.active(named, context))
         except Exception:
-            logger.exception("the labels %s stay off: who decides them failed", ", ".join(sorted(named)))
-    return frozenset(found)
+            logger.exception("the labels %s stay off: what decides them failed", ", ".join(sorted(named)))
+    return frozenset(active)
 
 
 def _draw(context: RequestContext) -> float:

@@ -22,8 +22,8 @@ class Sized(Protocol):
 KeyT = TypeVar("KeyT", bound=Hashable)
 ItemT = TypeVar("ItemT", bound=Sized)
 
-#: The part of the cache for what was asked for once. A small cache gives it so many operations and bytes as long as there
-#: is room.
+#: The part of the cache for what was asked for once. A small cache gives it so many operations and bytes as long as
+#: there is room.
 _ONCE_SHARE: Final = 8
 _MIN_ONCE: Final = 16
 _MIN_ONCE_BYTES: Final = 1_000_000

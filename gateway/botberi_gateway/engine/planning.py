@@ -1,4 +1,4 @@
-"""One supergraph -> operations ready to run: planned once each, kept in a bounded cache."""
+"""Parsing, validating and planning operations: once each, in threads, with a bounded cache for each supergraph."""
 
 import asyncio
 import logging
@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 
 OVERLOADED: Final = "OVERLOADED"
 
-#: Of an operation that is kept ready: of the smallest, for each character of its document and each line of its programs (measured with
-#: tracemalloc: `tests/security/test_v11_memory_of_operations.py`).
+#: Of an operation that is kept ready: of the smallest, for each character of its document and each line of its programs
+#: (measured with tracemalloc: `tests/security/test_v11_memory_of_operations.py`).
 _BYTES: Final = 12_000
 _BYTES_PER_CHARACTER: Final = 60
 _BYTES_PER_LINE: Final = 250
@@ -41,7 +41,7 @@ Key: TypeAlias = tuple[str, str | None, frozenset[str]]
 
 @dataclass(slots=True)
 class CacheStatistics:
-    """Counts since the gateway began."""
+    """How often operations were looked up, counted since the gateway began."""
 
     hits: int = 0
     misses: int = 0
@@ -66,7 +66,7 @@ class Prepared:
     cost: Cost | None = None
 
     def estimate_bytes(self) -> int:
-        """What it takes of the memory now, within a factor of two: its document and its programs are most of it."""
+        """The memory that it takes, within a factor of two; its document and its programs are most of it."""
         lines = self.compiled.lines
         if self.deferred is not None:
             lines += self.deferred.lines
@@ -78,7 +78,10 @@ class Prepared:
 
 
 class Generation:
-    """One supergraph, its clients and its cache. Operations hold on to theirs until they end."""
+    """One supergraph with its clients and its cache of operations.
+
+    A running operation keeps the generation that it began on.
+    """
 
     def __init__(
         self,
@@ -87,7 +90,11 @@ class Generation:
         config: EngineConfig,
         allow_unenforced: Collection[str] = (),
     ) -> None:
-        """Raises `SupergraphError` where the supergraph asks for guards that nobody enforces, `GatewayError` where a client is missing."""
+        """Take a supergraph into service.
+
+        Raises `SupergraphError` where it links security features that the gateway doesn't enforce, `GatewayError` where
+        a client is missing.
+        """
         for feature in check_enforced(supergraph, allow_unenforced):
             logger.warning("%s is served though this gateway does not enforce it: nothing is checked here", feature)
         missing = sorted(g.name for g in supergraph.graphs.values() if g.name not in clients)
@@ -140,7 +147,7 @@ class Generation:
 
 
 class Preparer:
-    """Prepares operations: from the cache, or in a thread, once for all who ask at the same time."""
+    """Prepares operations: from the cache, or in a thread, once for all requests that wait for the same operation."""
 
     def __init__(self, config: EngineConfig) -> None:
         self._config = config
@@ -150,7 +157,7 @@ class Preparer:
         self.statistics = CacheStatistics()
 
     async def prepare(self, generation: Generation, key: Key) -> Prepared:
-        """Raises `RequestError` and other `GatewayError`s."""
+        """The operation of this key, ready to run. Raises `RequestError` and other `GatewayError`s."""
         prepared = generation.cache.get(key)
         if prepared is not None:
             self.statistics.hits += 1
@@ -176,7 +183,10 @@ class Preparer:
             del future, done
 
     async def compile(self, compiled: Compiled | CompiledParts, variables: Mapping[str, Any]) -> None:
-        """Have the program for these variables compiled in a thread, where it isn't yet. Raises `GatewayError`: too busy, too slow."""
+        """Compile the program for these variables in a thread, where it doesn't exist yet.
+
+        Raises `GatewayError` where too many wait or it takes too long.
+        """
         future = compiled.ahead(variables, self._submit)
         if future is not None:
             done, _ = await asyncio.wait({future}, timeout=self._config.planning_timeout_seconds)
@@ -184,7 +194,10 @@ class Preparer:
                 raise self._too_long()
 
     async def work(self, function: Callable[[], ResultT]) -> ResultT:
-        """What `function` gives, in a thread: work for one request that is too long for the loop. Raises what it raises, and `GatewayError`."""
+        """Call `function` in a thread and return its result, where one request's work is too long for the event loop.
+
+        Raises what `function` raises, and `GatewayError`.
+        """
         future = self._submit(function)
         try:
             async with asyncio.timeout(self._config.planning_timeout_seconds):
@@ -230,5 +243,5 @@ class Preparer:
             self.statistics.failures += 1
 
     def close(self) -> None:
-        """Give up what waits."""
+        """Cancel what waits for a thread."""
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""What a client asks, and on whose behalf."""
+"""A request as the engine takes it: what a client asks, and on whose behalf."""
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any
 # Both are made for each request and never changed; frozen ones would take three times as long to make.
 @dataclass(slots=True)
 class GraphQLRequest:
-    """What a client asks, free of how it came."""
+    """What a client asks, whatever transport it came by."""
 
     query: str
     operation_name: str | None = None
@@ -22,17 +22,19 @@ def _no_headers(_subgraph: str) -> Mapping[str, str]:
 
 @dataclass(slots=True)
 class RequestContext:
-    """On whose behalf, one for each request.
+    """On whose behalf a request is made. Each request has its own.
 
-    `subgraph_headers` gives the headers of each subgraph's requests, `subject` is `@subject` of event conditions.
+    `subgraph_headers` gives the headers for requests to a subgraph. `subject` is who calls, as `@subject` in conditions
+    of event sources.
 
-    `rollout_key` decides percentages of progressive overrides, the same for the same key; without it `subject` does, else chance.
+    `rollout_key` decides percentages of progressive overrides, always alike for the same key; without it `subject`
+    does, and without that a random number.
 
-    `wants_response_headers` is False where no rule lets a subgraph's response headers through: then the result has none.
+    `wants_response_headers` is False where no rule lets subgraphs' response headers through; then the result has none.
 
-    `share` is equal for those whom every subgraph would answer alike (identity, forwarded headers): their equal subscriptions are resolved once.
-    `shared_headers` takes the place of `subgraph_headers` in what is asked for all of them.
-    `last_event_id` is after which event a subscription resumes, where the transport says so.
+    `share` is equal for callers whom every subgraph would answer alike (identity, forwarded headers): their equal
+    subscriptions are resolved once, and those requests have `shared_headers` in place of `subgraph_headers`.
+    `last_event_id` is the event after which a subscription resumes, where its transport names one.
     """
 
     subgraph_headers: Callable[[str], Mapping[str, str]] = _no_headers

@@ -22,13 +22,13 @@ COMPOSITION_FAILED: Final = "COMPOSITION_FAILED"
 
 
 class CompositionError(GatewayError):
-    """The subgraphs don't compose; `errors` are composition's own, with subgraph, type, field and line."""
+    """The subgraphs do not compose. `errors` are those of composition, with subgraph, type, field and line."""
 
     code = COMPOSITION_FAILED
 
-    def __init__(self, found: Sequence[Any]) -> None:
-        super().__init__("The subgraphs do not compose:\n" + "\n".join(f"  {error}" for error in found))
-        self.errors = tuple(found)
+    def __init__(self, problems: Sequence[Any]) -> None:
+        super().__init__("The subgraphs do not compose:\n" + "\n".join(f"  {error}" for error in problems))
+        self.errors = tuple(problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +68,24 @@ def compose_sources(subgraphs: Mapping[str, SubgraphSource]) -> Supergraph:
 
 
 def check_sources(subgraphs: Mapping[str, SubgraphSource], allow_unenforced: Collection[str]) -> None:
-    """Raises `SupergraphError` where a subgraph links a feature `for: SECURITY` (or `EXECUTION`) that isn't known.
+    """Raises `SupergraphError` where a subgraph links an unknown feature `for: SECURITY` or `for: EXECUTION`.
 
-    Composition, like Apollo's, keeps no purposes of features of one's own: the supergraph doesn't show it.
+    The supergraph doesn't show it: composition, like Apollo's, drops the purpose of features that it doesn't know.
     """
-    found: dict[str, Unenforced] = {}
+    unenforced: dict[str, Unenforced] = {}
     for source in subgraphs.values():
         if "SECURITY" in source.sdl or "EXECUTION" in source.sdl:
-            found.update((feature.name, feature) for feature in unenforced_links(parse(source.sdl, no_location=True)))
-    admit(found.values(), allow_unenforced)
+            unenforced.update(
+                (feature.name, feature) for feature in unenforced_links(parse(source.sdl, no_location=True))
+            )
+    admit(unenforced.values(), allow_unenforced)
 
 
-async def fetch_sdl(name: str, client: SubgraphClient, patience: float = 10.0) -> str:
+async def fetch_sdl(name: str, client: SubgraphClient, timeout_seconds: float = 10.0) -> str:
     """A running subgraph's SDL, by `_service { sdl }` of the federation specification. Raises `SubgraphError`."""
-    request = SubgraphRequest("query SubgraphSdl { _service { sdl } }", operation_name="SubgraphSdl", timeout=patience)
+    request = SubgraphRequest(
+        "query SubgraphSdl { _service { sdl } }", operation_name="SubgraphSdl", timeout=timeout_seconds
+    )
     response = await client.execute(request)
     sdl: Any = None
     with suppress(TypeError, KeyError):

@@ -1,4 +1,8 @@
-"""Running subscriptions of one gateway: equal ones of equal identity share what they ask, and all go on when the supergraph is replaced."""
+"""The running subscriptions of a gateway.
+
+Equal subscriptions of equal callers share the requests that an event leads to. All subscriptions go on when the
+supergraph is replaced, where they still can.
+"""
 
 import asyncio
 import logging
@@ -22,7 +26,8 @@ from botberi_gateway.plan import EventTrigger, Fetch, Subscription
 
 logger = logging.getLogger(__name__)
 
-#: Subscriptions that a new supergraph ends are ended so many in a second, that their clients don't come back all at once.
+#: Subscriptions that a new supergraph ends are ended so many in a second, that their clients don't come back all at
+#: once.
 _ENDED_PER_SECOND: Final = 500
 
 MakeRuntime = Callable[[Generation, RequestContext | None], Runtime]
@@ -37,7 +42,7 @@ class _Running:
 
 
 class Subscriptions:
-    """Makes results of prepared subscriptions, and moves what runs to another generation."""
+    """Runs prepared subscriptions, and moves running ones to the next supergraph."""
 
     def __init__(self, preparer: Preparer, runtime: MakeRuntime) -> None:
         self._preparer, self._runtime = preparer, runtime
@@ -55,9 +60,10 @@ class Subscriptions:
         context: RequestContext | None,
         coerced: dict[str, Any] | Callable[[], dict[str, Any]],
     ) -> AsyncIterator[ExecutionResult]:
-        """Until it completes. `given` are the client's own variables; `coerced` the same by the operation's types, or what makes them so.
+        """Yield the results of a subscription until it completes.
 
-        Raises `RequestError` where they don't fit.
+        `given` are the variables as the client sent them; `coerced` are the same, coerced, or a function that coerces
+        them. Raises `RequestError` where they don't fit.
         """
         variables = await self._preparer.work(coerced) if callable(coerced) else coerced
         key = _group_key(prepared, variables, context)
@@ -73,7 +79,7 @@ class Subscriptions:
             async with aclosing(follow(running.live)) as results:
                 async for result in results:
                     yield result
-                    del result  # kept by nobody while nothing happens
+                    del result  # so that nothing holds it until the next event
         finally:
             running.prepared.generation.running -= 1
             del self._running[running]
@@ -81,14 +87,17 @@ class Subscriptions:
                 del self._groups[key]
 
     def move_to(self, generation: Generation) -> None:
-        """Let what runs go on with this supergraph, where it still can; called again, the newest counts."""
+        """Let running subscriptions go on with this supergraph, where they still can.
+
+        Of several calls the last one counts.
+        """
         if self._moving is not None:
             self._moving.cancel()
         if self._running:
             self._moving = asyncio.get_running_loop().create_task(self._move(generation))
 
     async def aclose(self) -> None:
-        """Move nothing any more."""
+        """Stop moving subscriptions."""
         if self._moving is not None:
             self._moving.cancel()
             with suppress(asyncio.CancelledError):
@@ -144,7 +153,7 @@ class Subscriptions:
             return None, f"The schema was replaced, and this subscription doesn't fit the new one: {error.message}"
 
     async def _go_on(self, running: _Running, prepared: Prepared | None) -> str | None:
-        """Why it can't, or None."""
+        """Move one subscription to the new supergraph. Returns why it can't go on, or None."""
         assert prepared is not None
         now = running.live.stage.node.primary
         if not isinstance(prepared.plan.node, Subscription) or (

@@ -80,7 +80,7 @@ async def deliver(
                 raise
             # All at once, by the interpreter over the same answers; an operator finds the count and this line.
             logger.exception("compiled code failed")
-            runtime.environment.statistics.strange["a fault of the compiler"] += 1
+            runtime.environment.statistics.bail_outs["a fault of the compiler"] += 1
             await work.ended()
             yield Payload(await execute(plan, operation, variables, runtime, parts.flight))
             return

@@ -8,7 +8,7 @@ from enum import StrEnum
 class ExecutorKind(StrEnum):
     """What runs plans."""
 
-    #: Python code written for each plan; the interpreter where an answer is strange, or a plan can't be compiled.
+    #: Python code written for each plan; the interpreter where an answer isn't what the code handles, or a plan can't be compiled.
     COMPILED = "compiled"
     #: The plain interpreter, which is the reference.
     INTERPRETED = "interpreted"
@@ -24,12 +24,12 @@ class ExecutionStatistics:
     compiled: int = 0
     #: Answered by programs over typed answers.
     typed: int = 0
-    #: Of `compiled`: those that a program over typed answers gave up.
-    misfits: int = 0
+    #: Of `compiled`: operations that a program over typed answers left to it.
+    typed_bail_outs: int = 0
     #: Requests of plans that can't be compiled, by reason.
     interpreted: Counter[str] = field(default_factory=Counter)
-    #: Requests whose answers compiled code left to the interpreter, by what was strange about them.
-    strange: Counter[str] = field(default_factory=Counter)
+    #: Requests whose answers compiled code left to the interpreter, by what it doesn't handle.
+    bail_outs: Counter[str] = field(default_factory=Counter)
 
 
 class ExecutorMismatch(AssertionError):

@@ -1,4 +1,4 @@
-"""The ready-made server: a Starlette app built from one frozen configuration, and what runs it."""
+"""The ready-made server: a Starlette app made from a gateway and a configuration, and what runs it."""
 
 from botberi_gateway.server.app import create_app
 from botberi_gateway.server.run import PortTakenError, bind, serve

@@ -1,4 +1,4 @@
-"""Every request gets an id and, when it is over, one log line."""
+"""Request ids and the access log: one line for each request, when it has ended."""
 
 import logging
 import os
@@ -26,12 +26,12 @@ os.register_at_fork(after_in_child=_numbers.seed)
 
 
 def new_id() -> str:
-    """16 hexadecimal digits."""
+    """A random id of 16 hexadecimal digits."""
     return f"{_numbers.getrandbits(64):016x}"
 
 
 def take_id(headers: dict[str, str]) -> str:
-    """The request's id, taken or made; `headers` (lower-case names) have it afterwards."""
+    """The request's `x-request-id`, or a new one, which is put into `headers`. Their names are in lower case."""
     given = headers.get("x-request-id")
     if given is not None and _SAFE_TEXT(given):
         return given
@@ -40,12 +40,12 @@ def take_id(headers: dict[str, str]) -> str:
 
 
 def enabled() -> bool:
-    """Whether anybody reads the lines."""
+    """Whether lines of the access log are written anywhere."""
     return logger.isEnabledFor(logging.INFO)
 
 
 class AccessLog:
-    """Pure ASGI middleware: takes or makes `x-request-id`, hands it on and back, logs the outcome."""
+    """ASGI middleware: gives each request an `x-request-id`, which app and client get, and logs its outcome."""
 
     def __init__(
         self, app: ASGIApp, *, log: bool = True, headers: Sequence[tuple[bytes, bytes]] = security_headers(None)
@@ -107,7 +107,7 @@ def _take_id(scope: Scope) -> bytes:
 
 
 def write_line(method: str, path: str, status: int, seconds: float, request_id: str, note: dict[str, Any]) -> None:
-    """The line of one request; `note` is what is known of its operation."""
+    """Log one request. `note` is what the transport noted about its operation."""
     # `%r` keeps line breaks of a path out of the log; the rest has a safe alphabet.
     logger.info(
         "%s %r %d %.1fms id=%s%s",

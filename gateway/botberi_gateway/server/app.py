@@ -1,4 +1,4 @@
-"""A gateway and a configuration -> the Starlette app: GraphQL, health, readiness, metrics, and whatever routes are added."""
+"""A gateway and a configuration -> a Starlette app: GraphQL, health, readiness, metrics, and routes of the user's."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -39,9 +39,10 @@ def create_app(
     checks: Mapping[str, ReadinessCheck] | None = None,
     lifespan: Lifespan | None = None,
 ) -> Starlette:
-    """The app; it owns `gateway` and closes it at the end of its lifespan.
+    """Make the app. It owns `gateway` and closes it at the end of its lifespan.
 
-    `app.state.drain()` (a coroutine function) ends sockets and streams before the server stops; `botberi_gateway.server.serve` calls it.
+    `app.state.drain()` (a coroutine function) ends sockets and streams; `botberi_gateway.server.serve` calls it before
+    the server stops.
     """
     config = config or GatewayConfig()
     server = config.server
@@ -104,7 +105,7 @@ def create_app(
 
 
 class _State:
-    """Whether this process wants requests."""
+    """Answers `/health` and `/ready`: whether this process wants requests."""
 
     def __init__(self, graphql: GraphQLApp, config: ServerConfig, checks: Mapping[str, ReadinessCheck]) -> None:
         self._graphql = graphql
@@ -117,7 +118,7 @@ class _State:
         return JSONResponse({"status": "ok"})
 
     async def ready(self, _: Request) -> Response:
-        """Readiness: it wants requests, and what it needs is there."""
+        """Readiness: the process wants requests, and all checks of what it needs pass."""
         problems = {"gateway": "draining"} if self._draining else {}
         for name, check in self._checks.items():
             try:
@@ -132,10 +133,10 @@ class _State:
         return JSONResponse({"status": "ready"})
 
     async def drain(self) -> None:
-        """From now on not ready; sockets and streams are sent away, queries and mutations end."""
+        """Be not ready from now on, end sockets and streams, and wait for queries and mutations."""
         self._draining = True
         await self._graphql.drain(self._config.drain_timeout_seconds)
 
     async def stop_being_ready(self) -> None:
-        """The first step of `drain` alone, for load balancers to notice."""
+        """Say no at `/ready` and do nothing else, so that load balancers notice."""
         self._draining = True

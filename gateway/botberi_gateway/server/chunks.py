@@ -1,7 +1,8 @@
-"""A chunked body's bytes -> where it ends, each line of it checked.
+"""A chunked body's bytes -> where the body ends; each line of it is checked.
 
-The parser behind it decodes the body; this says which bytes are the body's, so that the parser never sees the next message's, and refuses what
-parsers are known to read differently: long sizes, other line ends, trailers that frame.
+The parser decodes the body. This scanner says which bytes belong to it, so that the parser never sees the next
+message's, and refuses what parsers are known to read in different ways: long sizes, other line ends, trailers that
+change the framing.
 """
 
 import re
@@ -10,11 +11,11 @@ from typing import Final
 
 from botberi_gateway.server.head import HeadRefused
 
-#: A size of up to 16 digits and an extension, which nobody reads.
+#: A size of up to 16 digits and an extension, which is ignored.
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 _TRAILER_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t\x20-\x7e\x80-\xff]*\r\n")
-#: What belongs to the head alone: a trailer of these names means another framing, another host or another connection to somebody
-#: (RFC 9110, section 6.5.1).
+#: What belongs to the head alone: a trailer of these names means another framing, another host or another connection to
+#: somebody (RFC 9110, section 6.5.1).
 _FORBIDDEN_TRAILERS: Final = frozenset(
     (b"content-length", b"transfer-encoding", b"host", b"upgrade", b"connection", b"trailer", b"te")
 )
@@ -29,10 +30,13 @@ class _Next(Enum):
 
 
 class ChunkScanner:
-    """Follows one body. `ended` is set when its last byte was taken."""
+    """Follows one body. `ended` is set when its last byte was seen."""
 
     def __init__(self, max_framing_bytes: int) -> None:
-        """`max_framing_bytes` is what size lines, extensions and trailers may have beyond one byte for each of the data's."""
+        """`max_framing_bytes` bounds size lines, extensions and trailers together.
+
+        Beyond it, one byte of framing may come for each byte of data.
+        """
         self.ended = False
         self._max = max_framing_bytes
         self._next = _Next.SIZE
@@ -41,7 +45,7 @@ class ChunkScanner:
         self._framing = self._data = 0
 
     def take(self, data: bytes) -> int:
-        """How many of these bytes are the body's: all unless it ends within. Raises `HeadRefused`."""
+        """How many of these bytes belong to the body: all, unless it ends within them. Raises `HeadRefused`."""
         position = 0
         while position < len(data) and not self.ended:
             if self._next is _Next.DATA:

@@ -6,7 +6,7 @@ from botberi_gateway.transport.client import ClientResolver, network_of, parse_a
 
 
 class ConnectionLimit:
-    """Counts the open connections of one process by the network that they come from; those of trusted proxies aren't counted."""
+    """Counts open connections by the network that they come from. Those of trusted proxies are not counted."""
 
     def __init__(self, max_per_network: int, resolver: ClientResolver) -> None:
         """`max_per_network` is what one IPv4 address or IPv6 /64 may have open."""
@@ -15,7 +15,10 @@ class ConnectionLimit:
         self._open: Counter[str] = Counter()
 
     def enter(self, host: str | None) -> str | None:
-        """Count a connection; returns what to `leave` with, None where it isn't counted. Raises `TooManyConnections`."""
+        """Count a connection. Returns the key to `leave` with, or None where it isn't counted.
+
+        Raises `TooManyConnections`.
+        """
         if host is None or self._resolver.trusts(host) or parse_address(host) is None:
             return None
         network = network_of(str(parse_address(host)))

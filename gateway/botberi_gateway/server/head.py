@@ -1,7 +1,7 @@
 """A request's head, as bytes and as parsed -> how its body is framed, or a refusal.
 
-Stricter than the parser behind it, so that no proxy in front can read a request in another way than we do: what RFC 9112 lets a server repair or
-ignore is refused. `tests/security/test_v1_request_smuggling.py` compares with h11.
+Stricter than the parser behind it, so that no proxy in front can read a request in another way than we do: what RFC
+9112 lets a server repair or ignore is refused. `tests/security/test_v1_request_smuggling.py` compares with h11.
 """
 
 import re
@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _LINE: Final = rb"([A-Z]++) ([!-~]++) HTTP/1\.([01])\r\n"
-#: A whole head: request line, header lines, empty line; nothing but CRLF ends a line, nothing but a token stands before a colon.
+#: A whole head: request line, header lines, empty line; nothing but CRLF ends a line, nothing but a token stands before
+#: a colon.
 _HEAD: Final = re.compile(_LINE + rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+\r\n")
 _REQUEST_LINE: Final = re.compile(_LINE)
 #: A host and a port (RFC 9110, section 7.2), not empty.
@@ -21,7 +22,7 @@ _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
 class HeadRefused(Exception):
-    """A head that isn't answered; `status` and the text are what the client gets."""
+    """A head that is refused. The client gets `status` and the text."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -31,7 +32,7 @@ class HeadRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RequestLine:
-    """The first line; `minor` is the version's: HTTP/1.1 or 1.0."""
+    """The first line of a request. `minor` is the version: `1` for HTTP/1.1, `0` for HTTP/1.0."""
 
     method: bytes
     target: bytes
@@ -59,7 +60,10 @@ def read_line(head: bytes) -> RequestLine:
 
 
 def check_beginning(head: bytes | bytearray, new: int) -> None:
-    """Raises `HeadRefused` where an incomplete head can't become a valid one; `new` bytes of it haven't been looked at."""
+    """Raises `HeadRefused` where an incomplete head can't become a valid one any more.
+
+    Its last `new` bytes haven't been checked before.
+    """
     if not 65 <= head[0] <= 90:
         raise HeadRefused(400, "A request begins with a method.")
     part = head[max(0, len(head) - new - 1) :]
@@ -70,7 +74,10 @@ def check_beginning(head: bytes | bytearray, new: int) -> None:
 
 
 def read_framing(line: RequestLine, headers: Mapping[str, str]) -> Framing:
-    """How the request goes on; `headers` have lower-case names, repeated ones joined by commas. Raises `HeadRefused`."""
+    """How the body is framed. `headers` have lower-case names, and repeated ones are joined by commas.
+
+    Raises `HeadRefused`.
+    """
     _check_host(line, headers.get("host"))
     length, encoding, upgrade = headers.get("content-length"), headers.get("transfer-encoding"), headers.get("upgrade")
     if encoding is not None:

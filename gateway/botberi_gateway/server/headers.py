@@ -1,4 +1,4 @@
-"""The headers that every answer of the server has, whoever wrote it: pages, probes, errors and refusals alike."""
+"""The headers that every answer of the server has: of pages, probes, errors and refusals alike."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -10,7 +10,10 @@ _HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
 
 
 def security_headers(public_url: str | None) -> tuple[tuple[bytes, bytes], ...]:
-    """For a server that clients reach at `public_url`: with HSTS where that is HTTPS (browsers ignore it over anything else)."""
+    """The headers for a server that clients reach at `public_url`.
+
+    HSTS is among them only for HTTPS, as browsers ignore it otherwise.
+    """
     common = (
         (b"x-content-type-options", b"nosniff"),
         (b"referrer-policy", b"no-referrer"),
@@ -20,9 +23,9 @@ def security_headers(public_url: str | None) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def add_missing(
-    headers: Iterable[tuple[bytes, bytes]], wanted: Iterable[tuple[bytes, bytes]]
+    headers: Iterable[tuple[bytes, bytes]], required: Iterable[tuple[bytes, bytes]]
 ) -> list[tuple[bytes, bytes]]:
-    """An answer's headers, and those wanted that it doesn't have: a page's own are stricter."""
+    """An answer's headers, with the required ones that it lacks. Those that it has stay: a page's own are stricter."""
     headers = list(headers)
     present = {name.lower() for name, _ in headers}
-    return headers + [pair for pair in wanted if pair[0] not in present]
+    return headers + [pair for pair in required if pair[0] not in present]

@@ -1,11 +1,14 @@
-"""A transport whose end is somebody else's decision."""
+"""A transport that asks the protocol before it closes the connection."""
 
 import asyncio
 from collections.abc import Callable
 
 
 class LingeringTransport:
-    """What uvicorn's request cycle needs of a transport; `close` asks the protocol, which may have to read on for a moment."""
+    """The part of a transport that uvicorn's request cycle uses.
+
+    Its `close` asks the protocol, which may have to go on reading for a moment so that the client sees the answer.
+    """
 
     __slots__ = ("_end", "_transport", "is_closing", "write")
 
@@ -16,5 +19,5 @@ class LingeringTransport:
         self.is_closing = transport.is_closing
 
     def close(self) -> None:
-        """The answer is complete."""
+        """The answer is complete: let the protocol end the connection."""
         self._end()

@@ -28,7 +28,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(log_format: LogFormat, level: str) -> None:
-    """Everything to standard error; standard output belongs to the commands' results."""
+    """Write log lines to standard error; standard output belongs to the results of commands."""
     handler = logging.StreamHandler()
     if log_format == "json":
         handler.setFormatter(JsonFormatter())

@@ -1,4 +1,7 @@
-"""The garbage collector and the C library's allocator, set for a process that keeps much and leaves little behind with each request."""
+"""Settings of the garbage collector and the C allocator.
+
+They suit a process that keeps much and leaves little behind after each request.
+"""
 
 import ctypes
 import gc
@@ -6,14 +9,14 @@ import sys
 import time
 from typing import Final
 
-#: Containers that come and stay before the young are looked at, and how many such looks make one at the older ones. Requests and dropped
-#: operations leave no cycles, so what is counted are bursts: with a hundred times as many (as it was) the cycles of anything else piled up
-#: to millions of objects. Python's own 700 cost 5 to 15 % of a request that makes many objects. A full collection looks only at what came
-#: since the last one (`_Collector`), so it may come soon.
+#: Containers that come and stay before the young are looked at, and how many such looks make one at the older ones.
+#: Requests and dropped operations leave no cycles, so what is counted are bursts: with a hundred times as many (as it
+#: was) the cycles of anything else piled up to millions of objects. Python's own 700 cost 5 to 15 % of a request that
+#: makes many objects. A full collection looks only at what came since the last one (`_Collector`), so it may come soon.
 THRESHOLDS: Final = (20_000, 5, 2)
 
-#: Seconds between two collections that look at every object of the process, and by what factor the objects have grown since the last.
-#: Such a collection stops the process for some 100 ms in 300,000 objects.
+#: Seconds between two collections that look at every object of the process, and by what factor the objects have grown
+#: since the last. Such a collection stops the process for some 100 ms in 300,000 objects.
 _WHOLE_EVERY: Final = 600.0
 _WHOLE_GROWTH: Final = 1.25
 
@@ -21,16 +24,16 @@ _WHOLE_GROWTH: Final = 1.25
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
-#: Blocks from this size on have pages of their own, which go back at once: a fixed size, as glibc otherwise raises it to 32 MiB with the first
-#: large block that is freed, and from then on large answers part the heap.
+#: Blocks from this size on have pages of their own, which go back at once: a fixed size, as glibc otherwise raises it
+#: to 32 MiB with the first large block that is freed, and from then on large answers part the heap.
 _OWN_PAGES: Final = 512 * 1024
 #: Free memory at the heap's end that is kept.
 _KEPT: Final = 2 * 1024 * 1024
 
 
-#: Objects that must have outlived a full collection before they are set aside: to look at so many takes some 10 ms. With fewer
-#: (operations that come once and make room for one another, requests in flight) nothing is: each time, the cycles of
-#: what is in flight at that moment are set aside too, and stay until the next collection of everything.
+#: Objects that must have outlived a full collection before they are set aside: to look at so many takes some 10 ms.
+#: With fewer (operations that come once and make room for one another, requests in flight) nothing is: each time, the
+#: cycles of what is in flight at that moment are set aside too, and stay until the next collection of everything.
 _SET_ASIDE: Final = 50_000
 
 
@@ -74,7 +77,9 @@ _collector: Final = _Collector()
 
 
 def settle() -> None:
-    """After start-up: what is there lives to the end, the collector need not look at it again. Turns it on where it was off.
+    """After start-up: what is there lives to the end, the collector need not look at it again.
+
+    Turns it on where it was off.
 
     It may be called again when more has come that stays.
     """
@@ -87,12 +92,18 @@ def settle() -> None:
 
 
 def resettle() -> None:
-    """After a supergraph was replaced: frees the old one, which was set aside, and sets aside the new one. Takes a moment."""
+    """After a supergraph was replaced: frees the old one, which was set aside, and sets aside the new one.
+
+    Takes a moment.
+    """
     _collector.whole()
 
 
 def _bound_heap() -> None:
-    """One heap for all threads (they take turns anyway, and each further heap keeps what was freed in it), large blocks apart from it."""
+    """Give all threads one heap, and large blocks memory of their own.
+
+    Threads take turns anyway, and each further heap would keep what was freed in it.
+    """
     if sys.platform != "linux":
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -1,4 +1,4 @@
-"""What happens in the gateway -> Prometheus metrics, each server with a registry of its own."""
+"""Counts and times of the gateway -> Prometheus metrics. Each server has a registry of its own."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """The transport's `Observer`, the measure in front of every subgraph's client, and the text for `/metrics`."""
+    """The transport's `Observer`, the wrapper that times each subgraph's client, and the text of `/metrics`."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.registry = CollectorRegistry()
@@ -74,7 +74,7 @@ class Metrics:
         self._sockets.inc(change)
 
     def text(self) -> bytes:
-        """What a scrape gets."""
+        """The page that a scrape gets."""
         return generate_latest(self.registry)
 
 
@@ -107,17 +107,17 @@ class _CacheCollector(Collector):
             labels=["executor", "reason"],
         )
         family.add_metric(["typed", ""], counts.typed)
-        family.add_metric(["compiled", ""], counts.compiled - counts.misfits)
-        family.add_metric(["compiled", "an answer that a typed program has no use for"], counts.misfits)
+        family.add_metric(["compiled", ""], counts.compiled - counts.typed_bail_outs)
+        family.add_metric(["compiled", "an answer that a typed program can't read"], counts.typed_bail_outs)
         for reason, count in counts.interpreted.items():
             family.add_metric(["interpreter", reason], count)
-        for reason, count in counts.strange.items():
+        for reason, count in counts.bail_outs.items():
             family.add_metric(["compiled, then interpreter", reason], count)
         return family
 
 
 def measured(name: str, client: SubgraphClient, metrics: Metrics) -> SubgraphClient:
-    """The client, counted and timed; it takes encoded bodies where `client` does."""
+    """The client in a wrapper that counts and times its requests."""
     if isinstance(client, EncodedClient):
         return MeasuredEncodedClient(name, client, metrics)
     return MeasuredClient(name, client, metrics)

@@ -1,4 +1,4 @@
-"""Several processes' pages of metrics -> one: whichever of them is scraped answers for all."""
+"""The metrics pages of several processes -> one page. Whichever process is scraped answers for all."""
 
 import asyncio
 import logging
@@ -10,13 +10,13 @@ from typing import Final
 logger = logging.getLogger(__name__)
 
 #: Seconds that another process may take.
-_PATIENCE: Final = 2.0
+_TIMEOUT_SECONDS: Final = 2.0
 #: Seconds between copies of the own page, which is what remains of a process that dies.
 _INTERVAL: Final = 2.0
 
 
 def merge(pages: Iterable[bytes], ended: Iterable[bytes] = ()) -> bytes:
-    """Samples of the same name and labels are added. Of processes that have ended only what counts upwards is kept."""
+    """One page from many: equal samples are added. Of processes that have ended, only counters are kept."""
     families: dict[str, tuple[list[str], dict[str, float]]] = {}
     for page in pages:
         _add(page, families, keep_gauges=True)
@@ -49,7 +49,7 @@ def _add(page: bytes, families: dict[str, tuple[list[str], dict[str, float]]], k
 
 
 class SharedPages:
-    """One process's part: it gives its page to the others over a socket in a folder that only they know."""
+    """One process's part in the common page: it sends its own to the others, over sockets in a private folder."""
 
     def __init__(self, folder: Path, own: Callable[[], bytes]) -> None:
         self._folder = folder
@@ -59,7 +59,7 @@ class SharedPages:
         self._saver: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen, and keep a copy for the time when this process is no more."""
+        """Listen, and save a copy of the page every two seconds, for when this process has ended."""
         self._server = await asyncio.start_unix_server(self._answer, self._folder / f"{self._name}.sock")
         self._saver = asyncio.get_running_loop().create_task(self._save_often())
 
@@ -82,7 +82,7 @@ class SharedPages:
             logger.warning("the page of metrics can't be saved: %s", error.strerror)
 
     async def page(self) -> bytes:
-        """Of all processes."""
+        """The common page of all processes."""
         names = {path.stem for path in self._folder.glob("*.prom")} - {self._name}
         found = await asyncio.gather(*map(self._ask, sorted(names)))
         ended = [
@@ -94,7 +94,7 @@ class SharedPages:
 
     async def _ask(self, name: str) -> bytes | None:
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
                 reader, writer = await asyncio.open_unix_connection(self._folder / f"{name}.sock")
                 try:
                     return await reader.read()
@@ -104,7 +104,7 @@ class SharedPages:
             return None
 
     async def stop(self) -> None:
-        """The last copy."""
+        """Save the last copy and stop listening."""
         if self._saver is not None:
             self._saver.cancel()
         if self._server is not None:

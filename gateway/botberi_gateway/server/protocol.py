@@ -1,7 +1,8 @@
 """One connection's bytes -> requests, each bounded in size and time, and framed in exactly one way.
 
-Uvicorn's protocol and its parser, fed one part of a message at a time: first a whole head, which `head.py` has looked at; then its body and not
-a byte more. What follows waits until the answer is on its way, so that no byte is ever read as something that it isn't.
+Uvicorn's protocol and its parser, fed one part of a message at a time: first a whole head, which `head.py` has looked
+at; then its body and not a byte more. What follows waits until the answer is on its way, so that no byte is ever read
+as something that it isn't.
 """
 
 import asyncio
@@ -287,7 +288,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self._headers_complete = self._message_complete = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # What comes later is a trailer, and never becomes a header: whoever looked at those has looked already.
+        # What comes later is a trailer, and never becomes a header: the headers have been checked by then.
         if not self._headers_complete:
             super().on_header(name, value)
 
@@ -450,7 +451,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def _late(self) -> None:
         self._head_timer = None
         if self._state is _State.HEAD and not self.transport.is_closing():
-            # Whoever had ten seconds gets no more of them.
+            # What a client sends after its time is over isn't read any more.
             self._state = _State.ENDING
             self.transport.write(self._refusal(408, ""))
             self.transport.close()
@@ -493,7 +494,10 @@ class GatewayProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _linger(self) -> None:
-        """Say that nothing more is sent, then read on for a moment: closed with unread bytes, the kernel would take the answer back."""
+        """Say that nothing more is sent, then read on for a moment.
+
+        A connection that is closed with unread bytes is reset by the kernel, and the client might never see the answer.
+        """
         self._state = _State.ENDING
         self._head = None
         if self._head_timer is not None:
@@ -510,12 +514,15 @@ class GatewayProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _cut_later(self) -> None:
-        """However slowly the client takes what is written, or sends what nobody reads: this is the end of it."""
+        """Cut the connection after `linger_timeout_seconds`.
+
+        It doesn't matter how slowly the client reads, and what it still sends.
+        """
         if self._end_timer is None:
             self._end_timer = self.loop.call_later(self._config.linger_timeout_seconds, self.transport.abort)
 
 
-# Made anew each time: the traceback of an exception grows whenever it is raised.
+# A new exception each time: the traceback of an exception grows whenever it is raised.
 
 
 def _invalid() -> HeadRefused:

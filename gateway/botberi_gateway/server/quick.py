@@ -1,7 +1,7 @@
-"""A `POST` of JSON to the endpoint, as the protocol has read it -> its answer in one write; without ASGI in between.
+"""The short way past ASGI: a whole `POST` of JSON to the endpoint -> its answer in one write.
 
-What is unusual in any way (another method, path or encoding, a body that comes in pieces, streams, pipelining) goes through the app as ever.
-Both ways lead to `botberi_gateway.transport.http.answer`, so that they can't differ in what they answer.
+Everything unusual (another method, path or encoding, a body in pieces, streams, pipelining) goes through the app. Both
+ways call `botberi_gateway.transport.http.answer`, so that their answers can't differ.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _FAILED: Final = b"Internal Server Error"
 
 
 class QuickDoor:
-    """What quick answers need, once for each server."""
+    """What the short way needs, made once for each server."""
 
     def __init__(
         self, core: Core, path: str, log: bool, headers: Sequence[tuple[bytes, bytes]] = security_headers(None)
@@ -45,7 +45,7 @@ class QuickDoor:
         self._default = b""
 
     def admits(self, headers: dict[str, str]) -> bool:
-        """Whether a POST with these headers (lower-case names) is of the usual kind."""
+        """Whether a POST with these headers (names in lower case) may take the short way."""
         content_type, length = headers.get("content-type", ""), headers.get("content-length", "")
         if content_type != "application/json" and not content_type.startswith("application/json;"):
             return False
@@ -57,14 +57,14 @@ class QuickDoor:
         return _UNUSUAL.isdisjoint(headers)
 
     def default_headers(self, headers: list[tuple[bytes, bytes]]) -> bytes:
-        """The server's own (the date); uvicorn makes a new list every second."""
+        """The lines of uvicorn's own headers (the date). Uvicorn makes a new list every second."""
         if headers is not self._seen:
             self._seen, self._default = headers, b"".join(b"%b: %b\r\n" % pair for pair in headers)
         return self._default
 
 
 def quick_door(app: Starlette) -> QuickDoor | None:
-    """The door of an app that `create_app` made; None where something was put in front of its endpoint."""
+    """The short way of an app that `create_app` made; None where something stands in front of its endpoint."""
     make = getattr(getattr(app, "state", None), "quick_door", None)
     if make is None or len(app.user_middleware) != 1:
         return None
@@ -75,13 +75,13 @@ def quick_door(app: Starlette) -> QuickDoor | None:
 
 
 class _NoEvent:
-    """Nobody waits for messages."""
+    """Stands in for the event of uvicorn's cycle, for which nothing waits here."""
 
     def set(self) -> None: ...
 
 
 class QuickCycle:
-    """One request and its answer, in the shape that uvicorn's protocol expects of its own cycle."""
+    """One request and its answer, with the attributes that uvicorn's protocol expects of its own cycle."""
 
     message_event = _NoEvent()
 
@@ -111,7 +111,7 @@ class QuickCycle:
     def start(
         self, loop: asyncio.AbstractEventLoop, headers: dict[str, str], body: bytes, peer: tuple[str, int] | None
     ) -> None:
-        """Begin; `on_response` is called when the answer is written.
+        """Begin to answer; `on_response` is called when the answer is written.
 
         `headers` belongs to this object from now on; `peer` is the address of the connection.
         """
@@ -120,7 +120,7 @@ class QuickCycle:
         self._tasks.add(self._task)
 
     def gone(self) -> None:
-        """The client has gone: what may be cut short is."""
+        """The client has gone: cancel the request, unless it is a mutation that has begun."""
         to_its_end = self._posted is not None and self._posted.to_its_end
         if self._task is not None and not self.response_complete and not to_its_end:
             self._task.cancel()

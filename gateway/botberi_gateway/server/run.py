@@ -27,7 +27,7 @@ _BACKLOG: Final = 2048
 
 
 class PortTakenError(OSError):
-    """The address can't be had; the message says which, and what to do."""
+    """The address can't be listened on; the message says which it is and what to do."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -50,7 +50,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, but SIGTERM first makes `/ready` say no and sends sockets and streams away; the exit status is then 0."""
+    """Uvicorn's server, with a stop that drops nothing.
+
+    On SIGTERM `/ready` says no, then sockets and streams end, then the process, with exit status 0.
+    """
 
     def __init__(self, config: uvicorn.Config, app: Starlette, gateway_config: GatewayConfig) -> None:
         super().__init__(config)
@@ -61,14 +64,17 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals that the event loop handles, and that aren't raised again afterwards: being asked to stop is no failure."""
+        """Let the event loop handle signals, and don't raise them again afterwards.
+
+        A server that was asked to stop has not failed.
+        """
         loop = asyncio.get_running_loop()
         handled = (signal.SIGINT, signal.SIGTERM)
         try:
             for number in handled:
                 loop.add_signal_handler(number, self._asked_to_stop, number)
         except (NotImplementedError, RuntimeError, ValueError):
-            # Not the main thread, or Windows: whoever runs this stops it.
+            # Not the main thread, or Windows: the caller has to stop the server.
             yield
             return
         try:
@@ -89,7 +95,7 @@ class Server(uvicorn.Server):
         self.ask_to_stop(signal.Signals(number).name)
 
     def ask_to_stop(self, why: str) -> None:
-        """Drain, then end; once."""
+        """Begin to drain, then end. Further calls do nothing."""
         if self._stopping is None:
             logger.info("%s: stopping; a second signal stops at once", why)
             self._stopping = asyncio.get_running_loop().create_task(self._stop())
@@ -103,7 +109,7 @@ class Server(uvicorn.Server):
             self.should_exit = True
 
     async def _no_more_connections(self) -> None:
-        """Until load balancers have noticed."""
+        """Wait until load balancers have noticed."""
         await asyncio.sleep(self.server_config.drain_delay_seconds)
 
 
@@ -125,7 +131,7 @@ async def serve(
 
 
 def uvicorn_config(app: Starlette, config: GatewayConfig, log_level: str | None = None) -> uvicorn.Config:
-    """How the gateway wants uvicorn: fast protocols, no headers that say what it is, dead sockets noticed."""
+    """The configuration of uvicorn: our protocol, no headers that name the server, pings that find dead sockets."""
     server = config.server
     context = ServerContext(
         server,
@@ -150,7 +156,7 @@ def uvicorn_config(app: Starlette, config: GatewayConfig, log_level: str | None 
         ws_max_queue=32,
         ws_ping_interval=20.0,
         ws_ping_timeout=20.0,
-        # Nobody needs it compressed twice, and a deflate window costs memory for each socket.
+        # Compression beside that of TLS proxies is of no use, and a deflate window costs memory for each socket.
         ws_per_message_deflate=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(server.drain_timeout_seconds) + 1,

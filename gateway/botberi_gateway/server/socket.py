@@ -1,4 +1,4 @@
-"""Uvicorn's WebSocket protocol, but control frames are bounded, and whoever handed the connection over hears of its end."""
+"""Uvicorn's WebSocket protocol with a limit on control frames and a callback at the connection's end."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,8 +10,8 @@ from websockets.server import ServerProtocol
 #: Pings and pongs a second that a client may send; so many more at once.
 _CONTROL_FRAMES: Final = 20.0
 _BURST: Final = 100.0
-#: Seconds that a client which floods has to read why it is closed. A socket with unread bytes that is closed at once is reset, and
-#: the close frame is lost with it.
+#: Seconds that a client which floods has to read why it is closed. A socket with unread bytes that is closed at once is
+#: reset, and the close frame is lost with it.
 _LINGER_SECONDS: Final = 1.0
 
 

@@ -1,4 +1,4 @@
-"""Counts and durations, noted with a dict's cost -> Prometheus families when somebody asks.
+"""Counts and durations as plain dictionaries -> Prometheus families when they are scraped.
 
 prometheus_client's own counters take a lock and look up their labels at each step; one event loop needs neither.
 """
@@ -24,7 +24,7 @@ class Counts(Collector):
         self._counts: dict[tuple[str, ...], int] = {}
 
     def add(self, *labels: str) -> None:
-        """One more."""
+        """Count one more."""
         self._counts[labels] = self._counts.get(labels, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
@@ -43,7 +43,7 @@ class Durations(Collector):
         self._series: dict[str, Series] = {}
 
     def series(self, value: str) -> "Series":
-        """The seconds of one value of the label."""
+        """The series of one value of the label."""
         series = self._series.get(value)
         if series is None:
             series = self._series[value] = Series()
@@ -60,7 +60,7 @@ class Durations(Collector):
 
 
 class Series:
-    """How many durations fell between which bounds, and their sum."""
+    """How many durations fell into each bucket, and their sum."""
 
     __slots__ = ("counts", "total")
 
@@ -69,6 +69,6 @@ class Series:
         self.total = 0.0
 
     def observe(self, seconds: float) -> None:
-        """One more."""
+        """Count one duration."""
         self.counts[bisect_left(BUCKETS, seconds)] += 1
         self.total += seconds

@@ -1,4 +1,4 @@
-"""An app and a channel that connections come through -> one of several serving processes."""
+"""One of several serving processes: an app, and a channel through which connections come."""
 
 import asyncio
 import logging
@@ -18,13 +18,16 @@ from botberi_gateway.server.run import Server, uvicorn_config
 logger = logging.getLogger(__name__)
 
 #: Connections taken from the channel at once.
-_MOST: Final = 64
+_MAX_TAKEN: Final = 64
 #: Seconds beyond the delay of draining that the channel's end may take.
-_PATIENCE: Final = 5.0
+_EXTRA_SECONDS: Final = 5.0
 
 
 class _Worker(Server):
-    """Has no listening socket: whoever has it accepts, and hands the connections over. The channel's end is the word to stop."""
+    """A server without a listening socket: the parent process accepts connections and hands them over.
+
+    When the channel is closed, it stops.
+    """
 
     def __init__(self, app: Starlette, channel: socket.socket, config: GatewayConfig) -> None:
         super().__init__(uvicorn_config(app, config), app, config)
@@ -40,7 +43,7 @@ class _Worker(Server):
 
     def _take(self) -> None:
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._channel, _MOST, _MOST)
+            data, descriptors, _, _ = socket.recv_fds(self._channel, _MAX_TAKEN, _MAX_TAKEN)
         except BlockingIOError:
             return
         except OSError:
@@ -66,7 +69,7 @@ class _Worker(Server):
 
     async def _no_more_connections(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(self.server_config.drain_delay_seconds + _PATIENCE):
+            async with asyncio.timeout(self.server_config.drain_delay_seconds + _EXTRA_SECONDS):
                 await self._no_more.wait()
 
     def _protocol(self) -> asyncio.Protocol:
@@ -75,7 +78,7 @@ class _Worker(Server):
 
 
 async def work(app: Starlette, channel: socket.socket, folder: Path, config: GatewayConfig) -> None:
-    """Serve what comes through the channel until SIGTERM and the channel's end, then drain."""
+    """Serve connections from the channel until SIGTERM and the channel's end; then drain."""
     worker = _Worker(app, channel, config)
     pages: SharedPages | None = None
     if app.state.metrics is not None:

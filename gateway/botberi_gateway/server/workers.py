@@ -1,7 +1,8 @@
-"""A listening socket -> several serving processes behind it: connections in turn, the dead replaced, all stopped together.
+"""Several serving processes behind one listening socket: `serve --workers`.
 
-This process only accepts and hands over, so that each worker gets as many connections as the others (sharing the listening socket leaves that
-to the kernel, which does not). It runs no event loop and no threads: it forks.
+This parent process accepts connections and hands them to the workers in turn, replaces workers that ended, and stops
+all of them together. The kernel's own ways to share a listening socket would give one worker many connections and
+another few. The parent runs no event loop and no threads, as it forks.
 """
 
 import contextlib
@@ -24,16 +25,17 @@ from typing import Final, TypeAlias
 
 logger = logging.getLogger(__name__)
 
-#: What a worker runs: its channel, and the folder that the workers share. Returns when it is told to stop.
+#: What a worker runs: its channel, and the folder that the workers share. Returns when it is asked to stop.
 Work: TypeAlias = Callable[[socket.socket, Path], None]
 
 #: Connections accepted before anything else is looked at.
 _AT_ONCE: Final = 64
-#: Seconds that a worker must have lived so that its end doesn't count as a failure to start; so many failures in a row end everything.
+#: Seconds that a worker must have lived so that its end doesn't count as a failure to start; so many failures in a row
+#: end everything.
 _GROWN_UP: Final = 2.0
 _MOST_FAILURES: Final = 5
 #: Seconds beyond the time for draining, until a worker is killed.
-_PATIENCE: Final = 5.0
+_EXTRA_SECONDS: Final = 5.0
 #: Seconds between looks at what couldn't be handed over.
 _AGAIN: Final = 0.02
 
@@ -46,7 +48,7 @@ class _Process:
 
 
 class Workers:
-    """So many processes that run `work`."""
+    """The parent of `count` processes that run `work`."""
 
     def __init__(
         self, count: int, listener: socket.socket, work: Work, drain_delay: float, drain_timeout: float
@@ -66,7 +68,7 @@ class Workers:
         self._asked = 0
 
     def run(self) -> int:
-        """Until SIGTERM or SIGINT; then 0. 1 where workers can't start."""
+        """Serve until SIGTERM or SIGINT. Returns the exit status: 0, or 1 where workers can't start."""
         self._folder = Path(tempfile.mkdtemp(prefix="gateway-"))
         gc.collect()
         gc.freeze()  # what all share is not copied for the collector's sake
@@ -78,7 +80,7 @@ class Workers:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """Signals wake the selector."""
+        """While inside, signals wake the selector."""
         reader, writer = socket.socketpair()
         for end in (reader, writer):
             end.setblocking(False)
@@ -123,7 +125,7 @@ class Workers:
         return 1 if self._failures >= _MOST_FAILURES else 0
 
     def _fill(self) -> None:
-        """A process for each that is missing."""
+        """Fork a process for each that is missing."""
         while len(self._processes) < self._count and self._stop_at is None and time.monotonic() >= self._start_at:
             self._processes.append(self._fork())
 
@@ -150,7 +152,7 @@ class Workers:
             os._exit(code)
 
     def _become_worker(self, ours: socket.socket) -> None:
-        """Let go of everything that belongs to the parent: a copy of the listening socket would keep the port open."""
+        """Close everything that belongs to the parent: a copy of the listening socket would keep the port open."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -183,7 +185,7 @@ class Workers:
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_AT_ONCE):
-            if self._waiting:  # nobody takes them: let the others wait in the kernel's queue
+            if self._waiting:  # no worker takes them: let the others wait in the kernel's queue
                 return
             try:
                 connection, _ = listener.accept()
@@ -207,13 +209,13 @@ class Workers:
                 return
 
     def _stop(self) -> None:
-        """No new connections; those that are handed over already are served."""
+        """Accept nothing more; connections that were handed over are still served."""
         self._listener.close()
         for connection in self._waiting:
             connection.close()
         for process in self._processes:
             process.channel.close()
-        end, asked = time.monotonic() + self._drain_timeout + _PATIENCE, self._asked
+        end, asked = time.monotonic() + self._drain_timeout + _EXTRA_SECONDS, self._asked
         while self._processes:
             left = end - time.monotonic()
             if left <= 0 or self._asked > asked + 1:

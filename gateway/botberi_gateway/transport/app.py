@@ -24,7 +24,7 @@ _NOT_FOUND: Final = b'{"errors":[{"message":"Not found.","extensions":{"code":"N
 
 
 class GraphQLApp:
-    """`GraphQLRoute("/graphql", GraphQLApp(Gateway.from_subgraphs({…})))` in any Starlette app."""
+    """The ASGI app. In any Starlette app: `GraphQLRoute("/graphql", GraphQLApp(Gateway.from_subgraphs({…})))`."""
 
     def __init__(
         self,
@@ -52,12 +52,12 @@ class GraphQLApp:
 
     @property
     def gateway(self) -> Gateway:
-        """The engine behind it."""
+        """The gateway that executes operations."""
         return self._core.gateway
 
     @property
     def core(self) -> Core:
-        """What answers, for a server that reads requests itself (`botberi_gateway.transport.http.answer`)."""
+        """What answers requests, for a server that reads them itself (`transport.http.answer`)."""
         return self._core
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
@@ -91,12 +91,16 @@ class GraphQLApp:
                 return
         await serve_http(self._core, scope, receive, send)
 
-    async def drain(self, patience: float = 30.0) -> None:
-        """Before the server stops: no new sockets, streams and sockets end (clients come back), mutations run to their end."""
+    async def drain(self, timeout_seconds: float = 30.0) -> None:
+        """Prepare for the server's stop: refuse new sockets, end streams and sockets, wait for mutations.
+
+        Sockets and mutations that still run after `timeout_seconds` are logged. Clients of streams and sockets connect
+        again.
+        """
         core = self._core
         core.draining.set()
         work = [asyncio.ensure_future(socket.drain()) for socket in list(core.sockets)] + list(core.unattended)
         if work:
-            _, late = await asyncio.wait(work, timeout=patience)
+            _, late = await asyncio.wait(work, timeout=timeout_seconds)
             if late:
                 logger.warning("%d sockets or mutations were still running when the time was over", len(late))

@@ -8,40 +8,41 @@ from botberi_gateway.transport.problem import PAYLOAD_TOO_LARGE, REQUEST_TIMEOUT
 
 
 class ClientGone(Exception):
-    """The client closed the connection; there is nobody to answer."""
+    """The client has closed the connection, so that no answer can reach it."""
 
 
-async def read_body(receive: Any, headers: Mapping[str, str], most: int, patience: float) -> bytes:
-    """Counts while it reads, whatever `content-length` says. Raises `HttpProblem` (408, 413, 415) or `ClientGone`.
+async def read_body(receive: Any, headers: Mapping[str, str], max_bytes: int, timeout_seconds: float) -> bytes:
+    """The request's body; it is counted while it is read, whatever `content-length` says.
 
-    Compressed bodies are refused: what is never inflated can't be a bomb.
+    Compressed bodies are refused: what is never unpacked can't be a bomb. Raises `HttpProblem` (408, 413, 415) or
+    `ClientGone`.
     """
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise HttpProblem(415, "Compressed request bodies are not supported.", UNSUPPORTED_MEDIA_TYPE)
     length = headers.get("content-length", "")
-    if length.isdecimal() and (len(length) > 12 or int(length) > most):
-        raise _too_large(most)
+    if length.isdecimal() and (len(length) > 12 or int(length) > max_bytes):
+        raise _too_large(max_bytes)
     # One message is the rule; only a longer body pays for a timer and a join.
-    message = await _next(receive, patience)
+    message = await _next(receive, timeout_seconds)
     body: bytes = message.get("body", b"")
-    if len(body) > most:
-        raise _too_large(most)
+    if len(body) > max_bytes:
+        raise _too_large(max_bytes)
     if not message.get("more_body", False):
         return body
     whole = bytearray(body)
-    deadline = asyncio.get_running_loop().time() + patience
+    deadline = asyncio.get_running_loop().time() + timeout_seconds
     while message.get("more_body", False):
         message = await _next(receive, deadline - asyncio.get_running_loop().time())
         whole += message.get("body", b"")
-        if len(whole) > most:
-            raise _too_large(most)
+        if len(whole) > max_bytes:
+            raise _too_large(max_bytes)
     return bytes(whole)
 
 
-async def _next(receive: Any, patience: float) -> Any:
+async def _next(receive: Any, timeout_seconds: float) -> Any:
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout_seconds):
             message = await receive()
     except TimeoutError:
         raise HttpProblem(408, "The body did not arrive in time.", REQUEST_TIMEOUT, _CLOSE) from None
@@ -53,5 +54,5 @@ async def _next(receive: Any, patience: float) -> Any:
 _CLOSE = ((b"connection", b"close"),)
 
 
-def _too_large(most: int) -> HttpProblem:
-    return HttpProblem(413, f"The body is larger than {most} bytes.", PAYLOAD_TOO_LARGE, _CLOSE)
+def _too_large(max_bytes: int) -> HttpProblem:
+    return HttpProblem(413, f"The body is larger than {max_bytes} bytes.", PAYLOAD_TOO_LARGE, _CLOSE)

@@ -1,8 +1,9 @@
 """A connection's peer and a request's headers -> `Client`: the address that calls, and its device.
 
-Who connects is known for certain; who stands behind a proxy is what the proxy says. `X-Forwarded-For` and `Forwarded` (RFC 7239) therefore
-count only where the peer is a trusted proxy. They are read from the right, the end that proxies append to: trusted addresses are skipped, and
-the first other one is the client. What stands further left was written by that client itself and is never looked at.
+Who connects is known for certain; who stands behind a proxy is what the proxy says. `X-Forwarded-For` and `Forwarded`
+(RFC 7239) therefore count only where the peer is a trusted proxy. They are read from the right, the end that proxies
+append to: trusted addresses are skipped, and the first other one is the client. What stands further left was written by
+that client itself and is never looked at.
 """
 
 import logging
@@ -38,11 +39,12 @@ Address: TypeAlias = IPv4Address | IPv6Address
 class Client:
     """Where a request comes from.
 
-    `address` is an IP address in canonical form (IPv4 in IPv6 as IPv4, no port, no zone), or None where it can't be known: there is no peer
-    address, or trusted proxies contradict each other or hide it. `agent` is the `User-Agent`, at most 400 printable characters, and only what
-    the client says. `proxied`: a trusted proxy stands in between, so that what it says in other headers counts too. `origin` is the address by
-    which the client reached us (`http://host:port`, from `Host`; behind a trusted proxy from `X-Forwarded-Proto` and `X-Forwarded-Host`): good
-    for addresses in an answer to this very client, proof of nothing.
+    `address` is an IP address in canonical form (IPv4 in IPv6 as IPv4, no port, no zone), or None where it can't be
+    known: there is no peer address, or trusted proxies contradict each other or hide it. `agent` is the `User-Agent`,
+    at most 400 printable characters, and only what the client says. `proxied`: a trusted proxy stands in between, so
+    that what it says in other headers counts too. `origin` is the address by which the client reached us
+    (`http://host:port`, from `Host`; behind a trusted proxy from `X-Forwarded-Proto` and `X-Forwarded-Host`): good for
+    addresses in an answer to this very client, proof of nothing.
     """
 
     address: str | None = None
@@ -52,7 +54,10 @@ class Client:
 
     @property
     def network(self) -> str:
-        """What limits by address count by; see `network_of`. All that is unknown is one network."""
+        """The network by which limits for addresses count (see `network_of`).
+
+        Clients without a known address share one.
+        """
         return "unknown" if self.address is None else network_of(self.address)
 
 
@@ -61,17 +66,24 @@ UNKNOWN: Final = Client()
 
 
 class ClientResolver:
-    """Says of each request where it comes from."""
+    """Finds out where requests come from."""
 
     def __init__(self, trusted: Sequence[str] = ()) -> None:
-        """`trusted` are proxies: IP addresses, networks (`10.0.0.0/8`) or `unix`. Raises `ValueError`, which says what is wrong."""
+        """`trusted` are proxies: IP addresses, networks (`10.0.0.0/8`) or `unix`.
+
+        Raises `ValueError`, which says what is wrong.
+        """
         self._networks = [_network(text) for text in trusted if text != UNIX]
         self._trusts_unix = UNIX in trusted
         self._remembered: dict[tuple[str | None, ...], Client] = {}
         self._contradiction = Notice(logger)
 
     def resolve(self, peer: tuple[str, int] | None, headers: Mapping[str, str]) -> Client:
-        """The client; `peer` is who connected (None on a Unix socket), `headers` have lower-case names, repeated ones joined by commas."""
+        """The client of a request.
+
+        `peer` is the other end of the connection (None on a Unix socket); `headers` have lower-case names, and repeated
+        ones are joined by commas.
+        """
         host = peer[0] if peer else None
         get = headers.get
         who = host, get("user-agent"), get("x-forwarded-for"), get("forwarded")
@@ -109,9 +121,10 @@ class ClientResolver:
         found = {self._behind(chain) for chain in chains} if chains else {_canonical(host)}
         if len(found) == 1:
             return Client(found.pop(), device, proxied=True)
-        # One header is the proxy's and the other one passed through it: which, can't be told.
+        # One header is the proxy's and the other one passed through it; which is which can't be known.
         self._contradiction.warn(
-            "a trusted proxy sends X-Forwarded-For and Forwarded that name different clients: their address counts as unknown. "
+            "a trusted proxy sends X-Forwarded-For and Forwarded that name different clients: "
+            "their address counts as unknown. "
             "Have the proxy set one of the headers and remove the other"
         )
         return Client(None, device, proxied=True)
@@ -127,9 +140,9 @@ class ClientResolver:
 
 
 def network_of(address: str) -> str:
-    """What one client can be expected to hold of the address space: an IPv4 address, of IPv6 its /64.
+    """The part of the address space that one client can be expected to have: an IPv4 address, or an IPv6 /64.
 
-    A limit by single IPv6 addresses would be none: every connection comes with 2**64 of them.
+    A limit by single IPv6 addresses would be none: each connection could come from another one of 2**64.
     """
     parsed = parse_address(address)
     if isinstance(parsed, IPv6Address):
@@ -152,7 +165,7 @@ def parse_address(text: str) -> Address | None:
 
 
 def _origin(proxied: bool, host: str | None, proto: str | None, forwarded_host: str | None) -> str | None:
-    """Scheme, host and port by which the client reached us; None where they are not to be told."""
+    """Scheme, host and port by which the client reached us; None where they can't be known."""
     scheme = "https" if proxied and proto is not None and proto.strip().lower() == "https" else "http"
     name = forwarded_host if proxied and forwarded_host else host
     return f"{scheme}://{name}" if name is not None and _HOST.fullmatch(name) else None

@@ -1,4 +1,4 @@
-"""What HTTP, SSE and WebSocket share: one operation, prepared, observed, ended in time."""
+"""What all transports share: settings, identity, limits of subscriptions and sockets, and reports to the observer."""
 
 import asyncio
 import logging
@@ -28,8 +28,8 @@ ResultT = TypeVar("ResultT")
 Written: TypeAlias = tuple[ExecutionResult, bytes]
 
 
-class _Nobody:
-    """No observer."""
+class _NoObserver:
+    """Stands in where no observer is plugged in."""
 
     def operation(self, kind: str, outcome: str, seconds: float) -> None: ...
 
@@ -41,22 +41,22 @@ class _Nobody:
 
 
 class DrainableSocket(Protocol):
-    """An open socket, as the end of the server sees it."""
+    """An open socket that the stop of the server can end."""
 
     async def drain(self) -> None:
-        """End it when what can end soon has ended."""
+        """End the socket, once its short operations have ended."""
         ...
 
 
 @dataclass(slots=True)
 class Core:
-    """The parts that every way in needs, made once."""
+    """The parts that every transport needs, made once for an app."""
 
     gateway: Gateway
     identity: Identity
     origins: OriginPolicy
     config: TransportConfig
-    observer: Observer = field(default_factory=_Nobody)
+    observer: Observer = field(default_factory=_NoObserver)
     #: Equal queries under way, where they are answered together.
     sharing: Sharing[Written] | None = None
     #: Set when the server is about to stop: streams end, new sockets are refused.
@@ -82,7 +82,10 @@ class Core:
 
     @contextmanager
     def subscribing(self, context: RequestContext, client: Client) -> Iterator[None]:
-        """One more subscription while inside. Raises `GatewayError` where there are too many, whatever way they came."""
+        """Count one more subscription while inside.
+
+        Raises `GatewayError` where there are too many, over all transports together.
+        """
         config, subject = self.config, context.subject
         if self.subscriptions >= config.max_subscriptions:
             raise GatewayError("Too many subscriptions are running here; try again.", code=OVERLOADED)
@@ -106,7 +109,7 @@ class Core:
                     _count_down(self.subscribers, subject)
 
     def socket_of(self, client: Client) -> AbstractContextManager[bool]:
-        """One more socket while inside; False where its address has too many."""
+        """Count one more socket while inside; gives False where its address has too many."""
         return self._counted(self.sockets_by_network, client, self.config.websocket.max_sockets_per_address)
 
     @contextmanager
@@ -125,7 +128,7 @@ class Core:
             _count_down(counter, network)
 
     def ended(self, kind: str, started: float, result: ExecutionResult) -> str:
-        """Report an operation that gave a result; returns the outcome."""
+        """Report an operation that gave a result. Returns its outcome, `ok` or `partial`."""
         outcome = "ok" if not result.errors else "partial"
         self.observer.operation(kind, outcome, time.perf_counter() - started)
         return outcome
@@ -135,7 +138,10 @@ class Core:
         self.observer.operation(kind, code, time.perf_counter() - started)
 
     async def to_the_end(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-        """Await `work`; when the waiting is cancelled (the client has gone), `work` goes on: half a mutation helps nobody."""
+        """Await `work`, which goes on even if the waiting is cancelled because the client has gone.
+
+        A mutation must not stop halfway.
+        """
         task = asyncio.get_running_loop().create_task(work)
         self.unattended.add(task)
         task.add_done_callback(self._over)

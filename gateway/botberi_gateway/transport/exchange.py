@@ -23,7 +23,7 @@ FIXED_HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-optio
 
 @dataclass(slots=True)
 class Exchange:
-    """What was asked (`headers` in lower case), and what is known about the answer."""
+    """One request (names of `headers` in lower case), and what is decided about its answer on the way."""
 
     method: str
     headers: Mapping[str, str]
@@ -46,21 +46,21 @@ class Exchange:
     #: What it does now must not be cut short though the client goes.
     to_its_end: bool = False
 
-    async def body(self, most: int, patience: float) -> bytes:
+    async def body(self, max_bytes: int, timeout_seconds: float) -> bytes:
         """The request's body. Raises `HttpProblem` or `ClientGone`."""
-        return await read_body(self.receive, self.headers, most, patience)
+        return await read_body(self.receive, self.headers, max_bytes, timeout_seconds)
 
     def attended(self, work: Coroutine[Any, Any, ResultT]) -> Coroutine[Any, Any, ResultT]:
-        """`work`, as long as the client is there. Raises `ClientGone`."""
+        """Await `work` as long as the client is connected. Raises `ClientGone`."""
         return while_connected(self.receive, work)
 
     async def respond(self, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        """A GraphQL response in the negotiated media type."""
+        """Send a GraphQL response in the media type that was negotiated."""
         self.begun = True
         await send_bytes(self.send, status, body, [CONTENT_TYPES[self.media_type], *self.extra, *headers])
 
     async def fail(self, failure: Failure) -> None:
-        """A response without `data`; nothing where an answer has begun already."""
+        """Send a response without `data`; nothing where an answer has begun already."""
         if self.begun:
             return
         status = failure.status
@@ -71,9 +71,9 @@ class Exchange:
 
 
 class Posted(Exchange):
-    """A POST that is here as a whole, answered in one piece through `write(status, headers, body)`; no ASGI on either side.
+    """A POST that has been read as a whole and is answered by one call of `write(status, headers, body)`, without ASGI.
 
-    Whoever makes one has checked the body's size, and cancels the task when the client goes, unless `to_its_end` is set.
+    Its maker has checked the body's size, and cancels the task when the client goes, unless `to_its_end` is set.
     """
 
     __slots__ = ("_body", "_write")
@@ -90,7 +90,7 @@ class Posted(Exchange):
         self._body = body
         self._write = write
 
-    async def body(self, most: int, patience: float) -> bytes:
+    async def body(self, max_bytes: int, timeout_seconds: float) -> bytes:
         """See `Exchange`."""
         return self._body
 
@@ -105,7 +105,7 @@ class Posted(Exchange):
 
 
 async def send_bytes(send: Any, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-    """One whole answer."""
+    """Send a whole answer."""
     start = [(b"content-length", str(len(body)).encode()), *FIXED_HEADERS, *headers]
     await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": body})

@@ -3,7 +3,8 @@
 import re
 from typing import Final
 
-#: An address with or without a port, as either header has it: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.
+#: An address with or without a port, as either header has it: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`,
+#: `[2001:db8::1]:80`.
 _NODE: Final = re.compile(
     r"\[(?P<bracketed>[0-9A-Fa-f:.%\w]+)\](?::\w{1,8})?|(?P<four>[0-9.]+)(?::\w{1,8})?|(?P<plain>[0-9A-Fa-f:.]+)"
 )
@@ -14,7 +15,10 @@ _PAIR: Final = re.compile(rf"[ \t]*(?:(?P<name>{_WORD})=(?P<value>{_WORD}|{_QUOT
 
 
 def parse_forwarded_for(header: str, max_hops: int) -> list[str | None]:
-    """The addresses, the last hop's last; None for what is no address. More than `max_hops` are cut off by a None at the left."""
+    """The addresses, the last hop's last; None for what is no address.
+
+    More than `max_hops` are cut off by a None at the left.
+    """
     entries = header.rsplit(",", max_hops)
     chain: list[str | None] = [_address(entry.strip(" \t")) for entry in entries]
     if len(entries) > max_hops:
@@ -25,7 +29,8 @@ def parse_forwarded_for(header: str, max_hops: int) -> list[str | None]:
 def parse_forwarded(header: str, max_hops: int) -> list[str | None]:
     """The `for` of each element; None where it has none, or one that is no address (`unknown`, `_hidden`).
 
-    A header that isn't as the RFC has it is a chain of one None: a quote that a client leaves open must not swallow what proxies append.
+    A header that isn't as the RFC has it is a chain of one None: a quote that a client leaves open must not swallow
+    what proxies append.
     """
     chain: list[str | None] = []
     address: str | None = None

@@ -67,7 +67,10 @@ async def answer(core: Core, exchange: Exchange, query_string: bytes = b"") -> N
 
 
 async def _dispatch(core: Core, exchange: Exchange, query_string: bytes) -> None:
-    """Negotiate, read the body, authenticate, prepare the operation; then answer in the form that it and the client need."""
+    """Read and prepare the request, then answer in the form that operation and client need.
+
+    The steps are: negotiate the media type, read the body, authenticate, parse and plan.
+    """
     _negotiate(core, exchange)
     request = await _read(core, exchange, query_string)
     watch = CallerWatch(core.identity, core.identity.credentials(exchange.headers, exchange.client))

@@ -28,7 +28,8 @@ _NEVER: Final = frozenset(
 )
 #: They differ from request to request and change no answer.
 _TRACING: Final = frozenset({"traceparent", "tracestate", "baggage", "x-request-id", "x-correlation-id"})
-#: Headers in which proxies report the client's address: where one is forwarded, the address that the gateway found stands in it.
+#: Headers in which proxies report the client's address: where one is forwarded, the address that the gateway found
+#: stands in it.
 _ADDRESS_HEADERS: Final = frozenset(
     {
         "x-forwarded-for",
@@ -67,7 +68,8 @@ def decode_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 def parse_cookies(header: str) -> tuple[dict[str, str], frozenset[str]]:
     """`Cookie` -> name -> value, and the names that came with several values.
 
-    Those are left out of the first: another host of the same site may have set one of them, and which, the header doesn't say.
+    Those are left out of the first: another host of the same site may have set one of them, and which, the header
+    doesn't say.
     """
     cookies: dict[str, str] = {}
     ambiguous: frozenset[str] = frozenset()
@@ -91,13 +93,13 @@ def check_forwarded(names: Sequence[str], internal: AbstractSet[str] = frozenset
     refused = sorted((_NEVER | internal).intersection(name.lower() for name in names))
     if refused:
         raise ValueError(f"These headers can't be forwarded to subgraphs: {', '.join(refused)}")
-    strange = sorted(name for name in names if not _HEADER_NAME.fullmatch(name))
-    if strange:
-        raise ValueError(f"These can't be names of headers: {', '.join(map(repr, strange))}")
+    invalid = sorted(name for name in names if not _HEADER_NAME.fullmatch(name))
+    if invalid:
+        raise ValueError(f"These can't be names of headers: {', '.join(map(repr, invalid))}")
 
 
 class Identity:
-    """Fills the ports, or stands in for them where none is plugged in (everybody is anonymous)."""
+    """Asks the ports who calls and what subgraphs learn of it. Without an authenticator every caller is anonymous."""
 
     def __init__(
         self,
@@ -112,17 +114,17 @@ class Identity:
         check_forwarded(forward_headers, self._internal)
         self._authenticator = authenticator
         self._subgraph_headers = subgraph_headers
-        self._tells_client = subgraph_headers is not None and _takes_client(subgraph_headers)
+        self._takes_client = subgraph_headers is not None and _takes_client(subgraph_headers)
         names = tuple(name.lower() for name in forward_headers)
         self._forward = tuple(name for name in names if name not in _ADDRESS_HEADERS | _PROXY_HEADERS)
         self._reported = tuple(name for name in names if name in _ADDRESS_HEADERS)
         self._proxied = tuple(name for name in names if name in _PROXY_HEADERS)
-        self._telling = tuple(name for name in self._forward if name not in _TRACING)
+        self._significant = tuple(name for name in self._forward if name not in _TRACING)
         self._response = {name: frozenset(h.lower() for h in allowed) for name, allowed in response_headers.items()}
 
     @property
     def is_checked(self) -> bool:
-        """Whether anybody is asked who calls."""
+        """Whether an authenticator is plugged in."""
         return self._authenticator is not None
 
     @property
@@ -133,11 +135,14 @@ class Identity:
     def credentials(
         self, headers: Mapping[str, str], client: Client, params: Mapping[str, Any] | None = None
     ) -> Credentials:
-        """Credentials of a request, or of a socket with its `connection_init` payload, which wins over the upgrade's headers."""
+        """The credentials of a request or a socket.
+
+        Of a socket, the payload of `connection_init` counts more than the headers of the upgrade.
+        """
         if self._internal:
             headers = self._without_internal(headers, client, params)
         if not self.is_checked and not params:
-            return Credentials(headers, {}, client=client)  # nobody will look at them
+            return Credentials(headers, {}, client=client)  # no authenticator looks at them
         merged = dict(headers)
         for name, value in (params or {}).items():
             lowered = name.lower()
@@ -167,7 +172,7 @@ class Identity:
         return {name: value for name, value in headers.items() if name not in self._internal}
 
     async def authenticate(self, credentials: Credentials) -> Caller | None:
-        """Raises `Unauthenticated`."""
+        """The caller; None where no authenticator is plugged in. Raises `Unauthenticated`."""
         if self._authenticator is None:
             return None
         return await self._authenticator.authenticate(credentials)
@@ -179,7 +184,7 @@ class Identity:
         client: Client = UNKNOWN,
         last_event_id: str | None = None,
     ) -> RequestContext:
-        """What the engine needs to act for the caller, who is asked for again with every subgraph request."""
+        """The engine's context for this caller, who is asked for again with every request to a subgraph."""
         now = caller()
         subject = now.subject if now is not None else None
         return RequestContext(
@@ -192,16 +197,17 @@ class Identity:
     def share(self, context: RequestContext, caller: Callable[[], Caller | None], headers: Mapping[str, str]) -> None:
         """Let the events of a subscription be resolved once for all callers that would get the same answer.
 
-        Fills `context.share` and `context.shared_headers`. Such callers are callers that are equal (by their own `==`) and whose headers reach subgraphs alike, but for those that only trace. They call
-        from many addresses, so subgraphs get none with the requests that are made for all of them.
+        Fills `context.share` and `context.shared_headers`. Such callers are callers that are equal (by their own `==`)
+        and whose headers reach subgraphs alike, but for those that only trace. They call from many addresses, so
+        subgraphs get none with the requests that are made for all of them.
         """
-        told = tuple([(name, headers[name]) for name in self._telling if name in headers])
+        reported = tuple([(name, headers[name]) for name in self._significant if name in headers])
         present = caller()
         try:
             hash(present)
         except TypeError:
             return
-        context.share = "identity", present, told
+        context.share = "identity", present, reported
         if self.depends_on_client:
             context.shared_headers = self._subgraph_headers_of(caller, headers, UNKNOWN)
 
@@ -211,12 +217,12 @@ class Identity:
         forwarded = {name: headers[name] for name in self._forward if name in headers}
         if self._reported or self._proxied:
             self._add_reported(forwarded, headers, client)
-        port, told = self._subgraph_headers, (client,) if self._tells_client else ()
+        port, client_argument = self._subgraph_headers, (client,) if self._takes_client else ()
 
         def subgraph_headers(subgraph: str) -> Mapping[str, str]:
             if port is None:
                 return forwarded
-            own = port.headers_for(caller(), subgraph, *told)
+            own = port.headers_for(caller(), subgraph, *client_argument)
             return {**forwarded, **{name.lower(): value for name, value in own.items()}}
 
         return subgraph_headers

@@ -15,7 +15,7 @@ _END: Final = b"\r\n--graphql--\r\n"
 
 
 class PartFrames:
-    """Each result as `payload` of a part; what ends the stream stands beside it, as it concerns the transport."""
+    """Writes each result as `payload` of a part. The reason why a stream ends stands beside `payload`, in `errors`."""
 
     headers: Sequence[tuple[bytes, bytes]] = (
         (b"content-type", b'multipart/mixed; boundary="graphql"; subscriptionSpec=1.0'),

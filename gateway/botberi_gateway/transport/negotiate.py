@@ -22,7 +22,10 @@ _LONGEST_KEPT: Final = 256
 
 
 def parse_media_type(text: str) -> tuple[str, Mapping[str, str]]:
-    """`type/subtype; name=value` -> (lower-case essence, parameters). Never fails: nonsense is an essence nobody knows."""
+    """`type/subtype; name=value` -> (lower-case essence, parameters).
+
+    Never fails: of nonsense it makes an essence that matches nothing.
+    """
     essence, *rest = text.split(";", 16)
     parameters = {}
     for item in rest:
@@ -32,7 +35,10 @@ def parse_media_type(text: str) -> tuple[str, Mapping[str, str]]:
 
 
 def accepted(accept: str | None) -> list[tuple[float, int, str]]:
-    """(weight, specificity, range) of each range, weight 0 being a refusal; a range with a charset that isn't UTF-8 is left out."""
+    """Each range of an `Accept` header as (weight, specificity, range); weight 0 is a refusal.
+
+    A range with a charset that isn't UTF-8 is left out.
+    """
     ranges = []
     for item in (accept or "*/*").split(",", _MOST)[:_MOST]:
         essence, parameters = parse_media_type(item)
@@ -77,7 +83,10 @@ _choose_kept = lru_cache(maxsize=512)(_choose)
 
 
 def part_form(accept: str | None) -> PayloadForm | None:
-    """How to deliver in parts; None where the client doesn't ask for it by name, or likes an answer in one piece better."""
+    """The form in which to deliver deferred parts.
+
+    None where the client doesn't name one in `Accept`, or prefers an answer in one piece.
+    """
     if accept is None or "multipart" not in accept.lower():
         return None
     best: tuple[float, PayloadForm] | None = None
@@ -97,7 +106,7 @@ def part_form(accept: str | None) -> PayloadForm | None:
 
 
 def prefers_html(accept: str | None) -> bool:
-    """A browser's navigation: HTML is named, and liked better than JSON."""
+    """Whether this is a browser that opens a page: HTML is named, and preferred to JSON."""
     named = any(essence == HTML and weight > 0 for weight, _, essence in accepted(accept))
     return named and choose(accept, (HTML, *_ANSWERS)) == HTML
 
@@ -109,12 +118,12 @@ def _is_json(content_type: str) -> bool:
 
 
 def is_json(content_type: str) -> bool:
-    """A `content-type` of JSON in UTF-8."""
+    """Whether a `content-type` is JSON in UTF-8."""
     if len(content_type) > _LONGEST_KEPT:
         return _is_json.__wrapped__(content_type)
     return _is_json(content_type)
 
 
 def is_utf8(charset: str | None) -> bool:
-    """UTF-8, said or assumed."""
+    """Whether the charset is UTF-8, or none is named."""
     return charset is None or charset.lower() in ("utf-8", "utf8")

@@ -1,4 +1,4 @@
-"""A warning that any client can cause -> at most one log line in a while, which says how many there were."""
+"""A warning that any client can cause -> one log line in ten seconds, which says how often it was due."""
 
 import logging
 import time

@@ -19,7 +19,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 @dataclass(frozen=True, slots=True)
 class OriginPolicy:
-    """One of our own hosts, or one of `allowed`, compared exactly."""
+    """The origins that may call from a browser: the gateway's own hosts, and those of `allowed`, compared exactly."""
 
     allowed: frozenset[str]
     csrf_headers: tuple[str, ...]
@@ -40,7 +40,10 @@ class OriginPolicy:
         )
 
     def trusts(self, origin: str, host: str | None) -> bool:
-        """`origin` is ours or allowed; ours is one whose host and port are configured, or where none are, those of `Host`."""
+        """Whether `origin` is the gateway's own or allowed.
+
+        Its own are the configured hosts and ports; where none is configured, the host that `Host` names.
+        """
         if origin.lower() in self.allowed:
             return True
         if self.own:
@@ -48,17 +51,21 @@ class OriginPolicy:
         return host is not None and _host_of(origin) is not None and _host_of(origin) == _host(host, origin)
 
     def admits_socket(self, headers: Mapping[str, str]) -> bool:
-        """Browsers always send `Origin` with a WebSocket; who sends none is no browser, and has no cookies to abuse."""
+        """Whether a WebSocket may open.
+
+        Browsers always send `Origin`; another client has no cookies that a page could abuse.
+        """
         origin = headers.get("origin")
         if origin is None or self.trusts(origin, headers.get("host")):
             return True
-        # A page of any origin has nobody's rights as long as the browser sends no cookie for it.
+        # A page of another origin can do nothing that any client can't, as long as the browser sends no cookie for it.
         return self.any_origin and "cookie" not in headers
 
     def check_get(self, headers: Mapping[str, str]) -> None:
-        """Raises `HttpProblem` where a page of another site could have made the browser send this GET without a preflight.
+        """Refuse a GET that a page of another site could have made the browser send without a preflight.
 
         POST needs no such check: its body must be `application/json`, which no form and no simple request can send.
+        Raises `HttpProblem`.
         """
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if any(headers.get(name) for name in self.csrf_headers):
@@ -72,7 +79,7 @@ class OriginPolicy:
             if site in ("same-origin", "none"):
                 return
         elif origin is None and "cookie" not in headers:
-            # No browser, or one too old to say: without cookies a forged query has nobody's rights.
+            # No browser, or one too old to say: without cookies a forged query has no user's rights.
             return
         elif origin is None and headers.get("content-type"):
             return

@@ -1,4 +1,7 @@
-"""Messages for one client, in order and bounded; one writer takes them. Much smaller than `asyncio.Queue`, of which every socket would have one."""
+"""Messages that wait for one client: bounded, in order, with one writer that takes them.
+
+An object of this class is much smaller than an `asyncio.Queue`, and every socket has one.
+"""
 
 import asyncio
 from collections import deque
@@ -17,10 +20,10 @@ class Outbox:
         self._room: asyncio.Event | None = None
         self._flushed: asyncio.Event | None = None
 
-    async def put(self, text: str, patience: float) -> None:
-        """Raises `TimeoutError` where there is no room for so many seconds."""
+    async def put(self, text: str, timeout_seconds: float) -> None:
+        """Add a message. Raises `TimeoutError` where there is no room within so many seconds."""
         if self._unsent >= self._limit:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout_seconds):
                 while self._unsent >= self._limit:
                     self._room = self._room or asyncio.Event()
                     self._room.clear()
@@ -33,7 +36,7 @@ class Outbox:
             self._reader.set_result(None)
 
     async def get(self) -> str:
-        """The next message; the one before has been sent."""
+        """The next message. Call it when the one before has been sent."""
         while not self._messages:
             # Nothing is kept of a queue while nothing waits in it.
             self._messages = None
@@ -43,7 +46,7 @@ class Outbox:
         return self._messages.popleft()
 
     def sent(self) -> None:
-        """The message that `get` gave has left."""
+        """Note that the message that `get` gave was sent."""
         self._unsent -= 1
         if self._room is not None:
             self._room.set()
@@ -51,7 +54,7 @@ class Outbox:
             self._flushed.set()
 
     async def flushed(self) -> None:
-        """When everything has left."""
+        """Wait until every message was sent."""
         while self._unsent:
             self._flushed = self._flushed or asyncio.Event()
             self._flushed.clear()

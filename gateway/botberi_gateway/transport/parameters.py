@@ -9,13 +9,13 @@ from botberi_gateway.codec import CodecError, decode
 from botberi_gateway.engine import GraphQLRequest
 from botberi_gateway.transport.problem import BATCHING_NOT_SUPPORTED, HttpProblem
 
-#: Deeper variables help nobody, and JSON writers refuse them at 254.
+#: Deeper variables have no use, and JSON writers refuse them at 254.
 _DEEPEST: Final = 128
 _MOST_FIELDS: Final = 32
 
 
 def from_body(body: bytes) -> GraphQLRequest:
-    """Raises `HttpProblem` (400)."""
+    """The request in a POST body. Raises `HttpProblem` (400)."""
     if not body.strip():
         raise HttpProblem(400, "The request has no body.")
     try:
@@ -28,7 +28,7 @@ def from_body(body: bytes) -> GraphQLRequest:
 
 
 def from_query_string(query_string: bytes) -> GraphQLRequest:
-    """Raises `HttpProblem` (400)."""
+    """The request in the query string of a GET. Raises `HttpProblem` (400)."""
     try:
         pairs = parse_qsl(
             query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
@@ -54,7 +54,7 @@ def from_query_string(query_string: bytes) -> GraphQLRequest:
 
 
 def from_json(parsed: Any) -> GraphQLRequest:
-    """Raises `HttpProblem` (400)."""
+    """The request in a JSON object. Raises `HttpProblem` (400)."""
     if not isinstance(parsed, dict):
         raise HttpProblem(400, "The body is not a JSON object.")
     query = parsed.get("query")
@@ -73,7 +73,10 @@ def from_json(parsed: Any) -> GraphQLRequest:
 
 
 def last_event_id(request: GraphQLRequest, headers: Mapping[str, str] | None = None) -> str | None:
-    """After which event a subscription resumes: `Last-Event-ID`, or `extensions.lastEventId`. Raises `HttpProblem` (400)."""
+    """The event after which a subscription resumes: `Last-Event-ID`, or `extensions.lastEventId`.
+
+    Raises `HttpProblem` (400).
+    """
     header = (headers or {}).get("last-event-id")
     if header:
         return header

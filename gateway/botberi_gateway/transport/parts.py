@@ -32,10 +32,13 @@ async def send_parts(
     context: RequestContext,
     form: PayloadForm,
 ) -> None:
-    """In one piece where nothing comes later, unless the client takes nothing but parts. Ends what is under way when the client goes."""
+    """Answer in parts; in one piece where nothing comes later, unless the client takes nothing but parts.
+
+    When the client goes, what is under way is cancelled.
+    """
     kind = prepared.operation.kind
     async with aclosing(core.gateway.deliver(prepared, request.variables, context)) as payloads:
-        # Nobody watches for a disconnect there: a mutation that began runs to its end (what it deferred doesn't).
+        # Nothing watches for a disconnect there: a mutation that began runs to its end (what it deferred doesn't).
         first = await (anext(payloads) if kind == "mutation" else while_connected(exchange.receive, _pull(payloads)))
         assert first.result is not None
         exchange.extra += core.identity.client_headers(first.result)

@@ -1,4 +1,4 @@
-"""What the composition root plugs into the transport: who calls, and what subgraphs are told about it."""
+"""The ports of the transport, which its user fills: who calls, what subgraphs learn of the caller, what is measured."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +11,12 @@ from botberi_gateway.transport.client import UNKNOWN, Client
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """All that a client said about itself: header names in lower case, and the payload of `connection_init` on a WebSocket.
+    """What a client says about itself: headers, cookies, and the payload of `connection_init` on a WebSocket.
 
-    `client` is where the request comes from: the address behind trusted proxies, and the device. Of the headers, those in which proxies
-    report it (`x-forwarded-for`, …) are as they came, and anybody may have written them. A payload's `Authorization` (or `token`) is already in `headers["authorization"]`: a browser can't send that header on a socket.
+    Names of headers are in lower case. `client` is where the request comes from: the address behind trusted proxies,
+    and the device. Headers in which proxies report the address (`x-forwarded-for`, …) are as they came, and any client
+    may have written them. A payload's `Authorization` (or `token`) is already in `headers["authorization"]`, as a
+    browser can't send that header on a socket.
     """
 
     headers: Mapping[str, str]
@@ -26,11 +28,14 @@ class Credentials:
 
 
 class Caller(Protocol):
-    """Who calls. The transport knows a subject (None or an agreed word: anonymous) and hands the rest on."""
+    """Who calls.
+
+    The transport reads `subject` (None for an anonymous caller) and passes the object on to `SubgraphHeaders`.
+    """
 
     @property
     def subject(self) -> str | None:
-        """Who, as `@subject` in `@eventSource(where:)` means it."""
+        """The caller's id, which `@subject` in `@eventSource(where:)` stands for."""
         ...
 
 
@@ -41,27 +46,30 @@ class Unauthenticated(GatewayError):
 
 
 class Authenticator(Protocol):
-    """Credentials -> caller. Asked for every request, and again and again for an open socket: cache inside."""
+    """Credentials -> caller. It is asked for every request, and repeatedly for an open socket, so it should cache."""
 
     async def authenticate(self, credentials: Credentials) -> Caller | None:
-        """The caller, None for nobody in particular. Raises `Unauthenticated` for credentials that are wrong, revoked or expired."""
+        """The caller; None for an anonymous one.
+
+        Raises `Unauthenticated` for credentials that are wrong, revoked or expired.
+        """
         ...
 
 
 class SubgraphHeaders(Protocol):
-    """What a subgraph is told about the caller, such as a signed assertion."""
+    """Makes the headers by which a subgraph learns who calls, such as a signed assertion."""
 
     def headers_for(self, caller: Caller | None, subgraph: str, client: Client = UNKNOWN) -> Mapping[str, str]:
         """Headers of every request to this subgraph on behalf of this caller; they win over forwarded ones.
 
-        `client` is where the request comes from (`UNKNOWN` for events that several subscribers share); an implementation that takes two
-        arguments is called without.
+        `client` is where the request comes from (`UNKNOWN` for events that several subscribers share); an
+        implementation that takes two arguments is called without.
         """
         ...
 
 
 class Observer(Protocol):
-    """Told of what happened, for metrics. Must not raise or wait."""
+    """Is called when something happens that metrics count. Must not raise or wait."""
 
     def operation(self, kind: str, outcome: str, seconds: float) -> None:
         """An operation ended; `outcome` is `ok`, `partial` or an error code."""

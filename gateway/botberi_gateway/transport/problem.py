@@ -1,4 +1,4 @@
-"""Failures -> what a client is told: a message, a code, an HTTP status, and for our own faults an id that is in the log."""
+"""Exceptions -> what a client gets: message, code, HTTP status; for faults of our own an id that the log has too."""
 
 import logging
 import secrets
@@ -37,7 +37,7 @@ _STATUSES: Final[Mapping[str, int]] = {
 
 @dataclass(slots=True, eq=False)
 class HttpProblem(Exception):
-    """The HTTP request itself is wrong, whatever GraphQL it carries: the status says so in every media type."""
+    """The HTTP request itself is wrong, whatever GraphQL it carries. Its status counts in every media type."""
 
     status: int
     message: str
@@ -51,7 +51,10 @@ class HttpProblem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is told. `status` is None where the media type decides (a document that can't be executed)."""
+    """What a client gets in place of an answer.
+
+    `status` is None where the media type decides (a document that can't be executed).
+    """
 
     entries: Sequence[ErrorEntry]
     status: int | None = None
@@ -72,7 +75,10 @@ class Failure:
 
 
 def describe(error: Exception) -> Failure:
-    """The one place where an exception becomes public. What we did not foresee is logged and gives nothing away but an id."""
+    """Turn an exception into what a client gets; nothing else does that.
+
+    An exception that isn't foreseen is logged, and the client gets an id by which the log line is found.
+    """
     if isinstance(error, HttpProblem):
         return Failure([error.entry()], error.status, error.headers)
     if isinstance(error, RequestError):

@@ -1,4 +1,7 @@
-"""Open sockets -> each one's credentials checked again and again, by one task for all of them: thousands are silent most of the time."""
+"""Repeated checks of the credentials of open sockets, by one task for all of them.
+
+Thousands of sockets are silent most of the time, so that none of them checks by itself.
+"""
 
 import asyncio
 from collections import OrderedDict
@@ -9,15 +12,15 @@ _LOOKS: Final = 25
 
 
 class Checked(Protocol):
-    """What is checked."""
+    """A socket whose credentials are checked repeatedly."""
 
     async def recheck(self) -> None:
-        """Ends itself when its credentials are no longer right. Never raises."""
+        """Check, and end the socket where its credentials are no longer valid. Never raises."""
         ...
 
 
 class Rechecks:
-    """Those who wait for their next check, the earliest first."""
+    """The sockets by the time of their next check, the earliest first."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
@@ -27,14 +30,14 @@ class Rechecks:
         self._task: asyncio.Task[None] | None = None
 
     def add(self, one: Checked) -> None:
-        """Check it after an interval, and so on."""
+        """Check this socket after each interval from now on."""
         self._members.add(one)
         self._later(one)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run(), name="socket-rechecks")
 
     def remove(self, one: Checked) -> None:
-        """It is gone."""
+        """Check this socket no more."""
         self._members.discard(one)
         self._due.pop(one, None)
 

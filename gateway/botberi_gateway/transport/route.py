@@ -1,4 +1,4 @@
-"""A path and an app -> the Starlette route that serves the app there: GraphQL, its WebSocket and GraphiQL, without a trailing slash."""
+"""`GraphQLRoute`: serves the app at exactly its path, without a trailing slash."""
 
 from typing import Any
 
@@ -9,7 +9,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 class GraphQLRoute(BaseRoute):
     """`Starlette(routes=[GraphQLRoute("/graphql", GraphQLApp(gateway))])`: the path itself and everything below it.
 
-    Starlette's `Mount("/graphql", app)` answers at `/graphql/` alone: it redirects HTTP requests there and refuses WebSockets.
+    Starlette's `Mount("/graphql", app)` answers at `/graphql/` alone: it redirects HTTP requests there and refuses
+    WebSockets.
     """
 
     def __init__(self, path: str, app: ASGIApp) -> None:

@@ -14,7 +14,10 @@ _NOT_COMPARED: Final = TRACING_HEADERS | {"content-length"}
 
 
 def asker(headers: Mapping[str, str]) -> frozenset[tuple[str, str]]:
-    """Who asks, and what reaches subgraphs: every header of the request, as an authenticator may look at any. But no tracing."""
+    """The headers by which requests of callers are told apart from each other, as a set.
+
+    Every header counts but those of tracing, as an authenticator may look at any.
+    """
     return frozenset(pair for pair in headers.items() if pair[0] not in _NOT_COMPARED)
 
 

@@ -14,7 +14,10 @@ from botberi_gateway.transport.watch import CallerWatch
 
 
 class EventFrames:
-    """Events `next` and `complete`; one after which a client can resume has its id, which browsers send back as `Last-Event-ID`."""
+    """Writes the events `next` and `complete`.
+
+    An event after which a client can resume has its id, which browsers send back as `Last-Event-ID`.
+    """
 
     headers: Sequence[tuple[bytes, bytes]] = ((b"content-type", b"text/event-stream; charset=utf-8"),)
     opening = b""
@@ -68,7 +71,7 @@ async def _stream_payloads(
     context: RequestContext,
     watch: CallerWatch,
 ) -> None:
-    """What the client defers comes in further results."""
+    """An operation with `@defer`: each later payload is a further event."""
     kind, form = prepared.operation.kind, PendingForm()
     async with aclosing(core.gateway.deliver(prepared, request.variables, context)) as payloads:
         first = await anext(payloads)

@@ -1,4 +1,8 @@
-"""Results over a long HTTP response: the next one, the client's going, the server's stopping and the clock, all at once."""
+"""A stream of results as a long HTTP response.
+
+It waits at the same time for the next result, for the client to go, for the server to stop, and for the next check of
+credentials or sign of life.
+"""
 
 import asyncio
 import time
@@ -27,26 +31,26 @@ class Encoded:
 
 
 class Frames(Protocol):
-    """How a stream is written."""
+    """The form in which a stream is written: server-sent events, or parts."""
 
     @property
     def headers(self) -> Sequence[tuple[bytes, bytes]]:
-        """Of the response."""
+        """Headers of the response."""
         ...
 
     @property
     def opening(self) -> bytes:
-        """What stands before the first result; it leaves at once."""
+        """Bytes before the first result, which are sent at once."""
         ...
 
     @property
     def keep_alive(self) -> bytes:
-        """Something that means nothing."""
+        """Bytes without a meaning, which keep proxies from closing a silent stream."""
         ...
 
     @property
     def complete(self) -> bytes:
-        """There is no more."""
+        """The end of a stream that has completed."""
         ...
 
     def next(self, result: "ExecutionResult | Encoded") -> bytes:
@@ -67,7 +71,7 @@ async def stream_subscription(
     watch: CallerWatch,
     frames: Frames,
 ) -> None:
-    """A subscription from its beginning to its end."""
+    """Run a subscription and send its results until it ends."""
     with core.subscribing(context, exchange.client):
         core.identity.share(context, lambda: watch.caller, watch.headers)
         results = core.gateway.stream(prepared, request.variables, context)
@@ -87,7 +91,7 @@ async def start(exchange: Exchange, frames: Frames) -> None:
 
 
 async def send_some(core: Core, exchange: Exchange, text: bytes, *, more: bool = True) -> None:
-    """Raises `TimeoutError` when the client takes nothing for too long."""
+    """Send a piece of the body. Raises `TimeoutError` where the client doesn't read it in time."""
     async with asyncio.timeout(core.config.send_timeout_seconds):
         await exchange.send({"type": "http.response.body", "body": text, "more_body": more})
 
@@ -97,7 +101,7 @@ _NEVER: Final = 86_400.0
 
 
 class Stream:
-    """Waits for everything that may come next."""
+    """Sends results until the stream ends, for whichever reason comes first."""
 
     def __init__(
         self, core: Core, exchange: Exchange, watch: CallerWatch, frames: Frames, *, ends_with_server: bool = True

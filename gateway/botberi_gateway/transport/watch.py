@@ -1,4 +1,4 @@
-"""Credentials of a stream or socket -> the caller, checked again and again while it is open."""
+"""The caller of a stream or socket, whose credentials are checked repeatedly while it is open."""
 
 import asyncio
 import logging
@@ -16,11 +16,11 @@ logger = logging.getLogger(__name__)
 #: Checks that may fail one after another (the verifier is down) before the stream ends.
 _MOST_FAILURES: Final = 3
 #: Seconds for one check.
-_PATIENCE: Final = 5.0
+_TIMEOUT_SECONDS: Final = 5.0
 
 
 class CallerWatch:
-    """The caller of one long-lived connection. A caller who changes is a caller who has gone."""
+    """The caller of one long-lived connection. Where a check gives another caller, the connection ends."""
 
     def __init__(self, identity: Identity, credentials: Credentials) -> None:
         self._identity = identity
@@ -41,12 +41,12 @@ class CallerWatch:
         return self._credentials.client
 
     async def begin(self) -> None:
-        """The first check. Raises `Unauthenticated`, or `GatewayError` when nobody can say."""
+        """The first check. Raises `Unauthenticated`, or `GatewayError` when the authenticator fails."""
         self.caller = await self._ask()
         self._checked_at = asyncio.get_running_loop().time()
 
     async def fresh(self, oldest: float) -> None:
-        """Make sure that the last good check is not older than `oldest` seconds. Raises like `begin`."""
+        """Check again unless the last good check is at most `oldest` seconds old. Raises as `begin` does."""
         if not self._identity.is_checked or self._age() < oldest:
             return
         # Made here, as most callers ask once and are gone.
@@ -62,7 +62,10 @@ class CallerWatch:
             self._failures = 0
 
     async def tick(self) -> None:
-        """A check by the clock: a verifier that fails is given a few more tries. Raises like `begin`."""
+        """The check of every interval. Raises as `begin` does.
+
+        An authenticator that fails is tried a few more times before the connection ends.
+        """
         try:
             await self.fresh(0.0)
         except Unauthenticated:
@@ -79,7 +82,7 @@ class CallerWatch:
         if not self._identity.is_checked:
             return None
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
                 return await self._identity.authenticate(self._credentials)
         except Unauthenticated:
             raise

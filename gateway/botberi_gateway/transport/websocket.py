@@ -81,7 +81,10 @@ async def _refuse(scope: Mapping[str, Any], send: Any, status: int) -> None:
 
 
 class Session:
-    """One accepted socket: a reader, a writer, and a task for each operation. Whoever finds the end sets `_end`."""
+    """One accepted socket: a task that reads, a task that writes, and a task for each operation.
+
+    Each of them may set `_end`, which ends the socket.
+    """
 
     def __init__(self, core: Core, headers: Mapping[str, str], client: Client, receive: Any, send: Any) -> None:
         self._core, self._headers, self._receive, self._send = core, headers, receive, send
@@ -100,7 +103,7 @@ class Session:
         self._draining = False
 
     async def run(self) -> None:
-        """Until either side ends it."""
+        """Serve the socket until either side ends it."""
         for work in (self._read(), self._write()):
             self._spawn(work)
         init_timer = asyncio.get_running_loop().call_later(self._config.init_timeout_seconds, self._no_init)
@@ -121,7 +124,10 @@ class Session:
                     await self._send({"type": "websocket.close", "code": close.code, "reason": reason})
 
     async def drain(self) -> None:
-        """The server stops: no new operations, queries end, then 1001 (without `complete`, so that clients come back)."""
+        """End the socket because the server stops: refuse new operations, wait for queries, then close with 1001.
+
+        `complete` is not sent, so that clients come back.
+        """
         self._draining = True
         if self._queries:
             await asyncio.wait(set(self._queries), timeout=_QUERIES_END)
@@ -291,7 +297,7 @@ class Session:
         await self._last(identifier, protocol.about(identifier, "complete"))
 
     async def _in_parts(self, identifier: str, prepared: Prepared, request: GraphQLRequest, started: float) -> None:
-        """What the client defers comes in further `next` messages."""
+        """Run an operation with `@defer`: what is deferred comes in further `next` messages."""
         kind, form = prepared.operation.kind, PendingForm()
         payloads = self._core.gateway.deliver(prepared, request.variables, self._context())
         first = _First(payloads)
@@ -341,7 +347,7 @@ class Session:
 
 
 class _First:
-    """The first payload of a mutation, which runs to its end though the client may be gone: then nothing of the rest."""
+    """The first payload of a mutation, which runs to its end though the client may be gone; later payloads don't."""
 
     def __init__(self, payloads: AsyncGenerator[Payload, None]) -> None:
         self._payloads = payloads

@@ -1,4 +1,4 @@
-"""`compose` and `contract` on the command line: where subgraphs come from, how it is told, exit codes."""
+"""`compose` and `contract` on the command line: where subgraphs come from, how problems are printed, exit codes."""
 
 import json
 from collections.abc import Iterator

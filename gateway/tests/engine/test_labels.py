@@ -122,7 +122,7 @@ async def test_a_resolver_that_fails_leaves_its_labels_off(
     assert "feature-x stay off" in caplog.text
 
 
-async def test_a_graph_without_labels_asks_nobody() -> None:
+async def test_a_graph_without_labels_asks_no_resolver() -> None:
     composed = compose([Subgraph("one", "type Query { a: String }")])
     assert composed.supergraph is not None
     resolver = Resolver()

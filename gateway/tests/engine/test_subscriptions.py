@@ -114,7 +114,7 @@ async def test_what_was_missed_while_the_bus_was_lost_is_read() -> None:
     results = await graph.results(LINES, {"id": "7"})
     pulling = asyncio.ensure_future(take(results, 2))
     await asyncio.sleep(0.05)
-    graph.jobs.lines += ["a", "b"]  # nobody tells
+    graph.jobs.lines += ["a", "b"]  # without an event
     graph.bus.send(EventSourceError("gone"))
     assert [row.event_id for row in await pulling] == ["1", "2"]
     await results.aclose()
@@ -245,7 +245,7 @@ async def test_new_conditions_and_topics_are_followed_from_the_swap_on() -> None
             'topics: ["job.*"], where: ["id=$id"]', 'topics: ["work.#"], where: ["id=$id"]'
         )
     )
-    graph.jobs.version = 2  # changed while nobody followed the right topics
+    graph.jobs.version = 2  # changed while nothing followed the right topics
     waiting = asyncio.ensure_future(take(results))
     await asyncio.sleep(0.01)
     await graph.gateway.replace(Gateway.from_subgraphs(sources).supergraph)

@@ -254,7 +254,7 @@ async def test_keys_that_are_no_scalars_make_the_program_be_written_anew(keys: l
         asked = b.requests[0].variables["representations"]
         assert [r["id"] for r in asked] == [key for index, key in enumerate(keys) if key not in keys[:index]]
         assert runtime.environment.statistics.compiled == compiled_answers
-        assert runtime.environment.statistics.strange == ({} if compiled_answers else {"a key of another type": 1})
+        assert runtime.environment.statistics.bail_outs == ({} if compiled_answers else {"a key of another type": 1})
 
 
 @pytest.mark.parametrize(

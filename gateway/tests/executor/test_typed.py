@@ -93,7 +93,7 @@ class Site:
         for _ in range(OFTEN):
             result = await self.run()
         async with asyncio.timeout(10):
-            while not (self.typed or self.runtime.environment.statistics.misfits):
+            while not (self.typed or self.runtime.environment.statistics.typed_bail_outs):
                 await asyncio.sleep(0.005)
                 result = await self.run()
         return result
@@ -185,14 +185,14 @@ async def test_a_branch_that_still_waits_when_another_gives_up_is_not_asked_agai
     site.clients["slow"].delay = 0.05
     for odd in ("d", "c"):
         asked = {name: len(client.requests) for name, client in site.clients.items()}
-        before = site.runtime.environment.statistics.misfits
+        before = site.runtime.environment.statistics.typed_bail_outs
         right = site.clients[odd].answers
         site.clients[odd].answers = (
             [of_each(lambda id: {"age": "old"})] if odd == "d" else [{"data": {"me": {"__typename": "User", "id": 1}}}]
         )
         result = await site.run()
         site.clients[odd].answers = right
-        assert site.runtime.environment.statistics.misfits == before + 1
+        assert site.runtime.environment.statistics.typed_bail_outs == before + 1
         assert result.data == {
             "users": [{"name": "x", "items": [{"owner": {"age": 5}}]}],
             "me": {"age": None if odd == "d" else 7},
@@ -208,7 +208,7 @@ async def test_where_too_many_answers_do_not_fit_nobody_goes_on_trying() -> None
     for _ in range(30):
         result = await site.run()
     assert result.to_bytes() == b'{"data":{"users":[{"id":"1","name":"x"}]}}'
-    assert 0 < site.runtime.environment.statistics.misfits < 10
+    assert 0 < site.runtime.environment.statistics.typed_bail_outs < 10
     assert site.typed == 0
 
 

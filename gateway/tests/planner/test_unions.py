@@ -100,4 +100,4 @@ async def test_what_a_client_gets(graph: Graph, number: int) -> None:
         assert (whole.data, whole.errors) == (wanted["data"], [])
     result = json.loads((await execute(plan, operation, {}, runtime)).to_bytes())
     assert result == {"data": wanted["data"]}
-    assert not runtime.environment.statistics.strange
+    assert not runtime.environment.statistics.bail_outs

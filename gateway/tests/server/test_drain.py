@@ -64,7 +64,7 @@ async def test_everything_at_once(server: LiveServer) -> None:
         with pytest.raises(InvalidStatus) as refused:
             await connect(server.socket_url, subprotocols=PROTOCOLS)
         assert refused.value.response.status_code == 503
-        # What runs is finished, and told.
+        # What runs ends, and its result is sent.
         assert (await read(asking))["payload"] == {"data": {"slow": "done"}}
         assert (await read(changing))["payload"] == {"data": {"slowRename": {"name": "Last"}}}
         assert (await (await posted).json())["data"] == {"slow": "done"}

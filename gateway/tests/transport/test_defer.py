@@ -106,7 +106,7 @@ def test_only_who_asks_for_parts_gets_them(setup: Setup, accept: str | None, kin
 
 
 @pytest.mark.parametrize(
-    "query", [NOTHING_LATE, "{ me { name } }", "{ nobody: me @skip(if: true) { ... @defer { name } } }"]
+    "query", [NOTHING_LATE, "{ me { name } }", "{ absent: me @skip(if: true) { ... @defer { name } } }"]
 )
 def test_an_answer_in_one_piece_is_a_plain_one(setup: Setup, query: str) -> None:
     with posted(setup, query, PENDING) as response:

