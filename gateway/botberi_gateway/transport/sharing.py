@@ -14,7 +14,7 @@ _NOT_COMPARED: Final = TRACING_HEADERS | {"content-length"}
 
 
 def asker(headers: Mapping[str, str]) -> frozenset[tuple[str, str]]:
-    """The headers by which requests of callers are told apart from each other, as a set.
+    """The headers that distinguish requests of different callers, as a set.
 
     Every header counts but those of tracing, as an authenticator may look at any.
     """
