@@ -100,7 +100,7 @@ def test_cycles_of_what_was_set_aside_are_freed_later(monkeypatch: pytest.Monkey
 
 
 async def test_a_replaced_supergraph_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway_module, "_IDLE_CHECK", 0.01)
+    monkeypatch.setattr(gateway_module, "_IDLE_CHECK_SECONDS", 0.01)
     gateway = toy_gateway()
     await gateway.execute(GraphQLRequest("{ hello }"))
     old = weakref.ref(gateway.supergraph)
