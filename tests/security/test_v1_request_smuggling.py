@@ -15,7 +15,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from botberi_gateway.server import protocol as module
-from botberi_gateway.server.protocol import GatewayProtocol, ServerContext
+from botberi_gateway.server.lifetime import ServerContext
+from botberi_gateway.server.protocol import GatewayProtocol
 
 #: A request that must stay in the body it hides in, or be told apart by everybody.
 HIDDEN = b"GET /hidden HTTP/1.1\r\nhost: x\r\n\r\n"

@@ -7,17 +7,14 @@ as something that it isn't.
 
 import asyncio
 import urllib.parse
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from botberi_gateway.config import ServerConfig
 from botberi_gateway.server.chunks import ChunkScanner
-from botberi_gateway.server.connections import ConnectionLimit, TooManyConnections
 from botberi_gateway.server.head import (
     Framing,
     HeadRefused,
@@ -26,34 +23,13 @@ from botberi_gateway.server.head import (
     read_framing,
     read_line,
 )
+from botberi_gateway.server.lifetime import ConnectionLifetime, Part, ServerContext
 from botberi_gateway.server.lingering import LingeringTransport
-from botberi_gateway.server.quick import QuickCycle, QuickDoor
+from botberi_gateway.server.quick import QuickCycle
 from botberi_gateway.server.socket import GatewaySocketProtocol
 from botberi_gateway.transport.identity import decode_headers
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class ServerContext:
-    """What all connections of one server share."""
-
-    config: ServerConfig = field(default_factory=ServerConfig)
-    #: Answers plain `POST`s to the endpoint.
-    door: QuickDoor | None = None
-    connections: ConnectionLimit | None = None
-    #: Header lines of refusals that the server itself writes.
-    refusal_headers: bytes = b""
-
-
-class _State(Enum):
-    """Which part of a message comes next. `ENDING`: none; what still comes is thrown away."""
-
-    HEAD = auto()
-    BODY = auto()
-    CHUNKS = auto()
-    UPGRADED = auto()
-    ENDING = auto()
 
 
 @dataclass(slots=True)
@@ -66,13 +42,11 @@ class _Known:
     keep_alive: bool
 
 
-class GatewayProtocol(HttpToolsProtocol):
-    """The HTTP side of one connection."""
+class GatewayProtocol(ConnectionLifetime):
+    """Reads the requests of one connection, and has each of them answered."""
 
     def __init__(self, context: ServerContext, **uvicorn: Any) -> None:
-        super().__init__(**uvicorn)
-        self._context, self._config = context, context.config
-        self._state = _State.HEAD
+        super().__init__(context, **uvicorn)
         #: The part of a head that has come.
         self._head: bytearray | None = None
         #: What came after a request that isn't answered yet.
@@ -86,48 +60,23 @@ class GatewayProtocol(HttpToolsProtocol):
         #: The body of a plain POST that may still come whole, and its headers.
         self._held: bytes | None = None
         self._decoded: dict[str, str] = {}
-        self._stopping = False
-        self._drained = 0
-        self._idle_since: float | None = None
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._end_timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
-        self._counted: str | None = None
-
-    # The connection.
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if self._context.connections is not None:
-            try:
-                self._counted = self._context.connections.enter(self.client[0] if self.client else None)
-            except TooManyConnections:
-                self.transport.write(self._refusal(429, "Too many connections from this address."))
-                self.transport.close()
-                self._cut_later()
-                return
-        self._head_timer = self.loop.call_later(self._config.header_timeout_seconds, self._late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._head_timer, self._end_timer, self._write_timer):
-            if timer is not None:
-                timer.cancel()
-        self._release()
         self._held, self._rest, self._head = None, b"", None
         super().connection_lost(exc)
-        super()._unset_keepalive_if_required()
         if isinstance(self.cycle, QuickCycle):
             self.cycle.gone()
 
-    def _release(self) -> None:
-        if self._context.connections is not None:
-            self._context.connections.leave(self._counted)
-            self._counted = None
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._rest and self._part is not Part.ENDING and not self.transport.is_closing():
+            data, self._rest = self._rest, b""
+            self._idle_since = None
+            self._consume(data)
 
-    def shutdown(self) -> None:
-        """See uvicorn: the server stops."""
-        self._stopping = True
-        super().shutdown()
+    def _refuse(self, status: int, reason: str = "") -> None:
+        self._held, self._head = None, None
+        super()._refuse(status, reason)
 
     # Bytes.
 
@@ -139,30 +88,30 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _consume(self, data: bytes) -> None:
         while data and not self.transport.is_closing():
-            match self._state:
-                case _State.HEAD:
+            match self._part:
+                case Part.HEAD:
                     if self.cycle is not None and not self.cycle.response_complete:
                         self._rest = data
                         self.flow.pause_reading()
                         return
                     data = self._read_head(data)
-                case _State.BODY:
+                case Part.BODY:
                     data = self._read_body(data)
-                case _State.CHUNKS:
+                case Part.CHUNKS:
                     data = self._read_chunks(data)
-                case _State.ENDING:
+                case Part.ENDING:
                     self._drain(len(data))
                     return
-                case _State.UPGRADED:
+                case Part.UPGRADED:
                     return
-        if self._held is not None and self._state is _State.BODY:
+        if self._held is not None and self._part is Part.BODY:
             self._let_go()
         elif self._head is not None and self._head_timer is None:
             # Most heads come in one piece and never need a timer.
-            self._head_timer = self.loop.call_later(self._config.header_timeout_seconds, self._late)
+            self._head_timer = self.loop.call_later(self._config.header_timeout_seconds, self._head_is_late)
 
     def _read_head(self, data: bytes) -> bytes:
-        """What comes after the head, or nothing where it isn't whole yet."""
+        """Read a head. Returns the bytes after it, or none where it isn't whole yet."""
         head = self._head
         if head is None:
             end = data.find(_END_OF_HEAD) + 4
@@ -211,7 +160,7 @@ class GatewayProtocol(HttpToolsProtocol):
         return rest
 
     def _parse(self, data: bytes) -> None:
-        """Feed the parser. Raises `HeadRefused` where it doesn't agree."""
+        """Feed the parser. Raises `HeadRefused` where it reads the bytes in another way than our own checks."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -220,7 +169,7 @@ class GatewayProtocol(HttpToolsProtocol):
             raise _invalid() from None
 
     def _begin(self, line: RequestLine, framing: Framing, decoded: dict[str, str], text: bytes, rest: bytes) -> None:
-        """Act on a whole head that is good."""
+        """Begin the request of a head that is whole and valid: choose who answers it, and what is read next."""
         if not self._headers_complete:
             raise _invalid()
         if framing.upgrades:
@@ -229,9 +178,9 @@ class GatewayProtocol(HttpToolsProtocol):
             self._upgrade(line, text)
             return
         if framing.chunked:
-            self._state, self._chunks = _State.CHUNKS, ChunkScanner(self._config.max_header_bytes)
+            self._part, self._chunks = Part.CHUNKS, ChunkScanner(self._config.max_header_bytes)
         elif framing.length:
-            self._state, self._left = _State.BODY, framing.length
+            self._part, self._left = Part.BODY, framing.length
             door = self._context.door
             if (
                 door is not None
@@ -249,7 +198,7 @@ class GatewayProtocol(HttpToolsProtocol):
         elif not self._message_complete:
             raise _invalid()
         self._start_app(line)
-        if self._state is _State.HEAD:
+        if self._part is Part.HEAD:
             self._end_message()
 
     def _read_body(self, data: bytes) -> bytes:
@@ -279,7 +228,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self._end_message()
         return data[count:]
 
-    # The parser's words.
+    # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -353,7 +302,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self._start_asgi_task(self.cycle, self.app)
 
     def _let_go(self) -> None:
-        """The rest of the body is still on its way: the app waits for it, as long as it may."""
+        """Give the app a POST whose body has not come as a whole: the short way doesn't wait."""
         body, self._held = self._held, None
         try:
             self._start_app(RequestLine(b"POST", self.url, b"1"))
@@ -364,7 +313,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self.on_body(body)
 
     def _end_message(self) -> None:
-        self._state = _State.HEAD
+        self._part = Part.HEAD
         if self._held is not None:
             body, self._held = self._held, None
             self._answer_quickly(body)
@@ -387,7 +336,7 @@ class GatewayProtocol(HttpToolsProtocol):
         cycle.start(self.loop, self._decoded, body, self.client)
 
     def _upgrade(self, line: RequestLine, text: bytes) -> None:
-        self._state = _State.UPGRADED
+        self._part = Part.UPGRADED
         self.connections.discard(self)
         self.resume_writing()
         protocol = GatewaySocketProtocol(
@@ -400,126 +349,6 @@ class GatewayProtocol(HttpToolsProtocol):
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
         protocol.data_received(text)
-
-    # One timer looks after a connection's idleness, instead of a new one after each answer.
-
-    def on_response_complete(self) -> None:
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            self._cut_later()
-            return
-        if self._state is _State.ENDING:
-            return
-        self.flow.resume_reading()
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
-        if self._rest:
-            data, self._rest = self._rest, b""
-            self._idle_since = None
-            self._consume(data)
-
-    def _unset_keepalive_if_required(self) -> None:
-        self._idle_since = None
-
-    def timeout_keep_alive_handler(self) -> None:
-        self.timeout_keep_alive_task = None
-        if self._idle_since is None or self.transport.is_closing():
-            return
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if left <= 0.001:
-            self.transport.close()
-            self._cut_later()
-        else:
-            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        if self._write_timer is None:
-            self._write_timer = self.loop.call_later(self._config.write_timeout_seconds, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
-
-    # The end.
-
-    def _late(self) -> None:
-        self._head_timer = None
-        if self._state is _State.HEAD and not self.transport.is_closing():
-            # What a client sends after its time is over isn't read any more.
-            self._state = _State.ENDING
-            self.transport.write(self._refusal(408, ""))
-            self.transport.close()
-            self._cut_later()
-
-    def _refuse(self, status: int, reason: str = "") -> None:
-        """Answer what is no request, or no longer one, and end the connection."""
-        cycle = self.cycle
-        self._held = None
-        begun = cycle is not None and not cycle.response_complete and getattr(cycle, "response_started", True)
-        if cycle is not None and not cycle.response_complete:
-            cycle.disconnected = True
-            cycle.message_event.set()
-        if self.transport.is_closing():
-            return
-        if begun:
-            self.transport.close()
-            self._cut_later()
-            return
-        self.transport.write(self._refusal(status, reason))
-        self._linger()
-
-    def _refusal(self, status: int, reason: str) -> bytes:
-        text = reason.encode()
-        lines = [
-            STATUS_LINE[status],
-            *(b"%b: %b\r\n" % pair for pair in self.server_state.default_headers),
-            self._context.refusal_headers,
-            b"content-type: text/plain; charset=utf-8\r\n",
-            b"content-length: %d\r\nconnection: close\r\n\r\n" % len(text),
-            text,
-        ]
-        return b"".join(lines)
-
-    def _end_answer(self) -> None:
-        """The app's answer is written and the connection shall end; the request may not have come whole."""
-        if self._state in (_State.BODY, _State.CHUNKS):
-            self._linger()
-        elif not self.transport.is_closing():
-            self.transport.close()
-
-    def _linger(self) -> None:
-        """Say that nothing more is sent, then read on for a moment.
-
-        A connection that is closed with unread bytes is reset by the kernel, and the client might never see the answer.
-        """
-        self._state = _State.ENDING
-        self._head = None
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.flow.resume_reading()
-        self._cut_later()
-
-    def _drain(self, count: int) -> None:
-        self._drained += count
-        if self._drained > self._config.max_linger_bytes:
-            self.transport.abort()
-
-    def _cut_later(self) -> None:
-        """Cut the connection after `linger_timeout_seconds`.
-
-        It doesn't matter how slowly the client reads, and what it still sends.
-        """
-        if self._end_timer is None:
-            self._end_timer = self.loop.call_later(self._config.linger_timeout_seconds, self.transport.abort)
 
 
 # A new exception each time: the traceback of an exception grows whenever it is raised.

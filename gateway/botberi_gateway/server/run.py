@@ -16,8 +16,9 @@ from starlette.applications import Starlette
 from botberi_gateway.config import GatewayConfig
 from botberi_gateway.server.connections import ConnectionLimit
 from botberi_gateway.server.headers import security_headers
+from botberi_gateway.server.lifetime import ServerContext
 from botberi_gateway.server.memory import resettle, settle
-from botberi_gateway.server.protocol import GatewayProtocol, ServerContext
+from botberi_gateway.server.protocol import GatewayProtocol
 from botberi_gateway.server.quick import quick_door
 from botberi_gateway.transport.client import ClientResolver
 
