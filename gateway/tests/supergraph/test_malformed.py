@@ -29,7 +29,7 @@ def test_the_supergraph_as_it_is_can_be_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("product(by: By): Product", "product: Prodct", 'line 7: "Query.product" is of the type "Prodct"'),
         ("by: By", "by: Bi", 'line 7: "Query.product(by:)" is of the type "Bi"'),
@@ -57,8 +57,8 @@ def test_the_supergraph_as_it_is_can_be_read() -> None:
         ("enum join__Graph", "enum Graph", "no supergraph"),
     ],
 )
-def test_what_is_malformed_is_reported_with_its_line(old: str, new: str, told: str) -> None:
+def test_what_is_malformed_is_reported_with_its_line(old: str, new: str, message: str) -> None:
     assert SUPERGRAPH.count(old) == 1
     with pytest.raises(SupergraphError) as raised:
         _ = read_supergraph(SUPERGRAPH.replace(old, new)).api_schema
-    assert told in raised.value.message
+    assert message in raised.value.message
