@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from lab.checks import debian, plugin
-from lab.checks.steps import Background, Outcome, Step
+from lab.checks import debian
+from lab.checks.chains import ALONE
+from lab.checks.steps import LINES, Background, Outcome, Step
 
 _ROOT: Final = Path(__file__).parents[2]
 #: Leaves system packages as they are; the tests that need missing ones are skipped and listed.
@@ -23,8 +24,8 @@ _STEPS: Final[Mapping[str, tuple[str, ...]]] = {
 #: Parts that are tests -> what pytest gets.
 _TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "gateway": ("gateway/tests",),
-    "unit": ("gateway/tests", "tests", *(f"--ignore={folder}" for folder in (*plugin.ALONE, "tests/packaging/"))),
-    "servers": plugin.ALONE,
+    "unit": ("gateway/tests", "tests", *(f"--ignore={folder}" for folder in (*ALONE, "tests/packaging/"))),
+    "servers": ALONE,
     "packaging": ("tests/packaging",),
 }
 PARTS: Final = (*_STEPS, *_TESTS)
@@ -63,7 +64,7 @@ def _everything(*, install: bool) -> int:
     outcomes += [_say(step.run()) for step in _linters()]
     outcomes += [_say(outcome) for outcome in background.wait()]
     outcomes += [_say(_left_out(package)) for package in debian.missing()]
-    os.environ[plugin.LINES] = "\n".join(outcome.line() for outcome in outcomes)
+    os.environ[LINES] = "\n".join(outcome.line() for outcome in outcomes)
     code = _pytest([*_IN_PARALLEL])
     return code or int(any(not outcome.ok and not outcome.skipped for outcome in outcomes))
 

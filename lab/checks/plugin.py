@@ -1,25 +1,23 @@
 """pytest plugin of `lab test`: what needs the machine for itself runs in one process; other steps' outcomes join the summary."""
 
 import os
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-#: Outcomes of the steps before pytest, a line each.
-LINES: Final = "BOTBERI_CHECKS_LINES"
-#: Folders whose tests start servers and watch clocks: they run one after another, in one process.
-ALONE: Final = ("tests/platform/", "tests/event_broker/", "tests/workers/", "tests/faults/")
+from lab.checks.chains import is_alone
+from lab.checks.steps import LINES
 
 
 class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist carries no types here
-    """A file at a time, wherever there is room; those of `ALONE` all in one place.
+    """A file at a time, wherever there is room; those that run alone all in one place.
 
     xdist's own `loadgroup` reads groups from node ids that pytest 9.2 no longer lets it rename.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "alone" if nodeid.startswith(ALONE) else nodeid.partition("::")[0]
+        return "alone" if is_alone(nodeid) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
@@ -30,7 +28,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest line of work begins first; order within it, and within the rest, stays."""
-    items.sort(key=lambda item: not item.nodeid.startswith(ALONE))
+    items.sort(key=lambda item: not is_alone(item.nodeid))
 
 
 @pytest.hookimpl(trylast=True)

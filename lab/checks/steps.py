@@ -6,6 +6,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+#: The environment variable with the outcomes of the steps before pytest, a line each.
+LINES: Final = "BOTBERI_CHECKS_LINES"
 
 
 @dataclass(frozen=True, slots=True)

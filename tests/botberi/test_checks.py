@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.checks import command, debian, plugin
+from lab.checks import chains, command, debian
 from lab.checks.steps import Step
 
 
@@ -90,5 +90,14 @@ def test_a_wrong_part_is_refused(wrong: list[str], capsys: pytest.CaptureFixture
 def test_the_parts_are_of_steps_that_exist_and_cover_every_test() -> None:
     names = {step.name for step in command._linters()}
     assert {name for steps in command._STEPS.values() for name in steps} == names
-    for folder in plugin.ALONE:
+    for folder in chains.ALONE:
         assert (command._ROOT / folder).is_dir(), folder
+
+
+def test_the_tests_that_need_no_quiet_machine_exist_and_run_beside_others() -> None:
+    for file in chains.BESIDE:
+        assert (command._ROOT / file).is_file(), file
+        assert file.startswith(chains.ALONE), f"{file} runs beside others anyway"
+        assert not chains.is_alone(f"{file}::test_x")
+    assert chains.is_alone("tests/platform/test_services.py::test_x")
+    assert not chains.is_alone("tests/subgraphs/test_schema.py::test_x")

@@ -49,7 +49,9 @@ def find_topics(
     for count in range(min(2, largest), largest + 1):
         tell(count / (largest + 1), count)
         model = NMF(n_components=count, init="nndsvda", random_state=seed, max_iter=400, tol=1e-3)
-        loads = model.fit_transform(weighted)
+        # What is left over of a perfect fit may be, by rounding, the root of a number just below zero.
+        with np.errstate(invalid="ignore"):
+            loads = model.fit_transform(weighted)
         mains = [int(np.argmax(row)) if row.max() > 0 else None for row in loads]
         separation = _separation(weighted, mains)
         if best is None or separation > best.separation + BETTER_BY:
