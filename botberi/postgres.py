@@ -155,14 +155,14 @@ class EmbeddedPostgres:
         """Stop fast (open transactions are rolled back); harder when it does not obey."""
         process, self._process = self._process, None
         if process is not None:
-            for number, patience in ((signal.SIGINT, timeout), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+            for number, timeout_seconds in ((signal.SIGINT, timeout), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
                 if process.poll() is not None:
                     break
                 process.send_signal(number)
                 with suppress(subprocess.TimeoutExpired):
-                    process.wait(patience)
+                    process.wait(timeout_seconds)
                     break
-                log.warning("postgres did not stop on %s within %.0f s", number.name, patience)
+                log.warning("postgres did not stop on %s within %.0f s", number.name, timeout_seconds)
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -256,8 +256,8 @@ class EmbeddedPostgres:
         for number in (signal.SIGINT, signal.SIGQUIT):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
-            patience = min(time.monotonic() + 15.0, deadline)
-            while time.monotonic() < patience:
+            timeout_seconds = min(time.monotonic() + 15.0, deadline)
+            while time.monotonic() < timeout_seconds:
                 if not _alive(pid):
                     return
                 time.sleep(0.05)

@@ -66,11 +66,11 @@ class Runner:
             os.chown(path, self.uid, self.gid)
 
     def can_enter(self, folder: Path) -> bool:
-        """Whether this user gets into a folder, through all above it."""
+        """True if this user gets into a folder, through all above it."""
         return self.uid is None or self.run(["/usr/bin/env", "test", "-x", str(folder)], timeout=10.0).returncode == 0
 
     def can_run(self, program: Path) -> bool:
-        """Whether this user can start a program."""
+        """True if this user can start a program."""
         try:
             return self.run([str(program), "--version"], timeout=20.0).returncode == 0
         except OSError:

@@ -85,7 +85,7 @@ def become_flower(port: int) -> None:
 
 
 def is_healthy(url: str) -> bool:
-    """Whether a page answers 200 soon."""
+    """True if a page answers 200 soon."""
     if not url.startswith(("http://", "https://")):
         return False
     try:

@@ -74,9 +74,9 @@ class GatewaySettings(_State, ArtifactSettings, AmqpSettings, CookieSettings):
     #: Proxies in front of the gateway, whose `X-Forwarded-For` or `Forwarded` counts: IP addresses or networks, separated by commas or as a
     #: JSON list.
     trusted_proxies: Annotated[Listed, AfterValidator(_proxies)] = ()
-    #: Whether GraphiQL is served at /graphql.
+    #: True if GraphiQL is served at /graphql.
     graphiql: bool = True
-    #: Whether clients may ask about the schema (`__schema`, `__type`). Without, GraphiQL shows no documentation.
+    #: True if clients may ask about the schema (`__schema`, `__type`). Without, GraphiQL shows no documentation.
     introspection: bool = True
     #: Objects that an answer may have, as estimated before anything is fetched.
     max_cost: Positive = 100_000
@@ -109,14 +109,14 @@ class UpSettings(GatewaySettings, DatabaseSettings):
 
     #: The embedded Postgres listens here, on 127.0.0.1.
     postgres_port: Port = 54320
-    #: Whether to make the development admin and user, whose passwords are kept in the state folder.
+    #: Make the development admin and user, whose passwords are kept in the state folder.
     seed_accounts: bool = True
 
 
 class SeedSettings(_State, DatabaseSettings, LogSettings):
     """What `botberi seed` reads."""
 
-    #: Whether to make the development admin and user, whose passwords are kept in the state folder.
+    #: Make the development admin and user, whose passwords are kept in the state folder.
     seed_accounts: bool = True
 
 

@@ -1,4 +1,4 @@
-"""Outboxes -> bus -> whoever listens: at least once, in order per aggregate."""
+"""Outboxes -> bus -> consumers and followers: at least once, in order per aggregate."""
 
 from event_broker.bus import (
     Bus,

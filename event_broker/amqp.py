@@ -44,14 +44,14 @@ class AmqpBus:
 
     @property
     def ready(self) -> bool:
-        """Whether the publisher is connected, the followers' queue is heard and every consumer is consuming."""
+        """True if the publisher is connected, the followers' queue is heard and every consumer is consuming."""
         parts = [self._publisher.ready, self._backend.ready]
         parts += [consumer.ready for consumer in self._consumers if not consumer.closed]
         return self._started and not self.blocked and all(parts)
 
     @property
     def blocked(self) -> bool:
-        """Whether RabbitMQ has an alarm and takes no messages; it tells those alone who publish."""
+        """True if RabbitMQ has an alarm and takes no messages; it tells those alone who publish."""
         return self._publisher.blocked
 
     async def start(self) -> None:
@@ -67,11 +67,11 @@ class AmqpBus:
         self._started = True
 
     async def publish(self, event: Event) -> None:
-        """See `bus.Bus.publish`."""
+        """Implements `bus.Bus.publish`."""
         await self._publisher.publish(event)
 
     async def consume(self, queue: str, topics: Sequence[str], handler: Handler) -> Consumer:
-        """See `bus.Bus.consume`; returns once the queue is bound and consumed."""
+        """Implements `bus.Bus.consume`; returns once the queue is bound and consumed."""
         if not self._started:
             raise BusError("the bus is not started")
         consumer = AmqpConsumer(
@@ -90,7 +90,7 @@ class AmqpBus:
     def follow(
         self, topics: Sequence[str], *, max_queue: int = 1000
     ) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
-        """See `bus.Bus.follow`."""
+        """Implements `bus.Bus.follow`."""
         return self._fanout.follow(topics, max_queue=max_queue)
 
     async def aclose(self) -> None:

@@ -28,7 +28,7 @@ class _Pattern:
     bound: asyncio.Future[None]
     followers: int = 0
     idle_since: float = 0.0
-    #: Whether it was bound before: then it has to be unbound when nobody wants it any more.
+    #: True if it was bound before: then it has to be unbound when no follower wants it any more.
     was_bound: bool = False
 
 
@@ -92,7 +92,7 @@ class Bindings:
     def doubt(self) -> None:
         """Bind every pattern again, as the backend lost messages or its connection.
 
-        Whoever follows from now on waits until that has succeeded, or learns that the backend is away.
+        A follower that comes from now on waits until that has succeeded, or learns that the backend is away.
         """
         loop = asyncio.get_running_loop()
         for pattern in self._patterns.values():
@@ -150,7 +150,7 @@ class Bindings:
             with cancelled_only_if_asked():
                 await self._backend.unsubscribe(name)
         except Exception as error:
-            # Tried again later. Until then the queue gets what nobody reads: a waste, no error.
+            # Tried again later. Until then the queue gets events that no follower reads: a waste, no error.
             log.info("cannot unbind %s now: %s", name, error, exc_info=None if isinstance(error, BusError) else error)
         else:
             self._to_unbind.discard(name)
@@ -184,5 +184,5 @@ def _failed(pattern: _Pattern) -> bool:
 
 def _fail(future: asyncio.Future[None], error: BaseException) -> None:
     future.set_exception(error)
-    # Whoever waited may be gone: that is no "exception was never retrieved".
+    # The waiting task may be gone: then asyncio must not report "exception was never retrieved".
     future.exception()

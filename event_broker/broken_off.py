@@ -1,7 +1,7 @@
-"""A cancellation that nobody asked of this task -> an ordinary failure.
+"""A cancellation that no caller asked of this task -> an ordinary failure.
 
 A library that loses its connection cancels the futures on which its callers wait. To them that looks as if
-somebody had told them to end, and a loop that believes it ends for good.
+they had been asked to end, and a loop that believes it ends for good.
 """
 
 import asyncio

@@ -48,7 +48,7 @@ class BusBlocked(PublishError):
 
 
 class FollowLost(BusError):
-    """A follower missed events (it was too slow, or the broker lost its queue): read the state and follow anew."""
+    """A follower missed events (it was too slow, or the broker lost its queue): read the state and follow again."""
 
     code = "FOLLOW_LOST"
 
@@ -62,7 +62,7 @@ class Consumer(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether it is consuming at this moment."""
+        """True if it is consuming at this moment."""
 
     async def aclose(self) -> None:
         """Stop taking events, let running handlers end (bounded), give the rest back to the queue."""
@@ -73,11 +73,11 @@ class Bus(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether the bus could publish at this moment, as far as it knows."""
+        """True if the bus could publish at this moment, as far as it knows."""
 
     @property
     def blocked(self) -> bool:
-        """Whether the broker is there and takes no messages (an alarm of its memory or disk); then it is not ready."""
+        """True if the broker is there and takes no messages (an alarm of its memory or disk); then it is not ready."""
 
     async def start(self) -> None:
         """Connect and declare the topology; raises `BusUnavailable`, `TopologyMismatch`."""

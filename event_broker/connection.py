@@ -55,7 +55,7 @@ async def close(connection: asyncpg.Connection) -> None:
 def log_lost(log: logging.Logger, what: str, error: Exception) -> None:
     """Say why a session ended. What is not a database's failure is a mistake of ours: shown whole.
 
-    Either way the session is made anew: events must flow again, whatever the reason that they stopped.
+    Either way a new session is made: events must flow again, whatever the reason that they stopped.
     """
     # The first line alone: Postgres' details may hold values of rows.
     text = f"{type(error).__name__}: {error}".partition("\n")[0][:300]
@@ -74,7 +74,7 @@ class Backoff:
         self._next = first
 
     def reset(self) -> None:
-        """Begin anew after a success."""
+        """After a success: the next pause is the first one again."""
         self._next = self._first
 
     def next(self) -> float:

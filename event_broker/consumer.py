@@ -34,7 +34,7 @@ DIED_HEADER: Final = "x-botberi-died"
 
 
 class AmqpConsumer:
-    """See `bus.Consumer`."""
+    """Implements `bus.Consumer`."""
 
     def __init__(
         self,
@@ -66,12 +66,12 @@ class AmqpConsumer:
 
     @property
     def ready(self) -> bool:
-        """Whether it is consuming at this moment."""
+        """True if it is consuming at this moment."""
         return self._link.ready
 
     @property
     def closed(self) -> bool:
-        """Whether it was told to stop."""
+        """True once `aclose` was called."""
         return self._closing
 
     async def start(self) -> None:
@@ -142,7 +142,7 @@ class AmqpConsumer:
             log.warning("%s: a message could not be settled: %s", self._spec.name, describe(error))
 
     async def _bury(self, message: AbstractIncomingMessage, reason: str, tried: int) -> None:
-        """Put a message among the dead letters with the reason, which the broker's own dead-lettering has no place for."""
+        """Put a message among the dead letters with the reason, for which the broker's dead-lettering has no place."""
         headers = {
             **{name: value for name, value in message.headers.items() if name != "x-delivery-count"},
             REASON_HEADER: reason,

@@ -19,7 +19,7 @@ from event_broker.topology import QueueSpec
 from shared_schema.contracts.events import Event
 
 REDRIVEN_HEADER: Final = "x-botberi-redriven"
-# A dead letter's history ends with its second life; the broker writes x-death anew when it dies again.
+# A dead letter's history ends with its second life; the broker writes a new x-death when it dies again.
 _HISTORY: Final = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count")
 _OURS: Final = (ATTEMPTS_HEADER, DIED_HEADER, REASON_HEADER)
 
@@ -48,7 +48,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """What a redrive did: messages sent to their queue again, and ids that were asked for and not found."""
+    """Result of a redrive: messages sent to their queue again, and ids that were asked for and not found."""
 
     sent: int
     missing: tuple[str, ...]

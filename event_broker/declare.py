@@ -11,12 +11,12 @@ from event_broker.topology import EXCHANGES, QUEUES, UNROUTED_QUEUE, Declared, Q
 
 _REMEDY: Final = {
     "queue": (
-        "Stop its consumers, empty it (a queue of dead letters with `botberi events dead-letters redrive`), delete it with "
-        "`rabbitmqctl delete_queue {name}` and start again: it is declared anew. What is published meanwhile comes back "
-        "with `botberi events replay --since ...`."
+        "Stop its consumers, empty it (a queue of dead letters with `botberi events dead-letters redrive`), delete it "
+        "with `rabbitmqctl delete_queue {name}` and start again: it is declared again. What is published meanwhile "
+        "comes back with `botberi events replay --since ...`."
     ),
     "exchange": (
-        "Stop all parts, delete it (`rabbitmqadmin delete exchange name={name}`) and start again: it is declared anew "
+        "Stop all parts, delete it (`rabbitmqadmin delete exchange name={name}`) and start again: it is declared again "
         "with its bindings. The outbox keeps what happens meanwhile."
     ),
 }

@@ -100,5 +100,5 @@ class Deliveries:
 
 
 def _in_trace_of(event: Event) -> AbstractContextManager[None]:
-    """What a handler changes belongs to the trace of what made it; who acts is the handler's own program."""
+    """Attribute a handler's changes to the trace of the event; the actor is the handler's own program."""
     return acting(traceparent=event.traceparent) if event.traceparent else nullcontext()

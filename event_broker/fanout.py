@@ -58,7 +58,7 @@ class Fanout(Broadcast):
 
     @asynccontextmanager
     async def follow(self, topics: Sequence[str], *, max_queue: int = 1000) -> AsyncIterator[AsyncIterator[Event]]:
-        """See `bus.Bus.follow`."""
+        """Implements `bus.Bus.follow`."""
         patterns = tuple(dict.fromkeys(topics))
         if not patterns:
             raise ValueError("a follower follows at least one topic")
@@ -107,7 +107,7 @@ class Fanout(Broadcast):
                     mailbox.fail(FollowLost(str(gap)))
                 continue
             except Exception:
-                # Whoever comes next must not wait on a listener that is dead.
+                # The next follower must not wait on a listener that is dead.
                 log.exception("the fan-out's backend failed; followers start again")
                 self._bindings.doubt()
                 for mailbox in self._everybody():

@@ -47,7 +47,7 @@ class AmqpBackend(BroadcastBackend):
 
     @property
     def ready(self) -> bool:
-        """Whether the queue is consumed at this moment."""
+        """True if the queue is consumed at this moment."""
         return self._link.ready
 
     async def connect(self) -> None:
@@ -115,18 +115,18 @@ class AmqpBackend(BroadcastBackend):
             raise BusUnavailable(f"cannot bind {pattern}: {describe(error)}") from error
 
     async def _watch(self) -> None:
-        """Tell of a connection that stays away, once each time: what is published meanwhile is heard late or never."""
+        """Report a connection that stays away, once each time: events of meanwhile come late or never."""
         away_since: float | None = None
-        told = False
+        reported = False
         while True:
             await asyncio.sleep(min(0.5, self._options.silence / 4))
             now = asyncio.get_running_loop().time()
             if self._link.ready:
-                away_since, told = None, False
+                away_since, reported = None, False
                 continue
             away_since = now if away_since is None else away_since
-            if not told and now - away_since >= self._options.silence and self._patterns:
-                told = True
+            if not reported and now - away_since >= self._options.silence and self._patterns:
+                reported = True
                 await self._incoming.put(Gap(f"RabbitMQ has been away for {self._options.silence:.0f} s"))
 
     async def _set_up(self, connection: AbstractConnection, channel: AbstractChannel) -> None:

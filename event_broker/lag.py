@@ -63,7 +63,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class OutboxLag:
-    """What waits in one database."""
+    """Events that wait in one database."""
 
     database: str
     waiting: int
@@ -84,7 +84,7 @@ class OutboxLag:
 
 @dataclass(frozen=True, slots=True)
 class QueueLag:
-    """What waits on RabbitMQ for one consumer; None where there is no such queue."""
+    """Events that wait on RabbitMQ for one consumer; None where there is no such queue."""
 
     queue: str
     waiting: int | None

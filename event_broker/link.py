@@ -24,7 +24,7 @@ from event_broker.probe import Probe
 
 log = logging.getLogger(__name__)
 
-#: How often a session looks whether the broker takes messages: aiormq tells nobody when that changes.
+#: Seconds between a session's looks at whether the broker takes messages: aiormq reports no change of that.
 _LOOK: Final = 0.25
 
 
@@ -40,7 +40,7 @@ class LinkOptions:
     heartbeat: int = 10
     # How often a session asks the broker whether what it relies on is still there.
     probe_interval: float = 10.0
-    # Followers of a connection that stays away for longer are told: they would wait for events that nobody hears.
+    # Followers of a connection that stays away for longer are ended with an error: they would miss events.
     silence: float = 10.0
     first_backoff: float = 0.2
     max_backoff: float = 5.0
@@ -91,19 +91,19 @@ class Link:
         self._ready = asyncio.Event()
         self._flowing = asyncio.Event()
         self._flowing.set()
-        # What no second attempt mends: somebody must act.
+        # Set by an error that no second attempt can fix: an operator must act.
         self._hopeless = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether a session is up at this moment."""
+        """True if a session is up at this moment."""
         return self._ready.is_set()
 
     @property
     def blocked(self) -> bool:
-        """Whether the broker said that it takes no messages on this connection: an alarm of its memory or disk."""
+        """True if the broker said that it takes no messages on this connection: an alarm of its memory or disk."""
         return not self._flowing.is_set()
 
     async def start(self) -> None:
@@ -123,10 +123,10 @@ class Link:
             ready.cancel()
             hopeless.cancel()
 
-    async def wait_ready(self, patience: float) -> None:
+    async def wait_ready(self, timeout_seconds: float) -> None:
         """Return once a session is up; raises `BusUnavailable`."""
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout_seconds):
                 await self._ready.wait()
         except TimeoutError as error:
             reason = f": {describe(self._failure)}" if self._failure else ""
@@ -193,7 +193,7 @@ class Link:
         probe = Probe(
             lambda: self._probe(channel),
             interval=self._options.probe_interval,
-            patience=self._options.operation_timeout,
+            timeout_seconds=self._options.operation_timeout,
         )
         closed = asyncio.ensure_future(channel.closed())
         stopped = asyncio.create_task(cancelled.wait())

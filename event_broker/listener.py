@@ -1,7 +1,7 @@
-"""NOTIFY of a database -> a bell that rings, on a connection that is watched and made anew.
+"""NOTIFY of a database -> a wake-up, on a connection that is watched and replaced when it breaks.
 
-A bell may be missed (the server forgets a listener whose connection broke, and a dead peer raises
-nothing): whoever waits for it also looks from time to time.
+A wake-up may be missed (the server forgets a listener whose connection broke, and a dead peer raises
+nothing): what waits for it also looks from time to time.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ log = logging.getLogger(__name__)
 
 
 class Listener:
-    """LISTENs on one channel and sets `bell` at every notification, and after every connect."""
+    """LISTENs on one channel and sets `wake_up` at every notification, and after every connect."""
 
     def __init__(
         self,
         database: str,
         url: str,
-        bell: asyncio.Event,
+        wake_up: asyncio.Event,
         *,
         channel: str = "outbox",
         probe_interval: float = 5.0,
@@ -30,14 +30,14 @@ class Listener:
     ) -> None:
         self._database = database
         self._url = url
-        self._bell = bell
+        self._wake_up = wake_up
         self._channel = channel
         self._probe_interval = probe_interval
         self._probe_timeout = probe_timeout
         self.connected = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Listen until told to stop."""
+        """Listen until `stop` is set."""
         backoff = Backoff(0.2, 5.0)
         while not stop.is_set():
             try:
@@ -58,16 +58,16 @@ class Listener:
             await connection.add_listener(self._channel, self._on_notify)
             self.connected = True
             backoff.reset()
-            # What rang while nobody listened.
-            self._bell.set()
+            # Notifications may have come while there was no connection.
+            self._wake_up.set()
             while not stop.is_set():
                 await wait_for_any(self._probe_interval, stop, lost)
                 if lost.is_set():
                     raise ConnectionError("the server ended the session")
-                # A black hole swallows bells without any error: only an answer proves the line.
+                # A black hole swallows notifications without any error: only an answer proves the line.
                 await connection.fetchval("SELECT 1", timeout=self._probe_timeout)
         finally:
             await close(connection)
 
     def _on_notify(self, _connection: Any, _pid: int, _channel: str, _payload: Any) -> None:
-        self._bell.set()
+        self._wake_up.set()

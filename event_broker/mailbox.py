@@ -22,7 +22,7 @@ class Mailbox:
         self._closed = False
 
     def put(self, event: Event) -> None:
-        """Take an event; never waits, so that a slow follower holds up nobody."""
+        """Take an event; never waits, so that a slow follower holds up no other."""
         if self._closed or self._end is not None:
             return
         if len(self._events) >= self._limit:
@@ -34,7 +34,7 @@ class Mailbox:
         self._arrived.set()
 
     def fail(self, error: BusError) -> None:
-        """End the follower with an error, at once: what waits is stale to one that must start anew."""
+        """End the follower with an error, at once: events that wait are stale to one that must start again."""
         if self._end is None and not self._closed:
             LOST.inc()
             self._end = error

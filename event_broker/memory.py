@@ -26,7 +26,7 @@ class MemoryBus:
     """Queues live as long as the bus: what was confirmed and not handled when the process dies is lost.
 
     The relay's rows are marked by then, so the workers' reaper, which asks the database for runs that
-    nobody took, is what makes the embedded platform whole.
+    no worker took, is what makes the embedded platform whole.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class MemoryBus:
 
     @property
     def ready(self) -> bool:
-        """Whether it was started and not closed."""
+        """True if it was started and not closed."""
         return self._started
 
     @property
@@ -84,7 +84,7 @@ class MemoryBus:
             raise PublishError(f"a queue for {event.type} stayed full for {self._publish_timeout:.0f} s") from error
 
     async def consume(self, queue: str, topics: Sequence[str], handler: Handler) -> Consumer:
-        """See `bus.Bus.consume`."""
+        """Implements `bus.Bus.consume`."""
         if not self._started:
             raise BusError("the bus is not started")
         declared = self._declare(queue_spec(queue, topics))
@@ -97,7 +97,7 @@ class MemoryBus:
     def follow(
         self, topics: Sequence[str], *, max_queue: int = 1000
     ) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
-        """See `bus.Bus.follow`."""
+        """Implements `bus.Bus.follow`."""
         return self._fanout.follow(topics, max_queue=max_queue)
 
     def dead_letters(self, queue: str) -> tuple[Event, ...]:

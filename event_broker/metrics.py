@@ -1,4 +1,4 @@
-"""What the event broker counts, as Prometheus metrics of the default registry."""
+"""Counters and gauges of the event broker, as Prometheus metrics of the default registry."""
 
 from typing import Final
 
@@ -25,13 +25,13 @@ RELAY_PARTITIONS: Final = Gauge(
     "botberi_relay_partitions", "Partitions (of 16) of the database's outbox that this process relays.", ["database"]
 )
 LISTENER_RECONNECTS: Final = Counter(
-    "botberi_listener_reconnects_total", "Times that the LISTEN connection was made anew.", ["database"]
+    "botberi_listener_reconnects_total", "Times that the LISTEN connection was made again.", ["database"]
 )
 HANDLER_FAILURES: Final = Counter("botberi_handler_failures_total", "Attempts of a handler that failed.", ["queue"])
 DEAD_LETTERS: Final = Counter("botberi_dead_letters_total", "Events given up by their consumer.", ["queue"])
 SUPERSEDED: Final = Counter("botberi_follower_superseded_total", "Events dropped for a newer one of their aggregate.")
-LOST: Final = Counter("botberi_follower_lost_total", "Followers that were told to start anew.")
-RECONNECTS: Final = Counter("botberi_amqp_reconnects_total", "AMQP connections made anew.", ["role"])
+LOST: Final = Counter("botberi_follower_lost_total", "Followers that missed events and had to start again.")
+RECONNECTS: Final = Counter("botberi_amqp_reconnects_total", "AMQP connections made again.", ["role"])
 BLOCKED: Final = Gauge(
     "botberi_amqp_blocked",
     "1 while RabbitMQ takes no messages on this connection: an alarm of memory or disk.",

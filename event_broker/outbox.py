@@ -20,7 +20,8 @@ _WAITING_SHOWN: Final = 10_000
 # commit a row that comes before it. Within an aggregate the row lock orders `seq`, so a row also waits
 # for the earlier ones of its aggregate, whether those wait for a transaction or for their next attempt.
 _READY: Final = f"""
-    SELECT seq, id, aggregate_type, aggregate_id, event_type, data_version, data, created_at, attempts, actor, traceparent
+    SELECT seq, id, aggregate_type, aggregate_id, event_type, data_version, data, created_at, attempts, actor,
+        traceparent
     FROM outbox AS row
     WHERE published_at IS NULL
         AND {PARTITION} = ANY($2::int[])
@@ -128,7 +129,7 @@ class Outbox:
 
     @property
     def lost(self) -> bool:
-        """Whether the session is over, and with it the right to publish."""
+        """True if the session is over, and with it the right to publish."""
         return bool(self._connection.is_closed())
 
     async def ready(self, limit: int, partitions: Collection[int]) -> list[Row]:
@@ -150,7 +151,7 @@ class Outbox:
         ]
 
     async def held(self, partitions: Collection[int]) -> bool:
-        """Whether rows wait for nothing but other transactions to end."""
+        """True if rows wait for nothing but other transactions to end."""
         return bool(await self._connection.fetchval(_HELD, list(partitions)))
 
     async def mark_published(self, rows: Sequence[int]) -> list[float]:
@@ -170,7 +171,7 @@ class Outbox:
         return _count(await self._connection.execute(_FORGET, older_than, limit))
 
     async def backlog(self) -> tuple[int, float, int]:
-        """Return how many rows wait (up to ten thousand are counted), the age of the oldest, and how many of them failed."""
+        """Return how many rows wait (counted up to ten thousand), the oldest's age and how many of them failed."""
         found = await self._connection.fetchrow(_BACKLOG, _WAITING_SHOWN)
         return (found[0], found[1], found[2]) if found else (0, 0.0, 0)
 

@@ -11,10 +11,10 @@ class Probe:
     under way has its time once the alarm is over.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[None]], *, interval: float, patience: float) -> None:
+    def __init__(self, ask: Callable[[], Awaitable[None]], *, interval: float, timeout_seconds: float) -> None:
         self._ask = ask
         self._interval = interval
-        self._patience = patience
+        self._timeout_seconds = timeout_seconds
         self._task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         #: When the next question is due, or the answer to this one.
@@ -26,15 +26,15 @@ class Probe:
         if self._task is None:
             if now >= self._due and not blocked:
                 self._task = asyncio.create_task(self._asked(), name="probe")
-                self._due = now + self._patience
+                self._due = now + self._timeout_seconds
         elif self._task.done():
             answered, self._task = self._task, None
             self._due = now + self._interval
             answered.result()
         elif blocked:
-            self._due = now + self._patience
+            self._due = now + self._timeout_seconds
         elif now >= self._due:
-            raise TimeoutError(f"the broker did not answer within {self._patience:.0f} s")
+            raise TimeoutError(f"the broker did not answer within {self._timeout_seconds:.0f} s")
 
     def cancel(self) -> None:
         """Ask no more."""

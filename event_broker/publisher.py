@@ -30,12 +30,12 @@ class AmqpPublisher:
 
     @property
     def ready(self) -> bool:
-        """Whether a channel is open."""
+        """True if a channel is open."""
         return self._link.ready
 
     @property
     def blocked(self) -> bool:
-        """Whether the broker takes no messages at the moment."""
+        """True if the broker takes no messages at the moment."""
         return self._link.blocked
 
     async def start(self) -> None:

@@ -46,12 +46,12 @@ class Relay:
     """Relays one database's outbox."""
 
     def __init__(
-        self, database: str, url: str, bus: Bus, bell: asyncio.Event, options: RelayOptions | None = None
+        self, database: str, url: str, bus: Bus, wake_up: asyncio.Event, options: RelayOptions | None = None
     ) -> None:
         self._database = database
         self._url = url
         self._bus = bus
-        self._bell = bell
+        self._wake_up = wake_up
         self._options = options or RelayOptions()
         self._bus_backoff = Backoff(0.2, 5.0)
         self._housekeeping_due = 0.0
@@ -62,11 +62,11 @@ class Relay:
 
     @property
     def active(self) -> bool:
-        """Whether some of the work is its own."""
+        """True if some of the work is its own."""
         return bool(self.partitions)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Relay until told to stop; a batch that is under way is finished."""
+        """Relay until `stop` is set; a batch that is under way is finished."""
         backoff = Backoff(0.2, 5.0)
         while not stop.is_set():
             try:
@@ -100,18 +100,18 @@ class Relay:
                 self._hold(shares.held)
                 killpoints.reach("relay.locked")
             # Cleared before the look: what rings after it is heard at the next wait.
-            self._bell.clear()
+            self._wake_up.clear()
             rows = await outbox.ready(self._options.batch_size, shares.held) if shares.held else []
             bus_works = await self._publish(outbox, rows)
             await self._keep_house(outbox, shares)
             if not bus_works:
                 await wait_for_any(self._bus_backoff.next(), stop)
             elif not rows and await outbox.held(shares.held):
-                # Some older transaction still runs. Its end rings no bell when it wrote no event.
-                await wait_for_any(min(held_pause.next(), balance.remaining()), stop, self._bell)
+                # Some older transaction still runs. Its end sends no wake-up when it wrote no event.
+                await wait_for_any(min(held_pause.next(), balance.remaining()), stop, self._wake_up)
             elif not rows:
                 held_pause.reset()
-                await wait_for_any(balance.remaining(), stop, self._bell)
+                await wait_for_any(balance.remaining(), stop, self._wake_up)
 
     def _hold(self, partitions: frozenset[int]) -> None:
         if partitions != self.partitions:
@@ -167,7 +167,7 @@ class Relay:
 
 
 class _Due:
-    """When to look at the shares: every interval, and sooner after something changed."""
+    """Time of the next look at the shares: every interval, and sooner after something changed."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
@@ -175,7 +175,7 @@ class _Due:
         self._at = 0.0
 
     def now(self) -> bool:
-        """Whether it is time."""
+        """True once it is time."""
         return time.monotonic() >= self._at
 
     def again(self, *, settled: bool) -> None:

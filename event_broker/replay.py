@@ -19,7 +19,7 @@ from shared_schema.contracts.events import CONTRACTS
 
 BATCH: Final = 500
 # How long a batch may wait for a relay before the replay stops asking for more.
-_PATIENCE_SECONDS: Final = 30.0
+_TIMEOUT_SECONDS: Final = 30.0
 
 _WHERE: Final = """
     published_at IS NOT NULL AND created_at >= $1 AND created_at < $2 AND event_type = ANY($3::text[])
@@ -54,7 +54,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a replay would send of one type."""
+    """Events of one type that a replay would send."""
 
     event_type: str
     events: int
@@ -64,7 +64,7 @@ class Kind:
 
 
 def topics_of(patterns: Sequence[str]) -> tuple[str, ...]:
-    """Return the event types that topic patterns match, all without any; raises `ValueError` for one that matches none."""
+    """Return the event types that topic patterns match, all without any; raises `ValueError` for a useless pattern."""
     known = sorted({topic for topic, _ in CONTRACTS})
     if not patterns:
         return tuple(known)
@@ -82,11 +82,11 @@ class Replay:
     """One replay of one database's outbox, on a connection of its own."""
 
     def __init__(
-        self, connection: asyncpg.Connection, selection: Selection, *, patience: float = _PATIENCE_SECONDS
+        self, connection: asyncpg.Connection, selection: Selection, *, timeout_seconds: float = _TIMEOUT_SECONDS
     ) -> None:
         self._connection = connection
         self._selection = selection
-        self._patience = patience
+        self._timeout_seconds = timeout_seconds
 
     async def preview(self) -> list[Kind]:
         """Return what `run` would send."""
@@ -111,13 +111,13 @@ class Replay:
             yield asked
 
     async def _until_sent(self, began: datetime) -> None:
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._timeout_seconds
         before: int | None = None
         while waiting := await self._connection.fetchval(_WAITING, began):
             if before is None or waiting < before:
-                before, deadline = waiting, time.monotonic() + self._patience
+                before, deadline = waiting, time.monotonic() + self._timeout_seconds
             elif time.monotonic() > deadline:
-                raise ReplayStalled(f"{waiting} rows have been waiting for {self._patience:.0f} s")
+                raise ReplayStalled(f"{waiting} rows have been waiting for {self._timeout_seconds:.0f} s")
             await asyncio.sleep(0.05)
 
     def _parameters(self, began: datetime) -> tuple[Any, ...]:

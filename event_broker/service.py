@@ -13,12 +13,12 @@ from event_broker.settings import EventBrokerSettings
 
 log = logging.getLogger(__name__)
 
-# How long a batch that is under way may take once we are told to stop.
+# How long a batch that is under way may take once `stop` is set.
 _STOP_SECONDS: Final = 15.0
 
 
 class EventBroker:
-    """`run(stop)` relays until `stop` is set; the bus is started here and closed by whoever made it."""
+    """`run(stop)` relays until `stop` is set; the bus is started here and closed by its caller."""
 
     def __init__(self, databases: Mapping[str, str], bus: Bus, settings: EventBrokerSettings | None = None) -> None:
         """Take the databases as {name: URL}."""
@@ -33,17 +33,17 @@ class EventBroker:
         self._listeners: list[Listener] = []
         self._relays: list[Relay] = []
         for name, url in databases.items():
-            bell = asyncio.Event()
+            wake_up = asyncio.Event()
             self._listeners.append(
                 Listener(
                     name,
                     url,
-                    bell,
+                    wake_up,
                     probe_interval=settings.listener_probe_seconds,
                     probe_timeout=settings.listener_probe_timeout_seconds,
                 )
             )
-            self._relays.append(Relay(name, url, bus, bell, options))
+            self._relays.append(Relay(name, url, bus, wake_up, options))
 
     @classmethod
     def from_settings(cls, settings: EventBrokerSettings, bus: Bus) -> Self:
@@ -56,7 +56,7 @@ class EventBroker:
 
     @property
     def ready(self) -> bool:
-        """Whether events flow, or another broker sees to it: the bus is up, every database connected.
+        """True if events flow, or another broker sees to it: the bus is up, every database connected.
 
         A listener that is away costs a poll's length, no event, so it does not count.
         """
@@ -64,7 +64,7 @@ class EventBroker:
 
     @property
     def active(self) -> bool:
-        """Whether this process has a share in relaying every database."""
+        """True if this process has a share in relaying every database."""
         return bool(self._relays) and all(relay.active for relay in self._relays)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -74,7 +74,7 @@ class EventBroker:
         tasks += [asyncio.create_task(relay.run(stop)) for relay in self._relays]
         stopping = asyncio.create_task(stop.wait())
         try:
-            # A part ends only when told to; should one end otherwise, all end, and loudly.
+            # A part ends only when `stop` is set; should one end otherwise, all end, and loudly.
             await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
             if stop.is_set():
                 await asyncio.wait(tasks, timeout=_STOP_SECONDS)

@@ -10,7 +10,7 @@ from shared_schema.settings import AmqpSettings, DatabaseSettings, LogSettings
 class EventBrokerSettings(DatabaseSettings, AmqpSettings, LogSettings):
     """Databases, bus and log as every part has them, and the relay's pace."""
 
-    # How often the outbox is looked at when no bell rings. NOTIFY makes it quick, this makes it sure.
+    # How often the outbox is looked at when no wake-up comes. NOTIFY makes it quick, this makes it sure.
     relay_poll_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     relay_batch_size: Annotated[int, Field(ge=1, le=5000)] = 200
     # Published rows are kept this long, for replays and for questions about the past.

@@ -1,7 +1,7 @@
 """A database session -> the partitions of its outbox that are this relay's to publish.
 
-Aggregates fall into partitions by the last byte of their id. Each partition is an advisory lock: whoever holds it
-publishes its rows, so an aggregate's order is one relay's business. Every relay also holds a shared lock, by which
+Aggregates fall into partitions by the last byte of their id. Each partition is an advisory lock: the relay that holds
+it publishes its rows, so an aggregate's order is one relay's business. Every relay also holds a shared lock, by which
 they count one another: each takes its even share, gives up what is beyond it, and takes over what a dead one left. A
 session that ends loses its locks, whatever ended it; no table, no clock and no message between relays is involved.
 """
@@ -41,7 +41,7 @@ _GIVE: Final = "SELECT pg_advisory_unlock($1, partition) FROM unnest($2::int[]) 
 
 
 class Shares:
-    """What one session holds."""
+    """Partitions that one session holds."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
@@ -55,7 +55,7 @@ class Shares:
         await self._connection.execute("SELECT pg_advisory_lock_shared($1, $2)", _SPACE, _MEMBERSHIP)
 
     async def balance(self) -> bool:
-        """Take or give up partitions; call it only while nothing of ours is on its way. Return whether all is settled."""
+        """Take or give up partitions, while nothing of ours is on its way. Return True once all is settled."""
         members, mine = await self._connection.fetchrow(_LOOK, _SPACE, _MEMBERSHIP)
         changed = members != self.members
         self.members = members

@@ -1,4 +1,4 @@
-"""What exists on RabbitMQ, as data: the exchange, its queues, their dead letters; and how topics match."""
+"""RabbitMQ's exchange, its queues and their dead letters, as data; and how topics match."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ DEAD_LIMIT: Final = 10_000
 DELIVERY_LIMIT: Final = 5
 # To look at a dead letter is to take it and give it back. RabbitMQ 4 counts that, and would throw it away in the end.
 LOOKS_AT_A_DEAD_LETTER: Final = 1_000_000
-# A process's fan-out queue outlives a broken connection by this; then its followers are told of a gap.
+# A process's fan-out queue outlives a broken connection by this; then its followers get a gap.
 FANOUT_EXPIRES_SECONDS: Final = 60
 FANOUT_LIMIT: Final = 50_000
 
@@ -43,7 +43,7 @@ class QueueSpec:
 
     @property
     def dead_name(self) -> str:
-        """Where its poison goes."""
+        """Name of the queue for messages that no attempt could handle."""
         return f"{self.name}.dead"
 
     def arguments(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class QueueSpec:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A queue as the broker is told of it: all are durable."""
+    """A queue as it is declared on the broker: all are durable."""
 
     name: str
     arguments: Mapping[str, Any]
@@ -127,7 +127,7 @@ def check_pattern(pattern: str) -> None:
 
 @lru_cache(maxsize=4096)
 def matches(pattern: str, topic: str) -> bool:
-    """Whether a topic is one of the pattern's: `*` is one word, `#` any number of words."""
+    """True if a topic is one of the pattern's: `*` is one word, `#` any number of words."""
     return _matches(tuple(pattern.split(".")), tuple(topic.split(".")))
 
 

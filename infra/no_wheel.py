@@ -12,6 +12,6 @@ class NoWheelHook(BuildHookInterface[Any]):
         """Called before each build."""
         if version != "editable":
             self.app.abort(
-                "The platform `botberi` is an application and has no wheel: run it from the repository (./start) or from its "
-                "image (infra/container/Dockerfile). The gateway has one: build the folder gateway/."
+                "The platform `botberi` is an application and has no wheel: run it from the repository (./start) or "
+                "from its image (infra/container/Dockerfile). The gateway has one: build the folder gateway/."
             )

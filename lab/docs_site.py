@@ -36,7 +36,16 @@ SECTIONS: Final = (
     ("Measurements", ("docs/performance.md", "lab/**")),
     (
         "Rooms",
-        ("gateway/**", "subgraphs/**", "shared_schema/**", "event_broker/**", "workers/**", "botberi/**", "infra/**"),
+        (
+            "gateway/**",
+            "subgraphs/**",
+            "shared_schema/**",
+            "event_broker/**",
+            "workers/**",
+            "botberi/**",
+            "infra/**",
+            "env/**",
+        ),
     ),
     ("More", ("docs/**", ".")),
 )

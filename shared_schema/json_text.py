@@ -34,16 +34,16 @@ def json_text(value: object) -> str:
 
 
 def json_value(text: str | bytes) -> Any:
-    """What a stored text says; integers of any length are exact."""
+    """Parse a stored text; integers of any length are exact."""
     data = text.encode() if isinstance(text, str) else text
     return json.loads(data) if _LONG_NUMBER.search(data) else orjson.loads(data)
 
 
 def unstorable(value: object) -> tuple[list[str | int], str] | None:
-    """Where in a value something stands that may not be stored, and what it is; None for a value that may.
+    """Path and reason of a part of `value` that may not be stored; None for a value that may.
 
-    Nothing is nested deeper than `MAX_DEPTH`, no number has more than `MAX_NUMBER_DIGITS` digits when it is written out,
-    and no text holds U+0000, which many a later reader takes for its end.
+    Nothing is nested deeper than `MAX_DEPTH`, no number has more than `MAX_NUMBER_DIGITS` digits when it is written
+    out, and no text holds U+0000, which many a later reader takes for its end.
     """
     # The way to each part is kept as the chain of its steps, and written out for what is refused alone.
     stack: list[tuple[Any, int, _Way]] = [(value, 0, None)]
@@ -107,7 +107,7 @@ def number_digits(number: float) -> int:
 
 
 def is_too_long(number: float) -> bool:
-    """Whether a number has more than `MAX_NUMBER_DIGITS` digits; infinite ones do."""
+    """True if a number has more than `MAX_NUMBER_DIGITS` digits; infinite ones do."""
     if isinstance(number, int):
         return not -_LARGEST < number < _LARGEST
     if not math.isfinite(number):

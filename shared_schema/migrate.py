@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 DatabaseName = Literal["user_psql", "shared_psql"]
 DATABASES: Final[tuple[DatabaseName, ...]] = ("user_psql", "shared_psql")
 
-# "botberi migrate": any number that nobody else locks.
+# "botberi migrate": any number that no other program locks.
 _LOCK: Final = 0x626F7462_6D696772
 _HERE: Final = Path(__file__).parent / "migrations"
 _LOCK_NOT_AVAILABLE: Final = "55P03"
@@ -60,7 +60,7 @@ def upgrade(database: DatabaseName, url: str, *, lock_timeout: float = 60.0) -> 
 
 
 def _require_utf8(database: DatabaseName, url: str) -> None:
-    """Raise `MigrationError` unless texts are stored as UTF-8: elsewhere names and texts of users would be refused or damaged.
+    """Raise `MigrationError` unless texts are stored as UTF-8: elsewhere names and texts of users would be damaged.
 
     By psycopg itself: SQLAlchemy's first questions to an SQL_ASCII database already fail.
     """
@@ -73,8 +73,8 @@ def _require_utf8(database: DatabaseName, url: str) -> None:
         (encoding,) = row.fetchone() or ("unknown",)
     if encoding != "UTF8":
         raise MigrationError(
-            f"{database} stores text as {encoding}; Botberi needs UTF-8. An encoding can't be changed: create the database "
-            f"again with `CREATE DATABASE {database} ENCODING 'UTF8' TEMPLATE template0`, or "
+            f"{database} stores text as {encoding}; Botberi needs UTF-8. An encoding can't be changed: create the "
+            f"database again with `CREATE DATABASE {database} ENCODING 'UTF8' TEMPLATE template0`, or "
             "`createdb --encoding=UTF8 --template=template0`, and migrate that"
         )
 

@@ -1,7 +1,7 @@
-"""Who acts, and in which trace -> what the events of a task's transactions say of it.
+"""The actor and its trace -> `actor` and `traceparent` of the events of a task's transactions.
 
 A service enters `acting(...)` once per request or message; every unit of work below tells the database, and the
-columns `actor` and `traceparent` of the outbox take it from the transaction's settings. Nobody passes it along by
+columns `actor` and `traceparent` of the outbox take it from the transaction's settings. No caller passes it along by
 hand, and a trigger's row has it as well.
 """
 
@@ -28,7 +28,7 @@ STATEMENT: Final[TextClause] = text(
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who acts (`account:<uuid>`, or a part's name) and the W3C `traceparent` of what made them; either may be unknown."""
+    """The actor (`account:<uuid>`, or a part's name) and the W3C `traceparent` of its action; either may be unknown."""
 
     actor: str | None = None
     traceparent: str | None = None
@@ -48,7 +48,7 @@ def current() -> Origin | None:
 
 @contextmanager
 def acting(actor: str | None = None, traceparent: str | None = None) -> Iterator[None]:
-    """Say who acts within the block. A `traceparent` that is none, as strangers may send it, is ignored."""
+    """Set the actor within the block. A `traceparent` that is not valid, as clients may send it, is ignored."""
     trace = traceparent if traceparent is not None and re.fullmatch(TRACEPARENT, traceparent) else None
     token = _current.set(Origin(actor[:MAX_ACTOR] if actor else None, trace))
     try:

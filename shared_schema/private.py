@@ -1,4 +1,4 @@
-"""Folders and files that hold people's data or secrets -> readable by the user that runs the platform, and by nobody else."""
+"""Folders and files with people's data or secrets -> readable by the user that runs the platform alone."""
 
 import os
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Which service may do what in which database, as data -> roles with those rights and no others.
 
 `botberi migrate` gives the rights after every migration, to the roles that are there: a table that a migration makes
-is in them from its first moment. Roles themselves, with their passwords, are made by whoever owns the server
+is in them from its first moment. Roles themselves, with their passwords, are made by the server's owner
 (infra/postgres/init.sql; `botberi up` for the embedded one; docs/operations/roles.md for a managed one).
 """
 
@@ -47,7 +47,7 @@ class Rights:
 RIGHTS: Final[Mapping[str, Mapping[str, Rights]]] = {
     "user_psql": {
         # Accounts and all that belongs to them are identity's alone. What was done stays done: the audit log grows, and
-        # nobody who serves requests changes it.
+        # no part that serves requests changes it.
         IDENTITY: Rights({**_CHANGES, "audit_log": "SELECT, INSERT", "inbox": "SELECT, INSERT"}, others=_ALL),
         BROKER: Rights(_EVENTS),
     },
@@ -152,7 +152,7 @@ def make_roles(connection: Connection, passwords: Mapping[str, str]) -> None:
 
 
 def give_queue(connection: Connection) -> None:
-    """Give what pgmq made to the group that uses it: whoever is in it may make the queue's tables anew."""
+    """Give pgmq's tables to the group that uses them: its members may make the queue's tables again."""
     owner = sql.Identifier(QUEUE)
     with connection.transaction():
         connection.execute(sql.SQL("ALTER SCHEMA pgmq OWNER TO {}").format(owner))
@@ -170,7 +170,8 @@ _PGMQ_OBJECTS: Final = """
         c.oid::regclass::text
     FROM pg_class AS c
     WHERE c.relnamespace = 'pgmq'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S', 'c')
-        AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.objid = c.oid AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0)
+        AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.objid = c.oid AND d.deptype IN ('a', 'i')
+            AND d.refobjsubid > 0)
     UNION ALL
     SELECT 'ROUTINE', p.oid::regprocedure::text FROM pg_proc AS p WHERE p.pronamespace = 'pgmq'::regnamespace
 """

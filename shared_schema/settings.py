@@ -80,7 +80,7 @@ def _secrets(value: object) -> Iterator[str]:
 
 
 class LogSettings(Settings):
-    """What every part reads: which environment it is, and how it logs."""
+    """Settings that every part reads: the environment's name, and how it logs."""
 
     # `prod` refuses what is for development and tests alone (shared_schema/killpoints.py).
     env: Literal["dev", "prod"] = "dev"
@@ -91,7 +91,7 @@ class LogSettings(Settings):
 
 
 class CookieSettings(LogSettings):
-    """Whether cookies are for HTTPS alone; identity, which sets them, and the gateway, which reads them, must agree."""
+    """Cookies for HTTPS alone or not; identity, which sets them, and the gateway, which reads them, must agree."""
 
     # Cookies are `Secure` and their names begin with `__Host-`. Unset: on, but for BOTBERI_ENV=dev, whose
     # http://localhost has no HTTPS. BOTBERI_ENV=prod refuses `false`.
@@ -99,7 +99,7 @@ class CookieSettings(LogSettings):
 
     @property
     def cookies_are_secure(self) -> bool:
-        """Whether cookies are for HTTPS alone."""
+        """True if cookies are for HTTPS alone."""
         return self.env != "dev" if self.session_cookie_secure is None else self.session_cookie_secure
 
     @model_validator(mode="after")
@@ -110,7 +110,7 @@ class CookieSettings(LogSettings):
 
 
 class StateSettings(Settings):
-    """Where embedded parts keep data, credentials and keys."""
+    """Folder in which embedded parts keep data, credentials and keys."""
 
     state_dir: Path = Path(".botberi")
 

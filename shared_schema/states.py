@@ -5,14 +5,14 @@ from typing import Final
 
 
 class Role(StrEnum):
-    """What an account may do at large."""
+    """Rights of an account beyond its own things."""
 
     USER = "user"
     ADMIN = "admin"
 
 
 class PublicationStatus(StrEnum):
-    """Where an agent or a template stands in the catalog."""
+    """Place of an agent or a template in the catalog's life cycle."""
 
     DRAFT = "DRAFT"
     PUBLISHED = "PUBLISHED"
@@ -20,7 +20,7 @@ class PublicationStatus(StrEnum):
 
 
 class InstanceStatus(StrEnum):
-    """Where a run stands."""
+    """State of a run."""
 
     PENDING = "PENDING"
     QUEUED = "QUEUED"
@@ -32,7 +32,7 @@ class InstanceStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether nothing follows this status."""
+        """True if nothing follows this status."""
         return self in TERMINAL
 
 
@@ -71,14 +71,14 @@ class LogLevel(StrEnum):
 
 
 class MissedFirings(StrEnum):
-    """What a schedule does about firings for which no scheduler was there."""
+    """Policy of a schedule for firings that no scheduler was there for."""
 
     SKIP = "SKIP"
     RUN_ONCE = "RUN_ONCE"
 
 
 class OverlapPolicy(StrEnum):
-    """What a schedule does about a firing that comes while an instance of an earlier one has not ended."""
+    """Policy of a schedule for a firing while an instance of an earlier one has not ended."""
 
     ALLOW = "ALLOW"
     SKIP = "SKIP"

@@ -11,7 +11,7 @@ from workers.settings import WorkerSettings
 
 QUEUE = "agents"
 CONNECT_SECONDS = 5
-# One bell for the messages that come within this time; the first of them rings.
+# One notification for the messages that come within this time; it is sent with the first of them.
 BELL_INTERVAL_MS = 50
 # Any number, the same in every process: only one of them installs.
 _INSTALL_LOCK = 0x626F74706771
@@ -26,7 +26,7 @@ def broker_url(settings: WorkerSettings) -> str:
 
 
 def transport_options(settings: WorkerSettings) -> dict[str, Any]:
-    """What the transport is told."""
+    """Settings of the transport, as kombu takes them."""
     if settings.broker_url is not None:
         # Without confirms a publish returns before the broker has the message, and a broker's crash loses it.
         return {"confirm_publish": True, "confirm_timeout": settings.dispatch_timeout_seconds}
@@ -44,7 +44,7 @@ def transport_options(settings: WorkerSettings) -> dict[str, Any]:
 
 
 def ensure_pgmq(settings: WorkerSettings) -> None:
-    """Make pgmq's schema (plain SQL, no extension), the queue and its bell, where they are missing. Idempotent."""
+    """Make pgmq's schema (plain SQL, no extension), the queue and its trigger, if they are missing. Idempotent."""
     if settings.broker_url is not None:
         return
     from pgmq.install import get_embedded_install_sql
@@ -57,9 +57,9 @@ def ensure_pgmq(settings: WorkerSettings) -> None:
             connection.execute(get_embedded_install_sql())
         if not _is_there(connection, "SELECT EXISTS (SELECT FROM pgmq.meta WHERE queue_name = %s)", QUEUE):
             connection.execute("SELECT pgmq.create(%s)", (QUEUE,))
-        # The table of bells is unlogged: a crash of the server empties it, and the trigger goes quiet.
-        bell = "SELECT EXISTS (SELECT FROM pgmq.notify_insert_throttle WHERE queue_name = %s)"
-        if not _is_there(connection, bell, QUEUE):
+        # The table of notifications is unlogged: a crash of the server empties it, and the trigger goes quiet.
+        notifies = "SELECT EXISTS (SELECT FROM pgmq.notify_insert_throttle WHERE queue_name = %s)"
+        if not _is_there(connection, notifies, QUEUE):
             connection.execute("SELECT pgmq.enable_notify_insert(%s, %s)", (QUEUE, BELL_INTERVAL_MS))
 
 

@@ -23,10 +23,10 @@ def _queue(arguments: dict[str, Any] | None) -> Queue:
 
 
 def configuration(settings: WorkerSettings) -> dict[str, Any]:
-    """Celery's settings. Messages are bells: what a run is, and who holds it, is in Postgres."""
+    """Celery's settings. Messages are wake-ups: what a run is, and who holds it, is in Postgres."""
     rabbitmq = settings.broker_url is not None
     # 3.10 has no delivery limit of its own. What exceeds ours is dropped: the sweeper and the reaper, which go by
-    # the row, send the run anew or end it.
+    # the row, send the run again or end it.
     arguments = {"x-queue-type": "quorum", "x-delivery-limit": 20} if rabbitmq else None
     return {
         "broker_url": broker_url(settings),

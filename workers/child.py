@@ -1,7 +1,8 @@
 """Standard input -> one workflow's run -> JSON lines on standard output. The process that a worker may kill.
 
-In: one line `{"workflow", "parameters", "artifacts"}`, then `{"cancel": true}` at any time; the end of input means that the worker
-is gone, and so is this process. Out: `{"kind": "progress" | "log" | "artifact" | "result" | "cancelled" | "error", …}`.
+In: one line `{"workflow", "parameters", "artifacts"}`, then `{"cancel": true}` at any time; the end of input means that
+the worker is gone, and so is this process.
+Out: `{"kind": "progress" | "log" | "artifact" | "result" | "cancelled" | "error", …}`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MAX_MESSAGE = 2_000
 
 @dataclass
 class Folder:
-    """Where the worker expects a run's files, and how many and how large they may be. It looks again itself."""
+    """Folder in which the worker expects a run's files, with the limits that the worker checks again itself."""
 
     path: str
     max_bytes: int
@@ -87,7 +88,7 @@ def _listen(source: IO[str], context: PipeContext) -> None:
     for line in source:
         if json.loads(line).get("cancel"):
             context.cancelled.set()
-    os._exit(3)  # the worker is gone; whatever this run would find, nobody could write it
+    os._exit(3)  # the worker is gone, and with it the only process that could write this run's result
 
 
 def perform(workflow_slug: str, parameters: dict[str, Any], context: PipeContext) -> dict[str, Any]:

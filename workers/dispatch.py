@@ -1,8 +1,9 @@
-"""A run that was made, or that ended -> the Celery messages of the runs that have a place now; and a sweeper for what got lost.
+"""A run that was made, or that ended -> the Celery messages of the runs that have a place now; a sweeper for lost ones.
 
-An ending is heard on the bus, whoever wrote it: a worker, a reaper, a cancel. A run is admitted before it is sent
-(`runs.admission`), and the message is sent before the row is marked: a crash in between sends it twice, which a claim
-makes harmless. A row that waits for a worker carries its dispatcher's lease; when it is over, the sweeper sends again.
+An ending is heard on the bus, whichever part wrote it: a worker, a reaper, a cancel. A run is admitted before it is
+sent (`runs.admission`), and the message is sent before the row is marked: a crash in between sends it twice, which a
+claim makes harmless. A row that waits for a worker carries its dispatcher's lease; when it is over, the sweeper sends
+again.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ logger = logging.getLogger(__name__)
 DISPATCH_QUEUE = "agents-dispatcher"
 CREATED: Final = "instance.created"
 DELETED: Final = "instance.deleted"
-#: Followed, not queued: what is missed the sweeper finds. (A quorum queue of RabbitMQ 3.10 that gets a message after a crash before it has
-#: elected its leader never elects one, and changes of instances come all the time.)
+#: Followed, not queued: the sweeper finds what is missed. (A quorum queue of RabbitMQ 3.10 that gets a message after a
+#: crash before it has elected its leader never elects one, and changes of instances come all the time.)
 ENDINGS: Final = ("instance.updated", DELETED)
-#: Seconds before endings are followed anew.
+#: Seconds before endings are followed again.
 _PAUSE: Final = 1.0
 SWEEP_ROWS = 100
 STATUSES = ("PENDING", "QUEUED", "RUNNING")
@@ -48,11 +49,11 @@ _ROW = text("""
     FROM instances WHERE id = :id AND status = 'PENDING' AND deleted_at IS NULL AND cancel_requested_at IS NULL
 """)
 # A claim by this sweeper: rows get a new lease before they are sent, so that two sweepers don't send the same.
-# The patience grows with the waiting time, so that a long queue isn't filled with repeats; with the time since the
-# run's last step, for one that was given back after an hour hasn't waited for that hour.
+# The claim's timeout grows with the waiting time, so that a long queue isn't filled with repeats; with the time since
+# the run's last step, for one that was given back after an hour hasn't waited for that hour.
 _SWEEP = text("""
     UPDATE instances SET lease_owner = 'sweeper', lease_expires_at = clock_timestamp() + make_interval(
-        secs => greatest(:patience, extract(epoch FROM clock_timestamp() - updated_at) / 2))
+        secs => greatest(:claim_timeout, extract(epoch FROM clock_timestamp() - updated_at) / 2))
     WHERE id = ANY (ARRAY (
         SELECT id FROM instances
         WHERE status = 'QUEUED' AND deleted_at IS NULL AND cancel_requested_at IS NULL
@@ -68,7 +69,7 @@ _COUNT = text("""
 
 
 class Dispatcher:
-    """Moves runs from the bus to Celery until it is told to stop."""
+    """Moves runs from the bus to Celery until it is stopped."""
 
     def __init__(self, bus: Bus, database: Database, celery: Celery, settings: WorkerSettings | None = None) -> None:
         self._bus = bus
@@ -107,7 +108,7 @@ class Dispatcher:
             await asyncio.sleep(_PAUSE)
 
     async def handle(self, event: Event) -> None:
-        """Send the new run, or leave it to wait for a place of its account's; after an ending the run that waits for one.
+        """Send the new run, or leave it to wait for a place of its account; after an ending send the run that waits.
 
         Raises, and so gets the event again, when broker or database don't answer.
         """
@@ -122,7 +123,7 @@ class Dispatcher:
             return
         killpoints.reach("dispatcher.looked")
         if row["admitted"]:
-            # An event that came before: whoever took it died on the way, or is about to send it as well.
+            # An event that came before: the dispatcher that took it died on the way, or is about to send it as well.
             await self.send(Admitted.of(row), reason="created")
         await self.admit(row["owner_id"], reason="created")
 
@@ -152,7 +153,8 @@ class Dispatcher:
         """Send a run's message and mark its row; a row that went on meanwhile is left alone."""
         task_id = await self._sender.send(run, reason=reason)
         killpoints.reach("dispatcher.sent")
-        values = {"id": run.instance_id, "task_id": task_id, "patience": self._settings.dispatch_patience_seconds}
+        timeout = self._settings.dispatch_claim_timeout_seconds
+        values = {"id": run.instance_id, "task_id": task_id, "claim_timeout": timeout}
         # In its own trace: the event at hand may tell of another run, whose place this one has.
         with acting(traceparent=run.traceparent):
             async with self._database.unit_of_work() as session:
@@ -162,7 +164,7 @@ class Dispatcher:
 
     async def sweep(self) -> int:
         """Send the runs whose message must have got lost, and those that a place became free for; how many."""
-        values = {"patience": self._settings.dispatch_patience_seconds, "rows": SWEEP_ROWS}
+        values = {"claim_timeout": self._settings.dispatch_claim_timeout_seconds, "rows": SWEEP_ROWS}
         async with self._database.unit_of_work() as session:
             waiting = [Admitted.of(row) for row in (await session.execute(_SWEEP, values)).mappings()]
         for run in waiting:

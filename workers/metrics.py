@@ -1,4 +1,4 @@
-"""What the dispatcher and the reaper count, for Prometheus' default registry."""
+"""Counters of the dispatcher and the reaper, for Prometheus' default registry."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

@@ -51,7 +51,7 @@ class Zygote:
         return self._process.pid
 
     def ready(self) -> bool:
-        """Whether a fork would be quick. Raises `ZygoteGone`."""
+        """True if a fork would be quick. Raises `ZygoteGone`."""
         if not self._ready:
             self._ready = self.answer(0.0) is not None
         return self._ready
@@ -124,7 +124,7 @@ class ForkedProcess:
             try:
                 answer = self._zygote.answer(timeout)
             except ZygoteGone:
-                # Nobody is left to tell how it ended; that the worker's pipes are closed ends it.
+                # No process is left to report how it ended; that the worker's pipes are closed ends it.
                 answer = f"ended {-signal.SIGKILL}"
             if answer is None:
                 raise subprocess.TimeoutExpired("run", timeout)

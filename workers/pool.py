@@ -1,8 +1,9 @@
 """Celery's prefork pool -> the same pool, whose workers a killed one can't leave waiting.
 
-Over a transport without an event loop (pgmq) the pool's processes share one pipe of tasks, and whoever reads it next holds
-its lock while it waits. billiard's lock is a semaphore: when that process is killed (by the kernel for its memory, say) the
-lock stays taken, and no task is ever begun again. A record lock is given back by the kernel, however its holder ends.
+Over a transport without an event loop (pgmq) the pool's processes share one pipe of tasks, and the one that reads it
+next holds its lock while it waits. billiard's lock is a semaphore: when that process is killed (by the kernel for its
+memory, say) the lock stays taken, and no task is ever begun again. A record lock is given back by the kernel, however
+its holder ends.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class ChildProcess:
         self._max_line = max_line_bytes
         self._messages: queue.Queue[dict[str, Any] | Exception | None] = queue.Queue(QUEUED_MESSAGES)
         self._stderr: deque[str] = deque(maxlen=200)
-        self._lost = self._told_lost = 0
+        self._lost = self._reported_lost = 0
         self._process = process
         assert process.stdin is not None
         assert process.stdout is not None
@@ -114,8 +114,8 @@ class ChildProcess:
 
     def take_lost(self) -> int:
         """How many lines were lost since the last time this was asked."""
-        lost = self._lost - self._told_lost
-        self._told_lost += lost
+        lost = self._lost - self._reported_lost
+        self._reported_lost += lost
         return lost
 
     def cancel(self) -> None:

@@ -32,7 +32,7 @@ _ACTIVE = [status for status in InstanceStatus if status not in TERMINAL]
 
 
 class Scheduler:
-    """Fires schedules until it is told to stop. Several may run."""
+    """Fires schedules until it is stopped. Several may run."""
 
     def __init__(self, database: Database, settings: WorkerSettings | None = None) -> None:
         self._database = database
@@ -52,7 +52,7 @@ class Scheduler:
                 await asyncio.wait_for(stop.wait(), self._settings.schedule_interval_seconds)
 
     async def fire(self) -> bool:
-        """Deal with the schedule that is due the longest; whether there was one that nobody else deals with."""
+        """Fire the schedule that is due the longest and that no other scheduler has. Return False if there is none."""
         async with self._database.unit_of_work() as session:
             due = (
                 select(Schedule)
@@ -130,7 +130,7 @@ class Scheduler:
 
 
 async def _goes_on(session: AsyncSession, schedule: Schedule) -> bool:
-    """Whether an instance that the schedule has made waits or runs."""
+    """True if an instance that the schedule has made waits or runs."""
     # By the owner's few active instances, for which there is an index: a schedule may have made many thousands.
     going_on = select(Instance.id).where(
         Instance.owner_id == schedule.owner_id,

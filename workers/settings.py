@@ -68,7 +68,7 @@ class WorkerSettings(DatabaseSettings, AmqpSettings, ArtifactSettings, LogSettin
     artifact_grace_seconds: Seconds = 600.0
     sweep_interval_seconds: Seconds = 5.0
     # How long a sent message may take to be claimed before another is sent; it grows with the run's waiting time.
-    dispatch_patience_seconds: Seconds = 30.0
+    dispatch_claim_timeout_seconds: Seconds = 30.0
     dispatch_timeout_seconds: Seconds = 15.0
 
     # A message that was not acknowledged comes back after this. The row's lease, not the message, owns the run, so
@@ -94,5 +94,5 @@ def backoff(settings: WorkerSettings, attempt: int) -> float:
 
 
 def process_name() -> str:
-    """Who holds a lease, for people who read the row: host and process."""
+    """Name of a lease's holder, for people who read the row: host and process."""
     return f"{socket.gethostname()[:100]}:{os.getpid()}"

@@ -37,7 +37,7 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What shall be written, and how the log calls it. `status` None: the run is given back."""
+    """End of an attempt: what is written, and how the log calls it. `status` None: the run is given back."""
 
     status: Any
     result: dict[str, Any] | None = None
@@ -125,7 +125,7 @@ class Supervisor:
                     return ending
 
     def _tend(self, child: ChildProcess) -> Ending | None:
-        """What is due by the clock."""
+        """Return the ending that is due by the clock, if any."""
         now = time.monotonic()
         if self._cancel_at is not None and now >= self._cancel_at:
             return Ending("CANCELLED", None, "CANCELLED", "Cancelled; the workflow had to be stopped.")
@@ -224,7 +224,7 @@ class Supervisor:
         return ending
 
     def _another_attempt(self, code: str, what: str) -> Ending:
-        """What may go better the next time: given back, and after the last attempt failed."""
+        """An ending after which the run may be tried again; after the last attempt, a failure."""
         attempt, most = self._claim.run.attempt, self._most
         if attempt < most:
             return Ending(None, message=f"{what}; attempt {attempt} of {most}.")

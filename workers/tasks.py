@@ -30,13 +30,13 @@ def _tools(pid: int) -> tuple[RunStore, Nursery, WorkerSettings, Storage]:
     """A process' own connections and children, made after the fork: `pid` is the key."""
     settings = WorkerSettings()
     # One connection and a spare; an answer that takes longer than a heartbeat is no answer.
-    patience = max(1.0, min(5.0, settings.run_heartbeat_seconds))
+    timeout_seconds = max(1.0, min(5.0, settings.run_heartbeat_seconds))
     options = PoolOptions(
         pool_size=1,
         max_overflow=1,
-        pool_timeout_seconds=patience,
-        statement_timeout_seconds=patience,
-        lock_timeout_seconds=patience,
+        pool_timeout_seconds=timeout_seconds,
+        statement_timeout_seconds=timeout_seconds,
+        lock_timeout_seconds=timeout_seconds,
         application_name="botberi-worker",
     )
     database = SyncDatabase(settings.require_shared_database_url(), options)
@@ -60,7 +60,8 @@ def run(task: Task, instance_id: str) -> None:
             "instance": str(wanted),
             "attempt": claim.run.attempt,
             "workflow": claim.run.workflow,
-            # What the row's changes tell of it the database knows by itself: this is for whoever reads logs by trace.
+            # The database knows by itself to which trace the row's changes belong: this is for people who read logs by
+            # trace.
             "traceparent": task.request.get(TRACE_HEADER),
         },
     )
@@ -82,7 +83,7 @@ def _warm_up(**_: object) -> None:
 
 
 def _close_nursery(**_: object) -> None:
-    """What a pool process started has ended before it ends."""
+    """End the processes that a pool process started before it ends itself."""
     _tools(os.getpid())[1].close()
 
 

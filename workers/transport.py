@@ -1,6 +1,6 @@
 """kombu's pgmq transport, made safe for several processes that connect at once.
 
-kombu 5.7 drops and makes the queue's NOTIFY trigger anew for each consumer and each declaration; of two processes
+kombu 5.7 drops and makes the queue's NOTIFY trigger again for each consumer and each declaration; of two processes
 that do so at the same moment one fails, and both lock the queue's table. Here `broker.ensure_pgmq` makes it once.
 And it acknowledges on connections that are gone, with a traceback. And it waits for messages to the end of Celery's two
 seconds while the worker shall stop, twice.
@@ -19,7 +19,7 @@ _SLICE_SECONDS: Final = 1.0
 
 
 class Channel(pgmq.Channel):
-    """A channel that listens for the trigger's bell, and leaves the trigger alone."""
+    """A channel that listens for the trigger's notification, and leaves the trigger alone."""
 
     def _maybe_enable_notify(self, queue: str, queue_name: str | None = None) -> None:
         if self.use_notify:
@@ -39,7 +39,7 @@ class Transport(pgmq.Transport):
     """`pgmq://` of this project."""
 
     Channel: Any = Channel
-    #: Whether this process's worker shall stop: no more messages are waited for.
+    #: True if this process's worker shall stop: no more messages are waited for.
     stopping = False
 
     def drain_events(self, connection: Any, timeout: float | None = None, **_: Any) -> None:

@@ -1,7 +1,7 @@
 """Runs of a Celery worker, counted in its pool processes -> one page for Prometheus, served by its main process.
 
 `prometheus_client` adds up what several processes count through files in `PROMETHEUS_MULTIPROC_DIR`, which has to be
-set before it is imported: whoever starts the worker starts it with `environment()`.
+set before it is imported: the program that starts the worker passes it `environment()`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _server: WSGIServer | None = None
 
 
 def environment(settings: WorkerSettings) -> dict[str, str]:
-    """What joins the environment of a worker that shall serve its metrics; nothing for one that shall not."""
+    """Return the variables for a worker that shall serve its metrics; none for one that shall not."""
     if settings.metrics_port is None:
         return {}
     return {_FOLDER: tempfile.mkdtemp(prefix="botberi-worker-metrics-")}
@@ -35,7 +35,7 @@ def run_started() -> None:
 
 
 def run_ended(workflow: str, outcome: str, seconds: float) -> None:
-    """A run has ended: `outcome` is its terminal status, QUEUED when it was given back, FENCED when another holds it."""
+    """Count a run's end: `outcome` is its terminal status, QUEUED if it was given back, FENCED if another holds it."""
     metrics = _metrics()
     metrics.active.dec()
     metrics.runs.labels(workflow, outcome).inc()
@@ -43,7 +43,7 @@ def run_ended(workflow: str, outcome: str, seconds: float) -> None:
 
 
 class _Metrics:
-    """The metrics; made when they are first needed, as importing this module must not import their library too early."""
+    """The metrics; made when they are first needed, as this module's import must not import their library too early."""
 
     def __init__(self) -> None:
         from prometheus_client import Counter, Gauge, Histogram
@@ -98,7 +98,7 @@ def _leave_port(**_: Any) -> None:
 
 
 def _forget_process(pid: int, **_: Any) -> None:
-    """What an ended pool process had under way counts no longer."""
+    """Stop counting work of a pool process that has ended."""
     if _FOLDER in os.environ:
         from prometheus_client.multiprocess import mark_process_dead
 

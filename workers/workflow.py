@@ -1,4 +1,4 @@
-"""What a workflow is: typed input -> typed output, told of progress and asked to stop through a `RunContext`.
+"""A workflow: typed input -> typed output. It reports progress and is asked to stop through a `RunContext`.
 
 Nothing here knows Celery, a database or a network; neither may a workflow.
 """
@@ -48,7 +48,7 @@ def either(first: str, second: str) -> Callable[[dict[str, Any]], None]:
 
 
 class RunContext(Protocol):
-    """How a running workflow meets whoever runs it."""
+    """Connection of a running workflow to the program that runs it."""
 
     def progress(self, fraction: float, message: str) -> None:
         """Tell how far the work is (0..1) and what is being done now. Raises `RunCancelled` like the next."""
@@ -115,7 +115,7 @@ class Workflow(Protocol):
         """`given` is an instance of `input_model`; the answer is one of `output_model`."""
 
     def files(self, given: Any, output: Any) -> Sequence[File]:
-        """What of the output is better read as a file. Files that don't follow from it go to `RunContext.artifact`."""
+        """Parts of the output that are better read as files. Other files go to `RunContext.artifact`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class FunctionWorkflow(Generic[InputT, OutputT]):
 
 
 class SilentContext:
-    """A context for calling a workflow directly: nobody listens, nobody cancels."""
+    """A context for calling a workflow directly: progress is dropped, and no cancel comes."""
 
     def progress(self, fraction: float, message: str) -> None:
         return None

@@ -1,6 +1,6 @@
 """Requests on a socket -> forked processes in which `workers.child` runs, with the ML libraries already loaded.
 
-One run at a time, and one thread: a fork of a process with threads may inherit a lock that nobody gives back.
+One run at a time, and one thread: a fork of a process with threads may inherit a lock that no thread gives back.
 The worker sends the run's three standard descriptors; the answers are `ready`, `forked PID`, `ended STATUS`. The
 ended process stays a zombie until the next request, so that its number can't become another process' meanwhile.
 
@@ -31,7 +31,7 @@ LOOK_SECONDS = 0.25
 def ending_with_worker(connection: socket.socket, run: int | None = None) -> Iterator[None]:
     """Within it, this process and `run`, its child, end when the other end of the connection has closed."""
     look = select.poll()
-    look.register(connection, 0)  # that the other end is gone is told without being asked for
+    look.register(connection, 0)  # poll reports that the other end is gone without being asked for it
 
     def end_if_alone(_signal: int, _frame: FrameType | None) -> None:
         if look.poll(0):

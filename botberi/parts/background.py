@@ -37,9 +37,9 @@ def part(
     *,
     is_ready: Callable[[], bool] = lambda: True,
     after: Sequence[str] = (),
-    patience: float = 15.0,
+    timeout_seconds: float = 15.0,
 ) -> Part:
-    """`loop(stop)` works until `stop` is set, and ends what it has begun within `patience` seconds."""
+    """`loop(stop)` works until `stop` is set, and ends what it has begun within `timeout_seconds` seconds."""
 
     async def run(ready: Ready) -> None:
         stop = asyncio.Event()
@@ -53,11 +53,11 @@ def part(
             await asyncio.shield(task)
         except asyncio.CancelledError:
             stop.set()
-            done, _ = await asyncio.wait({task}, timeout=patience)
+            done, _ = await asyncio.wait({task}, timeout=timeout_seconds)
             if not done:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
             raise
 
-    return Part(name, run, after=after, stop_timeout=patience + 5)
+    return Part(name, run, after=after, stop_timeout=timeout_seconds + 5)

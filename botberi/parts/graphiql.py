@@ -23,7 +23,7 @@ _NODE_TIMEOUT: Final = 300.0
 
 
 async def ensure_built() -> bool:
-    """Whether GraphiQL is there. Without it the platform works; its page then says how to build it."""
+    """True if GraphiQL is there. Without it the platform works; its page then says how to build it."""
     if await asyncio.to_thread(is_built):
         return True
     logger.info("building GraphiQL in the background (once; about a minute)", extra={"part": "graphiql"})

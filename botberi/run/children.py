@@ -56,14 +56,14 @@ async def child(
             await asyncio.wait_for(reader, 2)
 
 
-async def _stop(name: str, process: asyncio.subprocess.Process, patience: float) -> None:
+async def _stop(name: str, process: asyncio.subprocess.Process, timeout_seconds: float) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), patience)
+            await asyncio.wait_for(process.wait(), timeout_seconds)
         except TimeoutError:
-            logger.warning("did not end within %.1f s of SIGTERM; killing it", patience, extra={"part": name})
+            logger.warning("did not end within %.1f s of SIGTERM; killing it", timeout_seconds, extra={"part": name})
     # Its own children (a pool's processes) share its group, and may outlive a leader that was killed.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

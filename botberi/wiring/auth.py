@@ -22,11 +22,11 @@ class PlatformAuthenticator:
     """The gateway's `Authenticator`: session cookie, or bearer session token or API key, asked of identity."""
 
     verifier: Verifier
-    #: Whether cookies are for HTTPS alone, which their names say; identity sets them by the same setting.
+    #: True if cookies are for HTTPS alone, which their names say; identity sets them by the same setting.
     secure_cookies: bool = False
 
     async def authenticate(self, credentials: port.Credentials) -> Caller | Visitor | None:
-        """See `botberi_gateway.transport.port.Authenticator`; raises `VerifierUnavailableError` when identity can't be asked."""
+        """Implements `botberi_gateway.transport.port.Authenticator`; raises `VerifierUnavailableError` when identity can't be asked."""
         caller = await self._caller(credentials)
         token = credentials.cookies.get(device_cookie(secure=self.secure_cookies))
         if not token or len(token) > _MAX_DEVICE_TOKEN:
@@ -59,7 +59,7 @@ class AssertionHeaders:
     signer: AssertionSigner
 
     def headers_for(self, caller: port.Caller | None, subgraph: str, client: Client = UNKNOWN) -> Mapping[str, str]:
-        """See `botberi_gateway.transport.port.SubgraphHeaders`."""
+        """Implements `botberi_gateway.transport.port.SubgraphHeaders`."""
         known = caller if isinstance(caller, Caller) else ANONYMOUS
         # Only identity knows devices; to the others callers with and without one are the same.
         device = caller.device if subgraph == _IDENTITY and isinstance(caller, Caller | Visitor) else None

@@ -24,7 +24,7 @@ class BusEventSource:
 
     @contextlib.asynccontextmanager
     async def follow(self, topics: Sequence[str]) -> AsyncIterator[AsyncIterator[SourceEvent]]:
-        """See `botberi_gateway.upstream.events.EventSource`."""
+        """Implements `botberi_gateway.upstream.events.EventSource`."""
         async with contextlib.AsyncExitStack() as stack:
             try:
                 events = await stack.enter_async_context(self.bus.follow(topics))

@@ -33,7 +33,7 @@ class ForgettingClient:
         self.verifier = verifier
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
-        """See `SubgraphClient`."""
+        """Implements `SubgraphClient`."""
         try:
             return await self.client.execute(request)
         finally:
@@ -42,11 +42,11 @@ class ForgettingClient:
                 self.verifier.forget(subject_of(request.headers[_HEADER]))
 
     def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
-        """See `SubgraphClient`."""
+        """Implements `SubgraphClient`."""
         return self.client.subscribe(request)
 
     async def aclose(self) -> None:
-        """See `SubgraphClient`."""
+        """Implements `SubgraphClient`."""
         await self.client.aclose()
 
 
@@ -60,7 +60,7 @@ class ForgettingEncodedClient(ForgettingClient):
     def start(
         self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
     ) -> asyncio.Future[SubgraphResponse]:
-        """See `EncodedClient`."""
+        """Implements `EncodedClient`."""
         future = self._start(body, kind, headers, timeout)
         if kind == "mutation":
             subject = subject_of(headers[_HEADER])

@@ -43,11 +43,11 @@ class LocalCall:
     app: ASGIApp
 
     async def post(self, path: str, body: object, headers: Mapping[str, str]) -> tuple[int, Any]:
-        """See `InternalCall`."""
+        """Implements `InternalCall`."""
         return await self._call("POST", path, json.dumps(body).encode(), headers)
 
     async def get(self, path: str) -> tuple[int, Any]:
-        """See `InternalCall`."""
+        """Implements `InternalCall`."""
         return await self._call("GET", path, b"", {})
 
     async def _call(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, Any]:
@@ -104,14 +104,14 @@ class HttpCall:
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, path: str, body: object, headers: Mapping[str, str]) -> tuple[int, Any]:
-        """See `InternalCall`."""
+        """Implements `InternalCall`."""
         content = json.dumps(body).encode()
         target = URL(self._base_url + path).raw_path_qs
         signed = self._signer.signed(headers, "POST", target, content, once=True)
         return await self._call("POST", path, data=content, headers={**signed, "content-type": "application/json"})
 
     async def get(self, path: str) -> tuple[int, Any]:
-        """See `InternalCall`."""
+        """Implements `InternalCall`."""
         return await self._call("GET", path)
 
     async def _call(self, method: str, path: str, **options: Any) -> tuple[int, Any]:

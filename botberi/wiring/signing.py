@@ -32,7 +32,7 @@ class SigningClient:
         self._signer = signer
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
-        """See `SubgraphClient`."""
+        """Implements `SubgraphClient`."""
         timeout = _NO_LIMIT if request.timeout is None else request.timeout
         answer = await self.start(request_body(self._name, request), request.kind, request.headers, timeout)
         return answer.exact()
@@ -40,15 +40,15 @@ class SigningClient:
     def start(
         self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
     ) -> asyncio.Future[SubgraphResponse]:
-        """See `EncodedClient`."""
+        """Implements `EncodedClient`."""
         signed = self._signer.signed(headers, "POST", self._path, body, once=kind != "query")
         return self._start(body, kind, signed, timeout)
 
     def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
-        """See `SubgraphClient`: signed for the WebSocket's handshake."""
+        """Implements `SubgraphClient`: signed for the WebSocket's handshake."""
         headers = self._signer.signed(request.headers, "GET", self._path, b"", once=True)
         return self._client.subscribe(replace(request, headers=headers))
 
     async def aclose(self) -> None:
-        """See `SubgraphClient`."""
+        """Implements `SubgraphClient`."""
         await self._client.aclose()

@@ -55,7 +55,7 @@ def missing() -> list[SystemPackage]:
 
 
 def can_install() -> bool:
-    """Whether packages can be installed here: Debian or its kin, and root."""
+    """True if packages can be installed here: Debian or its kin, and root."""
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 

@@ -31,7 +31,7 @@ class Outcome:
 
 
 def run(
-    name: str, command: Sequence[str], *, cwd: Path, patience: float, env: Mapping[str, str] | None = None
+    name: str, command: Sequence[str], *, cwd: Path, timeout_seconds: float, env: Mapping[str, str] | None = None
 ) -> Outcome:
     """Run to the end; a command that can't be started or takes too long has failed."""
     began = time.monotonic()
@@ -43,14 +43,14 @@ def run(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=patience,
+            timeout=timeout_seconds,
             text=True,
             errors="replace",
             check=False,
         )
     except subprocess.TimeoutExpired as error:
         said = error.stdout.decode(errors="replace") if isinstance(error.stdout, bytes) else str(error.stdout or "")
-        return Outcome(name, False, time.monotonic() - began, f"{said}\nnot done within {patience:.0f} s")
+        return Outcome(name, False, time.monotonic() - began, f"{said}\nnot done within {timeout_seconds:.0f} s")
     except OSError as error:
         return Outcome(name, False, time.monotonic() - began, f"{command[0]} can't be started: {error}")
     return Outcome(name, done.returncode == 0, time.monotonic() - began, done.stdout)
@@ -85,9 +85,9 @@ class Step:
     name: str
     command: Sequence[str]
     cwd: Path
-    patience: float
+    timeout_seconds: float
     env: Mapping[str, str] | None = None
 
     def run(self) -> Outcome:
         """Run it now."""
-        return run(self.name, self.command, cwd=self.cwd, patience=self.patience, env=self.env)
+        return run(self.name, self.command, cwd=self.cwd, timeout_seconds=self.timeout_seconds, env=self.env)

@@ -93,7 +93,7 @@ class Blows:
 
         with contextlib.suppress(TimeoutError):
             # They live for a moment only.
-            return await self._one_of(draw, found, patience=2.0, look=0.01)
+            return await self._one_of(draw, found, timeout_seconds=2.0, look=0.01)
         return await self._one_of(draw, any_below)
 
     async def _rabbitmq(self, draw: random.Random) -> str:
@@ -186,9 +186,13 @@ class Blows:
     # -- victims ---------------------------------------------------------------------------------
 
     async def _one_of(
-        self, draw: random.Random, find: Callable[[], list[int]], patience: float = _VICTIM_SECONDS, look: float = 0.05
+        self,
+        draw: random.Random,
+        find: Callable[[], list[int]],
+        timeout_seconds: float = _VICTIM_SECONDS,
+        look: float = 0.05,
     ) -> str:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout_seconds):
             while True:
                 if pids := find():
                     pid = draw.choice(pids)

@@ -11,7 +11,7 @@ from typing import Final
 from shared_schema.killpoints import POINTS
 
 #: A point that is not reached in this time, several times over, is none.
-_PATIENCE_SECONDS: Final = 45.0
+_TIMEOUT_SECONDS: Final = 45.0
 _MISSES: Final = 4
 #: No group runs further ahead of the slowest.
 _AHEAD: Final = 2
@@ -98,7 +98,7 @@ class KillPoints:
 
     async def _taken(self, file: Path) -> bool:
         waited = 0.0
-        while waited < _PATIENCE_SECONDS:
+        while waited < _TIMEOUT_SECONDS:
             if not os.path.exists(file):  # noqa: ASYNC240 - a look at a folder in memory
                 return True
             await asyncio.sleep(0.05)

@@ -95,21 +95,23 @@ class Service:
         """Start it now, whatever the pause."""
         self._wanted.set()
 
-    async def works(self, patience: float, *, after: int = 0) -> None:
+    async def works(self, timeout_seconds: float, *, after: int = 0) -> None:
         """Return once its log says so, beyond its first `after` characters."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout_seconds
         while self._says not in self._said()[after:]:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.name} did not say {self._says!r} in {patience:.0f} s; see {self._log}")
+                raise TimeoutError(
+                    f"{self.name} did not say {self._says!r} in {timeout_seconds:.0f} s; see {self._log}"
+                )
             await asyncio.sleep(0.1)
 
-    async def restart(self, patience: float) -> None:
+    async def restart(self, timeout_seconds: float) -> None:
         """End it in order (SIGTERM), as who brings a new version does; return once the next one works."""
         before = len(self._said())
         if (pid := self.pid) is not None:
             self._pause = 0.0
             os.kill(pid, signal.SIGTERM)
-        await self.works(patience, after=before)
+        await self.works(timeout_seconds, after=before)
 
     def _said(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""

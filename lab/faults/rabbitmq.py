@@ -28,7 +28,7 @@ class RabbitError(Exception):
 
 
 def installed() -> bool:
-    """Whether the server's programs are here."""
+    """True if the server's programs are here."""
     return (PROGRAMS / "rabbitmq-server").exists()
 
 
@@ -146,12 +146,12 @@ class RabbitNode:
             self._epmd.wait(10)
         self._folder.cleanup()
 
-    def _end(self, number: signal.Signals, patience: float) -> None:
+    def _end(self, number: signal.Signals, timeout_seconds: float) -> None:
         server, self._server = self._server, None
         if server is None:
             return
         # The script, the virtual machine and its helpers are one process group.
-        for sent, wait in ((number, patience), (signal.SIGKILL, 10.0)):
+        for sent, wait in ((number, timeout_seconds), (signal.SIGKILL, 10.0)):
             with suppress(ProcessLookupError):
                 os.killpg(server.pid, sent)
             with suppress(subprocess.TimeoutExpired):

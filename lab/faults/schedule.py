@@ -51,7 +51,7 @@ class Blow:
 
     @property
     def kills(self) -> bool:
-        """Whether it ends a process."""
+        """True if it ends a process."""
         return self.kind in _EVERY_KILL
 
 

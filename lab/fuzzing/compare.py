@@ -292,7 +292,7 @@ def check_calls(run: Run, plan: Plan) -> None:
 
 
 def _below_itself(plan: Plan, subgraph: str, operation: str) -> bool:
-    """Whether fetches of one operation follow each other down the answer: where the data is a circle, they meet the same entity again.
+    """True if fetches of one operation follow each other down the answer: where the data is a circle, they meet the same entity again.
 
     So do those of root fields, where a field leads to the root type.
     """

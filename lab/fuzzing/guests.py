@@ -72,7 +72,7 @@ class Guests:
         return frozenset(found)
 
     def _alone(self, declared: TypeFacts, concrete: str) -> bool:
-        """Whether nothing that the subgraph gives to such things has another way."""
+        """True if nothing that the subgraph gives to such things has another way."""
         own = {name for name, field in declared.fields.items() if not field.external} - set(declared.keys[0].names)
         places = {(concrete, name) for name in own}
         while more := {p for p, needed in self._needs.items() if p[0] == concrete and needed & own} - places:

@@ -225,7 +225,7 @@ class Writer:
         return text
 
     def _several(self, type_: Any) -> bool:
-        """Whether objects here may be of a type with several interfaces."""
+        """True if objects here may be of a type with several interfaces."""
         if not is_composite_type(type_):
             return False
         types: Any = self.schema.get_possible_types(type_) if is_abstract_type(type_) else (type_,)

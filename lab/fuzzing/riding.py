@@ -26,7 +26,7 @@ class Ridden:
     absent: set[Path] = field(default_factory=set)
 
     def covers(self, place: Path) -> bool:
-        """Whether the place is one of them, or below."""
+        """True if the place is one of them, or below."""
         return any(place[: len(lost)] == lost for lost in chain(self.nulls, self.absent))
 
 
@@ -38,7 +38,7 @@ def choices(count: int) -> list[frozenset[int]]:
 
 
 def has_key(world: World, type_name: str) -> bool:
-    """Whether any subgraph lets objects of the type be asked for again."""
+    """True if any subgraph lets objects of the type be asked for again."""
     return any(
         key.resolvable
         for facts in world.subgraphs.values()

@@ -177,7 +177,7 @@ class World:
         return Guests(self.subgraphs, self.possible, self.nullable)
 
     def nullable(self, type_name: str, name: str) -> bool:
-        """Whether the whole says that the field may be null."""
+        """True if the whole says that the field may be null."""
         return not is_non_null_type(self.schema.type_map[type_name].fields[name].type)  # type: ignore[attr-defined]
 
     @property
@@ -242,7 +242,7 @@ class Facts:
         return POPULATION
 
     def knows(self, subgraph: str, thing: Thing) -> bool:
-        """Whether a subgraph that is asked for the thing by its key finds it."""
+        """True if a subgraph that is asked for the thing by its key finds it."""
         guest = self.world.guests.get((subgraph, thing.type))
         if guest is None:
             return True

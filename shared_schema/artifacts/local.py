@@ -27,7 +27,7 @@ _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """What a valid address stands for."""
+    """The file of a valid address."""
 
     file: Path
     content_type: str
@@ -44,13 +44,13 @@ class LocalFolder:
         self._public_url = public_url.rstrip("/")
 
     def put(self, key: str, file: Path, content_type: str, name: str) -> None:
-        """See `port.Storage`."""
+        """Implements `port.Storage`."""
         target = self._place(key)
         # Whole or not at all: a reader never sees half a file.
         part = target.with_name(f".{target.name}.{uuid4().hex}")
         try:
             make_private_folder(target.parent)
-            # Nobody but the platform's own user reads what people's runs found, whatever the umask says.
+            # Only the platform's own user reads what people's runs found, whatever the umask says.
             with file.open("rb") as source, os.fdopen(os.open(part, _NEW, 0o600), "wb") as copy:
                 shutil.copyfileobj(source, copy)
             os.replace(part, target)
@@ -59,7 +59,7 @@ class LocalFolder:
             raise StorageError(f"can't write {key}: {error.strerror}") from error
 
     def delete(self, key: str) -> None:
-        """See `port.Storage`; folders that are left empty go as well."""
+        """Implements `port.Storage`; folders that are left empty go as well."""
         target = self._place(key)
         try:
             target.unlink(missing_ok=True)
@@ -74,12 +74,12 @@ class LocalFolder:
                 raise StorageError(f"can't remove {key}: {error.strerror}") from error
 
     def url(self, key: str, content_type: str, name: str, seconds: int, *, base_url: str | None = None) -> str:
-        """See `port.Storage`; without a public URL of its own and a `base_url` it is a path of the gateway."""
+        """Implements `port.Storage`; without a public URL of its own and a `base_url` it is a path of the gateway."""
         body = orjson.dumps([key, content_type, name, int(time.time()) + seconds])
         return f"{self._public_url or base_url or ''}{PATH}/{_text(body)}.{_text(self._sign(body))}"
 
     def open(self, token: str) -> Download | None:
-        """What the last part of an address stands for; None if it is none of ours, has expired, or the file is gone."""
+        """The file of the last part of an address; None if it is none of ours, has expired, or the file is gone."""
         body_text, _, signature = token.partition(".")
         if len(token) > _MAX_TOKEN or not token.isascii():
             return None

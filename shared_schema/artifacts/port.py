@@ -1,4 +1,4 @@
-"""What a storage of files does: take one under a key, forget it, and give an address under which it is read for a while."""
+"""A storage of files: it takes one under a key, forgets it, and gives an address under which it is read for a while."""
 
 import re
 from pathlib import Path
@@ -26,8 +26,8 @@ class Storage(Protocol):
         """Forget what is under the key, if anything is. Raises `StorageError`."""
 
     def url(self, key: str, content_type: str, name: str, seconds: int, *, base_url: str | None = None) -> str:
-        """An address under which whoever has it reads the file for so many seconds. Asks nobody, and looks for nothing.
+        """An address that any holder may read the file by for so many seconds. Sends no request and reads no file.
 
-        `base_url` is the address by which the client reached the gateway, for a storage whose files the gateway hands out and that has no
-        public URL of its own.
+        `base_url` is the address by which the client reached the gateway, for a storage whose files the gateway hands
+        out and that has no public URL of its own.
         """

@@ -1,4 +1,4 @@
-"""A bucket of an S3-compatible server -> a storage; its addresses are presigned ones of that server (signature version 4)."""
+"""A bucket of an S3-compatible server -> a storage; its addresses are presigned (signature version 4)."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -22,7 +22,7 @@ class S3Bucket:
         self._store: Any = from_url(url, **how)
 
     def put(self, key: str, file: Path, content_type: str, name: str) -> None:
-        """See `port.Storage`."""
+        """Implements `port.Storage`."""
         import obstore
 
         about = {"Content-Type": content_type, "Content-Disposition": f'attachment; filename="{name}"'}
@@ -32,7 +32,7 @@ class S3Bucket:
             raise StorageError(f"can't write {key}: {type(error).__name__}") from error
 
     def delete(self, key: str) -> None:
-        """See `port.Storage`."""
+        """Implements `port.Storage`."""
         import obstore
 
         try:
@@ -43,7 +43,7 @@ class S3Bucket:
             raise StorageError(f"can't remove {key}: {type(error).__name__}") from error
 
     def url(self, key: str, content_type: str, name: str, seconds: int, *, base_url: str | None = None) -> str:
-        """See `port.Storage`. The type and the name were given to the server with the file."""
+        """Implements `port.Storage`. The type and the name were given to the server with the file."""
         import obstore
 
         signed: str = obstore.sign(self._store, "GET", key, timedelta(seconds=seconds))

@@ -17,9 +17,9 @@ from shared_schema.settings import SettingsError, StateSettings
 
 
 class ArtifactSettings(StateSettings):
-    """Where files are kept, and how long an address of one is good."""
+    """Place where files are kept, and seconds for which an address of one is good."""
 
-    # Where the files that runs make are kept: `file:///folder` (which workers and gateway share) or `s3://bucket/prefix`.
+    # Where the files that runs make are kept: `file:///folder` (shared by workers and gateway) or `s3://bucket/prefix`.
     # Unset: a folder of the state folder.
     artifacts_url: str | None = None
     # The S3-compatible server, such as https://minio.example:9000; unset: Amazon's.
@@ -33,8 +33,8 @@ class ArtifactSettings(StateSettings):
     artifacts_secret: Annotated[str, Field(min_length=32)] | None = Field(default=None, repr=False)
     # How long a download's address is good.
     artifact_url_seconds: Annotated[int, Field(ge=10, le=86_400)] = 300
-    # The address at which clients reach the platform, for the addresses of downloads. Unset: the one by which each client
-    # reached the gateway.
+    # The address at which clients reach the platform, for the addresses of downloads. Unset: the one by which each
+    # client reached the gateway.
     public_url: str = ""
 
 

@@ -1,4 +1,4 @@
-"""What crosses from one process to another, as Pydantic models."""
+"""Messages from one process to another, as Pydantic models."""
 
 from shared_schema.contracts.assertion import Assertion
 from shared_schema.contracts.events import Event, EventData

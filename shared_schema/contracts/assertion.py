@@ -1,4 +1,4 @@
-"""Who calls, from where, and what for -> the claims of the JWT with which the gateway speaks to a subgraph."""
+"""The caller, its client and a purpose -> the claims of the JWT with which the gateway speaks to a subgraph."""
 
 import base64
 import hashlib
@@ -37,17 +37,17 @@ def _canonical_uuid(value: object) -> object:
 
 
 def digest(body: bytes) -> str:
-    """What the claim `body` says of a request's body: SHA-256 in base64url without padding."""
+    """The claim `body`: SHA-256 of a request's body, in base64url without padding."""
     return base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode("ascii")
 
 
 class Claims(BaseModel):
-    """Who calls; `sub` is an account's UUID, `anonymous`, or `gateway` for the gateway's own requests.
+    """Caller of a request; `sub` is an account's UUID, `anonymous`, or `gateway` for the gateway's own requests.
 
-    `addr` is the IP address that the caller's request came from, `agent` the device (its `User-Agent`); null where either isn't known.
-    `base` is the address (scheme, host and port) by which the client reached the gateway: for addresses in its own answers, proof of nothing.
-    `device` (for identity alone) is the SHA-256 of the secret in the browser's device cookie, in hexadecimal digits.
-    Every claim is there, of exactly its type, and there is no other.
+    `addr` is the IP address that the caller's request came from, `agent` the device (its `User-Agent`); null where
+    either isn't known. `base` is the address (scheme, host and port) by which the client reached the gateway: for
+    addresses in its own answers, proof of nothing. `device` (for identity alone) is the SHA-256 of the secret in the
+    browser's device cookie, in hexadecimal digits. Every claim is there, of exactly its type, and there is no other.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -68,10 +68,10 @@ class Claims(BaseModel):
 
     @model_validator(mode="after")
     def _caller_is_consistent(self) -> Self:
-        nobody = self.sub in (ANONYMOUS, GATEWAY)
-        if not nobody and str(UUID(self.sub)) != self.sub:
+        no_account = self.sub in (ANONYMOUS, GATEWAY)
+        if not no_account and str(UUID(self.sub)) != self.sub:
             raise ValueError("an account is named by its UUID in the canonical form")
-        if nobody != (self.role == "anonymous"):
+        if no_account != (self.role == "anonymous"):
             raise ValueError("an account has the role user or admin, and only an account has one")
         if not self.iat < self.exp <= self.iat + LIFETIME_SECONDS:
             raise ValueError(f"exp must follow iat within {LIFETIME_SECONDS} seconds")
@@ -94,7 +94,7 @@ class Assertion(Claims):
     body: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
 
     def covers(self, method: str, path: str, body: bytes) -> bool:
-        """Whether this is the request that it was signed for."""
+        """True if this is the request that it was signed for."""
         return (self.method, self.path, self.body) == (method, path, digest(body))
 
     @classmethod

@@ -2,7 +2,7 @@
 
 Events live long: rows wait in an outbox or are replayed, and consumers of two versions of the code run side by side. So
 a contract may change in no way that makes an old message unreadable to new code, or a new one to old code. It may gain
-members that nobody needs; everything else is a new version beside the old.
+members that no reader needs; everything else is a new version beside the old.
 """
 
 from collections.abc import Iterator, Mapping

@@ -91,7 +91,7 @@ class CredentialRevoked(EventData):
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What an event of one type says, in one version. An incompatible change is a new version beside the old."""
+    """Meaning of an event of one type in one version. An incompatible change is a new version beside the old."""
 
     topic: str
     #: The database whose outbox it comes from.
@@ -103,7 +103,7 @@ class Contract:
 
 def _of_a_row(aggregate: str, database: str, data: type[EventData], noun: str) -> tuple[Contract, ...]:
     verbs = {"created": "was created", "updated": "was changed", "deleted": "was deleted"}
-    return tuple(Contract(f"{aggregate}.{verb}", database, data, f"{noun} {told}.") for verb, told in verbs.items())
+    return tuple(Contract(f"{aggregate}.{verb}", database, data, f"{noun} {event}.") for verb, event in verbs.items())
 
 
 _ALL: Final = (

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-#: Bytes of JSON that the parameters of one run may take, as they are stored (UTF-8, no spaces). The gateway takes bodies
-#: of half as much again, and what workflows declare of texts and tables fits into this in any script.
+#: Bytes of JSON that the parameters of one run may take, as they are stored (UTF-8, no spaces). The gateway takes
+#: bodies of half as much again, and what workflows declare of texts and tables fits into this in any script.
 MAX_PARAMETER_BYTES: Final = 1_000_000
 TASK_NAME: Final = "agents.run"
 #: The Celery message's header with the W3C `traceparent` in which the run was made, where it is known.
@@ -14,7 +14,7 @@ TRACE_HEADER: Final = "traceparent"
 
 
 class RunTask(BaseModel):
-    """The Celery message: ids only. The row is the truth, the message a bell."""
+    """The Celery message: ids only. The truth is the row; the message is a wake-up."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

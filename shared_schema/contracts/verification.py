@@ -9,7 +9,7 @@ from shared_schema.states import Role
 
 
 class CredentialCheck(BaseModel):
-    """What the gateway asks identity."""
+    """Question of the gateway to identity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -18,7 +18,7 @@ class CredentialCheck(BaseModel):
 
 
 class VerifiedCaller(BaseModel):
-    """What identity answers when the credential is good (404 otherwise)."""
+    """Answer of identity when the credential is good (404 otherwise)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -20,5 +20,5 @@ class InboxColumns:
     @declared_attr.directive
     @classmethod
     def __table_args__(cls) -> tuple[Any, ...]:
-        """What is old goes; rows come in this order, so a summary of blocks will do."""
+        """A BRIN index: rows come in the order of time, so a summary of blocks is enough to find the old ones."""
         return (Index("ix_inbox_handled_at", "handled_at", postgresql_using="brin"),)

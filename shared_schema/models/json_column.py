@@ -23,5 +23,5 @@ class JsonText(TypeDecorator[dict[str, Any]]):
         return None if value is None else json_value(value)
 
     def compare_values(self, x: Any, y: Any) -> bool:
-        """Whether nothing was changed: another order of names is another value."""
+        """True if nothing was changed: another order of names is another value."""
         return (x is None) == (y is None) and (x is None or json_text(x) == json_text(y))

@@ -55,9 +55,9 @@ class OutboxColumns:
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     last_error: Mapped[str | None] = mapped_column(String(1000))
     next_attempt_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    # Who made the transaction, as `shared_schema.origin` told it; else the name of the program.
+    # Author of the transaction, as `shared_schema.origin` reported it; else the name of the program.
     actor: Mapped[str | None] = mapped_column(String(MAX_ACTOR), server_default=text(_ACTOR))
-    # A column default: whoever writes a row, its trace is in it. What is none is left empty, for an event must never
+    # A column default: every writer's row has its trace. What is none is left empty, for an event must never
     # make the change fail that it tells of; an instance's event then has the trace that made the instance, by trigger.
     traceparent: Mapped[str] = mapped_column(String(55), server_default=text(CURRENT_TRACE))
     # When somebody asked to have it published once more.

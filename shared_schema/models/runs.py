@@ -1,4 +1,4 @@
-"""What belongs to instances in `shared_psql`: their log, their history, the files they made, the schedules that make them."""
+"""Tables of instances in `shared_psql`: their logs, history and files, and the schedules that make instances."""
 
 from datetime import datetime
 from typing import Any
@@ -73,7 +73,7 @@ class InstanceHistory(SharedBase):
 
 
 class InstanceArtifact(Identified, SharedBase):
-    """A file that a run made. It counts (`promoted_at`) from the moment in which its attempt succeeded, and only then."""
+    """A file that a run made. It counts (`promoted_at`) from the moment in which its attempt succeeded."""
 
     __tablename__ = "instance_artifacts"
 
@@ -98,7 +98,7 @@ class InstanceArtifact(Identified, SharedBase):
 
 
 class Schedule(Versioned, SharedBase):
-    """When to make an instance again and again. A paused or deleted one has no next firing."""
+    """A rule that makes an instance again and again. A paused or deleted one has no next firing."""
 
     __tablename__ = "schedules"
 

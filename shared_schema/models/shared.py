@@ -1,4 +1,4 @@
-"""The tables of `shared_psql`: the catalog's agents and templates, and the instances that run them (more of a run: `runs`)."""
+"""The tables of `shared_psql`: the catalog's agents and templates, and instances that run them (more in `runs`)."""
 
 from datetime import datetime
 from typing import Any
@@ -166,7 +166,7 @@ class Instance(Versioned, SharedBase):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
-    # The W3C trace in which it was made; what becomes of it belongs to that, whoever does it.
+    # The W3C trace in which it was made; what becomes of it belongs to it, whichever part does it.
     traceparent: Mapped[str] = mapped_column(String(55), server_default=text(CURRENT_TRACE))
     # The transaction of the newest version; a trigger keeps it. The order in which changes become visible.
     changed_in: Mapped[int] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"), deferred=True)
@@ -223,7 +223,7 @@ class Instance(Versioned, SharedBase):
             "id",
             postgresql_where=text("schedule_id IS NOT NULL"),
         ),
-        # What the reaper looks for: leases that ran out, and runs that nobody took.
+        # The reaper looks for these: leases that ran out, and runs that no worker took.
         Index("ix_instances_lease_expires_at", "lease_expires_at", postgresql_where=text("status = 'RUNNING'")),
         Index("ix_instances_waiting", "updated_at", postgresql_where=text("status IN ('PENDING', 'QUEUED')")),
     )
@@ -234,4 +234,4 @@ class SharedOutbox(OutboxColumns, SharedBase):
 
 
 class SharedInbox(InboxColumns, SharedBase):
-    """What consumers whose effects are in `shared_psql` have dealt with."""
+    """Messages handled by consumers whose effects are in `shared_psql`."""

@@ -150,7 +150,7 @@ class SignInThrottle(UserBase):
 
 
 class AuditEntry(UserBase):
-    """Who did what to what, and whether it was allowed. A trigger refuses to change or delete a row."""
+    """Record of an actor's action on an object, and of the permission. A trigger refuses to change or delete a row."""
 
     __tablename__ = "audit_log"
 
@@ -180,4 +180,4 @@ class UserOutbox(OutboxColumns, UserBase):
 
 
 class UserInbox(InboxColumns, UserBase):
-    """What consumers whose effects are in `user_psql` have dealt with."""
+    """Messages handled by consumers whose effects are in `user_psql`."""

@@ -38,7 +38,7 @@ E = TypeVar("E", Agent, Template)
 
 
 def manages(caller: Caller) -> bool:
-    """Whether the caller sees and changes what is not published."""
+    """True if the caller sees and changes what is not published."""
     return caller.administers(Scope.CATALOG_WRITE)
 
 

@@ -50,7 +50,7 @@ class Vouched:
 
     @property
     def is_gateway(self) -> bool:
-        """Whether the gateway speaks for itself, as it does to `/internal/verify`."""
+        """True if the gateway speaks for itself, as it does to `/internal/verify`."""
         return self.claims.sub == GATEWAY
 
     def caller(self) -> Caller:

@@ -38,19 +38,19 @@ class Caller:
 
     @property
     def is_authenticated(self) -> bool:
-        """Whether an account stands behind the request."""
+        """True if an account stands behind the request."""
         return self.account_id is not None
 
     def allows(self, scope: Scope) -> bool:
-        """Whether the credential covers `scope`."""
+        """True if the credential covers `scope`."""
         return self.account_id is not None and scope.value in self.scopes
 
     def administers(self, scope: Scope) -> bool:
-        """Whether the caller is an admin whose credential covers `scope`."""
+        """True if the caller is an admin whose credential covers `scope`."""
         return self.role is Role.ADMIN and self.allows(scope)
 
     def may_read(self, owner_id: UUID, scope: Scope) -> bool:
-        """Whether things of `owner_id` are the caller's to see: their own, or anybody's for an admin."""
+        """True if things of `owner_id` are the caller's to see: their own, or anybody's for an admin."""
         return self.allows(scope) and (self.account_id == owner_id or self.role is Role.ADMIN)
 
     def require(self, scope: Scope) -> UUID:

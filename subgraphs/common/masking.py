@@ -65,7 +65,7 @@ def _public(cause: BaseException | None) -> BaseException | None:
 
 
 def unavailable(cause: BaseException) -> bool:
-    """Whether the database is what fails, for a while."""
+    """True if the database is what fails, for a while."""
     if isinstance(cause, DBAPIError):
         state = str(getattr(cause.orig, "sqlstate", None) or "")
         # The driver's own errors have no SQLSTATE: a connection cut between two of its steps confuses it.

@@ -46,7 +46,7 @@ class Turns:
         self._end = 0.0
 
     def is_over(self) -> bool:
-        """Whether what still is to be done should wait for `next`."""
+        """True if what still is to be done should wait for `next`."""
         now = perf_counter()
         if not self._end:
             self._end = now + TURN_SECONDS
@@ -127,7 +127,7 @@ class SharingExecutor(StrawberryGraphQLCoreExecutionContext):
     def execute_fields(
         self, parent_type: Any, source_value: Any, path: Any, grouped_field_set: Any, position_context: Any
     ) -> Any:
-        """See graphql-core; the object's fields count."""
+        """As in graphql-core; the object's fields count."""
         work = self._work
         if work is not None:
             work.take(len(grouped_field_set))
@@ -136,7 +136,7 @@ class SharingExecutor(StrawberryGraphQLCoreExecutionContext):
     def execute_field(
         self, parent_type: Any, source: Any, field_details_list: Any, path: Path, position_context: Any
     ) -> Any:
-        """See graphql-core; in a later turn where this one is over."""
+        """As in graphql-core; in a later turn where this one is over."""
         work = self._work
         if work is not None:
             work.take(0)
@@ -145,7 +145,7 @@ class SharingExecutor(StrawberryGraphQLCoreExecutionContext):
         return self._execute_later(work, parent_type, source, field_details_list, path, position_context)
 
     def handle_field_error(self, raw_error: Exception, *place: Any) -> None:
-        """See graphql-core; the error counts."""
+        """As in graphql-core; the error counts."""
         work = self._work
         if work is not None:
             work.count_error()
@@ -159,7 +159,7 @@ class SharingExecutor(StrawberryGraphQLCoreExecutionContext):
     async def complete_awaitable_value(
         self, return_type: Any, field_details_list: Any, info: Any, path: Path, result: Any, position_context: Any
     ) -> Any:
-        """See graphql-core; thousands may become ready in one turn."""
+        """As in graphql-core; thousands may become ready in one turn."""
         work = self._work
         if work is not None:
             result = _in_turn(result, work)
@@ -176,7 +176,7 @@ class SharingExecutor(StrawberryGraphQLCoreExecutionContext):
         items: Iterable[Any],
         position_context: Any,
     ) -> Any:
-        """See graphql-core; the items count, and those that have no time in this turn are completed in later ones."""
+        """As in graphql-core; the items count, and those that have no time in this turn are completed in later ones."""
         work = self._work
         if work is None or not isinstance(items, list | tuple):
             return super().complete_iterable_value(item_type, field_details_list, info, path, items, position_context)

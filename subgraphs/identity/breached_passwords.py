@@ -22,7 +22,7 @@ _DECORATION = re.compile(r"^[\W\d_]+|[\W\d_]+$")
 
 
 def is_breached(password: str) -> bool:
-    """Whether the list has the password in any capitalisation, or without the digits and signs about it."""
+    """True if the list has the password in any capitalisation, or without the digits and signs about it."""
     text = password.casefold()
     core = _DECORATION.sub("", text)
     forms = {text, core, *(form.translate(letters) for form in (text, core) for letters in _LEET)}
@@ -32,7 +32,7 @@ def is_breached(password: str) -> bool:
 
 
 def _is_listed(text: str) -> bool:
-    """Whether the list has the text as it is, capitalised or in capitals; three binary searches."""
+    """True if the list has the text as it is, capitalised or in capitals; three binary searches."""
     if len(text) < _SHORTEST:
         return False
     return any(is_bad_password(form) for form in (text, text.capitalize(), text.upper()))

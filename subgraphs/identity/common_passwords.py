@@ -35,7 +35,7 @@ _LEET = str.maketrans("@$!|", "asii")
 
 
 def is_common(password: str) -> bool:
-    """Whether the password is made of common words with digits and signs about them, or is a walk on the keyboard."""
+    """True if the password is made of common words with digits and signs about them, or is a walk on the keyboard."""
     text = password.casefold()
     if text in _KEYBOARD_WALKS or any(text in row for row in _ROWS):
         return True

@@ -36,7 +36,7 @@ def new_api_key() -> str:
 
 
 def is_api_key(text: str) -> bool:
-    """Whether the text has the form of a key and its checksum holds."""
+    """True if the text has the form of a key and its checksum holds."""
     if len(text) != len(API_KEY_PREFIX) + _SECRET_DIGITS + _CHECKSUM_DIGITS or not text.isascii():
         return False
     body, checksum = text[:-_CHECKSUM_DIGITS], text[-_CHECKSUM_DIGITS:]
@@ -44,7 +44,7 @@ def is_api_key(text: str) -> bool:
 
 
 def is_session_token(text: str) -> bool:
-    """Whether the text has the form of a session token."""
+    """True if the text has the form of a session token."""
     return len(text) == len(SESSION_PREFIX) + _SECRET_DIGITS and text.startswith(SESSION_PREFIX)
 
 

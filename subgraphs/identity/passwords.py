@@ -53,7 +53,7 @@ def weakness(password: str, email: str, display_name: str) -> str | None:
 
 
 def _can_be_typed(text: str) -> bool:
-    """Whether a text is one that can be hashed: NUL ends it for some, and half a character has no UTF-8."""
+    """True if a text is one that can be hashed: NUL ends it for some, and half a character has no UTF-8."""
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -76,18 +76,18 @@ class Passwords:
         return await self._run(applicant, lambda: self._hasher.hash(normalised(password)))
 
     async def matches(self, password: str, stored: str | None, applicant: Applicant) -> bool:
-        """Whether the password belongs to the hash; without a hash never, after the same work."""
+        """True if the password belongs to the hash; without a hash never, after the same work."""
         usable = len(password) <= MAXIMUM_LENGTH and _can_be_typed(password)
         text = normalised(password) if usable else ""
         matched = await self._run(applicant, lambda: self._verify(text, stored or self._nobody))
         return matched and stored is not None and usable
 
     async def is_breached(self, password: str, applicant: Applicant) -> bool:
-        """Whether a password that has no other weakness is in the list of common and breached ones."""
+        """True if a password that has no other weakness is in the list of common and breached ones."""
         return await self._run(applicant, lambda: is_breached(normalised(password)))
 
     def is_outdated(self, stored: str) -> bool:
-        """Whether the hash was made with other parameters than today's."""
+        """True if the hash was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(stored)
 
     def close(self) -> None:

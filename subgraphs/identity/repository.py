@@ -237,7 +237,7 @@ async def sweep_throttles(session: AsyncSession, age: timedelta, most: int) -> N
 
 
 async def device_belongs_to(session: AsyncSession, token_hash: bytes, account_id: UUID) -> bool:
-    """Whether a browser with this device token has signed in to the account, not too long ago."""
+    """True if a browser with this device token has signed in to the account, not too long ago."""
     found = select(KnownDevice.id).where(
         KnownDevice.token_hash == token_hash,
         KnownDevice.account_id == account_id,
@@ -247,7 +247,7 @@ async def device_belongs_to(session: AsyncSession, token_hash: bytes, account_id
 
 
 async def is_device(session: AsyncSession, token_hash: bytes) -> bool:
-    """Whether some account was signed in to with this device token, which was made here then."""
+    """True if some account was signed in to with this device token, which was made here then."""
     return await session.scalar(select(KnownDevice.id).where(KnownDevice.token_hash == token_hash).limit(1)) is not None
 
 

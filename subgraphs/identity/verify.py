@@ -90,7 +90,7 @@ class VerifyEndpoint:
 
 
 def stale(last_use: datetime) -> bool:
-    """Whether the last use is worth writing anew; the update asks again by the database's clock."""
+    """True if the last use is worth writing anew; the update asks again by the database's clock."""
     return datetime.now(UTC) - last_use >= repository.LAST_USE_GRAIN
 
 

@@ -200,7 +200,7 @@ async def test_a_replay_without_a_broker_stops_and_says_so(urls: Urls) -> None:
     now = datetime.now(UTC)
     everything = Selection(now - timedelta(hours=1), now + timedelta(hours=1), topics_of([]))
     with pytest.raises(ReplayStalled, match="1 rows have been waiting"):
-        _ = [count async for count in Replay(connection, everything, patience=0.2).run()]
+        _ = [count async for count in Replay(connection, everything, timeout_seconds=0.2).run()]
     assert await connection.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL") == 1
     await connection.close()
 

@@ -59,12 +59,12 @@ class Instances:
 class Followed:
     """Many subscriptions of one instance, and what each of them saw."""
 
-    def __init__(self, bus: Bus, patience: float = 60.0) -> None:
+    def __init__(self, bus: Bus, timeout_seconds: float = 60.0) -> None:
         self.row, self.database = new_id(), Instances()
         self.seen: list[list[int]] = [[] for _ in range(20)]
         self.codes: list[str] = []
         sources = {"instance": SubgraphSource(SDL, client=self.database)}
-        limits = EngineConfig(event_source=EventSourceConfig(loss_timeout_seconds=patience))
+        limits = EngineConfig(event_source=EventSourceConfig(loss_timeout_seconds=timeout_seconds))
         self.bus = bus
         self.gateway = Gateway.from_subgraphs(sources, event_source=BusEventSource(bus), config=limits)
 
@@ -96,8 +96,8 @@ class Followed:
 
 
 @asynccontextmanager
-async def following(bus: Bus, patience: float = 60.0) -> AsyncIterator[Followed]:
-    followed = Followed(bus, patience)
+async def following(bus: Bus, timeout_seconds: float = 60.0) -> AsyncIterator[Followed]:
+    followed = Followed(bus, timeout_seconds)
     tasks = [asyncio.create_task(followed.follow(which)) for which in range(len(followed.seen))]
     try:
         await followed.everybody_has(1)

@@ -65,6 +65,19 @@ def test_the_terms_of_a_page_are_in_the_glossary(page: Path) -> None:
     assert [term for term in sorted(terms(page.read_text())) if not known(term, glossary)] == []
 
 
+@pytest.mark.parametrize("room", sorted(({*ROOMS} - {"gateway"}) | {"env", "infra", "tests"}))
+def test_each_room_names_its_entry_file_and_its_terms(room: str) -> None:
+    text = (ROOT / room / "README.md").read_text()
+    entry = re.search(r"Entry: \[`([^`]+)`\]", text)
+    assert entry, "a line that begins with `Entry:` and links a file"
+    assert (ROOT / room / entry[1]).is_file()
+    glossary = entries(GLOSSARY.read_text())
+    listed = _LIST.findall(text)
+    assert listed, "a line `Terms: …`"
+    for term in listed[0].split(","):
+        assert known(term.strip(" .\n").lower(), glossary), term
+
+
 def test_what_counts_as_a_term() -> None:
     text = "A *side table* has **bold**, `*code*` and *A sentence.* in it; 2 * 3 * 4.\n\nTerms: entities, Key,\nfetch group.\n"
     assert terms(text) == {"side table", "entities", "key", "fetch group"}

@@ -76,9 +76,9 @@ async def test_the_outbox_waits_for_the_alarm_to_end(
     kind: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    got, stop, bell = Got(), asyncio.Event(), asyncio.Event()
+    got, stop, wake_up = Got(), asyncio.Event(), asyncio.Event()
     await bus.consume(f"alarm-{kind}", ["agent.created", "agent.updated"], got)
-    relay = Relay("shared_psql", shared_database_url, bus, bell, RelayOptions(poll_interval=0.1))
+    relay = Relay("shared_psql", shared_database_url, bus, wake_up, RelayOptions(poll_interval=0.1))
     task = asyncio.create_task(relay.run(stop))
     try:
         before = await add(database, 3)

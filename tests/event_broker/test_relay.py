@@ -80,9 +80,9 @@ async def bus() -> AsyncIterator[RecordingBus]:
 
 @asynccontextmanager
 async def relaying(
-    url: str, bus: RecordingBus, *, bell: asyncio.Event | None = None, **options: Any
+    url: str, bus: RecordingBus, *, wake_up: asyncio.Event | None = None, **options: Any
 ) -> AsyncIterator[Relay]:
-    relay = Relay(DATABASE, url, bus, bell or asyncio.Event(), RelayOptions(**{"poll_interval": 0.05, **options}))
+    relay = Relay(DATABASE, url, bus, wake_up or asyncio.Event(), RelayOptions(**{"poll_interval": 0.05, **options}))
     stop = asyncio.Event()
     task = asyncio.create_task(relay.run(stop))
     try:
@@ -475,20 +475,20 @@ async def test_a_listener_in_a_black_hole_listens_again(
     parsed = URL(url)
     subject = new_id()
     async with TcpProxy(parsed.port or 0) as proxy:
-        bell, stop = asyncio.Event(), asyncio.Event()
-        listener = Listener(DATABASE, str(parsed.with_port(proxy.port)), bell, probe_interval=0.2, probe_timeout=0.3)
+        wake_up, stop = asyncio.Event(), asyncio.Event()
+        listener = Listener(DATABASE, str(parsed.with_port(proxy.port)), wake_up, probe_interval=0.2, probe_timeout=0.3)
         task = asyncio.create_task(listener.run(stop))
         await eventually(lambda: listener.connected)
-        bell.clear()
+        wake_up.clear()
         proxy.freeze()
         await add(database, subject, 1)
         await eventually(lambda: not listener.connected, within=5)
-        assert not bell.is_set()
+        assert not wake_up.is_set()
         proxy.heal()
-        await eventually(lambda: listener.connected and bell.is_set(), within=10)
-        bell.clear()
+        await eventually(lambda: listener.connected and wake_up.is_set(), within=10)
+        wake_up.clear()
         await add(database, subject, 2)
-        await asyncio.wait_for(bell.wait(), 5)
+        await asyncio.wait_for(wake_up.wait(), 5)
         stop.set()
         await asyncio.wait_for(task, 5)
 

@@ -126,7 +126,7 @@ async def test_a_rolling_restart_costs_nobody_but_those_who_ask_what_is_stopped(
         nonlocal rolled
         for name, service in performance.stage.services.items():
             before = time.monotonic()
-            await service.restart(patience=180.0)
+            await service.restart(timeout_seconds=180.0)
             if name in ("gateway", "identity"):
                 # What was asked as it went may be told, and a circuit close again, a moment after it is back.
                 away.append((before, time.monotonic() + 15.0))
@@ -207,12 +207,12 @@ async def wrong_clocks(stage: Stage, names: Iterable[str]) -> AsyncIterator[dict
         clocks[name] = WrongClock(stage.folder / f"clock-{name}", -HOUR if number % 2 else HOUR)
         stage.services[name].environment = {**before[name], **clocks[name].environment}
     try:
-        await asyncio.gather(*(stage.services[name].restart(patience=180.0) for name in before))
+        await asyncio.gather(*(stage.services[name].restart(timeout_seconds=180.0) for name in before))
         yield clocks
     finally:
         for name, environment in before.items():
             stage.services[name].environment = environment
-        await asyncio.gather(*(stage.services[name].restart(patience=180.0) for name in before))
+        await asyncio.gather(*(stage.services[name].restart(timeout_seconds=180.0) for name in before))
 
 
 @needs_wrong_clocks

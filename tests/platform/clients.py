@@ -104,9 +104,9 @@ class Socket:
         await self.connection.send_json({"id": name, "type": "subscribe", "payload": payload})
         return name
 
-    async def receive(self, patience: float = 30.0) -> dict[str, Any]:
+    async def receive(self, timeout_seconds: float = 30.0) -> dict[str, Any]:
         """The next message that isn't a ping."""
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout_seconds):
             while True:
                 message: dict[str, Any] = await self.connection.receive_json()
                 if message["type"] == "ping":
@@ -115,14 +115,14 @@ class Socket:
                 return message
 
     async def all_of(
-        self, query: str, variables: Mapping[str, Any] | None = None, patience: float = 60.0
+        self, query: str, variables: Mapping[str, Any] | None = None, timeout_seconds: float = 60.0
     ) -> list[dict[str, Any]]:
         """Every payload's data until the subscription completes."""
         name = await self.begin(query, variables)
         found = []
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout_seconds):
             while True:
-                message = await self.receive(patience)
+                message = await self.receive(timeout_seconds)
                 if message["type"] == "complete" and message["id"] == name:
                     return found
                 assert message["type"] == "next", message

@@ -109,7 +109,7 @@ async def _me_is_nobody(client: Client) -> bool:
     return answer["data"]["me"] is None
 
 
-async def _until(holds: Any, patience: float = 3.0) -> None:
-    async with asyncio.timeout(patience):
+async def _until(holds: Any, timeout_seconds: float = 3.0) -> None:
+    async with asyncio.timeout(timeout_seconds):
         while not await holds():  # noqa: ASYNC110 - what is awaited is elsewhere
             await asyncio.sleep(0.1)

@@ -26,7 +26,7 @@ FLAGS = [
     "--disable-dev-shm-usage",
 ]
 #: A first page on a busy machine parses seven megabytes of editor.
-PATIENCE = 60_000
+TIMEOUT_MS = 60_000
 
 
 @dataclass
@@ -55,7 +55,7 @@ def browser(embedded: RunningPlatform) -> Iterator[Browser]:
             own = (embedded.base, embedded.base.replace("127.0.0.1", "localhost"), "data:", "blob:")
             context.on("request", lambda r: None if r.url.startswith(own) else found.elsewhere.append(r.url))
             found.page.on("pageerror", lambda error: found.errors.append(str(error)))
-            found.page.set_default_timeout(PATIENCE)
+            found.page.set_default_timeout(TIMEOUT_MS)
             yield found
             context.close()
     finally:

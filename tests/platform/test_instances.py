@@ -43,9 +43,9 @@ async def start(client: Client, slug: str, parameters: dict[str, Any]) -> str:
     return found
 
 
-async def watch(client: Client, instance: str, patience: float = 90.0) -> list[dict[str, Any]]:
+async def watch(client: Client, instance: str, timeout_seconds: float = 90.0) -> list[dict[str, Any]]:
     async with client.socket() as socket:
-        return [event["instanceUpdated"] for event in await socket.all_of(WATCH, {"id": instance}, patience)]
+        return [event["instanceUpdated"] for event in await socket.all_of(WATCH, {"id": instance}, timeout_seconds)]
 
 
 TEXTS = [

@@ -177,6 +177,6 @@ def pids_of(state_dir: Path, pattern: str) -> list[int]:
 
 
 def is_leader(pid: int, pattern: str) -> bool:
-    """Whether its parent is another kind of process: a pool's processes have the pool as parent."""
+    """True if its parent is another kind of process: a pool's processes have the pool as parent."""
     parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     return pattern not in Path(f"/proc/{parent}/cmdline").read_bytes().replace(b"\0", b" ").decode()

@@ -102,7 +102,7 @@ class Wire(asyncio.Transport):
 
     @property
     def ended(self) -> bool:
-        """Whether the client is told that nothing more comes."""
+        """True if the client is told that nothing more comes."""
         return self.closed or self.half_closed
 
 

@@ -70,10 +70,10 @@ async def test_a_place_that_became_free_is_given_to_the_next_at_once_whoever_end
     dispatcher: Dispatcher, rows: Rows, bus: MemoryBus, two_places: WorkerSettings, ending: str
 ) -> None:
     """By the event alone: the sweeper has nothing to do for an hour."""
-    owner, stop, bell = new_id(), asyncio.Event(), asyncio.Event()
+    owner, stop, wake_up = new_id(), asyncio.Event(), asyncio.Event()
     patient = two_places.model_copy(update={"sweep_interval_seconds": 3600.0})
     alone = Dispatcher(bus, dispatcher._database, create_app(patient), patient)
-    relay = Relay("shared_psql", rows.url, bus, bell, RelayOptions(poll_interval=0.05))
+    relay = Relay("shared_psql", rows.url, bus, wake_up, RelayOptions(poll_interval=0.05))
     parts = [asyncio.create_task(alone.run(stop)), asyncio.create_task(relay.run(stop))]
     try:
         waiting = add(rows, owner, 4)

@@ -87,7 +87,7 @@ class Runs(RuleBasedStateMachine):
     @rule(instance_id=instances)
     def dispatch(self, instance_id: UUID) -> None:
         with self.database.unit_of_work() as session:
-            session.execute(SENT, {"id": instance_id, "task_id": "task", "patience": 60})
+            session.execute(SENT, {"id": instance_id, "task_id": "task", "claim_timeout": 60})
         model = self.models[instance_id]
         if model.status == "PENDING" and not model.cancel:
             model.status = "QUEUED"

@@ -2,7 +2,8 @@
 
 A run is admitted under its account's lock: while fewer of the account's runs are with the workers (QUEUED, RUNNING,
 or being sent) than may be, the oldest that waits gets a lease of its sender. The others stay PENDING until the event of
-an ending says that there is a place. The queue of the workers so holds a few runs of each account, never a thousand of one.
+an ending says that there is a place. So the queue of the workers holds a few runs of each account, never a thousand
+of one.
 """
 
 from __future__ import annotations
@@ -50,19 +51,20 @@ ADMIT = text("""
 SENT = text("""
     UPDATE instances
     SET status = 'QUEUED', celery_task_id = :task_id,
-        lease_owner = 'dispatcher', lease_expires_at = clock_timestamp() + make_interval(secs => :patience)
+        lease_owner = 'dispatcher', lease_expires_at = clock_timestamp() + make_interval(secs => :claim_timeout)
     WHERE id = :id AND status IN ('PENDING', 'QUEUED') AND deleted_at IS NULL AND cancel_requested_at IS NULL
 """)
 NOT_SENT = text("""
     UPDATE instances SET lease_owner = NULL, lease_expires_at = NULL
     WHERE id = :id AND status = 'PENDING' AND lease_owner = 'dispatcher'
 """)
-# Accounts with a run that has waited beyond patience (its event was lost, or a place became free unheard) and a place.
+# Accounts that have a place and a run that has waited beyond the claim's timeout (its event was lost, or a place became
+# free unheard).
 OWNERS: TextClause = text("""
     SELECT waiting.owner_id FROM (
         SELECT owner_id, min(created_at) AS since FROM instances
         WHERE status = 'PENDING' AND deleted_at IS NULL AND cancel_requested_at IS NULL
-          AND coalesce(lease_expires_at, created_at + make_interval(secs => :patience)) < clock_timestamp()
+          AND coalesce(lease_expires_at, created_at + make_interval(secs => :claim_timeout)) < clock_timestamp()
         GROUP BY owner_id) AS waiting
     WHERE :most > (
         SELECT count(*) FROM instances AS i

@@ -1,7 +1,7 @@
-"""The files that a run's process left in its folder -> the storage, under keys of this attempt, each noted in the row's database first.
+"""The files in a run's folder -> the storage, under keys of this attempt, each noted in the row's database first.
 
 A file counts once its attempt has succeeded (`RunStore.finish`); what was stored and doesn't count is removed later
-(`runs.janitor`). Noting comes before storing, so that nothing is stored that nobody knows of.
+(`runs.janitor`). Noting comes before storing, so that no row is missing for a stored file.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class RunFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def order(self) -> dict[str, Any]:
-        """What the run's process is told."""
+        """Instructions for the run's process."""
         return {"path": str(self.path), "max_bytes": self.max_bytes, "max_files": self.max_files}
 
     def note(self, message: Mapping[str, Any]) -> None:

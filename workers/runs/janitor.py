@@ -30,7 +30,7 @@ _FORGET = text("DELETE FROM instance_artifacts WHERE id = ANY(:ids)")
 
 
 class Janitor:
-    """Looks for them until it is told to stop. Several may run."""
+    """Looks for files that no run needs until it is stopped. Several may run."""
 
     def __init__(self, database: Database, storage: Storage, settings: WorkerSettings | None = None) -> None:
         self._database = database
@@ -63,5 +63,5 @@ class Janitor:
             finally:
                 await session.execute(_FORGET, {"ids": gone})
         if gone:
-            logger.info("removed %d files that nobody needs", len(gone))
+            logger.info("removed %d files that no run needs", len(gone))
         return len(gone)

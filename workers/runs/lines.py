@@ -1,4 +1,4 @@
-"""What a workflow says -> the lines that are written together, bounded however much it says.
+"""Messages of a workflow -> the lines that are written together, bounded however much it says.
 
 A batch holds a few hundred lines, an attempt a few thousand; of progress reports that follow one another in a batch
 the last is kept. What is left out is said in a line of its own.
@@ -64,7 +64,7 @@ class LogBook:
         self._dropped += count
 
     def take(self) -> Sequence[Line]:
-        """What is to be written now; afterwards the book is empty."""
+        """Return the lines that have to be written now; afterwards the book is empty."""
         lines, self._lines = self._lines, []
         dropped, self._dropped = self._dropped, 0
         if self._ended:

@@ -48,7 +48,7 @@ _REAP = text("""
     FROM lost WHERE i.id = lost.id
     RETURNING i.id, i.attempt, i.status, lost.holder
 """)
-# What nobody else would end: a cancel that came between a worker's claim and its loss, attempts that are used up.
+# Runs that no other part would end: a cancel came between a worker's claim and its loss, or all attempts are used up.
 _END_WAITING = text("""
     WITH waiting AS (
         SELECT id, cancel_requested_at IS NOT NULL OR deleted_at IS NOT NULL AS stops FROM instances
@@ -66,7 +66,7 @@ _END_WAITING = text("""
 
 
 class Reaper:
-    """Looks for lost runs until it is told to stop. Of several one does at a time."""
+    """Looks for lost runs until it is stopped. Of several reapers one works at a time."""
 
     def __init__(self, database: Database, settings: WorkerSettings | None = None) -> None:
         self._database = database

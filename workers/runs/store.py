@@ -43,7 +43,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What the row says to its holder."""
+    """The run's row as its holder sees it."""
 
     cancelled: bool
 
@@ -101,7 +101,7 @@ def _telling(change: str, *, also: str = "") -> TextClause:
 
 _SAY = _telling(_LEASE)
 _PROGRESS = _telling(f"progress = :progress, progress_message = :message, {_LEASE}")
-# Whoever was told that the run is being cancelled shall not find it succeeded.
+# A caller who saw that the run is being cancelled shall not find it succeeded.
 _SUCCESS = _telling(
     f"""
         status = CASE WHEN i.cancel_requested_at IS NULL THEN 'SUCCEEDED' ELSE 'CANCELLED' END,
@@ -112,14 +112,14 @@ _SUCCESS = _telling(
         progress_message = CASE WHEN i.cancel_requested_at IS NOT NULL THEN i.progress_message END,
         {_NO_LEASE}
     """,
-    # With the ending, and by nobody else, the files of this attempt begin to count.
+    # With the ending, and only then, the files of this attempt begin to count.
     also="""
         , promoted AS (
             UPDATE instance_artifacts AS a SET promoted_at = clock_timestamp() FROM changed
             WHERE a.instance_id = changed.id AND a.attempt = changed.attempt AND changed.status = 'SUCCEEDED')
     """,
 )
-# Told again after a failure to store it, a file keeps its place.
+# Stored again after a failure, a file keeps its place.
 _NOTE_FILE = text(f"""
     INSERT INTO instance_artifacts (id, instance_id, attempt, name, content_type, size_bytes, sha256, storage_key)
     SELECT :file, id, attempt, :name, :content_type, :size, :sha256, :key FROM instances WHERE {_HOLDS} FOR SHARE
@@ -143,7 +143,7 @@ _RELEASE = _telling(
 )
 
 
-def _told(lines: Sequence[Line]) -> dict[str, Any]:
+def _line_parameters(lines: Sequence[Line]) -> dict[str, Any]:
     """Lines as the parameters of a statement that tells them."""
     now = time.monotonic()
     return {
@@ -209,12 +209,12 @@ class RunStore:
 
     def say(self, claim: Claim, lines: Sequence[Line]) -> Watch:
         """Add lines to the run's log; renews the lease as well."""
-        return self._ask(_SAY, claim.guard | _told(lines) | {"lease": self._lease})
+        return self._ask(_SAY, claim.guard | _line_parameters(lines) | {"lease": self._lease})
 
     def progress(self, claim: Claim, fraction: float, message: str, lines: Sequence[Line] = ()) -> Watch:
         """Tell how far the run is, and add lines to its log; renews the lease as well."""
         values = {"progress": min(1.0, max(0.0, fraction)), "message": clean(message, MAX_MESSAGE)}
-        return self._ask(_PROGRESS, claim.guard | values | _told(lines) | {"lease": self._lease})
+        return self._ask(_PROGRESS, claim.guard | values | _line_parameters(lines) | {"lease": self._lease})
 
     def note_file(
         self, claim: Claim, file_id: UUID, *, name: str, content_type: str, size: int, sha256: bytes, key: str
@@ -237,24 +237,25 @@ class RunStore:
         """Write the one terminal state, with the last lines, and return it: a success after a cancel is none."""
         if status == "SUCCEEDED":
             found = None if result is None else json_text(result)
-            row = self._answer(_SUCCESS, claim.guard | _told(lines) | {"result": found})
+            row = self._answer(_SUCCESS, claim.guard | _line_parameters(lines) | {"result": found})
         else:
             said = None if message is None else clean(message, MAX_ERROR)
-            row = self._answer(_END, claim.guard | _told(lines) | {"status": status, "code": code, "message": said})
+            values = {"status": status, "code": code, "message": said}
+            row = self._answer(_END, claim.guard | _line_parameters(lines) | values)
         written: Ending = row.status
         return written
 
     def release(self, claim: Claim, message: str, lines: Sequence[Line] = (), *, wait: float = 0.0) -> str:
         """Give the run back to be tried again after `wait` seconds, or end it if it shall stop; which of the two."""
         values = {"message": clean(message, MAX_MESSAGE), "wait": wait}
-        row = self._answer(_RELEASE, claim.guard | _told(lines) | values)
+        row = self._answer(_RELEASE, claim.guard | _line_parameters(lines) | values)
         return "RELEASED" if row.status == "QUEUED" else str(row.status)
 
     def _ask(self, statement: TextClause, values: dict[str, Any]) -> Watch:
         return Watch(cancelled=bool(self._answer(statement, values).cancelled))
 
     def _answer(self, statement: TextClause, values: dict[str, Any]) -> Row[Any]:
-        """What the holder's row answers."""
+        """Return the row that a statement of the holder gives back."""
         with self._database.unit_of_work() as session:
             row = session.execute(statement, values).one_or_none()
             if statement in (_SUCCESS, _END):

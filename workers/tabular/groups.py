@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# A row this many robust deviations lonelier than usual (on the logarithm of the distance), and this many times as far, is out.
+# A row is out when it is this many robust deviations lonelier than usual (on the logarithm of the distance), and this
+# many times as far.
 LONELY = 4.0
 TWICE = 2.5
 

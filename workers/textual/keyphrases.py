@@ -20,8 +20,8 @@ class Ranked:
 def rank(documents: Sequence[Sequence[str]]) -> list[Ranked]:
     """C-value (Frantzi et al. 2000) times IDF.
 
-    A phrase counts as often as it stands on its own rather than within a longer one, longer phrases count more, and what
-    every text says counts less.
+    A phrase counts as often as it stands on its own rather than within a longer one, longer phrases count more, and
+    words that every text has count less.
     """
     occurrences = Counter(phrase for candidates in documents for phrase in candidates)
     spread = Counter(phrase for candidates in documents for phrase in set(candidates))

@@ -372,7 +372,9 @@ TEMPLATES = (
             "points": [
                 {
                     "at": (datetime(2026, 3, 2, tzinfo=UTC) + timedelta(days=day)).date().isoformat(),
-                    "value": None if day == 20 else (520, 545, 551, 538, 497, 260, 231)[day % 7] + 3 * day + day * 37 % 19,
+                    "value": None
+                    if day == 20
+                    else (520, 545, 551, 538, 497, 260, 231)[day % 7] + 3 * day + day * 37 % 19,
                 }
                 for day in range(49)
             ],

@@ -26,7 +26,7 @@ MIN_ROWS = 8
 SILHOUETTE_ROWS = 1_200
 PLOTTED_ROWS = 1_000
 SHOWN_OUTLIERS = 50
-# How often groups of one row are set aside and the rest is grouped anew.
+# How often groups of one row are set aside and the rest is grouped again.
 REGROUPINGS = 3
 # Kaufman & Rousseeuw (1990), "Finding Groups in Data", table 4.
 VERDICTS = ((0.71, "strong"), (0.51, "reasonable"), (0.26, "weak"), (-1.0, "none"))

@@ -73,7 +73,7 @@ class Reason(BaseModel):
 class Anomaly(BaseModel):
     row: int
     label: str
-    score: float = Field(description="0 to 1: share of rows that are less strange, weighed by how far it is out.")
+    score: float = Field(description="0 to 1: share of rows that are less unusual, weighed by how far it is out.")
     forest_score: float = Field(description="Isolation forest: about 0.5 is usual, near 1 is isolated at once.")
     reasons: list[Reason]
     values: dict[str, Cell]
@@ -106,9 +106,9 @@ class TabularAnomalyOutput(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Scores:
-    """`strange` is 1 where a row just counts as an anomaly; `deviations[row, column]` is the robust z."""
+    """`unusual` is 1 where a row just counts as an anomaly; `deviations[row, column]` is the robust z."""
 
-    strange: NDArray[np.float64]
+    unusual: NDArray[np.float64]
     forest: NDArray[np.float64]
     deviations: NDArray[np.float64]
     model: Any
@@ -127,12 +127,12 @@ def run(given: TabularAnomalyInput, context: RunContext) -> TabularAnomalyOutput
     context.progress(0.2, "Growing the isolation forest")
     scores = _score(features, given, context)
     context.progress(0.65, "Choosing the anomalies")
-    order = np.lexsort((np.arange(table.row_count), -scores.strange))
+    order = np.lexsort((np.arange(table.row_count), -scores.unusual))
     if given.expected_share is not None:
         count = max(1, round(given.expected_share * table.row_count))
-        threshold = float(scores.strange[order[count - 1]])
+        threshold = float(scores.unusual[order[count - 1]])
     else:
-        count, threshold = int((scores.strange >= 1.0).sum()), 1.0
+        count, threshold = int((scores.unusual >= 1.0).sum()), 1.0
     chosen = [int(row) for row in order[: min(count, given.max_anomalies)]]
     anomalies = []
     for done, row in enumerate(chosen):
@@ -181,7 +181,7 @@ def _score(features: Features, given: TabularAnomalyInput, context: RunContext) 
     deviations = _deviations(features, bar)
     by_forest = (forest - usual) / spread / bar.forest
     by_value = deviations.max(axis=1) / bar.deviations
-    # The forest alone may not call a row strange that it finds hardly more isolated than an average one.
+    # The forest alone may not call a row unusual that it finds hardly more isolated than an average one.
     by_forest[forest < 0.5] = np.minimum(by_forest[forest < 0.5], 0.99)
     return _Scores(np.maximum(by_forest, by_value), forest, deviations, model, usual, spread)
 
@@ -223,12 +223,12 @@ def _explain(row: int, table: Table, features: Features, scores: _Scores) -> Ano
         for place in order[:4]
         if weights[place] >= 0.25 * weights[order[0]] and weights[place] > 0
     ]
-    strange = float(scores.strange[row])
+    unusual = float(scores.unusual[row])
     return Anomaly(
         row=row,
         label=table.label(row),
-        # 0.5 on the bar, towards 1 beyond it: a monotone reading of the strangeness.
-        score=round(max(0.0, strange / (1 + strange)), 4),
+        # 0.5 on the bar, towards 1 beyond it: a monotone reading of `unusual`.
+        score=round(max(0.0, unusual / (1 + unusual)), 4),
         forest_score=round(float(scores.forest[row]), 4),
         reasons=reasons,
         values=table.record(row),

@@ -38,7 +38,7 @@ Label = Literal["positive", "negative", "neutral", "mixed"]
 
 
 class TextInsightsInput(BaseModel):
-    """What to read, and how much to tell about it."""
+    """A text, and how much of its insights to return."""
 
     model_config = ConfigDict(extra="forbid", title="Text insights")
 
@@ -179,7 +179,7 @@ class _Read:
 
     @property
     def reliable(self) -> bool:
-        """Whether it looks English; a handful of words ("Great product!") has no function words in any language."""
+        """True if it looks English; a handful of words ("Great product!") has no function words in any language."""
         return len(self.tokens) < 8 or english_share(self.tokens) >= ENGLISH_ENOUGH
 
 

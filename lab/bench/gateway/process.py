@@ -102,11 +102,11 @@ class Server:
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL, to the whole session that it began."""
-        for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        for number, timeout_seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(patience)
+                self._process.wait(timeout_seconds)
                 break
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)

@@ -46,7 +46,7 @@ class Names:
     """Bearer NAME is who calls."""
 
     async def authenticate(self, credentials: Credentials) -> Caller | None:
-        """See `botberi_gateway.transport.port.Authenticator`."""
+        """Implements `botberi_gateway.transport.port.Authenticator`."""
         return Named(credentials.headers["authorization"].removeprefix("Bearer "))
 
 
@@ -59,7 +59,7 @@ class Jobs:
         self.changed: dict[str, int] = {}
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
-        """See `SubgraphClient`."""
+        """Implements `SubgraphClient`."""
         self.requests += 1
         await asyncio.sleep(0)
         found = [
@@ -73,7 +73,7 @@ class Jobs:
         raise NotImplementedError
 
     async def aclose(self) -> None:
-        """See `SubgraphClient`."""
+        """Implements `SubgraphClient`."""
 
 
 class Source:
@@ -89,7 +89,7 @@ class Source:
 
     @asynccontextmanager
     async def follow(self, topics: Sequence[str]) -> AsyncIterator[AsyncIterator[SourceEvent]]:
-        """See `botberi_gateway.upstream.events.EventSource`."""
+        """Implements `botberi_gateway.upstream.events.EventSource`."""
         queue: asyncio.Queue[SourceEvent] = asyncio.Queue()
 
         async def events() -> AsyncIterator[SourceEvent]:

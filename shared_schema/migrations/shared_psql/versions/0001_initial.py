@@ -45,7 +45,8 @@ def upgrade() -> None:
             "search",
             postgresql.TSVECTOR(),
             sa.Computed(
-                "to_tsvector('english'::regconfig, name || ' ' || replace(slug, '-', ' ') || ' ' || summary || ' ' || description)",
+                "to_tsvector('english'::regconfig, name || ' ' || replace(slug, '-', ' ') || ' ' || summary || ' ' "
+                "|| description)",
                 persisted=True,
             ),
             nullable=True,
@@ -137,7 +138,8 @@ def upgrade() -> None:
             "search",
             postgresql.TSVECTOR(),
             sa.Computed(
-                "to_tsvector('english'::regconfig, name || ' ' || replace(slug, '-', ' ') || ' ' || summary || ' ' || description)",
+                "to_tsvector('english'::regconfig, name || ' ' || replace(slug, '-', ' ') || ' ' || summary || ' ' "
+                "|| description)",
                 persisted=True,
             ),
             nullable=True,

@@ -9,7 +9,7 @@ down_revision: str | None = "0001"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
-# NOTIFY is a bell without payload: the listener reads the outbox, and equal bells of a transaction fold.
+# NOTIFY is a wake-up without payload: the listener reads the outbox, and equal ones of a transaction fold.
 RING = """
 CREATE FUNCTION outbox_ring() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -120,7 +120,7 @@ BEGIN
         RAISE EXCEPTION 'instance % does not go from % to %', OLD.id, OLD.status, NEW.status
             USING ERRCODE = 'check_violation', TABLE = 'instances', CONSTRAINT = 'instances_transition';
     END IF;
-    -- The attempt is the fencing token: whoever has an older one is not the holder any more.
+    -- The attempt is the fencing token: a worker with an older one is not the holder any more.
     IF NEW.attempt < OLD.attempt THEN
         RAISE EXCEPTION 'the attempt of instance % does not go back from % to %', OLD.id, OLD.attempt, NEW.attempt
             USING ERRCODE = 'check_violation', TABLE = 'instances', CONSTRAINT = 'instances_attempt';

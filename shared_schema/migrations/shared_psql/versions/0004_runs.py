@@ -1,4 +1,4 @@
-"""The tables of logs, history, files and schedules of runs; limits and origins of instances. As generated from the models."""
+"""The tables of logs, history, files and schedules of runs; limits and origins of instances. As the models say."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a run's attempt may write, and the lines, steps and events that follow from it, kept by triggers."""
+"""Rules for what a run's attempt may write, and the lines, steps and events that follow, kept by triggers."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ depends_on: str | Sequence[str] | None = None
 
 # The steps as before (0002), and beyond them: who may take over, which number the log has reached.
 GUARD = """
--- Whether a step is told in the run's log.
+-- True if a step is written to the run's log.
 CREATE FUNCTION instance_step_is_told(old_status text, new_status text, old_attempt integer, new_attempt integer)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN new_status = 'QUEUED' THEN old_status = 'RUNNING'
@@ -44,7 +44,7 @@ BEGIN
         RAISE EXCEPTION 'instance % does not go from % to %', OLD.id, OLD.status, NEW.status
             USING ERRCODE = 'check_violation', TABLE = 'instances', CONSTRAINT = 'instances_transition';
     END IF;
-    -- The attempt is the fencing token: whoever has an older one is not the holder any more.
+    -- The attempt is the fencing token: a worker with an older one is not the holder any more.
     IF NEW.attempt < OLD.attempt THEN
         RAISE EXCEPTION 'the attempt of instance % does not go back from % to %', OLD.id, OLD.attempt, NEW.attempt
             USING ERRCODE = 'check_violation', TABLE = 'instances', CONSTRAINT = 'instances_attempt';
@@ -112,19 +112,20 @@ BEGIN
     END IF;
     IF instance_step_is_told(OLD.status, NEW.status, OLD.attempt, NEW.attempt) THEN
         INSERT INTO instance_logs (instance_id, sequence, attempt, level, message)
-        SELECT NEW.id, NEW.log_sequence, NEW.attempt, told.level, left(told.message, 2000)
+        SELECT NEW.id, NEW.log_sequence, NEW.attempt, step.level, left(step.message, 2000)
         FROM (SELECT
             CASE NEW.status
                 WHEN 'RUNNING' THEN 'INFO' WHEN 'SUCCEEDED' THEN 'INFO'
                 WHEN 'QUEUED' THEN 'WARNING' WHEN 'CANCELLED' THEN 'WARNING' ELSE 'ERROR' END AS level,
             CASE NEW.status
                 WHEN 'RUNNING' THEN 'Attempt ' || NEW.attempt || ' began.'
-                WHEN 'QUEUED' THEN COALESCE(NEW.progress_message, 'Attempt ' || OLD.attempt || ' ended without a result.')
+                WHEN 'QUEUED' THEN COALESCE(NEW.progress_message,
+                    'Attempt ' || OLD.attempt || ' ended without a result.')
                 WHEN 'SUCCEEDED' THEN 'Succeeded.'
                 WHEN 'CANCELLED' THEN COALESCE(NEW.error_message, 'Cancelled.')
                 WHEN 'TIMED_OUT' THEN 'Timed out: ' || COALESCE(NEW.error_message, NEW.error_code, 'it took too long.')
                 ELSE 'Failed: ' || COALESCE(NEW.error_message, 'no reason is known.')
-                    || COALESCE(' (' || NEW.error_code || ')', '') END AS message) AS told;
+                    || COALESCE(' (' || NEW.error_code || ')', '') END AS message) AS step;
     END IF;
     IF NEW.log_sequence > OLD.log_sequence THEN
         INSERT INTO outbox (aggregate_type, aggregate_id, version, event_type, data)
@@ -150,7 +151,7 @@ CREATE TRIGGER instance_history_keep BEFORE UPDATE ON instance_history
     FOR EACH ROW EXECUTE FUNCTION instance_history_keep();
 """
 
-# The holder's own rows: a line or a file of another attempt than the present one is refused, whoever writes it.
+# The holder's own rows: a line or a file of another attempt than the present one is refused, from any worker.
 ATTEMPTS = """
 CREATE FUNCTION instance_logs_fence() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -251,7 +252,7 @@ BEGIN
         RAISE EXCEPTION 'instance % does not go from % to %', OLD.id, OLD.status, NEW.status
             USING ERRCODE = 'check_violation', TABLE = 'instances', CONSTRAINT = 'instances_transition';
     END IF;
-    -- The attempt is the fencing token: whoever has an older one is not the holder any more.
+    -- The attempt is the fencing token: a worker with an older one is not the holder any more.
     IF NEW.attempt < OLD.attempt THEN
         RAISE EXCEPTION 'the attempt of instance % does not go back from % to %', OLD.id, OLD.attempt, NEW.attempt
             USING ERRCODE = 'check_violation', TABLE = 'instances', CONSTRAINT = 'instances_attempt';

@@ -1,4 +1,4 @@
-"""What a schedule does while an instance of its last firing has not ended; schedules that exist go on as they did."""
+"""A schedule's policy for firings while an earlier instance has not ended; schedules that exist go on as they did."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The trace in which an instance was made, and its events in it whoever changes the row later."""
+"""The trace in which an instance was made; its events are in that trace, whichever part changes the row later."""
 
 from collections.abc import Sequence
 

@@ -9,7 +9,7 @@ down_revision: str | None = "0001"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
-# NOTIFY is a bell without payload: the listener reads the outbox, and equal bells of a transaction fold.
+# NOTIFY is a wake-up without payload: the listener reads the outbox, and equal ones of a transaction fold.
 RING = """
 CREATE FUNCTION outbox_ring() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -77,7 +77,7 @@ CREATE TRIGGER accounts_event AFTER INSERT OR UPDATE OR DELETE ON accounts
     FOR EACH ROW EXECUTE FUNCTION accounts_event();
 """
 
-# Whoever caches a credential hears that it ended. A row that merely expired ends by its own clock.
+# Caches of a credential hear that it ended. A row that merely expired ends by its own clock.
 CREDENTIALS = """
 CREATE FUNCTION credential_revoked() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

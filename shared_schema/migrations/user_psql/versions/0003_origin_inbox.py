@@ -1,4 +1,4 @@
-"""Who made an event, its trace, contract and replays in the outbox of `user_psql`; the inbox of its consumers."""
+"""An event's actor, trace, contract and replays in the outbox of `user_psql`; the inbox of its consumers."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Which client it was: known devices, the device in the audit log, tries that fade; the audit log's triggers always fire."""
+"""Known devices, the device in the audit log, tries that fade; the audit log's triggers always fire."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ down_revision: str | None = "0003"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
-# What was counted until now is counted under other keys from now on. NOT NULL is put anew: since Postgres 18 it is a
+# What was counted until now is counted under other keys from now on. NOT NULL is set again: since Postgres 18 it is a
 # constraint whose name keeps the column's old name.
 THROTTLES = """
 DELETE FROM sign_in_throttles;
