@@ -90,8 +90,8 @@ class Findings:
                     return  # who knows the type nulled the object with a field that failed
                 self.missing("__typename")
             self.report(f"The type of this {type_name} is not known.", path)
-        elif not self.log.explains(path):
-            self.add(gap.failure.at(path))
+        else:
+            self.blame(gap.failure, path)
 
     def missing(self, key: str) -> None:
         """Nothing is known that would have kept a subgraph from giving this field."""
