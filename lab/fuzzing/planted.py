@@ -17,9 +17,11 @@ from botberi_gateway.executor.joined import Joined
 from botberi_gateway.executor.project import CLIMBING, Projection
 from botberi_gateway.executor.selection import Selections
 from botberi_gateway.plan import KeyField, Parallel, Sequence
-from botberi_gateway.planner.routes import Routes
+from botberi_gateway.planner.choose.isolation import Isolation
+from botberi_gateway.planner.conditions import Conditions
 from botberi_gateway.planner.walk import Walker
 from botberi_gateway.query_graph.graph import QueryGraph
+from botberi_gateway.query_graph.subgraph_types import SubgraphTypes
 from botberi_gateway.upstream.port import SubgraphResponse
 from lab.fuzzing.fuzz import fuzz
 from lab.fuzzing.planted_kinds import KIND_BUGS, Bug, by_representation
@@ -128,9 +130,10 @@ def _conditions(kind: str) -> Callable[[Any], Any]:
     def change(before: Any) -> Any:
         def conditions(directives: Any, outer: Any) -> Any:
             found = before(directives, outer)
-            return (
-                found if not found else tuple((name, not wanted if kind == "all" else True) for name, wanted in found)
-            )
+            if not found:
+                return found
+            changed = ((name, not value if kind == "all" else True) for name, value in found.variables)
+            return Conditions(frozenset(changed), found.defers)
 
         return conditions
 
@@ -145,11 +148,11 @@ def _without_arguments(before: Any) -> Any:
 
 
 def _as_parallel(before: Any) -> Any:
-    def mutation(*arguments: Any) -> Any:
+    def in_series(*arguments: Any) -> Any:
         node = before(*arguments)
-        return Sequence(node.nodes[::-1]) if isinstance(node, Sequence) else node
+        return Sequence(node.nodes[::-1]) if isinstance(node, Sequence) and arguments[-1] == "mutation" else node
 
-    return mutation
+    return in_series
 
 
 def _fewer_key_fields(before: Any) -> Any:
@@ -242,7 +245,12 @@ _PROJECT, _FETCHING, _REQUEST = (
     "botberi_gateway.executor.fetching",
     "botberi_gateway.executor.request",
 )
-_EMIT, _BUILD, _WALK = "botberi_gateway.planner.emit", "botberi_gateway.planner.build", "botberi_gateway.planner.walk"
+_EMIT, _ENTITIES, _ARRANGE, _WALK = (
+    "botberi_gateway.planner.emit",
+    "botberi_gateway.planner.entities",
+    "botberi_gateway.planner.arrange",
+    "botberi_gateway.planner.walk",
+)
 BUGS = (
     Bug("@skip is ignored in the answer", "executor", Selections, "included", _included("skip")),
     Bug("@include is ignored in the answer", "executor", Selections, "included", _included("include")),
@@ -381,23 +389,23 @@ BUGS = (
         "coerce_variables",
         lambda _: lambda operation, values: dict(values),
     ),
-    Bug("@requires is ignored", "planner", QueryGraph, "_field", _no_requires),
-    Bug("@external fields are fetched", "planner", QueryGraph, "_field", _no_external),
-    Bug("@override is ignored", "planner", QueryGraph, "_overridden", lambda _: lambda *a: False),
-    Bug("resolvable: false is ignored", "planner", QueryGraph, "entries", _any_entry),
+    Bug("@requires is ignored", "planner", SubgraphTypes, "_field", _no_requires),
+    Bug("@external fields are fetched", "planner", SubgraphTypes, "_field", _no_external),
+    Bug("@override is ignored", "planner", SubgraphTypes, "_overridden", lambda _: lambda *a: False),
+    Bug("resolvable: false is ignored", "planner", QueryGraph, "key_edges", _any_entry),
     Bug(
         "deferred fields come with what comes at once",
         "planner",
-        Routes,
-        "apart",
+        Isolation,
+        "required",
         lambda _: lambda *a: frozenset(),
     ),
-    Bug("@skip counts as @include", "planner", _WALK, "_conditions", _conditions("skip")),
+    Bug("@skip counts as @include", "planner", _WALK, "_with_conditions_of", _conditions("skip")),
     Bug("arguments are dropped", "planner", Walker, "_fields", _without_arguments),
-    Bug("mutations run in reverse", "planner", _BUILD, "_mutation", _as_parallel),
-    Bug("keys lack their last field", "planner", _EMIT, "_representation", _fewer_key_fields),
-    Bug("nested keys lack all but their first field", "planner", _EMIT, "_representation", _shallow_keys),
-    Bug("steps that need each other run at once", "planner", _EMIT, "_arrange", _all_parallel),
+    Bug("mutations run in reverse", "planner", _EMIT, "_in_series", _as_parallel),
+    Bug("keys lack their last field", "planner", _ENTITIES, "_representation", _fewer_key_fields),
+    Bug("nested keys lack all but their first field", "planner", _ENTITIES, "_representation", _shallow_keys),
+    Bug("steps that need each other run at once", "planner", _ARRANGE, "_in_steps", _all_parallel),
     Bug(
         "shared non-null fields become nullable",
         "composition",

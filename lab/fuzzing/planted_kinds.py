@@ -12,7 +12,7 @@ from botberi_gateway.executor.failure import Failure
 from botberi_gateway.executor.project import Projection
 from botberi_gateway.operation.fields_merge import FieldsMergeRule
 from botberi_gateway.plan import KeyField, KeySelection
-from botberi_gateway.query_graph.graph import Entry, QueryGraph, Resolver
+from botberi_gateway.query_graph import KeyEdge, QueryGraph, Resolver
 from botberi_gateway.upstream.port import SubgraphResponse
 
 
@@ -118,11 +118,11 @@ _PROJECT, _FETCHING, _REQUEST = (
     "botberi_gateway.executor.fetching",
     "botberi_gateway.executor.request",
 )
-_EMIT, _ARGUMENTS = "botberi_gateway.planner.emit", botberi_gateway.composition.merge.arguments
+_ENTITIES, _ARGUMENTS = "botberi_gateway.planner.entities", botberi_gateway.composition.merge.arguments
 KIND_BUGS = (
     Bug("defaults are compared by their text", "composition", _ARGUMENTS, "comparable", lambda _: _printed),
     Bug("arguments are merged by their text", "operation", FieldsMergeRule, "_arguments_of", _as_text),
-    Bug("__typename inside field sets isn't sent", "planner", _EMIT, "_representation", _no_typenames),
+    Bug("__typename inside field sets isn't sent", "planner", _ENTITIES, "_representation", _no_typenames),
     Bug(
         "an interface object gives fields of another",
         "planner",
@@ -133,7 +133,7 @@ KIND_BUGS = (
     Bug(
         "an entry into an interface object leads to another",
         "planner",
-        Entry,
+        KeyEdge,
         "__post_init__",
         lambda _: lambda self: object.__setattr__(self, "host", (self.graph, "")),
     ),
@@ -168,7 +168,7 @@ KIND_BUGS = (
         "what one type's field provides holds for all types",
         "planner",
         QueryGraph,
-        "promised_alike",
+        "types_by_promise",
         lambda _: lambda self, graph, types, field: (types,),
     ),
 )

@@ -15,7 +15,8 @@ from botberi_gateway.operation.defer import Defers
 from botberi_gateway.plan import Condition, Defer, EventTrigger, Fetch, Parallel, Plan, PlanNode, Sequence, Subscription
 from botberi_gateway.plan.text import path_text
 from botberi_gateway.planner import build_plan
-from botberi_gateway.planner.tree import Field, defers, without_defers
+from botberi_gateway.planner.conditions import in_order
+from botberi_gateway.planner.tree import Field
 from botberi_gateway.planner.walk import Walker
 from botberi_gateway.query_graph import query_graph
 from botberi_gateway.supergraph import Supergraph
@@ -149,7 +150,7 @@ def _graph(supergraph: Supergraph) -> dict[str, Any]:
         if type_.kind != "OBJECT":
             continue
         entry: dict[str, Any] = {}
-        entries = dict.fromkeys(f'{names[e.graph]} by {e.type_name} "{e.key}"' for e in graph.entries(type_.name))
+        entries = dict.fromkeys(f'{names[e.graph]} by {e.type_name} "{e.key}"' for e in graph.key_edges(type_.name))
         if entries:
             entry["entered"] = list(entries)
         answered: dict[str, list[str]] = {}
@@ -190,8 +191,8 @@ def _tree(fields: tuple[Field, ...]) -> dict[str, Any]:
         label += field.arguments_text
         if field.types is not None:
             label += f" on {' | '.join(sorted(field.types))}"
-        label += "".join(f" if {one}" for one in _conditions(without_defers(field.conditions)))
-        label += " deferred" if defers(field.conditions) else ""
+        label += "".join(f" if {one}" for one in _conditions(in_order(field.conditions.variables)))
+        label += " deferred" if field.conditions.defers else ""
         found[label] = _tree(field.children) if field.children else ""
     return found
 

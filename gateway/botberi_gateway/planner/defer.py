@@ -1,4 +1,4 @@
-"""An operation's deferred fragments and the requests under them -> `Defer`."""
+"""An operation's deferred fragments and the nodes that are deferred -> `Defer`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,15 +20,18 @@ from graphql import (
 from botberi_gateway.operation import Operation
 from botberi_gateway.operation.defer import DeferDirective, Defers
 from botberi_gateway.plan import Defer, DeferredPart, ListItems, Parallel, Path, PlanNode
-from botberi_gateway.planner.emit import Deferred
+from botberi_gateway.planner.emitter import DeferredNodes
 
 _ITEMS = ListItems()
-_NOTHING = Deferred()
+_NOTHING = DeferredNodes()
 
 
 @dataclass(frozen=True, slots=True)
 class _Fragment:
+    """A fragment with `@defer` at one place of the answer."""
+
     directive: DeferDirective
+    #: The `@defer`s that it stands in, its own among them.
     defers: frozenset[int]
     path: Path
     selection: SelectionSetNode
@@ -36,58 +39,61 @@ class _Fragment:
 
 def with_deferred(
     primary: PlanNode | None,
-    deferred: Mapping[frozenset[int], Deferred],
+    deferred: Mapping[frozenset[int], DeferredNodes],
     operation: Operation,
     defers: Defers,
 ) -> PlanNode | None:
-    """A part for each deferred fragment of the operation. Where one stands at several places, the first has the requests of all."""
+    """A part for each deferred fragment of the operation. Where a fragment stands at several places, the first has the fetches of all."""
     finder = _Finder(operation, defers)
-    finder.look(
-        operation.selection_set, operation.schema.get_root_type(operation.definition.operation), (), frozenset()
-    )
-    left = dict(deferred)
+    root = operation.schema.get_root_type(operation.definition.operation)
+    finder.look(operation.selection_set, root, (), frozenset())
+    remaining = dict(deferred)
     parts = []
-    for one in sorted(finder.found, key=lambda fragment: len(fragment.defers)):  # a part needs only outer ones
-        requests = left.pop(one.defers, _NOTHING)
+    for fragment in sorted(finder.fragments, key=lambda fragment: len(fragment.defers)):  # a part needs outer ones only
+        nodes = remaining.pop(fragment.defers, _NOTHING)
         parts.append(
             DeferredPart(
-                one.defers,
-                one.directive.label,
-                one.path,
-                print_ast(one.selection),
-                tuple(requests.depends),
-                _together(requests.nodes),
-                one.directive.variable,
+                fragment.defers,
+                fragment.directive.label,
+                fragment.path,
+                print_ast(fragment.selection),
+                tuple(nodes.depends),
+                _together(nodes.nodes),
+                fragment.directive.variable,
             )
         )
     # What two fragments share and neither contains: it waits for what is around both.
-    for numbers, requests in left.items():
-        parts.append(DeferredPart(numbers, None, (), "", tuple(requests.depends), _together(requests.nodes)))
+    for numbers, nodes in remaining.items():
+        parts.append(DeferredPart(numbers, None, (), "", tuple(nodes.depends), _together(nodes.nodes)))
     parts.sort(key=lambda part: len(part.defers))
     return Defer(primary, tuple(parts)) if parts else primary
 
 
 def _together(nodes: list[PlanNode]) -> PlanNode | None:
+    """All of them at once."""
     if len(nodes) <= 1:
         return nodes[0] if nodes else None
     return Parallel(tuple(nodes))
 
 
 class _Finder:
+    """Collects the deferred fragments of one operation, in the order of the document."""
+
     def __init__(self, operation: Operation, defers: Defers) -> None:
         self.operation = operation
         self.defers = defers
-        self.found: list[_Fragment] = []
+        self.fragments: list[_Fragment] = []
 
     def look(
         self, selections: SelectionSetNode, parent: GraphQLNamedType | None, path: Path, around: frozenset[int]
     ) -> None:
+        """Look through selections of the objects of type `parent` at this place, which stand in the `@defer`s `around`."""
         for node in selections.selections:
             if isinstance(node, FieldNode):
                 if node.selection_set is not None:
                     key = (node.alias or node.name).value
-                    below, step = self._below(parent, node.name.value)
-                    self.look(node.selection_set, below, (*path, key, *step), around)
+                    below, lists = self._type_of(parent, node.name.value)
+                    self.look(node.selection_set, below, (*path, key, *lists), around)
                 continue
             if isinstance(node, FragmentSpreadNode):
                 fragment = self.operation.fragments[node.name.value]
@@ -101,15 +107,16 @@ class _Finder:
             if directive is not None:
                 within = around | {directive.number}
                 if within != around:
-                    self.found.append(_Fragment(directive, within, path, inner))
+                    self.fragments.append(_Fragment(directive, within, path, inner))
             self.look(inner, self.operation.schema.get_type(condition) if condition else parent, path, within)
 
-    def _below(self, parent: GraphQLNamedType | None, name: str) -> tuple[GraphQLNamedType | None, Path]:
-        if not (is_object_type(parent) or is_interface_type(parent)) or name not in parent.fields:
+    def _type_of(self, parent: GraphQLNamedType | None, field: str) -> tuple[GraphQLNamedType | None, Path]:
+        """The field's named type, and a path element for each level of lists."""
+        if not (is_object_type(parent) or is_interface_type(parent)) or field not in parent.fields:
             return None, ()
-        kind: GraphQLOutputType = parent.fields[name].type
-        step: Path = ()
+        kind: GraphQLOutputType = parent.fields[field].type
+        lists: Path = ()
         while is_list_type(kind) or is_non_null_type(kind):
-            step += (_ITEMS,) if is_list_type(kind) else ()
+            lists += (_ITEMS,) if is_list_type(kind) else ()
             kind = kind.of_type
-        return kind, step  # type: ignore[return-value]
+        return kind, lists  # type: ignore[return-value]

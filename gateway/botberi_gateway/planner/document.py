@@ -1,104 +1,101 @@
-"""Selections of one fetch -> the text of a subgraph operation, with the renames that its types force."""
+"""The selection of one request -> the text of a subgraph operation, with the renames that its types make necessary."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from graphql import VariableDefinitionNode, print_ast
 
 from botberi_gateway.plan import ListItems, Path, Rename
+from botberi_gateway.planner.conditions import ALWAYS, Conditions, VariableCondition, in_order
 from botberi_gateway.planner.fetch_graph import Item, Selection
-from botberi_gateway.planner.tree import Conditions, without_defers
 from botberi_gateway.query_graph import QueryGraph
 
 _BASE = re.compile(r"\w+")
 ITEMS = ListItems()
 
 
+class _Place(NamedTuple):
+    """A selection set within the operation."""
+
+    path: Path = ()
+    #: The response keys of `path`.
+    keys: tuple[str, ...] = ()
+    #: Conditions that hold wherever it is.
+    implied: Conditions = ALWAYS
+    #: Fields of several types, or of several selections, have their response keys here.
+    is_mixed: bool = False
+
+
 class Printer:
-    """Prints the selections of one fetch; collects the variables they use and the renames they need."""
+    """Prints the selections of one request; collects the variables that they use and the renames that they need."""
 
     def __init__(self, graph: QueryGraph) -> None:
         self.graph = graph
         self.variables: dict[str, None] = {}
         self.renames: list[Rename] = []
+        #: Response keys from the root -> the type of the field there.
         self._shapes: dict[tuple[str, ...], str] = {}
 
-    def selection(
-        self,
-        selection: Selection,
-        path: Path = (),
-        keys: tuple[str, ...] = (),
-        given: Conditions = (),
-        *,
-        mixed: bool = False,
-    ) -> str:
-        """`{ … }`. `given` are conditions that hold anyway; `mixed`: other selections answer under the same keys."""
-        fields = self.fields((selection,), path, keys, given, mixed=mixed)
-        return "{ " + fields + " }"
+    def selection(self, selection: Selection, *, implied: Conditions = ALWAYS) -> str:
+        """`{ … }` at the root. `implied` are conditions that hold wherever the operation is sent."""
+        return "{ " + self._fields(selection, _Place(implied=implied)) + " }"
 
     def fields(
         self,
-        selections: Sequence[Selection],
-        path: Path = (),
-        keys: tuple[str, ...] = (),
-        given: Conditions = (),
+        selection: Selection,
         *,
-        mixed: bool = False,
-        framed: bool = False,
+        implied: Conditions = ALWAYS,
+        is_mixed: bool = False,
+        is_framed: bool = False,
         beside: frozenset[str] = frozenset(),
     ) -> str:
-        """The fields of selections that stand side by side; `framed`: each within a fragment on its own type (entities).
+        """The fields of entities, without braces.
 
-        `beside` are types of other objects at the same place, which these fields aren't for.
+        `is_mixed`: other selections answer under the same response keys. `is_framed`: each field stands in a fragment on its own type. `beside`:
+        types of other objects at the same place, for which these fields aren't.
         """
-        direct: list[str] = []
-        fragments: dict[str, list[str]] = {}
-        mixed = mixed or len(selections) > 1
-        for selection in selections:
-            static = selection.static
-            abstract = static is None or static.is_abstract
-            inner = mixed or abstract
-            frames = self._frames(selection, beside) if framed else ()
-            if selection.typename or not selection.items:
-                self._put("__typename", frames, direct, fragments)
-            for item in selection.items:
-                if static is not None and (not abstract or self._whole(selection, item)):
-                    text = self._item(selection, item, static.name, path, keys, given, inner)
-                    self._put(text, frames, direct, fragments)
-                else:
-                    for name in self._narrowed(selection, item, beside):
-                        text = self._item(selection, item, name, path, keys, given, inner)
-                        self._put(text, (name,), direct, fragments)
-        own = dict.fromkeys(direct)
-        by_text: dict[str, list[str]] = {}
-        for name, texts in fragments.items():
-            # What is asked of every object isn't asked again of some.
-            by_text.setdefault(" ".join(text for text in dict.fromkeys(texts) if text not in own), []).append(name)
-        by_text.pop("", None)
-        return " ".join([*own, *(f"... on {name} {{ {text} }}" for text, names in by_text.items() for name in names)])
+        place = _Place(implied=implied, is_mixed=is_mixed)
+        return self._fields(selection, place, self._frames(selection, beside) if is_framed else (), beside)
 
-    def _put(self, text: str, frames: Iterable[str], direct: list[str], fragments: dict[str, list[str]]) -> None:
-        frames = tuple(frames)
-        if not frames:
-            direct.append(text)
-        for name in frames:
-            fragments.setdefault(name, []).append(text)
+    def _fields(
+        self,
+        selection: Selection,
+        place: _Place,
+        frames: tuple[str, ...] = (),
+        beside: frozenset[str] = frozenset(),
+    ) -> str:
+        """The fields, within fragments on the types `frames` if there are any, and on narrower types where a field is for these alone."""
+        static = selection.static
+        is_abstract = static is None or static.is_abstract
+        place = place._replace(is_mixed=place.is_mixed or is_abstract)
+        texts = _Texts()
+        if selection.typename or not selection.items:
+            texts.add("__typename", frames)
+        for item in selection.items:
+            if static is not None and (not is_abstract or self._is_for_all(selection, item)):
+                texts.add(self._item(selection, item, static.name, place), frames)
+            else:
+                for name in self._narrower_types(selection, item, beside):
+                    texts.add(self._item(selection, item, name, place), (name,))
+        return texts.joined()
 
     def _frames(self, selection: Selection, beside: frozenset[str]) -> tuple[str, ...]:
+        """The types for fragments around the whole selection."""
         static = selection.static
         if static is None or (static.is_abstract and static.possible & beside):
             return tuple(sorted(selection.types))
         return (static.name,)
 
-    def _whole(self, selection: Selection, item: Item) -> bool:
-        """Whether the item is for everything the abstract selection can be, and is a field of that type."""
+    def _is_for_all(self, selection: Selection, item: Item) -> bool:
+        """Whether the item is for all types that the abstract selection can have, and is a field of the abstract type."""
         static = selection.static
         if static is None or not item.types >= selection.types:
             return False
         return item.field.is_typename or item.field.name in static.fields
 
-    def _narrowed(self, selection: Selection, item: Item, beside: frozenset[str]) -> tuple[str, ...]:
-        """Types for fragments around the item: an interface where one fits exactly, else each concrete type."""
+    def _narrower_types(self, selection: Selection, item: Item, beside: frozenset[str]) -> tuple[str, ...]:
+        """Types for fragments around the item: an interface that has exactly its types, else each concrete type."""
         via = item.field.via
         if via and via in self.graph.types and self.graph.types[via].kind == "INTERFACE":
             interface = self.graph.subgraph_type(selection.graph, via)
@@ -113,64 +110,86 @@ class Printer:
                 return (via,)
         return tuple(sorted(item.types))
 
-    def _item(
-        self,
-        selection: Selection,
-        item: Item,
-        type_name: str,
-        path: Path,
-        keys: tuple[str, ...],
-        given: Conditions,
-        mixed: bool,
-    ) -> str:
+    def _item(self, selection: Selection, item: Item, type_name: str, place: _Place) -> str:
+        """A field of `type_name` with its arguments, directives and selection."""
         field = item.field
-        key = self._free_key(selection, item, type_name, path, keys) if mixed else field.key
-        text = field.name if key == field.name else f"{key}: {field.name}"
-        text += field.arguments_text
-        own = [condition for condition in without_defers(item.conditions) if condition not in given]
-        self.variables.update(dict.fromkeys(variable for variable, _ in own))
-        # A directive stands once at a field: what is left goes around it.
-        on_field, around = split_conditions(own)
-        text += on_field
-        text += field.directives_text
+        key = self._response_key(selection, item, type_name, place) if place.is_mixed else field.key
+        conditions = in_order(item.conditions.variables - place.implied.variables)
+        self.variables.update(dict.fromkeys(variable for variable, _ in conditions))
+        # A directive stands once at a field: the rest goes around it.
+        on_field, around = split_conditions(conditions)
+        name = field.name if key == field.name else f"{key}: {field.name}"
+        text = name + field.arguments_text + on_field + field.directives_text
         self.variables.update(dict.fromkeys(sorted(field.variables)))
         if item.child is not None:
-            below = (*path, key, *[ITEMS] * field.list_depth)
-            text += " " + self.selection(item.child, below, (*keys, key), mixed=mixed)
-        return wrapped(text, (*around, *reversed(field.around)))
+            path = (*place.path, key, *[ITEMS] * field.list_depth)
+            below = _Place(path, (*place.keys, key), is_mixed=place.is_mixed)
+            text += " { " + self._fields(item.child, below) + " }"
+        return wrapped(text, (*around, *reversed(field.fragment_directives)))
 
-    def _free_key(self, selection: Selection, item: Item, type_name: str, path: Path, keys: tuple[str, ...]) -> str:
-        """The field's response key, or another one where this key has another type already (GraphQL, 5.3.2 Field Selection Merging)."""
-        if item.field.is_typename:
-            return item.field.key
+    def _response_key(self, selection: Selection, item: Item, type_name: str, place: _Place) -> str:
+        """The field's response key; another one where a field of another type has it already.
+
+        GraphQL specification, section 5.3.2 Field Selection Merging: response keys have one shape, whatever the objects' types.
+        """
+        field = item.field
+        if field.is_typename:
+            return field.key
         own = self.graph.subgraph_type(selection.graph, type_name)
-        facts = own.fields.get(item.field.name) if own is not None else None
-        if facts is None:
-            return item.field.key
-        shape = _BASE.sub("{}", facts.shape) if item.child is not None else facts.shape
-        candidate, number = item.field.key, 0
-        while self._shapes.setdefault((*keys, candidate), shape) != shape:
-            candidate, number = f"__r{number}_{item.field.key}", number + 1
-        if candidate != item.field.key:
-            rename = Rename(path, candidate, item.field.key)
+        declared = own.fields.get(field.name) if own is not None else None
+        if declared is None:
+            return field.key
+        shape = _BASE.sub("{}", declared.shape) if item.child is not None else declared.shape
+        key, number = field.key, 0
+        while self._shapes.setdefault((*place.keys, key), shape) != shape:
+            key, number = f"__r{number}_{field.key}", number + 1
+        if key != field.key:
+            rename = Rename(place.path, key, field.key)
             if rename not in self.renames:
                 self.renames.append(rename)
-        return candidate
+        return key
 
 
-def split_conditions(conditions: Iterable[tuple[str, bool]]) -> tuple[str, list[str]]:
+class _Texts:
+    """Fields of a selection set: some stand in it directly, others in fragments."""
+
+    def __init__(self) -> None:
+        self.direct: dict[str, None] = {}
+        self.fragments: dict[str, list[str]] = {}
+
+    def add(self, text: str, frames: Iterable[str]) -> None:
+        """A field that stands in a fragment on each of the types `frames`; directly, if there are none."""
+        is_direct = True
+        for name in frames:
+            is_direct = False
+            self.fragments.setdefault(name, []).append(text)
+        if is_direct:
+            self.direct[text] = None
+
+    def joined(self) -> str:
+        """All of it. What is asked of every object isn't asked again of some."""
+        by_text: dict[str, list[str]] = {}
+        for name, texts in self.fragments.items():
+            fields = " ".join(text for text in dict.fromkeys(texts) if text not in self.direct)
+            by_text.setdefault(fields, []).append(name)
+        by_text.pop("", None)
+        fragments = (f"... on {name} {{ {text} }}" for text, names in by_text.items() for name in names)
+        return " ".join([*self.direct, *fragments])
+
+
+def split_conditions(conditions: Iterable[VariableCondition]) -> tuple[str, list[str]]:
     """Directives for one place, and those that need places of their own."""
     first: dict[bool, str] = {}
     rest = []
-    for variable, wanted in conditions:
-        text = f" @{'include' if wanted else 'skip'}(if: ${variable})"
-        if first.setdefault(wanted, text) != text:
+    for variable, value in conditions:
+        text = f" @{'include' if value else 'skip'}(if: ${variable})"
+        if first.setdefault(value, text) != text:
             rest.append(text)
     return "".join(first.values()), rest
 
 
 def wrapped(text: str, directives: Iterable[str]) -> str:
-    """Inline fragments around fields, one for each directive."""
+    """Fields within inline fragments, one for each directive."""
     for directive in directives:
         text = f"...{directive} {{ {text} }}"
     return text
@@ -179,23 +198,20 @@ def wrapped(text: str, directives: Iterable[str]) -> str:
 def document(
     kind: str,
     name: str | None,
-    body: str,
-    definitions: Iterable[VariableDefinitionNode],
-    used: Iterable[str],
-    own: Mapping[str, str] | None = None,
-    directives: str = "",
+    selection: str,
+    client_variables: Iterable[VariableDefinitionNode],
+    added_variables: Mapping[str, str],
+    directives: str,
 ) -> str:
-    """The whole operation; `own` are variables that aren't the client's, with their types."""
-    wanted = set(used)
-    variables = [f"${name}: {type_name}" for name, type_name in (own or {}).items()]
+    """The whole operation. `added_variables` are the planner's, with their types; `directives` are the operation's, as text."""
+    variables = [f"${variable}: {type_name}" for variable, type_name in added_variables.items()]
     variables += [
         print_ast(
             VariableDefinitionNode(
                 variable=node.variable, type=node.type, default_value=node.default_value, directives=()
             )
         )
-        for node in definitions
-        if node.variable.name.value in wanted
+        for node in client_variables
     ]
     head = kind if kind != "query" or name or variables or directives else ""
     if name:
@@ -203,4 +219,4 @@ def document(
     if variables:
         head += f"({', '.join(variables)})"
     head += directives
-    return f"{head} {body}".strip()
+    return f"{head} {selection}".strip()

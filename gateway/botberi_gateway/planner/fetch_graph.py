@@ -1,21 +1,30 @@
-"""The plan under construction: positions of the answer, arrivals at them, and the parts of fetches that make them."""
+"""The plan under construction: positions of the answer, the fetch groups that ask for fields there, and their entries.
+
+A position is a place in the answer. A fetch group asks one subgraph for objects at one position. Its selection goes on to
+positions below; at each position that a group reaches it has an entry, from which further fields can be selected.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from botberi_gateway.plan import ContextValue, KeySelection, ListItems, Path, TypeCondition
-from botberi_gateway.planner.tree import Conditions, Field, defers
-from botberi_gateway.query_graph import Entry, Host, SubgraphType
+from botberi_gateway.planner.conditions import ALWAYS, Conditions
+from botberi_gateway.planner.tree import Field
+from botberi_gateway.query_graph import Host, KeyEdge, SubgraphType
 
-PartKind: TypeAlias = Literal["root", "entity", "event"]
+#: How a group gets its objects: by root fields, by representations, or from the event of a subscription.
+GroupKind: TypeAlias = Literal["root", "entity", "event"]
+
+#: Fetch groups in the order in which they were found; the values mean nothing.
+Groups: TypeAlias = "dict[FetchGroup, None]"
 
 ITEMS = ListItems()
 
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """A field in a subgraph's selection, for objects of `types`."""
+    """A field in a subgraph's selection, selected for objects of `types`."""
 
     field: Field
     types: frozenset[str]
@@ -24,7 +33,7 @@ class Item:
 
 
 class Selection:
-    """What one fetch selects of one object. `static` is its type in the subgraph, None for entities of several types."""
+    """The fields that one request selects of one object. `static` is its type in the subgraph, None for entities of several types."""
 
     __slots__ = ("_index", "graph", "items", "static", "typename", "types")
 
@@ -33,13 +42,14 @@ class Selection:
         self.static = static
         self.types = types
         self.items: list[Item] = []
+        #: Whether `__typename` is selected without conditions.
         self.typename = False
         self._index: dict[str, list[Item]] = {}
 
     def find(
         self, field: Field, types: frozenset[str], conditions: Conditions, within: frozenset[str] | None = None
     ) -> Item | None:
-        """An item that already gives the field to all of `types`, and to none that isn't `within`, whenever `conditions` hold."""
+        """An item that gives the field to all of `types`, and to no type outside `within`, whenever `conditions` hold."""
         for item in self._index.get(field.key, ()):
             if within is not None and not item.types <= within:
                 continue
@@ -49,6 +59,7 @@ class Selection:
         return None
 
     def add(self, field: Field, types: frozenset[str], conditions: Conditions, child: "Selection | None") -> Item:
+        """Select the field once more."""
         item = Item(field, types, conditions, child)
         self.items.append(item)
         self._index.setdefault(field.key, []).append(item)
@@ -56,12 +67,13 @@ class Selection:
 
 
 class Position:
-    """A place in the answer: the objects at `path` that are of `types`. Several fetches may arrive there."""
+    """A place in the answer: the objects at `path` that are of `types`. Several groups may have an entry there."""
 
     __slots__ = (
-        "arrivals",
         "children",
+        "client_fields",
         "conditions",
+        "entries",
         "field",
         "keys",
         "parent",
@@ -69,7 +81,6 @@ class Position:
         "path",
         "type_name",
         "types",
-        "wanted",
     )
 
     def __init__(
@@ -83,58 +94,66 @@ class Position:
         self.type_name = type_name
         self.types = types
         self.parent = parent
+        #: The parent's field whose value stands here, and the parent's types for which it does.
         self.field = field
         self.parent_types = parent_types
         #: What the client selects here, as far as it is known.
-        self.wanted: tuple[Field, ...] = ()
-        self.arrivals: list[Arrival] = []
+        self.client_fields: tuple[Field, ...] = ()
+        self.entries: list[Entry] = []
         self.children: dict[tuple[str, Conditions], list[Position]] = {}
         self.path: Path = ()
+        #: The response keys of `path`.
         self.keys: tuple[str, ...] = ()
-        self.conditions: frozenset[tuple[str, bool]] = frozenset()
+        self.conditions = ALWAYS
         if parent is not None and field is not None:
-            step: Path = (field.key, *[ITEMS] * field.list_depth)
+            segment: Path = (field.key, *[ITEMS] * field.list_depth)
             if parent_types < parent.types:
-                step = (TypeCondition(parent_types), *step)
-            self.path = parent.path + step
+                segment = (TypeCondition(parent_types), *segment)
+            self.path = parent.path + segment
             self.keys = (*parent.keys, field.key)
-            self.conditions = parent.conditions | frozenset(field.conditions)
+            self.conditions = parent.conditions.union(field.conditions)
 
     @property
     def defers(self) -> frozenset[int]:
         """The `@defer`s that the whole position stands under."""
-        return defers(self.conditions)
+        return self.conditions.defers
 
 
-class Arrival:
-    """One fetch's selection at a position, for those objects that are of `types`."""
+class Entry:
+    """A group's selection at a position, for those objects there that are of `types`."""
 
-    __slots__ = ("as_interface", "conditions", "graph", "host", "part", "position", "provided", "selection", "types")
+    __slots__ = ("as_interface", "conditions", "graph", "group", "host", "position", "provided", "selection", "types")
 
     def __init__(
         self,
         position: Position,
-        part: "Part",
+        group: "FetchGroup",
         selection: Selection,
-        conditions: frozenset[tuple[str, bool]],
+        conditions: Conditions,
         provided: tuple[Field, ...] = (),
     ) -> None:
         self.position = position
-        self.part = part
-        self.graph = part.graph
+        self.group = group
+        self.graph = group.graph
         self.selection = selection
         self.types = selection.types
         static = selection.static
-        #: The interface for whose objects the subgraph takes these, empty where it takes them for what they are.
+        #: The interface for whose objects the subgraph takes these; empty where it takes them for what they are.
         self.as_interface = "" if static is None else static.as_interface
-        self.host: Host = (part.graph, self.as_interface)
+        self.host: Host = (group.graph, self.as_interface)
         self.conditions = conditions
+        #: What `@provides` of fields above gives here beside the subgraph's own fields.
         self.provided = provided
 
     @property
+    def step(self) -> int:
+        """The step of its group."""
+        return self.group.step
+
+    @property
     def is_uncertain(self) -> bool:
-        """Whether there may be no representations of some objects, for want of what fields here require."""
-        return bool(self.part.uncertain) and self is self.part.arrival
+        """Whether some objects may have no representation here, for want of what the fields of the group require."""
+        return bool(self.group.uncertain) and self is self.group.entry
 
     @property
     def knows_type(self) -> bool:
@@ -144,62 +163,70 @@ class Arrival:
 
 
 @dataclass(slots=True, eq=False)
-class Part:
-    """A root selection, or entities at one position, from one subgraph: parts of a step and subgraph become one fetch."""
+class FetchGroup:
+    """What one subgraph is asked for at one position in one step: root fields, or fields of entities.
+
+    Groups of the same step and subgraph are sent as one request.
+    """
 
     graph: str
-    kind: PartKind
+    kind: GroupKind
     position: Position
     types: frozenset[str]
-    #: What representations say; None: each object's own type.
+    #: The type name that representations say; None: each object's own type.
     typename: str | None
     conditions: Conditions
+    #: Its place among the groups, in the order in which they are made.
     number: int
-    level: int = 1
-    needs: "dict[Part, None]" = field(default_factory=dict)
+    step: int = 1
+    #: The groups whose answers it depends on.
+    needs: Groups = field(default_factory=dict)
+    #: How representations are read from the data: the key, and what fields require.
     inputs: list[KeySelection] = field(default_factory=list)
-    #: By variable.
+    #: Contextual arguments, by variable.
     contexts: dict[str, ContextValue] = field(default_factory=dict)
     reasons: dict[str, None] = field(default_factory=dict)
-    #: Of entities: the key that representations have.
-    entry: Entry | None = None
-    #: Subgraphs that give what the fields here require, and that may not know each of the objects. Of those that one of them doesn't know
-    #: there is no representation, so that no other field is asked for here.
+    #: The key by which entities are asked for.
+    key_edge: KeyEdge | None = None
+    #: Subgraphs that give what the fields here require, and that may not know each of the objects. Those that one of them doesn't know have
+    #: no representation, so that no other field is asked for here.
     uncertain: frozenset[str] = frozenset()
-    arrival: Arrival = field(init=False)
+    entry: Entry = field(init=False)
 
     @property
     def selection(self) -> Selection:
-        return self.arrival.selection
+        """What it asks for."""
+        return self.entry.selection
 
     @property
     def defers(self) -> frozenset[int]:
         """The `@defer`s that all its fields stand under."""
-        if not self.conditions and not self.position.conditions:
-            return frozenset()
-        return defers(self.conditions) | self.position.defers
+        return self.conditions.defers | self.position.conditions.defers
 
 
-def release(parts: Iterable[Part]) -> None:
-    """Break the circles of parts that nobody needs any more, so that they go at once: the garbage collector would take longer than planning them."""
-    for part in parts:
-        here: Position | None = part.position
-        while here is not None and (here.arrivals or here.children):
-            _release(here)
-            here = here.parent
-        _forget_arrival(part)
+def release(groups: Iterable[FetchGroup]) -> None:
+    """Break the reference cycles of groups that are not needed any more, so that their memory is free at once.
+
+    The garbage collector would take longer for them than planning took.
+    """
+    for group in groups:
+        position: Position | None = group.position
+        while position is not None and (position.entries or position.children):
+            _release(position)
+            position = position.parent
+        _forget_entry(group)
 
 
 def _release(position: Position) -> None:
-    for arrival in position.arrivals:
-        _forget_arrival(arrival.part)
+    for entry in position.entries:
+        _forget_entry(entry.group)
     below = [child for children in position.children.values() for child in children]
-    position.arrivals.clear()
+    position.entries.clear()
     position.children.clear()
     for child in below:
         _release(child)
 
 
-def _forget_arrival(part: Part) -> None:
-    if hasattr(part, "arrival"):
-        del part.arrival
+def _forget_entry(group: FetchGroup) -> None:
+    if hasattr(group, "entry"):
+        del group.entry

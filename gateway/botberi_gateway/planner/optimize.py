@@ -1,66 +1,66 @@
-"""Parts -> parts at better steps. `PASSES` are applied in order; each changes steps only, never what is selected."""
+"""Fetch groups -> the same groups at better steps. `PASSES` are applied in order; they change steps alone, never what is selected."""
 
 from collections.abc import Callable
 
-from botberi_gateway.planner.fetch_graph import Part
+from botberi_gateway.planner.fetch_graph import FetchGroup
 
 
-def lower_levels(parts: list[Part]) -> None:
-    """Every part as early as its needs allow (a choice made later may have made an earlier need unnecessary)."""
-    for part in _in_order(parts):
-        if part.kind != "event":
-            part.level = 1 + max((need.level for need in part.needs), default=0)
+def lower_steps(groups: list[FetchGroup]) -> None:
+    """Every group as early as its needs allow: a choice that was made later may have made an earlier need unnecessary."""
+    for group in sorted(groups, key=lambda group: (group.step, group.number)):  # needs come first
+        if group.kind != "event":
+            group.step = 1 + max((need.step for need in group.needs), default=0)
 
 
-def merge_into_later_steps(parts: list[Part]) -> None:
-    """A request whose parts can all wait for later requests to the same subgraph is saved: they ride along."""
-    users = _users(parts)
-    last = max((part.level for part in parts), default=0)
-    slots: dict[tuple[str, frozenset[int]], dict[int, list[Part]]] = {}
-    for part in parts:
-        if part.kind == "entity":
-            slots.setdefault((part.graph, part.defers), {}).setdefault(part.level, []).append(part)
-    for level in range(last - 1, 0, -1):
-        for by_level in slots.values():
-            moving = by_level.get(level)
-            if not moving:
+def merge_into_later_steps(groups: list[FetchGroup]) -> None:
+    """Save a request whose groups can all wait for later requests to the same subgraph: they piggyback on those."""
+    users = _users(groups)
+    last = max((group.step for group in groups), default=0)
+    by_subgraph: dict[tuple[str, frozenset[int]], dict[int, list[FetchGroup]]] = {}
+    for group in groups:
+        if group.kind == "entity":
+            by_step = by_subgraph.setdefault((group.graph, group.defers), {})
+            by_step.setdefault(group.step, []).append(group)
+    for step in range(last - 1, 0, -1):
+        for by_step in by_subgraph.values():
+            targets = [
+                (group, _later_step(group, by_step, users.get(group, []), last)) for group in by_step.get(step, ())
+            ]
+            if not targets or any(target is None for _, target in targets):
                 continue
-            targets = []
-            for part in moving:
-                latest = min((user.level for user in users.get(part, ())), default=last + 1) - 1
-                target = next((step for step in sorted(by_level) if level < step <= latest), None)
-                targets.append(target)
-            if any(target is None for target in targets):
-                continue
-            del by_level[level]
-            for part, target in zip(moving, targets, strict=True):
+            del by_step[step]
+            for group, target in targets:
                 assert target is not None
-                part.level = target
-                by_level[target].append(part)
+                group.step = target
+                by_step[target].append(group)
 
 
-def _users(parts: list[Part]) -> dict[Part, list[Part]]:
-    users: dict[Part, list[Part]] = {}
-    for part in parts:
-        for need in part.needs:
-            users.setdefault(need, []).append(part)
+def _later_step(
+    group: FetchGroup, by_step: dict[int, list[FetchGroup]], users: list[FetchGroup], last: int
+) -> int | None:
+    """The next step with a request that the group can wait for; None where there is none."""
+    latest = min((user.step for user in users), default=last + 1) - 1
+    return next((step for step in sorted(by_step) if group.step < step <= latest), None)
+
+
+def _users(groups: list[FetchGroup]) -> dict[FetchGroup, list[FetchGroup]]:
+    """Group -> the groups that need it."""
+    users: dict[FetchGroup, list[FetchGroup]] = {}
+    for group in groups:
+        for need in group.needs:
+            users.setdefault(need, []).append(group)
     return users
 
 
-def _in_order(parts: list[Part]) -> list[Part]:
-    """Needs first."""
-    return sorted(parts, key=lambda part: (part.level, part.number))
-
-
-PASSES: tuple[Callable[[list[Part]], None], ...] = (
-    lower_levels,
-    # After every part is as early as it can be: the slack is then the whole of it.
+PASSES: tuple[Callable[[list[FetchGroup]], None], ...] = (
+    lower_steps,
+    # Only when every group is as early as it can be is all its slack known.
     merge_into_later_steps,
 )
 
 
-def optimize(parts: list[Part]) -> list[Part]:
+def optimize(groups: list[FetchGroup]) -> list[FetchGroup]:
     """Apply all passes."""
     for apply in PASSES:
-        apply(parts)
-    return parts
+        apply(groups)
+    return groups

@@ -1,77 +1,95 @@
-"""Fields that representations need -> the same under free response keys, and how they are read from the data."""
+"""Fields that representations need -> the same fields under response keys that are free, and how they are read from the data."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from botberi_gateway.plan import KeyField, KeyFragment, KeySelection
 from botberi_gateway.planner.tree import Field
 
+#: A field's name and its arguments: what a response key stands for.
+Meaning: TypeAlias = tuple[str, str]
+#: A field that gives an object, and the name of a field that the client selects of it -> whether an error of the latter may null the object.
+MayNull: TypeAlias = Callable[[Field, str], bool]
+
 
 @dataclass(slots=True)
-class Names:
-    """Response keys at each place of the answer: what the client took, and what the planner needs beside."""
+class ResponseKeys:
+    """The response keys at each place of the answer: the client's, and those that the planner adds."""
 
-    taken: Mapping[tuple[str, ...], Mapping[str, tuple[str, str]]]
-    own: dict[tuple[str, ...], dict[str, tuple[str, str]]] = field(default_factory=dict)
+    client: Mapping[tuple[str, ...], Mapping[str, Meaning]]
+    added: dict[tuple[str, ...], dict[str, Meaning]] = field(default_factory=dict)
 
-    def key(self, path: tuple[str, ...], name: str, arguments: str, *, apart: bool = False) -> str:
-        """A response key for the planner's own use of a field, the same for the same use; `apart`: not together with the client's."""
-        mine = self.own.setdefault(path, {})
-        client = self.taken.get(path, {})
-        wanted = (name, arguments)
-        candidate, number = name, 0
-        while (mine.get(candidate) or client.get(candidate) or wanted) != wanted or (apart and candidate in client):
-            candidate, number = f"__{name}_{number}", number + 1
-        mine[candidate] = wanted
-        return candidate
+    def key(self, path: tuple[str, ...], name: str, arguments: str, *, beside_client: bool = False) -> str:
+        """A response key by which the planner selects a field, always the same for the same field.
 
-    def named(
-        self, path: tuple[str, ...], one: Field, spoils: Callable[[Field, str], bool] | None = None
-    ) -> tuple[Field, list[KeySelection]]:
-        """The field under response keys that are free; and its key selection. `__typename` has always its own.
-
-        `spoils` says of an object and of another field which the client selects of it whether that field's error may null the object.
+        `beside_client`: one that the client doesn't have, even for the same field.
         """
-        if one.is_typename:
-            read: KeySelection = KeyField("__typename", "__typename")
-            return one, [read if one.types is None else KeyFragment(one.types, (read,))]
-        below = self.taken.get((*path, one.name), {}).values() if spoils is not None and one.children else ()
-        own = {child.name for child in one.children}
-        apart = spoils is not None and any(name not in own and spoils(one, name) for name, _ in below)
-        key = self.key(path, one.name, one.arguments_text, apart=apart)
+        added = self.added.setdefault(path, {})
+        client = self.client.get(path, {})
+        meaning = (name, arguments)
+        key, number = name, 0
+        while (added.get(key) or client.get(key) or meaning) != meaning or (beside_client and key in client):
+            key, number = f"__{name}_{number}", number + 1
+        added[key] = meaning
+        return key
+
+    def with_keys(
+        self, path: tuple[str, ...], field: Field, may_null: MayNull | None = None
+    ) -> tuple[Field, list[KeySelection]]:
+        """The field and all below it under free response keys; and how a representation reads it. `__typename` keeps its key.
+
+        With `may_null`, an object that one of the client's fields may null is selected beside the client's.
+        """
+        if field.is_typename:
+            typename: KeySelection = KeyField("__typename", "__typename")
+            return field, [typename if field.types is None else KeyFragment(field.types, (typename,))]
+        beside_client = may_null is not None and self._may_be_nulled(path, field, may_null)
+        key = self.key(path, field.name, field.arguments_text, beside_client=beside_client)
         children: list[Field] = []
         selections: list[KeySelection] = []
-        for child in one.children:
-            named, selection = self.named((*path, key), child, spoils)
-            children.append(named)
-            selections += selection
-        made = replace(one, key=key, children=tuple(children))
-        result: list[KeySelection] = [KeyField(one.name, key, tuple(selections))]
-        if one.types is not None:
-            result = [KeyFragment(one.types, tuple(result))]
-        return made, result
+        for child in field.children:
+            child_with_key, below = self.with_keys((*path, key), child, may_null)
+            children.append(child_with_key)
+            selections += below
+        selection: KeySelection = KeyField(field.name, key, tuple(selections))
+        if field.types is not None:
+            selection = KeyFragment(field.types, (selection,))
+        return replace(field, key=key, children=tuple(children)), [selection]
+
+    def _may_be_nulled(self, path: tuple[str, ...], field: Field, may_null: MayNull) -> bool:
+        """Whether the client selects a field of the object that the planner doesn't, and that may null it."""
+        if not field.children:
+            return False
+        needed = {child.name for child in field.children}
+        client = self.client.get((*path, field.name), {})
+        return any(name not in needed and may_null(field, name) for name, _ in client.values())
 
 
 def conflicting(inputs: Iterable[KeySelection], more: Iterable[KeySelection]) -> bool:
-    """Whether a representation can't carry both: one field from two sources (`@requires` with other arguments)."""
-    sources = {one.name: one.source for one in inputs if isinstance(one, KeyField)}
-    return any(isinstance(one, KeyField) and sources.get(one.name, one.source) != one.source for one in more)
+    """Whether one representation can't have both: a field that comes from two places (`@requires` with other arguments)."""
+    sources = {selection.name: selection.source for selection in inputs if isinstance(selection, KeyField)}
+    return any(
+        isinstance(selection, KeyField) and sources.get(selection.name, selection.source) != selection.source
+        for selection in more
+    )
 
 
 def merge_inputs(into: list[KeySelection], more: Iterable[KeySelection]) -> None:
-    """Add key selections, those of the same field merged."""
+    """Add key selections to `into`, where selections of the same field become one."""
     for selection in more:
         for index, known in enumerate(into):
-            if (
-                isinstance(known, KeyField)
-                and isinstance(selection, KeyField)
-                and (known.name, known.source) == (selection.name, selection.source)
-            ) or (
-                isinstance(known, KeyFragment) and isinstance(selection, KeyFragment) and known.types == selection.types
-            ):
+            if _alike(known, selection):
                 below = list(known.selections)
                 merge_inputs(below, selection.selections)
                 into[index] = replace(known, selections=tuple(below))
                 break
         else:
             into.append(selection)
+
+
+def _alike(known: KeySelection, selection: KeySelection) -> bool:
+    """Whether they are the same field, or fragments on the same types."""
+    if isinstance(known, KeyField):
+        return isinstance(selection, KeyField) and (known.name, known.source) == (selection.name, selection.source)
+    return isinstance(selection, KeyFragment) and known.types == selection.types

@@ -1,134 +1,159 @@
-"""Operation's fields -> the cheapest fetch graph that a bounded search finds: fewest steps, then requests, then selected fields."""
+"""An operation's fields -> the cheapest fetch groups that a bounded search finds: fewest steps, then requests, then selected fields."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 from botberi_gateway.errors import PlanningError
-from botberi_gateway.planner.choose import Chooser
-from botberi_gateway.planner.estimate import Estimator
-from botberi_gateway.planner.fetch_graph import Item, Part, Position, Selection, release
+from botberi_gateway.planner.choose import Chooser, Outcome, Policy, RequestKey
+from botberi_gateway.planner.choose.estimate import Estimator
+from botberi_gateway.planner.fetch_graph import FetchGroup, Position, Selection, release
 from botberi_gateway.planner.optimize import optimize
-from botberi_gateway.planner.policy import Outcome, Policy, Slot
 from botberi_gateway.planner.tree import Field
 from botberi_gateway.planner.walk import Walker
 from botberi_gateway.query_graph import QueryGraph
 
-#: Fields placed over all runs of the search; the first run always ends. 1,600 placements take about 0.05 s in CPython 3.11 (measured on the
-#: corpus' hardest operation), so the search ends after some 0.3 s there.
+#: Fields placed over all runs of the search; the first run always ends. 1,600 placements take about 0.05 s in CPython 3.11 (measured on
+#: the corpus' hardest operation), so that the search ends after some 0.3 s there.
 BUDGET = 9_000
-#: Keys looked at over all runs. 14,000 take about 0.4 s, a second where other work fills the caches: a wide query over a hundred subgraphs looks
-#: at thousands in each run.
-WORK = 14_000
-#: Runs at most: beyond the second each one tests whether one request can be avoided.
+#: Keys looked at over all runs. 14,000 take about 0.4 s, or a second where other work fills the processor's caches: a wide query over a
+#: hundred subgraphs looks at thousands in each run.
+MAX_WORK = 14_000
+#: Each run beyond the second tests whether one request can be avoided.
 MAX_RUNS = 24
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Cost:
+class Cost(NamedTuple):
     """What is minimised, in this order."""
 
     steps: int
     requests: int
-    parts: int
+    groups: int
     selected: int
 
 
-def search(
-    graph: QueryGraph,
-    walker: Walker,
-    start: Callable[[], tuple[Position, list[Part]]],
-    fields: tuple[Field, ...],
-    subgraph: str = "",
-) -> list[Part]:
-    """The best parts found. `start` makes a fresh root position (and the parts it has from the start) for each run.
+class Start(NamedTuple):
+    """Where a run begins: a position without anything selected, and the groups that are there already (an event's)."""
 
-    `subgraph`: the one that may give root fields, empty where any may.
-    """
-    estimator = Estimator(graph)
+    position: Position
+    groups: list[FetchGroup]
 
-    def run(policy: Policy) -> tuple[Cost, Outcome]:
-        root, parts = start()
-        chooser = Chooser(graph, walker, estimator, policy)
-        chooser.parts.extend(parts)
-        outcome = chooser.run(root, fields)
-        optimize(outcome.parts)
-        return cost(outcome.parts), outcome
 
-    used = Policy(start=subgraph)
-    best, outcome = run(used)
-    if not outcome.choices:
-        return outcome.parts
-    size = max(best.selected, 1)
-    runs_left = min(MAX_RUNS, BUDGET // size, WORK // max(outcome.work, 1))
-    if best.requests <= 1:
-        return outcome.parts
-    tried: set[Policy] = set()
+#: Makes a fresh start for each run.
+Starter: TypeAlias = Callable[[], Start]
 
-    def attempt(policy: Policy) -> bool:
-        nonlocal best, outcome, runs_left, used
-        if runs_left <= 0 or policy in tried:
+
+def at_root(root: str) -> Starter:
+    """Begins at a root type of the supergraph."""
+    return lambda: Start(Position(root, frozenset((root,))), [])
+
+
+@dataclass(slots=True)
+class _Search:
+    """The state of one search: the best outcome so far, and what of the budget is left."""
+
+    graph: QueryGraph
+    walker: Walker
+    starter: Starter
+    fields: tuple[Field, ...]
+    root_subgraph: str
+    estimator: Estimator = field(init=False)
+    policy: Policy = field(init=False)
+    cost: Cost = field(init=False)
+    outcome: Outcome = field(init=False)
+    runs_left: int = 0
+    tried: set[Policy] = field(default_factory=set)
+
+    def run(self) -> list[FetchGroup]:
+        """The groups of the best outcome."""
+        self.estimator = Estimator(self.graph)
+        self.policy = Policy(root_subgraph=self.root_subgraph)
+        self.cost, self.outcome = self._choose(self.policy)
+        if self.outcome.choices and self.cost.requests > 1:
+            self.runs_left = min(MAX_RUNS, BUDGET // max(self.cost.selected, 1), MAX_WORK // max(self.outcome.work, 1))
+            self._attempt(Policy(self.cost.steps, self.outcome.mandatory, root_subgraph=self.root_subgraph))
+            while self.runs_left > 0 and self.cost.requests > 1 and self._avoid_a_request():
+                pass
+        return self.outcome.groups
+
+    def _choose(self, policy: Policy) -> tuple[Cost, Outcome]:
+        start = self.starter()
+        chooser = Chooser(self.graph, self.walker, self.estimator, policy)
+        outcome = chooser.run(start.position, start.groups, self.fields)
+        optimize(outcome.groups)
+        return cost(outcome.groups), outcome
+
+    def _attempt(self, policy: Policy) -> bool:
+        """Run under another policy; whether that was better."""
+        if self.runs_left <= 0 or policy in self.tried:
             return False
-        tried.add(policy)
-        runs_left -= 1
-        other_cost, other = run(policy)
-        if not other_cost < best:
-            release(other.parts)
+        self.tried.add(policy)
+        self.runs_left -= 1
+        cost, outcome = self._choose(policy)
+        if not cost < self.cost:
+            release(outcome.groups)
             return False
-        release(outcome.parts)
-        best, outcome, used = other_cost, other, policy
+        release(self.outcome.groups)
+        self.cost, self.outcome, self.policy = cost, outcome, policy
         return True
 
-    attempt(Policy(best.steps, outcome.forced, start=subgraph))
-    improved = True
-    while improved and runs_left > 0 and best.requests > 1:
-        # Can one request be avoided, the others being there anyway? And if they needn't be?
-        present = slots(outcome.parts)
-        improved = False
-        open_slots = sorted(present - outcome.forced, reverse=True)
-        for slot in (*open_slots, *sorted(present & outcome.forced - outcome.sole, reverse=True)):
-            banned = used.banned | {slot}
-            if attempt(Policy(best.steps, present - banned, banned, subgraph)) or attempt(
-                Policy(best.steps, outcome.forced - banned, banned, subgraph)
-            ):
-                improved = True
-                break
-    return outcome.parts
+    def _avoid_a_request(self) -> bool:
+        """Whether there is a better plan without one of the requests: first those to which another subgraph is an alternative."""
+        steps, outcome = self.cost.steps, self.outcome
+        present = request_keys(outcome.groups)
+        others = sorted(present - outcome.mandatory, reverse=True)
+        other_routes = sorted(present & outcome.mandatory - outcome.only_route, reverse=True)
+        for request in (*others, *other_routes):
+            banned = self.policy.banned_requests | {request}
+            # Where all other requests are made anyway? And where only the mandatory ones are?
+            for free in (present, outcome.mandatory):
+                if self._attempt(Policy(steps, free - banned, banned, self.root_subgraph)):
+                    return True
+        return False
 
 
-def search_from_one(graph: QueryGraph, walker: Walker, position: Callable[[], Position], field: Field) -> list[Part]:
-    """Parts for a root field that may be asked for once only, of one subgraph: a mutation does something, events begin there.
+def search(
+    graph: QueryGraph, walker: Walker, starter: Starter, fields: tuple[Field, ...], root_subgraph: str = ""
+) -> list[FetchGroup]:
+    """The best groups found. `root_subgraph`: the one that may give root fields; empty: any may."""
+    return _Search(graph, walker, starter, fields, root_subgraph).run()
 
-    Of several subgraphs that have the field one alone may lead to all that is selected below. Raises `PlanningError` where none does.
+
+def search_from_one(graph: QueryGraph, walker: Walker, root: str, field: Field) -> list[FetchGroup]:
+    """Groups for a root field that only one subgraph may be asked for, and once: a mutation changes something, events begin there.
+
+    Of several subgraphs that have the field it may be that one alone leads to all that is selected below. Raises `PlanningError` where none does.
     """
-    graphs = list(dict.fromkeys(r.graph for r in graph.resolvers(position().type_name, field.name)))
+    graphs = list(dict.fromkeys(r.graph for r in graph.resolvers(root, field.name)))
     problem: PlanningError | None = None
     for subgraph in ("", *(graphs if len(graphs) > 1 else ())):
         try:
-            parts = search(graph, walker, lambda: (position(), []), (field,), subgraph)
+            groups = search(graph, walker, at_root(root), (field,), subgraph)
         except PlanningError as error:
             problem = problem or error
             continue
-        if sum(part.kind == "root" and not part.position.path for part in parts) == 1:
-            return parts
-        release(parts)
+        if sum(group.kind == "root" and not group.position.path for group in groups) == 1:
+            return groups
+        release(groups)
     raise problem or PlanningError(f"No subgraph alone gives {field.name}")
 
 
-def slots(parts: list[Part]) -> frozenset[Slot]:
-    """The requests that these parts become."""
-    return frozenset((part.level, part.graph) for part in parts if part.kind != "event")
+def request_keys(groups: list[FetchGroup]) -> frozenset[RequestKey]:
+    """The requests that these groups become."""
+    return frozenset((group.step, group.graph) for group in groups if group.kind != "event")
 
 
-def cost(parts: list[Part]) -> Cost:
-    """Rate a finished run."""
+def cost(groups: list[FetchGroup]) -> Cost:
+    """The cost of a finished run."""
     requests = {
-        (part.level, part.graph, part.kind, part.position.path if part.kind == "root" else (), part.defers)
-        for part in parts
-        if part.kind != "event"
+        (group.step, group.graph, group.kind, group.position.path if group.kind == "root" else (), group.defers)
+        for group in groups
+        if group.kind != "event"
     }
-    steps = max((part.level for part in parts), default=0)
-    return Cost(steps, len(requests), len(parts), sum(_size(part.selection) for part in parts))
+    steps = max((group.step for group in groups), default=0)
+    return Cost(steps, len(requests), len(groups), sum(_size(group.selection) for group in groups))
 
 
 def _size(selection: Selection) -> int:
-    return sum(1 + (_size(item.child) if isinstance(item, Item) and item.child else 0) for item in selection.items)
+    """The number of fields in a selection, all levels together."""
+    return sum(1 + (_size(item.child) if item.child else 0) for item in selection.items)

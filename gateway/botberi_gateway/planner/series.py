@@ -1,62 +1,72 @@
-"""Root fields of a mutation -> the same, so that whatever the variables each response key is asked for once, where the client's order has it first."""
+"""Root fields of a mutation -> the same, so that whatever the variables each response key is asked for once, where the client has it first.
+
+The fields of a mutation run in their order (GraphQL specification, section 6.3.2). In `{ a @include(if: $x) { p } b a { q } }` the first `a`
+comes before `b` if `$x` is true, and selects `p` and `q`; if it is false, `a { q }` comes after `b`. So the second `a` gets the condition
+that `$x` is false, and the first one also selects `q`.
+"""
 
 from collections.abc import Iterable
 from dataclasses import replace
 
 from botberi_gateway.errors import PlanningError
-from botberi_gateway.planner.tree import Conditions, Field
+from botberi_gateway.planner.conditions import Conditions, VariableCondition, in_order
+from botberi_gateway.planner.tree import Field
 
-#: Ways in which a field that is selected several times under conditions can come to be the first; clients need one or two.
-MAX_WAYS = 256
+#: Sets of conditions under which a field that is selected several times comes first; clients need one or two.
+MAX_ALTERNATIVES = 256
 
 
 def in_series(fields: tuple[Field, ...]) -> tuple[Field, ...]:
-    """A field that comes again holds only where none of those before it does, and brings along what later ones select (section 6.3.2)."""
+    """Fields of the same response key hold under conditions of which no two hold together; each selects what later ones select, too."""
     by_key: dict[str, list[Field]] = {}
-    for one in fields:
-        by_key.setdefault(one.key, []).append(one)
+    for field in fields:
+        by_key.setdefault(field.key, []).append(field)
     if len(by_key) == len(fields):
         return fields
-    result: list[Field] = []
-    for one in fields:
-        same = by_key[one.key]
-        place = next(index for index, other in enumerate(same) if other is one)
-        children = _together(one, same[place + 1 :])
-        for conditions in _first(one.conditions, [other.conditions for other in same[:place]]):
-            result.append(replace(one, conditions=conditions, children=children))
-            if len(result) > MAX_WAYS + len(fields):
-                raise PlanningError(f"{one.key} is selected under too many different conditions")
-    return tuple(result)
+    series: list[Field] = []
+    for field in fields:
+        same = by_key[field.key]
+        place = next(index for index, other in enumerate(same) if other is field)
+        children = _with_children_of(field, same[place + 1 :])
+        for conditions in _where_first(field.conditions, [other.conditions for other in same[:place]]):
+            series.append(replace(field, conditions=conditions, children=children))
+            if len(series) > MAX_ALTERNATIVES + len(fields):
+                raise PlanningError(f"{field.key} is selected under too many different conditions")
+    return tuple(series)
 
 
-def _together(one: Field, later: Iterable[Field]) -> tuple[Field, ...]:
-    found = list(one.children)
-    plain = {(child.key, child.types) for child in found if not child.conditions}
+def _with_children_of(field: Field, later: Iterable[Field]) -> tuple[Field, ...]:
+    """What the field selects, and what later ones select under their conditions."""
+    children = list(field.children)
+    plain = {(child.key, child.types) for child in children if not child.conditions}
     for other in later:
         for child in other.children:
-            conditions = _and(child.conditions, other.conditions)
+            conditions = _both(child.conditions, other.conditions)
             if conditions is not None and not (child.type_name is None and (child.key, child.types) in plain):
-                found.append(replace(child, conditions=conditions))
-    return tuple(found)
+                children.append(replace(child, conditions=conditions))
+    return tuple(children)
 
 
-def _first(own: Conditions, before: list[Conditions]) -> list[Conditions]:
+def _where_first(own: Conditions, before: list[Conditions]) -> list[Conditions]:
     """Conditions, no two of which hold together, under which `own` holds and none of those before."""
-    ways = [own]
+    alternatives = [own]
     for conditions in before:
         narrower: list[Conditions] = []
-        for way in ways:
-            for index, (variable, wanted) in enumerate(conditions):
-                made = _and(way, (*conditions[:index], (variable, not wanted)))
-                if made is not None:
-                    narrower.append(made)
-        ways = narrower
-        if len(ways) > MAX_WAYS:
+        variables = in_order(conditions.variables)
+        for alternative in alternatives:
+            for index, (variable, value) in enumerate(variables):
+                # All conditions up to this one hold, and this one doesn't.
+                here = frozenset[VariableCondition]((*variables[:index], (variable, not value)))
+                both = _both(alternative, Conditions(here, conditions.defers))
+                if both is not None:
+                    narrower.append(both)
+        alternatives = narrower
+        if len(alternatives) > MAX_ALTERNATIVES:
             break
-    return ways
+    return alternatives
 
 
-def _and(one: Conditions, other: Conditions) -> Conditions | None:
+def _both(conditions: Conditions, other: Conditions) -> Conditions | None:
     """Both; None where they contradict each other."""
-    found = {*one, *other}
-    return None if any((variable, not wanted) in found for variable, wanted in found) else tuple(sorted(found))
+    both = conditions.union(other)
+    return None if any((variable, not value) in both.variables for variable, value in both.variables) else both

@@ -1,6 +1,8 @@
-"""Selection set -> fields (`Field`): fragments dissolved into type conditions, `@skip`/`@include` into conditions, equal fields merged."""
+"""Selection sets -> fields (`Field`): fragments become sets of concrete types, `@skip`, `@include` and `@defer` become conditions."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 from graphql import (
     ArgumentNode,
@@ -22,263 +24,298 @@ from graphql import (
 from botberi_gateway.errors import PlanningError
 from botberi_gateway.operation.defer import Defers
 from botberi_gateway.operation.literals import arguments_text
-from botberi_gateway.planner.tree import Conditions, Field, deferred, defers, without_defers
+from botberi_gateway.planner.conditions import ALWAYS, Conditions
+from botberi_gateway.planner.representations import Meaning
+from botberi_gateway.planner.tree import Field
 from botberi_gateway.query_graph import QueryGraph
 
-#: More fields than this after dissolving fragments are refused: an operation that was admitted by `OperationLimits` stays far below.
+#: More fields than this after expanding fragments are refused: an operation that `OperationLimits` admits stays far below.
 MAX_FIELDS = 200_000
+#: A response key that means different things at the same path.
+_AMBIGUOUS: Meaning = ("", "")
 
-#: The last are the directives of fragments around, outermost first, and the number of the innermost `@defer` (below a field: None is its own).
-_Scope = tuple[SelectionSetNode, str, frozenset[str] | None, Conditions, tuple[DirectiveNode, ...], int | None]
-#: Where a fragment was spread: in which `@defer`, for which types, under which conditions on variables.
-_Spread = tuple[int | None, frozenset[str] | None, frozenset[tuple[str, bool]]]
-_Collected = dict[
-    tuple[str, frozenset[str] | None, Conditions],
-    tuple[FieldNode, str, list[SelectionSetNode], tuple[DirectiveNode, ...]],
-]
+
+class _Scope(NamedTuple):
+    """A selection set, and what the fragments around it say."""
+
+    selections: SelectionSetNode
+    #: The type on which its fields are selected.
+    via: str
+    types: frozenset[str] | None
+    conditions: Conditions
+    #: Directives of the fragments around, outermost first.
+    directives: tuple[DirectiveNode, ...] = ()
+    #: The innermost `@defer` around, below the parent's field.
+    defer: int | None = None
+
+
+@dataclass(slots=True)
+class _Collected:
+    """A field, and all that is selected below it under the same response key, types and conditions."""
+
+    node: FieldNode
+    via: str
+    selections: list[SelectionSetNode]
+    directives: tuple[DirectiveNode, ...]
+
+
+class _Spread(NamedTuple):
+    """Where a named fragment was spread: in which `@defer`, for which types, under which conditions on variables."""
+
+    defer: int | None
+    types: frozenset[str] | None
+    conditions: Conditions
+
+    def contains(self, other: "_Spread") -> bool:
+        """Whether a spread there adds nothing: a `@defer` collects a fragment's fields once (CollectFields of the proposal)."""
+        return (
+            self.defer in (None, other.defer)
+            and (self.types is None or (other.types is not None and other.types <= self.types))
+            and self.conditions.is_implied_by(other.conditions)
+        )
+
+
+_Collection: TypeAlias = dict[tuple[str, frozenset[str] | None, Conditions], _Collected]
+_Spreads: TypeAlias = dict[str, list[_Spread]]
 
 
 class Walker:
-    """Walks selections of one operation (or field sets); `names` learns which response keys mean what, by response path."""
+    """Walks the selections of one operation, and the field sets that are needed for it."""
 
     def __init__(
         self,
         graph: QueryGraph,
         fragments: Mapping[str, FragmentDefinitionNode] | None = None,
-        directives: frozenset[str] = frozenset(),
+        *,
+        field_directives: frozenset[str] = frozenset(),
+        fragment_directives: frozenset[str] = frozenset(),
         defers: Defers | None = None,
+        variables: frozenset[str] = frozenset(),
     ) -> None:
+        """The directives are those that subgraphs get as the client wrote them, on fields and on inline fragments. `variables` are the client's."""
         self.graph = graph
-        self.defers = defers
-        #: Numbers of `@defer`s that a variable may turn off.
-        self.uncertain = frozenset(one.number for one in defers or () if one.variable is not None)
         self.fragments = fragments or {}
-        self.directives = directives
-        self.names: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
-        #: Directives on fragments that subgraphs get too, on inline fragments.
-        self.fragment_directives: frozenset[str] = frozenset()
-        #: Names that the client's variables have.
-        self.variables: frozenset[str] = frozenset()
-        self.count = 0
-        #: Arguments in an order of their own -> as the client writes them first.
-        self._texts: dict[str, str] = {}
+        self.field_directives = field_directives
+        self.fragment_directives = fragment_directives
+        self.defers = defers
+        self.variables = variables
+        #: The response keys that the client has at each path of response keys.
+        self.names: dict[tuple[str, ...], dict[str, Meaning]] = {}
+        #: Numbers of `@defer`s that a variable may turn off.
+        self._variable_defers = frozenset(d.number for d in defers or () if d.variable is not None)
+        self._count = 0
+        #: Arguments in a fixed order -> as the client writes them first.
+        self._arguments: dict[str, str] = {}
 
     def fields(
         self,
         parent: str,
         selection_sets: Iterable[SelectionSetNode],
         *,
-        path: tuple[str, ...] = (),
         internal: bool = False,
-        conditions: Conditions = (),
+        conditions: Conditions = ALWAYS,
     ) -> tuple[Field, ...]:
-        """The fields of these selections of an object of type `parent`."""
-        scopes: list[_Scope] = [(s, parent, None, conditions, (), None) for s in selection_sets]
-        return self._fields(parent, scopes, path, internal)
+        """The fields that are selected of an object of type `parent`, with all below. `internal`: they are the planner's own."""
+        scopes = [_Scope(selections, parent, None, conditions) for selections in selection_sets]
+        return self._fields(parent, scopes, (), internal)
 
     def _fields(self, parent: str, scopes: list[_Scope], path: tuple[str, ...], internal: bool) -> tuple[Field, ...]:
-        collected: _Collected = {}
-        visited: dict[str, list[_Spread]] = {}
+        collection: _Collection = {}
+        spreads: _Spreads = {}
         for scope in scopes:
-            self._collect(parent, scope, collected, visited)
-        plain = {key[:2]: field[1] for key, field in collected.items() if not key[2]}
+            self._collect(parent, scope, collection, spreads)
+        plain = {key[:2]: collected.via for key, collected in collection.items() if key[2] == ALWAYS}
         before: set[str] = set()
-        result = []
-        for (key, types, conditions), (node, via, selections, around) in collected.items():
-            if not conditions and types is None:
+        fields = []
+        for (key, types, conditions), collected in collection.items():
+            is_plain = conditions == ALWAYS
+            if is_plain and types is None:
                 before.add(key)
             # The same leaf is selected without condition. (Later for all types: where among the keys it stands depends on the type.
             # Later in a mutation: when it runs depends on the condition.)
-            if conditions and not selections:
-                everywhere = key in before or ((key, None) in plain and defers(conditions))
+            if not is_plain and not collected.selections:
+                everywhere = key in before or ((key, None) in plain and conditions.defers)
                 other = plain.get((key, types))
-                same = other is not None and (self.graph.is_abstract(via) or not self.graph.is_abstract(other))
+                same = other is not None and (
+                    self.graph.is_abstract(collected.via) or not self.graph.is_abstract(other)
+                )
                 if everywhere or (same and parent != self.graph.roots["mutation"]):
                     continue
-            self.count += 1
-            if self.count > MAX_FIELDS:
+            self._count += 1
+            if self._count > MAX_FIELDS:
                 raise PlanningError(f"The operation selects more than {MAX_FIELDS} fields")
-            result.append(self._field(node, key, via, types, conditions, selections, around, path, internal))
-        return tuple(result)
+            field = self._field(collected, key, path, internal)
+            field.types, field.conditions = types, conditions
+            fields.append(field)
+        return tuple(fields)
 
-    def _field(
-        self,
-        node: FieldNode,
-        key: str,
-        via: str,
-        types: frozenset[str] | None,
-        conditions: Conditions,
-        selections: list[SelectionSetNode],
-        around: tuple[DirectiveNode, ...],
-        path: tuple[str, ...],
-        internal: bool,
-    ) -> Field:
+    def _field(self, collected: _Collected, key: str, path: tuple[str, ...], internal: bool) -> Field:
+        """The field for all types, without conditions."""
+        node, around = collected.node, collected.directives
         name = node.name.value
         arguments = tuple(node.arguments or ())
-        text = self._written(arguments) if arguments else ""
-        own = [d for d in node.directives or () if d.name.value in self.directives]
+        text = self._arguments_text(arguments) if arguments else ""
+        directives = [d for d in node.directives or () if d.name.value in self.field_directives]
         if not internal:
-            taken = self.names.setdefault(path, {})
-            taken[key] = (name, text) if taken.get(key, (name, text)) == (name, text) else ("", "")
-        type_name: str | None = None
-        depth = 0
-        if not name.startswith("__"):
-            type_name, depth, _ = self._facts(via, types, name)
-            if not selections:
-                type_name = None
-        children: tuple[Field, ...] = ()
-        if type_name is not None:
-            children = self._fields(
-                type_name, [(s, type_name, None, (), (), None) for s in selections], (*path, key), internal
-            )
-        return Field(
+            client = self.names.setdefault(path, {})
+            client[key] = (name, text) if client.get(key, (name, text)) == (name, text) else _AMBIGUOUS
+        field = Field(
             key=key,
             name=name,
-            via=via,
-            types=types,
-            conditions=conditions,
+            via=collected.via,
             arguments=arguments,
             arguments_text=text,
-            directives_text="".join(" " + print_ast(d) for d in own),
-            type_name=type_name,
-            list_depth=depth,
-            children=children,
+            directives_text="".join(" " + print_ast(d) for d in directives),
             internal=internal,
-            variables=variables_of((*arguments, *own, *around)) if arguments or own or around else frozenset(),
-            around=tuple(" " + print_ast(d) for d in around),
+            fragment_directives=tuple(" " + print_ast(d) for d in around),
         )
+        if arguments or directives or around:
+            field.variables = variables_of((*arguments, *directives, *around))
+        if not name.startswith("__"):
+            if name not in self.graph.types[collected.via].fields:
+                raise PlanningError(f"Type {collected.via} of the supergraph has no field {name}")
+            type_name, field.list_depth, _ = self.graph.facts(collected.via, name)
+            if collected.selections:
+                field.type_name = type_name
+                scopes = [_Scope(selections, type_name, None, ALWAYS) for selections in collected.selections]
+                field.children = self._fields(type_name, scopes, (*path, key), internal)
+        return field
 
-    def _written(self, arguments: tuple[ArgumentNode, ...]) -> str:
-        """The arguments as text; equal ones, in whatever order, as they are written first."""
+    def _arguments_text(self, arguments: tuple[ArgumentNode, ...]) -> str:
+        """The arguments as text. Equal ones in another order get the text of those that came first."""
         text = "(" + ", ".join(print_ast(a) for a in arguments) + ")"
         if len(arguments) == 1 and not isinstance(arguments[0].value, ObjectValueNode | ListValueNode):
             return text
-        return self._texts.setdefault(arguments_text(arguments), text)
+        return self._arguments.setdefault(arguments_text(arguments), text)
 
-    def _facts(self, via: str, types: frozenset[str] | None, name: str) -> tuple[str, int, str]:
-        if name in self.graph.types[via].fields:
-            return self.graph.facts(via, name)
-        raise PlanningError(f"Type {via} of the supergraph has no field {name}")
-
-    def _collect(
-        self,
-        parent: str,
-        scope: _Scope,
-        into: _Collected,
-        visited: dict[str, list[_Spread]],
-    ) -> None:
-        selection_set, via, types, conditions, around, within = scope
-        for node in selection_set.selections:
-            own, mark = conditions, within
+    def _collect(self, parent: str, scope: _Scope, into: _Collection, spreads: _Spreads) -> None:
+        """Add the fields of a scope and of the fragments in it."""
+        for node in scope.selections.selections:
+            conditions, defer = scope.conditions, scope.defer
             if node.directives:
-                added = _conditions(node.directives, conditions)
-                if added is None:
+                with_own = _with_conditions_of(node.directives, conditions)
+                if with_own is None:
                     continue
-                own = added
+                conditions = with_own
                 if self.defers and not isinstance(node, FieldNode):
                     assert isinstance(node, FragmentSpreadNode | InlineFragmentNode)
                     directive = self.defers.of(node)
                     if directive is not None:
-                        own, mark = tuple(sorted({*own, deferred(directive.number)})), directive.number
+                        conditions = conditions.with_defers(frozenset((directive.number,)))
+                        defer = directive.number
             if isinstance(node, FieldNode):
-                key = node.alias.value if node.alias else node.name.value
-                known = into.get((key, types, own))
-                if known is None:
-                    sets = [node.selection_set] if node.selection_set else []
-                    into[key, types, own] = (node, via, sets, around)
-                elif node.selection_set:
-                    known[2].append(node.selection_set)
-                    if self.graph.is_abstract(known[1]) and not self.graph.is_abstract(via):
-                        # More is selected of objects of this type alone, be it the only one that clients see.
-                        into[key, types, own] = (known[0], via, known[2], known[3])
+                self._collect_field(node, scope, conditions, into)
                 continue
-            if isinstance(node, FragmentSpreadNode):
-                fragment = self.fragments[node.name.value]
-                condition: str | None = fragment.type_condition.name.value
-                inner = fragment.selection_set
-            else:
-                assert isinstance(node, InlineFragmentNode)
-                condition = node.type_condition.name.value if node.type_condition else None
-                inner = node.selection_set
-            narrowed, static = types, via
-            if condition is not None and condition != via:
-                everything = self.graph.possible(parent)
-                narrowed = self.graph.possible(condition) & (everything if types is None else types)
-                if not narrowed:
-                    continue
-                if narrowed == everything:
-                    narrowed = None
-                static = condition
-                if self.graph.types[via].kind == "OBJECT":
-                    static = via  # an object within a fragment on it stays one, whatever fragments follow
-                elif (
-                    narrowed is None
-                    and self.graph.types[condition].kind == "INTERFACE"
-                    and self._same_fields(parent, inner)
-                ):
-                    static = parent
-            if self.defers and isinstance(node, FragmentSpreadNode):
-                spread = mark, narrowed, frozenset(without_defers(own))
-                seen = visited.setdefault(node.name.value, [])
-                if any(_contains(other, spread) for other in seen):
-                    continue
-                if mark not in self.uncertain:  # where it is off, the fragment is in the one around
-                    seen.append(spread)
-            wrapping = tuple(d for d in node.directives or () if d.name.value in self.fragment_directives)
-            self._collect(parent, (inner, static, narrowed, own, (*around, *wrapping), mark), into, visited)
+            assert isinstance(node, FragmentSpreadNode | InlineFragmentNode)
+            inner = self._fragment(parent, node, scope, conditions, defer)
+            if inner is not None and not (
+                self.defers and isinstance(node, FragmentSpreadNode) and self._is_spread_before(node, inner, spreads)
+            ):
+                self._collect(parent, inner, into, spreads)
 
-    def _same_fields(self, parent: str, selection_set: SelectionSetNode) -> bool:
+    def _collect_field(self, node: FieldNode, scope: _Scope, conditions: Conditions, into: _Collection) -> None:
+        key = node.alias.value if node.alias else node.name.value
+        known = into.get((key, scope.types, conditions))
+        if known is None:
+            selections = [node.selection_set] if node.selection_set else []
+            into[key, scope.types, conditions] = _Collected(node, scope.via, selections, scope.directives)
+        elif node.selection_set:
+            known.selections.append(node.selection_set)
+            if self.graph.is_abstract(known.via) and not self.graph.is_abstract(scope.via):
+                # More is selected of objects of this type alone, be it the only one that clients see.
+                known.via = scope.via
+
+    def _fragment(
+        self,
+        parent: str,
+        node: FragmentSpreadNode | InlineFragmentNode,
+        outer: _Scope,
+        conditions: Conditions,
+        defer: int | None,
+    ) -> _Scope | None:
+        """The scope of a fragment under these conditions; None where it never applies. `outer` is the scope in which it stands."""
+        condition: str | None
+        if isinstance(node, FragmentSpreadNode):
+            fragment = self.fragments[node.name.value]
+            condition, selections = fragment.type_condition.name.value, fragment.selection_set
+        else:
+            condition = node.type_condition.name.value if node.type_condition else None
+            selections = node.selection_set
+        own = tuple(d for d in node.directives or () if d.name.value in self.fragment_directives)
+        directives = (*outer.directives, *own)
+        types, via = outer.types, outer.via
+        if condition is not None and condition != via:
+            everything = self.graph.possible(parent)
+            types = self.graph.possible(condition) & (everything if types is None else types)
+            if not types:
+                return None
+            if types == everything:
+                types = None
+            via = self._via(parent, condition, outer.via, selections, is_for_all=types is None)
+        return _Scope(selections, via, types, conditions, directives, defer)
+
+    def _via(
+        self, parent: str, condition: str, outer_via: str, selections: SelectionSetNode, *, is_for_all: bool
+    ) -> str:
+        """The type on which the fields of a fragment are selected. `is_for_all`: the fragment applies to every object here."""
+        if self.graph.types[outer_via].kind == "OBJECT":
+            return outer_via  # an object within a fragment on it stays one, whatever fragments follow
+        if is_for_all and self.graph.types[condition].kind == "INTERFACE" and self._has_same_fields(parent, selections):
+            return parent
+        return condition
+
+    def _has_same_fields(self, parent: str, selections: SelectionSetNode) -> bool:
         """Whether the fields of a fragment that always applies can be read as fields of the parent type itself."""
         fields = self.graph.types[parent].fields
         return all(
             isinstance(node, FieldNode) and (node.name.value in fields or node.name.value == "__typename")
-            for node in selection_set.selections
+            for node in selections.selections
         )
 
+    def _is_spread_before(self, node: FragmentSpreadNode, inner: _Scope, spreads: _Spreads) -> bool:
+        """Whether an earlier spread of the same fragment has all that this one would add; if not, the spread is noted."""
+        spread = _Spread(inner.defer, inner.types, inner.conditions.without_defers())
+        earlier = spreads.setdefault(node.name.value, [])
+        if any(other.contains(spread) for other in earlier):
+            return True
+        if inner.defer not in self._variable_defers:  # where it is off, the fragment belongs to the `@defer` around
+            earlier.append(spread)
+        return False
 
-def _contains(one: _Spread, other: _Spread) -> bool:
-    """Whether a fragment that was spread there adds nothing here, as a `@defer` collects a fragment's fields once (CollectFields of the proposal)."""
-    (mark, types, conditions), (other_mark, other_types, other_conditions) = one, other
-    return (
-        mark in (None, other_mark)
-        and (types is None or (other_types is not None and other_types <= types))
-        and conditions <= other_conditions
-    )
 
-
-def _conditions(directives: Iterable[DirectiveNode], outer: Conditions) -> Conditions | None:
-    """What must hold, None where it never does (`@skip(if: true)`)."""
-    found = list(outer)
+def _with_conditions_of(directives: Iterable[DirectiveNode], outer: Conditions) -> Conditions | None:
+    """The outer conditions and those of `@skip` and `@include`; None where they never hold (`@skip(if: true)`)."""
+    variables = set(outer.variables)
     for directive in directives:
         name = directive.name.value
         if name not in ("skip", "include"):
             continue
         value = next((a.value for a in directive.arguments or () if a.name.value == "if"), None)
-        wanted = name == "include"
+        required = name == "include"
         if isinstance(value, BooleanValueNode):
-            if value.value is not wanted:
+            if value.value is not required:
                 return None
         elif isinstance(value, VariableNode):
-            condition = (value.name.value, wanted)
-            if (value.name.value, not wanted) in found:
+            if (value.name.value, not required) in variables:
                 return None
-            if condition not in found:
-                found.append(condition)
-    return tuple(sorted(found))
+            variables.add((value.name.value, required))
+    return Conditions(frozenset(variables), outer.defers)
 
 
 class _VariableNames(Visitor):
+    """Collects the names of variables."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.found: set[str] = set()
+        self.names: set[str] = set()
 
     def enter_variable(self, node: VariableNode, *_: object) -> None:
-        self.found.add(node.name.value)
+        self.names.add(node.name.value)
 
 
 def variables_of(nodes: Iterable[ArgumentNode | DirectiveNode]) -> frozenset[str]:
-    """Names of the variables in arguments and directives."""
+    """The names of the variables in arguments and directives."""
     visitor = _VariableNames()
     for node in nodes:
         visit(node, visitor)
-    return frozenset(visitor.found)
+    return frozenset(visitor.names)

@@ -1,21 +1,15 @@
-"""Who answers which field, and by which key: composition walks it to prove, the planner to plan."""
+"""The query graph: which subgraph resolves which field, and by which keys objects enter it. Composition proves with it, the planner plans."""
 
 from botberi_gateway.query_graph.field_set import FieldSet, KeyPart, key_parts, parse_field_set
-from botberi_gateway.query_graph.graph import (
-    Entry,
-    Host,
-    QueryGraph,
-    Resolver,
-    SubgraphField,
-    SubgraphType,
-    query_graph,
-)
+from botberi_gateway.query_graph.graph import QueryGraph, query_graph
 from botberi_gateway.query_graph.labels import Labels, open_labels, percentage
+from botberi_gateway.query_graph.model import FieldType, Host, KeyEdge, Resolver, SubgraphField, SubgraphType
 
 __all__ = [
-    "Entry",
     "FieldSet",
+    "FieldType",
     "Host",
+    "KeyEdge",
     "KeyPart",
     "Labels",
     "QueryGraph",

@@ -1,4 +1,4 @@
-"""Text of a field set (`"id owner { id }"`) -> selection set AST, parsed once for each text."""
+"""The text of a field set (`"id owner { id }"`) -> its selection set, parsed once for each text."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +13,7 @@ FieldSet: TypeAlias = SelectionSetNode
 
 @lru_cache(maxsize=8192)
 def parse_field_set(text: str) -> FieldSet:
-    """The selection set. Raises `SupergraphError` where the text is no selection."""
+    """The selection set of a field set. Raises `SupergraphError` where the text is no selection."""
     source = text if text.lstrip().startswith("{") else "{" + text + "}"
     try:
         definition = parse(source, no_location=True).definitions[0]

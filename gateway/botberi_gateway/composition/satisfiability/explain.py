@@ -57,7 +57,7 @@ def _unmet(reach: Reach, type_name: str, graph: str, reached: set[Position], req
 
 
 def _no_way(reach: Reach, type_name: str, graph: str, reached: set[Position]) -> str:
-    entries = [e for e in reach.graph.entries(type_name) if e.graph == graph]
+    entries = [e for e in reach.graph.key_edges(type_name) if e.graph == graph]
     if not entries:
         return f'"{type_name}" has no resolvable @key there.'
     told = []

@@ -92,7 +92,7 @@ class Reach:
             names = {p.type_name for p in entered}
             graphs = {(p.graph, p.type_name) for p in entered if p.provides is None}
             for static in names:
-                for entry in self.graph.entries(static):
+                for entry in self.graph.key_edges(static):
                     target = self._target(entry.graph, entry.type_name, type_name)
                     if target is None or entry.graph == without or (entry.graph, target) in graphs:
                         continue
@@ -230,7 +230,7 @@ class Reach:
         selection = parse_field_set(field.requires)
         if self.satisfied(type_name, (position,), selection):
             return True
-        if not self.graph.own_keys(position.type_name, position.graph):
+        if not self.graph.own_key_edges(position.type_name, position.graph):
             return False  # nothing to come back by, once the required fields are fetched elsewhere
         return self.satisfied(type_name, self.reach(type_name, position), selection)
 

@@ -7,21 +7,22 @@ from botberi_gateway.query_graph import QueryGraph
 
 
 class Estimator:
-    """Memoised for one operation; it rates, it never decides what is possible."""
+    """Estimates for one operation, each made once. They rate routes; what is possible doesn't depend on them."""
 
     def __init__(self, graph: QueryGraph) -> None:
         self.graph = graph
-        self._escapes: dict[tuple[int, str, str], tuple[frozenset[str], ...]] = {}
-        self._kept: list[tuple[Field, ...]] = []
+        self._unanswered: dict[tuple[int, str, str], tuple[frozenset[str], ...]] = {}
+        #: Keeps the ids in the table's keys valid.
+        self._selections: list[tuple[Field, ...]] = []
 
-    def escapes(self, fields: tuple[Field, ...], graph: str, static: str) -> tuple[frozenset[str], ...]:
-        """For each field that `graph` doesn't resolve below an object of its type `static`: the subgraphs that do."""
+    def unanswered(self, fields: tuple[Field, ...], graph: str, static: str) -> tuple[frozenset[str], ...]:
+        """The subgraphs that resolve each field that `graph` doesn't, here or below, of an object of its type `static`."""
         key = (id(fields), graph, static)
-        found = self._escapes.get(key)
-        if found is None:
-            self._kept.append(fields)  # keeps the id valid
-            found = self._escapes[key] = tuple(self._search(fields, graph, static))
-        return found
+        known = self._unanswered.get(key)
+        if known is None:
+            self._selections.append(fields)
+            known = self._unanswered[key] = tuple(self._search(fields, graph, static))
+        return known
 
     def _search(self, fields: Iterable[Field], graph: str, static: str) -> Iterable[frozenset[str]]:
         own = self.graph.subgraph_type(graph, static)
@@ -40,18 +41,18 @@ class Estimator:
                     concrete = self.graph.subgraph_type(graph, min(types))
                     below = concrete.fields.get(field.name) if concrete else None
                 if below is not None:
-                    yield from self.escapes(field.children, graph, below.type_name)
+                    yield from self.unanswered(field.children, graph, below.type_name)
 
-    def cover(self, missing: Iterable[frozenset[str]], given: set[str]) -> int:
-        """Subgraphs that a greedy cover needs beside those given."""
-        open_sets = {graphs for graphs in missing if graphs and graphs.isdisjoint(given)}
+    def cover(self, unanswered: Iterable[frozenset[str]], subgraphs: set[str]) -> int:
+        """How many more subgraphs than `subgraphs` a greedy cover of these fields takes."""
+        uncovered = {graphs for graphs in unanswered if graphs and graphs.isdisjoint(subgraphs)}
         count = 0
-        while open_sets:
+        while uncovered:
             tally: dict[str, int] = {}
-            for graphs in open_sets:
+            for graphs in uncovered:
                 for name in graphs:
                     tally[name] = tally.get(name, 0) + 1
             best = min(tally, key=lambda name: (-tally[name], name))
-            open_sets = {graphs for graphs in open_sets if best not in graphs}
+            uncovered = {graphs for graphs in uncovered if best not in graphs}
             count += 1
         return count

@@ -1,0 +1,165 @@
+"""Fetch groups -> plan nodes: each request becomes a `Fetch`, and what is deferred is set aside for `Defer`."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from graphql import DirectiveNode, print_ast
+
+from botberi_gateway.operation import Operation
+from botberi_gateway.plan import Condition, Entities, Fetch, OperationKind, PlanNode
+from botberi_gateway.planner.arrange import arrange
+from botberi_gateway.planner.conditions import VariableCondition, in_order
+from botberi_gateway.planner.document import Printer, document
+from botberi_gateway.planner.entities import entities_of
+from botberi_gateway.planner.fetch_graph import FetchGroup, Selection, release
+from botberi_gateway.planner.request import Request, conditions_of_root_fields, requests_of
+from botberi_gateway.planner.walk import variables_of
+from botberi_gateway.query_graph import QueryGraph
+
+#: Fields that the reason of a fetch names: a reader learns little from more.
+MAX_NAMED_FIELDS: Final = 8
+_NOT_A_NAME: Final = re.compile(r"\W")
+
+
+@dataclass(slots=True)
+class DeferredNodes:
+    """Nodes that run when the fetches `depends` (by their ids) have ended."""
+
+    nodes: list[PlanNode] = field(default_factory=list)
+    depends: dict[int, None] = field(default_factory=dict)
+
+
+class Emitter:
+    """Makes the nodes of one plan; numbers fetches in the order of their steps."""
+
+    def __init__(self, graph: QueryGraph, operation: Operation) -> None:
+        self.graph = graph
+        self.operation = operation
+        #: What is deferred, by the `@defer`s that it stands under.
+        self.deferred: dict[frozenset[int], DeferredNodes] = {}
+        self._count = 0
+        self._groups: list[FetchGroup] = []
+        self._client_variables = frozenset(v.variable.name.value for v in operation.variable_definitions)
+
+    def node(self, groups: list[FetchGroup], kind: OperationKind) -> PlanNode | None:
+        """The node that makes the requests for these groups, but for those that are deferred: they are kept in `deferred`."""
+        self._groups += groups
+        requests = requests_of(groups)
+        nodes = {request: self._conditional(request, kind) for request in requests}
+        for defers in dict.fromkeys(request.defers for request in requests if request.defers):
+            self._set_aside(defers, [request for request in requests if request.defers == defers], nodes)
+        return arrange([request for request in requests if not request.defers], nodes)
+
+    def finish(self) -> None:
+        """All nodes are made: release the groups that they were made of."""
+        release(self._groups)
+
+    def _set_aside(self, defers: frozenset[int], requests: list[Request], nodes: dict[Request, PlanNode]) -> None:
+        """Keep requests in `deferred`."""
+        deferred = self.deferred.setdefault(defers, DeferredNodes())
+        node = arrange(requests, nodes)
+        assert node is not None
+        deferred.nodes.append(node)
+        inside = set(requests)
+        needed = {need.number for request in requests for need in request.needs if need not in inside}
+        deferred.depends.update(dict.fromkeys(sorted(needed)))
+
+    def _conditional(self, request: Request, kind: OperationKind) -> PlanNode:
+        """The request's fetch, within its conditions."""
+        node: PlanNode = self._fetch(request, kind)
+        for variable, value in reversed(in_order(request.conditions.variables)):
+            node = Condition(variable, if_true=node) if value else Condition(variable, if_false=node)
+        return node
+
+    def _fetch(self, request: Request, kind: OperationKind) -> Fetch:
+        printer = Printer(self.graph)
+        request.number = self._count
+        self._count += 1
+        entities: tuple[Entities, ...] = ()
+        first = request.groups[0]
+        path = first.position.path if request.kind == "root" else ()
+        if request.kind == "root":
+            if path:
+                kind = "mutation" if first.position.type_name == self.graph.roots["mutation"] else "query"
+            selection = printer.selection(first.selection, implied=request.conditions)
+        else:
+            kind = "query"
+            entities, selection = entities_of(request, printer, self._client_variables)
+        return Fetch(
+            id=request.number,
+            subgraph=self.graph.graphs[request.graph].name,
+            operation=self._document(request, kind, selection, entities, printer),
+            kind=kind,
+            operation_name=self._name(request),
+            variables=tuple(
+                v.variable.name.value
+                for v in self.operation.variable_definitions
+                if v.variable.name.value in printer.variables
+            ),
+            entities=entities,
+            renames=tuple(printer.renames),
+            reasons=_reasons(request),
+            path=path,
+            only_if=_only_if(request),
+        )
+
+    def _document(
+        self, request: Request, kind: OperationKind, selection: str, entities: tuple[Entities, ...], printer: Printer
+    ) -> str:
+        """The text of the operation. Notes variables of the operation's directives in `printer`."""
+        directives = self._directives(kind)
+        printer.variables.update(dict.fromkeys(sorted(variables_of(directives))))
+        added_variables = {e.variable: "[_Any!]!" for e in entities}
+        added_variables |= {value.variable: value.type for e in entities for value in e.contexts}
+        return document(
+            kind,
+            self._name(request),
+            selection,
+            [v for v in self.operation.variable_definitions if v.variable.name.value in printer.variables],
+            added_variables,
+            "".join(" " + print_ast(directive) for directive in directives),
+        )
+
+    def _directives(self, kind: OperationKind) -> list[DirectiveNode]:
+        """The client's directives on the operation that may stand on one of this kind: all subgraphs know what the supergraph knows."""
+        directives = []
+        for node in self.operation.definition.directives or ():
+            definition = self.operation.schema.get_directive(node.name.value)
+            if definition is not None and any(place.name == kind.upper() for place in definition.locations):
+                directives.append(node)
+        return directives
+
+    def _name(self, request: Request) -> str | None:
+        if self.operation.name is None:
+            return None
+        subgraph = _NOT_A_NAME.sub("_", self.graph.graphs[request.graph].name)
+        return f"{self.operation.name}__{subgraph}__{request.number}"
+
+
+def _reasons(request: Request) -> tuple[str, ...]:
+    """The fields that the request is for, then the keys and required fields by which it gets them."""
+    fields = list(dict.fromkeys(name for group in request.groups for name in _field_names(group.selection)))
+    more = f" and {len(fields) - MAX_NAMED_FIELDS} more" if len(fields) > MAX_NAMED_FIELDS else ""
+    by = dict.fromkeys(reason for group in request.groups for reason in group.reasons)
+    return (f"for {', '.join(fields[:MAX_NAMED_FIELDS])}{more}", *by)
+
+
+def _field_names(selection: Selection) -> Iterator[str]:
+    """`Type.field` for each field at the first level."""
+    static = selection.static
+    for item in selection.items:
+        is_for_all = static is not None and item.types >= selection.types
+        yield f"{static.name if static and is_for_all else '|'.join(sorted(item.types))}.{item.field.name}"
+    if not selection.items:
+        yield f"{static.name if static else '|'.join(sorted(selection.types))}.__typename"
+
+
+def _only_if(request: Request) -> tuple[tuple[VariableCondition, ...], ...]:
+    """`Fetch.only_if`: what each group (or root field) is asked for under, beside the request's own conditions."""
+    conditions = [group.conditions for group in request.groups]
+    if request.kind == "root":
+        conditions = conditions_of_root_fields(request.groups[0])
+    alternatives = dict.fromkeys(in_order(c.variables - request.conditions.variables) for c in conditions)
+    return () if () in alternatives else tuple(alternatives)
