@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from lab.checks import debian
+from lab.checks import coverage, debian
 from lab.checks.chains import ALONE
 from lab.checks.steps import LINES, Background, Outcome, Step
 
@@ -15,6 +15,8 @@ _ROOT: Final = Path(__file__).parents[2]
 #: Leaves system packages as they are; the tests that need missing ones are skipped and listed.
 NO_SYSTEM_PACKAGES: Final = "--no-system-packages"
 ONLY: Final = "--only"
+#: Measures which lines the tests of `unit` run.
+COVERAGE: Final = "--coverage"
 _IN_PARALLEL: Final = ("-p", "lab.checks.plugin", "-n", "2", "--no-loadscope-reorder")
 #: Parts without a test -> names of their steps.
 _STEPS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -32,9 +34,13 @@ PARTS: Final = (*_STEPS, *_TESTS)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """System packages, linters, types, import rules, all tests; with `--only PART` that part; else pytest with the arguments."""
+    """System packages, linters, types, import rules, all tests; with `--only PART` that part, with `--coverage` what it ran; else pytest with the arguments."""
     os.chdir(_ROOT)
     given = list(arguments)
+    if COVERAGE in given:
+        os.environ.update(coverage.environment(_ROOT))
+        given.remove(COVERAGE)
+        given = given if ONLY in given else [ONLY, "unit", *given]
     if ONLY in given:
         return _only(given)
     install = NO_SYSTEM_PACKAGES not in given
@@ -65,6 +71,8 @@ def _everything(*, install: bool) -> int:
     outcomes += [_say(outcome) for outcome in background.wait()]
     outcomes += [_say(_left_out(package)) for package in debian.missing()]
     os.environ[LINES] = "\n".join(outcome.line() for outcome in outcomes)
+    if coverage.IS_CHEAP:
+        os.environ.update(coverage.environment(_ROOT))
     code = _pytest([*_IN_PARALLEL])
     return code or int(any(not outcome.ok and not outcome.skipped for outcome in outcomes))
 
