@@ -65,24 +65,6 @@ def log_lost(log: logging.Logger, what: str, error: Exception) -> None:
         log.error("%s failed: %s", what, text, exc_info=error)
 
 
-class Backoff:
-    """Growing pauses between attempts at one thing."""
-
-    def __init__(self, first: float, most: float) -> None:
-        self._first = first
-        self._most = most
-        self._next = first
-
-    def reset(self) -> None:
-        """After a success: the next pause is the first one again."""
-        self._next = self._first
-
-    def next(self) -> float:
-        """Return the pause before the next attempt."""
-        pause, self._next = self._next, min(self._next * 2, self._most)
-        return pause
-
-
 async def wait_for_any(seconds: float, *events: asyncio.Event) -> None:
     """Return when one of the events is set, or after some seconds."""
     tasks = [asyncio.create_task(event.wait()) for event in events]

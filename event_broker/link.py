@@ -7,7 +7,6 @@ one is made from nothing.
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import AbstractChannel as UnderlayChannel
 
+from botberi_gateway.backoff import Backoff
 from event_broker.broken_off import cancelled_only_if_asked
 from event_broker.bus import BusError, BusUnavailable, TopologyMismatch
 from event_broker.metrics import BLOCKED, RECONNECTS
@@ -144,7 +144,8 @@ class Link:
             self._task = None
 
     async def _run(self) -> None:
-        backoff = self._options.first_backoff
+        # Processes that lost the same broker must not come back in step.
+        backoff = Backoff(self._options.first_backoff, self._options.max_backoff, spread=True)
         while True:
             was_up = False
             try:
@@ -162,9 +163,9 @@ class Link:
                 self._ready.clear()
                 self._note_blocked(blocked=False)
             RECONNECTS.labels(self._name).inc()
-            backoff = self._options.first_backoff if was_up else min(backoff * 2, self._options.max_backoff)
-            # Processes that lost the same broker must not come back in step.
-            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311
+            if was_up:
+                backoff.reset()
+            await asyncio.sleep(backoff.next())
 
     async def _session(self) -> None:
         connection = await open_connection(self._url, self._name, self._options)

@@ -8,8 +8,9 @@ import asyncio
 import logging
 from typing import Any
 
+from botberi_gateway.backoff import Backoff
 from event_broker.broken_off import cancelled_only_if_asked
-from event_broker.connection import Backoff, close, connect, log_lost, wait_for_any
+from event_broker.connection import close, connect, log_lost, wait_for_any
 from event_broker.metrics import LISTENER_RECONNECTS
 
 log = logging.getLogger(__name__)

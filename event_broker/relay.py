@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from botberi_gateway.backoff import Backoff, pause_after
 from event_broker.broken_off import cancelled_only_if_asked
 from event_broker.bus import Bus, BusError, PublishError
-from event_broker.connection import Backoff, close, connect, log_lost, wait_for_any
+from event_broker.connection import close, connect, log_lost, wait_for_any
 from event_broker.metrics import FAILING, LAG, OLDEST, PUBLISH_FAILURES, PUBLISHED, RELAY_PARTITIONS, WAITING
 from event_broker.outbox import PLANNING, Outbox, Row
 from event_broker.shares import PARTITIONS, Shares
@@ -138,7 +139,7 @@ class Relay:
             self._bus_backoff.reset()
         for row, error, longest in attempt.failed:
             PUBLISH_FAILURES.labels(self._database).inc()
-            pause = min(_FIRST_ROW_PAUSE * 2 ** min(row.attempts, 10), longest)
+            pause = pause_after(row.attempts + 1, _FIRST_ROW_PAUSE, longest)
             log.warning(
                 "%s: outbox row %d (%s) is not published, again in %.1f s: %s",
                 self._database,

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from datetime import UTC, datetime
 
+from botberi_gateway import logs
 from shared_schema.settings import LogSettings
-
-# What a record has of its own; everything else on it was given by `extra=`.
-_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:
-    return {name: value for name, value in record.__dict__.items() if name not in _OWN and name != "data"}
+    return {name: value for name, value in logs.extras_of(record).items() if name != "data"}
 
 
 class TextFormatter(logging.Formatter):
@@ -21,26 +17,17 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
-        pairs = " ".join(f"{name}={value}" for name, value in _extras(record).items() if value is not None)
+        pairs = " ".join(f"{name}={value}" for name, value in _extras(record).items())
         head, newline, rest = line.partition("\n")
         return f"{head} {pairs}{newline}{rest}" if pairs else line
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+class JsonFormatter(logs.JsonFormatter):
+    """The gateway's JSON lines, as lines of a worker."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        fields: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
-            "level": record.levelname,
-            "part": "worker",
-            "logger": record.name,
-            "message": record.getMessage(),
-            **{name: value for name, value in _extras(record).items() if value is not None},
-        }
-        if record.exc_info:
-            fields["exception"] = self.formatException(record.exc_info)
-        return json.dumps(fields, default=str)
+    def fields(self, record: logging.LogRecord) -> dict[str, object]:
+        """Further fields of the line."""
+        return {"part": "worker", **_extras(record)}
 
 
 def configure_logging(settings: LogSettings) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from botberi_gateway.backoff import pause_after
 from shared_schema.artifacts import ArtifactSettings
 from shared_schema.settings import AmqpSettings, DatabaseSettings, LogSettings
 
@@ -90,7 +91,7 @@ class WorkerSettings(DatabaseSettings, AmqpSettings, ArtifactSettings, LogSettin
 
 def backoff(settings: WorkerSettings, attempt: int) -> float:
     """How many seconds the attempt after this one waits for."""
-    return float(min(settings.run_backoff_max_seconds, settings.run_backoff_seconds * 2 ** (attempt - 1)))
+    return pause_after(attempt, settings.run_backoff_seconds, settings.run_backoff_max_seconds)
 
 
 def process_name() -> str:

@@ -1,13 +1,14 @@
 """Log records of every part -> one stream of lines, each saying which part it is."""
 
 import contextlib
-import json
 import logging
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, TextIO
+
+from botberi_gateway import logs
 
 _current: ContextVar[str | None] = ContextVar("botberi_part", default=None)
 
@@ -23,8 +24,6 @@ _OWNERS: Final = {
     "uvicorn": "gateway",
     "botberi.postgres": "postgres",
 }
-#: What every record has, and what the gateway's access lines repeat of their message.
-_OWN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "part", "data"}
 #: Chatty below the level that says something to whoever runs the platform.
 _QUIET: Final = {
     "uvicorn.access": logging.WARNING,
@@ -63,8 +62,8 @@ def part_of(record: logging.LogRecord) -> str:
 
 
 def extras_of(record: logging.LogRecord) -> dict[str, object]:
-    """What was given with `extra=`."""
-    return {name: value for name, value in record.__dict__.items() if name not in _OWN and value is not None}
+    """What was given with `extra=`, without what the gateway's access lines repeat of their message."""
+    return {name: value for name, value in logs.extras_of(record).items() if name not in ("part", "data")}
 
 
 def _one_line(text: str) -> str:
@@ -85,22 +84,12 @@ class TextFormatter(logging.Formatter):
         return line
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line, for machines."""
+class JsonFormatter(logs.JsonFormatter):
+    """The gateway's JSON lines, with the part of the platform."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """One line for a machine."""
-        entry: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
-            "level": record.levelname.lower(),
-            "part": part_of(record),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **extras_of(record),
-        }
-        if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False, default=str)
+    def fields(self, record: logging.LogRecord) -> dict[str, object]:
+        """Further fields of the line."""
+        return {"part": part_of(record), **extras_of(record)}
 
 
 def configure(log_format: str, level: str, stream: TextIO | None = None) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from botberi.run import logs
 from botberi.run.errors import StartError
+from botberi_gateway.backoff import pause_after
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ class Supervisor:
                             f"{part.name} died {deaths} times in a row, so the platform stops. Last: {_told(reason)}"
                         )
                     )
-                pause = min(_FIRST_PAUSE * 2 ** (deaths - 1), _LONGEST_PAUSE)
+                pause = pause_after(deaths, _FIRST_PAUSE, _LONGEST_PAUSE)
                 logger.error(
                     "%s died (%s); starting it again in %.1f s", part.name, _told(reason), pause, exc_info=reason
                 )

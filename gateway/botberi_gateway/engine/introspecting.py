@@ -13,6 +13,7 @@ from botberi_gateway.engine.planning import OVERLOADED
 from botberi_gateway.errors import GatewayError
 from botberi_gateway.executor.introspection import Introspection
 from botberi_gateway.operation import Operation
+from botberi_gateway.single_flight import SingleFlight
 
 #: The operation (by identity: what is kept holds it) and its variables as JSON.
 _Key: TypeAlias = tuple[int, bytes | object]
@@ -31,48 +32,39 @@ class Introspector:
         self._config = config
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gateway-introspection")
         self._kept: OrderedDict[_Key, Introspection] = OrderedDict()
-        self._in_flight: dict[_Key, asyncio.Future[Introspection]] = {}
+        self._in_flight: SingleFlight[Introspection] = SingleFlight()
 
     async def introspection(self, operation: Operation, variables: Mapping[str, Any]) -> Introspection:
         """The answer to all that the operation asks about the schema.
 
         Raises `RequestError` where it is too large, `GatewayError` where too many wait or it takes too long.
         """
-        key = id(operation), _mark(variables)
+        key = id(operation), _fingerprint(variables)
         kept = self._kept.get(key)
         if kept is not None:
             self._kept.move_to_end(key)
             return kept
-        future = self._in_flight.get(key) or self._begin(key, operation, variables)
-        # `wait` leaves the shared future alone when this request is cancelled or runs out of time.
-        done, _ = await asyncio.wait({future}, timeout=self._config.operation_timeout_seconds)
-        if not done:
-            message = f"Introspection took longer than {self._config.operation_timeout_seconds:g} s."
-            raise GatewayError(message, code=errors.LIMIT_EXCEEDED)
         try:
-            return future.result()
-        except GatewayError as error:
-            # One exception serves every request that waited; its traceback must not grow with each.
-            raise error.with_traceback(None) from None
-        finally:
-            # The traceback holds this frame, which must not hold the future that holds the error.
-            del future, done
+            return await self._in_flight.run(
+                key, lambda: self._begin(key, operation, variables), self._config.operation_timeout_seconds
+            )
+        except TimeoutError:
+            message = f"Introspection took longer than {self._config.operation_timeout_seconds:g} s."
+            raise GatewayError(message, code=errors.LIMIT_EXCEEDED) from None
 
     def _begin(self, key: _Key, operation: Operation, variables: Mapping[str, Any]) -> asyncio.Future[Introspection]:
         if len(self._in_flight) >= self._config.max_planning_backlog:
             raise GatewayError("Too many clients ask about the schema; try again.", code=OVERLOADED)
         introspection = Introspection(operation, variables, self._config.operation.max_introspection_fields)
         future = asyncio.get_running_loop().run_in_executor(self._thread, introspection.make)
-        self._in_flight[key] = future
-        future.add_done_callback(lambda done: self._end(key, done))
+        future.add_done_callback(lambda done: self._keep(key, done))
         return future
 
-    def _end(self, key: _Key, done: asyncio.Future[Introspection]) -> None:
-        self._in_flight.pop(key, None)
+    def _keep(self, key: _Key, done: asyncio.Future[Introspection]) -> None:
         if done.cancelled() or done.exception() is not None or not isinstance(key[1], bytes):
             return
         self._kept[key] = done.result()
-        while len(self._kept) > MAX_KEPT or sum(one.fields for one in self._kept.values()) > MAX_KEPT_FIELDS:
+        while len(self._kept) > MAX_KEPT or sum(answer.fields for answer in self._kept.values()) > MAX_KEPT_FIELDS:
             self._kept.popitem(last=False)
 
     def forget(self) -> None:
@@ -84,10 +76,10 @@ class Introspector:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _mark(variables: Mapping[str, Any]) -> bytes | object:
-    """What tells variables from others; an object of its own for those whose answer isn't kept or shared."""
+def _fingerprint(variables: Mapping[str, Any]) -> bytes | object:
+    """Equal for equal variables; a new object for those that are too long for their answer to be kept or shared."""
     try:
-        mark = encode(variables)
+        fingerprint = encode(variables)
     except CodecError:
         return object()
-    return mark if len(mark) <= MAX_KEPT_VARIABLES else object()
+    return fingerprint if len(fingerprint) <= MAX_KEPT_VARIABLES else object()

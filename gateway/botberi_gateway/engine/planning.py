@@ -19,6 +19,7 @@ from botberi_gateway.operation.limits import UNLIMITED
 from botberi_gateway.plan import Defer, EventTrigger, Plan, Subscription
 from botberi_gateway.planner import build_plan
 from botberi_gateway.query_graph import open_labels
+from botberi_gateway.single_flight import SingleFlight
 from botberi_gateway.supergraph import Supergraph
 from botberi_gateway.supergraph.features import check_enforced
 from botberi_gateway.upstream.port import SubgraphClient
@@ -110,7 +111,8 @@ class Generation:
         #: Those of progressive overrides that each request decides.
         self.labels = open_labels(supergraph)
         self.cache: OperationCache[Key, Prepared] = OperationCache(config.max_cached_operations, config.max_cache_bytes)
-        self.in_flight: dict[Key, asyncio.Future[Prepared]] = {}
+        #: Operations that are being planned.
+        self.in_flight: SingleFlight[Prepared] = SingleFlight()
         #: Operations and subscriptions that run on it, or will as soon as they are planned.
         self.running = 0
 
@@ -163,24 +165,16 @@ class Preparer:
             self.statistics.hits += 1
             return prepared
         self.statistics.misses += 1
-        future = generation.in_flight.get(key) or self._begin(generation, key)
         # Counted as running: its clients must not be closed under an operation that is about to begin.
         generation.running += 1
         try:
-            # `wait` leaves the shared future alone when this request is cancelled or runs out of time.
-            done, _ = await asyncio.wait({future}, timeout=self._config.planning_timeout_seconds)
+            return await generation.in_flight.run(
+                key, lambda: self._begin(generation, key), self._config.planning_timeout_seconds
+            )
+        except TimeoutError:
+            raise self._too_long() from None
         finally:
             generation.running -= 1
-        if not done:
-            raise self._too_long()
-        try:
-            return future.result()
-        except GatewayError as error:
-            # One exception serves every request that waited; its traceback must not grow with each.
-            raise error.with_traceback(None) from None
-        finally:
-            # The traceback holds this frame, which must not hold the future that holds the error.
-            del future, done
 
     async def compile(self, compiled: Compiled | CompiledParts, variables: Mapping[str, Any]) -> None:
         """Compile the program for these variables in a thread, where it doesn't exist yet.
@@ -205,7 +199,7 @@ class Preparer:
         except TimeoutError:
             raise self._too_long() from None
         finally:
-            del future  # see `prepare`
+            del future  # the traceback holds this frame, which must not hold the future that holds the error
 
     def _submit(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
         if self._compiling >= self._config.max_planning_backlog:
@@ -229,12 +223,10 @@ class Preparer:
         loop = asyncio.get_running_loop()
         # Always in a thread: a document of 500 characters can cost 150 ms to validate, and its length does not tell.
         future = loop.run_in_executor(self._threads, generation.make, *key, self._config.operation)
-        generation.in_flight[key] = future
         future.add_done_callback(lambda done: self._planned(generation, key, done))
         return future
 
     def _planned(self, generation: Generation, key: Key, done: asyncio.Future[Prepared]) -> None:
-        generation.in_flight.pop(key, None)
         if done.cancelled():
             return
         if done.exception() is None:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from botberi_gateway import errors
+from botberi_gateway.backoff import pause_after
 from botberi_gateway.errors import ErrorEntry, EventSourceError
 from botberi_gateway.executor.conditions import arguments, conditions, topics
 from botberi_gateway.executor.delivery import EntityKey, Moved, Pending
@@ -105,7 +106,7 @@ class Listening:
     def again(self, key: EntityKey, failures: int) -> None:
         """Ask for it once more, later and later."""
         assert self._pending is not None
-        self._pending.put_later(key, min(_FIRST_RETRY * 2 ** min(failures - 1, 10), _LAST_RETRY))
+        self._pending.put_later(key, pause_after(failures, _FIRST_RETRY, _LAST_RETRY))
 
     def _wishes(self) -> tuple[frozenset[str], Conditions, EntityKey | None]:
         trigger, stage = self.trigger, self._live.stage

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from botberi_gateway.config import TransportConfig
 from botberi_gateway.engine import Gateway
+from botberi_gateway.single_flight import SingleFlight
 from botberi_gateway.transport.core import Core
 from botberi_gateway.transport.exchange import send_bytes
 from botberi_gateway.transport.graphiql.page import PREFIX, GraphiQL
@@ -15,7 +16,6 @@ from botberi_gateway.transport.identity import Identity, decode_headers
 from botberi_gateway.transport.negotiate import prefers_html
 from botberi_gateway.transport.origin import OriginPolicy
 from botberi_gateway.transport.port import Authenticator, Observer, SubgraphHeaders
-from botberi_gateway.transport.sharing import Sharing
 from botberi_gateway.transport.websocket import serve_socket
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class GraphQLApp:
         if observer is not None:
             self._core.observer = observer
         if config.share_queries:
-            self._core.sharing = Sharing(self._core.observer.shared)
+            self._core.sharing = SingleFlight(cancels=True, on_joined=self._core.observer.shared)
         self._graphiql = GraphiQL(config.graphiql_query) if config.graphiql else None
 
     @property

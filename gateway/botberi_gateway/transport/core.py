@@ -14,12 +14,12 @@ from botberi_gateway.config import TransportConfig
 from botberi_gateway.engine import OVERLOADED, Gateway, RequestContext
 from botberi_gateway.errors import GatewayError
 from botberi_gateway.executor import ExecutionResult
+from botberi_gateway.single_flight import SingleFlight
 from botberi_gateway.transport.client import Client, ClientResolver
 from botberi_gateway.transport.identity import Identity
 from botberi_gateway.transport.origin import OriginPolicy
 from botberi_gateway.transport.port import Observer
 from botberi_gateway.transport.rechecks import Rechecks
-from botberi_gateway.transport.sharing import Sharing
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Core:
     config: TransportConfig
     observer: Observer = field(default_factory=_NoObserver)
     #: Equal queries under way, where they are answered together.
-    sharing: Sharing[Written] | None = None
+    sharing: SingleFlight[Written] | None = None
     #: Set when the server is about to stop: streams end, new sockets are refused.
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     #: Open sockets.

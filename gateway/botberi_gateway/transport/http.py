@@ -1,5 +1,6 @@
 """An HTTP request -> a GraphQL response, as the GraphQL-over-HTTP specification has it."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -138,7 +139,8 @@ async def _respond(
     else:
         client = exchange.client if core.identity.depends_on_client else None
         key = id(prepared), encode(request.variables), asker(exchange.headers), client
-        work = core.sharing.run(key, lambda: _run(core, prepared, request, context))
+        loop = asyncio.get_running_loop()
+        work = core.sharing.run(key, lambda: loop.create_task(_run(core, prepared, request, context)))
         result, body = await exchange.attended(work)
     exchange.note["outcome"] = core.ended(prepared.operation.kind, exchange.started, result)
     exchange.extra += core.identity.client_headers(result)

@@ -6,11 +6,11 @@ A follower that is lost is made anew, and its listeners are told when to catch u
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from botberi_gateway.backoff import Backoff
 from botberi_gateway.config import EventSourceConfig
 from botberi_gateway.errors import EventSourceError
 from botberi_gateway.upstream.events import EventSource, SourceEvent
@@ -207,7 +207,9 @@ class _Follower:
         await asyncio.wait({self._task})
 
     async def _run(self) -> None:
-        loop, backoff = asyncio.get_running_loop(), self._options.first_backoff_seconds
+        loop, options = asyncio.get_running_loop(), self._options
+        # Processes that lost the same source must not come back in step.
+        backoff = Backoff(options.first_backoff_seconds, options.max_backoff_seconds, spread=True)
         lost_at: float | None = None
         while True:
             try:
@@ -219,7 +221,7 @@ class _Follower:
                     self._was_ready, self._failure, lost_at = True, None, None
                     self._ready.set()
                     async for event in events:
-                        backoff = self._options.first_backoff_seconds
+                        backoff.reset()
                         for listener in self.index.meant(event):
                             listener.heard(event)
                 self._end(None)
@@ -235,9 +237,7 @@ class _Follower:
                 return
             self._ready.clear()
             logger.warning("events of %s are lost: %s", ", ".join(sorted(self._topics)), self._failure.message)
-            # Processes that lost the same source must not come back in step.
-            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311
-            backoff = min(backoff * 2, self._options.max_backoff_seconds)
+            await asyncio.sleep(backoff.next())
 
     def _end(self, error: EventSourceError | None) -> None:
         self.is_over = True

@@ -230,7 +230,7 @@ async def test_a_strange_answer_is_interpreted_without_asking_again() -> None:
     assert [error["message"] for error in answer["errors"]] == ["No subgraph gave a value for 'name'."]
     assert (len(a.requests), len(b.requests)) == (1, 1)
     assert counts.compiled == 0
-    assert counts.strange == {"a missing field, and others that were not asked for": 1}
+    assert counts.bail_outs == {"a missing field, and others that were not asked for": 1}
 
 
 async def test_a_field_that_is_missing_for_no_reason_is_told_by_compiled_code() -> None:
@@ -395,7 +395,7 @@ async def test_a_mutation_is_never_made_twice() -> None:
     answer, counts = await executed(plan, "mutation { rename { id name } }", {"a": a})
     assert answer["data"] == {"rename": {"id": "1", "name": None}}
     assert len(a.requests) == 1
-    assert counts.strange == {"a missing field, and others that were not asked for": 1}
+    assert counts.bail_outs == {"a missing field, and others that were not asked for": 1}
 
 
 @pytest.mark.parametrize(
@@ -561,4 +561,4 @@ async def test_what_one_entity_has_at_two_places_may_stand_below_several_context
     answer, counts, _ = await shopping(plan, "{ shops { owner { box { item { price } } } } }", shops, priced, [box])
     found = [one["owner"]["box"]["item"]["price"] for one in answer["data"]["shops"]]
     assert found == [None if one == "absent" else f"x in {one}" for one in currencies]
-    assert counts.strange == ({"one object below several contexts": 1} if strange else {})
+    assert counts.bail_outs == ({"one object below several contexts": 1} if strange else {})

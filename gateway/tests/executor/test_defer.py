@@ -289,7 +289,7 @@ async def test_parts_are_answered_by_compiled_code(fails: bool) -> None:
         assert second["completed"][0]["errors"][0]["message"] == "refused"
     else:
         assert second["incremental"] == [{"id": "0", "data": {"score": 7}}]
-    assert (counts.compiled, counts.strange, counts.interpreted) == (1, {}, {})
+    assert (counts.compiled, counts.bail_outs, counts.interpreted) == (1, {}, {})
 
 
 def test_the_program_of_parts_can_be_read() -> None:

@@ -555,5 +555,5 @@ async def test_events_of_a_source_are_answered_by_compiled_code(answer: Any, tol
     stream = results(Source(), Scripted([answer]), statistics=counts)
     result = await asyncio.wait_for(anext(stream), 2)
     assert [error.message for error in result.errors] == told
-    assert (counts.compiled, counts.strange, counts.interpreted) == (1, {}, {})
+    assert (counts.compiled, counts.bail_outs, counts.interpreted) == (1, {}, {})
     await stream.aclose()  # type: ignore[attr-defined]
