@@ -1,4 +1,4 @@
-"""The state folder -> the development accounts' e-mail addresses and passwords, made once, readable by their owner alone."""
+"""The state folder -> the development accounts' e-mail addresses and passwords, made once, for their owner alone."""
 
 import json
 import os
@@ -28,7 +28,7 @@ class Credential:
 
 
 def kept_in(state_dir: Path, output: TextIO) -> Path | None:
-    """The file to name in place of passwords; None where `output` is a terminal, which a person reads and nothing keeps.
+    """File to name in place of passwords; None where `output` is a terminal, which a person reads and nothing keeps.
 
     Anything else is a log: of a container, a service or a test.
     """

@@ -36,7 +36,7 @@ async def migrate_both(user_url: str, shared_url: str) -> None:
 
 
 async def make_queue(shared_url: str) -> None:
-    """Celery's queue on Postgres, where there is no RabbitMQ, for the roles that use it. Run it as the server's owner."""
+    """Make Celery's queue on Postgres (without RabbitMQ) for the roles that use it. Run it as the server's owner."""
 
     def make() -> None:
         settings = WorkerSettings(shared_database_url=shared_url)

@@ -1,4 +1,4 @@
-"""Where both databases are -> the URLs with which a part reaches them: on the embedded server each part has its own role."""
+"""Addresses of both databases -> each part's URLs for them: on the embedded server each part has its own role."""
 
 from dataclasses import dataclass
 from typing import Final

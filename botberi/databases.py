@@ -1,4 +1,4 @@
-"""Settings -> the URLs of both databases: those that are named, or those of the platform that runs from the state folder."""
+"""Settings -> the URLs of both databases: those in the settings, or those of the platform in the state folder."""
 
 from botberi.postgres import DATABASES, running_url
 from botberi.postgres_places import PostgresError

@@ -75,9 +75,9 @@ def require_subgraphs(settings: UpSettings, names: frozenset[str]) -> None:
     """Raise `StartError` unless the gateway's subgraphs are among the parts, or settings say where they run."""
     missing = [name for name in subgraphs.NAMES if name not in names and not getattr(settings, f"{name}_url")]
     if "gateway" in names and missing:
-        told = " and ".join(f"BOTBERI_{name.upper()}_URL" for name in missing)
+        variables = " and ".join(f"BOTBERI_{name.upper()}_URL" for name in missing)
         raise StartError(
-            f"The gateway needs {', '.join(missing)}: start them too (--only), or say with {told} where they run."
+            f"The gateway needs {', '.join(missing)}: start them too (--only), or say with {variables} where they run."
         )
 
 
@@ -99,7 +99,7 @@ class Platform:
 
     @property
     def bus_name(self) -> str:
-        """What carries events, for people."""
+        """Carrier of events, for people."""
         return "in this process" if self._settings.amqp_url is None else "on RabbitMQ"
 
     async def parts(self) -> list[Part]:
@@ -124,7 +124,7 @@ class Platform:
         return parts
 
     def problems(self) -> dict[str, str]:
-        """What keeps the parts from their work at this moment; they are at it again by themselves."""
+        """Problems that keep the parts from their work at this moment; they try again by themselves."""
         found = {}
         if self._bus is not None and self._bus.blocked:
             found["bus"] = "RabbitMQ takes no messages: it is short of memory or disk; events wait in the outbox"
@@ -246,7 +246,7 @@ class Platform:
         )
 
     def _url_of(self, name: str) -> str | None:
-        """Where a subgraph runs as a service of its own; None for one in this process."""
+        """URL of a subgraph that runs as a service of its own; None for one in this process."""
         if name in self.names:
             return None
         url: str | None = getattr(self._settings, f"{name}_url")

@@ -106,12 +106,12 @@ class EmbeddedPostgres:
 
     @property
     def data_dir(self) -> Path:
-        """Where the cluster lies."""
+        """Folder of the cluster."""
         return self._home / "data"
 
     @property
     def log_file(self) -> Path:
-        """What the server says."""
+        """File that the server logs to."""
         return self._home / "postgres.log"
 
     def url(self, database: str) -> str:
@@ -244,7 +244,7 @@ class EmbeddedPostgres:
             )
 
     def _stop_orphan(self, deadline: float) -> None:
-        """End a server that outlived the process that started it; the lock says that nobody else has it."""
+        """End a server that outlived the process that started it; the lock says that no other process has it."""
         try:
             pid = int((self.data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -277,7 +277,7 @@ class EmbeddedPostgres:
                     stdout=out,
                     stderr=subprocess.STDOUT,
                     cwd=self._home,
-                    # Ctrl-C in the terminal is for whoever started us; we stop the server in our turn.
+                    # Ctrl-C in the terminal is for the process that started us; we stop the server in our turn.
                     start_new_session=True,
                     **self._runner.popen(),
                 )
@@ -314,7 +314,7 @@ class EmbeddedPostgres:
 
 
 def running_url(state_dir: Path, database: str) -> str:
-    """Return the URL of a database of the server that runs from a state folder; raises `PostgresError` when none does."""
+    """Return the URL of a database of the server in a state folder; raises `PostgresError` when none runs."""
     pid_file = state_dir / "postgres" / "data" / "postmaster.pid"
     try:
         password = (state_dir / _KEPT_IN).read_text().strip()

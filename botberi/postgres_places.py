@@ -80,7 +80,7 @@ class Runner:
 def make_state_folder(folder: Path) -> None:
     """Make the state folder where it is missing, for its owner alone.
 
-    Root's is passed through by the user that runs Postgres, who has to get to its data, and read by nobody else.
+    Root's is passed through by the user that runs Postgres, who has to get to its data, and read by no other user.
     """
     make_private_folder(folder, 0o711 if os.geteuid() == 0 else 0o700)
 
@@ -91,7 +91,7 @@ def prepare_home(state_dir: Path, runner: Runner) -> Path:
     if link.is_symlink():
         home = link.readlink()
         if not home.exists():
-            log.warning("%s is gone, and its data with it; the databases begin anew", home)
+            log.warning("%s is gone, and its data with it; the databases are new ones", home)
     else:
         link.mkdir(mode=0o700 if runner.uid is None else 0o711, exist_ok=True)
         if runner.can_enter(link):
@@ -149,7 +149,7 @@ def _outside(state_dir: Path) -> Path:
 
 
 def _set_aside(home: Path) -> None:
-    """A state folder that was removed is a wish to begin anew; keep the data that it left, once."""
+    """A state folder that was removed is a wish to start from nothing; keep the data that it left, once."""
     if (home / "data").is_dir() and not home.is_symlink() and home.lstat().st_uid == os.geteuid():
         aside = home / "data.orphaned"
         shutil.rmtree(aside, ignore_errors=True)

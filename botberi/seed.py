@@ -1,4 +1,4 @@
-"""The workflows' registry -> published agents and templates in the catalog; credentials -> development accounts. Idempotent."""
+"""The registry of workflows -> published agents and templates in the catalog; credentials -> development accounts."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ from workers.workflow import Workflow
 
 logger = logging.getLogger(__name__)
 
-#: Who publishes the built-in agents. Nobody can sign in as it: its password is thrown away as it is made.
+#: Account that publishes the built-in agents. It can't be signed in to: its password is thrown away as it is made.
 PUBLISHER_EMAIL: Final = "agents@botberi.dev"
 PUBLISHER_NAME: Final = "Botberi"
 #: Two seeds at once would both find nothing and both insert.
@@ -34,7 +34,7 @@ _LOCK: Final = 0x626F7462
 
 @dataclass(slots=True)
 class Seeded:
-    """What a seed changed."""
+    """Changes that a seed made."""
 
     accounts: int = 0
     agents: int = 0
@@ -103,7 +103,7 @@ def _matches(hasher: PasswordHasher, phc: str, password: str) -> bool:
 
 
 async def _agent(session: AsyncSession, done: Seeded, workflow: Workflow, publisher_id: UUID) -> Agent:
-    """The agent of a workflow. Its schema and version are the code's; its words and status are people's once it exists."""
+    """Agent of a workflow. Its schema and version are the code's; its texts and status are people's once it exists."""
     schema: dict[str, Any] = workflow.input_model.model_json_schema()
     found = await session.scalar(select(Agent).where(Agent.slug == workflow.slug))
     if found is None:

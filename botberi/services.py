@@ -26,7 +26,7 @@ _PARTS: Final = {
 
 
 async def run(name: str, host: str | None, port: int | None) -> int:
-    """Run it until told to stop. Raises `StartError`."""
+    """Run it until it is stopped. Raises `StartError`."""
     given: dict[str, Any] = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
     settings = ServiceSettings(**given)
     logs.configure(settings.log_format, settings.log_level)
@@ -43,7 +43,7 @@ async def _parts(
     name: str, settings: ServiceSettings, given: dict[str, Any], stack: contextlib.AsyncExitStack
 ) -> Sequence[Part]:
     if name in subgraphs.NAMES:
-        # It has its own pages; a second port for them is for whoever scrapes all parts alike.
+        # It has its own pages; a second port for them is for scrapers that treat all parts alike.
         if settings.metrics_port is not None:
             start_http_server(settings.metrics_port, settings.host)
         port = settings.port or subgraphs.DEFAULT_PORTS[name]

@@ -44,7 +44,7 @@ _PROJECT = Path(__file__).parents[1]
 
 
 def default_state_dir() -> Path:
-    """`.botberi` in the project, wherever the command is given; in the working folder where Botberi is installed as a wheel."""
+    """`.botberi` in the project, wherever the command is run; in the working folder where Botberi is a wheel."""
     return (_PROJECT if (_PROJECT / "pyproject.toml").is_file() else Path.cwd()) / ".botberi"
 
 
@@ -54,7 +54,7 @@ class _State(StateSettings):
 
 
 class GatewaySettings(_State, ArtifactSettings, AmqpSettings, CookieSettings):
-    """What `botberi gateway` reads; `botberi up` reads it as well."""
+    """Settings of `botberi gateway`; `botberi up` reads them as well."""
 
     #: Where the gateway listens.
     host: str = "127.0.0.1"
@@ -68,11 +68,11 @@ class GatewaySettings(_State, ArtifactSettings, AmqpSettings, CookieSettings):
     instance_url: str | None = None
     #: The key with which the gateway signs who calls (PEM, Ed25519). Unset: one is made in the state folder.
     assertion_private_key_file: Path | None = None
-    #: Origins beside its own from which browsers may call, with their cookies, separated by commas or as a JSON list; `*`: every origin,
-    #: without cookies.
+    #: Origins beside its own from which browsers may call, with their cookies, separated by commas or as a JSON list;
+    #: `*`: every origin, without cookies.
     allowed_origins: Annotated[Listed, AfterValidator(_origins)] = ()
-    #: Proxies in front of the gateway, whose `X-Forwarded-For` or `Forwarded` counts: IP addresses or networks, separated by commas or as a
-    #: JSON list.
+    #: Proxies in front of the gateway, whose `X-Forwarded-For` or `Forwarded` counts: IP addresses or networks,
+    #: separated by commas or as a JSON list.
     trusted_proxies: Annotated[Listed, AfterValidator(_proxies)] = ()
     #: True if GraphiQL is served at /graphql.
     graphiql: bool = True
@@ -95,7 +95,7 @@ class GatewaySettings(_State, ArtifactSettings, AmqpSettings, CookieSettings):
 
 
 class ServiceSettings(LogSettings):
-    """What a part as a service of its own listens on: a subgraph for requests, the others for scrapes alone."""
+    """Settings of a part as a service of its own: a subgraph listens for requests, the others for scrapes alone."""
 
     host: str = "127.0.0.1"
     #: Unset: 8081 identity, 8082 catalog, 8083 instance.
@@ -105,7 +105,7 @@ class ServiceSettings(LogSettings):
 
 
 class UpSettings(GatewaySettings, DatabaseSettings):
-    """What `botberi up` reads beyond the gateway's."""
+    """Settings of `botberi up` beyond the gateway's."""
 
     #: The embedded Postgres listens here, on 127.0.0.1.
     postgres_port: Port = 54320
@@ -114,11 +114,11 @@ class UpSettings(GatewaySettings, DatabaseSettings):
 
 
 class SeedSettings(_State, DatabaseSettings, LogSettings):
-    """What `botberi seed` reads."""
+    """Settings of `botberi seed`."""
 
     #: Make the development admin and user, whose passwords are kept in the state folder.
     seed_accounts: bool = True
 
 
 class EventsSettings(_State, DatabaseSettings, AmqpSettings):
-    """What `botberi events` reads."""
+    """Settings of `botberi events`."""

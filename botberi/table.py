@@ -1,4 +1,4 @@
-"""What runs, where, and who may sign in -> the short table that a start ends with."""
+"""Parts, their addresses and accounts -> the short table that a start ends with."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 async def up(settings: UpSettings, names: frozenset[str]) -> int:
-    """Run until told to stop. Raises `StartError` for what a person can mend."""
+    """Run until stopped. Raises `StartError` for a problem that a person can fix."""
     began = time.monotonic()
     logs.configure(settings.log_format, settings.log_level)
     settings = settings.model_copy(update={"state_dir": settings.state_dir.resolve()})

@@ -118,7 +118,7 @@ def redrive(
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Send dead letters to their queue again, once what made them fail is mended."""
+    """Send dead letters to their queue again, once what made them fail is fixed."""
     from botberi.events import work
     from botberi.settings import EventsSettings
 
@@ -136,7 +136,7 @@ def _confirmation(yes: bool) -> Callable[[str], bool]:
         if yes:
             return True
         if not sys.stdin.isatty():
-            raise StartError("There is nobody to ask: say --yes to do it, or --dry-run to see what it would do.")
+            raise StartError("No terminal to ask on: say --yes to do it, or --dry-run to see what it would do.")
         return typer.confirm(question)
 
     return confirm

@@ -1,4 +1,4 @@
-"""What a person writes for a time -> a moment."""
+"""A time as a person writes it -> a moment."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -19,6 +19,7 @@ def moment(text: str, now: datetime) -> datetime:
         found = datetime.fromisoformat(text.strip())
     except (ValueError, OverflowError):
         raise ValueError(
-            f"{text!r} is no time: write 2026-01-31, 2026-01-31T14:00, 2026-01-31T14:00+02:00, or 15m, 2h, 3d for as long ago"
+            f"{text!r} is no time: write 2026-01-31, 2026-01-31T14:00, 2026-01-31T14:00+02:00, or 15m, 2h, 3d for "
+            "as long ago"
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""What was found -> tables for people, JSON for programs."""
+"""Results -> tables for people, JSON for programs."""
 
 import json
 import sys

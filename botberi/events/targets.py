@@ -18,8 +18,9 @@ def amqp_url(settings: EventsSettings) -> str:
     """Return RabbitMQ's URL, or say why there are no dead letters to see."""
     if settings.amqp_url is None:
         raise StartError(
-            "BOTBERI_AMQP_URL is not set. The in-process bus keeps its dead letters in the memory of the platform that runs "
-            "(its log and `botberi_dead_letters_total` tell of them); `botberi events replay` sends their events again."
+            "BOTBERI_AMQP_URL is not set. The in-process bus keeps its dead letters in the memory of the platform "
+            "that runs (its log and `botberi_dead_letters_total` tell of them); `botberi events replay` sends their "
+            "events again."
         )
     return settings.amqp_url
 

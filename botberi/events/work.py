@@ -1,4 +1,4 @@
-"""What `botberi events` was asked -> done and shown; the exit code."""
+"""A command of `botberi events` -> the work done and shown; the exit code."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -108,8 +108,8 @@ async def _run(replays: dict[str, Replay], found: Sequence[tuple[str, Kind]], to
                     print(f"{sent} of {total} published again", flush=True)
     except ReplayStalled as stalled:
         raise StartError(
-            f"Stopped after {sent} of {total}: {stalled}. They leave once a broker relays them (`botberi events lag` tells); "
-            "then run this again for the rest: what has left is not sent twice by --until."
+            f"Stopped after {sent} of {total}: {stalled}. They leave once a broker relays them (`botberi events lag` "
+            "tells); then run this again for the rest: what has left is not sent twice by --until."
         ) from None
     _summary(json, found, sent)
     return 0

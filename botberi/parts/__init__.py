@@ -1,1 +1,1 @@
-"""What runs: a file a part, each giving a `Part` for the supervisor."""
+"""Parts of the platform, a file each: every file gives a `Part` for the supervisor."""

@@ -1,4 +1,4 @@
-"""A loop that runs until it is told to stop -> a part."""
+"""A loop that runs until it is stopped -> a part."""
 
 import asyncio
 import contextlib

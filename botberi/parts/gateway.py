@@ -56,7 +56,7 @@ def gateway_config(settings: GatewaySettings) -> GatewayConfig:
 
 
 def _own_url(settings: GatewaySettings) -> str | None:
-    """Where it listens; None where it listens on all addresses, of which any may be the one that clients know."""
+    """Address on which it listens; None where it listens on all, of which any may be the one that clients know."""
     if settings.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         return None
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -120,7 +120,8 @@ def part(settings: GatewaySettings, make: Callable[[], Starlette], after: Sequen
         except PortTakenError as error:
             raise StartError(f"{error} (--port or BOTBERI_PORT)") from None
         async with serving(app, listener, gateway_config(settings)) as task:
-            # Requests come from now on, other parts may take long to start: what is there is not looked at for each of them.
+            # Requests come from now on, and other parts may take long to start: objects that exist now are not looked
+            # at again for each of them.
             memory.settle()
             ready(f"http://{settings.host}:{settings.port}/graphql")
             # Not `await task`: being cancelled here must not cancel the server, which drains first.

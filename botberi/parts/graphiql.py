@@ -1,4 +1,4 @@
-"""GraphiQL's sources -> its built files, made by a child process at the first start, while everything else already runs."""
+"""GraphiQL's sources -> its built files, made by a child process at the first start, while other parts already run."""
 
 import asyncio
 import logging

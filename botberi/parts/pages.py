@@ -1,4 +1,4 @@
-"""What a part without requests of its own shows: `/health` (it lives), `/ready` (it works), `/metrics`."""
+"""Pages of a part without requests of its own: `/health` (it lives), `/ready` (it works), `/metrics`."""
 
 import asyncio
 from collections.abc import Callable, Mapping

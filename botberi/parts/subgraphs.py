@@ -24,7 +24,7 @@ from subgraphs.common.settings import SubgraphSettings
 logger = logging.getLogger(__name__)
 
 NAMES: Final[tuple[str, ...]] = ("identity", "catalog", "instance")
-#: Where each listens as a service of its own, unless told otherwise.
+#: Port on which each listens as a service of its own, unless the settings name another.
 DEFAULT_PORTS: Final[Mapping[str, int]] = {"identity": 8081, "catalog": 8082, "instance": 8083}
 
 

@@ -21,7 +21,7 @@ _SHOWN_ANYWAY = frozenset({"time", "level", "part", "logger", "message", "except
 
 
 def die_with_parent() -> None:
-    """In the child, before exec: its own group (Ctrl-C reaches only the parent), and SIGTERM when the parent is killed."""
+    """In the child, before exec: make its own group, which Ctrl-C does not reach, and end together with the parent."""
     os.setsid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -36,7 +36,7 @@ async def child(
     stop_timeout: float,
     on_line: Callable[[str], None] | None = None,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The running child; on leaving it is asked to end (SIGTERM), then its group is killed. `on_line` hears its messages."""
+    """The running child; on leaving it gets SIGTERM, then its group is killed. `on_line` gets its messages."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""What a person is told, without a traceback, when the platform can't start or go on."""
+"""Errors that a person gets without a traceback, when the platform can't start or go on."""
 
 
 class StartError(Exception):

@@ -19,7 +19,7 @@ EXTRA_OF: Final = {
 
 
 def advice(error: ModuleNotFoundError) -> str | None:
-    """What to install so that the module is there; None for a module of no extra, whose absence is a bug."""
+    """Command that installs the module; None for a module of no extra, whose absence is a bug."""
     extra = EXTRA_OF.get((error.name or "").partition(".")[0])
     if extra is None:
         return None

@@ -1,4 +1,4 @@
-"""Part names and a folder -> a lock each, so that a second start of a running part is told who runs it."""
+"""Part names and a folder -> a lock each, so that a second start of a running part learns which process runs it."""
 
 import contextlib
 import fcntl
@@ -37,10 +37,10 @@ def hold(folder: Path, names: Sequence[str], where: str) -> Iterator[None]:
 def _who(name: str, text: str) -> str:
     try:
         holder: dict[str, Any] = json.loads(text)
-        told = f"process {holder['pid']}, since {holder['since']}, {holder['where']}"
+        holder_text = f"process {holder['pid']}, since {holder['since']}, {holder['where']}"
     except (ValueError, KeyError, TypeError):
-        told = "it is starting right now"
+        holder_text = "it is starting right now"
     return (
-        f"Botberi's {name} is already running from this folder ({told}). "
+        f"Botberi's {name} is already running from this folder ({holder_text}). "
         "Stop it with Ctrl-C where it runs, or give this one another folder with --state-dir and other ports."
     )

@@ -24,7 +24,7 @@ _OWNERS: Final = {
     "uvicorn": "gateway",
     "botberi.postgres": "postgres",
 }
-#: Chatty below the level that says something to whoever runs the platform.
+#: Loggers that say much below the level that matters to the platform's operator.
 _QUIET: Final = {
     "uvicorn.access": logging.WARNING,
     "uvicorn.error": logging.WARNING,
@@ -62,12 +62,12 @@ def part_of(record: logging.LogRecord) -> str:
 
 
 def extras_of(record: logging.LogRecord) -> dict[str, object]:
-    """What was given with `extra=`, without what the gateway's access lines repeat of their message."""
+    """Values of `extra=`, without what the gateway's access lines repeat of their message."""
     return {name: value for name, value in logs.extras_of(record).items() if name not in ("part", "data")}
 
 
 def _one_line(text: str) -> str:
-    """Whoever writes into a message can't start a line that looks like another record."""
+    """Join lines, so that text from outside can't start a line that looks like another record."""
     return text.replace("\r", "\\r").replace("\n", "\\n")
 
 

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn that leaves signals to whoever owns the process."""
+    """Uvicorn that leaves signals to the owner of the process."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -19,7 +19,7 @@ _HEALTHY_AFTER: Final = 60.0
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 15.0
 
-#: Told once by a part when it is healthy, with where it can be found.
+#: Called once by a part when it is healthy, with the address where it can be found.
 Ready = Callable[[str], None]
 
 
@@ -55,7 +55,7 @@ class Supervisor:
 
     @property
     def where(self) -> dict[str, str]:
-        """Where each part can be found, as it said."""
+        """Address of each part, as the part reported it."""
         return {name: state.where for name, state in self._states.items()}
 
     async def start(self, *parts: Part) -> None:
@@ -119,12 +119,13 @@ class Supervisor:
                 if deaths >= part.give_up_after:
                     return self._give_up(
                         StartError(
-                            f"{part.name} died {deaths} times in a row, so the platform stops. Last: {_told(reason)}"
+                            f"{part.name} died {deaths} times in a row, so the platform stops. "
+                            f"Last: {_reason_text(reason)}"
                         )
                     )
                 pause = pause_after(deaths, _FIRST_PAUSE, _LONGEST_PAUSE)
                 logger.error(
-                    "%s died (%s); starting it again in %.1f s", part.name, _told(reason), pause, exc_info=reason
+                    "%s died (%s); starting it again in %.1f s", part.name, _reason_text(reason), pause, exc_info=reason
                 )
                 await asyncio.sleep(pause)
 
@@ -165,7 +166,7 @@ async def _end(task: asyncio.Future[None]) -> None:
         await task
 
 
-def _told(reason: BaseException | None) -> str:
+def _reason_text(reason: BaseException | None) -> str:
     if reason is None:
         return "it ended by itself"
     return f"{type(reason).__name__}: {reason}"

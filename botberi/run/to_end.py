@@ -1,4 +1,4 @@
-"""A command's work -> its exit code; what a person can mend is told in words."""
+"""A command's work -> its exit code; errors that a person can fix are printed in words."""
 
 import asyncio
 import sys
@@ -11,7 +11,7 @@ from botberi.run.errors import StartError
 
 
 def run_to_end(work: Callable[[], Coroutine[Any, Any, int | None]]) -> None:
-    """Run to the end; what a person can mend is told in words, without a traceback."""
+    """Run to the end; errors that a person can fix are printed in words, without a traceback."""
     from pydantic import ValidationError
 
     from shared_schema.settings import SettingsError
@@ -22,8 +22,8 @@ def run_to_end(work: Callable[[], Coroutine[Any, Any, int | None]]) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             code = runner.run(work())
     except ValidationError as error:
-        told = "; ".join(_told(one) for one in error.errors())
-        end(f"Settings are wrong: {told}")
+        problems = "; ".join(_problem(detail) for detail in error.errors())
+        end(f"Settings are wrong: {problems}")
     except (StartError, SettingsError) as error:
         end(str(error))
     except KeyboardInterrupt:
@@ -32,12 +32,12 @@ def run_to_end(work: Callable[[], Coroutine[Any, Any, int | None]]) -> None:
         raise typer.Exit(code or 0)
 
 
-def _told(one: Any) -> str:
-    if not one["loc"]:
+def _problem(detail: Any) -> str:
+    if not detail["loc"]:
         # Of several settings together: the text names them.
-        return str(one["msg"]).removeprefix("Value error, ")
-    name = "_".join(str(word) for word in one["loc"]).upper()
-    return f"BOTBERI_{name}: {one['msg']}"
+        return str(detail["msg"]).removeprefix("Value error, ")
+    name = "_".join(str(word) for word in detail["loc"]).upper()
+    return f"BOTBERI_{name}: {detail['msg']}"
 
 
 def end(message: str) -> NoReturn:

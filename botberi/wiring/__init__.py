@@ -1,1 +1,1 @@
-"""Where the gateway meets the platform: who calls, which events, which subgraphs."""
+"""Connection of the gateway with the platform: callers, events, subgraphs."""

@@ -13,7 +13,8 @@ from botberi.wiring.keys import KeyRing, b64url
 from botberi_gateway.transport.client import UNKNOWN, Client
 from shared_schema.contracts import assertion as contract
 
-#: How long claims are handed out again, and a signature for a request that is sent again: what is left of its 30 s covers a slow one.
+#: How long claims are handed out again, and a signature for a request that is sent again: what is left of its 30 s
+#: covers a slow one.
 _REUSED_FOR: Final = 10.0
 _MOST_CACHED: Final = 10_000
 #: Headers of subgraph requests go by their lower-case names.
@@ -22,7 +23,7 @@ _HEADER: Final = contract.HEADER.lower()
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request, as identity's verifier says."""
+    """Sender of a request, as identity's verifier reports it."""
 
     subject: str
     role: str
@@ -48,8 +49,8 @@ GATEWAY: Final = Caller(subject=contract.GATEWAY, role="anonymous")
 class AssertionSigner:
     """Writes claims, which say who calls from where, and signs them for a request.
 
-    A signature (0.1 ms on a busy core) is made for each request that leaves the process; a query that is sent again within ten seconds has the same. What stays
-    in the process goes unsigned.
+    A signature (0.1 ms on a busy core) is made for each request that leaves the process; a query that is sent again
+    within ten seconds has the same. What stays in the process goes unsigned.
     """
 
     def __init__(self, ring: KeyRing, *, clock: Callable[[], float] = time.time) -> None:
@@ -59,7 +60,7 @@ class AssertionSigner:
         self._cache: OrderedDict[Hashable, tuple[float, str]] = OrderedDict()
 
     def claims(self, caller: Caller, audience: str, client: Client = UNKNOWN, device: str | None = None) -> str:
-        """`.claims.`: the unsigned assertion of `caller`, who calls from `client` with a known `device`, for `audience`.
+        """Return `.claims.`, the unsigned assertion for `audience` of `caller`, who calls from `client` with `device`.
 
         `sign_claims` makes of it one that a subgraph believes over the network; in this process it is enough.
         """
@@ -67,7 +68,7 @@ class AssertionSigner:
         return self._kept(self._claims, entry, lambda now: _claims(caller, audience, client, device, now))
 
     def for_audience(self, claims: str, audience: str) -> str:
-        """What `claims` gave, for another subgraph: the same caller from the same client, for as long."""
+        """Return the same claims for another subgraph: the same caller from the same client, for as long."""
         return self._kept(
             self._claims, (claims, audience), lambda _: f".{_segment({**_read(claims), 'aud': audience})}."
         )
@@ -87,7 +88,7 @@ class AssertionSigner:
         return self.sign_claims(self.claims(caller, audience, client, device), method, path, body)
 
     def sign_claims(self, claims: str, method: str, path: str, body: bytes, *, once: bool = False) -> str:
-        """What `claims` gave, signed for the request with this method, target and body; anew for each where `once` says so."""
+        """Sign claims for the request with this method, target and body; `once` makes a new signature for each."""
         digest = contract.digest(body)
         if once:
             return self._sign(claims, method, path, digest)
@@ -145,7 +146,7 @@ def _claims(caller: Caller, audience: str, client: Client, device: str | None, n
 
 
 def subject_of(token: str) -> str:
-    """Who an assertion that this process wrote is about; no signature is looked at."""
+    """Subject of an assertion that this process wrote; no signature is checked."""
     return str(_read(token)["sub"])
 
 

@@ -1,4 +1,4 @@
-"""A client's credentials -> the caller for the gateway, and for each subgraph the header that says so, not yet signed."""
+"""A client's credentials -> the gateway's caller, and for each subgraph an unsigned header that names the caller."""
 
 import hashlib
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class PlatformAuthenticator:
     secure_cookies: bool = False
 
     async def authenticate(self, credentials: port.Credentials) -> Caller | Visitor | None:
-        """Implements `botberi_gateway.transport.port.Authenticator`; raises `VerifierUnavailableError` when identity can't be asked."""
+        """Implements `transport.port.Authenticator`; raises `VerifierUnavailableError` when identity can't be asked."""
         caller = await self._caller(credentials)
         token = credentials.cookies.get(device_cookie(secure=self.secure_cookies))
         if not token or len(token) > _MAX_DEVICE_TOKEN:
@@ -44,17 +44,17 @@ class PlatformAuthenticator:
         name = session_cookie(secure=self.secure_cookies)
         if name in credentials.ambiguous_cookies:
             raise port.Unauthenticated(
-                f"The request has several cookies named {name} with different values, of which one may be another site's. "
-                "Remove this site's cookies and sign in again."
+                f"The request has several cookies named {name} with different values, of which one may be another "
+                f"site's. Remove this site's cookies and sign in again."
             )
         cookie = credentials.cookies.get(name)
-        # A browser sends an ended session's cookie to `login` as well, so it makes a stranger, not an error.
+        # A browser sends an ended session's cookie to `login` as well, so the caller is unknown, and it is no error.
         return await self.verifier.verify(cookie, "cookie") if cookie else None
 
 
 @dataclass(frozen=True, slots=True)
 class AssertionHeaders:
-    """The gateway's `SubgraphHeaders`: for each subgraph the claims of caller, address and device; `signing` signs them for a request."""
+    """The gateway's `SubgraphHeaders`: each subgraph's claims of caller, address and device, which `signing` signs."""
 
     signer: AssertionSigner
 

@@ -1,4 +1,4 @@
-"""A folder of files -> the gateway's route that hands them out to whoever has a signed address that hasn't expired."""
+"""A folder of files -> the gateway's route that serves them to any client with a signed address that is still valid."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def routes(storage: Storage) -> Sequence[Route]:
     def download(request: Request) -> Response:
         found = storage.open(request.path_params["token"])
         if found is None:
-            # Wrong, expired or gone: which, is nobody's business who has no valid address.
+            # Wrong, expired or gone: a client without a valid address doesn't learn which.
             problem = {"code": "NOT_FOUND", "message": "This address is not valid, or not any more. Ask for a new one."}
             return JSONResponse({"error": problem}, status_code=404, headers=_HEADERS)
         return FileResponse(found.file, media_type=found.content_type, filename=found.name, headers=_HEADERS)

@@ -46,7 +46,7 @@ async def _translated(events: AsyncIterator[Event]) -> AsyncIterator[SourceEvent
 
 
 def source_event(event: Event) -> SourceEvent | None:
-    """What the gateway is told of an event; None for one that is about no entity of the supergraph."""
+    """Translate an event for the gateway; None for one that is about no entity of the supergraph."""
     entity = ENTITIES.get(event.type.partition(".")[0])
     if entity is None:
         return None

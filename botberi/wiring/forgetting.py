@@ -1,7 +1,7 @@
 """A client of identity that makes the verifier ask again after each mutation.
 
-The verifier believes an answer for a second. Whoever signs out expects to be out at once, at least where they did it; other gateways follow
-within that second.
+The verifier believes an answer for a second. A person who signs out expects to be out at once, at least on that
+gateway; other gateways follow within that second.
 """
 
 import asyncio

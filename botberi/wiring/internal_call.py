@@ -57,7 +57,7 @@ class LocalCall:
         async def receive() -> Message:
             if sent:
                 return sent.pop()
-            # The caller stays until it has its answer; a disconnect is never told.
+            # The caller stays until it has its answer; a disconnect is never reported.
             await asyncio.Event().wait()
             raise AssertionError
 

@@ -1,8 +1,8 @@
-"""Relay's global object identification: an id of any subgraph's object -> the object, if its owner has it for the caller.
+"""Relay's global object identification: an id of any subgraph's object -> the object, if its owner shows it.
 
-A subgraph of the gateway's own process, made from the others' SDLs: `node` and `nodes` ask the subgraph that owns the id's type
-whether the object is there for this caller, and return its key; everything else that is selected is planned as ever.
-See the GraphQL Global Object Identification Specification, https://relay.dev/graphql/objectidentification.htm.
+A subgraph of the gateway's own process, made from the others' SDLs: `node` and `nodes` ask the subgraph that owns the
+id's type whether the object is there for this caller, and return its key; everything else that is selected is planned
+as ever. See the GraphQL Global Object Identification Specification, https://relay.dev/graphql/objectidentification.htm.
 """
 
 import asyncio
@@ -82,7 +82,7 @@ type Query {{
 
 
 class Nodes:
-    """The subgraph. `clients` are the other subgraphs', filled in by the gateway; `signer` addresses the caller's claims to them."""
+    """Subgraph of `node` and `nodes`. The gateway fills in the others' `clients`; `signer` addresses claims to them."""
 
     def __init__(self, sdls: Mapping[str, str], signer: AssertionSigner) -> None:
         self._owners = owners(sdls)
@@ -99,7 +99,7 @@ class Nodes:
         return SchemaClient(NAME, schema, context=lambda request: request.headers)
 
     def keep(self, name: str, client: SubgraphClient) -> SubgraphClient:
-        """For `Gateway.wrap_clients`: remember the others' clients, as they are with all that stands in front of them."""
+        """For `Gateway.wrap_clients`: remember the others' clients, as they are with all their wrappers."""
         self.clients[name] = client
         return client
 

@@ -1,4 +1,4 @@
-"""What the platform's gateway needs -> the checks of its `/ready`: identity, and the bus."""
+"""Needs of the platform's gateway -> the checks of its `/ready`: identity, and the bus."""
 
 import asyncio
 import time

@@ -1,7 +1,7 @@
-"""The client of a subgraph that is a service of its own -> the same, with the claims of each request signed for that very request.
+"""Client of a subgraph in another process -> the same, with the claims of each request signed for that request.
 
-It is the innermost wrapper: what shares equal requests sees the claims, which are equal for one caller, and what goes out is signed last, over the
-bytes that are sent.
+It is the innermost wrapper: what shares equal requests sees the claims, which are equal for one caller, and what goes
+out is signed last, over the bytes that are sent.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class SigningClient:
         return self._start(body, kind, signed, timeout)
 
     def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
-        """Implements `SubgraphClient`: signed for the WebSocket's handshake."""
+        """Implements `SubgraphClient`; the claims are signed for the WebSocket's handshake."""
         headers = self._signer.signed(request.headers, "GET", self._path, b"", once=True)
         return self._client.subscribe(replace(request, headers=headers))
 

@@ -1,4 +1,4 @@
-"""Where each subgraph runs -> the gateway over all of them, composed at every start from their printed SDLs."""
+"""Addresses of subgraphs -> the gateway over all of them, composed at every start from their printed SDLs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,12 +14,13 @@ from botberi_gateway.upstream.events import EventSource
 #: Of our own subgraphs' errors: the id by which an operator finds in the log what happened.
 ERROR_EXTENSIONS: Final = ("errorId",)
 
-#: Items of a page of our own subgraphs where a client asks for no number (`subgraphs.common.pagination`, which a gateway doesn't load).
+#: Items of a page of our own subgraphs where a client asks for no number (`subgraphs.common.pagination`, which a
+#: gateway doesn't load).
 PAGE_SIZE: Final = 20
 
 
 def engine_config(settings: GatewaySettings) -> EngineConfig:
-    """What one document may ask, and one operation may take."""
+    """Limits of one document and of one operation."""
     document = OperationLimits(
         allow_introspection=settings.introspection,
         assumed_list_size=PAGE_SIZE,

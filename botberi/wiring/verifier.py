@@ -23,7 +23,7 @@ _LONGEST_CREDENTIAL: Final = 512
 
 
 class VerifierUnavailableError(Exception):
-    """Identity can't be asked, so nobody is known."""
+    """Identity can't be asked, so no caller can be known."""
 
 
 class Verifier:
@@ -40,7 +40,7 @@ class Verifier:
         self._forgot_at = float("-inf")
 
     async def verify(self, credential: str, kind: Kind) -> Caller | None:
-        """Who calls; None when the credential is unknown, ended or revoked. Raises `VerifierUnavailableError`."""
+        """Return the caller; None if the credential is unknown, ended or revoked. Raises `VerifierUnavailableError`."""
         if not credential or len(credential) > _LONGEST_CREDENTIAL:
             return None
         # Hashed, so that a memory dump of the cache holds no usable credential.
@@ -81,7 +81,7 @@ class Verifier:
     def _answered(self, name: bytes, done: asyncio.Task[Caller | None]) -> None:
         self._asking.pop(name, None)
         if not done.cancelled():
-            # Those who asked may all have left: then a failure concerns nobody.
+            # The tasks that asked may all have left: then no task needs to learn of a failure.
             done.exception()
 
     async def _ask(self, name: bytes, credential: str, kind: Kind) -> Caller | None:

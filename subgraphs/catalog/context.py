@@ -1,4 +1,4 @@
-"""What the catalog's resolvers find in `info.context`, and the loaders of one request."""
+"""Context of the catalog's resolvers (`info.context`), and the loaders of one request."""
 
 from __future__ import annotations
 

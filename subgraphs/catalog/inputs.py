@@ -51,7 +51,7 @@ class CreateTemplateInput:
     name: str
     agent_id: strawberry.ID
     parameters: JSON = strawberry.field(
-        description="Valid by the agent's schema; required ones may be left to whoever starts from it. At most "
+        description="Valid by the agent's schema; required ones may be left to the client that starts from it. At most "
         "1,000,000 bytes of JSON."
     )
     summary: str = ""
@@ -62,7 +62,7 @@ class CreateTemplateInput:
 
 
 @strawberry.input(
-    description="What is left out stays as it is, and so does what is null; a limit that is null is the platform's again."
+    description="A field that is left out or null stays as it is; but a limit that is null is the platform's again."
 )
 class UpdateTemplateInput:
     slug: str | None = strawberry.field(default=None, description=SLUG)
@@ -79,8 +79,8 @@ class UpdateTemplateInput:
 def columns(
     given: CreateAgentInput | UpdateAgentInput | CreateTemplateInput | UpdateTemplateInput,
 ) -> Mapping[str, Any]:
-    """What the input sets, by column; the rest of it is for the service."""
+    """Columns that the input sets; other fields are for the service."""
     others = ("agent_id", "expected_version")
-    # A limit that nobody gives may be null; of anything else null says nothing.
+    # A limit that is set to null is removed; null in any other field changes nothing.
     said = {name: value for name, value in vars(given).items() if value is not strawberry.UNSET and name not in others}
     return {name: value for name, value in said.items() if value is not None or name in _CLEARED_BY_NULL}

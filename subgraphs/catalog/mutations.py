@@ -45,7 +45,7 @@ ExpectedVersion = Annotated[int | None, strawberry.argument(description=EXPECTED
 
 @strawberry.type
 class Mutation:
-    """What admins change in the catalog."""
+    """Mutations of the catalog, for admins."""
 
     @strawberry.mutation(description="Make a draft of an agent.")
     async def create_agent(self, info: Info, input: CreateAgentInput) -> CreateAgentResult:

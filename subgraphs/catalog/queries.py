@@ -50,7 +50,7 @@ class TemplateFilter:
 
 @strawberry.type
 class Query(ServiceQuery):
-    """What the catalog answers."""
+    """Queries of the catalog."""
 
     @strawberry.field(description="The agents that can be run.")
     async def agents(

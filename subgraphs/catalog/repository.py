@@ -81,7 +81,7 @@ def _selected(statement: Select[E], entry: type[E], selection: Selection) -> Sel
 
 
 def prefix_query(text: str) -> str:
-    """What a person types as a text search: all the words, each as the beginning of one.
+    """A person's words as a text search: all of them, each as the beginning of a word.
 
     Only letters and digits reach the query, so nothing in it is an operator.
     """
@@ -115,7 +115,7 @@ async def lock_agent(session: AsyncSession, agent_id: UUID) -> Agent | None:
 
 
 async def hold_agent(session: AsyncSession, agent_id: UUID) -> Agent:
-    """The agent, which nobody changes until the unit of work ends; others may hold it too. Agents are never deleted."""
+    """Lock the agent against changes until the unit of work ends; others may hold it too. Agents are never deleted."""
     return (await session.scalars(select(Agent).where(Agent.id == agent_id).with_for_update(read=True))).one()
 
 

@@ -1,4 +1,4 @@
-"""What the catalog's mutations answer: a success type each, in a union with the typed errors."""
+"""Results of the catalog's mutations: a success type each, in a union with the typed errors."""
 
 from __future__ import annotations
 

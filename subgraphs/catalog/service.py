@@ -1,4 +1,4 @@
-"""What may happen in the catalog: who sees what, and how admins change it, each in one unit of work."""
+"""Rules of the catalog: who sees what, and how admins change it, each change in one unit of work."""
 
 from __future__ import annotations
 

@@ -101,7 +101,9 @@ class Template:
     name: str
     summary: str = strawberry.field(description="What it shows, in a sentence.")
     description: str
-    parameters: JSON = strawberry.field(description="What is filled in; whoever starts from it may override.")
+    parameters: JSON = strawberry.field(
+        description="Parameters that are filled in; a client that starts from the template may override them."
+    )
     version: int = strawberry.field(description="Grows with every change; pass it as `expectedVersion`.")
     status: states.PublicationStatus
     tags: list[str]

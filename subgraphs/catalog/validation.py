@@ -24,7 +24,7 @@ MAXIMUM_WORKFLOW_VERSION = 64
 
 
 def entry_problems(values: Mapping[str, Any]) -> list[FieldProblem]:
-    """What is wrong with the fields that agents and templates have in common, of those that are given."""
+    """Problems of the fields that agents and templates have in common, of those that are given."""
     problems: list[FieldProblem] = []
     if "slug" in values:
         problems += _slug(values["slug"], ("slug",), MAXIMUM_SLUG)
@@ -53,7 +53,7 @@ def _within(values: Mapping[str, Any], name: str, path: str, most: int) -> list[
 
 
 def schema_size_problems(schema: object, settings: CatalogSettings) -> list[FieldProblem]:
-    """What is wrong with an agent's schema of parameters on its face."""
+    """Problems of an agent's schema of parameters that its size shows."""
     path = ("parametersSchema",)
     if not isinstance(schema, dict):
         return [FieldProblem(path, "A JSON Schema of an object is needed.")]
@@ -61,7 +61,7 @@ def schema_size_problems(schema: object, settings: CatalogSettings) -> list[Fiel
 
 
 def parameters_size_problems(parameters: object, settings: CatalogSettings) -> list[FieldProblem]:
-    """What is wrong with a template's parameters on their face."""
+    """Problems of a template's parameters that their size shows."""
     path = ("parameters",)
     if not isinstance(parameters, dict):
         return [FieldProblem(path, "Parameters are an object.")]
@@ -69,7 +69,7 @@ def parameters_size_problems(parameters: object, settings: CatalogSettings) -> l
 
 
 def lenient(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema for templates: they may leave required parameters to whoever starts from them."""
+    """A schema for templates: they may leave required parameters to the clients that start from them."""
     return {keyword: value for keyword, value in schema.items() if keyword != "required"}
 
 

@@ -1,1 +1,1 @@
-"""What the three subgraphs share: schema -> ASGI app, the caller's context, pagination, loaders, errors."""
+"""Code that the three subgraphs share: schema -> ASGI app, the caller's context, pagination, loaders, errors."""

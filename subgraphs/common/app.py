@@ -27,7 +27,7 @@ Keys = KeySource | Jwks | Callable[[], Jwks]
 
 
 class Subgraph:
-    """What the parts of one subgraph's app share, made once and closed with the app."""
+    """State that the parts of one subgraph's app share, made once and closed with the app."""
 
     def __init__(self, name: str, settings: SubgraphSettings, database_url: str, keys: Keys | None = None) -> None:
         self.name = name
@@ -76,7 +76,7 @@ class Subgraph:
             ],
             lifespan=lifespan,
         )
-        # For whoever runs the app in its own process: the pool to watch, the registry to scrape.
+        # A program that runs the app in its own process watches the pool and scrapes the registry.
         app.state.subgraph = self
         return app
 

@@ -1,7 +1,8 @@
 """The Botberi-Assertion header and the request that it came with -> who calls; or a refusal.
 
-Signature, key, every claim, issuer, audience, time, method, path and body are checked. In the gateway's own process there is no network on which
-an assertion could be stolen, changed or sent again: there the claims come unsigned, from a caller that only this process can be.
+Signature, key, every claim, issuer, audience, time, method, path and body are checked. In the gateway's own process
+there is no network on which an assertion could be stolen, changed or sent again: there the claims come unsigned, from a
+caller that only this process can be.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ LEEWAY_SECONDS = 5
 MAXIMUM_TOKEN = 8192
 # A query that is asked again within seconds comes with the same assertion; that needs no second look at the signature.
 REMEMBERED = 1024
-# Set in the ASGI scope by whoever calls an app in its own process: no client can, as servers make scopes, and headers are no part of it.
+# Set in the ASGI scope by a caller in the same process: no client can, as servers make scopes, and headers are no part.
 SAME_PROCESS = "botberi.same_process"
 
 ClaimsT = TypeVar("ClaimsT", bound=Claims)
@@ -44,7 +45,7 @@ class AssertionRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """What a verified assertion says."""
+    """Content of a verified assertion."""
 
     claims: Claims
 
@@ -54,7 +55,7 @@ class Vouched:
         return self.claims.sub == GATEWAY
 
     def caller(self) -> Caller:
-        """The person behind the request; the gateway itself is nobody."""
+        """The person behind the request; the gateway itself has no account."""
         claims = self.claims
         return Caller(
             account_id=claims.account_id,
@@ -64,7 +65,7 @@ class Vouched:
         )
 
     def facts(self) -> RequestFacts:
-        """Where the person's request comes from, as the gateway found it."""
+        """Origin of the person's request, as the gateway found it."""
         device = bytes.fromhex(self.claims.device) if self.claims.device else None
         return RequestFacts(self.claims.agent, self.claims.addr, device, self.claims.base)
 
@@ -78,7 +79,7 @@ class AssertionVerifier:
         self._remembered: OrderedDict[bytes, Claims] = OrderedDict()
 
     async def verify(self, request: Request, body: bytes) -> Vouched:
-        """What the request's assertion vouches for, or AssertionRefused; `body` is the request's whole body."""
+        """Return the content of the request's assertion, or raise AssertionRefused; `body` is the whole body."""
         tokens = request.headers.getlist(HEADER)
         if len(tokens) != 1 or not tokens[0]:
             raise AssertionRefused("several assertions" if tokens else "no assertion")
@@ -102,8 +103,8 @@ class AssertionVerifier:
         return Vouched(claims)
 
     async def _verified(self, token: str) -> Assertion:
-        # The header is read before anything is trusted: it has exactly these members, so neither `none` nor an HMAC keyed with our
-        # public key gets as far as a verification, and no other way of naming a key counts.
+        # The header is read before anything is trusted: it has exactly these members, so neither `none` nor an HMAC
+        # keyed with our public key gets as far as a verification, and no other way of naming a key counts.
         header = _header(token)
         if set(header) != {"alg", "kid", "typ"} or header["typ"] != "JWT":
             raise AssertionRefused("the header is not alg, kid and typ")

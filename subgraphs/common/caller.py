@@ -10,7 +10,7 @@ from subgraphs.common.errors import ForbiddenRefusal, UnauthenticatedRefusal
 
 
 class Role(StrEnum):
-    """What an account may do beyond its own things."""
+    """Rights of an account beyond its own things."""
 
     ANONYMOUS = "anonymous"
     USER = "user"
@@ -18,7 +18,7 @@ class Role(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a credential may be used for; a session has all of its role's, an API key those it was made with."""
+    """A right of a credential; a session has all of its role's, an API key those it was made with."""
 
     ACCOUNT_READ = "account:read"
     ACCOUNT_WRITE = "account:write"
@@ -29,7 +29,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, as the gateway vouches for it."""
+    """The caller, as the gateway vouches for it."""
 
     account_id: UUID | None
     role: Role

@@ -1,4 +1,4 @@
-"""What resolvers find in `info.context`: who calls, how to read and write, what to add to the response."""
+"""Context of resolvers (`info.context`): the caller, how to read and write, what to add to the response."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
-    """Where the person's request comes from, as the gateway vouches for it; None what isn't known.
+    """Origin of the person's request, as the gateway vouches for it; None for a fact that isn't known.
 
-    `ip_address` is canonical (IPv4 in IPv6 as IPv4) and found behind trusted proxies, so it may be relied on. `user_agent` is what the client
-    says about itself, at most 400 printable characters: good for telling devices apart to their owner, proof of nothing.
+    `ip_address` is canonical (IPv4 in IPv6 as IPv4) and found behind trusted proxies, so it may be relied on.
+    `user_agent` is what the client says about itself, at most 400 printable characters: good for telling devices apart
+    to their owner, proof of nothing.
     """
 
     user_agent: str | None = None
@@ -51,7 +52,7 @@ class RequestFacts:
 
     @property
     def network(self) -> str:
-        """What throttles count by: an IPv4 address, of IPv6 the /64 (one connection has all of it); `unknown` is one network as well."""
+        """Key of throttles' counts: an IPv4 address, the /64 of an IPv6 one (one connection has it), or `unknown`."""
         if self.ip_address is None:
             return "unknown"
         address = ip_address(self.ip_address)
@@ -70,4 +71,4 @@ class RequestContext:
     work: Work | None = None
 
     def renew_loaders(self) -> None:
-        """Forget what was loaded: a mutation may have changed it, and the next one reads anew."""
+        """Forget what was loaded: a mutation may have changed it, and the next one reads again."""

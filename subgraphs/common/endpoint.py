@@ -40,7 +40,7 @@ MakeContext = Callable[[Caller, RequestFacts], RequestContext]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may take."""
+    """Limits of one request."""
 
     body_bytes: int
     seconds: float
@@ -190,7 +190,7 @@ def _operation(body: bytes, request: Request) -> dict[str, Any]:
 
 
 def _actor(caller: Caller) -> str | None:
-    """How events name who made them; the database names the program where nobody has signed in."""
+    """Name of the author of events; the database names the program where no account is signed in."""
     return f"account:{caller.account_id}" if caller.account_id is not None else None
 
 

@@ -1,4 +1,4 @@
-"""What went wrong, in two kinds: refusals a mutation answers as data, and failures that become GraphQL errors."""
+"""Errors in two kinds: refusals that a mutation answers as data, and failures that become GraphQL errors."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Forbidden(PublicError):
 
 
 class TooMuch(PublicError):
-    """What is asked for is larger than one answer may be."""
+    """The client asks for more than one answer may hold."""
 
     code = "RESPONSE_TOO_LARGE"
 
 
 class Unauthenticated(PublicError):
-    """Nobody is signed in, and the field needs somebody."""
+    """The field needs a caller who is signed in."""
 
     code = "UNAUTHENTICATED"
 

@@ -13,15 +13,19 @@ DEFINITION = '''
 directive @eventSource(
   "Routing keys to follow; `*` and `#` as in AMQP topics, `{$argument}` is one word."
   topics: [String!]!
-  "Conditions that all hold: `attribute=$argument` (a list means any of its values), `attribute=$argument?` (holds where it isn't given), `attribute=@subject` (the caller), `attribute=constant`."
+  "Conditions that all hold: `attribute=$argument` (a list means any of its values), \
+`attribute=$argument?` (holds where it isn't given), `attribute=@subject` (the caller), `attribute=constant`."
   where: [String!]! = []
   "Field of the entity that grows with every change; a value not greater than the last delivered one isn't delivered."
   version: String
-  "Boolean field of the entity; the subscription completes after an answer in which it is true. With `feed` a path in its answer, as `job.done`."
+  "Boolean field of the entity; the subscription completes after an answer in which it is true. \
+With `feed` a path in its answer, as `job.done`."
   until: String
   "Deliver the present state at once (the entity's key fields are the field's arguments of the same name)."
   snapshot: Boolean! = false
-  "Path of query fields to a connection whose nodes are the results, every one once and in order; events then only say when to look. Takes the field's arguments, `$after` is the cursor: `job(id: $id) { log(first: 100, after: $after) }`."
+  "Path of query fields to a connection whose nodes are the results, every one once and in order; \
+events then only say when to look. Takes the field's \
+arguments, `$after` is the cursor: `job(id: $id) { log(first: 100, after: $after) }`."
   feed: String
 ) on FIELD_DEFINITION
 '''

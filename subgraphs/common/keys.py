@@ -1,4 +1,4 @@
-"""Where the gateway's public keys come from: a mapping, a file or a URL -> the key with a given kid."""
+"""Sources of the gateway's public keys: a mapping, a file or a URL -> the key with a given kid."""
 
 from __future__ import annotations
 

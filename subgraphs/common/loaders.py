@@ -40,7 +40,7 @@ def row_loader(
 def grouped_loader(
     store: Store, fetch: Callable[[AsyncSession, Sequence[UUID], K], Awaitable[Mapping[UUID, R]]]
 ) -> DataLoader[tuple[UUID, K], R | None]:
-    """What belongs to rows, by row and question: one query for all rows of which the same is asked."""
+    """Loader of rows' dependents, by row and question: one query for all rows with the same question."""
 
     async def load(keys: list[tuple[UUID, K]]) -> Sequence[R | None]:
         asked: dict[K, list[UUID]] = {}

@@ -46,7 +46,7 @@ def formatted(error: GraphQLError, logger: logging.Logger) -> dict[str, Any]:
 
 
 def unexpected(logger: logging.Logger, path: object, cause: BaseException) -> str:
-    """Log what nobody foresaw, and give the id by which it is found in the log."""
+    """Log an unexpected error, and return the id by which it is found in the log."""
     incident = secrets.token_hex(8)
     logger.error("Error %s at %s", incident, path, exc_info=cause)
     return incident

@@ -37,7 +37,7 @@ def deceptive_character(name: str) -> str | None:
 
 
 def _joins(name: str, position: int) -> bool:
-    """True if a joiner stands between two characters that it can join: emoji, or letters of a script that has joiners."""
+    """True if a joiner stands between two characters that it can join: emoji, or letters of a script with joiners."""
     if name[position] not in (_ZERO_WIDTH_JOINER, _ZERO_WIDTH_NON_JOINER):
         return False
     if not 0 < position < len(name) - 1:
@@ -63,7 +63,7 @@ def _is_pictograph(character: str) -> bool:
 
 
 def _has_joiners(character: str) -> bool:
-    """True if the character is of a script in which joiners are spelling: Arabic, Syriac, the scripts of India, Khmer and others."""
+    """True if the character's script spells with joiners: Arabic, Syriac, the scripts of India, Khmer and others."""
     code = ord(character)
     return 0x0600 <= code <= 0x08FF or 0x0900 <= code <= 0x0DFF or 0x0F00 <= code <= 0x109F or 0x1780 <= code <= 0x18AF
 

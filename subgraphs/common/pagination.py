@@ -46,7 +46,7 @@ class Order(Generic[R]):
         return base64.urlsafe_b64encode(orjson.dumps(parts)).rstrip(b"=").decode()
 
     def position(self, cursor: str) -> tuple[Any, UUID]:
-        """What a cursor of this order points at; anything else is refused."""
+        """Position that a cursor of this order points at; anything else is refused."""
         try:
             if len(cursor) > MAXIMUM_CURSOR or not cursor.isascii():
                 raise ValueError

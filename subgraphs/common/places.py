@@ -1,4 +1,4 @@
-"""Where something stands in a JSON value, as people write it: `texts[3].language`."""
+"""A place in a JSON value, as people write it: `texts[3].language`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 Steps = Sequence[str | int]
 
-#: Names and values of strangers are shown up to so many characters.
+#: Names and values that users send are shown up to so many characters.
 MAX_NAME: Final = 60
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 

@@ -53,7 +53,7 @@ class ConflictError(Error):
     pass
 
 
-@strawberry.federation.type(shareable=True, description="Nobody is signed in, or the credentials are wrong.")
+@strawberry.federation.type(shareable=True, description="The caller is not signed in, or the credentials are wrong.")
 class UnauthenticatedError(Error):
     pass
 
@@ -79,7 +79,7 @@ def typed_error(refusal: Refusal) -> TypedError:
 
 
 async def attempt(context: RequestContext, work: Awaitable[T]) -> T | TypedError:
-    """What a mutation's `work` answers, or the typed error for its refusal."""
+    """Result of a mutation's `work`, or the typed error for its refusal."""
     try:
         return await work
     except Refusal as refusal:

@@ -143,7 +143,7 @@ class SubgraphSchema(strawberry.federation.Schema):
         return origin
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Nothing: the endpoint logs what clients may not read, and what they sent is nobody's to log."""
+        """Log nothing: the endpoint logs errors that clients may not read, and what clients sent must not be logged."""
 
     def as_str(self) -> str:
         """The SDL with federation directives, as the gateway composes it."""

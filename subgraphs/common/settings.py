@@ -34,7 +34,7 @@ class SubgraphSettings(DatabaseSettings, LogSettings):
     parameters_check_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
 
     def key_source(self) -> KeySource:
-        """Where the gateway's public keys come from."""
+        """Source of the gateway's public keys."""
         if self.assertion_jwks_file is not None:
             return file_keys(self.assertion_jwks_file)
         if self.assertion_jwks_url is not None:

@@ -1,8 +1,8 @@
 """How much one request may make a subgraph do, and how its execution shares the event loop with everybody else.
 
-Lists in lists multiply: 141 bytes asked for 216,000 objects and held the loop for 32 s. `Work` counts what is executed and refuses more
-than a request may have; `SharingExecutor` stops at lists, fields and awaited values when its turn on the loop is over, and goes on in a
-later turn. In one process with the gateway (ADR 0002) it is everybody's loop.
+Lists in lists multiply: 141 bytes asked for 216,000 objects and held the loop for 32 s. `Work` counts what is executed
+and refuses more than a request may have; `SharingExecutor` stops at lists, fields and awaited values when its turn on
+the loop is over, and goes on in a later turn. In one process with the gateway (ADR 0002) it is everybody's loop.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ MAX_ERRORS: Final = 1_000
 #: Seconds of one turn of the event loop that all executions of a process together may take.
 TURN_SECONDS: Final = 0.01
 
-# Where an error ends an operation, graphql-core drops what it had begun: coroutines in coroutines, which nobody awaits any more.
+# Where an error ends an operation, graphql-core drops what it had begun: coroutines in coroutines, which no code awaits
+# any more.
 warnings.filterwarnings("ignore", r"coroutine '(Executor|SharingExecutor|_Items)\\.", RuntimeWarning)
 
 
@@ -81,7 +82,7 @@ def turns() -> Turns:
 
 
 class Work:
-    """What one request has made the executor do: fields of objects and items of lists, counted before they are executed."""
+    """Count of one request's work: fields of objects and items of lists, counted before they are executed."""
 
     __slots__ = ("done", "errors", "is_too_much", "max_fields", "turns")
 

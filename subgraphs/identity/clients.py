@@ -13,7 +13,7 @@ from subgraphs.identity.turns import Applicant
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who calls, and from where."""
+    """Client of a request: its address, and the session or device that it is known by."""
 
     caller: Caller
     facts: RequestFacts

@@ -1,4 +1,4 @@
-"""What identity's resolvers find in `info.context`, and the loaders of one request."""
+"""Context of identity's resolvers (`info.context`), and the loaders of one request."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def new_session_token() -> str:
 
 
 def new_device_token() -> str:
-    """A token that a browser is recognised by, with 256 random bits; it signs nobody in."""
+    """A token that a browser is recognised by, with 256 random bits; it signs no one in."""
     return DEVICE_PREFIX + _base62(secrets.randbits(256), _SECRET_DIGITS)
 
 
@@ -49,7 +49,7 @@ def is_session_token(text: str) -> bool:
 
 
 def digest(credential: str) -> bytes:
-    """What is stored and looked up; with 256 random bits behind it, a fast hash is enough."""
+    """Stored form of a credential, by which it is looked up; with 256 random bits behind it, a fast hash is enough."""
     return hashlib.sha256(credential.encode()).digest()
 
 

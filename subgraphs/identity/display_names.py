@@ -1,6 +1,6 @@
 """A display name -> what is wrong with it: unseen characters, or a name that passes for the platform's own.
 
-Display names stand beside agents as their publisher, so nobody may be called what the built-in publisher is called,
+Display names stand beside agents as their publisher, so no account may have the built-in publisher's name,
 nor anything that looks so: the package `decancer` knows which letters of other scripts, digits and signs do.
 """
 
@@ -26,7 +26,7 @@ def normalised_name(name: str) -> str:
 
 
 def name_problems(field: str, name: str) -> list[FieldProblem]:
-    """What is wrong with a name that people read."""
+    """Problems of a name that people read."""
     if not name:
         return [FieldProblem((field,), "This must not be empty.")]
     if len(name) > MAXIMUM_NAME:
@@ -37,7 +37,7 @@ def name_problems(field: str, name: str) -> list[FieldProblem]:
 
 
 def display_name_problems(field: str, name: str, reserved: Sequence[str]) -> list[FieldProblem]:
-    """What is wrong with a name under which others see an account; none may hold a `reserved` one."""
+    """Problems of a name under which others see an account; none may hold a `reserved` one."""
     if problems := name_problems(field, name):
         return problems
     if _imitates(name, reserved):

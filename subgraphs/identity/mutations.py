@@ -52,7 +52,7 @@ class ChangePasswordInput:
     new_password: str = strawberry.field(description="12 to 256 characters.")
     keep_api_keys: bool = strawberry.field(
         default=False,
-        description="Whether your API keys go on; else they end, as whoever knew the password may have made some.",
+        description="True keeps your API keys; else they end, as a person who knew the password may have made some.",
     )
 
 
@@ -67,7 +67,7 @@ class CreateApiKeyInput:
 
 @strawberry.type
 class Mutation:
-    """What identity changes."""
+    """Mutations of identity."""
 
     @strawberry.mutation(description="Make an account. It does not sign in.")
     async def register(self, info: Info, input: RegisterInput) -> RegisterResult:
@@ -99,12 +99,13 @@ class Mutation:
             row = await info.context.service.sessions.logout(info.context.client)
             return LogoutSuccess(session=Session.of(row, caller.session_id))
 
-        # The cookie goes in any case: one that signs nobody in is of no use.
+        # The cookie goes in any case: one that signs no one in is of no use.
         forget_session(info.context)
         return await attempt(info.context, work())
 
     @strawberry.mutation(
-        description="Change your password; your other sessions and your API keys end, and this session gets a new token."
+        description="Change your password; your other sessions and your API keys end, and this session gets a new "
+        "token."
     )
     async def change_password(self, info: Info, input: ChangePasswordInput) -> ChangePasswordResult:
         async def work() -> ChangePasswordSuccess:

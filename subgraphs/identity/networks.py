@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, ip_address
 
 
 def site_of(address: str | None) -> str:
-    """An IPv4 address, of IPv6 the /48: whoever has one may send from 65,536 networks of the size that `RequestFacts` counts by."""
+    """An IPv4 address, or the /48 of an IPv6 one: 65,536 of the networks that `RequestFacts` counts by."""
     if address is None:
         return "unknown"
     parsed = ip_address(address)

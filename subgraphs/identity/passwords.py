@@ -41,7 +41,7 @@ def weakness(password: str, email: str, display_name: str) -> str | None:
     if len(text) < MINIMUM_LENGTH:
         return f"The password needs at least {MINIMUM_LENGTH} characters."
     if not _can_be_typed(text):
-        return "The password holds a character that nobody can type."
+        return "The password holds a character that can't be typed."
     if len(set(text)) < MINIMUM_DISTINCT:
         return f"The password needs at least {MINIMUM_DISTINCT} different characters."
     folded = text.casefold()
@@ -68,8 +68,8 @@ class Passwords:
         )
         self._threads = ThreadPoolExecutor(settings.password_threads, thread_name_prefix="argon2")
         self._turns = Turns(settings.password_threads, settings.password_queue, settings.password_queue_per_client)
-        # What an unknown address is checked against, so that it takes as long as a known one.
-        self._nobody = self._hasher.hash("nobody has this password")
+        # An unknown address is checked against this hash, so that it takes as long as a known one.
+        self._no_account = self._hasher.hash("the hash of no account")
 
     async def hash(self, password: str, applicant: Applicant) -> str:
         """The PHC string to store."""
@@ -79,7 +79,7 @@ class Passwords:
         """True if the password belongs to the hash; without a hash never, after the same work."""
         usable = len(password) <= MAXIMUM_LENGTH and _can_be_typed(password)
         text = normalised(password) if usable else ""
-        matched = await self._run(applicant, lambda: self._verify(text, stored or self._nobody))
+        matched = await self._run(applicant, lambda: self._verify(text, stored or self._no_account))
         return matched and stored is not None and usable
 
     async def is_breached(self, password: str, applicant: Applicant) -> bool:

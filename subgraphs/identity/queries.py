@@ -14,9 +14,9 @@ from subgraphs.identity.types import Account
 
 @strawberry.type
 class Query(ServiceQuery):
-    """What identity answers."""
+    """Queries of identity."""
 
-    @strawberry.field(description="Your account; null when nobody is signed in.")
+    @strawberry.field(description="Your account; null without a sign-in.")
     async def me(self, info: Info) -> Account | None:
         account_id = info.context.caller.account_id
         row = await info.context.loaders.accounts.load(account_id) if account_id else None

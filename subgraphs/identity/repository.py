@@ -33,7 +33,7 @@ MAX_DEVICES = 20
 
 @dataclass(frozen=True, slots=True)
 class AuditFact:
-    """What one entry of the audit log says."""
+    """Content of one entry of the audit log."""
 
     action: str
     outcome: str
@@ -207,7 +207,7 @@ async def touch_key(session: AsyncSession, key_id: UUID) -> None:
 
 
 async def lock_throttles(session: AsyncSession, keys: Sequence[bytes]) -> Mapping[bytes, SignInThrottle]:
-    """The counters of keys, made if need be, locked until the unit of work ends; in one order, or two could deadlock."""
+    """Lock the counters of keys (made if missing) until the unit of work ends; in one order, or two could deadlock."""
     made = insert(SignInThrottle).values([{"key_hash": key} for key in sorted(keys)])
     # An update that changes nothing locks what is there, and leaves no moment in which another could delete it.
     locked = made.on_conflict_do_update(index_elements=["key_hash"], set_={"key_hash": made.excluded.key_hash})

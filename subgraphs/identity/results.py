@@ -1,4 +1,4 @@
-"""What identity's mutations answer: a success type each, in a union with the typed errors."""
+"""Results of identity's mutations: a success type each, in a union with the typed errors."""
 
 from __future__ import annotations
 

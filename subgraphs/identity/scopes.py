@@ -18,5 +18,5 @@ def session_scopes(role: Role) -> frozenset[str]:
 
 
 def grantable(role: Role) -> frozenset[str]:
-    """What a key may be given: never to change the account itself, or a leaked key could make more keys."""
+    """Scopes that a key may have: never to change the account itself, or a leaked key could make more keys."""
     return session_scopes(role) - {Scope.ACCOUNT_WRITE.value}

@@ -1,4 +1,4 @@
-"""What identity does, in three parts that share how passwords are hashed and how tries are counted."""
+"""Identity's service in three parts, which share how passwords are hashed and how tries are counted."""
 
 from __future__ import annotations
 

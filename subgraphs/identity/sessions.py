@@ -1,4 +1,4 @@
-"""What may happen to sessions: they begin with a sign-in, follow one another in a browser, and end."""
+"""Changes of sessions: they begin with a sign-in, follow one another in a browser, and end."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ FIRST_WAIT_SECONDS = 30.0
 # Refusals of one bucket are at most one entry of the audit log in this time.
 REPORTED_EVERY = timedelta(minutes=1)
 SWEEP_CHANCE = 0.01
-# Longer than any window; what is older counts for nothing. And whatever strangers do, the table is no larger.
+# Longer than any window; what is older counts for nothing. Whatever clients send, the table grows no larger.
 KEPT = timedelta(days=2)
 MAX_ROWS = 200_000
 # Buckets whose refusal a process remembers for a moment, so that a flood costs it no queries.
@@ -60,7 +60,7 @@ class Bucket:
 
     @cached_property
     def key(self) -> bytes:
-        """What the bucket is stored under."""
+        """Key under which the bucket is stored."""
         return hashlib.sha256(self.name.encode()).digest()
 
     def level(self, row: SignInThrottle, now: datetime) -> float:
@@ -86,7 +86,8 @@ class Bucket:
             beyond = row.level - self.limit
             wait = min(FIRST_WAIT_SECONDS * 2 ** min(beyond, 16), self.max_wait_seconds)
             row.blocked_until = now + timedelta(seconds=wait) if beyond >= 0 else None
-        # All columns are written whether they changed or not: one statement for all buckets, whatever was counted before.
+        # All columns are written whether they changed or not: one statement for all buckets, whatever was counted
+        # before.
         for column in ("level", "updated_at", "blocked_until"):
             flag_modified(row, column)
 
@@ -102,13 +103,14 @@ class Throttle:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        #: Clients that are being counted: they have turns, so that one that sends a thousand requests waits behind itself.
+        #: Clients that are being counted: they have turns, so that one that sends a thousand requests waits behind
+        #: itself.
         self.entrance = Turns(_PLACES, _WAITING, _WAITING_PER_CLIENT)
         # A bucket's key -> until when it is refused without asking, and until when it is refused at all.
         self._refusing: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
 
     async def count(self, buckets: Sequence[Bucket], denied: AuditFact) -> None:
-        """Count one try in each bucket, or in none. Raises `ThrottledRefusal`; `denied` goes into the audit log then."""
+        """Count one try in each bucket, or in none. Raises `ThrottledRefusal` and writes `denied` to the audit log."""
         for bucket in buckets:
             known_until, refused_until = self._refusing.get(bucket.key, (0.0, 0.0))
             if known_until > time.monotonic():

@@ -66,7 +66,7 @@ def registration(email: str, password: str, display_name: str, reserved: Sequenc
 def api_key_problems(
     caller: Caller, name: str, scopes: Sequence[str], expires_at: datetime | None
 ) -> list[FieldProblem]:
-    """What is wrong with a key that is to be made."""
+    """Problems of a key that is to be made."""
     problems = name_problems("name", name)
     if not 1 <= len(scopes) <= MAXIMUM_SCOPES:
         problems.append(FieldProblem(("scopes",), f"A key needs 1 to {MAXIMUM_SCOPES} scopes."))

@@ -25,7 +25,7 @@ MAXIMUM_BODY = 4096
 
 
 class VerifyEndpoint:
-    """Answers the gateway, and nobody else."""
+    """Answers the gateway, and no other client."""
 
     def __init__(self, verifier: AssertionVerifier, store: Store, idle: timedelta, logger: logging.Logger) -> None:
         self._verifier = verifier
@@ -90,7 +90,7 @@ class VerifyEndpoint:
 
 
 def stale(last_use: datetime) -> bool:
-    """True if the last use is worth writing anew; the update asks again by the database's clock."""
+    """True if the last use is worth writing again; the update asks again by the database's clock."""
     return datetime.now(UTC) - last_use >= repository.LAST_USE_GRAIN
 
 

@@ -38,7 +38,7 @@ class Artifact:
         )
 
     @strawberry.field(
-        description="Where to read it, for some minutes: whoever has the address needs nothing else. Ask anew for another."
+        description="Address of the file, for some minutes: it is all that a reader needs. Ask again for another."
     )
     def download_url(self, info: Info) -> str:
         row, files = self.row, info.context.files

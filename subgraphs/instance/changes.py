@@ -1,7 +1,8 @@
-"""A cursor -> the caller's instances that changed since, deleted ones too, in the order in which the changes became visible.
+"""A cursor -> the caller's instances that changed since, deleted ones too, in the order of the changes' visibility.
 
-A cursor is a place among transactions: `changed_in` of an instance's newest version, and its id. What transactions that still run have
-changed comes after all that is shown (`pg_snapshot_xmin`), so that nothing slips in before a cursor that was given out.
+A cursor is a place among transactions: `changed_in` of an instance's newest version, and its id. What transactions that
+still run have changed comes after all that is shown (`pg_snapshot_xmin`), so that nothing slips in before a cursor that
+was given out.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ _ACTIVE: Final = [status for status in InstanceStatus if status not in TERMINAL]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """After a transaction's change of an instance. With a `horizon` those that hadn't ended when it was taken are still being listed."""
+    """Position after a transaction's change of an instance.
+
+    With a `horizon` those instances that hadn't ended when it was taken are still being listed.
+    """
 
     transaction: int
     id: UUID
@@ -47,7 +51,7 @@ class Place:
 
     @classmethod
     def of(cls, cursor: str) -> Place:
-        """What a cursor points at; anything else is refused."""
+        """Place that a cursor points at; anything else is refused."""
         try:
             if len(cursor) > _LONGEST_CURSOR or not cursor.isascii():
                 raise ValueError
@@ -68,7 +72,7 @@ class Changes:
 
 
 async def changes(session: AsyncSession, owner_id: UUID, after: Place | None, size: int) -> Changes:
-    """One page. Without `after` it begins with those that have not ended, and goes on with whatever changes from now on."""
+    """One page. Without `after` it begins with instances that have not ended, and goes on with later changes."""
     after = after or await _start(session)
     found = (
         _listed(owner_id, after)

@@ -1,4 +1,4 @@
-"""What the instance subgraph's resolvers find in `info.context`, and the loaders of one request."""
+"""Context of the instance subgraph's resolvers (`info.context`), and the loaders of one request."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Loaders:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Where the files of runs are, and how long an address of one is good."""
+    """Storage of runs' files, and how long an address of one is good."""
 
     storage: Storage
     seconds: int

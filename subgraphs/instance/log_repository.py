@@ -29,7 +29,7 @@ class LogRequest:
 async def lines_by_instance(
     session: AsyncSession, ids: Sequence[UUID], request: LogRequest
 ) -> Mapping[UUID, list[InstanceLog]]:
-    """The lines, in the direction asked for, and one more where there is more: a walk of the primary key for each log."""
+    """Lines in the direction asked for, and one more where there is more: a walk of the primary key for each log."""
     wanted = func.unnest(literal(list(ids), ARRAY(InstanceLog.instance_id.type)))
     wanted_ids = wanted.table_valued(column("id", InstanceLog.instance_id.type)).render_derived(name="wanted")
     order = InstanceLog.sequence.desc() if request.backwards else InstanceLog.sequence.asc()

@@ -17,7 +17,7 @@ from subgraphs.common.pagination import PageRequest
 from subgraphs.instance.context import Info
 from subgraphs.instance.log_repository import LogRequest
 
-# Numbers of lines fit Postgres' bigint, of which nobody will see the end.
+# Numbers of lines fit Postgres' bigint, which no log can use up.
 MAXIMUM_DIGITS = 18
 
 strawberry.enum(states.LogLevel, name="LogLevel", description="How much a line of a log matters, the least first.")

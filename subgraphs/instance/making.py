@@ -1,4 +1,4 @@
-"""What a client asks to run -> an instance: from an agent, a template, or another instance; checked, bounded, once per key."""
+"""A client's request -> an instance: from an agent, a template, or another instance; checked, bounded, once per key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAXIMUM_IDEMPOTENCY_KEY = 120
 
 @dataclass(frozen=True, slots=True)
 class NewInstance:
-    """What a client asks to run: an agent, or a template of one, and parameters that override its own."""
+    """A request for a run: an agent, or a template of one, and parameters that override its own."""
 
     name: str | None
     origin: Origin
@@ -34,13 +34,13 @@ class NewInstance:
     idempotency_key: str | None = None
 
     def request_hash(self) -> bytes:
-        """What tells this request from another under the same idempotency key."""
+        """Hash that tells this request from another under the same idempotency key."""
         return request_hash("create", self.name, *self.origin.request_parts(), self.parameters)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an instance is going to be, every part of it checked."""
+    """An instance that is going to be made, every part of it checked."""
 
     agent: Agent
     template: Template | None
@@ -54,7 +54,7 @@ def request_hash(*parts: object) -> bytes:
 
 
 def shape_problems(wanted: NewInstance, *, in_place_of_origin: Sequence[str] = ()) -> list[FieldProblem]:
-    """What is wrong with a request on its face. See `Origin.problems` for what may stand in place of an origin."""
+    """Problems of a request that need no database. See `Origin.problems` for what may stand in place of an origin."""
     problems = wanted.origin.problems(in_place_of_origin)
     if wanted.name is not None:
         problems += name_problems(wanted.name)
@@ -65,7 +65,7 @@ def shape_problems(wanted: NewInstance, *, in_place_of_origin: Sequence[str] = (
 
 
 def name_problems(name: str) -> list[FieldProblem]:
-    """What is wrong with a name that somebody chose."""
+    """Problems of a name that a client chose."""
     if len(name.strip()) > MAXIMUM_NAME:
         return [FieldProblem(("name",), f"At most {MAXIMUM_NAME} characters are allowed.")]
     if character := deceptive_character(name):
@@ -74,7 +74,7 @@ def name_problems(name: str) -> list[FieldProblem]:
 
 
 def key_problems(key: str | None) -> list[FieldProblem]:
-    """What is wrong with an idempotency key."""
+    """Problems of an idempotency key."""
     if key is None or (0 < len(key) <= MAXIMUM_IDEMPOTENCY_KEY and key.isprintable()):
         return []
     message = f"1 to {MAXIMUM_IDEMPOTENCY_KEY} printable characters are needed."

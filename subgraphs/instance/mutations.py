@@ -42,7 +42,8 @@ class CreateInstanceInput:
     template_slug: str | None = strawberry.field(default=None, description=TEMPLATE_SLUG)
     parameters: JSON | None = strawberry.field(
         default=None,
-        description="An object, valid by the agent's `parametersSchema`; its members replace the template's. At most 1,000,000 bytes of JSON.",
+        description="An object, valid by the agent's `parametersSchema`; its members replace the template's. "
+        "At most 1,000,000 bytes of JSON.",
     )
     idempotency_key: str | None = strawberry.field(
         default=None,
@@ -52,7 +53,7 @@ class CreateInstanceInput:
 
 @strawberry.type
 class Mutation(ScheduleMutation):
-    """What the instance subgraph changes."""
+    """Mutations of the instance subgraph."""
 
     @strawberry.mutation(description="Run an agent, with your parameters.")
     async def create_instance(self, info: Info, input: CreateInstanceInput) -> CreateInstanceResult:

@@ -1,4 +1,4 @@
-"""What a client asks to run: an agent, or a template of one, by id or by slug -> the agent and the template, if they are published."""
+"""An agent, or a template of one, by id or by slug -> the agent and the template, if they are published."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Origin:
 
     @classmethod
     def of(cls, wanted: OriginInput) -> Origin:
-        """What the input names. Raises `ValidationRefusal` for text that is no id of an agent or a template."""
+        """Origin that the input names. Raises `ValidationRefusal` for text that is no id of an agent or a template."""
         return cls(
             None if wanted.agent_id is None else input_id("Agent", wanted.agent_id, "agentId"),
             None if wanted.template_id is None else input_id("Template", wanted.template_id, "templateId"),
@@ -62,7 +62,7 @@ class Origin:
         return [name for name, value in named.items() if value is not None]
 
     def problems(self, others: Sequence[str] = ()) -> list[FieldProblem]:
-        """A problem unless exactly one field is given. `others` are the input's fields that may stand in place of these."""
+        """A problem unless exactly one field is given. `others` are fields of the input that may stand in for these."""
         given = self.fields()
         if len(given) == 1:
             return []
@@ -71,7 +71,7 @@ class Origin:
         return [FieldProblem((given[0] if given else "agentId",), f"Give exactly one of {choices}: {said}.")]
 
     def request_parts(self) -> tuple[object, ...]:
-        """What tells this origin from another in the hash of a request.
+        """Parts that tell this origin from another in the hash of a request.
 
         Without slugs it is as before there were any: hashes outlive an upgrade.
         """

@@ -27,7 +27,7 @@ from subgraphs.instance.types import Instance, InstanceFilter, OrderBy
 
 @strawberry.type
 class Query(ServiceQuery):
-    """What the instance subgraph answers."""
+    """Queries of the instance subgraph."""
 
     @strawberry.field(description="Your instances.")
     async def instances(

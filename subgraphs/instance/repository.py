@@ -45,7 +45,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """What an instance was given, and what it found."""
+    """Parameters and result of an instance."""
 
     parameters: dict[str, Any]
     result: dict[str, Any] | None
@@ -118,7 +118,7 @@ async def artifacts_by_instance(session: AsyncSession, ids: Sequence[UUID]) -> M
 
 
 async def file_keys(session: AsyncSession, instance_id: UUID) -> list[str]:
-    """Where the files of an instance are stored, those that count and those that don't."""
+    """Storage keys of an instance's files, those that count and those that don't."""
     found = select(InstanceArtifact.storage_key).where(InstanceArtifact.instance_id == instance_id)
     return list(await session.scalars(found))
 
@@ -164,7 +164,7 @@ async def agent_by_slug(session: AsyncSession, slug: str) -> Agent | None:
 
 
 async def hold_agent(session: AsyncSession, agent_id: UUID) -> None:
-    """Let nobody change or retire the agent until the unit of work ends; others may hold it too."""
+    """Lock the agent against changes until the unit of work ends; others may hold it too."""
     await session.execute(select(Agent.id).where(Agent.id == agent_id).with_for_update(read=True))
 
 

@@ -45,7 +45,7 @@ async def _answer(info: Info, success: type[S], work: Awaitable[models.Schedule]
 
 @strawberry.type
 class ScheduleMutation:
-    """What changes schedules."""
+    """Mutations of schedules."""
 
     @strawberry.mutation(description="Run something again and again, by a cron expression.")
     async def create_schedule(self, info: Info, input: CreateScheduleInput) -> CreateScheduleResult:

@@ -38,7 +38,8 @@ strawberry.enum(
 strawberry.enum(
     states.OverlapPolicy,
     name="OverlapPolicy",
-    description="What happens with a firing while an instance of an earlier one has not ended: it starts another, or nothing.",
+    description="What happens with a firing while an instance of an earlier one has not ended: it starts another, "
+    "or nothing.",
 )
 
 

@@ -1,4 +1,4 @@
-"""What may happen to schedules: who may make, see, change, pause, resume and delete them."""
+"""Rules of schedules: who may make, see, change, pause, resume and delete them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RUNS: Order[Instance] = Order("runs", Instance.created_at, Instance.id, descendi
 
 @dataclass(frozen=True, slots=True)
 class NewSchedule:
-    """What shall run, as for one instance, or as an instance did; and when."""
+    """A schedule to be made: its runs, as for one instance or as an instance did, and its times."""
 
     what: NewInstance
     instance_id: UUID | None
@@ -42,7 +42,7 @@ class NewSchedule:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleChange:
-    """What shall be different; None stays as it is."""
+    """Changes of a schedule; a field that is None stays as it is."""
 
     name: str | None = None
     cron: str | None = None
@@ -165,7 +165,7 @@ class ScheduleService:
 
 
 def timing_problems(cron: str, time_zone: str) -> list[FieldProblem]:
-    """What is wrong with when a schedule fires."""
+    """Problems of a schedule's times."""
     moment = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
     try:
         next_firing("* * * * *", time_zone, moment)

@@ -1,4 +1,4 @@
-"""What may happen to instances: who may start, see, repeat, cancel and delete them, each in one unit of work."""
+"""Rules of instances: who may start, see, repeat, cancel and delete them, each in one unit of work."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class InstanceService:
     async def retry(self, caller: Caller, instance_id: UUID) -> Instance:
         """Make an instance in the place of one that ended without a result; asked again, the same one.
 
-        A new one, since an ending is for good: whoever was told of it was told the truth.
+        A new one, since an ending is for good: clients that saw it may rely on it.
         """
         owner_id = caller.require(Scope.INSTANCES_WRITE)
         plan = await self._maker.plan_again(instance_id, owner_id)

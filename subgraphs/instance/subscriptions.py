@@ -39,7 +39,7 @@ class FedByGateway(PublicError):
 
 @strawberry.type
 class Subscription:
-    """What the gateway streams."""
+    """Subscriptions, which the gateway streams."""
 
     @strawberry.subscription(
         description="One instance: its present state at once, then every change until it has ended.",
@@ -56,7 +56,7 @@ class Subscription:
     @strawberry.subscription(
         description=(
             "Your instances: first those that have not ended, then the newest state of each that changes. "
-            "The last that is told of one is its deletion, with `deletedAt`."
+            "The last state of each is its deletion, with `deletedAt`."
         ),
         directives=[
             EventSource(

@@ -1,4 +1,4 @@
-"""An owner -> a unit of work in which nobody else counts and adds the owner's instances."""
+"""An owner -> a unit of work in which no other request counts and adds the owner's instances."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from subgraphs.instance import repository
 
 
 class OwnerTurns:
-    """Who waits for a turn in this process holds no connection: one account's burst must not take them from all others.
+    """Turns of owners: a request that waits holds no connection, so one account's burst takes none from others.
 
     Other processes are kept out by the database's lock. The request's timeout bounds the wait.
     """

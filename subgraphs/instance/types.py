@@ -43,7 +43,7 @@ class InstanceFilter:
     agent_id: strawberry.ID | None = None
 
     def selection(self) -> Selection:
-        """What the filter selects."""
+        """Selection of the filter."""
         agent_id = argument_id("Agent", self.agent_id, "filter.agentId") if self.agent_id else None
         return Selection(status=self.status, agent_id=agent_id)
 

@@ -1,4 +1,4 @@
-"""JSON Schemas and values of parameters -> problems with their places; synchronous, for small ones and for a process apart.
+"""JSON Schemas and values of parameters -> problems with places; synchronous, for small ones and a separate process.
 
 jsonschema-rs checks: its regular expressions take linear time, and it fetches nothing (docs/adr).
 """
@@ -44,7 +44,7 @@ class Compiled:
 
 
 def schema_problems(schema: Mapping[str, Any], path: Path) -> list[FieldProblem]:
-    """What is wrong with a JSON Schema (2020-12) for parameters, and what of it is too much."""
+    """Problems of a JSON Schema (2020-12) for parameters: invalid parts, and parts that are too large."""
     if schema.get("type") != "object":
         return [FieldProblem((*path, "type"), 'Parameters are an object: the schema needs "type": "object".')]
     # Measured before anything reads it as a schema.
@@ -69,7 +69,7 @@ def too_large(value: object, max_bytes: int, path: Path) -> list[FieldProblem]:
 
 
 def value_problems(schema: Mapping[str, Any], value: object, path: Path) -> list[FieldProblem]:
-    """What is wrong with a value by a schema, at most `MAX_PROBLEMS`, ordered by their places."""
+    """Problems of a value by a schema, at most `MAX_PROBLEMS`, ordered by their places."""
     compiled = compiled_schema(schema)
     if compiled.validator is None:
         # It was stored by an earlier version, which allowed more.

@@ -36,13 +36,13 @@ class SchemaSize:
     is_endless: bool
 
     def problems(self, path: Path) -> list[FieldProblem]:
-        """What of it is too much."""
+        """Parts of the schema that are too large."""
         if self.is_endless:
             return [FieldProblem(path, "The schema leads back to itself without going deeper into the value.")]
-        told = "with its references expanded"
+        scope = "with its references expanded"
         limits = (
-            (self.expanded > MAX_EXPANDED, f"The schema has more than {MAX_EXPANDED:,} values {told}."),
-            (self.depth > MAX_DEPTH, f"The schema is nested more than {MAX_DEPTH} levels deep {told}."),
+            (self.expanded > MAX_EXPANDED, f"The schema has more than {MAX_EXPANDED:,} values {scope}."),
+            (self.depth > MAX_DEPTH, f"The schema is nested more than {MAX_DEPTH} levels deep {scope}."),
             (self.checks > MAX_CHECKS, f"One value can need more than {MAX_CHECKS:,} comparisons by this schema."),
             (self.patterns > MAX_PATTERNS, f"The schema has more than {MAX_PATTERNS} patterns."),
         )
@@ -78,7 +78,7 @@ def _expanded(root: Node, circles: list[list[Node]]) -> tuple[int, int]:
 
 
 def _circles(root: Node) -> list[list[Node]]:
-    """Sets of schemas that lead to one another, each after those that it leads to (Tarjan's algorithm, no recursion)."""
+    """Sets of schemas that lead to one another, each after those that it leads to (Tarjan's algorithm, iterative)."""
     index: dict[Node, int] = {}
     low: dict[Node, int] = {}
     open_nodes: list[Node] = []

@@ -109,7 +109,7 @@ class _Checker:
             _MODULE,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            # No settings of ours: what it runs comes from strangers.
+            # No settings of ours: the schemas that it reads come from users.
             env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": os.environ.get("PATH", os.defpath)},
         )
         checker = cls(process)

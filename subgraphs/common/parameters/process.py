@@ -32,7 +32,7 @@ def answer(job: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
 
 
 def serve(source: IO[bytes], target: IO[bytes]) -> None:
-    """Answer until the input ends: then nobody is there to ask."""
+    """Answer until the input ends: then the process that asks is gone."""
     _send(target, b"[]")  # Ready.
     while len(header := source.read(HEADER)) == HEADER:
         job = json_value(source.read(int.from_bytes(header, "big")))

@@ -31,7 +31,7 @@ _TYPES: Final = {
 
 
 def schema_problem(error: ValidationError, path: Path) -> FieldProblem:
-    """What is wrong with a schema itself, by JSON Schema's own rules."""
+    """Problem of a schema itself, by JSON Schema's own rules."""
     steps = list(error.instance_path)
     if error.kind.name == "format" and error.kind.as_dict().get("format") == "regex":
         text = (
@@ -45,7 +45,7 @@ def schema_problem(error: ValidationError, path: Path) -> FieldProblem:
 
 
 def value_problem(error: ValidationError, schema: Mapping[str, Any], value: object, path: Path) -> list[FieldProblem]:
-    """What is wrong with a value, each with its place below `path`."""
+    """Problems of a value, each with its place below `path`."""
     return [
         FieldProblem((*path, *map(str, steps)), _shortened(_sentence(steps, text)))
         for steps, text in _findings(error, schema, value)
@@ -72,7 +72,7 @@ def _findings(error: ValidationError, schema: Mapping[str, Any], value: object) 
 
 
 def _closest(error: ValidationError) -> list[ValidationError]:
-    """Of several forms the errors of the one that the value was meant to have: those that are deepest within it."""
+    """Errors of that form, of several, that the value was most likely meant to have: the deepest ones."""
     branches: list[list[ValidationError]] = error.kind.as_dict()["context"]
     here = len(error.instance_path)
     deep = [branch for branch in branches if branch and min(len(each.instance_path) for each in branch) > here]
