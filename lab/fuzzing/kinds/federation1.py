@@ -247,4 +247,6 @@ class Federation1:
         graph, _, _, requires, provides = entity.fields.get(name, (entity.owner, "", "", "", ""))
         more = f', requires: "{requires}"' if requires else ""
         more += f', provides: "{provides}"' if provides else ""
+        if graph == entity.owner and not more and self.maker.kinds.random() < 0.5:
+            return ""  # a field without a join is its type's owner's
         return f" @join__field(graph: {graph.upper()}{more})"
