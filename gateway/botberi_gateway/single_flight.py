@@ -49,8 +49,8 @@ class SingleFlight(Generic[ResultT]):
         flight.waiting += 1
         try:
             # Not awaited itself: cancelling one caller, or its time being over, must not cancel the work of the others.
-            done, _ = await asyncio.wait((future,), timeout=timeout_seconds)
-            if not done:
+            await asyncio.wait((future,), timeout=timeout_seconds)
+            if not future.done():
                 raise TimeoutError
             try:
                 return future.result()
