@@ -1,12 +1,14 @@
 """An operation -> an estimate of its answer's size: compiled once, then evaluated with a request's variables.
 
-An object counts 1 and a leaf 0, as in the cost specification that `@cost` and `@listSize` come from (https://ibm.github.io/graphql-specs/cost-spec.html);
-fields of every kind are counted beside that. A list has as many items as its slicing argument says (`first`, `limit`, …: a literal, a
-variable or the schema's default). The argument of a field that gives one object, such as a connection, is for the lists directly
-below it. Any other list has `OperationLimits.assumed_list_size` items. Sizes multiply down the tree.
+An object counts 1 and a leaf 0, as in the cost specification that `@cost` and `@listSize` come from
+(https://ibm.github.io/graphql-specs/cost-spec.html); fields of every kind are counted beside that. A list has as many
+items as its slicing argument says (`first`, `limit`, …: a literal, a variable or the schema's default). The argument of
+a field that gives one object, such as a connection, is for the lists directly below it. Any other list has
+`OperationLimits.assumed_list_size` items. Sizes multiply down the tree.
 
-It is an upper estimate of what is asked, by the sizes that are known: of fragments on object types of an abstract type the costliest
-counts; fields that are selected twice count twice. Fragments are looked at once and then multiplied: everything is linear in the document.
+It is an upper estimate of what is asked, by the sizes that are known: of fragments on object types of an abstract type
+the costliest counts; fields that are selected twice count twice. Fragments are looked at once and then multiplied:
+everything is linear in the document.
 """
 
 from typing import Any, Final
@@ -75,17 +77,17 @@ class Cost:
         except TypeError:  # input objects
             values = ()
         objects, fields = self.figures(variables)
-        for what, found, most in (
+        for what, estimate, allowed in (
             ("objects", objects, self._limits.max_cost),
             ("fields", fields, self._limits.max_answer_fields),
         ):
-            if found > most:
-                found = min(found, MAX_SHOWN)
+            if estimate > allowed:
+                estimate = min(estimate, MAX_SHOWN)
                 message = (
-                    f"The answer is estimated at {found:,} {what}; {most:,} are allowed. "
+                    f"The answer is estimated at {estimate:,} {what}; {allowed:,} are allowed. "
                     "Ask for fewer items at a time, or for fewer lists in one another."
                 )
-                figures = {"estimated": found, "allowed": most}
+                figures = {"estimated": estimate, "allowed": allowed}
                 raise RequestError([ErrorEntry(message, COST_LIMIT_EXCEEDED, extensions=figures)])
         if values:
             if len(self._admitted) >= MAX_REMEMBERED:
@@ -105,12 +107,12 @@ class _Compiler:
 
     def selections(self, node: SelectionSetNode, parent: GraphQLNamedType) -> Below:
         """What is selected of an object of this type."""
-        made = Below()
+        selected = Below()
         alternatives: dict[str, Below] = {}
         for selection in node.selections:
             factor = _condition(selection, self.names)
             if isinstance(selection, FieldNode):
-                made.add(self._field(selection, parent), factor)
+                selected.add(self._field(selection, parent), factor)
                 continue
             if isinstance(selection, FragmentSpreadNode):
                 kind = self._schema.type_map[self._fragments[selection.name.value].type_condition.name.value]
@@ -123,10 +125,10 @@ class _Compiler:
             if is_abstract_type(parent) and isinstance(kind, GraphQLObjectType):
                 alternatives.setdefault(kind.name, Below()).add(inner, factor)
             else:
-                made.add(inner, factor)
-        made.plain.add_greatest([one.plain for one in alternatives.values()])
-        made.sized.add_greatest([one.sized for one in alternatives.values()])
-        return made
+                selected.add(inner, factor)
+        selected.plain.add_greatest([below.plain for below in alternatives.values()])
+        selected.sized.add_greatest([below.sized for below in alternatives.values()])
+        return selected
 
     def _fragment(self, name: str) -> Below:
         if name not in self._known:
@@ -136,33 +138,33 @@ class _Compiler:
         return self._known[name]
 
     def _field(self, node: FieldNode, parent: GraphQLNamedType) -> Below:
-        made = Below(Sum(fields=1))
+        cost = Below(Sum(fields=1))
         if node.name.value in ROOTS or not isinstance(parent, GraphQLObjectType | GraphQLInterfaceType):
-            return made
+            return cost
         definition = parent.fields.get(node.name.value)
         if definition is None:  # __typename
-            return made
+            return cost
         lists, kind = _lists(definition)
         size = self._slicing.size(node, definition)
         if is_leaf_type(get_named_type(kind)):
             if lists and size is not None:
-                made.plain.add(Sum(fields=1), size)
-            return made
+                cost.plain.add(Sum(fields=1), size)
+            return cost
         below = Below() if node.selection_set is None else self.selections(node.selection_set, get_named_type(kind))
-        one = Sum(objects=1)
+        item = Sum(objects=1)
         if not lists:
-            one.add(below.total(self._assumed if size is None else size))
-            made.plain.add(one)
-            return made
-        one.add(below.total(self._assumed))
+            item.add(below.total(self._assumed if size is None else size))
+            cost.plain.add(item)
+            return cost
+        item.add(below.total(self._assumed))
         for _ in range(lists - 1):
-            inner, one = one, Sum()
-            one.add(inner, self._assumed)
+            inner, item = item, Sum()
+            item.add(inner, self._assumed)
         if size is None:
-            made.sized.add(one)
+            cost.sized.add(item)
         else:
-            made.plain.add(one, size)
-        return made
+            cost.plain.add(item, size)
+        return cost
 
 
 def _lists(definition: GraphQLField) -> tuple[int, Any]:
@@ -178,15 +180,15 @@ def _condition(node: SelectionNode, names: set[str]) -> Factor:
     """1, or 0 where `@skip` or `@include` leaves it out."""
     tests: list[tuple[str, bool]] = []
     for directive in node.directives or ():
-        wanted = directive.name.value == "include"
-        if not wanted and directive.name.value != "skip":
+        required = directive.name.value == "include"
+        if not required and directive.name.value != "skip":
             continue
         for argument in directive.arguments or ():
             if isinstance(argument.value, VariableNode):
                 names.add(argument.value.name.value)
-                tests.append((argument.value.name.value, wanted))
-            elif getattr(argument.value, "value", None) is not wanted:
+                tests.append((argument.value.name.value, required))
+            elif getattr(argument.value, "value", None) is not required:
                 return 0
     if not tests:
         return 1
-    return lambda variables: int(all((variables.get(name) is True) is wanted for name, wanted in tests))
+    return lambda variables: int(all((variables.get(name) is True) is required for name, required in tests))

@@ -22,14 +22,17 @@ DEFER: Final = "defer"
 
 @dataclass(frozen=True, slots=True)
 class DeferDirective:
-    """One directive in the document; one that is always off isn't listed. `variable` is its `if`, None where it is always on."""
+    """One directive in the document; one that is always off isn't listed.
+
+    `variable` is its `if`, None where it is always on.
+    """
 
     number: int
     label: str | None
     variable: str | None
 
     def is_on(self, variables: Mapping[str, Any]) -> bool:
-        """Not given is on, as the directive's default says; null is off."""
+        """Whether it is on by these variables: it is without a value, as its default says, and isn't by null."""
         return self.variable is None or variables.get(self.variable, True) is True
 
 
@@ -57,9 +60,9 @@ class Defers:
 
 
 class _Finder(Visitor):
-    def __init__(self, found: dict[int, DeferDirective]) -> None:
+    def __init__(self, by_node: dict[int, DeferDirective]) -> None:
         super().__init__()
-        self.found = found
+        self.by_node = by_node
 
     def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
         if node.name.value != DEFER:
@@ -68,8 +71,8 @@ class _Finder(Visitor):
         condition, label = arguments.get("if"), arguments.get("label")
         if isinstance(condition, BooleanValueNode) and not condition.value:
             return
-        self.found[id(node)] = DeferDirective(
-            len(self.found),
+        self.by_node[id(node)] = DeferDirective(
+            len(self.by_node),
             label.value if isinstance(label, StringValueNode) else None,
             condition.name.value if isinstance(condition, VariableNode) else None,
         )

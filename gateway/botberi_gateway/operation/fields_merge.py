@@ -1,9 +1,10 @@
-"""Validation rule: fields in one selection set can merge (GraphQL specification, 5.3.2), in time linear in the expanded operation.
+"""The validation rule that fields in one selection set can merge, in time linear in the expanded operation.
 
-graphql-core compares every pair of fields (measured: a request of 1,250 bytes costs a second). Here fields with equal response keys are
-grouped, a group is checked against its first member, and the selections below a group are merged before going down, once for the shape of
-the answer (all members) and once for names and arguments (members whose parents can be the same object). The idea is Simon Adameit's, "An
-efficient algorithm for field merge validation", described for graphql-java and Sangria.
+GraphQL specification, section 5.3.2 Field Selection Merging. graphql-core compares every pair of fields (measured: a
+request of 1,250 bytes costs a second). Here fields with equal response keys are grouped, a group is checked against its
+first member, and the selections below a group are merged before going down, once for the shape of the answer (all
+members) and once for names and arguments (members whose parents can be the same object). The idea is Simon Adameit's,
+"An efficient algorithm for field merge validation", described for graphql-java and Sangria.
 """
 
 from collections.abc import Iterable
@@ -32,11 +33,12 @@ from graphql import (
 
 from botberi_gateway.operation.literals import arguments_text
 
-#: Fields looked at over all groups; an operation within `OperationLimits` stays far below, one that is built to be slow is refused.
+#: Fields looked at over all groups; an operation within `OperationLimits` stays far below, and one that is built to be
+#: slow is refused.
 MAX_STEPS = 400_000
 
 #: Parent type, field, its type in the schema.
-_Found: TypeAlias = tuple[GraphQLNamedType | None, FieldNode, GraphQLOutputType | None]
+_Selected: TypeAlias = tuple[GraphQLNamedType | None, FieldNode, GraphQLOutputType | None]
 _Set: TypeAlias = tuple[SelectionSetNode, GraphQLNamedType | None]
 
 
@@ -58,16 +60,16 @@ class FieldsMergeRule(ValidationRule):
         self._names(sets)
 
     # Fields are collected from several selection sets at once; the same node comes once.
-    def _collect(self, sets: Iterable[_Set]) -> dict[str, list[_Found]]:
-        found: dict[str, list[_Found]] = {}
+    def _collect(self, sets: Iterable[_Set]) -> dict[str, list[_Selected]]:
+        selected: dict[str, list[_Selected]] = {}
         seen: set[tuple[int, str | None]] = set()
         stack = list(reversed(list(sets)))
         while stack:
             selection_set, parent = stack.pop()
-            mark = (id(selection_set), parent.name if parent else None)
-            if mark in seen:
+            key_of_sets = (id(selection_set), parent.name if parent else None)
+            if key_of_sets in seen:
                 continue
-            seen.add(mark)
+            seen.add(key_of_sets)
             fields = parent.fields if is_object_type(parent) or is_interface_type(parent) else {}
             for selection in selection_set.selections:
                 self._steps += 1
@@ -76,7 +78,7 @@ class FieldsMergeRule(ValidationRule):
                 if isinstance(selection, FieldNode):
                     definition: GraphQLField | None = fields.get(selection.name.value)
                     key = selection.alias.value if selection.alias else selection.name.value
-                    found.setdefault(key, []).append((parent, selection, definition.type if definition else None))
+                    selected.setdefault(key, []).append((parent, selection, definition.type if definition else None))
                 elif isinstance(selection, InlineFragmentNode):
                     narrowed = parent
                     if selection.type_condition:
@@ -87,25 +89,26 @@ class FieldsMergeRule(ValidationRule):
                     if fragment is not None:
                         narrowed = type_from_ast(self.context.schema, fragment.type_condition)
                         stack.append((fragment.selection_set, narrowed))
-        return found
+        return selected
 
-    def _below(self, fields: Iterable[_Found]) -> list[_Set]:
+    def _below(self, fields: Iterable[_Selected]) -> list[_Set]:
         return [
             (node.selection_set, get_named_type(type_) if type_ is not None else None)
             for _, node, type_ in fields
             if node.selection_set is not None
         ]
 
-    def _again(self, names: bool, sets: Iterable[_Set]) -> bool:
-        mark = (names, frozenset(id(selection_set) for selection_set, _ in sets))
-        if mark in self._done:
+    def _is_done(self, sets: Iterable[_Set], *, names: bool) -> bool:
+        """Whether these selection sets have been checked, for their names or their shapes; notes that they have."""
+        key_of_sets = (names, frozenset(id(selection_set) for selection_set, _ in sets))
+        if key_of_sets in self._done:
             return True
-        self._done.add(mark)
+        self._done.add(key_of_sets)
         return False
 
     def _shapes(self, sets: list[_Set]) -> None:
-        """Whatever object there is, a response key has one shape."""
-        if self._again(False, sets):
+        """Check that a response key has one shape, whatever objects there are."""
+        if self._is_done(sets, names=False):
             return
         for key, fields in self._collect(sets).items():
             typed = [f for f in fields if f[2] is not None]
@@ -118,8 +121,8 @@ class FieldsMergeRule(ValidationRule):
                 self._shapes(below)
 
     def _names(self, sets: list[_Set]) -> None:
-        """For one object, a response key is one field with one set of arguments."""
-        if self._again(True, sets):
+        """Check that for one object a response key is one field with one set of arguments."""
+        if self._is_done(sets, names=True):
             return
         for key, fields in self._collect(sets).items():
             for group in _by_common_parent(fields):
@@ -143,38 +146,38 @@ class FieldsMergeRule(ValidationRule):
             known = self._arguments[id(node)] = arguments_text(node.arguments)
         return known
 
-    def _report(self, key: str, one: FieldNode, other: FieldNode, why: str) -> None:
-        mark = (id(one), id(other))
-        if mark in self._reported:
+    def _report(self, key: str, node: FieldNode, other: FieldNode, why: str) -> None:
+        pair = (id(node), id(other))
+        if pair in self._reported:
             return
-        self._reported.add(mark)
+        self._reported.add(pair)
         message = f"Fields '{key}' conflict because {why}. Use different aliases on the fields to fetch both."
-        self.report_error(GraphQLError(message, [one, other]))
+        self.report_error(GraphQLError(message, [node, other]))
 
 
-def _by_common_parent(fields: list[_Found]) -> list[list[_Found]]:
+def _by_common_parent(fields: list[_Selected]) -> list[list[_Selected]]:
     """Groups whose parents can be one object: fields of interfaces are in every group."""
     abstract = [f for f in fields if not is_object_type(f[0])]
-    concrete: dict[str, list[_Found]] = {}
-    for one in fields:
-        if is_object_type(one[0]):
-            concrete.setdefault(one[0].name, []).append(one)
+    concrete: dict[str, list[_Selected]] = {}
+    for field in fields:
+        if is_object_type(field[0]):
+            concrete.setdefault(field[0].name, []).append(field)
     if not concrete:
         return [abstract]
     return [own + abstract for own in concrete.values()]
 
 
-def _same_shape(one: Any, other: Any) -> bool:
+def _same_shape(kind: Any, other: Any) -> bool:
     while True:
-        if is_non_null_type(one) or is_non_null_type(other):
-            if not (is_non_null_type(one) and is_non_null_type(other)):
+        if is_non_null_type(kind) or is_non_null_type(other):
+            if not (is_non_null_type(kind) and is_non_null_type(other)):
                 return False
-        elif is_list_type(one) or is_list_type(other):
-            if not (is_list_type(one) and is_list_type(other)):
+        elif is_list_type(kind) or is_list_type(other):
+            if not (is_list_type(kind) and is_list_type(other)):
                 return False
         else:
             break
-        one, other = one.of_type, other.of_type
-    if is_leaf_type(one) or is_leaf_type(other):
-        return one is other
+        kind, other = kind.of_type, other.of_type
+    if is_leaf_type(kind) or is_leaf_type(other):
+        return kind is other
     return True

@@ -1,4 +1,7 @@
-"""`__schema` and `__type` at the root of an operation: found through fragments, counted, refused where they are off or nested too deep."""
+"""`__schema` and `__type` at the root of an operation.
+
+They are looked for in fragments too, and refused where introspection is off or its lists are nested too deep.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -19,7 +22,8 @@ from botberi_gateway.operation.limits import refuse
 
 #: The root fields that answer about the schema.
 ROOTS: Final = frozenset(("__schema", "__type"))
-#: The lists of the introspection schema through which types lead to types (as in graphql-js' MaxIntrospectionDepthRule).
+#: The lists of the introspection schema through which types lead to types (as in graphql-js'
+#: MaxIntrospectionDepthRule).
 LISTS: Final = frozenset(("fields", "inputFields", "interfaces", "possibleTypes"))
 
 Fragments = Mapping[str, FragmentDefinitionNode]
@@ -46,7 +50,10 @@ def introspection_roots(operation: OperationDefinitionNode, fragments: Fragments
 
 
 def check_introspection(operation: OperationDefinitionNode, fragments: Fragments, limits: OperationLimits) -> None:
-    """Raises `RequestError`: introspection that is turned off, or that nests more lists than `limits` admit. Linear in the document."""
+    """Raises `RequestError`: introspection that is turned off, or that nests more lists than `limits` admit.
+
+    Linear in the document.
+    """
     depths = _Depths(fragments)
     for node in introspection_roots(operation, fragments):
         name = node.name.value
@@ -67,18 +74,18 @@ class _Depths:
         self._known: dict[str, int] = {}
 
     def of(self, selections: SelectionSetNode) -> int:
-        deepest = 0
+        max_depth = 0
         for node in selections.selections:
             if isinstance(node, FragmentSpreadNode):
-                found = self._of_fragment(node.name.value)
+                depth = self._of_fragment(node.name.value)
             elif isinstance(node, FieldNode | InlineFragmentNode) and node.selection_set is not None:
-                found = self.of(node.selection_set)
+                depth = self.of(node.selection_set)
                 if isinstance(node, FieldNode) and node.name.value in LISTS:
-                    found += 1
+                    depth += 1
             else:
                 continue
-            deepest = max(deepest, found)
-        return deepest
+            max_depth = max(max_depth, depth)
+        return max_depth
 
     def _of_fragment(self, name: str) -> int:
         if name not in self._known:

@@ -1,7 +1,7 @@
 """An operation and its fragments -> nothing, or `RequestError` where it is larger than `OperationLimits` admit.
 
-Counts are of the operation *after* fragments are expanded, computed once for each fragment and then multiplied, so that the check itself
-is linear in the document (checks that expanded, or forgot to, are a known way to bring gateways down).
+Counts are of the operation *after* fragments are expanded, computed once for each fragment and then multiplied, so that
+the check itself is linear in the document (checks that expanded, or forgot to, are a known way to bring gateways down).
 """
 
 from collections.abc import Mapping
@@ -99,7 +99,7 @@ class _Measure:
         if size.fields > self.limits.max_fields:
             raise refuse("fields", self.limits.max_fields)
         for key, counts in keys.items():
-            if self.repeats.most(counts, self.limits.max_repeats) > self.limits.max_repeats:
+            if self.repeats.max_for_one_object(counts, self.limits.max_repeats) > self.limits.max_repeats:
                 raise refuse(f"repeats of one response key ({bounded(key)!r})", self.limits.max_repeats)
         return size, keys
 
@@ -113,8 +113,8 @@ class _Measure:
         if definition is None:
             return _Size(), {}
         self.sizes[name] = None
-        found = self.sizes[name] = self.selections(definition.selection_set)
-        return found
+        size = self.sizes[name] = self.selections(definition.selection_set)
+        return size
 
 
 def check_size(
@@ -131,12 +131,12 @@ def check_size(
     mutations = 0
     if operation.operation is OperationType.MUTATION:
         mutations = sum(key != "__typename" for key in keys)
-    for what, found, limit in (
+    for what, value, limit in (
         ("levels of nested fields", size.depth, limits.max_depth),
         ("aliases", size.aliases, limits.max_aliases),
         ("directives", size.directives + len(operation.directives or ()), limits.max_directives),
         ("fields at the root", sum(sum(counts.values()) for counts in keys.values()), limits.max_root_fields),
         ("mutations in one operation", mutations, limits.max_root_mutations),
     ):
-        if found > limit:
+        if value > limit:
             raise refuse(what, limit)

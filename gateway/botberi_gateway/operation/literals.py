@@ -1,4 +1,7 @@
-"""Arguments as the client wrote them -> a text that is equal where the arguments are: neither they nor fields of input objects have an order."""
+"""Arguments as the client wrote them -> a text that is equal where the arguments are.
+
+Neither they nor fields of input objects have an order.
+"""
 
 from collections.abc import Iterable
 
@@ -6,7 +9,10 @@ from graphql import ArgumentNode, ListValueNode, ObjectValueNode, ValueNode, pri
 
 
 def arguments_text(arguments: Iterable[ArgumentNode]) -> str:
-    """Equal for arguments of the same names and values (GraphQL specification, 5.3.2 and 2.9.8). Empty where there are none."""
+    """Equal for arguments of the same names and values (GraphQL specification, 5.3.2 and 2.9.8).
+
+    Empty where there are none.
+    """
     return ", ".join(sorted(f"{argument.name.value}: {literal_text(argument.value)}" for argument in arguments))
 
 

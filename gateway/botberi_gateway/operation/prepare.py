@@ -1,4 +1,7 @@
-"""Document text -> `Operation`, or `RequestError`: parse, pick the operation, check limits, validate against the API schema."""
+"""Document text -> `Operation`, or `RequestError`.
+
+It is parsed; the operation is picked, checked against the limits and validated against the API schema.
+"""
 
 from collections.abc import Collection, Sequence
 
@@ -70,7 +73,10 @@ def prepare(
     limits: OperationLimits | None = None,
     rules: Collection[type[ASTValidationRule]] = RULES,
 ) -> Operation:
-    """The operation that is asked for. Raises `RequestError`: parse, limit, choice or validation, each with its code."""
+    """The operation that is asked for.
+
+    Raises `RequestError`: parse, limit, choice or validation, each with its code.
+    """
     limits = limits or OperationLimits()
     document = _parse(source, limits)
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
@@ -79,9 +85,9 @@ def prepare(
         if isinstance(other, OperationDefinitionNode):
             check_size(schema, other, fragments, limits)
             check_introspection(other, fragments, limits)
-    found = violations(schema, document, rules, limits.max_errors)
-    if found:
-        raise RequestError([_entry(error, errors.GRAPHQL_VALIDATION_FAILED) for error in found])
+    violated = violations(schema, document, rules, limits.max_errors)
+    if violated:
+        raise RequestError([_entry(error, errors.GRAPHQL_VALIDATION_FAILED) for error in violated])
     if schema.get_root_type(OperationType(definition.operation.value)) is None:
         kind = definition.operation.value
         raise RequestError([ErrorEntry(f"The schema has no {kind} type.", errors.GRAPHQL_VALIDATION_FAILED)])

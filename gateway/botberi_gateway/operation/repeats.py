@@ -34,8 +34,8 @@ class Repeats:
                 narrow = condition if name is None or (outer_is_object and not self._is_object(name)) else name
                 own[narrow] = own.get(narrow, 0) + count
 
-    def most(self, counts: Counts, enough: int) -> int:
-        """For one object, at most; a number up to `enough` may be too high."""
+    def max_for_one_object(self, counts: Counts, enough: int) -> int:
+        """How often a key comes for one object at most. A number up to `enough` may be too high."""
         total = sum(counts.values())
         if total <= enough:
             return total

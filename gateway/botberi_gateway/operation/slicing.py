@@ -1,4 +1,7 @@
-"""A field and its arguments -> how many items its list has: `first`, `limit` and what else such arguments are called."""
+"""A field and its arguments -> how many items its list has.
+
+Such arguments are called `first`, `limit` or the like.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
@@ -29,7 +32,10 @@ _Paths: TypeAlias = list[tuple[tuple[str, ...], int | None]]
 
 
 class Slicing:
-    """Sizes of one operation's lists; those that nothing tells are `assumed`. Variables that tell one are put into `names`."""
+    """Sizes of one operation's lists; those that no argument says are `assumed`.
+
+    Variables that say one are put into `names`.
+    """
 
     def __init__(self, assumed: int, names: set[str]) -> None:
         self._assumed = assumed
@@ -41,11 +47,11 @@ class Slicing:
         paths = self._paths(definition)
         if not paths:
             return None
-        given = {argument.name.value: argument.value for argument in node.arguments or ()}
+        arguments = {argument.name.value: argument.value for argument in node.arguments or ()}
         constants: list[int] = []
         variables: list[tuple[str, tuple[str, ...], int | None]] = []
         for (name, *below), default in paths:
-            value: ValueNode | None = given.get(name)
+            value: ValueNode | None = arguments.get(name)
             while below and isinstance(value, ObjectValueNode):
                 name = below.pop(0)
                 value = next((each.value for each in value.fields if each.name.value == name), None)
@@ -61,19 +67,22 @@ class Slicing:
             return max(max(constants, default=assumed), 0)
 
         def by(values: Variables) -> int:
-            found = list(constants)
+            sizes = list(constants)
             for name, below, default in variables:
                 value = values.get(name, default)
                 for key in below:
                     value = value.get(key) if isinstance(value, Mapping) else None
                 if isinstance(value, int):
-                    found.append(value)
-            return max(max(found, default=assumed), 0)
+                    sizes.append(value)
+            return max(max(sizes, default=assumed), 0)
 
         return by
 
     def _paths(self, definition: GraphQLField) -> _Paths:
-        """Where a field takes the number of items: its own arguments, and fields of input objects that are arguments."""
+        """The arguments by which a field takes the number of items.
+
+        They are arguments of its own, or fields of input objects that are its arguments.
+        """
         known = self._known.get(id(definition))
         if known is None:
             known = self._known[id(definition)] = []

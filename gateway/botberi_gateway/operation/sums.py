@@ -1,6 +1,7 @@
 """Sums that depend on variables: added up once for an operation, evaluated for each request.
 
-What depends on no variable is folded into numbers at once. Sums that several fields share (a fragment's) are evaluated once a request.
+What depends on no variable is folded into numbers at once. Sums that several fields share (a fragment's) are evaluated
+once a request.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,30 +39,30 @@ class Sum:
 
     def add_greatest(self, sums: list["Sum"]) -> None:
         """The greatest of them, of objects and of fields each."""
-        if any(one.varies for one in sums):
+        if any(s.varies for s in sums):
             self.greatest.append(sums)
         elif sums:
-            self.objects += max(one.objects for one in sums)
-            self.fields += max(one.fields for one in sums)
+            self.objects += max(s.objects for s in sums)
+            self.fields += max(s.fields for s in sums)
 
     def figures(self, variables: Variables, known: dict[int, Figures]) -> Figures:
         """By these variables; `known` has the figures of sums that several fields share."""
         if not self.varies:
             return self.objects, self.fields
-        found = known.get(id(self))
-        if found is None:
+        figures = known.get(id(self))
+        if figures is None:
             objects, fields = self.objects, self.fields
-            for factor, one in self.products:
+            for factor, product in self.products:
                 times = factor if isinstance(factor, int) else factor(variables)
-                more_objects, more_fields = one.figures(variables, known)
+                more_objects, more_fields = product.figures(variables, known)
                 objects += times * more_objects
                 fields += times * more_fields
             for sums in self.greatest:
-                each = [one.figures(variables, known) for one in sums]
-                objects += max(figures[0] for figures in each)
-                fields += max(figures[1] for figures in each)
-            found = known[id(self)] = objects, fields
-        return found
+                each = [s.figures(variables, known) for s in sums]
+                objects += max(count for count, _ in each)
+                fields += max(count for _, count in each)
+            figures = known[id(self)] = objects, fields
+        return figures
 
 
 @dataclass(slots=True)

@@ -11,7 +11,8 @@ _NO_TOKEN: Final = Token(TokenKind.SOF, 0, 0, 0, 0)
 def drop_tokens(document: DocumentNode) -> None:
     """Each location keeps its offsets and its source, so that errors still say where.
 
-    Tokens are linked both ways. With them, the memory of an operation that leaves the cache would wait for the garbage collector.
+    Tokens are linked both ways. With them, the memory of an operation that leaves the cache would wait for the garbage
+    collector.
     """
     if document.loc is None:
         return

@@ -1,4 +1,7 @@
-"""Document and rules -> what is wrong with it: graphql-core's rules, run with less work for each node, and nothing left for the garbage collector."""
+"""A document and graphql-core's rules -> the rules' errors.
+
+The rules run with less work for each node, and leave nothing for the garbage collector.
+"""
 
 from collections.abc import Callable, Collection
 from functools import lru_cache
@@ -32,7 +35,8 @@ from graphql.validation.validation_context import NodeWithSelectionSet, Variable
 
 from botberi_gateway.operation.visiting import visit_once
 
-#: They look at variables alone: a text without any can't break them, and three of them go through the whole document once more.
+#: They look at variables alone: a text without any can't break them, and three of them go through the whole document
+#: once more.
 _OF_VARIABLES: Final = frozenset(
     (
         NoUndefinedVariablesRule,
@@ -47,11 +51,14 @@ _OF_VARIABLES: Final = frozenset(
 def violations(
     schema: GraphQLSchema, document: DocumentNode, rules: Collection[type[ASTValidationRule]], max_errors: int
 ) -> list[GraphQLError]:
-    """The same errors in the same order as `graphql.validate` gives with these rules (and suggestions hidden, no empty selections)."""
+    """The errors that `graphql.validate` gives with these rules, in the same order.
+
+    Suggestions are hidden, and empty selections are refused.
+    """
     assert_valid_schema(schema)
-    wanted = tuple(rules)
+    applied = tuple(rules)
     if document.loc is not None and "$" not in document.loc.source.body:
-        wanted = tuple(rule for rule in wanted if rule not in _OF_VARIABLES)
+        applied = tuple(rule for rule in applied if rule not in _OF_VARIABLES)
     errors: list[GraphQLError] = []
 
     def report(error: GraphQLError) -> None:
@@ -61,9 +68,9 @@ def violations(
 
     types = TypeInfo(schema)
     context = _Context(schema, document, types, report, hide_suggestions=True, allow_empty_selection_sets=False)
-    together = _Together(context, types, wanted, document)
+    together = _Together(context, types, applied, document)
     try:
-        visit(document, together, _keys(wanted))
+        visit(document, together, _keys(applied))
     except ValidationAbortedError as error:
         error.__context__ = None
         errors.append(error.with_traceback(None))
@@ -120,7 +127,10 @@ def _handlers(rules: tuple[type[ASTValidationRule], ...], kind: str) -> _Handler
 
 
 class _Together(Visitor):
-    """As `graphql.ParallelVisitor` in a `TypeInfoVisitor` runs rules, but which of them have something to do at a kind of node is found once for all documents."""
+    """Runs rules as `graphql.ParallelVisitor` in a `TypeInfoVisitor` does, with less work for each node.
+
+    Which rules have something to do at a kind of node is looked up once for all documents.
+    """
 
     def __init__(
         self,
@@ -136,23 +146,23 @@ class _Together(Visitor):
         self._rules: list[Visitor] = [rule(context) for rule in rules]
         #: For each rule the node below which it wants to see nothing, or BREAK.
         self._skipping: list[Any] = [None] * len(rules)
-        fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
+        fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
         #: Ends everything before rules, which recurse, go too deep through fragments.
         self._nesting = FragmentNestingVisitor(fragments) if fragments else None
 
     def get_enter_leave_for_kind(self, kind: str) -> EnterLeaveVisitor:
-        found = self.enter_leave_map.get(kind)
-        if found is None:
+        handler = self.enter_leave_map.get(kind)
+        if handler is None:
             handlers = _handlers(self._classes, kind)
-            found = self.enter_leave_map[kind] = EnterLeaveVisitor(
+            handler = self.enter_leave_map[kind] = EnterLeaveVisitor(
                 self._enter(kind, handlers.enter), self._leave(kind, handlers.leave)
             )
-        return found
+        return handler
 
     def forget(self) -> None:
-        """Break the circles of rules, their methods and the context: nobody validates with them again."""
-        for one in (*self._rules, self._context, self):
-            one.__dict__.clear()
+        """Break the reference cycles of rules, their methods and the context, which aren't used again."""
+        for owner in (*self._rules, self._context, self):
+            owner.__dict__.clear()
 
     def _enter(self, kind: str, handlers: tuple[tuple[int, str], ...]) -> Callable[..., None] | None:
         skipping = self._skipping

@@ -1,4 +1,7 @@
-"""Variables as the client sent them -> variables by the operation's types (GraphQL specification, 6.1.2), or `RequestError`."""
+"""Variables as the client sent them -> variables by the operation's types, or `RequestError`.
+
+GraphQL specification, section 6.1.2 Coercing Variable Values.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +19,10 @@ MANY_VALUES = 5_000
 
 
 def has_many_values(variables: Mapping[str, Any]) -> bool:
-    """Whether variables are so many that they are better coerced in a thread. It looks at no more than `MANY_VALUES` of them."""
+    """Whether variables are so many that they are better coerced in a thread.
+
+    It looks at no more than `MANY_VALUES` of them.
+    """
     if not variables or not isinstance(variables, dict):
         return False
     left: list[Any] = [value for value in variables.values() if isinstance(value, list | dict)]
@@ -26,12 +32,16 @@ def has_many_values(variables: Mapping[str, Any]) -> bool:
         seen += len(value)
         if seen > MANY_VALUES:
             return True
-        left += [one for one in (value.values() if isinstance(value, dict) else value) if isinstance(one, list | dict)]
+        inner = value.values() if isinstance(value, dict) else value
+        left += [item for item in inner if isinstance(item, list | dict)]
     return False
 
 
 def coerce_variables(operation: Operation, values: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Values with defaults applied; a variable that is neither given nor has a default stays absent. Raises `RequestError`."""
+    """Values with defaults applied; a variable that is neither given nor has a default stays absent.
+
+    Raises `RequestError`.
+    """
     if values is not None and not isinstance(values, Mapping):
         raise RequestError([ErrorEntry("Variables must be an object.", errors.BAD_USER_INPUT)])
     if not operation.variable_definitions:

@@ -1,8 +1,9 @@
-"""graphql-core's messages about a document or its variables -> what a client is told: no values, and names no longer than need be.
+"""graphql-core's messages about a document or its variables -> what a client gets to see.
 
-graphql-core quotes what it refuses: whole input objects, passwords included, and names as long as the document. A message goes to
-browsers' consoles, logs and error trackers, so that only names and types are kept of it. Messages about values are known one by one
-(`_REASONS`): what isn't known says only that the value is wrong.
+No values, and names no longer than need be. graphql-core quotes what it refuses: whole input objects, passwords
+included, and names as long as the document. A message goes to browsers' consoles, logs and error trackers, so that only
+names and types are kept of it. Messages about values are known one by one (`_REASONS`): what isn't known says only that
+the value is wrong.
 """
 
 import re
@@ -25,7 +26,8 @@ _REASONS: Final[Sequence[re.Pattern[str]]] = tuple(
         rf"Expected value of type {_TYPE} not to include unknown field '\w+'(?=, found|\. Found|\.$)",
         r"(Int|Float|String|Boolean|ID) cannot represent (a )?([\w-]+ )*?value",
         r"Enum '\w+' cannot represent non-(string|enum) value",
-        r"Within OneOf Input Object type '\w+', exactly one field must be specified, and the value for that field must be non-null",
+        r"Within OneOf Input Object type '\w+', exactly one field must be specified, "
+        r"and the value for that field must be non-null",
         rf"Variable '\$\w+' is of type {_TYPE} but must be non-nullable to be used for OneOf Input Object '\w+'",
         rf"Expected variable '\$\w+' provided to (non-null )?type {_TYPE} (to provide a runtime value|not to be None)",
         rf"Expected variable '\$\w+' provided to field '\w+' for OneOf Input Object type {_TYPE} "
@@ -61,12 +63,12 @@ def without_values(message: str) -> str:
 
 def _reason(text: str) -> str:
     for pattern in _REASONS:
-        if (found := pattern.match(text)) is not None:
-            return f"{found[0]}."
-    if (found := _NO_ENUM_VALUE.match(text)) is not None:
-        return f"The value {found[1]}."
-    if (found := _NO_FIELD.match(text)) is not None:  # called so that it may as well be a value
-        return f"{found[1]} unknown fields."
+        if (match := pattern.match(text)) is not None:
+            return f"{match[0]}."
+    if (match := _NO_ENUM_VALUE.match(text)) is not None:
+        return f"The value {match[1]}."
+    if (match := _NO_FIELD.match(text)) is not None:  # called so that it may as well be a value
+        return f"{match[1]} unknown fields."
     return "The value is not valid."
 
 

@@ -105,13 +105,13 @@ def _fetch(fetch: Fetch) -> dict[str, Any]:
         "entityBatch": {
             "aliases": [
                 {
-                    "alias": one.response_key,
-                    "representationsVariableName": one.variable,
-                    "paths": [list(path_text(path)) for path in one.paths],
-                    "requires": _requires(one),
-                    **_rewrites(one),
+                    "alias": entities.response_key,
+                    "representationsVariableName": entities.variable,
+                    "paths": [list(path_text(path)) for path in entities.paths],
+                    "requires": _requires(entities),
+                    **_rewrites(entities),
                 }
-                for one in fetch.entities
+                for entities in fetch.entities
             ]
         },
     }
@@ -126,51 +126,54 @@ def _requires(entities: Entities) -> list[dict[str, Any]]:
         {
             "kind": "InlineFragment",
             "typeCondition": name,
-            "selections": [{"kind": "Field", "name": "__typename"}, *_selections(one.selections)],
+            "selections": [{"kind": "Field", "name": "__typename"}, *_selections(representation.selections)],
         }
-        for one in entities.representations
-        for name in ((one.typename,) if one.typename else sorted(one.types))
+        for representation in entities.representations
+        for name in ((representation.typename,) if representation.typename else sorted(representation.types))
     ]
 
 
 def _rewrites(entities: Entities) -> dict[str, Any]:
     """Where contextual arguments come from."""
-    found = [
+    rewrites = [
         {"kind": "KeyRenamer", "path": [*[".."] * source.up, *path], "renameKeyTo": value.variable}
         for value in entities.contexts
         for source in value.sources
         for name in ([None] if source.types is None else sorted(source.types))
-        for path in _ways(source.selections, name)
+        for path in _leaf_paths(source.selections, name)
     ]
-    return {"contextRewrites": found} if found else {}
+    return {"contextRewrites": rewrites} if rewrites else {}
 
 
-def _ways(selections: tuple[KeySelection, ...], type_name: str | None) -> list[list[str]]:
+def _leaf_paths(selections: tuple[KeySelection, ...], type_name: str | None) -> list[list[str]]:
     """Paths to the leaves of selections, of objects of this type."""
     here = [] if type_name is None else [f"... on {type_name}"]
-    found: list[list[str]] = []
-    for one in selections:
-        if isinstance(one, KeyField):
-            below = _ways(one.selections, None) if one.selections else [[]]
-            found += [[*here, one.source, *rest] for rest in below]
+    paths: list[list[str]] = []
+    for selection in selections:
+        if isinstance(selection, KeyField):
+            below = _leaf_paths(selection.selections, None) if selection.selections else [[]]
+            paths += [[*here, selection.source, *rest] for rest in below]
         elif type_name is None:
-            found += [way for name in sorted(one.types) for way in _ways(one.selections, name)]
-        elif type_name in one.types:
-            found += _ways(one.selections, type_name)
-    return found
+            paths += [path for name in sorted(selection.types) for path in _leaf_paths(selection.selections, name)]
+        elif type_name in selection.types:
+            paths += _leaf_paths(selection.selections, type_name)
+    return paths
 
 
 def _selections(selections: tuple[KeySelection, ...]) -> list[dict[str, Any]]:
     result: list[dict[str, Any]] = []
-    for one in selections:
-        if isinstance(one, KeyField):
-            made: dict[str, Any] = {"kind": "Field", "name": one.source}
-            if one.source != one.name:
-                made["alias"] = one.name
-            if one.selections:
-                made["selections"] = _selections(one.selections)
-            result.append(made)
+    for selection in selections:
+        if isinstance(selection, KeyField):
+            field: dict[str, Any] = {"kind": "Field", "name": selection.source}
+            if selection.source != selection.name:
+                field["alias"] = selection.name
+            if selection.selections:
+                field["selections"] = _selections(selection.selections)
+            result.append(field)
         else:
-            inner = _selections(one.selections)
-            result += [{"kind": "InlineFragment", "typeCondition": n, "selections": inner} for n in sorted(one.types)]
+            inner = _selections(selection.selections)
+            result += [
+                {"kind": "InlineFragment", "typeCondition": name, "selections": inner}
+                for name in sorted(selection.types)
+            ]
     return result

@@ -1,11 +1,13 @@
 """A query plan as plain data: what planner and executor meet in.
 
-The shapes follow Apollo's query plans (`QueryPlan`, `Sequence`, `Parallel`, `Fetch`, `Flatten`, `Condition`, `Defer`, `Subscription`) with
-one change: `Flatten` is not a node of its own. An entity fetch says in `Entities` where its objects live, so that one request can serve
-several paths and several `_entities` fields (Hive calls that a batch fetch). The printers still show `Flatten`.
+The shapes follow Apollo's query plans (`QueryPlan`, `Sequence`, `Parallel`, `Fetch`, `Flatten`, `Condition`, `Defer`,
+`Subscription`) with one change: `Flatten` is not a node of its own. An entity fetch says in `Entities` where its
+objects live, so that one request can serve several paths and several `_entities` fields (Hive calls that a batch
+fetch). The printers still show `Flatten`.
 
-Response keys in a plan are keys of *subgraph answers*. They equal the client's response keys but where the planner had to rename (a
-conflict of aliases or types in one subgraph selection); such a rename is undone by `Fetch.renames` before anybody reads the answer.
+Response keys in a plan are keys of *subgraph answers*. They equal the client's response keys but where the planner had
+to rename (a conflict of aliases or types in one subgraph selection); such a rename is undone by `Fetch.renames` before
+the answer is read.
 """
 
 from dataclasses import dataclass
@@ -33,7 +35,10 @@ Path: TypeAlias = tuple[PathElement, ...]
 
 @dataclass(frozen=True, slots=True)
 class KeyField:
-    """A field of a representation: `name` as the subgraph wants it, read from `source` (a response key of the data so far)."""
+    """A field of a representation.
+
+    Its `name` is the subgraph's; its value is read from `source` (a response key of the data so far).
+    """
 
     name: str
     source: str
@@ -42,7 +47,10 @@ class KeyField:
 
 @dataclass(frozen=True, slots=True)
 class KeyFragment:
-    """Fields of a representation for objects whose `__typename` is in `types` (concrete types; nested fragments may use them too)."""
+    """Fields of a representation for objects whose `__typename` is in `types` (concrete types.
+
+    Nested fragments may use them too).
+    """
 
     types: frozenset[str]
     selections: tuple["KeySelection", ...]
@@ -55,9 +63,10 @@ KeySelection: TypeAlias = KeyField | KeyFragment
 class Representation:
     """How objects of some concrete types become representations: `{"__typename": typename, **selections}`.
 
-    `typename` is what is sent: the object's own type, or the interface's name where the subgraph has it as `@interfaceObject` or as an
-    entity interface. Where `typename` is None the object's own `__typename` is sent. A field that is null is sent as
-    null; an object in which a selected field is absent (not merely null) gives no representation and is left out of the fetch.
+    `typename` is what is sent: the object's own type, or the interface's name where the subgraph has it as
+    `@interfaceObject` or as an entity interface. Where `typename` is None the object's own `__typename` is sent. A
+    field that is null is sent as null; an object in which a selected field is absent (not merely null) gives no
+    representation and is left out of the fetch.
     """
 
     types: frozenset[str]
@@ -67,9 +76,10 @@ class Representation:
 
 @dataclass(frozen=True, slots=True)
 class ContextSource:
-    """Where the value of a contextual argument is: in the object that is `up` objects above the entity, if that is of `types` (None: always).
+    """Where the value of a contextual argument is.
 
-    `selections` lead to the value: one field, and in each field one below (per type, where fragments say so).
+    In the object that is `up` objects above the entity, if that is of `types` (None: always). `selections` lead to the
+    value: one field, and in each field one below (per type, where fragments say so).
     """
 
     up: int
@@ -88,10 +98,11 @@ class ContextValue:
 
 @dataclass(frozen=True, slots=True)
 class Entities:
-    """One `_entities` field of a fetch: where the objects live (`paths`), and how they become representations (the first that fits).
+    """One `_entities` field of a fetch.
 
-    Entities whose `contexts` have unequal values can't share the field: the executor repeats it under other response keys, with variables of
-    its own, once for each set of values.
+    Where the objects live (`paths`), and how they become representations (the first that fits). Entities whose
+    `contexts` have unequal values can't share the field: the executor repeats it under other response keys, with
+    variables of its own, once for each set of values.
     """
 
     paths: tuple[Path, ...]
@@ -103,7 +114,10 @@ class Entities:
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """In a fetch's answer, below `path` (relative to the operation root, or to each entity), the key `source` becomes `target`."""
+    """In a fetch's answer the response key `source` becomes `target`.
+
+    It stands below `path`, which begins at the root of the operation, or at each entity.
+    """
 
     path: Path
     source: str
@@ -114,10 +128,10 @@ class Rename:
 class Fetch:
     """One request to one subgraph.
 
-    `operation` is a complete GraphQL document. `variables` are the client's variables that it uses, by the same names; `$representations` is
-    the executor's. With `entities` empty its answer is merged at the root of the data, or, where a field leads back to a root type, at every
-    object at `path`; else each entity's answer at the objects it was made from.
-    `reasons` says for people why the fetch exists (fields, keys, `@requires`).
+    `operation` is a complete GraphQL document. `variables` are the client's variables that it uses, by the same names;
+    `$representations` is the executor's. With `entities` empty its answer is merged at the root of the data, or, where
+    a field leads back to a root type, at every object at `path`; else each entity's answer at the objects it was made
+    from. `reasons` says for people why the fetch exists (fields, keys, `@requires`).
     """
 
     id: int
@@ -130,8 +144,9 @@ class Fetch:
     renames: tuple[Rename, ...] = ()
     reasons: tuple[str, ...] = ()
     path: Path = ()
-    #: Not empty: the request is needed only where all conditions of one of these hold, ("variable", True or False) each. (What one part of it
-    #: needs alone also stands in the operation, as @include and @skip; a request that is made in vain is merely wasted.)
+    #: Not empty: the request is needed only where all conditions of one of these hold, ("variable", True or False)
+    #: each. (What one part of it needs alone also stands in the operation, as @include and @skip; a request that is
+    #: made in vain is merely wasted.)
     only_if: tuple[tuple[tuple[str, bool], ...], ...] = ()
 
 
@@ -162,9 +177,10 @@ class Condition:
 class DeferredPart:
     """What one `@defer` adds to a plan.
 
-    `defers` are the directives (by number, in document order) that the fragment stands under, its own among them: the part's fields may come later
-    where one of them is on. `label`, `path` and `selection` are the fragment's, for people. `node` may begin when the fetches `depends` have ended;
-    it is None where other parts' fetches give all of the fragment. `variable` is the directive's `if`.
+    `defers` are the directives (by number, in document order) that the fragment stands under, its own among them: the
+    part's fields may come later where one of them is on. `label`, `path` and `selection` are the fragment's, for
+    people. `node` may begin when the fetches `depends` have ended; it is None where other parts' fetches give all of
+    the fragment. `variable` is the directive's `if`.
     """
 
     defers: frozenset[int]
@@ -178,7 +194,10 @@ class DeferredPart:
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """`primary` gives what isn't deferred. A part depends on fetches of `primary` and of earlier parts, whose `defers` are among its own."""
+    """Fetches of which some are deferred: `primary` gives what isn't.
+
+    A part depends on fetches of `primary` and of earlier parts, whose `defers` are among its own.
+    """
 
     primary: "PlanNode | None"
     deferred: tuple[DeferredPart, ...]
@@ -188,8 +207,9 @@ class Defer:
 class EventFeed:
     """A query that lists what is new; events of its subscription only say that it is time to ask.
 
-    `document` has a Relay connection at the response keys `path`: `edges { cursor node { … } } pageInfo { endCursor hasNextPage }`, a node being
-    what the subscription's field gives. Its variable `cursor` takes the cursor after which to begin, or null. At `until`, if it isn't empty, stands a Boolean.
+    `document` has a Relay connection at the response keys `path`: `edges { cursor node { … } } pageInfo { endCursor
+    hasNextPage }`, a node being what the subscription's field gives. Its variable `cursor` takes the cursor after which
+    to begin, or null. At `until`, if it isn't empty, stands a Boolean.
     """
 
     document: str
@@ -202,11 +222,12 @@ class EventFeed:
 class EventTrigger:
     """The root of a subscription that an event source feeds (`@eventSource`, see docs/architecture/contracts.md).
 
-    Each event gives `{response_key: {"__typename": type_name, **key}}`; `rest` of the subscription plans everything else as entity fetches.
-    The key's values stand under the response keys that `key_sources` names (key field, response keys); a key field that nobody reads isn't in it.
-    `arguments` are `(name, GraphQL value text)`, such as `("id", "$id")`. `version_key` and `until_key` are response keys in the entity's data
-    that the planner selects for the executor alone; projection leaves them out. `defaults` are those of arguments that aren't given.
-    With a `feed` the results are its nodes, and neither keys nor `rest` matter.
+    Each event gives `{response_key: {"__typename": type_name, **key}}`; `rest` of the subscription plans everything
+    else as entity fetches. The key's values stand under the response keys that `key_sources` names (key field, response
+    keys); a key field that no request reads isn't in it. `arguments` are `(name, GraphQL value text)`, such as `("id",
+    "$id")`. `version_key` and `until_key` are response keys in the entity's data that the planner selects for the
+    executor alone; projection leaves them out. `defaults` are those of arguments that aren't given. With a `feed` the
+    results are its nodes, and neither keys nor `rest` matter.
     """
 
     response_key: str
@@ -225,7 +246,10 @@ class EventTrigger:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """`primary` gives events: a subscription operation of one subgraph, or an event source. `rest` runs once for each event."""
+    """`primary` gives events: a subscription operation of one subgraph, or an event source.
+
+    `rest` runs once for each event.
+    """
 
     primary: Fetch | EventTrigger
     rest: "PlanNode | None" = None
@@ -235,7 +259,8 @@ class Subscription:
 class Withheld:
     """Fields that no subgraph is asked for on purpose: they are null, and no error (docs/adr/0010).
 
-    They are those at the response keys `keys` of the objects at `path` that are of `types` (concrete types of the supergraph).
+    They are those at the response keys `keys` of the objects at `path` that are of `types` (concrete types of the
+    supergraph).
     """
 
     path: Path

@@ -23,7 +23,10 @@ class Plan:
     withheld: tuple[Withheld, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Apollo's query-plan JSON; a fetch of several `_entities` fields or places is a `BatchFetch`, as Hive's plans have it."""
+        """Apollo's query-plan JSON.
+
+        A fetch of several `_entities` fields or places is a `BatchFetch`, as Hive's plans have it.
+        """
         return plan_json(self.node)
 
     def to_mermaid(self) -> str:

@@ -47,15 +47,18 @@ def path_text(path: Path) -> tuple[str, ...]:
 
 
 def selections_by_key(fetch: Fetch) -> dict[str, list[str]]:
-    """Lines of the selection set of each field at the root of the operation; of the whole operation under the key "" too."""
+    """Lines of the selection set of each field at the root of the operation.
+
+    Of the whole operation under the key "" too.
+    """
     definition = parse(fetch.operation, no_location=True).definitions[0]
     assert isinstance(definition, OperationDefinitionNode)
-    found = {"": print_ast(definition.selection_set).splitlines()}
+    bodies = {"": print_ast(definition.selection_set).splitlines()}
     for field in definition.selection_set.selections:
         if isinstance(field, FieldNode) and field.selection_set is not None:
             key = field.alias.value if field.alias else field.name.value
-            found[key] = print_ast(field.selection_set).splitlines()
-    return found
+            bodies[key] = print_ast(field.selection_set).splitlines()
+    return bodies
 
 
 def _indent(lines: Iterable[str]) -> Iterator[str]:
@@ -159,28 +162,28 @@ def _fetch(fetch: Fetch) -> Iterator[str]:
 
 def _flattened(path: Path, lines: list[str]) -> Iterator[str]:
     yield f'Flatten(path: "{".".join(path_text(path))}") {{'
-    *most, last = lines
-    yield from _indent([*most, last + ","])
+    *head_lines, last = lines
+    yield from _indent([*head_lines, last + ","])
     yield "}"
 
 
 def _representations(representations: tuple[Representation, ...]) -> Iterator[str]:
     yield "{"
-    for one in representations:
-        yield f"  ... on {one.typename or ' | '.join(sorted(one.types))} {{"
+    for representation in representations:
+        yield f"  ... on {representation.typename or ' | '.join(sorted(representation.types))} {{"
         yield "    __typename"
-        yield from _indent(list(_indent(_keys(one.selections))))
+        yield from _indent(list(_indent(_keys(representation.selections))))
         yield "  }"
     yield "} =>"
 
 
 def _keys(selections: tuple[KeySelection, ...]) -> Iterator[str]:
-    for one in selections:
-        if isinstance(one, KeyField):
-            name = one.name if one.name == one.source else f"{one.name}: {one.source}"
-            yield name + (" {" if one.selections else "")
+    for selection in selections:
+        if isinstance(selection, KeyField):
+            name = selection.name if selection.name == selection.source else f"{selection.name}: {selection.source}"
+            yield name + (" {" if selection.selections else "")
         else:
-            yield f"... on {' | '.join(sorted(one.types))} {{"
-        if one.selections:
-            yield from _indent(_keys(one.selections))
+            yield f"... on {' | '.join(sorted(selection.types))} {{"
+        if selection.selections:
+            yield from _indent(_keys(selection.selections))
             yield "}"

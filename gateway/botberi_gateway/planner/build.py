@@ -26,9 +26,10 @@ def build_plan(
 ) -> Plan:
     """What to fetch, from where, in which order.
 
-    A text is checked first for what planning relies on; types of arguments and variables are checked by `prepare`, which a gateway calls. The executor
-    answers introspection, so plans have none of it. Raises `PlanningError` where no plan answers the operation, `RequestError` for a text that isn't
-    valid. `labels` are those of progressive overrides that are active. Without `defer`, the plan is for one answer at once.
+    A text is checked first for what planning relies on; types of arguments and variables are checked by `prepare`,
+    which a gateway calls. The executor answers introspection, so plans have none of it. Raises `PlanningError` where no
+    plan answers the operation, `RequestError` for a text that isn't valid. `labels` are those of progressive overrides
+    that are active. Without `defer`, the plan is for one answer at once.
     """
     if isinstance(operation, str):
         operation = prepare(supergraph.api_schema, operation, operation_name, UNLIMITED, STRUCTURE)

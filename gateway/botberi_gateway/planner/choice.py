@@ -17,7 +17,8 @@ class Choice:
     """The groups of an operation. Those of one chunk are finished before the next one begins."""
 
     chunks: list[list[FetchGroup]] = field(default_factory=list)
-    #: What gives the events of a subscription: an event source, or a request to one subgraph. The chunks are for each event.
+    #: What gives the events of a subscription: an event source, or a request to one subgraph. The chunks are for each
+    #: event.
     trigger: EventTrigger | None = None
     events: FetchGroup | None = None
 
@@ -34,7 +35,10 @@ def choose_groups(task: Task, fields: tuple[Field, ...]) -> Choice:
 
 
 def _chunks(task: Task, fields: tuple[Field, ...]) -> list[list[Field]]:
-    """Root fields of a mutation in series: neighbours that one subgraph alone resolves are one chunk, each other field is one by itself."""
+    """Root fields of a mutation in the order in which they run.
+
+    Neighbours that one subgraph alone resolves are one chunk, each other field is one by itself.
+    """
     chunks: list[list[Field]] = []
     last = ""
     for root_field in in_series(fields):

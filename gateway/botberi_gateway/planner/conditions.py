@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 from typing import Final, NamedTuple, TypeAlias
 
-#: ("variable", True) where the variable must be true (`@include`), ("variable", False) where it must be false (`@skip`).
+#: ("variable", True) where the variable must be true (`@include`), ("variable", False) where it must be false
+#: (`@skip`).
 VariableCondition: TypeAlias = tuple[str, bool]
 
 
 class Conditions(NamedTuple):
     """All of `variables` must hold; `defers` are the numbers of the `@defer`s that a field stands in.
 
-    `@defer` doesn't decide whether a field is fetched, but it separates requests as the others do: what is deferred must not hold up what isn't.
+    `@defer` doesn't decide whether a field is fetched, but it separates requests as the others do: what is deferred
+    must not hold up what isn't.
     """
 
     variables: frozenset[VariableCondition] = frozenset()

@@ -43,7 +43,10 @@ def with_deferred(
     operation: Operation,
     defers: Defers,
 ) -> PlanNode | None:
-    """A part for each deferred fragment of the operation. Where a fragment stands at several places, the first has the fetches of all."""
+    """A part for each deferred fragment of the operation.
+
+    Where a fragment stands at several places, the first has the fetches of all.
+    """
     finder = _Finder(operation, defers)
     root = operation.schema.get_root_type(operation.definition.operation)
     finder.look(operation.selection_set, root, (), frozenset())
@@ -87,7 +90,7 @@ class _Finder:
     def look(
         self, selections: SelectionSetNode, parent: GraphQLNamedType | None, path: Path, around: frozenset[int]
     ) -> None:
-        """Look through selections of the objects of type `parent` at this place, which stand in the `@defer`s `around`."""
+        """Look through selections of objects of type `parent` at this place, within the `@defer`s `around`."""
         for node in selections.selections:
             if isinstance(node, FieldNode):
                 if node.selection_set is not None:

@@ -52,8 +52,8 @@ class Printer:
     ) -> str:
         """The fields of entities, without braces.
 
-        `is_mixed`: other selections answer under the same response keys. `is_framed`: each field stands in a fragment on its own type. `beside`:
-        types of other objects at the same place, for which these fields aren't.
+        `is_mixed`: other selections answer under the same response keys. `is_framed`: each field stands in a fragment
+        on its own type. `beside`: types of other objects at the same place, for which these fields aren't.
         """
         place = _Place(implied=implied, is_mixed=is_mixed)
         return self._fields(selection, place, self._frames(selection, beside) if is_framed else (), beside)
@@ -65,7 +65,10 @@ class Printer:
         frames: tuple[str, ...] = (),
         beside: frozenset[str] = frozenset(),
     ) -> str:
-        """The fields, within fragments on the types `frames` if there are any, and on narrower types where a field is for these alone."""
+        """The fields, within fragments on the types `frames` if there are any.
+
+        A field that isn't for all types of the selection stands in fragments on its own types.
+        """
         static = selection.static
         is_abstract = static is None or static.is_abstract
         place = place._replace(is_mixed=place.is_mixed or is_abstract)
@@ -88,7 +91,7 @@ class Printer:
         return (static.name,)
 
     def _is_for_all(self, selection: Selection, item: Item) -> bool:
-        """Whether the item is for all types that the abstract selection can have, and is a field of the abstract type."""
+        """Whether the item is a field of the abstract type, and for all types that the selection can have."""
         static = selection.static
         if static is None or not item.types >= selection.types:
             return False
@@ -130,7 +133,8 @@ class Printer:
     def _response_key(self, selection: Selection, item: Item, type_name: str, place: _Place) -> str:
         """The field's response key; another one where a field of another type has it already.
 
-        GraphQL specification, section 5.3.2 Field Selection Merging: response keys have one shape, whatever the objects' types.
+        GraphQL specification, section 5.3.2 Field Selection Merging: response keys have one shape, whatever the
+        objects' types.
         """
         field = item.field
         if field.is_typename:
@@ -203,7 +207,10 @@ def document(
     added_variables: Mapping[str, str],
     directives: str,
 ) -> str:
-    """The whole operation. `added_variables` are the planner's, with their types; `directives` are the operation's, as text."""
+    """The whole operation.
+
+    `added_variables` are the planner's, with their types; `directives` are the operation's, as text.
+    """
     variables = [f"${variable}: {type_name}" for variable, type_name in added_variables.items()]
     variables += [
         print_ast(

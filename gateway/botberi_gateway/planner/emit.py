@@ -1,4 +1,7 @@
-"""The groups chosen for an operation -> the plan's node: mutations in series, subscriptions with their events, what is deferred in `Defer`."""
+"""The groups chosen for an operation -> the plan's node.
+
+Mutations run in series, subscriptions have their events, and what is deferred stands in `Defer`.
+"""
 
 from botberi_gateway.errors import PlanningError
 from botberi_gateway.plan import Condition, Fetch, OperationKind, PlanNode, Sequence, Subscription

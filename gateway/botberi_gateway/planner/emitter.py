@@ -15,7 +15,7 @@ from botberi_gateway.planner.document import Printer, document
 from botberi_gateway.planner.entities import entities_of
 from botberi_gateway.planner.fetch_graph import FetchGroup, Selection, release
 from botberi_gateway.planner.request import Request, conditions_of_root_fields, requests_of
-from botberi_gateway.planner.walk import variables_of
+from botberi_gateway.planner.variables import variables_of
 from botberi_gateway.query_graph import QueryGraph
 
 #: Fields that the reason of a fetch names: a reader learns little from more.
@@ -44,7 +44,10 @@ class Emitter:
         self._client_variables = frozenset(v.variable.name.value for v in operation.variable_definitions)
 
     def node(self, groups: list[FetchGroup], kind: OperationKind) -> PlanNode | None:
-        """The node that makes the requests for these groups, but for those that are deferred: they are kept in `deferred`."""
+        """The node that makes the requests for these groups, but for those that are deferred.
+
+        They are kept in `deferred`.
+        """
         self._groups += groups
         requests = requests_of(groups)
         nodes = {request: self._conditional(request, kind) for request in requests}
@@ -123,7 +126,10 @@ class Emitter:
         )
 
     def _directives(self, kind: OperationKind) -> list[DirectiveNode]:
-        """The client's directives on the operation that may stand on one of this kind: all subgraphs know what the supergraph knows."""
+        """The client's directives on the operation that may stand on one of this kind.
+
+        All subgraphs know what the supergraph knows.
+        """
         directives = []
         for node in self.operation.definition.directives or ():
             definition = self.operation.schema.get_directive(node.name.value)

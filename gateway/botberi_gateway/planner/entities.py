@@ -27,7 +27,10 @@ _Lookups: TypeAlias = dict[_Lookup, list[Path]]
 def entities_of(
     request: Request, printer: Printer, client_variables: frozenset[str]
 ) -> tuple[tuple[Entities, ...], str]:
-    """An `_entities` field for each different selection; and the selection set of the whole operation. Notes variables and renames in `printer`."""
+    """An `_entities` field for each different selection; and the selection set of the whole operation.
+
+    Notes variables and renames in `printer`.
+    """
     lookups = _lookups(request, printer)
     entities, texts = [], []
     is_single = len(lookups) == 1
@@ -68,7 +71,8 @@ def _selection(group: FetchGroup, groups: list[FetchGroup], request: Request, pr
         is_mixed=len(groups) > 1,
         beside=frozenset[str]().union(*(other.types for other in groups if other is not group)) - group.types,
     )
-    # Places that are one path to the client may stand under different conditions: those that only some of them have stand here.
+    # Places that are one path to the client may stand under different conditions: those that only some of them have
+    # stand here.
     own = group.position.conditions.variables
     common = frozenset.intersection(*(other.position.conditions.variables for other in groups))
     missing = (group.conditions.variables | (own - common)) - request.conditions.variables
@@ -92,7 +96,10 @@ def _free_name(variable: str, client_variables: frozenset[str]) -> str:
 
 
 def _by_position(groups: Iterable[FetchGroup]) -> list[list[FetchGroup]]:
-    """The groups that can share one list of representations: those at one path that don't send the same objects as different types."""
+    """The groups in lists of those that can share one list of representations.
+
+    These are groups at one path that don't send the same objects as different types.
+    """
     by_position: dict[object, list[FetchGroup]] = {}
     for group in groups:
         for number in range(len(by_position) + 1):
@@ -107,7 +114,10 @@ def _by_position(groups: Iterable[FetchGroup]) -> list[list[FetchGroup]]:
 
 
 def _is_distinguished(group: FetchGroup, other: FetchGroup) -> bool:
-    """Whether the subgraph knows which objects each group's fields are for: objects of an `@interfaceObject` would all get both."""
+    """Whether the subgraph knows which objects each group's fields are for.
+
+    Objects of an `@interfaceObject` would all get both.
+    """
     static = group.selection.static
     alike = static is not None and static.is_interface_object and static is other.selection.static
     return group.types.isdisjoint(other.types) and not alike

@@ -34,7 +34,10 @@ class Event:
 
 
 def event_of(task: Task, field: Field) -> Event | None:
-    """None where the field's events come from a subgraph. Raises `PlanningError` where the directive doesn't suit the field."""
+    """The event source of the field; None where its events come from a subgraph.
+
+    Raises `PlanningError` where the directive doesn't suit the field.
+    """
     node = task.supergraph.types[task.root].fields[field.name]
     directive = next((d for d in node.directives if _base_name(d) == DIRECTIVE), None)
     if directive is None:
@@ -84,7 +87,10 @@ def _of_entity(task: Task, field: Field, type_name: str, trigger: EventTrigger, 
 
 
 def key_sources(groups: list[FetchGroup]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The response keys under which a finished plan reads the event's key: the client's, and those of representations."""
+    """The response keys under which a finished plan reads the event's key.
+
+    The client's, and those of representations.
+    """
     sources: dict[str, list[str]] = {}
     for group in groups:
         if group.kind == "event":

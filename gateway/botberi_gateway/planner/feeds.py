@@ -1,4 +1,4 @@
-"""A subscription and `@eventSource(feed:)` -> the query that lists new nodes, with the client's selection at each of them."""
+"""A subscription and `@eventSource(feed:)` -> the query that lists new nodes with what the client selects."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -68,7 +68,10 @@ def event_feed(
 def _steps(
     operation: Operation, field: str, path: list[FieldNode], values: Mapping[str, ValueNode], cursor: str
 ) -> tuple[list[FieldNode], str]:
-    """The feed's fields with the subscription's arguments in place of its variables; and the type of the cursor's argument."""
+    """The feed's fields with the subscription's arguments in place of its variables.
+
+    And the type of the cursor's argument.
+    """
     parent: Any = operation.schema.query_type
     cursor_type: str | None = None
     steps: list[FieldNode] = []
@@ -134,7 +137,10 @@ def _path(feed: str, field: str) -> list[FieldNode]:
 
 
 def _with_value(argument: ArgumentNode, values: Mapping[str, ValueNode], cursor: str) -> ArgumentNode | None:
-    """The feed's argument with the value of the subscription's argument that its variable names; None where that has none."""
+    """The feed's argument with the value of the subscription's argument that its variable names.
+
+    None where that has none.
+    """
     value = argument.value
     if not isinstance(value, VariableNode):
         return argument

@@ -1,7 +1,7 @@
 """The plan under construction: positions of the answer, the fetch groups that ask for fields there, and their entries.
 
-A position is a place in the answer. A fetch group asks one subgraph for objects at one position. Its selection goes on to
-positions below; at each position that a group reaches it has an entry, from which further fields can be selected.
+A position is a place in the answer. A fetch group asks one subgraph for objects at one position. Its selection goes on
+to positions below; at each position that a group reaches it has an entry, from which further fields can be selected.
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,10 @@ class Item:
 
 
 class Selection:
-    """The fields that one request selects of one object. `static` is its type in the subgraph, None for entities of several types."""
+    """The fields that one request selects of one object.
+
+    `static` is its type in the subgraph, None for entities of several types.
+    """
 
     __slots__ = ("_index", "graph", "items", "static", "typename", "types")
 
@@ -49,7 +52,7 @@ class Selection:
     def find(
         self, field: Field, types: frozenset[str], conditions: Conditions, within: frozenset[str] | None = None
     ) -> Item | None:
-        """An item that gives the field to all of `types`, and to no type outside `within`, whenever `conditions` hold."""
+        """An item that gives the field to all of `types`, and to none outside `within`, if `conditions` hold."""
         for item in self._index.get(field.key, ()):
             if within is not None and not item.types <= within:
                 continue
@@ -188,8 +191,8 @@ class FetchGroup:
     reasons: dict[str, None] = field(default_factory=dict)
     #: The key by which entities are asked for.
     key_edge: KeyEdge | None = None
-    #: Subgraphs that give what the fields here require, and that may not know each of the objects. Those that one of them doesn't know have
-    #: no representation, so that no other field is asked for here.
+    #: Subgraphs that give what the fields here require, and that may not know each of the objects. Those that one of
+    #: them doesn't know have no representation, so that no other field is asked for here.
     uncertain: frozenset[str] = frozenset()
     entry: Entry = field(init=False)
 

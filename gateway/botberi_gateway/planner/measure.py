@@ -11,7 +11,10 @@ def measure(node: PlanNode | Subscription | None) -> tuple[int, int]:
 
 
 def _end(node: PlanNode | Subscription | None, start: int, ends: dict[int, int]) -> int:
-    """The step in which the node ends, if it begins after the step `start`. Notes the same of each fetch in `ends`, by its id."""
+    """The step in which the node ends, if it begins after the step `start`.
+
+    Notes the same of each fetch in `ends`, by its id.
+    """
     match node:
         case None:
             return start

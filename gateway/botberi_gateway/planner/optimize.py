@@ -1,4 +1,7 @@
-"""Fetch groups -> the same groups at better steps. `PASSES` are applied in order; they change steps alone, never what is selected."""
+"""Fetch groups -> the same groups at better steps.
+
+`PASSES` are applied in order; they change steps alone, never what is selected.
+"""
 
 from collections.abc import Callable
 
@@ -6,7 +9,10 @@ from botberi_gateway.planner.fetch_graph import FetchGroup
 
 
 def lower_steps(groups: list[FetchGroup]) -> None:
-    """Every group as early as its needs allow: a choice that was made later may have made an earlier need unnecessary."""
+    """Every group as early as its needs allow.
+
+    A choice that was made later may have made an earlier need unnecessary.
+    """
     for group in sorted(groups, key=lambda group: (group.step, group.number)):  # needs come first
         if group.kind != "event":
             group.step = 1 + max((need.step for need in group.needs), default=0)

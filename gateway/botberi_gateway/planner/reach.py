@@ -1,11 +1,15 @@
-"""Which subgraphs can have the objects at a place of the answer, whatever plan is chosen: by the fields that lead there, and by keys."""
+"""Which subgraphs can have the objects at a place of the answer, whatever plan is chosen.
+
+By the fields that lead there, and by keys.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from botberi_gateway.query_graph import Host, QueryGraph, Resolver, key_parts
 
-#: Concrete type -> the hosts that can have objects of it here. A root type isn't in it: every host that has the type has it.
+#: Concrete type -> the hosts that can have objects of it here. A root type isn't in it: every host that has the type
+#: has it.
 Reach: TypeAlias = Mapping[str, frozenset[Host]]
 
 

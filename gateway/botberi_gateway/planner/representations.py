@@ -1,4 +1,4 @@
-"""Fields that representations need -> the same fields under response keys that are free, and how they are read from the data."""
+"""Fields that representations need -> the same under response keys that are free, and how they are read."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,8 @@ from botberi_gateway.planner.tree import Field
 
 #: A field's name and its arguments: what a response key stands for.
 Meaning: TypeAlias = tuple[str, str]
-#: A field that gives an object, and the name of a field that the client selects of it -> whether an error of the latter may null the object.
+#: A field that gives an object, and the name of a field that the client selects of it -> whether an error of the latter
+#: may null the object.
 MayNull: TypeAlias = Callable[[Field, str], bool]
 
 
@@ -37,9 +38,10 @@ class ResponseKeys:
     def with_keys(
         self, path: tuple[str, ...], field: Field, may_null: MayNull | None = None
     ) -> tuple[Field, list[KeySelection]]:
-        """The field and all below it under free response keys; and how a representation reads it. `__typename` keeps its key.
+        """The field and all below it under free response keys; and how a representation reads it.
 
-        With `may_null`, an object that one of the client's fields may null is selected beside the client's.
+        `__typename` keeps its key. With `may_null`, an object that one of the client's fields may null is selected
+        beside the client's.
         """
         if field.is_typename:
             typename: KeySelection = KeyField("__typename", "__typename")
@@ -67,7 +69,10 @@ class ResponseKeys:
 
 
 def conflicting(inputs: Iterable[KeySelection], more: Iterable[KeySelection]) -> bool:
-    """Whether one representation can't have both: a field that comes from two places (`@requires` with other arguments)."""
+    """Whether one representation can't have both.
+
+    It can't if a field comes from two places (`@requires` with other arguments).
+    """
     sources = {selection.name: selection.source for selection in inputs if isinstance(selection, KeyField)}
     return any(
         isinstance(selection, KeyField) and sources.get(selection.name, selection.source) != selection.source

@@ -106,7 +106,10 @@ def _conditions_at(position: Position, into: dict[tuple[str, ...], list[Conditio
 
 
 def _defers(groups: list[FetchGroup]) -> dict[FetchGroup, frozenset[int]]:
-    """The `@defer`s for which each group can wait; what another group needs earlier can't. `groups` are in the order of their steps."""
+    """The `@defer`s for which each group can wait; what another group needs earlier can't.
+
+    `groups` are in the order of their steps.
+    """
     defers = {group: group.defers for group in groups}
     if any(defers.values()):
         for group in reversed(groups):

@@ -1,4 +1,7 @@
-"""An operation's fields -> the cheapest fetch groups that a bounded search finds: fewest steps, then requests, then selected fields."""
+"""An operation's fields -> the cheapest fetch groups that a bounded search finds.
+
+Fewest steps, then requests, then selected fields.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,11 +16,11 @@ from botberi_gateway.planner.tree import Field
 from botberi_gateway.planner.walk import Walker
 from botberi_gateway.query_graph import QueryGraph
 
-#: Fields placed over all runs of the search; the first run always ends. 1,600 placements take about 0.05 s in CPython 3.11 (measured on
-#: the corpus' hardest operation), so that the search ends after some 0.3 s there.
+#: Fields placed over all runs of the search; the first run always ends. 1,600 placements take about 0.05 s in CPython
+#: 3.11 (measured on the corpus' hardest operation), so that the search ends after some 0.3 s there.
 BUDGET = 9_000
-#: Keys looked at over all runs. 14,000 take about 0.4 s, or a second where other work fills the processor's caches: a wide query over a
-#: hundred subgraphs looks at thousands in each run.
+#: Keys looked at over all runs. 14,000 take about 0.4 s, or a second where other work fills the processor's caches: a
+#: wide query over a hundred subgraphs looks at thousands in each run.
 MAX_WORK = 14_000
 #: Each run beyond the second tests whether one request can be avoided.
 MAX_RUNS = 24
@@ -98,7 +101,10 @@ class _Search:
         return True
 
     def _avoid_a_request(self) -> bool:
-        """Whether there is a better plan without one of the requests: first those to which another subgraph is an alternative."""
+        """Whether there is a better plan without one of the requests.
+
+        Requests to which another subgraph is an alternative are tried first.
+        """
         steps, outcome = self.cost.steps, self.outcome
         present = request_keys(outcome.groups)
         others = sorted(present - outcome.mandatory, reverse=True)
@@ -120,9 +126,10 @@ def search(
 
 
 def search_from_one(graph: QueryGraph, walker: Walker, root: str, field: Field) -> list[FetchGroup]:
-    """Groups for a root field that only one subgraph may be asked for, and once: a mutation changes something, events begin there.
+    """Groups for a root field that only one subgraph may be asked for, and once.
 
-    Of several subgraphs that have the field it may be that one alone leads to all that is selected below. Raises `PlanningError` where none does.
+    A mutation changes something, events begin there. Of several subgraphs that have the field it may be that one alone
+    leads to all that is selected below. Raises `PlanningError` where none does.
     """
     graphs = list(dict.fromkeys(r.graph for r in graph.resolvers(root, field.name)))
     problem: PlanningError | None = None

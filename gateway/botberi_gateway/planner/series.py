@@ -1,8 +1,9 @@
-"""Root fields of a mutation -> the same, so that whatever the variables each response key is asked for once, where the client has it first.
+"""Root fields of a mutation -> the same, so that each response key is asked for once, whatever the variables are.
 
-The fields of a mutation run in their order (GraphQL specification, section 6.3.2). In `{ a @include(if: $x) { p } b a { q } }` the first `a`
-comes before `b` if `$x` is true, and selects `p` and `q`; if it is false, `a { q }` comes after `b`. So the second `a` gets the condition
-that `$x` is false, and the first one also selects `q`.
+The fields of a mutation run in their order (GraphQL specification, section 6.3.2). In
+`{ a @include(if: $x) { p } b a { q } }` the first `a` comes before `b` if `$x` is true, and selects `p` and `q`;
+if it is false, `a { q }` comes after `b`. So the second `a` gets the condition that `$x` is false, and the first one
+also selects `q`.
 """
 
 from collections.abc import Iterable
@@ -17,7 +18,10 @@ MAX_ALTERNATIVES = 256
 
 
 def in_series(fields: tuple[Field, ...]) -> tuple[Field, ...]:
-    """Fields of the same response key hold under conditions of which no two hold together; each selects what later ones select, too."""
+    """Fields of the same response key hold under conditions of which no two hold together.
+
+    Each selects what later ones select, too.
+    """
     by_key: dict[str, list[Field]] = {}
     for field in fields:
         by_key.setdefault(field.key, []).append(field)

@@ -1,4 +1,7 @@
-"""A selection as the planner reads it: fields alone, each with the types and conditions that its fragments and directives give it."""
+"""A selection as the planner reads it.
+
+It has fields alone, each with the types and conditions that its fragments and directives give it.
+"""
 
 from dataclasses import dataclass, field
 

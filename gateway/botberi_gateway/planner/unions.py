@@ -1,7 +1,9 @@
-"""The client's fields -> those that are asked for: of a union, members that not all candidates of a shared path know are withheld.
+"""The client's fields -> those that are asked for.
 
-Subgraphs may know different members of a union. Where several of them can resolve the field that returns it, the answer must not depend on
-which one a plan happens to ask: only members that all of them know are asked for (docs/adr/0010). Withheld fields are null, without an error.
+Of a union, members that not all candidates of a shared path know are withheld. Subgraphs may know different members of
+a union. Where several of them can resolve the field that returns it, the answer must not depend on which one a plan
+happens to ask: only members that all of them know are asked for (docs/adr/0010). Withheld fields are null, without an
+error.
 """
 
 from collections import defaultdict
@@ -46,7 +48,11 @@ class _Unions:
         return tuple(kept for field in fields for kept in self._field(field, parent, reach, path))
 
     def _field(self, field: Field, parent: str, reach: Reach, path: Path) -> Iterable[Field]:
-        """The field itself; or, for each group of parents' types with the same candidates, the field with what is asked for below it."""
+        """The field with what is asked for below it.
+
+        It is the field itself where nothing is withheld, else one field for each group of parents' types with the same
+        candidates.
+        """
         if not self._has_partial(field):
             return (field,)
         groups = self._by_candidates(field, parent, reach)
@@ -72,7 +78,8 @@ class _Unions:
         groups: dict[tuple[Resolver, ...], list[str]] = {}
         for name in sorted(self.graph.possible(parent) if field.types is None else field.types):
             resolvers = self._reaching.candidates(name, field.name, reach)
-            # The type's own name is left out: candidates of different types that resolve the field alike are to be equal.
+            # The type's own name is left out: candidates of different types that resolve the field alike are to be
+            # equal.
             candidates = tuple(replace(r, type_name="") if r.type_name == name else r for r in resolvers)
             groups.setdefault(candidates, []).append(name)
         return {candidates: frozenset(names) for candidates, names in groups.items()}
@@ -87,7 +94,10 @@ class _Unions:
         return self.fields(children, field.type_name, self._reaching.below(candidates), path)
 
     def _common_members(self, candidates: Iterable[Resolver]) -> frozenset[str] | None:
-        """The members of the union that all candidates know; None where they agree, or where one of them has no union there."""
+        """The members of the union that all candidates know.
+
+        None where they agree, or where one of them has no union there.
+        """
         members = {}
         for candidate in candidates:
             static = self.graph.subgraph_type(candidate.graph, candidate.field.type_name)
@@ -101,7 +111,8 @@ class _Unions:
         if child.is_typename:
             return (child,)
         types = self.graph.possible(union) if child.types is None else child.types
-        # A field that can't be null is asked of every member: its null would propagate to the object, and to what stands around it.
+        # A field that can't be null is asked of every member: its null would propagate to the object, and to what
+        # stands around it.
         withheld = frozenset(t for t in types - members if not self.graph.facts(t, child.name).text.endswith("!"))
         if not withheld:
             return (child,)

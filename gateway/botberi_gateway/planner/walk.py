@@ -1,8 +1,10 @@
-"""Selection sets -> fields (`Field`): fragments become sets of concrete types, `@skip`, `@include` and `@defer` become conditions."""
+"""Selection sets -> fields (`Field`).
+
+Fragments become sets of concrete types, `@skip`, `@include` and `@defer` become conditions.
+"""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from graphql import (
     ArgumentNode,
@@ -16,9 +18,7 @@ from graphql import (
     ObjectValueNode,
     SelectionSetNode,
     VariableNode,
-    Visitor,
     print_ast,
-    visit,
 )
 
 from botberi_gateway.errors import PlanningError
@@ -26,57 +26,20 @@ from botberi_gateway.operation.defer import Defers
 from botberi_gateway.operation.literals import arguments_text
 from botberi_gateway.planner.conditions import ALWAYS, Conditions
 from botberi_gateway.planner.representations import Meaning
+from botberi_gateway.planner.scopes import Collected, Scope, Spread
 from botberi_gateway.planner.tree import Field
+from botberi_gateway.planner.variables import variables_of
 from botberi_gateway.query_graph import QueryGraph
 
-#: More fields than this after expanding fragments are refused: an operation that `OperationLimits` admits stays far below.
+#: More fields than this after expanding fragments are refused: an operation that `OperationLimits` admits stays far
+#: below.
 MAX_FIELDS = 200_000
 #: A response key that means different things at the same path.
 _AMBIGUOUS: Meaning = ("", "")
 
 
-class _Scope(NamedTuple):
-    """A selection set, and what the fragments around it say."""
-
-    selections: SelectionSetNode
-    #: The type on which its fields are selected.
-    via: str
-    types: frozenset[str] | None
-    conditions: Conditions
-    #: Directives of the fragments around, outermost first.
-    directives: tuple[DirectiveNode, ...] = ()
-    #: The innermost `@defer` around, below the parent's field.
-    defer: int | None = None
-
-
-@dataclass(slots=True)
-class _Collected:
-    """A field, and all that is selected below it under the same response key, types and conditions."""
-
-    node: FieldNode
-    via: str
-    selections: list[SelectionSetNode]
-    directives: tuple[DirectiveNode, ...]
-
-
-class _Spread(NamedTuple):
-    """Where a named fragment was spread: in which `@defer`, for which types, under which conditions on variables."""
-
-    defer: int | None
-    types: frozenset[str] | None
-    conditions: Conditions
-
-    def contains(self, other: "_Spread") -> bool:
-        """Whether a spread there adds nothing: a `@defer` collects a fragment's fields once (CollectFields of the proposal)."""
-        return (
-            self.defer in (None, other.defer)
-            and (self.types is None or (other.types is not None and other.types <= self.types))
-            and self.conditions.is_implied_by(other.conditions)
-        )
-
-
-_Collection: TypeAlias = dict[tuple[str, frozenset[str] | None, Conditions], _Collected]
-_Spreads: TypeAlias = dict[str, list[_Spread]]
+_Collection: TypeAlias = dict[tuple[str, frozenset[str] | None, Conditions], Collected]
+_Spreads: TypeAlias = dict[str, list[Spread]]
 
 
 class Walker:
@@ -92,7 +55,10 @@ class Walker:
         defers: Defers | None = None,
         variables: frozenset[str] = frozenset(),
     ) -> None:
-        """The directives are those that subgraphs get as the client wrote them, on fields and on inline fragments. `variables` are the client's."""
+        """The directives are those that subgraphs get as the client wrote them, on fields and on inline fragments.
+
+        `variables` are the client's.
+        """
         self.graph = graph
         self.fragments = fragments or {}
         self.field_directives = field_directives
@@ -115,11 +81,14 @@ class Walker:
         internal: bool = False,
         conditions: Conditions = ALWAYS,
     ) -> tuple[Field, ...]:
-        """The fields that are selected of an object of type `parent`, with all below. `internal`: they are the planner's own."""
-        scopes = [_Scope(selections, parent, None, conditions) for selections in selection_sets]
+        """The fields that are selected of an object of type `parent`, with all below.
+
+        `internal`: they are the planner's own.
+        """
+        scopes = [Scope(selections, parent, None, conditions) for selections in selection_sets]
         return self._fields(parent, scopes, (), internal)
 
-    def _fields(self, parent: str, scopes: list[_Scope], path: tuple[str, ...], internal: bool) -> tuple[Field, ...]:
+    def _fields(self, parent: str, scopes: list[Scope], path: tuple[str, ...], internal: bool) -> tuple[Field, ...]:
         collection: _Collection = {}
         spreads: _Spreads = {}
         for scope in scopes:
@@ -131,8 +100,8 @@ class Walker:
             is_plain = conditions == ALWAYS
             if is_plain and types is None:
                 before.add(key)
-            # The same leaf is selected without condition. (Later for all types: where among the keys it stands depends on the type.
-            # Later in a mutation: when it runs depends on the condition.)
+            # The same leaf is selected without condition. (Later for all types: where among the keys it stands depends
+            # on the type. Later in a mutation: when it runs depends on the condition.)
             if not is_plain and not collected.selections:
                 everywhere = key in before or ((key, None) in plain and conditions.defers)
                 other = plain.get((key, types))
@@ -149,7 +118,7 @@ class Walker:
             fields.append(field)
         return tuple(fields)
 
-    def _field(self, collected: _Collected, key: str, path: tuple[str, ...], internal: bool) -> Field:
+    def _field(self, collected: Collected, key: str, path: tuple[str, ...], internal: bool) -> Field:
         """The field for all types, without conditions."""
         node, around = collected.node, collected.directives
         name = node.name.value
@@ -177,7 +146,7 @@ class Walker:
             type_name, field.list_depth, _ = self.graph.facts(collected.via, name)
             if collected.selections:
                 field.type_name = type_name
-                scopes = [_Scope(selections, type_name, None, ALWAYS) for selections in collected.selections]
+                scopes = [Scope(selections, type_name, None, ALWAYS) for selections in collected.selections]
                 field.children = self._fields(type_name, scopes, (*path, key), internal)
         return field
 
@@ -188,7 +157,7 @@ class Walker:
             return text
         return self._arguments.setdefault(arguments_text(arguments), text)
 
-    def _collect(self, parent: str, scope: _Scope, into: _Collection, spreads: _Spreads) -> None:
+    def _collect(self, parent: str, scope: Scope, into: _Collection, spreads: _Spreads) -> None:
         """Add the fields of a scope and of the fragments in it."""
         for node in scope.selections.selections:
             conditions, defer = scope.conditions, scope.defer
@@ -213,12 +182,12 @@ class Walker:
             ):
                 self._collect(parent, inner, into, spreads)
 
-    def _collect_field(self, node: FieldNode, scope: _Scope, conditions: Conditions, into: _Collection) -> None:
+    def _collect_field(self, node: FieldNode, scope: Scope, conditions: Conditions, into: _Collection) -> None:
         key = node.alias.value if node.alias else node.name.value
         known = into.get((key, scope.types, conditions))
         if known is None:
             selections = [node.selection_set] if node.selection_set else []
-            into[key, scope.types, conditions] = _Collected(node, scope.via, selections, scope.directives)
+            into[key, scope.types, conditions] = Collected(node, scope.via, selections, scope.directives)
         elif node.selection_set:
             known.selections.append(node.selection_set)
             if self.graph.is_abstract(known.via) and not self.graph.is_abstract(scope.via):
@@ -229,11 +198,14 @@ class Walker:
         self,
         parent: str,
         node: FragmentSpreadNode | InlineFragmentNode,
-        outer: _Scope,
+        outer: Scope,
         conditions: Conditions,
         defer: int | None,
-    ) -> _Scope | None:
-        """The scope of a fragment under these conditions; None where it never applies. `outer` is the scope in which it stands."""
+    ) -> Scope | None:
+        """The scope of a fragment under these conditions; None where it never applies.
+
+        `outer` is the scope in which it stands.
+        """
         condition: str | None
         if isinstance(node, FragmentSpreadNode):
             fragment = self.fragments[node.name.value]
@@ -252,12 +224,15 @@ class Walker:
             if types == everything:
                 types = None
             via = self._via(parent, condition, outer.via, selections, is_for_all=types is None)
-        return _Scope(selections, via, types, conditions, directives, defer)
+        return Scope(selections, via, types, conditions, directives, defer)
 
     def _via(
         self, parent: str, condition: str, outer_via: str, selections: SelectionSetNode, *, is_for_all: bool
     ) -> str:
-        """The type on which the fields of a fragment are selected. `is_for_all`: the fragment applies to every object here."""
+        """The type on which the fields of a fragment are selected.
+
+        `is_for_all`: the fragment applies to every object here.
+        """
         if self.graph.types[outer_via].kind == "OBJECT":
             return outer_via  # an object within a fragment on it stays one, whatever fragments follow
         if is_for_all and self.graph.types[condition].kind == "INTERFACE" and self._has_same_fields(parent, selections):
@@ -272,9 +247,12 @@ class Walker:
             for node in selections.selections
         )
 
-    def _is_spread_before(self, node: FragmentSpreadNode, inner: _Scope, spreads: _Spreads) -> bool:
-        """Whether an earlier spread of the same fragment has all that this one would add; if not, the spread is noted."""
-        spread = _Spread(inner.defer, inner.types, inner.conditions.without_defers())
+    def _is_spread_before(self, node: FragmentSpreadNode, inner: Scope, spreads: _Spreads) -> bool:
+        """Whether an earlier spread of the same fragment has all that this one would add.
+
+        If not, the spread is noted.
+        """
+        spread = Spread(inner.defer, inner.types, inner.conditions.without_defers())
         earlier = spreads.setdefault(node.name.value, [])
         if any(other.contains(spread) for other in earlier):
             return True
@@ -300,22 +278,3 @@ def _with_conditions_of(directives: Iterable[DirectiveNode], outer: Conditions) 
                 return None
             variables.add((value.name.value, required))
     return Conditions(frozenset(variables), outer.defers)
-
-
-class _VariableNames(Visitor):
-    """Collects the names of variables."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-
-    def enter_variable(self, node: VariableNode, *_: object) -> None:
-        self.names.add(node.name.value)
-
-
-def variables_of(nodes: Iterable[ArgumentNode | DirectiveNode]) -> frozenset[str]:
-    """The names of the variables in arguments and directives."""
-    visitor = _VariableNames()
-    for node in nodes:
-        visit(node, visitor)
-    return frozenset(visitor.names)

@@ -1,4 +1,7 @@
-"""The query graph: which subgraph resolves which field, and by which keys objects enter it. Composition proves with it, the planner plans."""
+"""The query graph: which subgraph resolves which field, and by which keys objects enter it.
+
+Composition proves with it, the planner plans.
+"""
 
 from botberi_gateway.query_graph.field_set import FieldSet, KeyPart, key_parts, parse_field_set
 from botberi_gateway.query_graph.graph import QueryGraph, query_graph

@@ -1,8 +1,8 @@
 """Supergraph -> `QueryGraph`: who resolves a field of a concrete type, and by which keys objects enter subgraphs.
 
-It has three floors: `SupergraphTypes`, `SubgraphTypes`, and here what follows from both. Nothing is computed before it is asked for, and everything
-is kept, so that the graph of a large supergraph costs what its operations touch. Tables only grow by facts of the (immutable) supergraph; filling
-one twice from two threads gives the same value.
+It has three floors: `SupergraphTypes`, `SubgraphTypes`, and here what follows from both. Nothing is computed before it
+is asked for, and everything is kept, so that the graph of a large supergraph costs what its operations touch. Tables
+only grow by facts of the (immutable) supergraph; filling one twice from two threads gives the same value.
 """
 
 import weakref
@@ -38,7 +38,7 @@ class QueryGraph(SubgraphTypes):
     # ---- who resolves a field ---------------------------------------------------------------------------------------
 
     def resolvers(self, type_name: str, field: str) -> tuple[Resolver, ...]:
-        """The subgraphs that resolve the field of this concrete type, those with `@requires` and `@fromContext` included."""
+        """The subgraphs that resolve the field of this concrete type, be it with `@requires` or `@fromContext`."""
         key = (type_name, field)
         resolvers = self._resolvers.get(key)
         if resolvers is None:
@@ -59,7 +59,10 @@ class QueryGraph(SubgraphTypes):
         return resolvers
 
     def local_types(self, graph: str, static: str, field: str) -> frozenset[str]:
-        """Of the concrete types that `static` can be in `graph`: those whose field it resolves without `@requires` or `@fromContext`."""
+        """The concrete types that `static` can be in `graph`, and whose field `graph` resolves.
+
+        It resolves the field without `@requires` or `@fromContext`.
+        """
         key = (graph, static, field)
         types = self._local.get(key)
         if types is None:
@@ -81,7 +84,7 @@ class QueryGraph(SubgraphTypes):
         return frozenset(types)
 
     def common_hosts(self, types: frozenset[str], field: str) -> frozenset[Host]:
-        """The hosts that resolve the field of all these concrete types in the same way, and that all of them enter in the same way."""
+        """The hosts that all these concrete types enter by the same keys, and that resolve their field alike."""
         key = (types, field)
         hosts = self._common.get(key)
         if hosts is None:
@@ -141,7 +144,10 @@ class QueryGraph(SubgraphTypes):
     # ---- keys -------------------------------------------------------------------------------------------------------
 
     def key_edges(self, type_name: str) -> tuple[KeyEdge, ...]:
-        """The keys by which objects of this type enter subgraphs. It may be an interface, for objects whose type isn't known."""
+        """The keys by which objects of this type enter subgraphs.
+
+        It may be an interface, for objects whose type isn't known.
+        """
         edges = self._key_edges.get(type_name)
         if edges is None:
             edges = self._key_edges[type_name] = tuple(self._find_key_edges(type_name))
@@ -164,7 +170,7 @@ class QueryGraph(SubgraphTypes):
         return edges
 
     def key_edges_into(self, type_name: str, graph: str, as_interface: str) -> tuple[KeyEdge, ...]:
-        """Those of `key_edges` that lead into `graph`, where the objects are then taken for what `as_interface` says."""
+        """Those of `key_edges` that lead into `graph`, which takes the objects for what `as_interface` says."""
         key = (type_name, graph, as_interface)
         edges = self._key_edges_into.get(key)
         if edges is None:
@@ -174,7 +180,10 @@ class QueryGraph(SubgraphTypes):
         return edges
 
     def own_key_edges(self, type_name: str, graph: str) -> tuple[KeyEdge, ...]:
-        """All keys of the type in `graph`, those with `resolvable: false` too: objects that came from there go back by them."""
+        """All keys of the type in `graph`, those with `resolvable: false` too.
+
+        Objects that came from there go back by them.
+        """
         return tuple(
             KeyEdge(j.graph, type_name, j.key) for j in self.types[type_name].joins if j.key and j.graph == graph
         )
@@ -219,7 +228,8 @@ _GRAPHS: dict[int, _Graphs] = {}
 def query_graph(supergraph: Supergraph, labels: frozenset[str] = frozenset()) -> QueryGraph:
     """The supergraph's query graph where these progressive overrides are active: made once for each set of labels.
 
-    Supergraphs are distinguished by identity, as they are immutable. Of many label sets those that were used longest ago are forgotten.
+    Supergraphs are distinguished by identity, as they are immutable. Of many label sets those that were used longest
+    ago are forgotten.
     """
     identity = id(supergraph)
     known = _GRAPHS.get(identity)

@@ -1,4 +1,7 @@
-"""The facts of a query graph as plain data: a field and a type as one subgraph has them, who resolves a field, by which key one enters."""
+"""The facts of a query graph as plain data.
+
+A field and a type as one subgraph has them, who resolves a field, by which key one enters.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,8 +77,9 @@ class SubgraphType:
 class Resolver:
     """`graph` resolves the field on `type_name`: the object type, or an interface that is an `@interfaceObject` there.
 
-    `as_interface` is the interface for whose object the subgraph takes it, empty where it takes the object for what it is. A subgraph may
-    have several interfaces of one type as `@interfaceObject`: having an object as one of them gives no field of another.
+    `as_interface` is the interface for whose object the subgraph takes it, empty where it takes the object for what it
+    is. A subgraph may have several interfaces of one type as `@interfaceObject`: having an object as one of them gives
+    no field of another.
     """
 
     graph: str

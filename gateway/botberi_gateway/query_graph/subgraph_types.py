@@ -100,9 +100,10 @@ class SubgraphTypes(SupergraphTypes):
         return self._partial
 
     def may_not_know(self, graph: str, types: frozenset[str]) -> bool:
-        """Whether `graph` has no field that gives objects of some of these types: it only adds fields to objects that others give.
+        """Whether `graph` has no field that gives objects of some of these types.
 
-        It may then know some of those objects and not others, for which it answers null.
+        It only adds fields to objects that others give. It may then know some of those objects and not others, for
+        which it answers null.
         """
         returned = self._returned.get(graph)
         if returned is None:

@@ -73,7 +73,10 @@ class SupergraphTypes:
         return possible
 
     def context_bearers(self, context: str) -> Mapping[str, str]:
-        """Concrete types whose objects have the context -> the type that sets it: their own, or an interface or union that they are in."""
+        """Concrete types whose objects have the context -> the type that sets it.
+
+        Their own, or an interface or union that they are in.
+        """
         bearers = self._bearers.get(context)
         if bearers is None:
             setters = [node for node in self.types.values() if _sets(node, context)]

@@ -1,9 +1,9 @@
 """All fields of an operation -> fetch groups, under one policy.
 
-The chooser goes over the answer's positions breadth first. For each field there it lists the options: an entry that gives it, a field move
-from an entry at the parent, an entity jump by a key, or several jumps where the key isn't at hand. An option is rated by the steps and
-requests that it would add; the policy says which requests cost nothing, as another field needs them anyway, and which are banned. `search` runs
-the chooser under several policies.
+The chooser goes over the answer's positions breadth first. For each field there it lists the options: an entry that
+gives it, a field move from an entry at the parent, an entity jump by a key, or several jumps where the key isn't at
+hand. An option is rated by the steps and requests that it would add; the policy says which requests cost nothing, as
+another field needs them anyway, and which are banned. `search` runs the chooser under several policies.
 """
 
 from botberi_gateway.planner.choose.estimate import Estimator

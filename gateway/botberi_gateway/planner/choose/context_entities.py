@@ -19,8 +19,8 @@ class ContextEntities:
     def entry(self, goal: Goal, resolver: Resolver) -> Entry | None:
         """An entry below an entity of the resolver's subgraph, where the contexts are set by that entity or above it.
 
-        All that the contexts select must be there before the entity is asked for. Where a value is missing, the entity is left out of its
-        request with all its fields: so no argument may be one that can't be null.
+        All that the contexts select must be there before the entity is asked for. Where a value is missing, the entity
+        is left out of its request with all its fields: so no argument may be one that can't be null.
         """
         position, field = goal.position, resolver.field
         if not field.contexts or field.requires or goal.field.internal:
@@ -41,7 +41,7 @@ class ContextEntities:
         return None
 
     def _is_given_before(self, step: int, goal: Goal, depth: int, argument: ContextArgument) -> bool:
-        """Whether a context is set `depth` objects above or higher, and requests before the step give what is selected of it."""
+        """Whether a context is set `depth` objects above or higher, and all of it is given before the step."""
         ancestors = self.run.contexts.ancestors(goal.position, argument.context)
         parts = key_parts(argument.selection)
         for ancestor in ancestors:

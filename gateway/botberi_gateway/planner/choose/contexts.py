@@ -1,4 +1,7 @@
-"""A position and a context -> the ancestors whose objects have it, nearest first; a field with its contextual arguments."""
+"""A position and a context -> the ancestors whose objects have it, nearest first.
+
+A field with its contextual arguments.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +13,10 @@ from botberi_gateway.query_graph import QueryGraph, Resolver, SubgraphField
 
 @dataclass(frozen=True, slots=True)
 class Ancestor:
-    """Objects of `types` that have a context, `up` objects above a position. `bearer` is the type that the context's selection is about."""
+    """Objects of `types` that have a context, `up` objects above a position.
+
+    `bearer` is the type that the context's selection is about.
+    """
 
     position: Position
     up: int
@@ -56,7 +62,8 @@ class Contexts:
     ) -> dict[str, str]:
         """The variable of each contextual argument of a field.
 
-        `bringer`: the entities above the position whose request brings the values along; all that stands below them shares the variables.
+        `bringer`: the entities above the position whose request brings the values along; all that stands below them
+        shares the variables.
         """
         arguments = resolver.field.contexts
         if bringer is not None:

@@ -1,4 +1,7 @@
-"""Ways through further subgraphs, which give the keys that no entry at the position has: the shortest first (Dijkstra's algorithm)."""
+"""Ways through further subgraphs, which give the keys that no entry at the position has.
+
+The shortest first (Dijkstra's algorithm).
+"""
 
 from collections.abc import Sequence
 from heapq import heappop, heappush
@@ -12,7 +15,10 @@ from botberi_gateway.query_graph import Host, KeyEdge, key_parts
 
 
 class _Way(NamedTuple):
-    """A host that can be reached. Ways are taken in the order of their steps, then of their requests, then of their hosts."""
+    """A host that can be reached.
+
+    Ways are taken in the order of their steps, then of their requests, then of their hosts.
+    """
 
     step: int
     request_count: int
@@ -88,7 +94,10 @@ class Detours:
         return ways
 
     def _open_edges(self, goal: Goal, type_name: str, host: Host, reached: dict[Host, _Reached]) -> Sequence[KeyEdge]:
-        """Keys that lead on: to hosts not yet reached, or to the target, to which one may have to come back with required fields."""
+        """Keys that lead to hosts not yet reached, or to the target.
+
+        Objects that come from the target may have to go back to it, with required fields.
+        """
         may_send_types = self.jumps.may_send_types(goal.position)
         edges = []
         for edge in self.run.graph.key_edges(type_name):
@@ -104,7 +113,10 @@ class Detours:
     def _jump(
         self, type_name: str, edge: KeyEdge, given: Sequence[int | None], reached: dict[Host, _Reached]
     ) -> _Reached | None:
-        """The jump's step and the requests before it, when each field of the key comes from where it is first: here, or a reached host."""
+        """The jump's step and the requests before it, when each field of the key comes from where it is first.
+
+        Here, or a reached host.
+        """
         step = 0
         requests: dict[RequestKey, None] = {}
         for part, here in zip(key_parts(edge.key), given, strict=True):

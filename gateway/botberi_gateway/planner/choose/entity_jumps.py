@@ -54,8 +54,8 @@ class EntityJumps:
     def jump(self, goal: Goal, edge: KeyEdge, last_step: int, resolver: Resolver | None = None) -> Entry:
         """The entry of the goal's objects in the subgraph that the edge leads to.
 
-        The objects come with a group that is there if it has its step, or a later one up to `last_step`. `resolver`: its required fields
-        and contextual arguments are sent as well.
+        The objects come with a group that is there if it has its step, or a later one up to `last_step`. `resolver`:
+        its required fields and contextual arguments are sent as well.
         """
         sent = self._representations(goal, edge, resolver)
         for entry in goal.position.entries:
@@ -106,7 +106,10 @@ class EntityJumps:
         return _Representations(edge, typename, inputs, contexts, needs, _reason(edge, resolver), step, uncertain)
 
     def _uncertain(self, required: Groups, needs: Groups) -> frozenset[str]:
-        """Subgraphs that may not know the objects of which they give what is required. `needs` are the groups that give the key."""
+        """Subgraphs that may not know the objects of which they give what is required.
+
+        `needs` are the groups that give the key.
+        """
         uncertain: set[str] = set()
         for group in required:
             if group in needs:

@@ -16,7 +16,7 @@ class Estimator:
         self._selections: list[tuple[Field, ...]] = []
 
     def unanswered(self, fields: tuple[Field, ...], graph: str, static: str) -> tuple[frozenset[str], ...]:
-        """The subgraphs that resolve each field that `graph` doesn't, here or below, of an object of its type `static`."""
+        """Of each field of an object of type `static`, here or below, that `graph` doesn't give: who resolves it."""
         key = (id(fields), graph, static)
         known = self._unanswered.get(key)
         if known is None:

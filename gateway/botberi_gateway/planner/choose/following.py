@@ -23,7 +23,10 @@ class Follower:
         self.typenames = typenames
 
     def follow(self, goal: Goal, route: Route, last_step: int) -> list[Entry]:
-        """The entry at the end of the route; several, each at a position of its own, where the parents' types lead to different positions."""
+        """The entry at the end of the route.
+
+        There are several, each at a position of its own, where the parents' types lead to different positions.
+        """
         if route.entry is not None:
             return [route.entry]
         if route.is_root:

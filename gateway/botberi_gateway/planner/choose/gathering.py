@@ -24,9 +24,9 @@ class Gathering:
         conditions: Conditions,
         may_null: MayNull | None = None,
     ) -> tuple[list[KeySelection], Groups]:
-        """How the field set of `type_name` is read of objects of `types` at the position, and the groups that give its fields.
+        """How a field set is read of objects of `types` at the position, and the groups that give its fields.
 
-        `may_null`: see `ResponseKeys.with_keys`.
+        `type_name` is the type that it is a field set of. `may_null`: see `ResponseKeys.with_keys`.
         """
         graph = self.run.graph
         parent = type_name
@@ -55,10 +55,10 @@ class Gathering:
         return inputs, groups
 
     def may_null(self, field: Field, name: str) -> bool:
-        """Whether the field `name`, selected of the object that `field` gives, may null it in a subgraph that gives the object.
+        """Whether the field `name`, selected of the object that `field` gives, may null that object.
 
-        A required field would then be computed of a null that isn't the object's value. (A key that is null for such a reason is an error
-        that is reported, and nothing is looked up by it.)
+        What requires it would then be computed of a null that isn't the object's value. (A key that is null for such a
+        reason is an error that is reported, and nothing is looked up by it.)
         """
         graph = self.run.graph
         if field.type_name is None or name == "__typename":
@@ -72,7 +72,10 @@ class Gathering:
 
 
 def select_typename(position: Position, groups: Groups) -> None:
-    """Have these groups ask for `__typename` at the position, where they know it: representations are made of what they give."""
+    """Have these groups ask for `__typename` at the position, where they know it.
+
+    Representations are made of what they give.
+    """
     knowing = [entry for entry in position.entries if entry.knows_type]
     for entry in knowing or position.entries:
         if entry.group in groups:

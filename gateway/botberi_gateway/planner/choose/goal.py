@@ -11,8 +11,8 @@ from botberi_gateway.query_graph import Host
 class Goal(NamedTuple):
     """The field is to be fetched for the objects at `position` that are of `types`, whenever `conditions` hold.
 
-    The chooser makes a goal for each field and group of types; `Routes` looks for ways on which it is reached, and makes
-    goals of its own for the parent's field on such a way.
+    The chooser makes a goal for each field and group of types; `Routes` looks for ways on which it is reached, and
+    makes goals of its own for the parent's field on such a way.
     """
 
     position: Position
@@ -27,7 +27,8 @@ class Goal(NamedTuple):
     is_awaited: bool = False
     #: It may be asked where errors of other implementations would null something that the client selects.
     may_null_others: bool = False
-    #: The field itself is selected at the end of the way. False: something else is (a key), and an entry needn't suit the field.
+    #: The field itself is selected at the end of the way. False: something else is (a key), and an entry needn't suit
+    #: the field.
     selects_field: bool = True
     #: The way may lead through the parent's field in the subgraph.
     through_parent: bool = True

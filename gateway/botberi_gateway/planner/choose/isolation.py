@@ -1,8 +1,9 @@
 """Which requests a deferred field may be in: those of its fragment alone (isolated), or any.
 
-An isolated field doesn't wait for what else a request asks for, and isn't lost by that request's errors. Only what has a key can be asked for
-in a request of its own, be it the fragment's object or one below it. Further below, fields come with the requests that were made so. What has no
-key piggybacks on what is fetched at its place, and is delivered later (Apollo's planner does the same).
+An isolated field doesn't wait for what else a request asks for, and isn't lost by that request's errors. Only what has
+a key can be asked for in a request of its own, be it the fragment's object or one below it. Further below, fields come
+with the requests that were made so. What has no key piggybacks on what is fetched at its place, and is delivered later
+(Apollo's planner does the same).
 """
 
 from botberi_gateway.planner.choose.detours import Detours
@@ -26,7 +27,10 @@ class Isolation:
         self.detours = detours
 
     def required(self, position: Position, types: frozenset[str], field: Field) -> frozenset[int]:
-        """The `@defer`s under which all requests for the field should stand, even if an entry gives it; empty: it may come with any."""
+        """The `@defer`s under which all requests for the field should stand, even if an entry gives it.
+
+        Empty: it may come with any.
+        """
         defers = self.local.defers_of(position, field)
         if field.internal or not defers or self._is_known_key(position, types, field, defers):
             return _NONE
@@ -35,7 +39,10 @@ class Isolation:
         return defers if self.has_keys(position, types, field) else _NONE
 
     def _is_known_key(self, position: Position, types: frozenset[str], field: Field, defers: frozenset[int]) -> bool:
-        """Whether the field belongs to a key that is given without these `@defer`s: a request by that key would ask for what it sent."""
+        """Whether the field belongs to a key that is given without these `@defer`s.
+
+        A request by that key would ask for what it sent.
+        """
         if field.type_name is not None or field.is_typename or field.arguments_text:
             return False
         if not all(self._is_in_key(name, field.name) for name in types):
@@ -56,8 +63,8 @@ class Isolation:
     def is_isolated(self, entry: Entry, position: Position, field: Field, isolation: frozenset[int]) -> bool:
         """Whether the entry's request stands under these `@defer`s, and begins no higher than their fragment.
 
-        A request that begins above has objects beside this one in its answer, which a null of this one may take along. What has no key
-        comes in such a request all the same.
+        A request that begins above has objects beside this one in its answer, which a null of this one may take along.
+        What has no key comes in such a request all the same.
         """
         if not isolation:
             return True
@@ -74,7 +81,10 @@ class Isolation:
         return True
 
     def groups(self, position: Position, types: frozenset[str], field: Field) -> list[frozenset[str]]:
-        """The types in groups that are isolated or not as a whole: first those without a key, if an entry gives them the field."""
+        """The types in groups of which each is isolated as a whole, or not at all.
+
+        Types without a key come first, if an entry gives their field.
+        """
         if field.internal or len(types) < 2 or not field.conditions.defers:
             return [types]
         with_key = frozenset(name for name in types if self.has_key(position, name, field))
@@ -93,7 +103,10 @@ class Isolation:
         return all(self.has_key(position, name, field) for name in selected)
 
     def has_key(self, position: Position, type_name: str, field: Field) -> bool:
-        """Whether entities of the type can be asked for where the field is: by a key that is given here, or by way of further subgraphs."""
+        """Whether entities of the type can be asked for where the field is.
+
+        By a key that is given here, or by way of further subgraphs.
+        """
         goal = Goal.of(position, field, frozenset((type_name,)))
         resolvers = self.run.graph.resolvers(type_name, field.name)
         return any(

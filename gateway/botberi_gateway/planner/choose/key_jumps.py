@@ -20,7 +20,10 @@ class KeyJumps:
         self._untyped: set[int] = set()
 
     def edges(self, goal: Goal, host: Host) -> Sequence[KeyEdge]:
-        """The keys by which all objects of the goal enter the subgraph. Objects of unknown type enter by their interface's key."""
+        """The keys by which all objects of the goal enter the subgraph.
+
+        Objects of unknown type enter by their interface's key.
+        """
         position, types = goal.position, goal.types
         if self.is_open(position, host, types):
             return ()
@@ -73,7 +76,10 @@ class KeyJumps:
 
     @contextmanager
     def without_types(self, position: Position) -> Iterator[None]:
-        """Within, routes are looked for by which the types of the position's objects become known. None may begin with these types."""
+        """Within, routes are looked for by which the types of the position's objects become known.
+
+        None may begin with these types.
+        """
         self._untyped.add(id(position))
         try:
             yield

@@ -1,4 +1,7 @@
-"""Entries -> what they give without a further request: which fields, of which types, under which conditions, and what lies below."""
+"""Entries -> what they give without a further request.
+
+That is: which fields, of which types, under which conditions, and which types and fields lie below.
+"""
 
 from collections.abc import Sequence
 
@@ -53,7 +56,8 @@ class Local:
     def is_exactly(self, entry: Entry, types: frozenset[str]) -> bool:
         """Whether what is selected here for `types` is asked of their objects alone.
 
-        A subgraph with an `@interfaceObject` can't tell types apart: entities of some types are sent in a list of their own.
+        A subgraph with an `@interfaceObject` can't tell types apart: entities of some types are sent in a list of their
+        own.
         """
         static = entry.selection.static
         if static is None or not static.is_interface_object or entry.group.kind != "entity":
@@ -61,7 +65,10 @@ class Local:
         return types == entry.types or entry is not entry.group.entry
 
     def would_null(self, entry: Entry, field: Field) -> bool:
-        """Whether errors of objects that the field isn't asked of would null what the client asks for, were it selected here."""
+        """Whether the field, selected here, might null what the client asks for.
+
+        That is by errors of other implementations, of which it isn't asked.
+        """
         if field.types is None:
             return False
         return self.other_implementations.would_null(entry.position, field, entry.selection.static, entry.selection)
@@ -84,7 +91,10 @@ class Local:
         return types
 
     def is_usable(self, entry: Entry, position: Position, conditions: Conditions) -> bool:
-        """Whether the entry is there whenever a field that requires nothing is asked for at the position under these conditions."""
+        """Whether the entry can have a field of the position whenever these conditions hold.
+
+        The field is one that requires nothing.
+        """
         if entry.group.uncertain and entry.is_uncertain:
             return False
         if self.has_defers and position.parent is None and entry.conditions.defers != conditions.defers:

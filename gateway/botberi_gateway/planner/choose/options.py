@@ -51,7 +51,10 @@ class Options:
         self.context_entities = ContextEntities(run, routes.jumps)
 
     def of(self, goal: Goal, entries: Iterable[Entry]) -> list[Option]:
-        """`entries` give the field to all objects of the goal; other options are left out where they can't be better."""
+        """The options for a goal, of which `entries` give the field to all its objects.
+
+        Others are left out where they can't be better.
+        """
         options = [self._by_entry(goal, entry) for entry in entries]
         near = near_step(goal.position)
         if any(o.rating.banned_requests == 0 and o.rating.unanswered == 0 and o.rating.step <= near for o in options):
@@ -84,7 +87,8 @@ class Options:
         if entry is not None:
             rating = self._rate(field, resolver.graph, static, entry.group.step)
             return Option(rating, entry=entry, resolver=resolver)
-        # The field of an interface, and not all objects are served alike: the route must be one on which keys lead, too.
+        # The field of an interface, and not all objects are served alike: the route must be one on which keys lead,
+        # too.
         needs_key = field.types is None and goal.types < goal.position.types and self.run.graph.is_abstract(field.via)
         is_awaited = self.run.is_awaited(field, resolver.graph, static)
         route = self.routes.to_resolver(goal.for_resolver(needs_key=needs_key, is_awaited=is_awaited), resolver)

@@ -1,9 +1,9 @@
-"""A field at an `@interfaceObject` -> whether its errors, in objects that it isn't asked of, would null what the client asks for.
+"""A field at an `@interfaceObject` -> whether errors in objects that it isn't asked of would null what is asked for.
 
-A subgraph can't tell the types of an `@interfaceObject` apart: a field that is asked of some types it gives of all, of the *other
-implementations* too. Where a null of theirs stops in the field itself, the client never sees it. Where it propagates to the object, or into a
-field that the client asks of the other implementation under the same response key, the answer loses something: such a field is asked of
-entities of its own types alone.
+A subgraph can't tell the types of an `@interfaceObject` apart: a field that is asked of some types it gives of all, of
+the *other implementations* too. Where a null of theirs stops in the field itself, the client never sees it. Where it
+propagates to the object, or into a field that the client asks of the other implementation under the same response key,
+the answer loses something: such a field is asked of entities of its own types alone.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,10 @@ from botberi_gateway.query_graph import QueryGraph, SubgraphField, SubgraphType
 
 @dataclass(frozen=True, slots=True)
 class _Other:
-    """A field that an other implementation is asked for. `is_certain`: it is asked for whenever the field at issue is."""
+    """A field that another implementation is asked for.
+
+    `is_certain`: it is asked for whenever the field at issue is.
+    """
 
     field: Field
     is_certain: bool
@@ -31,7 +34,7 @@ class OtherImplementations:
     def would_null(
         self, position: Position, field: Field, static: SubgraphType | None, selection: Selection | None = None
     ) -> bool:
-        """Whether the field, asked of the objects at the position as `static`, might null what the client asks of the others there.
+        """Whether the field, asked of the objects at the position as `static`, might null what is asked of others.
 
         `selection` is what these objects are asked for already.
         """

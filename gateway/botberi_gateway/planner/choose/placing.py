@@ -68,7 +68,10 @@ class Placing:
                 self.typenames.learn(earlier, field.conditions, early=True)
 
     def _less_deferred(self, position: Position) -> list[Position]:
-        """The same place of the answer where the client asks for it under fewer `@defer`s: those objects are there earlier."""
+        """The same place of the answer where the client asks for it under fewer `@defer`s.
+
+        Those objects are there earlier.
+        """
         defers = position.defers
         return [p for p in self.positions.alike(position) if p.defers < defers] if defers else []
 
@@ -143,7 +146,7 @@ class Placing:
         return bool(options)
 
     def _must_be_isolated(self, child: Position, goal: Goal) -> bool:
-        """Whether all entries below the field came for a key, while the field itself is to come in a request of its own."""
+        """Whether all entries below the field came for a key, while the field itself is to be isolated."""
         if not goal.isolation:
             return False
         groups = {entry.group for entry in child.entries}
@@ -213,7 +216,10 @@ class Placing:
     def _select(
         self, entry: Entry, field: Field, types: frozenset[str], into: Groups, sent: Field | None = None
     ) -> None:
-        """Select the field (as `sent`, if the subgraph is asked for it otherwise) in an entry that gives it; go on below."""
+        """Select the field (as `sent`, if the subgraph is asked for it otherwise) in an entry that gives it.
+
+        Go on below.
+        """
         sent = sent or field
         into[entry.group] = None
         if field.type_name is None:

@@ -1,4 +1,7 @@
-"""What `search` and the chooser exchange: the policy of a run and its outcome; and a route, which the chooser's files share."""
+"""What `search` and the chooser exchange: the policy of a run and its outcome.
+
+And a route, which the chooser's files share.
+"""
 
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
@@ -27,8 +30,8 @@ class Policy:
 class Route(NamedTuple):
     """A way on which a group of `graph` reaches the objects of a goal, in `step`.
 
-    Exactly one of these says how: an `entry` that exists; a field move from the end of `parent_route`, by the field between the
-    parent and the goal's position; an entity jump by `key_edge`; a request for a root type (`is_root`).
+    Exactly one of these says how: an `entry` that exists; a field move from the end of `parent_route`, by the field
+    between the parent and the goal's position; an entity jump by `key_edge`; a request for a root type (`is_root`).
     """
 
     graph: str
@@ -39,8 +42,8 @@ class Route(NamedTuple):
     parent_route: "Route | None" = None
     key_edge: KeyEdge | None = None
     is_root: bool = False
-    #: Other implementations, of which the client doesn't ask the field, get it as well (below an `@interfaceObject`): an error of theirs
-    #: may null the objects that are asked for.
+    #: Other implementations, of which the client doesn't ask the field, get it as well (below an `@interfaceObject`):
+    #: an error of theirs may null the objects that are asked for.
     has_other_implementations: bool = False
     #: No other way leads to that subgraph.
     is_only_route: bool = True

@@ -43,7 +43,7 @@ class Positions:
         ]
 
     def child(self, position: Position, field: Field, types: frozenset[str], graph: str, static: str) -> Position:
-        """The position below the field for parents of `types`, where the subgraph gives objects of its type `static`."""
+        """The position below the field for parents of `types`, where `graph` gives objects of type `static`."""
         siblings = position.children.setdefault((field.key, field.conditions), [])
         for child in siblings:
             if types == child.parent_types and child.type_name == field.type_name:
@@ -60,7 +60,10 @@ class Positions:
         return child
 
     def below_parents(self, position: Position, parent: Entry, parent_types: frozenset[str], static: str) -> Position:
-        """The position itself; or, for its objects below parents of some types only, as `parent` has them, a position of their own."""
+        """The position of objects below the parents that the entry `parent` has.
+
+        It is the position itself if these are all parents, else one for the objects below parents of `parent_types`.
+        """
         if parent.position is position.parent and parent_types == position.parent_types:
             return position
         assert position.field is not None
@@ -91,7 +94,10 @@ class Positions:
 
 
 def _is_for_all(field: Field, types: frozenset[str]) -> bool:
-    """Whether the field, and what is selected below it, is for all objects of `types`. If not, others must not be asked for it."""
+    """Whether the field, and what is selected below it, is for all objects of `types`.
+
+    If not, others must not be asked for it.
+    """
     return field.internal or field.types is None or types <= field.types
 
 

@@ -1,7 +1,7 @@
 """A goal and a host -> the best `Route` there.
 
-A route ends with an entry that exists, a field move from the parent, an entity jump by a key, or an entity jump after further subgraphs
-that give the key. Looking for routes changes nothing; `Follower` makes them.
+A route ends with an entry that exists, a field move from the parent, an entity jump by a key, or an entity jump after
+further subgraphs that give the key. Looking for routes changes nothing; `Follower` makes them.
 """
 
 from collections.abc import Iterator
@@ -77,7 +77,10 @@ class Routes:
             self._requiring.discard(requirement)
 
     def to_entity(self, goal: Goal, resolver: Resolver) -> Route | None:
-        """An entity jump to the resolver's subgraph, even from itself: representations carry what its field requires."""
+        """An entity jump to the resolver's subgraph, even from itself.
+
+        Representations carry what its field requires.
+        """
         edges = self.jumps.edges(goal, resolver.host)
         if not edges and any(entry.graph == resolver.graph for entry in goal.position.entries):
             # As the reference planner does: requests that have left a subgraph may come back to it by any of its keys.
@@ -156,8 +159,9 @@ class Routes:
             if route is not None:
                 return route
         if not isolation <= defers:
-            return None  # errors of objects beside this one, which have a fragment of their own, would be in the same answer
-        # How the subgraph takes the parents: in one way, unless it has several of their interfaces as `@interfaceObject`.
+            return None  # its answer would have errors of objects beside this one, which have fragments of their own
+        # How the subgraph takes the parents: in one way, unless it has several of their interfaces as
+        # `@interfaceObject`.
         best: Route | None = None
         hosts: list[Host] = []
         for resolver in self.graph.resolvers(min(position.parent_types), position.field.name):

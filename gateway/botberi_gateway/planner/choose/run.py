@@ -37,7 +37,10 @@ class ThroughParent(Protocol):
 
 @dataclass(slots=True)
 class Calls:
-    """The calls by which parts of the chooser reach those that are built of them: a key's fields are placed like all others."""
+    """The calls by which parts of the chooser reach those that are built of them.
+
+    A key's fields are placed like all others.
+    """
 
     place: Place
     jump: Jump
@@ -80,7 +83,7 @@ class Run:
         return sum([request in banned for request in requests]) if banned else 0
 
     def is_awaited(self, field: Field, graph: str, static: str) -> bool:
-        """Whether other requests would wait for the field, were it asked of `graph`, where it gives objects of `static`."""
+        """Whether other requests would wait for the field, if `graph` gives it with objects of type `static`."""
         return field.internal or (
             field.type_name is not None and bool(self.estimator.unanswered(field.children, graph, static))
         )

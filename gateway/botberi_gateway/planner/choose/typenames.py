@@ -1,4 +1,7 @@
-"""`__typename` and the types of objects: where they come from, and the request that is made where no entry knows them."""
+"""`__typename` and the types of objects.
+
+An entry gives them; where none knows them, a request is made for them.
+"""
 
 import sys
 from dataclasses import replace
@@ -64,7 +67,10 @@ class Typenames:
         return self.place(position, replace(_TYPENAME, conditions=conditions), position.types)
 
     def learn_above(self, position: Position) -> Groups:
-        """As `learn`, for all positions above at which only some types lead here: without their types the objects here aren't found."""
+        """As `learn`, for all positions above at which only some types lead here.
+
+        Without their types the objects here aren't found.
+        """
         groups: Groups = {}
         while position.parent is not None and position.field is not None:
             if position.parent_types < position.parent.types:
