@@ -76,8 +76,8 @@ NameOption = Annotated[
 ]
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(f"botberi-gateway {version('botberi-gateway')}")
         raise typer.Exit
 
@@ -305,7 +305,7 @@ def check(
     """Say what a change of the graph means for its clients: breaking, dangerous, safe."""
     from botberi_gateway.commands.check import check as command
 
-    command(old, new, as_json, fail_on)
+    command(old, new, fail_on, as_json=as_json)
 
 
 @app.command()

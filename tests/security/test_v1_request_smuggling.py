@@ -186,7 +186,7 @@ class _Quick:
 
     log: Log
 
-    def __init__(self, door: Door, transport: Wire, keep_alive: bool, _: bytes, done: Any, tasks: Any) -> None:
+    def __init__(self, door: Door, transport: Wire, _: bytes, done: Any, tasks: Any, *, keep_alive: bool) -> None:
         self.transport, self.keep_alive, self.done = transport, keep_alive, done
         self.response_complete = self.disconnected = False
         self.message_event = asyncio.Event()

@@ -14,7 +14,7 @@ from botberi_gateway.supergraph import Supergraph
 from botberi_gateway.supergraph.changes import SEVERITIES, Severity, changes
 
 
-def check(old: Path, new: Path, as_json: bool, fail_on: FailOn) -> None:
+def check(old: Path, new: Path, fail_on: FailOn, *, as_json: bool) -> None:
     """Print the changes; the exit code is 1 where one is as severe as `fail_on`, or more."""
     differences = changes(load(old).api_schema, load(new).api_schema)
     counts = Counter(change.severity for change in differences)

@@ -24,14 +24,14 @@ def compose(sources: Sequence[Source], filters: Filter, form: Format, output: Pa
     Exits with 1 where the subgraphs do not compose.
     """
     subgraphs = subgraphs_of(sources)
-    made = compose_subgraphs(subgraphs)
-    errors, supergraph = made.errors, made.supergraph
+    composition = compose_subgraphs(subgraphs)
+    errors, supergraph = composition.errors, composition.supergraph
     if supergraph is not None and filters:
         variant = filtered(supergraph, filters)
         errors, supergraph = variant.errors, variant.supergraph
     files = {source.name: source.file for source in sources if source.file is not None}
     sdl = supergraph.to_sdl() if supergraph is not None else None
-    _deliver(sdl, findings(errors, subgraphs, files), findings(made.hints, subgraphs, files), form, output)
+    _deliver(sdl, findings(errors, subgraphs, files), findings(composition.hints, subgraphs, files), form, output)
     if errors:
         if form is Format.TEXT:
             typer.echo(f"The subgraphs do not compose: {_count(len(errors))}.", err=True)
@@ -40,11 +40,11 @@ def compose(sources: Sequence[Source], filters: Filter, form: Format, output: Pa
 
 def contract_of(supergraph: Path, filters: Filter, form: Format, output: Path | None) -> None:
     """Print the variant of an existing supergraph that the filters leave, in the same forms as `compose`."""
-    made = filtered(load_supergraph(supergraph), filters)
-    _deliver(made.supergraph_sdl, findings(made.errors, ()), [], form, output)
-    if made.errors:
+    composition = filtered(load_supergraph(supergraph), filters)
+    _deliver(composition.supergraph_sdl, findings(composition.errors, ()), [], form, output)
+    if composition.errors:
         if form is Format.TEXT:
-            typer.echo(f"The tags leave no valid API: {_count(len(made.errors))}.", err=True)
+            typer.echo(f"The tags leave no valid API: {_count(len(composition.errors))}.", err=True)
         raise typer.Exit(INVALID_GRAPH)
 
 

@@ -145,7 +145,7 @@ def _graph(supergraph: Supergraph) -> dict[str, Any]:
     """Who answers each field of an object, and by which keys one enters which subgraph."""
     graph = query_graph(supergraph)
     names = {g.graph: g.name for g in supergraph.graphs.values()}
-    found: dict[str, Any] = {}
+    nodes: dict[str, Any] = {}
     for type_ in supergraph.types.values():
         if type_.kind != "OBJECT":
             continue
@@ -164,8 +164,8 @@ def _graph(supergraph: Supergraph) -> dict[str, Any]:
                 for r in graph.resolvers(type_.name, field)
             ]
         entry["answered"] = answered
-        found[type_.name] = entry
-    return found
+        nodes[type_.name] = entry
+    return nodes
 
 
 def _operation(supergraph: Supergraph, operation: Operation) -> dict[str, Any]:
@@ -185,16 +185,16 @@ def _operation(supergraph: Supergraph, operation: Operation) -> dict[str, Any]:
 
 
 def _tree(fields: tuple[Field, ...]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    tree: dict[str, Any] = {}
     for field in fields:
         label = field.name if field.key == field.name else f"{field.key}: {field.name}"
         label += field.arguments_text
         if field.types is not None:
             label += f" on {' | '.join(sorted(field.types))}"
-        label += "".join(f" if {one}" for one in _conditions(in_order(field.conditions.variables)))
+        label += "".join(f" if {condition}" for condition in _conditions(in_order(field.conditions.variables)))
         label += " deferred" if field.conditions.defers else ""
-        found[label] = _tree(field.children) if field.children else ""
-    return found
+        tree[label] = _tree(field.children) if field.children else ""
+    return tree
 
 
 def _conditions(conditions: Iterable[tuple[str, bool]]) -> list[str]:
@@ -204,23 +204,23 @@ def _conditions(conditions: Iterable[tuple[str, bool]]) -> list[str]:
 def _fetches(plan: Plan) -> dict[str, Any]:
     """Each request: its step, subgraph, operation, when and why it is made."""
     fetches = []
-    for found in sorted(_steps(plan.node, Step(1)), key=lambda found: (found.step.number, _number(found.fetch))):
-        fetch = found.fetch
+    for placed in sorted(_steps(plan.node, Step(1)), key=lambda placed: (placed.step.number, _number(placed.fetch))):
+        fetch = placed.fetch
         if isinstance(fetch, EventTrigger):
             fetches.append(
                 {
-                    "step": found.step.number,
+                    "step": placed.step.number,
                     "events": list(fetch.topics),
                     "gives": f"{fetch.type_name} ({fetch.response_key})",
                 }
             )
             continue
-        entry: dict[str, Any] = {"step": found.step.number, "number": fetch.id, "subgraph": fetch.subgraph}
+        entry: dict[str, Any] = {"step": placed.step.number, "number": fetch.id, "subgraph": fetch.subgraph}
         places = [".".join(path_text(path)) for entities in fetch.entities for path in entities.paths]
         entry |= {"at": places} if places else {}
-        entry |= {"if": list(found.step.conditions)} if found.step.conditions else {}
+        entry |= {"if": list(placed.step.conditions)} if placed.step.conditions else {}
         entry |= {"if any": [" and ".join(_conditions(one)) for one in fetch.only_if]} if fetch.only_if else {}
-        entry |= {"deferred": True} if found.step.deferred else {}
+        entry |= {"deferred": True} if placed.step.deferred else {}
         entry |= {"variables": [f"${name}" for name in fetch.variables]} if fetch.variables else {}
         entry |= {"because": list(fetch.reasons)} if fetch.reasons else {}
         fetches.append({**entry, "operation": fetch.operation})
@@ -261,8 +261,8 @@ def _steps(node: PlanNode | Subscription | None, step: Step) -> Iterator[Placed]
                 yield from _steps(inner, step)
                 step = replace(step, number=step.number + _depth(inner))
         case Condition(variable, if_true, if_false):
-            for branch, wanted in ((if_true, True), (if_false, False)):
-                conditions = (*step.conditions, *_conditions([(variable, wanted)]))
+            for branch, value in ((if_true, True), (if_false, False)):
+                conditions = (*step.conditions, *_conditions([(variable, value)]))
                 yield from _steps(branch, replace(step, conditions=conditions))
         case Defer(primary, parts):
             ends = {}

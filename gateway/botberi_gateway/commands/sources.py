@@ -29,14 +29,14 @@ def gather(pairs: Sequence[str] = (), lists: Sequence[Path] = (), files: Sequenc
 
 def listed(pairs: Iterable[str] = (), lists: Iterable[Path] = (), files: Iterable[Path] = ()) -> list[Source]:
     """As `gather`, but running subgraphs are not asked for their SDLs."""
-    found = [_pair(pair) for pair in pairs]
+    sources = [_pair(pair) for pair in pairs]
     for path in lists:
-        found += [_entry(path, index, entry) for index, entry in enumerate(_entries(path))]
-    found += [Source(path.stem, read(path), file=str(path)) for path in files]
-    names = [source.name for source in found]
+        sources += [_entry(path, index, entry) for index, entry in enumerate(_entries(path))]
+    sources += [Source(path.stem, read(path), file=str(path)) for path in files]
+    names = [source.name for source in sources]
     if len(set(names)) != len(names):
         fail(BAD_INPUT, "Two subgraphs have the same name.")
-    return found
+    return sources
 
 
 async def complete(sources: Iterable[Source]) -> list[Source]:

@@ -244,13 +244,13 @@ class Gateway:
     async def _payloads(
         self,
         prepared: Prepared,
-        given: dict[str, Any] | Callable[[], dict[str, Any]],
+        coerced: dict[str, Any] | Callable[[], dict[str, Any]],
         context: RequestContext | None,
     ) -> AsyncGenerator[Payload, None]:
         generation = prepared.generation
         generation.running += 1
         try:
-            variables = await self._preparer.work(given) if callable(given) else given
+            variables = await self._preparer.work(coerced) if callable(coerced) else coerced
             parts = prepared.deferred
             if self._executor is not ExecutorKind.INTERPRETED:
                 await self._preparer.compile(parts or prepared.compiled, variables)

@@ -37,7 +37,7 @@ MakeRuntime = Callable[[Generation, RequestContext | None], Runtime]
 class _Running:
     live: Live
     prepared: Prepared
-    given: Mapping[str, Any]
+    sent_variables: Mapping[str, Any]
     context: RequestContext | None
 
 
@@ -56,13 +56,13 @@ class Subscriptions:
     async def results(
         self,
         prepared: Prepared,
-        given: Mapping[str, Any],
+        sent_variables: Mapping[str, Any],
         context: RequestContext | None,
         coerced: dict[str, Any] | Callable[[], dict[str, Any]],
     ) -> AsyncIterator[ExecutionResult]:
         """Yield the results of a subscription until it completes.
 
-        `given` are the variables as the client sent them; `coerced` are the same, coerced, or a function that coerces
+        `sent_variables` are the variables as the client sent them; `coerced` are the same, coerced, or a function that coerces
         them. Raises `RequestError` where they don't fit.
         """
         variables = await self._preparer.work(coerced) if callable(coerced) else coerced
@@ -71,7 +71,7 @@ class Subscriptions:
         if key is not None:
             stage.runtime.flights = self._groups.setdefault(key, stage.runtime.flights)
         flights = stage.runtime.flights
-        running = _Running(Live(stage), prepared, given, context)
+        running = _Running(Live(stage), prepared, sent_variables, context)
         self._running[running] = None
         prepared.generation.running += 1
         try:
@@ -166,7 +166,7 @@ class Subscriptions:
         if (now.feed is None) != (prepared.plan.node.primary.feed is None):  # type: ignore[union-attr]
             return "The schema was replaced, and this subscription's events come in another way now: subscribe again."
         try:
-            variables = coerce_variables(prepared.operation, running.given)
+            variables = coerce_variables(prepared.operation, running.sent_variables)
         except GatewayError as error:
             return f"The schema was replaced, and the variables don't fit the new one: {error.message}"
         with suppress(GatewayError):  # too busy: the first event has it compiled

@@ -32,11 +32,11 @@ def new_id() -> str:
 
 def take_id(headers: dict[str, str]) -> str:
     """The request's `x-request-id`, or a new one, which is put into `headers`. Their names are in lower case."""
-    given = headers.get("x-request-id")
-    if given is not None and _SAFE_TEXT(given):
-        return given
-    made = headers["x-request-id"] = new_id()
-    return made
+    sent = headers.get("x-request-id")
+    if sent is not None and _SAFE_TEXT(sent):
+        return sent
+    request_id = headers["x-request-id"] = new_id()
+    return request_id
 
 
 def enabled() -> bool:
@@ -70,8 +70,8 @@ class AccessLog:
             kind = message["type"]
             if kind in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
                 status = message.get("status", 101)
-                given = [*message.get("headers", ()), (_REQUEST_ID, request_id)]
-                message = {**message, "headers": add_missing(given, self._headers)}
+                headers = [*message.get("headers", ()), (_REQUEST_ID, request_id)]
+                message = {**message, "headers": add_missing(headers, self._headers)}
             elif kind == "websocket.close" and not status:
                 status = 403
             await send(message)
@@ -100,10 +100,10 @@ def _take_id(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == _REQUEST_ID and _SAFE.fullmatch(value):
             return bytes(value)
-    made = new_id().encode()
+    request_id = new_id().encode()
     headers = [(name, value) for name, value in scope["headers"] if name != _REQUEST_ID]
-    scope["headers"] = [*headers, (_REQUEST_ID, made)]
-    return made
+    scope["headers"] = [*headers, (_REQUEST_ID, request_id)]
+    return request_id
 
 
 def write_line(method: str, path: str, status: int, seconds: float, request_id: str, note: dict[str, Any]) -> None:

@@ -100,7 +100,7 @@ def create_app(
     app.state.pages = None
     # For a server that reads requests itself: the way around ASGI.
     app.state.graphql_route = endpoint
-    app.state.quick_door = lambda: QuickDoor(graphql.core, server.path, server.access_log, headers)
+    app.state.quick_door = lambda: QuickDoor(graphql.core, server.path, headers, log=server.access_log)
     return app
 
 

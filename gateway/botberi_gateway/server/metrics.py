@@ -46,8 +46,14 @@ class Metrics:
             'Requests that got the answer of an equal one under way: of whole queries (subgraph ""), and to subgraphs.',
             ("subgraph",),
         )
-        for own in (self._operations, self._durations, self.subgraph_requests, self.subgraph_durations, self._shared):
-            self.registry.register(own)
+        for family in (
+            self._operations,
+            self._durations,
+            self.subgraph_requests,
+            self.subgraph_durations,
+            self._shared,
+        ):
+            self.registry.register(family)
         self._subscriptions = Gauge(
             "gateway_subscriptions_active", "Subscriptions that clients have open.", registry=self.registry
         )

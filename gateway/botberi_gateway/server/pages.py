@@ -29,15 +29,14 @@ def merge(pages: Iterable[bytes], ended: Iterable[bytes] = ()) -> bytes:
     return "\n".join((*lines, "")).encode()
 
 
-def _add(page: bytes, families: dict[str, tuple[list[str], dict[str, float]]], keep_gauges: bool) -> None:
+def _add(page: bytes, families: dict[str, tuple[list[str], dict[str, float]]], *, keep_gauges: bool) -> None:
     head: list[str] = []
     samples: dict[str, float] = {}
     keep = True
     for line in page.decode().splitlines():
         if line.startswith("# HELP "):
             head, samples = families.setdefault(line.split(" ", 3)[2], ([], {}))
-            known = bool(head)
-            if not known:
+            if not head:
                 head.append(line)
         elif line.startswith("# TYPE "):
             if len(head) < 2:
@@ -51,9 +50,9 @@ def _add(page: bytes, families: dict[str, tuple[list[str], dict[str, float]]], k
 class SharedPages:
     """One process's part in the common page: it sends its own to the others, over sockets in a private folder."""
 
-    def __init__(self, folder: Path, own: Callable[[], bytes]) -> None:
+    def __init__(self, folder: Path, own_page: Callable[[], bytes]) -> None:
         self._folder = folder
-        self._own = own
+        self._own = own_page
         self._name = str(os.getpid())
         self._server: asyncio.Server | None = None
         self._saver: asyncio.Task[None] | None = None
@@ -84,13 +83,13 @@ class SharedPages:
     async def page(self) -> bytes:
         """The common page of all processes."""
         names = {path.stem for path in self._folder.glob("*.prom")} - {self._name}
-        found = await asyncio.gather(*map(self._ask, sorted(names)))
+        pages = await asyncio.gather(*map(self._ask, sorted(names)))
         ended = [
             (self._folder / f"{name}.prom").read_bytes()
-            for name, page in zip(sorted(names), found, strict=True)
+            for name, page in zip(sorted(names), pages, strict=True)
             if page is None
         ]
-        return merge([self._own(), *(page for page in found if page is not None)], ended)
+        return merge([self._own(), *(page for page in pages if page is not None)], ended)
 
     async def _ask(self, name: str) -> bytes | None:
         try:

@@ -33,7 +33,7 @@ _END_OF_HEAD: Final = b"\r\n\r\n"
 
 
 @dataclass(slots=True)
-class _Known:
+class _Head:
     """The head of the connection's last plain `POST`: clients repeat themselves."""
 
     text: bytes
@@ -51,7 +51,7 @@ class GatewayProtocol(ConnectionLifetime):
         self._head: bytearray | None = None
         #: What came after a request that isn't answered yet.
         self._rest = b""
-        self._known: _Known | None = None
+        self._last_head: _Head | None = None
         # Of the message that is being read.
         self._headers_complete = self._message_complete = False
         self._keep_alive = True
@@ -139,13 +139,13 @@ class GatewayProtocol(ConnectionLifetime):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-        known = self._known
-        if known is not None and text == known.text and known.length <= len(rest) and not self.flow.write_paused:
+        last = self._last_head
+        if last is not None and text == last.text and last.length <= len(rest) and not self.flow.write_paused:
             # What was read once need not be read again; the parser is between two messages and stays there.
-            self._keep_alive = known.keep_alive
-            self._decoded = known.headers.copy()
-            self._answer_quickly(rest[: known.length])
-            return rest[known.length :]
+            self._keep_alive = last.keep_alive
+            self._decoded = last.headers.copy()
+            self._answer_quickly(rest[: last.length])
+            return rest[last.length :]
         try:
             if len(text) > self._config.max_header_bytes:
                 raise _too_large()
@@ -193,7 +193,7 @@ class GatewayProtocol(ConnectionLifetime):
                 self._held = b""
                 # What is admitted gets more headers on its way.
                 self._decoded = decoded.copy()
-                self._known = _Known(text, decoded, framing.length, self._keep_alive)
+                self._last_head = _Head(text, decoded, framing.length, self._keep_alive)
                 return
         elif not self._message_complete:
             raise _invalid()
@@ -331,7 +331,7 @@ class GatewayProtocol(ConnectionLifetime):
         assert door is not None
         default = door.default_headers(state.default_headers)
         keep_alive = self._keep_alive and not self._stopping
-        cycle = QuickCycle(door, self.transport, keep_alive, default, self.on_response_complete, self.tasks)
+        cycle = QuickCycle(door, self.transport, default, self.on_response_complete, self.tasks, keep_alive=keep_alive)
         self.cycle = cycle  # type: ignore[assignment]  # what uvicorn asks of its own is there
         cycle.start(self.loop, self._decoded, body, self.client)
 

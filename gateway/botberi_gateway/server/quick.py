@@ -33,7 +33,12 @@ class QuickDoor:
     """What the short way needs, made once for each server."""
 
     def __init__(
-        self, core: Core, path: str, log: bool, headers: Sequence[tuple[bytes, bytes]] = security_headers(None)
+        self,
+        core: Core,
+        path: str,
+        headers: Sequence[tuple[bytes, bytes]] = security_headers(None),
+        *,
+        log: bool,
     ) -> None:
         """`headers` are those of every answer."""
         self.fixed = b"".join(b"%b: %b\r\n" % pair for pair in add_missing(FIXED_HEADERS, headers))
@@ -89,10 +94,11 @@ class QuickCycle:
         self,
         door: QuickDoor,
         transport: asyncio.Transport,
-        keep_alive: bool,
         default: bytes,
         on_response: Callable[[], None],
         tasks: "set[asyncio.Task[None]]",
+        *,
+        keep_alive: bool,
     ) -> None:
         """`tasks` are those that the server waits for before it ends."""
         self._door = door

@@ -89,15 +89,15 @@ class ClientResolver:
         who = host, get("user-agent"), get("x-forwarded-for"), get("forwarded")
         reached = get("host"), get("x-forwarded-proto"), get("x-forwarded-host")
         key = *who, *reached
-        known = self._remembered.get(key)
-        if known is None:
-            known = self._resolve(*who)
-            known = replace(known, origin=_origin(known.proxied, *reached))
+        client = self._remembered.get(key)
+        if client is None:
+            client = self._resolve(*who)
+            client = replace(client, origin=_origin(*reached, proxied=client.proxied))
             if sum(len(part) for part in key if part) <= _MAX_KEY:
                 if len(self._remembered) >= _MAX_REMEMBERED:
                     self._remembered.clear()
-                self._remembered[key] = known
-        return known
+                self._remembered[key] = client
+        return client
 
     def trusts(self, host: str | None) -> bool:
         """Whether this peer is a trusted proxy; None is one on a Unix socket."""
@@ -118,9 +118,9 @@ class ClientResolver:
             chains.append(parse_forwarded_for(forwarded_for, _MAX_HOPS))
         if forwarded is not None:
             chains.append(parse_forwarded(forwarded, _MAX_HOPS))
-        found = {self._behind(chain) for chain in chains} if chains else {_canonical(host)}
-        if len(found) == 1:
-            return Client(found.pop(), device, proxied=True)
+        addresses = {self._behind(chain) for chain in chains} if chains else {_canonical(host)}
+        if len(addresses) == 1:
+            return Client(addresses.pop(), device, proxied=True)
         # One header is the proxy's and the other one passed through it; which is which can't be known.
         self._contradiction.warn(
             "a trusted proxy sends X-Forwarded-For and Forwarded that name different clients: "
@@ -164,7 +164,7 @@ def parse_address(text: str) -> Address | None:
     return address
 
 
-def _origin(proxied: bool, host: str | None, proto: str | None, forwarded_host: str | None) -> str | None:
+def _origin(host: str | None, proto: str | None, forwarded_host: str | None, *, proxied: bool) -> str | None:
     """Scheme, host and port by which the client reached us; None where they can't be known."""
     scheme = "https" if proxied and proto is not None and proto.strip().lower() == "https" else "http"
     name = forwarded_host if proxied and forwarded_host else host

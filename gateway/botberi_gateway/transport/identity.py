@@ -222,8 +222,8 @@ class Identity:
         def subgraph_headers(subgraph: str) -> Mapping[str, str]:
             if port is None:
                 return forwarded
-            own = port.headers_for(caller(), subgraph, *client_argument)
-            return {**forwarded, **{name.lower(): value for name, value in own.items()}}
+            reported = port.headers_for(caller(), subgraph, *client_argument)
+            return {**forwarded, **{name.lower(): value for name, value in reported.items()}}
 
         return subgraph_headers
 

@@ -26,7 +26,7 @@ class OriginPolicy:
     #: Whether every origin may call, without cookies (`*`).
     any_origin: bool = False
     #: Our own hosts and ports (None: the scheme's); empty where `Host` is believed.
-    own: frozenset[tuple[str, int | None]] = frozenset()
+    own_hosts: frozenset[tuple[str, int | None]] = frozenset()
 
     @classmethod
     def of(cls, config: TransportConfig) -> "OriginPolicy":
@@ -46,8 +46,8 @@ class OriginPolicy:
         """
         if origin.lower() in self.allowed:
             return True
-        if self.own:
-            return _names_of(origin) in self.own
+        if self.own_hosts:
+            return _names_of(origin) in self.own_hosts
         return host is not None and _host_of(origin) is not None and _host_of(origin) == _host(host, origin)
 
     def admits_socket(self, headers: Mapping[str, str]) -> bool:
@@ -107,10 +107,10 @@ class OriginPolicy:
         """The answer to a CORS preflight, empty of permissions for an origin that isn't allowed."""
         answer = self.cors(headers)
         if len(answer) > 1:
-            wanted = headers.get("access-control-request-headers", "content-type")
+            requested = headers.get("access-control-request-headers", "content-type")
             answer += [
                 (b"access-control-allow-methods", b"GET, POST"),
-                (b"access-control-allow-headers", wanted.encode("latin-1")),
+                (b"access-control-allow-headers", requested.encode("latin-1")),
                 (b"access-control-max-age", b"600"),
             ]
         return answer

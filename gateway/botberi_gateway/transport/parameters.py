@@ -80,12 +80,12 @@ def last_event_id(request: GraphQLRequest, headers: Mapping[str, str] | None = N
     header = (headers or {}).get("last-event-id")
     if header:
         return header
-    given = request.extensions.get("lastEventId")
-    if given is None or given == "":
+    event_id = request.extensions.get("lastEventId")
+    if event_id is None or event_id == "":
         return None
-    if isinstance(given, bool) or not isinstance(given, str | int):
+    if isinstance(event_id, bool) or not isinstance(event_id, str | int):
         raise HttpProblem(400, "The extension 'lastEventId' is no string.", errors.BAD_USER_INPUT)
-    return str(given)
+    return str(event_id)
 
 
 def _map(parsed: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -29,33 +29,33 @@ class Rechecks:
         self._checking: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, one: Checked) -> None:
+    def add(self, member: Checked) -> None:
         """Check this socket after each interval from now on."""
-        self._members.add(one)
-        self._later(one)
+        self._members.add(member)
+        self._later(member)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run(), name="socket-rechecks")
 
-    def remove(self, one: Checked) -> None:
+    def remove(self, member: Checked) -> None:
         """Check this socket no more."""
-        self._members.discard(one)
-        self._due.pop(one, None)
+        self._members.discard(member)
+        self._due.pop(member, None)
 
-    def _later(self, one: Checked) -> None:
-        self._due[one] = asyncio.get_running_loop().time() + self._interval
+    def _later(self, member: Checked) -> None:
+        self._due[member] = asyncio.get_running_loop().time() + self._interval
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while self._members:
             await asyncio.sleep(self._interval / _LOOKS)
             while self._due and next(iter(self._due.values())) <= loop.time():
-                one, _ = self._due.popitem(last=False)
+                member, _ = self._due.popitem(last=False)
                 # Not one after another: somebody's slow answer must not keep the others' credentials believed.
-                task = loop.create_task(self._check(one))
+                task = loop.create_task(self._check(member))
                 self._checking.add(task)
                 task.add_done_callback(self._checking.discard)
 
-    async def _check(self, one: Checked) -> None:
-        await one.recheck()
-        if one in self._members:
-            self._later(one)
+    async def _check(self, member: Checked) -> None:
+        await member.recheck()
+        if member in self._members:
+            self._later(member)
