@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import aiohttp
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp
 from yarl import URL
 
 from botberi.wiring.assertion import AssertionSigner
+from botberi_gateway.upstream.asgi_call import AsgiCall, http_scope
+from botberi_gateway.upstream.body import BodyError
 
 _TIMEOUT: Final = 5.0
 _LARGEST_ANSWER: Final = 64 * 1024
@@ -51,45 +53,18 @@ class LocalCall:
         return await self._call("GET", path, b"", {})
 
     async def _call(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, Any]:
-        sent = [{"type": "http.request", "body": body, "more_body": False}]
-        status, chunks = 0, bytearray()
-
-        async def receive() -> Message:
-            if sent:
-                return sent.pop()
-            # The caller stays until it has its answer; a disconnect is never reported.
-            await asyncio.Event().wait()
-            raise AssertionError
-
-        async def send(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            elif message["type"] == "http.response.body":
-                chunks.extend(message.get("body", b""))
-
-        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
-            "root_path": "",
-            "headers": [(b"host", b"internal"), (b"content-type", b"application/json"), *raw],
-            "client": ("127.0.0.1", 0),
-            "server": ("internal", 80),
-            "state": {},
-        }
+        call = AsgiCall(body, _LARGEST_ANSWER)
+        scope = http_scope(method, path, {"content-type": "application/json", **headers}, "internal")
         try:
             async with asyncio.timeout(_TIMEOUT):
-                await self.app(scope, receive, send)
+                await self.app(scope, call.receive, call.send)
         except TimeoutError:
             raise InternalCallError(f"{path} did not answer within {_TIMEOUT:.0f} s") from None
-        return status, _parsed(path, bytes(chunks))
+        except BodyError as error:
+            raise InternalCallError(f"{path} answered {error}") from None
+        if not call.complete.is_set():
+            raise InternalCallError(f"{path} gave no answer")
+        return call.status, _parsed(path, bytes(call.body()))
 
     async def aclose(self) -> None:
         """Nothing is open."""

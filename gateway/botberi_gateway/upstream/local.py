@@ -4,20 +4,22 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from botberi_gateway import errors
 from botberi_gateway.config import InProcessConfig
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.upstream.answer import ACCEPT, invalid, read_answer, request_body, request_headers
-from botberi_gateway.upstream.body import BodyError, BodyReader
+from botberi_gateway.upstream.asgi_call import AsgiCall, Message, http_scope
+from botberi_gateway.upstream.body import BodyError
 from botberi_gateway.upstream.gate import Gate
 from botberi_gateway.upstream.graphql_ws import SUBPROTOCOL, SocketClosed, subscription
 from botberi_gateway.upstream.port import Spending, SubgraphRequest, SubgraphResponse, takes_long
 
 logger = logging.getLogger(__name__)
 
-Message: TypeAlias = MutableMapping[str, Any]
+_HOST: Final = "in-process"
+
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
@@ -53,9 +55,8 @@ class AsgiClient:
             raise SubgraphError(self.name, message, code=errors.SUBGRAPH_TIMEOUT) from error
 
     async def _call(self, body: bytes, headers: Mapping[str, str], spending: Spending | None) -> SubgraphResponse:
-        call = _HttpCall(body, self.options.max_response_bytes)
-        scope = self._scope("http", headers) | {"method": "POST", "http_version": "1.1", "scheme": "http"}
-        task = asyncio.create_task(self._run(scope, call))
+        call = AsgiCall(body, self.options.max_response_bytes)
+        task = asyncio.create_task(self._run(http_scope("POST", self.path, headers, _HOST), call))
         done = asyncio.create_task(call.complete.wait())
         try:
             await asyncio.wait((task, done), return_when=asyncio.FIRST_COMPLETED)
@@ -68,41 +69,38 @@ class AsgiClient:
                 self._after.add(task)
                 task.add_done_callback(self._after.discard)
         if not call.complete.is_set():
-            raise call.problem(self.name)
-        text = call.body(self.name)
+            if call.refusal is not None:
+                raise invalid(self.name, str(call.refusal))
+            message = f"Subgraph {self.name!r} failed without an answer."
+            raise SubgraphError(self.name, message, code=errors.SUBGRAPH_UNREACHABLE)
+        try:
+            text = call.body()
+        except BodyError as error:
+            raise invalid(self.name, str(error)) from error
         if spending is not None:
             spending.take_bytes(len(text))
         if takes_long(text):
-            return await asyncio.to_thread(call.read, self.name, text)
-        return call.read(self.name, text)
+            return await asyncio.to_thread(self._read, call, text)
+        return self._read(call, text)
 
-    async def _run(self, scope: MutableMapping[str, Any], call: "_HttpCall") -> None:
+    def _read(self, call: AsgiCall, body: bytes | bytearray) -> SubgraphResponse:
+        return read_answer(self.name, call.status, dict(call.headers).get("content-type"), body, call.headers)
+
+    async def _run(self, scope: MutableMapping[str, Any], call: AsgiCall) -> None:
         try:
             await self._app(scope, call.receive, call.send)
         except BodyError as error:
-            call.refused = error
+            call.refusal = error
         except Exception:
             logger.exception("subgraph %s: its app raised", self.name)
-
-    def _scope(self, kind: str, headers: Mapping[str, str]) -> dict[str, Any]:
-        raw = [(name.encode("latin-1"), value.encode("utf-8")) for name, value in headers.items()]
-        return {
-            "type": kind,
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "path": self.path,
-            "raw_path": self.path.encode(),
-            "root_path": "",
-            "query_string": b"",
-            "headers": [(b"host", b"in-process"), *raw],
-            "client": ("127.0.0.1", 0),
-            "server": ("in-process", None),
-        }
 
     async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
         """See `SubgraphClient.subscribe`: `graphql-transport-ws` through the app's WebSocket door, in this process."""
         headers = request_headers(self.name, self.options.headers, request.headers)
         socket = _AppSocket(self.options.max_queued_messages)
-        scope = self._scope("websocket", headers) | {"scheme": "ws", "subprotocols": [SUBPROTOCOL]}
+        scope = http_scope("GET", self.path, headers, _HOST)
+        del scope["method"]
+        scope |= {"type": "websocket", "scheme": "ws", "subprotocols": [SUBPROTOCOL]}
         task = asyncio.create_task(self._serve(scope, socket))
         try:
             try:
@@ -146,57 +144,6 @@ class AsgiClient:
         for task in after:
             task.cancel()
         await asyncio.gather(*after, return_exceptions=True)
-
-
-class _HttpCall:
-    """One request's two channels."""
-
-    def __init__(self, body: bytes, limit: int) -> None:
-        self._body: bytes | None = body
-        self._limit = limit
-        self._reader: BodyReader | None = None
-        self._status = 0
-        self._headers: list[tuple[str, str]] = []
-        self.refused: BodyError | None = None
-        self.complete = asyncio.Event()
-        self.gone = asyncio.Event()
-
-    async def receive(self) -> Message:
-        if self._body is not None:
-            body, self._body = self._body, None
-            return {"type": "http.request", "body": body, "more_body": False}
-        await self.gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._status = message["status"]
-            self._headers = [
-                (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in message.get("headers", ())
-            ]
-            self._reader = BodyReader(dict(self._headers).get("content-encoding"), self._limit)
-        elif message["type"] == "http.response.body" and self._reader is not None and not self.complete.is_set():
-            self._reader.feed(message.get("body", b""))
-            if not message.get("more_body", False):
-                self.complete.set()
-
-    def problem(self, subgraph: str) -> SubgraphError:
-        if self.refused is not None:
-            return invalid(subgraph, str(self.refused))
-        message = f"Subgraph {subgraph!r} failed without an answer."
-        return SubgraphError(subgraph, message, code=errors.SUBGRAPH_UNREACHABLE)
-
-    def body(self, subgraph: str) -> bytes | bytearray:
-        """The whole answer's. Raises `SubgraphError`."""
-        assert self._reader is not None
-        try:
-            return self._reader.finish()
-        except BodyError as error:
-            raise invalid(subgraph, str(error)) from error
-
-    def read(self, subgraph: str, body: bytes | bytearray) -> SubgraphResponse:
-        """What the body says. Raises `SubgraphError`."""
-        return read_answer(subgraph, self._status, dict(self._headers).get("content-type"), body, self._headers)
 
 
 class _AppSocket:
