@@ -1,4 +1,7 @@
-"""The estimate of an answer's size: what counts, what multiplies, and that it takes no longer than the document is long."""
+"""The estimate of an answer's size.
+
+What counts, what multiplies, and that it takes no longer than the document is long.
+"""
 
 import time
 from dataclasses import replace
@@ -183,7 +186,7 @@ def test_it_is_linear_in_the_document(query: str) -> None:
     assert time.process_time() - started < 0.5
 
 
-def test_estimates_beyond_all_measure_are_told_as_such() -> None:
+def test_estimates_beyond_all_measure_are_reported_as_such() -> None:
     nested = "{ user { " + "all { " * 20 + "id" + " }" * 20 + " } }"
     with pytest.raises(RequestError) as refused:
         Cost(prepare(SCHEMA, nested), LIMITS).check({})

@@ -1,4 +1,7 @@
-"""From text to operation: codes of everything that can be wrong, limits on fragments expanded, no hints about hidden names."""
+"""From text to operation.
+
+Codes of everything that can be wrong, limits on fragments expanded, no hints about hidden names.
+"""
 
 import time
 from typing import Any

@@ -1,4 +1,7 @@
-"""Our way of running graphql-core's rules: the same errors, in the same order, as its own; and nothing left in circles."""
+"""Our way of running graphql-core's rules: the same errors, in the same order, as its own.
+
+And nothing left in circles.
+"""
 
 import gc
 

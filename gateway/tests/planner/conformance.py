@@ -1,6 +1,7 @@
-"""Our plans beside two other planners' on their own test operations: `python -m gateway.tests.planner.conformance` prints the table.
+"""Our plans beside two other planners' on their own test operations.
 
-Rule (../shared/conformance/README.md): not more fetches and not more sequential steps than the better of the two.
+`python -m gateway.tests.planner.conformance` prints the table. Rule (../shared/conformance/README.md): not more fetches
+and not more sequential steps than the better of the two.
 """
 
 import json

@@ -1,4 +1,7 @@
-"""Plans are never deeper and never have more fetches than the better of two other planners; what passed before passes still."""
+"""Plans are never deeper and never have more fetches than the better of two other planners.
+
+What passed before passes still.
+"""
 
 import gzip
 import json

@@ -1,4 +1,7 @@
-"""`@context` and `@fromContext`: composed by us, planned, executed over made-up data; the answer is a monolith's that looks above itself."""
+"""`@context` and `@fromContext`: composed by us, planned, executed over made-up data.
+
+The answer is a monolith's that looks above itself.
+"""
 
 import json
 from typing import Any
@@ -135,7 +138,7 @@ CASES: list[tuple[str, Supergraph, str, tuple[int, int]]] = [
     ("from another subgraph, lists", ELSEWHERE, "{ ts { u { id field } } }", (3, 3)),
     ("an entity that came by its key", KEYED, "{ t { u { field } } }", (2, 2)),
     ("set by a subgraph that isn't on the way", KEYED, "{ ts { box { us { field } } } }", (2, 2)),
-    ("both, of a value that nobody on the way has", KEYED, "{ ts { u { field } box { us { remote } } } }", (3, 3)),
+    ("both, of a value that no subgraph on the way has", KEYED, "{ ts { u { field } box { us { remote } } } }", (3, 3)),
     ("an interface", KINDS, "{ i { u { one } } }", (2, 2)),
     ("an interface's types", KINDS, "{ i { ... on A { own u { one } } ... on B { u { one } } } }", (2, 2)),
     ("one type of an interface", KINDS, "{ i { ... on A { u { one } } } }", (2, 2)),
@@ -244,7 +247,7 @@ async def test_entities_whose_context_is_missing_are_left_out() -> None:
     ]
 
 
-async def test_errors_of_copies_are_told_where_their_entities_are() -> None:
+async def test_errors_of_copies_are_reported_where_their_entities_are() -> None:
     things = [
         {"__typename": "T", "id": n, "prop": f"p{n}", "u": {"__typename": "U", "id": "7"}} for n in ("1", "2", "3")
     ]

@@ -1,4 +1,7 @@
-"""A plan has no more steps than its deepest field needs alone, on random graphs: what other fields want never makes one wait."""
+"""A plan has no more steps than its deepest field needs alone, on random graphs.
+
+What other fields want never makes one wait.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""Our plans, run by our executor on the audit's subgraphs; every subgraph operation is valid by the subgraph's own SDL."""
+"""Our plans, run by our executor on the audit's subgraphs.
+
+Every subgraph operation is valid by the subgraph's own SDL.
+"""
 
 import json
 from functools import cache

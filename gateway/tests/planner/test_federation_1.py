@@ -1,4 +1,7 @@
-"""A federation 1 supergraph (join v0.1) -> keys that a subgraph knows of another's entity are its fields; equal to a monolith."""
+"""A federation 1 supergraph (join v0.1) -> keys that a subgraph knows of another's entity are its fields.
+
+Equal to a monolith.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""Random operations on every supergraph of the corpora: the answer is the monolith's, every subgraph operation valid."""
+"""Random operations on every supergraph of the corpora.
+
+The answer is the monolith's, every subgraph operation valid.
+"""
 
 import json
 from pathlib import Path
@@ -18,7 +21,8 @@ from lab.fuzzing.operation import random_operation
 
 SEEDS = range(6)
 
-#: Supergraphs that no composition gives: a type is missing in a subgraph; a field that not every object's subgraph leads to.
+#: Supergraphs that no composition gives: a type is missing in a subgraph; a field that not every object's subgraph
+#: leads to.
 BROKEN = {"recursion-bomb"}
 UNSATISFIABLE = {
     "corrupted-supergraph-node-id",
@@ -50,7 +54,7 @@ async def test_answers_as_the_monolith(name: str) -> None:
         variables = coerce_variables(operation, made.variables)
         truth = world.monolith(document, made.variables)
         if truth.errors:
-            continue  # an interface that nobody implements
+            continue  # an interface that no type implements
         try:
             plan = build_plan(supergraph, operation)
         except PlanningError:

@@ -1,4 +1,7 @@
-"""Root types that subgraphs call otherwise, reached again through fields -> the API's names, and each field from the subgraph that has it."""
+"""Root types that subgraphs call otherwise, and that fields lead back to.
+
+Clients see the API's names, and each field comes from the subgraph that has it.
+"""
 
 import json
 import re
@@ -112,5 +115,5 @@ SUPERGRAPH = Supergraph.from_sdl(COMPOSED.supergraph_sdl)
 async def test_fields_of_a_root_that_is_reached_again(document: str, data: Any) -> None:
     operation = prepare(SUPERGRAPH.api_schema, document)
     answering = Answering(build_plan(SUPERGRAPH, operation), operation, coerce_variables(operation, {}))
-    told = [answer.told async for answer in answering(runtime(CLIENTS, ExecutorKind.BOTH))]  # type: ignore[arg-type]
-    assert [json.loads(answer) for answer in told] == [{"data": data}]
+    answers = [answer.told async for answer in answering(runtime(CLIENTS, ExecutorKind.BOTH))]  # type: ignore[arg-type]
+    assert [json.loads(answer) for answer in answers] == [{"data": data}]

@@ -234,7 +234,7 @@ def test_unknown_field(supergraph: Supergraph) -> None:
 
 
 def test_gap_in_the_supergraph() -> None:
-    """A supergraph that was never composed: nobody can get from a job to a user's name."""
+    """A supergraph that was never composed: no subgraph leads from a job to a user's name."""
     broken = Supergraph.from_sdl(
         HEAD.replace(
             'type User @join__type(graph: USERS, key: "id")',

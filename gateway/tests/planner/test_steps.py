@@ -1,4 +1,7 @@
-"""What others wait for is asked as early as it can be, though a later request to the same subgraph might bring it along: fewest steps, then fewest requests."""
+"""Plans have the fewest steps, then the fewest requests.
+
+A field that others wait for is asked as early as it can be, though it might piggyback on a later request.
+"""
 
 import pytest
 
@@ -65,7 +68,7 @@ PLANS = {
     "required by two": ("{ item { price cost tax } }", 3, 6),
     "required under a condition, too": ("query($if: Boolean!) { item { price cost @skip(if: $if) tax } }", 3, 6),
     "objects of which another subgraph has the rest": ("{ item { price owner { name } } }", 3, 5),
-    "nobody waits for it": ("{ item { price rank owner { id } } }", 3, 3),
+    "no other field waits for it": ("{ item { price rank owner { id } } }", 3, 3),
     "there is time until the last step": ("{ item { price cost rank } }", 3, 5),
     "a field of each type elsewhere": ("{ shelf { depth } }", 1, 2),
     "a request that is made anyway brings it": ("{ shelf { depth } item { rank } }", 2, 2),

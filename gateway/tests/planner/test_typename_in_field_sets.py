@@ -1,4 +1,4 @@
-"""A `__typename` within a key or `@requires` -> it is in the representation, in every executor, with the object's own type."""
+"""A `__typename` within a key or `@requires` is in the representation, in every executor, as the object's own type."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field

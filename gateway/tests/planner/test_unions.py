@@ -1,6 +1,7 @@
-"""Members of unions that not all candidates of a shared path know -> not asked for: null without an error, in every executor.
+"""Members of unions that not all candidates of a shared path know -> not asked for.
 
-Each folder of `unions/` is a graph with its subgraphs' data, and operations with what a client gets and, where it says so, what nobody is asked for.
+Null without an error, in every executor. Each folder of `unions/` is a graph with its subgraphs' data, and operations
+with what a client gets and, where it says so, what no subgraph is asked for.
 """
 
 import json
@@ -90,7 +91,7 @@ async def test_what_a_client_gets(graph: Graph, number: int) -> None:
     supergraph = graph.supergraph()
     operation = prepare(supergraph.api_schema, wanted["query"])
     plan = build_plan(supergraph, operation)
-    for text in wanted.get("nobody_is_asked_for", ()):
+    for text in wanted.get("no_subgraph_is_asked_for", ()):
         assert text not in str(plan), plan
     runtime = runtime_of(graph.clients(), executor=ExecutorKind.BOTH)
     if isinstance(plan.node, Defer):

@@ -1,4 +1,7 @@
-"""Plans of the planner corpus, executed over made-up data: the answer is the monolith's, and strict subgraphs complain of nothing."""
+"""Plans of the planner corpus, executed over made-up data.
+
+The answer is the monolith's, and strict subgraphs complain of nothing.
+"""
 
 import json
 from functools import cache

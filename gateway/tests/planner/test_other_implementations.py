@@ -1,4 +1,7 @@
-"""A subgraph with `@interfaceObject` can't tell types apart: which fields of some types it may be asked for of all objects, and that answers stay right."""
+"""Fields of some types at an `@interfaceObject`.
+
+Which of them may be asked of all objects, and that answers stay right.
+"""
 
 import pytest
 
@@ -58,20 +61,21 @@ def arena() -> Arena:
     return Arena(Graph(MONOLITH, {"abstract": LINK + ABSTRACT, "concrete": LINK + CONCRETE}))
 
 
-#: Operation, and how many requests it takes: two where the field comes with its objects, three where their types are known first.
+#: Operation, and how many requests it takes: two where the field comes with its objects, three where their types are
+#: known first.
 PLANS = {
     "a null stops in the field": ("{ media { ... on Book { stars } } }", 2),
-    "a null would climb to the object": ("{ media { ... on Book { rank } } }", 3),
+    "a null would propagate to the object": ("{ media { ... on Book { rank } } }", 3),
     "it is asked of all": ("{ media { rank ... on Book { rank stars } } }", 2),
     "it is asked of every type": ("{ media { ... on Book { rank } ... on Film { rank } } }", 2),
     "it is a key, which all give": ("{ media { ... on Book { id } } }", 2),
     "another name for what is asked of all": ("{ media { rank ... on Book { place: rank } } }", 2),
     "a null below stops in the field": ("{ media { ... on Book { stats { views } } } }", 2),
-    "a null below would take what others want": (
+    "a null below would null what is asked of others": (
         "{ media { ... on Book { stats { views } } ... on Film { stats { likes } } } }",
         3,
     ),
-    "what others want as well": (
+    "what is asked of others as well": (
         "{ media { ... on Book { stats { views likes } } ... on Film { stats { views } } } }",
         2,
     ),
@@ -88,7 +92,7 @@ PLANS = {
         3,
     ),
     "objects in a list that can't be null": ("{ media { ... on Book { related { stars } } } }", 3),
-    "a stranger's own objects": ("{ media { ... on Book { next { rank } } } }", 2),
+    "objects of another implementation": ("{ media { ... on Book { next { rank } } } }", 2),
 }
 
 
@@ -99,14 +103,14 @@ def test_requests(arena: Arena, case: str) -> None:
     assert plan.fetch_count == wanted, str(plan)
 
 
-def test_objects_of_each_type_are_sent_apart(arena: Arena) -> None:
+def test_objects_of_each_type_are_sent_in_lists_of_their_own(arena: Arena) -> None:
     plan = build_plan(arena.supergraph, "{ media { ... on Book { rank } ... on Film { related { stars } } } }")
     last = list(fetches_of(plan.node))[-1]
     assert last.subgraph == "abstract"
     assert [one.representations[0].types & {"Book", "Film"} for one in last.entities] == [{"Book"}, {"Film"}]
 
 
-def test_what_is_wanted_of_one_type_is_asked_of_no_other(arena: Arena) -> None:
+def test_a_field_for_one_type_is_asked_of_no_other(arena: Arena) -> None:
     """Where the subgraph knows its types, a selection for one of them isn't merged into the one for all."""
     plan = build_plan(arena.supergraph, "{ shelf { best { born } ... on Box { best { name } } } }")
     (fetch,) = fetches_of(plan.node)
