@@ -29,7 +29,7 @@ from tests.support.cases import FOLDERS
 
 SECONDS = float(os.environ.get("BOTBERI_FUZZ_SECONDS", "0"))
 #: The same pairs everywhere, however fast the machine is: 3,000 in parts that may run side by side.
-FIXED = (1, 101, 201, 301, 401, 501)
+FIXED = (1, 101, 601, 301, 401, 501)
 PAIRS = 500
 FRESH_PAIRS = 200
 #: Kind of graph -> of 100 pairs of a large run, the sum of those with each of the kind's features.
