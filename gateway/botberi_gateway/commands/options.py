@@ -1,4 +1,4 @@
-"""Choices and groups of options of the commands, apart from what they do: reading them costs nothing."""
+"""The choices that options have. This module imports nothing, so that `--help` answers at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Format(StrEnum):
 
 
 class FailOn(StrEnum):
-    """The mildest class of changes that a check refuses."""
+    """The mildest class of changes for which `check` exits with 1."""
 
     BREAKING = "breaking"
     DANGEROUS = "dangerous"

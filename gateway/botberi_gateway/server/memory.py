@@ -59,7 +59,7 @@ class _Collector:
         gc.freeze()
 
     def after(self, phase: str, details: dict[str, int]) -> None:
-        """For `gc.callbacks`."""
+        """The callback for `gc.callbacks`: sets objects aside after full collections."""
         if phase != "stop" or details["generation"] != 2:
             return
         if not self._is_whole and len(gc.get_objects(generation=2)) < _SET_ASIDE:
@@ -77,11 +77,9 @@ _collector: Final = _Collector()
 
 
 def settle() -> None:
-    """After start-up: what is there lives to the end, the collector need not look at it again.
+    """Set aside everything that exists after start-up, so that the garbage collector doesn't look at it again.
 
-    Turns it on where it was off.
-
-    It may be called again when more has come that stays.
+    It also turns the collector on. Call it again when more objects have come that stay.
     """
     _bound_heap()
     if _collector.after not in gc.callbacks:
@@ -92,10 +90,7 @@ def settle() -> None:
 
 
 def resettle() -> None:
-    """After a supergraph was replaced: frees the old one, which was set aside, and sets aside the new one.
-
-    Takes a moment.
-    """
+    """Free a supergraph that was replaced, and set aside the new one. Takes a moment."""
     _collector.whole()
 
 

@@ -45,7 +45,7 @@ class QuickDoor:
         self.core = core
         self.url = path.encode()
         self.log = log
-        self.most = core.config.max_body_bytes
+        self.max_bytes = core.config.max_body_bytes
         self._seen: object = None
         self._default = b""
 
@@ -54,7 +54,7 @@ class QuickDoor:
         content_type, length = headers.get("content-type", ""), headers.get("content-length", "")
         if content_type != "application/json" and not content_type.startswith("application/json;"):
             return False
-        if not (length.isascii() and length.isdigit() and len(length) < 10 and 0 < int(length) <= self.most):
+        if not (length.isascii() and length.isdigit() and len(length) < 10 and 0 < int(length) <= self.max_bytes):
             return False
         accept = headers.get("accept")
         if accept is not None and ("stream" in accept or "multipart" in accept):

@@ -17,7 +17,7 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 
 
 class Counts(Collector):
-    """A counter with labels."""
+    """A Prometheus counter with labels."""
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
         self._name, self._text, self._labels = name, text, labels
@@ -36,7 +36,7 @@ class Counts(Collector):
 
 
 class Durations(Collector):
-    """A histogram of seconds with one label."""
+    """A Prometheus histogram of seconds with one label."""
 
     def __init__(self, name: str, text: str, label: str) -> None:
         self._name, self._text, self._label = name, text, label

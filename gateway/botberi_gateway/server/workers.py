@@ -29,15 +29,15 @@ logger = logging.getLogger(__name__)
 Work: TypeAlias = Callable[[socket.socket, Path], None]
 
 #: Connections accepted before anything else is looked at.
-_AT_ONCE: Final = 64
+_MAX_ACCEPTED: Final = 64
 #: Seconds that a worker must have lived so that its end doesn't count as a failure to start; so many failures in a row
 #: end everything.
-_GROWN_UP: Final = 2.0
-_MOST_FAILURES: Final = 5
+_MIN_LIFE_SECONDS: Final = 2.0
+_MAX_FAILURES: Final = 5
 #: Seconds beyond the time for draining, until a worker is killed.
 _EXTRA_SECONDS: Final = 5.0
 #: Seconds between looks at what couldn't be handed over.
-_AGAIN: Final = 0.02
+_RETRY_SECONDS: Final = 0.02
 
 
 @dataclass(slots=True)
@@ -112,17 +112,17 @@ class Workers:
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         while True:
             self._reap()
-            if self._failures >= _MOST_FAILURES:
+            if self._failures >= _MAX_FAILURES:
                 logger.critical("workers end as soon as they start; giving up")
                 self._stop_at = self._stop_at or time.monotonic()
             if self._stop_at is not None and time.monotonic() >= self._stop_at:
                 break
             self._fill()
-            for key, _ in self._selector.select(_AGAIN if self._waiting else 0.5):
+            for key, _ in self._selector.select(_RETRY_SECONDS if self._waiting else 0.5):
                 key.data(key.fileobj)
             self._hand_over()
         self._stop()
-        return 1 if self._failures >= _MOST_FAILURES else 0
+        return 1 if self._failures >= _MAX_FAILURES else 0
 
     def _fill(self) -> None:
         """Fork a process for each that is missing."""
@@ -178,13 +178,13 @@ class Workers:
             if self._stop_at is not None:
                 continue
             lived = time.monotonic() - process.began
-            self._failures = self._failures + 1 if lived < _GROWN_UP else 0
+            self._failures = self._failures + 1 if lived < _MIN_LIFE_SECONDS else 0
             self._start_at = time.monotonic() + (0.1 * 2**self._failures if self._failures else 0)
             how = os.waitstatus_to_exitcode(status)
             logger.error("worker %d ended after %.1f s (%s); another takes its place", pid, lived, how)
 
     def _accept(self, listener: socket.socket) -> None:
-        for _ in range(_AT_ONCE):
+        for _ in range(_MAX_ACCEPTED):
             if self._waiting:  # no worker takes them: let the others wait in the kernel's queue
                 return
             try:

@@ -90,12 +90,14 @@ class Core:
         if self.subscriptions >= config.max_subscriptions:
             raise GatewayError("Too many subscriptions are running here; try again.", code=OVERLOADED)
         if subject is not None and self.subscribers[subject] >= config.max_subscriptions_per_caller:
-            most = config.max_subscriptions_per_caller
-            raise GatewayError(f"A caller may have {most} subscriptions at a time.", code=errors.LIMIT_EXCEEDED)
+            maximum = config.max_subscriptions_per_caller
+            raise GatewayError(f"A caller may have {maximum} subscriptions at a time.", code=errors.LIMIT_EXCEEDED)
         with self._counted(self.subscriptions_by_network, client, config.max_subscriptions_per_address) as admitted:
             if not admitted:
-                most = config.max_subscriptions_per_address
-                raise GatewayError(f"An address may have {most} subscriptions at a time.", code=errors.LIMIT_EXCEEDED)
+                maximum = config.max_subscriptions_per_address
+                raise GatewayError(
+                    f"An address may have {maximum} subscriptions at a time.", code=errors.LIMIT_EXCEEDED
+                )
             self.subscriptions += 1
             if subject is not None:
                 self.subscribers[subject] += 1
@@ -113,12 +115,12 @@ class Core:
         return self._counted(self.sockets_by_network, client, self.config.websocket.max_sockets_per_address)
 
     @contextmanager
-    def _counted(self, counter: Counter[str], client: Client, most: int) -> Iterator[bool]:
+    def _counted(self, counter: Counter[str], client: Client, maximum: int) -> Iterator[bool]:
         if client.address is not None and self.clients.trusts(client.address):
             yield True  # a proxy that doesn't say for whom it asks
             return
         network = client.network
-        if counter[network] >= most:
+        if counter[network] >= maximum:
             yield False
             return
         counter[network] += 1

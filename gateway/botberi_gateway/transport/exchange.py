@@ -17,7 +17,7 @@ CONTENT_TYPES: Final = {
     media_type: (b"content-type", f"{media_type}; charset=utf-8".encode())
     for media_type in (negotiate.JSON, negotiate.GRAPHQL_JSON)
 }
-#: Of every answer in one piece: never cached, never sniffed.
+#: Headers of every answer in one piece: it is never cached, and browsers don't guess its type.
 FIXED_HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
@@ -33,17 +33,18 @@ class Exchange:
     send: Any
     #: What the server's log line says about the operation (`scope["state"]["graphql"]`).
     note: dict[str, Any]
-    #: Of what is answered in one piece.
+    #: Of an answer in one piece.
     media_type: str = negotiate.JSON
+    #: The client wants server-sent events.
     wants_events: bool = False
     #: The client takes nothing but `multipart/mixed`.
     parts_only: bool = False
     #: Headers of the answer.
     extra: list[tuple[bytes, bytes]] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
-    #: The status is on its way: nothing can be taken back.
+    #: The status was sent, so that no error can take the place of this answer.
     begun: bool = False
-    #: What it does now must not be cut short though the client goes.
+    #: Set for a mutation that has begun: it goes on even if the client goes.
     to_its_end: bool = False
 
     async def body(self, max_bytes: int, timeout_seconds: float) -> bytes:

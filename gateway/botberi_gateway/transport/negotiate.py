@@ -17,8 +17,8 @@ PATH_SPEC: Final = "20220824"
 #: In the order of our preference where the client has none: `*/*` gets plain JSON, as clients of old expect.
 _ANSWERS: Final = (JSON, GRAPHQL_JSON)
 #: Entries of one header that are looked at.
-_MOST: Final = 32
-_LONGEST_KEPT: Final = 256
+_MAX_ITEMS: Final = 32
+_MAX_CACHED_CHARACTERS: Final = 256
 
 
 def parse_media_type(text: str) -> tuple[str, Mapping[str, str]]:
@@ -40,7 +40,7 @@ def accepted(accept: str | None) -> list[tuple[float, int, str]]:
     A range with a charset that isn't UTF-8 is left out.
     """
     ranges = []
-    for item in (accept or "*/*").split(",", _MOST)[:_MOST]:
+    for item in (accept or "*/*").split(",", _MAX_ITEMS)[:_MAX_ITEMS]:
         essence, parameters = parse_media_type(item)
         try:
             weight = float(parameters.get("q", "1"))
@@ -55,7 +55,7 @@ def accepted(accept: str | None) -> list[tuple[float, int, str]]:
 
 def choose(accept: str | None, offered: Sequence[str] = _ANSWERS) -> str | None:
     """The offered type that the client likes best, None where it accepts none of them."""
-    if accept is not None and len(accept) > _LONGEST_KEPT:
+    if accept is not None and len(accept) > _MAX_CACHED_CHARACTERS:
         return _choose(accept, tuple(offered))
     return _choose_kept(accept, tuple(offered))
 
@@ -90,7 +90,7 @@ def part_form(accept: str | None) -> PayloadForm | None:
     if accept is None or "multipart" not in accept.lower():
         return None
     best: tuple[float, PayloadForm] | None = None
-    for item in (accept or "").split(",", _MOST)[:_MOST]:
+    for item in (accept or "").split(",", _MAX_ITEMS)[:_MAX_ITEMS]:
         essence, parameters = parse_media_type(item)
         if essence != MULTIPART:
             continue
@@ -119,7 +119,7 @@ def _is_json(content_type: str) -> bool:
 
 def is_json(content_type: str) -> bool:
     """Whether a `content-type` is JSON in UTF-8."""
-    if len(content_type) > _LONGEST_KEPT:
+    if len(content_type) > _MAX_CACHED_CHARACTERS:
         return _is_json.__wrapped__(content_type)
     return _is_json(content_type)
 

@@ -10,8 +10,8 @@ from botberi_gateway.engine import GraphQLRequest
 from botberi_gateway.transport.problem import BATCHING_NOT_SUPPORTED, HttpProblem
 
 #: Deeper variables have no use, and JSON writers refuse them at 254.
-_DEEPEST: Final = 128
-_MOST_FIELDS: Final = 32
+_MAX_DEPTH: Final = 128
+_MAX_FIELDS: Final = 32
 
 
 def from_body(body: bytes) -> GraphQLRequest:
@@ -31,7 +31,7 @@ def from_query_string(query_string: bytes) -> GraphQLRequest:
     """The request in the query string of a GET. Raises `HttpProblem` (400)."""
     try:
         pairs = parse_qsl(
-            query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
+            query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS
         )
     except ValueError:
         raise HttpProblem(400, "The query string can't be decoded.") from None
@@ -68,7 +68,7 @@ def from_json(parsed: Any) -> GraphQLRequest:
         raise HttpProblem(400, "The parameter 'operationName' is no string.")
     variables = _map(parsed, "variables")
     if variables and _too_deep(variables):
-        raise HttpProblem(400, f"The parameter 'variables' is nested deeper than {_DEEPEST}.")
+        raise HttpProblem(400, f"The parameter 'variables' is nested deeper than {_MAX_DEPTH}.")
     return GraphQLRequest(query, operation_name, variables, extensions)
 
 
@@ -99,7 +99,7 @@ def _map(parsed: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _too_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         below: list[Any] = []
         for item in level:
             if type(item) is dict:

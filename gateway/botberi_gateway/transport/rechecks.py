@@ -7,7 +7,7 @@ import asyncio
 from collections import OrderedDict
 from typing import Final, Protocol
 
-#: Looks at the clock within one interval.
+#: How often within one interval it looks which checks are due.
 _LOOKS: Final = 25
 
 
@@ -50,7 +50,7 @@ class Rechecks:
             await asyncio.sleep(self._interval / _LOOKS)
             while self._due and next(iter(self._due.values())) <= loop.time():
                 member, _ = self._due.popitem(last=False)
-                # Not one after another: somebody's slow answer must not keep the others' credentials believed.
+                # At the same time: a slow check of one caller must not delay the checks of the others.
                 task = loop.create_task(self._check(member))
                 self._checking.add(task)
                 task.add_done_callback(self._checking.discard)

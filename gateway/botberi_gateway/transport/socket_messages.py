@@ -25,7 +25,7 @@ GOING_AWAY: Final = 1001
 TOO_BIG: Final = 1009
 TRY_AGAIN_LATER: Final = 1013
 
-_LONGEST_ID: Final = 128
+_MAX_ID_CHARACTERS: Final = 128
 
 
 @dataclass(slots=True, eq=False)
@@ -45,12 +45,12 @@ class Message:
     payload: Mapping[str, Any] | None = None
 
 
-def parse(event: Mapping[str, Any], most: int) -> Message:
+def parse(event: Mapping[str, Any], max_bytes: int) -> Message:
     """A `websocket.receive` event -> message. Raises `Close`."""
     text = event.get("text")
     if text is None:
         raise Close(BAD_MESSAGE, "Only text messages are understood")
-    if len(text) > most:
+    if len(text) > max_bytes:
         raise Close(TOO_BIG, "Message too big")
     try:
         parsed = decode(text.encode())
@@ -65,8 +65,8 @@ def parse(event: Mapping[str, Any], most: int) -> Message:
         raise Close(BAD_MESSAGE, "Payload is not an object")
     identifier = parsed.get("id", "")
     if kind in ("subscribe", "complete"):
-        if not isinstance(identifier, str) or not 0 < len(identifier) <= _LONGEST_ID:
-            raise Close(BAD_MESSAGE, f"An id is a string of 1 to {_LONGEST_ID} characters")
+        if not isinstance(identifier, str) or not 0 < len(identifier) <= _MAX_ID_CHARACTERS:
+            raise Close(BAD_MESSAGE, f"An id is a string of 1 to {_MAX_ID_CHARACTERS} characters")
         if kind == "subscribe" and payload is None:
             raise Close(BAD_MESSAGE, "subscribe has no payload")
     return Message(kind, identifier if isinstance(identifier, str) else "", payload)

@@ -14,7 +14,7 @@ from botberi_gateway.transport.problem import VERIFIER_UNAVAILABLE
 logger = logging.getLogger(__name__)
 
 #: Checks that may fail one after another (the verifier is down) before the stream ends.
-_MOST_FAILURES: Final = 3
+_MAX_FAILURES: Final = 3
 #: Seconds for one check.
 _TIMEOUT_SECONDS: Final = 5.0
 
@@ -45,14 +45,14 @@ class CallerWatch:
         self.caller = await self._ask()
         self._checked_at = asyncio.get_running_loop().time()
 
-    async def fresh(self, oldest: float) -> None:
-        """Check again unless the last good check is at most `oldest` seconds old. Raises as `begin` does."""
-        if not self._identity.is_checked or self._age() < oldest:
+    async def fresh(self, max_age_seconds: float) -> None:
+        """Check again unless the last good check is at most `max_age_seconds` old. Raises as `begin` does."""
+        if not self._identity.is_checked or self._age() < max_age_seconds:
             return
         # Made here, as most callers ask once and are gone.
         self._lock = self._lock or asyncio.Lock()
         async with self._lock:
-            if self._age() < oldest:
+            if self._age() < max_age_seconds:
                 return
             caller = await self._ask()
             if _subject(caller) != _subject(self.caller):
@@ -72,7 +72,7 @@ class CallerWatch:
             raise
         except GatewayError:
             self._failures += 1
-            if self._failures >= _MOST_FAILURES:
+            if self._failures >= _MAX_FAILURES:
                 raise
 
     def _age(self) -> float:

