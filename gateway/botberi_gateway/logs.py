@@ -18,7 +18,7 @@ class JsonFormatter(logging.Formatter):
     """`{"time", "level", "logger", "message", …}`; what a record carries in `extra` becomes fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """See logging."""
+        """Overrides `logging.Formatter.format`."""
         entry: dict[str, Any] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),

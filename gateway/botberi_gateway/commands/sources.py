@@ -13,12 +13,16 @@ from botberi_gateway.errors import GatewayError
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One subgraph. `sdl` is None until it is asked of the running subgraph at `ask`."""
+    """One subgraph that the command line names."""
 
     name: str
+    #: None until the running subgraph has been asked for it.
     sdl: str | None = None
+    #: Where requests go; the supergraph has it.
     url: str | None = None
+    #: The file that has the SDL.
     file: str | None = None
+    #: The address of a running subgraph that is asked for its SDL.
     ask: str | None = None
 
 

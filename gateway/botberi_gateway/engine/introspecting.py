@@ -18,7 +18,7 @@ from botberi_gateway.single_flight import SingleFlight
 #: The operation (by identity: what is kept holds it) and its variables as JSON.
 _Key: TypeAlias = tuple[int, bytes | object]
 
-#: Answers that are kept: so many, with so many fields together (a field that is made once costs some 100 bytes).
+#: Answers that are kept, and the fields of all of them together. A field takes some 100 bytes.
 MAX_KEPT: Final = 16
 MAX_KEPT_FIELDS: Final = 2_000_000
 #: Variables longer than this in JSON are no part of what a usual client asks: their answers aren't kept.

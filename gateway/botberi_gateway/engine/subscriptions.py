@@ -26,9 +26,8 @@ from botberi_gateway.plan import EventTrigger, Fetch, Subscription
 
 logger = logging.getLogger(__name__)
 
-#: Subscriptions that a new supergraph ends are ended so many in a second, that their clients don't come back all at
-#: once.
-_ENDED_PER_SECOND: Final = 500
+#: How many subscriptions a second are ended by a new supergraph, so that their clients don't all come back at once.
+_MAX_ENDED_PER_SECOND: Final = 500
 
 MakeRuntime = Callable[[Generation, RequestContext | None], Runtime]
 
@@ -141,7 +140,7 @@ class Subscriptions:
                     running.live.end(GatewayError(problem, code=errors.SUBSCRIPTION_SCHEMA_RELOAD))
                     ended += 1
                     if ended % 50 == 0:
-                        await asyncio.sleep(50 / _ENDED_PER_SECOND * random.uniform(0.5, 1.5))  # noqa: S311
+                        await asyncio.sleep(50 / _MAX_ENDED_PER_SECOND * random.uniform(0.5, 1.5))  # noqa: S311
         if by_key:
             total = sum(map(len, by_key.values()))
             logger.info("the supergraph was replaced: %d subscriptions go on, %d ended", total - ended, ended)

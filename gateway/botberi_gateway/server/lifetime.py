@@ -80,7 +80,7 @@ class ConnectionLifetime(HttpToolsProtocol):
             self._counted = None
 
     def shutdown(self) -> None:
-        """See uvicorn: the server stops."""
+        """Overrides uvicorn's method: the server stops."""
         self._stopping = True
         super().shutdown()
 

@@ -17,7 +17,7 @@ THRESHOLDS: Final = (20_000, 5, 2)
 
 #: Seconds between two collections that look at every object of the process, and by what factor the objects have grown
 #: since the last. Such a collection stops the process for some 100 ms in 300,000 objects.
-_WHOLE_EVERY: Final = 600.0
+_WHOLE_INTERVAL_SECONDS: Final = 600.0
 _WHOLE_GROWTH: Final = 1.25
 
 #: `mallopt`'s numbers (malloc.h).
@@ -68,7 +68,10 @@ class _Collector:
         if self._is_whole:
             self._is_whole = False
             self._whole_at, self._count = time.monotonic(), gc.get_freeze_count()
-        elif time.monotonic() - self._whole_at > _WHOLE_EVERY and gc.get_freeze_count() > self._count * _WHOLE_GROWTH:
+        elif (
+            time.monotonic() - self._whole_at > _WHOLE_INTERVAL_SECONDS
+            and gc.get_freeze_count() > self._count * _WHOLE_GROWTH
+        ):
             gc.unfreeze()
             self._is_whole = True
 

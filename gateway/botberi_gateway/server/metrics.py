@@ -62,21 +62,21 @@ class Metrics:
         gateway.wrap_clients(lambda name, client: measured(name, client, self))
 
     def operation(self, kind: str, outcome: str, seconds: float) -> None:
-        """See `botberi_gateway.transport.port.Observer`."""
+        """Implements the transport's `Observer`."""
         self._operations.add(kind, outcome)
         if kind != "subscription":
             self._durations.series(kind).observe(seconds)
 
     def shared(self, subgraph: str = "") -> None:
-        """See `botberi_gateway.transport.port.Observer`; with a name: a request to that subgraph."""
+        """Count a query that shared an answer (`Observer`), or with a name a request to that subgraph."""
         self._shared.add(subgraph)
 
     def subscriptions(self, change: int) -> None:
-        """See `botberi_gateway.transport.port.Observer`."""
+        """Implements the transport's `Observer`."""
         self._subscriptions.inc(change)
 
     def sockets(self, change: int) -> None:
-        """See `botberi_gateway.transport.port.Observer`."""
+        """Implements the transport's `Observer`."""
         self._sockets.inc(change)
 
     def text(self) -> bytes:
@@ -91,7 +91,7 @@ class _CacheCollector(Collector):
         self._gateway = gateway
 
     def collect(self) -> Iterator[Metric]:
-        """See prometheus_client."""
+        """Implements prometheus_client's `Collector`."""
         counts = self._gateway.cache_statistics
         family = CounterMetricFamily("gateway_plan_cache_requests", "Look-ups of operations.", labels=["result"])
         family.add_metric(["hit"], counts.hits)
@@ -139,7 +139,7 @@ class MeasuredClient:
         self._seconds = metrics.subgraph_durations.series(name)
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
-        """See `SubgraphClient`."""
+        """Implements `SubgraphClient`."""
         started = time.perf_counter()
         try:
             response = await self._client.execute(request)
@@ -152,12 +152,12 @@ class MeasuredClient:
         return response
 
     def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
-        """See `SubgraphClient`."""
+        """Implements `SubgraphClient`."""
         self._count.add(self._name, "subscription")
         return self._client.subscribe(request)
 
     async def aclose(self) -> None:
-        """See `SubgraphClient`."""
+        """Implements `SubgraphClient`."""
         await self._client.aclose()
 
 
@@ -171,7 +171,7 @@ class MeasuredEncodedClient(MeasuredClient):
     def start(
         self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
     ) -> asyncio.Future[SubgraphResponse]:
-        """See `EncodedClient`."""
+        """Implements `EncodedClient`."""
         started = time.perf_counter()
         future = self._start(body, kind, headers, timeout)
         if isinstance(future, Answer) and future.over is None and not future.done():

@@ -9,10 +9,10 @@ from typing import Final
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that another process may take.
+#: How long another process may take to send its page.
 _TIMEOUT_SECONDS: Final = 2.0
-#: Seconds between copies of the own page, which is what remains of a process that dies.
-_INTERVAL: Final = 2.0
+#: Pause between copies of this process's page: the last copy is what remains of a process that dies.
+_COPY_INTERVAL_SECONDS: Final = 2.0
 
 
 def merge(pages: Iterable[bytes], ended: Iterable[bytes] = ()) -> bytes:
@@ -70,7 +70,7 @@ class SharedPages:
     async def _save_often(self) -> None:
         while True:
             self._save()
-            await asyncio.sleep(_INTERVAL)
+            await asyncio.sleep(_COPY_INTERVAL_SECONDS)
 
     def _save(self) -> None:
         path = self._folder / f"{self._name}.prom"

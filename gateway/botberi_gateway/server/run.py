@@ -24,7 +24,7 @@ from botberi_gateway.transport.client import ClientResolver
 
 logger = logging.getLogger(__name__)
 
-_BACKLOG: Final = 2048
+_MAX_BACKLOG: Final = 2048
 
 
 class PortTakenError(OSError):
@@ -41,7 +41,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(info[4])
-        listener.listen(_BACKLOG)
+        listener.listen(_MAX_BACKLOG)
         listener.setblocking(False)
     except OSError as error:
         listener.close()
@@ -85,7 +85,7 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """See uvicorn."""
+        """Overrides uvicorn's method."""
         self._asked_to_stop(sig)
 
     def _asked_to_stop(self, number: int) -> None:
@@ -161,5 +161,5 @@ def uvicorn_config(app: Starlette, config: GatewayConfig, log_level: str | None 
         ws_per_message_deflate=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(server.drain_timeout_seconds) + 1,
-        backlog=_BACKLOG,
+        backlog=_MAX_BACKLOG,
     )

@@ -7,9 +7,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Response
 from websockets.server import ServerProtocol
 
-#: Pings and pongs a second that a client may send; so many more at once.
-_CONTROL_FRAMES: Final = 20.0
-_BURST: Final = 100.0
+#: Pings and pongs that a client may send: a second in the long run, and at once.
+_MAX_CONTROL_FRAMES_PER_SECOND: Final = 20.0
+_MAX_CONTROL_FRAME_BURST: Final = 100.0
 #: Seconds that a client which floods has to read why it is closed. A socket with unread bytes that is closed at once is
 #: reset, and the close frame is lost with it.
 _LINGER_SECONDS: Final = 1.0
@@ -38,7 +38,7 @@ class GatewaySocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(**uvicorn)
         self.conn = _Handshake(refusal_headers, self.conn, self.config.ws_max_size)
         self._on_lost = on_lost
-        self._allowed, self._counted_at = _BURST, self.loop.time()
+        self._allowed, self._counted_at = _MAX_CONTROL_FRAME_BURST, self.loop.time()
         self._flooded = False
 
     def data_received(self, data: bytes) -> None:
@@ -59,7 +59,9 @@ class GatewaySocketProtocol(WebSocketsSansIOProtocol):
 
     def _admits_control_frame(self) -> bool:
         now = self.loop.time()
-        self._allowed = min(_BURST, self._allowed + (now - self._counted_at) * _CONTROL_FRAMES) - 1
+        self._allowed = (
+            min(_MAX_CONTROL_FRAME_BURST, self._allowed + (now - self._counted_at) * _MAX_CONTROL_FRAMES_PER_SECOND) - 1
+        )
         self._counted_at = now
         if self._allowed >= 0:
             return True

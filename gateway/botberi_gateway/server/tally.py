@@ -28,7 +28,7 @@ class Counts(Collector):
         self._counts[labels] = self._counts.get(labels, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
-        """See prometheus_client."""
+        """Implements prometheus_client's `Collector`."""
         family = CounterMetricFamily(self._name, self._text, labels=self._labels)
         for labels, count in self._counts.items():
             family.add_metric(labels, count)
@@ -50,7 +50,7 @@ class Durations(Collector):
         return series
 
     def collect(self) -> Iterator[Metric]:
-        """See prometheus_client."""
+        """Implements prometheus_client's `Collector`."""
         family = HistogramMetricFamily(self._name, self._text, labels=[self._label])
         bounds = [*map(floatToGoString, BUCKETS), "+Inf"]
         for value, series in self._series.items():

@@ -36,7 +36,7 @@ class _Worker(Server):
         self._adopting: set[asyncio.Task[object]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """See uvicorn."""
+        """Overrides uvicorn's method."""
         await super().startup(sockets)
         self._channel.setblocking(False)
         asyncio.get_running_loop().add_reader(self._channel, self._take)

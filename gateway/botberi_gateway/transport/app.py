@@ -61,7 +61,7 @@ class GraphQLApp:
         return self._core
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
-        """ASGI 3."""
+        """The ASGI app: answers one request or one WebSocket."""
         root: str = scope.get("root_path", "").rstrip("/")
         path: str = scope.get("path", "")
         relative = path[len(root) :] if root and path.startswith(root) else path

@@ -92,15 +92,15 @@ class Posted(Exchange):
         self._write = write
 
     async def body(self, max_bytes: int, timeout_seconds: float) -> bytes:
-        """See `Exchange`."""
+        """Overrides `Exchange`'s method."""
         return self._body
 
     def attended(self, work: Coroutine[Any, Any, ResultT]) -> Coroutine[Any, Any, ResultT]:
-        """See `Exchange`."""
+        """Overrides `Exchange`'s method."""
         return work
 
     async def respond(self, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        """See `Exchange`."""
+        """Overrides `Exchange`'s method."""
         self.begun = True
         self._write(status, [CONTENT_TYPES[self.media_type], *self.extra, *headers], body)
 

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from typing import Final, Protocol
 
 #: How often within one interval it looks which checks are due.
-_LOOKS: Final = 25
+_LOOKS_PER_INTERVAL: Final = 25
 
 
 class Checked(Protocol):
@@ -22,8 +22,8 @@ class Checked(Protocol):
 class Rechecks:
     """The sockets by the time of their next check, the earliest first."""
 
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
+    def __init__(self, interval_seconds: float) -> None:
+        self._interval = interval_seconds
         self._due: OrderedDict[Checked, float] = OrderedDict()
         self._members: set[Checked] = set()
         self._checking: set[asyncio.Task[None]] = set()
@@ -47,7 +47,7 @@ class Rechecks:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while self._members:
-            await asyncio.sleep(self._interval / _LOOKS)
+            await asyncio.sleep(self._interval / _LOOKS_PER_INTERVAL)
             while self._due and next(iter(self._due.values())) <= loop.time():
                 member, _ = self._due.popitem(last=False)
                 # At the same time: a slow check of one caller must not delay the checks of the others.

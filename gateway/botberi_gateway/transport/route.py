@@ -21,7 +21,7 @@ class GraphQLRoute(BaseRoute):
         self._app = app
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """See Starlette."""
+        """Overrides the method of Starlette's `BaseRoute`."""
         if scope["type"] not in ("http", "websocket"):
             return Match.NONE, {}
         path = _path_below(scope)
@@ -30,7 +30,7 @@ class GraphQLRoute(BaseRoute):
         return Match.NONE, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See Starlette."""
+        """Overrides the method of Starlette's `BaseRoute`."""
         inner: dict[str, Any] = {**scope, "root_path": scope.get("root_path", "") + self._path}
         await self._app(inner, receive, send)
 

@@ -25,9 +25,9 @@ from botberi_gateway.transport.watch import CallerWatch
 
 logger = logging.getLogger(__name__)
 
-#: Seconds for a closing frame to leave, and for queries of a socket to end when the server stops.
-_FAREWELL: Final = 2.0
-_QUERIES_END: Final = 10.0
+#: How long a close frame may take to leave; how long queries of a socket have to end when the server stops.
+_CLOSE_TIMEOUT_SECONDS: Final = 2.0
+_QUERIES_TIMEOUT_SECONDS: Final = 10.0
 
 
 async def serve_socket(core: Core, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
@@ -120,7 +120,7 @@ class Session:
             # A close frame holds 123 bytes of reason.
             reason = close.reason.encode()[:120].decode(errors="ignore")
             with suppress(Exception):
-                async with asyncio.timeout(_FAREWELL):
+                async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
                     await self._send({"type": "websocket.close", "code": close.code, "reason": reason})
 
     async def drain(self) -> None:
@@ -130,10 +130,10 @@ class Session:
         """
         self._draining = True
         if self._queries:
-            await asyncio.wait(set(self._queries), timeout=_QUERIES_END)
+            await asyncio.wait(set(self._queries), timeout=_QUERIES_TIMEOUT_SECONDS)
         # Their results shall leave before the close frame.
         with suppress(TimeoutError):
-            async with asyncio.timeout(_FAREWELL):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
                 await self._outbox.flushed()
         self._finish(Close(protocol.GOING_AWAY, "The server is going away"))
 
@@ -191,7 +191,7 @@ class Session:
             self._finish(Close(protocol.INIT_TIMEOUT, "Connection initialisation timeout"))
 
     async def recheck(self) -> None:
-        """See `botberi_gateway.transport.rechecks.Checked`."""
+        """Implements `Checked`."""
         assert self._watch is not None
         try:
             await self._checked(self._watch.tick())

@@ -89,7 +89,7 @@ def test_cycles_of_what_was_set_aside_are_freed_later(monkeypatch: pytest.Monkey
     del node
     gc.collect()
     assert kept() is not None
-    monkeypatch.setattr(memory, "_WHOLE_EVERY", 0.0)
+    monkeypatch.setattr(memory, "_WHOLE_INTERVAL_SECONDS", 0.0)
     gc.collect()
     assert kept() is not None, "nothing has grown: nothing more is looked at"
     monkeypatch.setattr(memory, "_WHOLE_GROWTH", 0.0)

@@ -21,9 +21,9 @@ DIST: Final = _HERE / "dist"
 _SOURCES: Final = ("package.json", "package-lock.json", ".npmrc", "index.html", "vite.config.js", "src")
 _STAMP: Final = ".stamp"
 _MIN_NODE: Final = 20
-#: Seconds; an installation over a slow line is the longest part.
-_INSTALL_TIMEOUT: Final = 600
-_BUILD_TIMEOUT: Final = 300
+#: Installing packages over a slow line is the longest part.
+_INSTALL_TIMEOUT_SECONDS: Final = 600
+_BUILD_TIMEOUT_SECONDS: Final = 300
 
 
 class BuildError(Exception):
@@ -71,10 +71,10 @@ def build(*, force: bool = False) -> bool:
             shutil.copyfile(path, target)
         environment = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
         print("GraphiQL: installing packages", flush=True)
-        _run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], work, environment, _INSTALL_TIMEOUT)
+        _run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], work, environment, _INSTALL_TIMEOUT_SECONDS)
         print(f"GraphiQL: bundling ({time.monotonic() - began:.0f} s so far)", flush=True)
         vite = work / "node_modules" / "vite" / "bin" / "vite.js"
-        _run([str(node), str(vite), "build", "--logLevel", "error"], work, environment, _BUILD_TIMEOUT)
+        _run([str(node), str(vite), "build", "--logLevel", "error"], work, environment, _BUILD_TIMEOUT_SECONDS)
         _install(work / "dist")
     return True
 
