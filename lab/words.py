@@ -40,6 +40,9 @@ _FIXED: Final = {
     # A user of Unix systems.
     "botberi/postgres.py": "nobody",
     "botberi/postgres_places.py": "nobody",
+    "tests/botberi/test_embedded_postgres.py": "nobody",
+    # A class of the executor's inner files.
+    "tests/security/test_long_work_off_the_loop.py": "climb",
 }
 _WORD_OF: Final = {form: word for word, forms in DIALECT.items() for form in forms}
 

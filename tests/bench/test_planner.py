@@ -49,7 +49,7 @@ def test_without_the_corpus_it_says_so(
     not planner.CORPUS.is_dir(),
     reason="no ../shared/conformance/planner: it would add the planner benchmark on 179 operations",
 )
-def test_each_plan_is_timed_anew() -> None:
+def test_each_plan_is_timed_again() -> None:
     one = Ours()
     for query in ("{ feed { id } }", "{ feed { id } }", "{ nothing }"):
         one.plan(query, "audit-override-type-interface.graphql", query)

@@ -9,7 +9,7 @@ import pytest
 from lab.bench.gateway import page, report
 from lab.bench.gateway.figures import Results, Series, Spread, ratio
 from lab.bench.gateway.gateways import PEERS
-from lab.bench.gateway.profile import told
+from lab.bench.gateway.profile import tables
 from lab.bench.gateway.running import Sample
 from lab.bench.gateway.sampled import Sampler
 from lab.bench.gateway.session import Made, extent
@@ -44,14 +44,14 @@ def test_ratios_are_taken_round_by_round() -> None:
 def test_the_json_has_a_figure_for_each_query_and_gateway() -> None:
     made = results(botberi=[0.5, 0.7, 0.6], hive_router=[0.4])
     made.of("large", "mercurius").wrong = "status 500"
-    told = made.as_json()["large"]
-    assert told["botberi"] == {
+    table = made.as_json()["large"]
+    assert table["botberi"] == {
         "cpu_ms": 0.6, "p50_ms": 1.0, "p95_ms": 2.0, "p99_ms": 3.0, "rss_mb": 80.0, "cold_start_s": 0.5, "subgraph_calls": 7.0,
         "cpu_ms_lowest": 0.5, "cpu_ms_highest": 0.7, "requests": 3000, "failures": 0,
     }  # fmt: skip
-    assert told["mercurius"]["cpu_ms"] is None
-    assert told["mercurius"]["wrong"] == "status 500"
-    assert set(told["botberi"]) >= set(told["mercurius"]) - {"wrong"}
+    assert table["mercurius"]["cpu_ms"] is None
+    assert table["mercurius"]["wrong"] == "status 500"
+    assert set(table["botberi"]) >= set(table["mercurius"]) - {"wrong"}
 
 
 @pytest.mark.parametrize(("ours", "met"), [([0.39, 0.4], True), ([0.41, 0.6], False)])
@@ -144,11 +144,11 @@ def test_samples_are_of_what_used_the_cpu() -> None:
     assert count == sum(sampler.stacks.values()), "sleeping uses no CPU time"
 
 
-def test_a_profile_is_told_by_function_and_by_file() -> None:
+def test_a_profile_has_tables_by_function_and_by_file() -> None:
     lines = list(
-        told(["loop (l.py:1);main (a.py:1);work (/x/site-packages/lib/b.py:2) 3", "loop (l.py:1);main (a.py:9) 1"] * 2)
+        tables(["loop (l.py:1);main (a.py:1);work (/x/site-packages/lib/b.py:2) 3", "loop (l.py:1);main (a.py:9) 1"] * 2)
     )
-    lines += told(["loop (l.py:1);main (a.py:1) 9", "loop (l.py:1) 1"])
+    lines += tables(["loop (l.py:1);main (a.py:1) 9", "loop (l.py:1) 1"])
     assert "| work (lib/b.py) | 75.0% |" in lines
     assert "| lib/b.py | 75.0% |" in lines
     assert "| main (a.py) | 90.0% |" in lines

@@ -69,7 +69,7 @@ def test_a_gateway_with_wrong_data_is_not_measured(running: Running) -> None:
 
 
 @needs_go
-def test_a_gateway_that_does_not_start_is_told_with_its_last_words(site: Site) -> None:
+def test_a_gateway_that_does_not_start_is_reported_with_its_last_words(site: Site) -> None:
     def broken(_site: Site, _port: int) -> Launch:
         return Launch([sys.executable, "-c", "raise SystemExit('no supergraph today')"], Path.cwd())
 
@@ -129,10 +129,10 @@ server.serve_forever()
     with Server([sys.executable, "-c", script], tmp_path / "log", pipe=True) as server:
         address = f"http://127.0.0.1:{int(server.output.readline())}/graphql"
         command = [str(build().load), "-operations", str(tmp_path / "operations.json"), "-c", "1", "-d", "0.3", address]
-        told = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)
-    third = told["requests"] / 3
-    assert told["reordered"] == pytest.approx(third, abs=1)
-    assert told["bad"] == pytest.approx(third, abs=1)
+        report = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)
+    third = report["requests"] / 3
+    assert report["reordered"] == pytest.approx(third, abs=1)
+    assert report["bad"] == pytest.approx(third, abs=1)
 
 
 def test_a_process_clock_is_its_cpu_time() -> None:

@@ -70,8 +70,8 @@ def compare(answer: dict[str, Any], oracle: Oracle, query: str, variables: dict[
     expected = oracle.answer(query, variables)
     assert answer["data"] == expected.data, query
     assert json.dumps(answer["data"]) == json.dumps(expected.data), "the order of fields"
-    told = [(error["message"], error["path"]) for error in answer.get("errors", ())]
-    assert told == [(error.message, error.path) for error in expected.errors or ()]
+    errors = [(error["message"], error["path"]) for error in answer.get("errors", ())]
+    assert errors == [(error.message, error.path) for error in expected.errors or ()]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_what_requires_needs_and_a_representation_lacks_is_an_error(sites: dict[
         ("{ nothing }", 'Cannot query field "nothing" on type "Query".'),
     ],
 )
-def test_nonsense_is_told(sites: dict[str, Site], query: str, message: str) -> None:
+def test_nonsense_is_an_error(sites: dict[str, Site], query: str, message: str) -> None:
     assert message in json.dumps(ask(sites["public"], "accounts", {"query": query}), ensure_ascii=False).replace(
         '\\"', '"'
     )

@@ -116,7 +116,7 @@ def test_a_killed_server_starts_again_with_what_was_committed(state_dir: Path) -
 
 
 def test_a_server_that_outlived_its_starter_is_replaced(state_dir: Path) -> None:
-    """Whoever started it was killed; its Postgres still runs and holds port and data."""
+    """The process that started it was killed; its Postgres still runs and holds port and data."""
     port = free_port()
     script = (
         "import os, sys\n"
@@ -190,7 +190,7 @@ def test_behind_a_private_home_the_data_lives_outside() -> None:
             with make(state_dir) as server:
                 assert query(server, "SELECT n FROM kept", "user_psql") == 1
             assert stat.S_IMODE(Path(home).stat().st_mode) == 0o700
-            # Who removes the state folder wants to begin anew; the old data is set aside, not deleted.
+            # Who removes the state folder wants to start from nothing; the old data is set aside, not deleted.
             shutil.rmtree(state_dir)
             with make(state_dir) as server:
                 assert query(server, "SELECT to_regclass('kept')", "user_psql") is None
@@ -233,7 +233,7 @@ def test_programs_behind_a_private_home_are_copied(state_dir: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
 def test_an_ordinary_user_runs_it_too(state_dir: Path) -> None:
-    """As `nobody`, with a Python and packages that `nobody` may read."""
+    """As an unprivileged user, with a Python and packages that this user may read."""
     user = pwd.getpwnam("nobody")
     packages = next(Path(entry) for entry in sys.path if entry.endswith("site-packages"))
     python = shutil.which("python3.11", path="/usr/bin") or os.path.realpath(sys.executable)

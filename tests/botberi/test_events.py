@@ -57,7 +57,7 @@ def answered(*arguments: str) -> Any:
     return json.loads(result.stdout)
 
 
-def told(*arguments: str) -> tuple[int, Any]:
+def run_for_answer(*arguments: str) -> tuple[int, Any]:
     """The exit code, and the answer (nothing where there is none)."""
     result = botberi(*arguments, "--json")
     return result.exit_code, json.loads(result.stdout or "{}")
@@ -121,9 +121,9 @@ def test_lag_says_what_waits_and_why(urls: Urls) -> None:
     assert (shared["waiting"], shared["failing"], shared["relays"], shared["partitions"]) == (3, 1, 0, 0)
     assert shared["oldest_seconds"] > 0
     assert shared["failures"][0]["error"] == "PUBLISH: no route"
-    told = botberi("lag").stdout
-    assert "failed 2 times" in told
-    assert "no broker relays it" in told
+    output = botberi("lag").stdout
+    assert "failed 2 times" in output
+    assert "no broker relays it" in output
 
 
 def test_lag_names_the_transaction_that_holds_events_back(urls: Urls) -> None:
@@ -273,7 +273,7 @@ def test_dead_letters_are_seen_and_sent_again(urls: Urls, amqp_url: str, monkeyp
         # Looking changes nothing, though what a command looked at comes back to the queue a moment after it has ended only.
         until(lambda: bool(answered("dead-letters", "list", queue, "--limit", "2") == letters[:2]))
         until(lambda: botberi("dead-letters", "list", queue).stdout.count("the printer is on fire") == 3)
-        until(lambda: told("dead-letters", "show", queue, letters[1]["id"]) == (0, letters[1]))
+        until(lambda: run_for_answer("dead-letters", "show", queue, letters[1]["id"]) == (0, letters[1]))
         until(lambda: "has no dead letter nothing (of 3)" in botberi("dead-letters", "show", queue, "nothing").stderr)
         assert botberi("dead-letters", "show", queue, "nothing").exit_code == 1
 
@@ -287,13 +287,13 @@ def test_dead_letters_are_seen_and_sent_again(urls: Urls, amqp_url: str, monkeyp
 
         until(would_all_be_sent)
 
-        # Still broken: it comes back, and says how often it was tried anew.
-        until(lambda: bool(told("dead-letters", "redrive", queue, letters[0]["id"], "--yes")[1]["sent"] == 1))
+        # Still broken: it comes back, and says how often it was tried again.
+        until(lambda: bool(run_for_answer("dead-letters", "redrive", queue, letters[0]["id"], "--yes")[1]["sent"] == 1))
         until(lambda: [one["redriven"] for one in answered("dead-letters", "list", queue)] == [0, 0, 1])
         broken = False
 
         def is_one_missing() -> bool:
-            code, found = told("dead-letters", "redrive", queue, letters[0]["id"], "nothing", "--yes")
+            code, found = run_for_answer("dead-letters", "redrive", queue, letters[0]["id"], "nothing", "--yes")
             assert code == 1
             return bool(found["missing"] == ["nothing"])
 

@@ -68,10 +68,10 @@ class Followed:
         self.bus = bus
         self.gateway = Gateway.from_subgraphs(sources, event_source=BusEventSource(bus), config=limits)
 
-    async def change(self, *, told: bool = True) -> None:
+    async def change(self, *, published: bool = True) -> None:
         """One more version; the event waits for the bus as the outbox does."""
         self.database.version += 1
-        while told:
+        while published:
             try:
                 await self.bus.publish(make_event(subject=self.row, version=self.database.version))
             except PublishError:
@@ -122,7 +122,7 @@ async def test_in_process_what_a_gap_hid_is_read_from_the_database() -> None:
     async with started(MemoryBus()) as bus, following(bus) as followed:
         await followed.change()
         await followed.everybody_has(2)
-        await followed.change(told=False)
+        await followed.change(published=False)
         for mailbox in bus._fanout._everybody():
             mailbox.fail(FollowLost("a gap"))
         await followed.everybody_has(3)
@@ -163,13 +163,13 @@ async def test_a_broken_connection_costs_time_and_no_state(how: str, amqp_url: s
 
 
 @pytest.mark.rabbitmq
-async def test_nobody_waits_for_ever_on_a_bus_that_stays_away(amqp_url: str) -> None:
+async def test_no_follower_waits_for_ever_on_a_bus_that_stays_away(amqp_url: str) -> None:
     parsed = URL(amqp_url)
     async with TcpProxy(parsed.port or 5672, parsed.host or "127.0.0.1") as proxy:
         url = str(parsed.with_host("127.0.0.1").with_port(proxy.port))
         async with started(AmqpBus(url, name="here", options=OPTIONS)) as bus, following(bus, 1.0) as followed:
             proxy.freeze()
-            await eventually(lambda: len(followed.codes) == len(followed.seen), within=30, what="everybody being told")
+            await eventually(lambda: len(followed.codes) == len(followed.seen), within=30, what="an error for every follower")
             assert set(followed.codes) == {errors.EVENT_SOURCE_UNAVAILABLE}
 
 

@@ -117,7 +117,7 @@ def alive(pid: int) -> bool:
 
 
 class TestLocks:
-    def test_the_second_is_told_who_has_it(self, tmp_path: Path) -> None:
+    def test_the_second_learns_which_process_has_it(self, tmp_path: Path) -> None:
         body = f"""
             import sys
             from pathlib import Path
@@ -164,19 +164,19 @@ class TestPorts:
 class TestLogs:
     def test_a_line_says_which_part_it_is(self, log: io.StringIO) -> None:
         logging.getLogger("event_broker.relay").info("published")
-        logging.getLogger("elsewhere").info("nobody's")
+        logging.getLogger("elsewhere").info("a library's")
         with logs.speaking_as("catalog"):
             logging.getLogger("sqlalchemy.pool").error("a pool's")
         logging.getLogger("x").info("given", extra={"part": "worker", "instance": 7})
         found = [line.split()[1:] for line in log.getvalue().splitlines()]
         assert found == [
             ["info", "broker", "published"],
-            ["info", "botberi", "nobody's"],
+            ["info", "botberi", "a library's"],
             ["error", "catalog", "a", "pool's"],
             ["info", "worker", "given", "instance=7"],
         ]
 
-    def test_nobody_can_forge_a_line(self, log: io.StringIO) -> None:
+    def test_a_message_can_not_forge_a_line(self, log: io.StringIO) -> None:
         logging.getLogger("x").info("a name\n12:00:00.000 error gateway forged\r")
         assert len(log.getvalue().splitlines()) == 1
 
@@ -199,7 +199,7 @@ class TestLogs:
         assert "ValueError: why" in entry["exception"]
 
 
-async def test_what_a_choice_of_parts_lacks_is_told_before_anything_starts(
+async def test_what_a_choice_of_parts_lacks_is_reported_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(up_module.logs, "configure", lambda *_: None)

@@ -96,7 +96,7 @@ async def test_a_part_that_keeps_dying_ends_the_platform_with_its_reason(caplog:
     await supervisor.stop()
 
 
-async def test_what_a_person_can_mend_is_told_at_once() -> None:
+async def test_a_problem_that_a_person_can_fix_is_reported_at_once() -> None:
     tries = 0
 
     async def run(_: Ready) -> None:

@@ -55,7 +55,7 @@ class TestKeys:
         assert rings == [rings[0]] * 8
         assert [path.name for path in (tmp_path / "keys").iterdir()] == ["assertion-1.pem"]
 
-    def test_a_first_key_is_made_kept_and_nobody_elses_business(self, tmp_path: Path) -> None:
+    def test_a_first_key_is_made_kept_and_readable_by_its_owner_alone(self, tmp_path: Path) -> None:
         folder = tmp_path / "keys"
         first, second = keys.load_folder(folder), keys.load_folder(folder)
         assert first.signing.kid == second.signing.kid
@@ -79,7 +79,7 @@ class TestKeys:
         assert OKPKey.import_key({name: jwk[name] for name in ("crv", "kty", "x")}).thumbprint() == jwk["kid"]
 
     @pytest.mark.parametrize("content", [b"", b"nonsense", None])
-    def test_a_key_that_is_none_is_told(self, tmp_path: Path, content: bytes | None) -> None:
+    def test_a_file_without_a_key_is_an_error(self, tmp_path: Path, content: bytes | None) -> None:
         path = tmp_path / "key.pem"
         if content is not None:
             path.write_bytes(content)
@@ -101,7 +101,7 @@ class TestAssertions:
         assert claims.scopes == ["instances:read"]
         assert claims.exp - claims.iat == 30
 
-    def test_nobody_and_the_gateway_are_no_accounts(self, ring: keys.KeyRing) -> None:
+    def test_anonymous_callers_and_the_gateway_are_no_accounts(self, ring: keys.KeyRing) -> None:
         signer = AssertionSigner(ring)
         assert self.claims(ring, signer.sign(ANONYMOUS, "catalog")).account_id is None
         assert self.claims(ring, signer.sign(GATEWAY, "identity")).sub == "gateway"
@@ -131,8 +131,8 @@ class TestAssertions:
         headers = AssertionHeaders(AssertionSigner(ring)).headers_for(SOMEBODY, "instance")
         assert list(headers) == [HEADER]
         assert payload(headers[HEADER])["aud"] == "instance"
-        nobody = AssertionHeaders(AssertionSigner(ring)).headers_for(None, "instance")
-        assert payload(nobody[HEADER])["sub"] == "anonymous"
+        anonymous = AssertionHeaders(AssertionSigner(ring)).headers_for(None, "instance")
+        assert payload(anonymous[HEADER])["sub"] == "anonymous"
 
 
 def payload(token: str) -> dict[str, Any]:
@@ -238,7 +238,7 @@ class TestVerifier:
         await verifier.verify("good", "bearer")
         assert len(identity.asked) == 2
 
-    async def test_equal_questions_at_one_time_are_one_and_a_leaver_harms_nobody(
+    async def test_equal_questions_at_one_time_are_one_and_a_leaver_harms_no_other(
         self, ring: keys.KeyRing, identity: Identity
     ) -> None:
         verifier = Verifier(identity, AssertionSigner(ring))
@@ -258,7 +258,7 @@ class TestVerifier:
         identity.status = None
         assert await verifier.verify("good", "bearer") == SOMEBODY
 
-    async def test_an_identity_that_is_away_is_told_as_such(self, ring: keys.KeyRing, identity: Identity) -> None:
+    async def test_an_identity_that_is_away_is_reported_as_such(self, ring: keys.KeyRing, identity: Identity) -> None:
         async def away(*_: object) -> tuple[int, Any]:
             raise InternalCallError("connection refused")
 

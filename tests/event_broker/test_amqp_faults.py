@@ -1,4 +1,4 @@
-"""RabbitMQ breaks in every way we know; nothing confirmed is lost, nobody waits forever."""
+"""RabbitMQ breaks in every way we know; nothing confirmed is lost, no task waits forever."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -150,7 +150,7 @@ async def test_a_queue_that_was_deleted_is_made_again(amqp_url: str) -> None:
         await eventually(lambda: got.events == [event])
 
 
-async def test_a_follower_whose_queue_was_lost_is_told(amqp_url: str) -> None:
+async def test_a_follower_whose_queue_was_lost_gets_an_error(amqp_url: str) -> None:
     async with started(amqp_url) as bus:
         async with bus.follow(["instance.updated"]) as events:
             waiting = asyncio.ensure_future(anext(events))
@@ -211,8 +211,8 @@ async def test_a_message_that_kills_its_consumers_is_not_delivered_for_ever(amqp
         assert Event.from_json(message.body) == poison
 
 
-async def test_what_nobody_asks_for_is_kept_aside(amqp_url: str) -> None:
-    event = make_event(f"nobody.{'x' * 20}")
+async def test_events_without_a_queue_are_kept_aside(amqp_url: str) -> None:
+    event = make_event(f"unrouted.{'x' * 20}")
     async with started(amqp_url) as bus, await aio_pika.connect(amqp_url) as connection:
         unrouted = await (await connection.channel()).get_queue(UNROUTED)
         await unrouted.purge()
@@ -225,7 +225,7 @@ async def test_what_nobody_asks_for_is_kept_aside(amqp_url: str) -> None:
 
 async def test_what_cannot_be_routed_or_is_refused_is_not_published(amqp_url: str) -> None:
     """The relay keeps such a row and tries again; a returned message is confirmed by the broker, and yet is nowhere."""
-    unroutable, refused = make_event(f"nobody.{'y' * 20}"), make_event(f"nobody.{'z' * 20}")
+    unroutable, refused = make_event(f"unrouted.{'y' * 20}"), make_event(f"unrouted.{'z' * 20}")
     async with started(amqp_url) as bus, await aio_pika.connect(amqp_url) as connection:
         channel = await connection.channel()
         await channel.queue_delete(UNROUTED)
@@ -274,7 +274,7 @@ async def test_a_killed_broker_loses_nothing_confirmed() -> None:
                 wanted = {event.id for event in [*confirmed, later]}
                 await eventually(lambda: wanted <= got.ids, within=60, what="everything confirmed arriving")
                 await eventually(lambda: wanted <= {event.id for event in followed} or following.done(), within=60)
-                # Either the follower's queue outlived the crash, or it was told: never silence.
+                # Either the follower's queue outlived the crash, or it got an error: never silence.
                 if following.done():
                     assert isinstance(following.exception(), FollowLost)
                 following.cancel()

@@ -35,8 +35,8 @@ async def test_a_consumer_gets_what_its_topics_match(bus: Bus) -> None:
     assert len(got) == 2
 
 
-async def test_publishing_what_nobody_follows_is_no_error(bus: Bus) -> None:
-    await bus.publish(make_event("nobody.follows_this"))
+async def test_publishing_an_event_without_followers_is_no_error(bus: Bus) -> None:
+    await bus.publish(make_event("without.followers"))
 
 
 async def test_events_of_one_aggregate_are_handled_one_after_another(bus: Bus) -> None:
@@ -108,7 +108,7 @@ async def test_a_handler_cancelled_from_within_has_failed(bus: Bus) -> None:
     await eventually(lambda: calls == 2)
 
 
-async def test_poison_goes_to_the_dead_letters_and_holds_up_nobody(bus: Bus, request: pytest.FixtureRequest) -> None:
+async def test_poison_goes_to_the_dead_letters_and_holds_up_no_other(bus: Bus, request: pytest.FixtureRequest) -> None:
     queue = queue_name()
     attempts: list[Event] = []
     good: list[Event] = []
@@ -285,7 +285,7 @@ async def test_a_slow_follower_gets_the_newest_state(bus: Bus) -> None:
     assert versions == sorted(versions)
 
 
-async def test_a_follower_that_cannot_keep_up_is_told(bus: Bus) -> None:
+async def test_a_follower_that_cannot_keep_up_gets_an_error(bus: Bus) -> None:
     async with bus.follow(["instance.updated"], max_queue=3) as slow, bus.follow(["instance.updated"]) as quick:
         for _ in range(4):
             await bus.publish(make_event())

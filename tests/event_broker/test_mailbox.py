@@ -27,7 +27,7 @@ async def drain(mailbox: Mailbox) -> tuple[list[Event], bool]:
 
 
 @given(st.lists(st.integers(0, 5), max_size=40), st.integers(1, 8))
-def test_the_newest_of_every_aggregate_arrives_or_the_follower_is_told(order: list[int], limit: int) -> None:
+def test_the_newest_of_every_aggregate_arrives_or_the_follower_gets_an_error(order: list[int], limit: int) -> None:
     mailbox = Mailbox(limit)
     sent = [make_event(subject=SUBJECTS[index], version=number + 1) for number, index in enumerate(order)]
     for event in sent:

@@ -34,7 +34,7 @@ DATABASE = "shared_psql"
 
 
 class RecordingBus(MemoryBus):
-    """A bus that notes what it was given, and fails when told to."""
+    """A bus that notes what it was given, and fails when a test asks for it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ async def relaying(
         await asyncio.wait([task], timeout=5)
         task.cancel()
         result = (await asyncio.gather(task, return_exceptions=True))[0]
-        # A relay ends only when told to; `crash_after_publish` cancels it from within.
+        # A relay ends only when asked to; `crash_after_publish` cancels it from within.
         assert result is None or bus.crash_after_publish, result
 
 
@@ -259,7 +259,7 @@ async def test_confirms_that_never_come_for_some_events_cost_the_others_time_onl
         await eventually(lambda: all(bus.versions(subject) == [1] for subject in stuck))
 
 
-async def test_a_row_that_is_no_event_holds_up_nobody_else(
+async def test_a_row_that_is_no_event_holds_up_no_other(
     url: str, database: asyncpg.Connection, bus: RecordingBus
 ) -> None:
     good = new_id()
@@ -460,7 +460,7 @@ async def test_a_killed_listener_listens_again(url: str, database: asyncpg.Conne
         listener = broker._listeners[0]
         await eventually(lambda: listener.connected)
         assert await database.fetchval(f"{killed} AND datname = current_database()") == 1
-        # Rung while nobody listens: the reconnect looks for itself.
+        # Sent while there is no listener: the reconnect looks for itself.
         await add(database, subject, 1)
         await eventually(lambda: bus.versions(subject) == [1], within=5)
         await eventually(lambda: listener.connected)

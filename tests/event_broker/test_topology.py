@@ -1,4 +1,4 @@
-"""Topics match as in AMQP, at a cost that nobody can blow up."""
+"""Topics match as in AMQP, at a cost that no pattern can blow up."""
 
 import time
 

@@ -92,7 +92,7 @@ def two_for_one_key(e: Evidence) -> None:
     del e.made["run-2"]
 
 
-def told_of_another(e: Evidence) -> None:
+def answered_with_another(e: Evidence) -> None:
     e.made["run-1"] = SECOND
 
 
@@ -156,7 +156,7 @@ PLANTED: dict[str, list[Callable[[Evidence], None]]] = {
     "unanswered": [without_answer],
     "stuck": [never_ended],
     "double_terminal": [ended_twice],
-    "doubled": [two_for_one_key, told_of_another],
+    "doubled": [two_for_one_key, answered_with_another],
     "transition": [step_back],
     "invented": [event_from_nowhere, event_of_another_version],
     "order": [events_out_of_order],

@@ -32,12 +32,12 @@ def test_nothing_is_lost_stuck_or_doubled(tmp_path: Path) -> None:
         timeout=1100,
         check=False,
     )
-    told = f"{done.stdout}\n{done.stderr[-5000:]}"
-    assert done.returncode == 0, told
+    output = f"{done.stdout}\n{done.stderr[-5000:]}"
+    assert done.returncode == 0, output
     last = json.loads(done.stdout.splitlines()[-1])
     assert list(last) == ["runs", "kills", "violations", "lost", "stuck", "double_terminal"]
-    assert last["runs"] >= RUNS, told
-    assert last["kills"] == KILLS + len(POINTS), told
+    assert last["runs"] >= RUNS, output
+    assert last["kills"] == KILLS + len(POINTS), output
     assert last["violations"] == last["lost"] == last["stuck"] == last["double_terminal"] == 0
     trace = [json.loads(line) for line in (tmp_path / "kept" / "trace.jsonl").read_text().splitlines()]
     assert {one["name"] for one in trace if one["event"] == "point"} == set(POINTS)

@@ -30,10 +30,10 @@ def faults(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def test_nothing_is_lost_stuck_or_doubled(tmp_path: Path) -> None:
     done = faults(f"--runs={RUNS}", f"--kills={KILLED}", "--json", f"--keep={tmp_path / 'kept'}")
-    told = f"{done.stdout}\n{done.stderr[-5000:]}"
-    assert done.returncode == 0, told
+    output = f"{done.stdout}\n{done.stderr[-5000:]}"
+    assert done.returncode == 0, output
     last = json.loads(done.stdout.splitlines()[-1])
-    assert last == {"runs": RUNS, "kills": KILLED, "violations": 0, "lost": 0, "stuck": 0, "double_terminal": 0}, told
+    assert last == {"runs": RUNS, "kills": KILLED, "violations": 0, "lost": 0, "stuck": 0, "double_terminal": 0}, output
     trace = [json.loads(line) for line in (tmp_path / "kept" / "trace.jsonl").read_text().splitlines()]
     assert {one["kind"] for one in trace if one["event"] == "blow"} >= set(KILLS["memory"])
 

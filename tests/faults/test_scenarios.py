@@ -66,7 +66,7 @@ async def test_another_relay_takes_over_before_the_first_is_back(performance: Pe
         assert check(performance.evidence) == []
         assert performance.stage.services[name].pid is None, "the other did not do it alone"
         performance.stage.services[name].revive()
-        while performance.stage.services[name].pid is None:  # noqa: ASYNC110 - a process tells nobody
+        while performance.stage.services[name].pid is None:  # noqa: ASYNC110 - a process sends no signal for it
             await asyncio.sleep(0.2)
 
 
@@ -110,11 +110,11 @@ async def test_a_broker_that_forgot_everything_is_filled_again(performance: Perf
         await performance.stage.restart_rabbitmq(wipe=True)
     await performance.some(5)
     await performance.settle()
-    # What the broker had confirmed and forgot nobody hears; what depends on it does not.
+    # No consumer gets what the broker had confirmed and forgot; nothing depends on it.
     assert check(performance.evidence, without=[lost_events]) == []
 
 
-async def test_a_rolling_restart_costs_nobody_but_those_who_ask_what_is_stopped(
+async def test_a_rolling_restart_costs_only_callers_of_what_is_stopped(
     performance: Performance[Stage],
 ) -> None:
     """SIGTERM to each in turn while runs go on: nothing lost, and no 5xx but while somebody is away that every request needs."""
@@ -128,7 +128,7 @@ async def test_a_rolling_restart_costs_nobody_but_those_who_ask_what_is_stopped(
             before = time.monotonic()
             await service.restart(timeout_seconds=180.0)
             if name in ("gateway", "identity"):
-                # What was asked as it went may be told, and a circuit close again, a moment after it is back.
+                # An answer to what was asked as it went may come, and a circuit close again, a moment after it is back.
                 away.append((before, time.monotonic() + 15.0))
         rolled = True
 
@@ -158,7 +158,7 @@ async def test_runs_wait_for_an_alarm_of_the_broker_and_then_go_on(performance: 
             for _ in range(10):
                 await performance.make(group)
             async with asyncio.timeout(60):
-                while len(performance.evidence.made) < before + 10:  # noqa: ASYNC110 - a dict tells nobody
+                while len(performance.evidence.made) < before + 10:  # noqa: ASYNC110 - a dict sends no signal
                     await asyncio.sleep(0.1)
             await asyncio.sleep(12)
             waiting = rows(performance, "SELECT count(*)::text FROM outbox WHERE published_at IS NULL")
@@ -200,7 +200,7 @@ UNEXPECTED = """
 
 @asynccontextmanager
 async def wrong_clocks(stage: Stage, names: Iterable[str]) -> AsyncIterator[dict[str, WrongClock]]:
-    """Services that begin anew with clocks of their own: by turns an hour ahead and an hour behind."""
+    """Services that start again with clocks of their own: by turns an hour ahead and an hour behind."""
     clocks: dict[str, WrongClock] = {}
     before = {name: stage.services[name].environment for name in names}
     for number, name in enumerate(before):

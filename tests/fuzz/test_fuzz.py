@@ -1,6 +1,6 @@
 """The gateway against one monolith, on fixed seeds and on a fresh one; and cases that once failed.
 
-A fresh seed finds new things, which is no verdict on the change at hand: what it finds is told, with the seed, as an expected failure. It fails
+A fresh seed finds new things, which is no verdict on the change at hand: what it finds is reported, with the seed, as an expected failure. It fails
 where BOTBERI_FUZZ_SECONDS asks for it; BOTBERI_FUZZ_SEED repeats it.
 """
 
@@ -54,10 +54,10 @@ def _check(report: Report, seed: int) -> None:
     print(coverage(report))
     assert report.pairs >= 20, "hardly anything was compared"
     for finding in report.findings:
-        pytest.fail(_told(finding))
+        pytest.fail(_report(finding))
 
 
-def _told(finding: Finding) -> str:
+def _report(finding: Finding) -> str:
     return f"seed {finding.seed}, {finding.index}: {finding.problem}\n{describe(finding.case)}\n{finding.plan}"
 
 
@@ -74,7 +74,7 @@ def test_agrees_with_the_monolith_on_a_fresh_seed() -> None:
         return
     report = fuzz(FRESH_PAIRS, FRESH)
     if report.findings:
-        pytest.xfail(f"found something new, BOTBERI_FUZZ_SEED={FRESH}: {_told(report.findings[0])}")
+        pytest.xfail(f"found something new, BOTBERI_FUZZ_SEED={FRESH}: {_report(report.findings[0])}")
     _check(report, FRESH)
 
 

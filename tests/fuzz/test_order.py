@@ -32,6 +32,6 @@ async def test_order_never_matters(folder: Path) -> None:
             outcome = await arena.run(case.document, case.variables, trouble := _trouble(seed))
             assert not outcome.skipped
             # What the case itself is about, its own test says; here it has other trouble.
-            told = f"{outcome.problem}\n{describe(case)}\n{trouble}"
-            assert "the order of answers decides" not in outcome.problem, told
-            assert "the executors differ" not in outcome.problem, told
+            described = f"{outcome.problem}\n{describe(case)}\n{trouble}"
+            assert "the order of answers decides" not in outcome.problem, described
+            assert "the executors differ" not in outcome.problem, described

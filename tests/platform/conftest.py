@@ -38,7 +38,7 @@ def platform(request: pytest.FixtureRequest) -> Iterator[RunningPlatform]:
 
 @pytest.fixture
 async def anonymous(platform: RunningPlatform) -> AsyncIterator[Client]:
-    """Nobody in particular."""
+    """A client that is not signed in."""
     async with Client(platform.url) as client:
         yield client
 

@@ -11,7 +11,7 @@ ME = "{ me { id email displayName role } }"
 
 
 def newcomer() -> dict[str, str]:
-    """A person that nobody has met."""
+    """A new person, unknown to the platform."""
     name = secrets.token_hex(6)
     return {"email": f"{name}@example.com", "password": f"long enough {name}", "displayName": f"Newcomer {name}"}
 
@@ -28,7 +28,7 @@ async def test_register_login_me_logout_by_cookie(anonymous: Client) -> None:
 
     gone = await anonymous.mutate("logout", "... on LogoutSuccess { session { id } }")
     assert gone["__typename"] == "LogoutSuccess", gone
-    await _until(lambda: _me_is_nobody(anonymous))
+    await _until(lambda: _me_is_null(anonymous))
 
 
 async def test_the_session_cookie_is_for_the_browser_alone(anonymous: Client) -> None:
@@ -104,7 +104,7 @@ async def test_others_see_no_address_keys_or_sessions(anonymous: Client, user: C
         assert publisher["email"] is None
 
 
-async def _me_is_nobody(client: Client) -> bool:
+async def _me_is_null(client: Client) -> bool:
     answer: dict[str, Any] = await client.execute("{ me { id } }")
     return answer["data"]["me"] is None
 

@@ -71,7 +71,7 @@ async def test_an_agents_life(admin: Client, anonymous: Client, user: Client) ->
     agent = made["agent"]
     assert agent["status"] == "DRAFT"
     look = f'{{ agent(slug: "{given["slug"]}") {{ status }} }}'
-    assert (await anonymous.ask(look))["agent"] is None, "drafts are nobody's but the admins'"
+    assert (await anonymous.ask(look))["agent"] is None, "drafts are for admins alone"
 
     taken = await admin.mutate("createAgent", "", input=given)
     assert taken["__typename"] == "ConflictError"

@@ -158,7 +158,7 @@ def test_uv_is_installed_by_whatever_a_python_has(
     assert done.stdout.startswith("uv ")
 
 
-def test_a_python_without_venv_and_pip_is_told_what_to_install(clone: Path, tmp_path: Path) -> None:
+def test_without_venv_and_pip_the_message_says_what_to_install(clone: Path, tmp_path: Path) -> None:
     body = f"""
         case "$*" in *ensurepip*|*"-m pip"*|*"-m virtualenv"*) exit 1;; esac
         exec {REAL} "$@"
@@ -169,7 +169,7 @@ def test_a_python_without_venv_and_pip_is_told_what_to_install(clone: Path, tmp_
     assert not (clone / ".bootstrap-lock").exists()
 
 
-def test_a_python_that_is_too_old_is_told(clone: Path, tmp_path: Path) -> None:
+def test_a_python_that_is_too_old_is_an_error(clone: Path, tmp_path: Path) -> None:
     done = start(clone, fake_python(tmp_path, "exit 1"))
     assert done.returncode == 1
     assert "Python 3.11, 3.12, 3.13 or 3.14 is needed" in done.stderr
@@ -177,7 +177,7 @@ def test_a_python_that_is_too_old_is_told(clone: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can try another user")
 def test_an_ordinary_user_can_start(clone: Path) -> None:
-    """The bootstrap as `nobody`, in a folder of their own, with a home that can't be written."""
+    """The bootstrap as an unprivileged user, in a folder of their own, with a home that can't be written."""
     for path in [clone, *clone.rglob("*")]:
         os.lchown(path, 65534, 65534)
     os.lchown(clone.parent, 65534, 65534)

@@ -1,4 +1,4 @@
-"""Runs of agents: made, watched to their end, cancelled, deleted; nobody sees another's."""
+"""Runs of agents: made, watched to their end, cancelled, deleted; no account sees another's."""
 
 import asyncio
 import itertools
@@ -18,11 +18,11 @@ WATCH = """subscription($id: ID!) { instanceUpdated(id: $id) {
 
 
 @pytest.fixture
-async def stranger(platform: RunningPlatform) -> AsyncIterator[Client]:
+async def other_user(platform: RunningPlatform) -> AsyncIterator[Client]:
     """Another user."""
     name = secrets.token_hex(6)
     async with Client(platform.url) as client:
-        person = {"email": f"{name}@example.com", "password": f"a stranger's {name}", "displayName": "Stranger"}
+        person = {"email": f"{name}@example.com", "password": f"another person's {name}", "displayName": "Other"}
         await client.mutate("register", "", input=person)
         client.token = await client.sign_in(person["email"], person["password"])
         client.session.cookie_jar.clear()
@@ -50,7 +50,7 @@ async def watch(client: Client, instance: str, timeout_seconds: float = 90.0) ->
 
 TEXTS = [
     "The delivery was fast and the coffee is wonderful. I love it.",
-    "Terrible service. The package arrived broken and nobody answered.",
+    "Terrible service. The package arrived broken and no one answered.",
     "It is a coffee machine.",
 ]
 POINTS = [[1 + i / 50, 1 - i / 40] for i in range(15)] + [[9 - i / 50, 8 + i / 45] for i in range(15)]
@@ -113,14 +113,14 @@ async def test_parameters_are_validated_against_the_agents_schema(user: Client) 
     assert missing["__typename"] in ("NotFoundError", "ValidationError")
 
 
-async def test_all_of_the_callers_and_nobody_elses(user: Client, stranger: Client) -> None:
+async def test_all_of_the_callers_and_no_others(user: Client, other_user: Client) -> None:
     follow = "subscription { instancesUpdated { id status isTerminal } }"
-    async with user.socket() as mine, stranger.socket() as theirs:
+    async with user.socket() as mine, other_user.socket() as theirs:
         await mine.begin(follow)
         await theirs.begin(follow)
         await asyncio.sleep(0.5)
         wanted = {await start(user, "text-insights", {"texts": TEXTS[:1]}) for _ in range(2)}
-        own = await start(stranger, "text-insights", {"texts": TEXTS[1:2]})
+        own = await start(other_user, "text-insights", {"texts": TEXTS[1:2]})
         ended: set[str] = set()
         while not wanted <= ended:
             event = (await mine.receive(60))["payload"]["data"]["instancesUpdated"]
@@ -134,17 +134,17 @@ async def test_all_of_the_callers_and_nobody_elses(user: Client, stranger: Clien
                 break
 
 
-async def test_nobody_sees_or_changes_anothers(user: Client, stranger: Client, anonymous: Client) -> None:
+async def test_no_account_sees_or_changes_anothers(user: Client, other_user: Client, anonymous: Client) -> None:
     instance = await start(user, "text-insights", {"texts": TEXTS})
-    for client in (stranger, anonymous):
+    for client in (other_user, anonymous):
         answer = await client.execute("query($id: ID!) { instance(id: $id) { id name } }", {"id": instance})
         assert answer["data"]["instance"] is None
         for field in ("cancelInstance", "deleteInstance"):
             refused = await client.mutate(field, "", id=instance)
             assert refused["__typename"] in ("NotFoundError", "UnauthenticatedError"), refused
-    listed = await stranger.ask("{ instances(first: 100) { nodes { id } } }")
+    listed = await other_user.ask("{ instances(first: 100) { nodes { id } } }")
     assert instance not in [node["id"] for node in listed["instances"]["nodes"]]
-    async with stranger.socket() as socket:
+    async with other_user.socket() as socket:
         await socket.begin(WATCH, {"id": instance})
         message = await socket.receive(10)
         leaked = (message["payload"].get("data") or {}).get("instanceUpdated") if message["type"] == "next" else None

@@ -1,4 +1,4 @@
-"""Starting, starting twice, stopping, parts that die: what whoever runs the platform meets."""
+"""Starting, starting twice, stopping, parts that die: the operator's view."""
 
 import asyncio
 import os
@@ -112,7 +112,7 @@ def test_a_taken_port_is_named_with_the_way_to_choose_another(
         (["broker"], {}, "is not set"),
     ],
 )
-def test_wrong_settings_are_told_in_words(
+def test_wrong_settings_are_reported_in_words(
     tmp_path: Path, arguments: list[str], environment: dict[str, str], said: str
 ) -> None:
     ports = [f"BOTBERI_{name}" for name in ("PORT", "POSTGRES_PORT")]

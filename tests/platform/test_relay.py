@@ -118,7 +118,7 @@ def check(got: dict[str, Any]) -> None:
     assert after["instance"]["result"]["texts"][0]["label"] == "positive"
     for name in ("account", "agent", "instance"):
         assert before[name]["id"] == after[name]["id"]
-        assert got["notices"][name] > 1, "the store told its subscribers"
+        assert got["notices"][name] > 1, "the store notified its subscribers"
     # Fields of other subgraphs than the one that has the object.
     assert after["agent"]["publisher"] == {"displayName": "Development admin"}
     assert after["instance"]["agent"] == {"name": "Text insights"}

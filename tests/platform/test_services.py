@@ -161,7 +161,7 @@ async def test_the_worker_counts_its_runs_over_all_its_processes(
 
 
 @pytest.mark.rabbitmq
-async def test_subgraphs_believe_nobody_but_the_gateway(services: tuple[str, Path, dict[str, Service]]) -> None:
+async def test_subgraphs_believe_the_gateway_alone(services: tuple[str, Path, dict[str, Service]]) -> None:
     _, _, running = services
     for name in ("identity", "catalog", "instance"):
         found = running[name].output.wait_for(r"http://127.0.0.1:\d+", 1).group(0)

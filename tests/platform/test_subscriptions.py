@@ -22,7 +22,7 @@ MINE = "subscription($after: String) { instancesUpdated(after: $after) { id stat
 
 @pytest.fixture
 async def person(platform: RunningPlatform) -> AsyncIterator[Client]:
-    """Somebody new, with instances of nobody else's."""
+    """A new account, without instances."""
     name = secrets.token_hex(6)
     async with Client(platform.url) as client:
         given = {"email": f"{name}@example.com", "password": f"the words of {name}", "displayName": "Somebody"}
@@ -149,7 +149,7 @@ async def test_a_followed_instance_that_is_deleted_ends_with_an_error(person: Cl
             assert message["payload"]["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
 
-async def test_nobody_follows_anothers_log(person: Client, user: Client, anonymous: Client) -> None:
+async def test_no_account_follows_anothers_log(person: Client, user: Client, anonymous: Client) -> None:
     instance = await start(user, "text-insights", {"texts": TEXTS[:1]})
     for client in (person, anonymous):
         async with client.socket() as socket:

@@ -1,4 +1,4 @@
-"""Clients that disconnect at the worst moments -> nobody else notices: a cancelled request reaches nothing that is shared."""
+"""Clients that disconnect at the worst moments -> no other client notices: a cancelled request reaches nothing that is shared."""
 
 import asyncio
 import contextlib
@@ -61,7 +61,7 @@ def counted(role: str) -> float:
 
 
 @pytest.mark.rabbitmq
-async def test_a_thousand_subscribers_that_drop_at_random_moments_interrupt_nobody(amqp_url: str) -> None:
+async def test_a_thousand_subscribers_that_drop_at_random_moments_interrupt_no_other(amqp_url: str) -> None:
     """One of them used to close the channel on which all others of the process wait."""
     rng = random.Random(14)
     bus = AmqpBus(amqp_url, name="dropping", options=LinkOptions(operation_timeout=10.0, probe_interval=0.5))
@@ -217,7 +217,7 @@ async def test_the_limit_of_patterns_counts_those_that_are_followed() -> None:
         await eventually(lambda: "p.0" not in backend.bound, what="the idle pattern unbound")
 
 
-async def test_a_request_that_ends_while_keys_are_fetched_leaves_nobody_without_them() -> None:
+async def test_a_request_that_ends_while_keys_are_fetched_leaves_no_other_without_them() -> None:
     """The fetch was the first asker's own: cancelled with it, and not tried again for a second."""
     signer = Signer("one")
     release = asyncio.Event()

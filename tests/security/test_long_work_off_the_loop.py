@@ -1,4 +1,4 @@
-"""V3's kind before an operation runs: what a stranger can make long (variables, programs of other conditions) is done in a thread."""
+"""V3's kind before an operation runs: what any client can make long (variables, programs of other conditions) is done in a thread."""
 
 import asyncio
 import threading
@@ -64,7 +64,7 @@ async def by_subscribe(served: Gateway) -> None:
 
 
 @pytest.mark.parametrize("way", [by_execute, by_deliver, by_subscribe])
-async def test_what_is_wrong_with_many_variables_is_told_as_with_few(way: Callable[[Gateway], Awaitable[None]]) -> None:
+async def test_problems_of_many_variables_are_reported_as_of_few(way: Callable[[Gateway], Awaitable[None]]) -> None:
     with pytest.raises(RequestError) as refused:
         await way(local_gateway(SDL, ROOT))
     assert len(refused.value.errors) == 21

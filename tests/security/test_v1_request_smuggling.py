@@ -18,7 +18,7 @@ from botberi_gateway.server import protocol as module
 from botberi_gateway.server.lifetime import ServerContext
 from botberi_gateway.server.protocol import GatewayProtocol
 
-#: A request that must stay in the body it hides in, or be told apart by everybody.
+#: A request that must stay in the body it hides in, or be recognised by every server.
 HIDDEN = b"GET /hidden HTTP/1.1\r\nhost: x\r\n\r\n"
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -102,7 +102,7 @@ class Wire(asyncio.Transport):
 
     @property
     def ended(self) -> bool:
-        """True if the client is told that nothing more comes."""
+        """True if the client knows that nothing more comes."""
         return self.closed or self.half_closed
 
 
@@ -550,7 +550,7 @@ def test_a_websocket_handshake_that_is_one_is_admitted_and_nothing_after_it_is_a
     assert wire.written.count(b"HTTP/1.1 ") == 1
 
 
-def test_v10_what_a_trailer_says_reaches_nobody_as_a_header(server: Server) -> None:
+def test_v10_what_a_trailer_says_reaches_no_application_as_a_header(server: Server) -> None:
     head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
     data = head + b"5\r\n12345\r\n0\r\nauthorization: Bearer stolen\r\nx-forwarded-for: 1.1.1.1\r\n\r\n" + HIDDEN
     for pieces in ([data], [data[:-60], data[-60:]], [data[index : index + 1] for index in range(len(data))]):

@@ -70,7 +70,7 @@ class Mutation:
 
 
 class _Verifier:
-    """Everybody is nobody."""
+    """Takes every request as anonymous."""
 
     async def verify(self, *_: object) -> Any:
         return self

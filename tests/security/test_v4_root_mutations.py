@@ -23,7 +23,7 @@ def logins(count: int) -> str:
         "fragment B on Mutation { a: other b: other c: other d: other e: other }",
         f"mutation {{ ... on Mutation {{ ... {{ {logins(11)} }} }} }}",
         f"mutation {{ {logins(11).replace(')', ') @include(if: true)')} }}",
-        # The one that isn't run counts too: which is run, nobody knows before.
+        # The one that isn't run counts too: which is run isn't known before.
         f"mutation A {{ login }} mutation B {{ {logins(11)} }}",
     ],
 )

@@ -78,7 +78,7 @@ async def test_sign_ins_that_are_shed_do_not_count_as_wrong_ones(user_database_u
 
 
 @pytest.mark.postgres
-async def test_a_burst_of_one_address_holds_up_nobody_else(identity: Client) -> None:
+async def test_a_burst_of_one_address_holds_up_no_other(identity: Client) -> None:
     """Hundreds at once: they wait behind each other, and not for the connections that others need."""
     _, email = await register(identity, addr=OTHER)
     burst = [asyncio.create_task(login_kind(identity, new_address(), ATTACKER)) for _ in range(300)]
@@ -164,7 +164,7 @@ class TestTurns:
         assert order == ["stays"]
         late = _wait(turns, "late", order)
         await late
-        # All places are free again: the next one waits for nobody.
+        # All places are free again: the next one doesn't wait.
         await asyncio.wait_for(turns.acquire(Applicant("next")), 1)
 
 

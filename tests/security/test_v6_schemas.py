@@ -130,7 +130,7 @@ def test_the_largest_schema_is_measured_quickly() -> None:
 
 
 async def longest_stall(work: Any) -> tuple[Any, float]:
-    """What an awaitable gives, and for how long the loop served nobody else meanwhile."""
+    """Result of an awaitable, and for how long the loop served no other task meanwhile."""
     longest = 0.0
 
     async def watch() -> None:
@@ -154,7 +154,7 @@ HEAVY: dict[str, Any] = {
 }
 
 
-async def test_what_takes_long_is_ended_by_a_clock_and_stalls_nobody(checks: ParameterChecks) -> None:
+async def test_what_takes_long_is_ended_by_a_clock_and_stalls_no_other(checks: ParameterChecks) -> None:
     value = {"a": ["xy" * 200_000 + "!"] * 2}
     await checks.value(HEAVY, {"a": ["x" * 5_000]}, P)  # The process is started.
     started = time.perf_counter()
@@ -186,7 +186,7 @@ async def test_a_request_that_ends_leaves_no_half_answer_for_the_next(checks: Pa
         assert problem.path == (*P, "own")
 
 
-async def test_too_many_that_wait_are_told_so() -> None:
+async def test_too_many_that_wait_are_refused_with_the_reason() -> None:
     checks = ParameterChecks(processes=1, max_waiting=3)
     large = {"a": "x" * 20_000}
     answers = await asyncio.gather(

@@ -91,7 +91,7 @@ def test_a_client_that_sends_its_whole_body_gets_the_early_answer(server: LiveSe
         assert text.startswith(b"HTTP/1.1 413 ")
 
 
-def test_an_answer_that_nobody_takes_is_not_kept(server: LiveServer) -> None:
+def test_an_answer_that_no_client_takes_is_not_kept(server: LiveServer) -> None:
     body = json.dumps({"query": "{ big(size: 20000000) }"}).encode()
     head = b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(
         body

@@ -80,7 +80,7 @@ async def test_a_known_device_is_not_refused_from_any_address(identity: Client) 
     assert kinds == ["UnauthenticatedError"] * 3 + ["ThrottledError"]
 
 
-async def test_a_device_that_nobody_signed_in_with_is_not_known(identity: Client) -> None:
+async def test_a_device_without_a_sign_in_is_not_known(identity: Client) -> None:
     _, email = await register(identity)
     await lock(identity, email)
     made_up = hashlib.sha256(b"bbd_made_up").hexdigest()
@@ -105,7 +105,7 @@ async def test_a_changed_password_counts_apart_from_sign_ins(identity: Client) -
     for _ in range(2):
         await change(identity, WRONG, session)
     assert await change(identity, PASSWORD, session) == "ThrottledError"
-    # A stolen session's guesses are no other session's, and keep nobody from signing in.
+    # A stolen session's guesses are no other session's, and keep no one from signing in.
     assert await change(identity, WRONG, other) == "ValidationError"
     assert (await login(identity, email, addr="192.0.2.9", **other))["__typename"] == "LoginSuccess"
     outcomes = [each.outcome for each in await audit_entries(identity, account_id) if "password" in each.action]

@@ -93,7 +93,7 @@ def test_accounts_and_passwords_are_identitys_alone(server: EmbeddedPostgres) ->
         "SET session_replication_role = replica",
     ],
 )
-def test_nobody_who_serves_requests_changes_the_audit_log(server: EmbeddedPostgres, statement: str) -> None:
+def test_no_part_that_serves_requests_changes_the_audit_log(server: EmbeddedPostgres, statement: str) -> None:
     with psycopg.connect(server.role_url(roles.IDENTITY, "user_psql")) as connection:
         connection.execute("SELECT count(*) FROM audit_log")
         with pytest.raises(InsufficientPrivilege):

@@ -22,7 +22,7 @@ OFF = OperationLimits(allow_introspection=False)
         "{ ... @defer { __schema { types { name } } } }",
     ],
 )
-async def test_the_schema_is_not_told(query: str) -> None:
+async def test_the_schema_is_not_shown(query: str) -> None:
     with pytest.raises(RequestError) as refused:
         await local_gateway(SDL, {"a": 1}, OFF).prepare(query, "A" if "query A" in query else None)
     (entry,) = refused.value.errors

@@ -12,7 +12,7 @@ from botberi_gateway.executor.payload import PendingForm
 from botberi_gateway.upstream.port import SubgraphRequest, SubgraphResponse
 
 SECRET = "hunter2"
-TOLD = {
+EXTENSIONS = {
     "code": "TEAPOT",
     "exception": {"stacktrace": [f"at db.connect({SECRET})"]},
     "stacktrace": [SECRET],
@@ -41,7 +41,7 @@ class Telling:
 
     @staticmethod
     def _error(path: list[str | int] | None) -> dict[str, Any]:
-        error: dict[str, Any] = {"message": "no", "extensions": dict(TOLD)}
+        error: dict[str, Any] = {"message": "no", "extensions": dict(EXTENSIONS)}
         return error if path is None else {**error, "path": path}
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
@@ -73,7 +73,7 @@ CASES: dict[str, tuple[str, Telling, Telling]] = {
     "an entity": ("{ user { name } }", FINE, Telling({"_entities": [None]}, ["_entities", 0])),
     "all entities": ("{ user { name } }", FINE, Telling(None, None)),
     "elsewhere": ("{ user { name } }", FINE, Telling({"_entities": [{"name": "a"}]}, ["nowhere", 7])),
-    "a null that climbs": ("{ user { must } }", FINE, Telling({"_entities": [None]}, ["_entities", 0, "must"])),
+    "a null that propagates": ("{ user { must } }", FINE, Telling({"_entities": [None]}, ["_entities", 0, "must"])),
 }
 
 
@@ -97,12 +97,12 @@ def assert_code_alone(response: Mapping[str, Any], *services: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 async def test_message_and_code_pass_and_nothing_else(case: str, executor: ExecutorKind) -> None:
     query, first, second = CASES[case]
-    told = "second" if "user" in query and second is not UNSAID else "first"
+    reporter = "second" if "user" in query and second is not UNSAID else "first"
     served = gateway(first, second, executor)
     # Often enough that typed programs take over.
     for _ in range(25):
         result = await served.execute(GraphQLRequest(query))
-        assert_code_alone(result.to_json(), told)
+        assert_code_alone(result.to_json(), reporter)
 
 
 @pytest.mark.parametrize("executor", list(ExecutorKind))

@@ -1,4 +1,4 @@
-"""W21: a display name shows what it is: nothing unseen, nothing reordered, nobody in the platform's own name."""
+"""W21: a display name shows what it is: nothing unseen, nothing reordered, no account with the platform's own name."""
 
 from collections.abc import AsyncIterator
 

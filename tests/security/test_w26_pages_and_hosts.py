@@ -1,4 +1,4 @@
-"""W8, W23, W26: what a browser is told by every answer, and which hosts are ours whatever a request says."""
+"""W8, W23, W26: headers for browsers in every answer, and which hosts are ours whatever a request says."""
 
 import http.client
 from collections.abc import Iterator

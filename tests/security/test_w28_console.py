@@ -45,7 +45,7 @@ async def test_a_seed_in_a_container(
         """The databases are another test's."""
 
     monkeypatch.setattr(data, "seed_both", nothing)
-    url = "postgresql://nobody@localhost/nothing"
+    url = "postgresql://none@localhost/nothing"
     await data.seed(SeedSettings(state_dir=tmp_path, user_database_url=url, shared_database_url=url))
     output = capsys.readouterr().out
     assert "admin@botberi.dev" in output

@@ -86,7 +86,7 @@ async def front(tmp_path: Any, *, secure: bool) -> AsyncIterator[tuple[Identity,
     [
         ("botberi_session=good", False, True),
         ("__Host-botberi_session=good", True, True),
-        # Over HTTPS a cookie without the prefix may be another host's; in development one with it is nobody's.
+        # Over HTTPS a cookie without the prefix may be another host's; in development one with it belongs to no session.
         ("botberi_session=good", True, False),
         ("__Host-botberi_session=good", False, False),
         ("botberi_session=planted; __Host-botberi_session=good", True, True),
@@ -126,10 +126,10 @@ async def test_only_identity_hears_of_the_device_and_only_its_hash(tmp_path: Any
         headers = {"cookie": "botberi_device=bbd_secret; botberi_session=good"}
         caller = await identity.authenticate(identity.credentials(headers, client))
         context = identity.context(lambda: caller, headers, client)
-        told = {name: _claims(context.subgraph_headers(name)[HEADER.lower()]) for name in ("identity", "catalog")}
-        assert len(told["identity"]["device"]) == 64
-        assert told["catalog"]["device"] is None
-        assert "bbd_secret" not in str(told)
+        claims = {name: _claims(context.subgraph_headers(name)[HEADER.lower()]) for name in ("identity", "catalog")}
+        assert len(claims["identity"]["device"]) == 64
+        assert claims["catalog"]["device"] is None
+        assert "bbd_secret" not in str(claims)
 
 
 def _claims(token: str) -> dict[str, Any]:

@@ -106,7 +106,7 @@ async def test_the_cookie_signs_in_over_https_alone(https: str, platform: Runnin
 
         _, answer, _ = await ask(browser, https, ME, cookie=own)
         assert {"ipAddress": "127.0.0.1", "userAgent": "A browser"} in answer["data"]["me"]["sessions"]["nodes"]
-        # What another host of the site could plant has no prefix, and signs nobody in, nor out.
+        # What another host of the site could plant has no prefix, and signs no one in, nor out.
         planted = own.removeprefix("__Host-")
         _, answer, _ = await ask(browser, https, ME, cookie=planted)
         assert answer["data"]["me"] is None

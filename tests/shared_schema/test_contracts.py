@@ -98,9 +98,9 @@ def test_an_assertion_says_who_calls() -> None:
     claims = Assertion.issue("catalog", account, "user", session_id=session, scopes=["agents:read"], now=1000.9)
     assert (claims.iat, claims.exp, claims.sub, claims.account_id) == (1000, 1030, str(account), account)
     assert Assertion.model_validate_json(claims.model_dump_json()) == claims
-    nobody = Assertion.issue("catalog")
-    assert (nobody.sub, nobody.role, nobody.account_id) == ("anonymous", "anonymous", None)
-    assert nobody.jti != Assertion.issue("catalog").jti
+    anonymous = Assertion.issue("catalog")
+    assert (anonymous.sub, anonymous.role, anonymous.account_id) == ("anonymous", "anonymous", None)
+    assert anonymous.jti != Assertion.issue("catalog").jti
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Models and migrations say the same; migrations run once, whoever starts them."""
+"""Models and migrations say the same; migrations run once, however many processes start them."""
 
 import threading
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the database itself holds, whoever writes: versions, transitions, events, hashes."""
+"""What the database itself guarantees for every writer: versions, transitions, events, hashes."""
 
 import itertools
 import json
@@ -297,7 +297,7 @@ def test_an_address_is_one_accounts_however_it_is_capitalised(user: psycopg.Conn
 
 @pytest.mark.parametrize(
     ("email", "name", "password"),
-    [("nobody", "A", HASH), (" a@b.c", "A", HASH), ("a@b.c", " ", HASH), ("a@b.c", "A", "hunter2")],
+    [("no-address", "A", HASH), (" a@b.c", "A", HASH), ("a@b.c", " ", HASH), ("a@b.c", "A", "hunter2")],
 )
 def test_wrong_accounts_are_refused(user: psycopg.Connection[Row], email: str, name: str, password: str) -> None:
     with pytest.raises(errors.CheckViolation):

@@ -96,8 +96,8 @@ async def test_only_the_owner_repeats_and_only_what_still_fits(instance: Client,
     owner, agent = new_id(), await add_agent(instance)
     first = await made(instance, owner, agentId=to_global_id("Agent", agent.id))
     await put(instance, first, "RUNNING", "FAILED")
-    stranger = await again(instance, mutation, first, new_id())
-    assert stranger["__typename"] == "NotFoundError"
+    other = await again(instance, mutation, first, new_id())
+    assert other["__typename"] == "NotFoundError"
     await change(instance, Agent, agent.id, parameters_schema={"type": "object", "required": ["other"]})
     assert (await again(instance, mutation, first, owner))["__typename"] == "ValidationError"
     await change(instance, Agent, agent.id, status=PublicationStatus.RETIRED)

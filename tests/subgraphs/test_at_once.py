@@ -1,4 +1,4 @@
-"""Many requests at the same moment: limits hold exactly, and slow work blocks nobody."""
+"""Many requests at the same moment: limits hold exactly, and slow work blocks no other request."""
 
 import asyncio
 import threading

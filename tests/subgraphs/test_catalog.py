@@ -27,7 +27,7 @@ def mutation(name: str) -> str:
 
 
 async def change(client: Client, name: str, variables: dict[str, Any], **who: Any) -> Any:
-    """Run a mutation, as an admin if nobody else is named."""
+    """Run a mutation, as an admin if no other caller is named."""
     who = who or {"account_id": new_id(), "role": "admin"}
     return (await client.ask(mutation(name), variables, **who))[name]
 
@@ -117,16 +117,16 @@ async def test_a_templates_limits_go_with_null_and_stay_when_left_out(catalog: C
     assert refused["__typename"] == "ValidationError"
 
 
-NOBODY = new_id()
+ACCOUNT = new_id()
 
 
 @pytest.mark.parametrize(
     ("who", "answer"),
     [
         ({}, "UnauthenticatedError"),
-        ({"account_id": NOBODY}, "ForbiddenError"),
-        ({"account_id": NOBODY, "role": "user", "scopes": ["catalog:write"]}, "ForbiddenError"),
-        ({"account_id": NOBODY, "role": "admin", "scopes": ["instances:write"]}, "ForbiddenError"),
+        ({"account_id": ACCOUNT}, "ForbiddenError"),
+        ({"account_id": ACCOUNT, "role": "user", "scopes": ["catalog:write"]}, "ForbiddenError"),
+        ({"account_id": ACCOUNT, "role": "admin", "scopes": ["instances:write"]}, "ForbiddenError"),
     ],
 )
 async def test_only_admins_with_the_scope_change_the_catalog(catalog: Client, who: dict[str, Any], answer: str) -> None:

@@ -43,7 +43,7 @@ def tokens(signer: Signer) -> dict[str, str]:
     sent = partial(signer.token, request_body=QUERY)
     good = jwt.decode(sent("catalog"), signer.key, algorithms=["EdDSA"]).claims
     payload = sent("catalog").split(".")[1]
-    stranger = Signer(signer.kid)
+    other_signer = Signer(signer.kid)
     public = signer.key.as_bytes(private=False)
     return {
         "empty": "",
@@ -58,7 +58,7 @@ def tokens(signer: Signer) -> dict[str, str]:
         "role without account": sent("catalog", sub="anonymous", role="admin", account_id=new_id()),
         "account without role": sent("catalog", sub=str(new_id())),
         "unknown key": Signer("other").token("catalog", request_body=QUERY),
-        "another's signature": stranger.token("catalog", request_body=QUERY),
+        "another's signature": other_signer.token("catalog", request_body=QUERY),
         "no key id": signer.sign(good, {"alg": "EdDSA", "typ": "JWT"}),
         "alg none": "eyJhbGciOiJub25lIiwia2lkIjoidGVzdC0xIn0." + payload + ".",
         "alg HS256 with the public key": hs256(f"{HS256}.{payload}", public),
@@ -251,7 +251,7 @@ async def test_a_failure_around_the_execution_is_masked_too(
 
 
 async def test_a_database_that_is_down_is_unavailable(signer: Signer) -> None:
-    settings = CatalogSettings(shared_database_url="postgresql://nobody@127.0.0.1:1/none")
+    settings = CatalogSettings(shared_database_url="postgresql://none@127.0.0.1:1/none")
     async with Client(create_app(settings, jwks=signer.jwks()), "catalog", signer) as client:
         body = (await client.post('{ ok: __typename agent(slug: "x") { id } }')).json()
         assert body["data"] == {"ok": "Query", "agent": None}

@@ -72,7 +72,7 @@ async def test_register_keeps_only_a_hash_and_writes_an_audit_entry(identity: Cl
 @pytest.mark.parametrize(
     ("change", "path"),
     [
-        ({"email": "nobody"}, ["email"]),
+        ({"email": "no-address"}, ["email"]),
         ({"email": ""}, ["email"]),
         ({"email": "a@b@c.example"}, ["email"]),
         ({"email": "a" * 300 + "@example.com"}, ["email"]),
@@ -185,9 +185,9 @@ async def test_an_address_waits_after_too_many_wrong_passwords(user_database_url
         waiting = await login(client, email)
         assert waiting["__typename"] == "ThrottledError"
         assert 1 <= waiting["retryAfterSeconds"] <= 30
-        # An address that nobody has waits just the same, and others don't.
-        nobody = f"u{new_id().hex}@example.com"
-        tries = [(await login(client, nobody))["__typename"] for _ in range(4)]
+        # An address without an account waits just the same, and others don't.
+        unknown = f"u{new_id().hex}@example.com"
+        tries = [(await login(client, unknown))["__typename"] for _ in range(4)]
         assert tries == ["UnauthenticatedError"] * 3 + ["ThrottledError"]
         _, other = await register(client)
         assert (await login(client, other))["__typename"] == "LoginSuccess"

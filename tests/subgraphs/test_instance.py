@@ -217,8 +217,8 @@ async def test_the_same_request_sent_twice_makes_one_instance(instance: Client) 
     assert first == second
     other = await create(instance, owner, **{**given, "parameters": {"texts": ["b"]}})
     assert other["__typename"] == "ConflictError"
-    strangers = await create(instance, new_id(), **given)
-    assert strangers["instance"]["id"] != first["instance"]["id"]
+    others = await create(instance, new_id(), **given)
+    assert others["instance"]["id"] != first["instance"]["id"]
 
 
 @pytest.mark.parametrize("kind", ["agent", "template"])

@@ -140,7 +140,7 @@ async def test_who_follows_misses_no_last_state(instance: Client) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["x", "W10", "é", "WyIxIiwgIngiXQ", "a" * 500])
-async def test_cursors_of_nobody_are_refused(instance: Client, cursor: str) -> None:
+async def test_cursors_that_were_never_given_out_are_refused(instance: Client, cursor: str) -> None:
     error = await instance.fail(CHANGES, {"after": cursor}, account_id=new_id())
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
 

@@ -56,7 +56,7 @@ BROKEN: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("how", BROKEN)
-async def test_without_keys_nothing_is_believed_and_the_caller_is_told(server: Server, how: str) -> None:
+async def test_without_keys_nothing_is_believed_and_the_caller_gets_an_error(server: Server, how: str) -> None:
     server.answer = BROKEN[how]
     source = url_keys(server.url)
     with pytest.raises(Unavailable):

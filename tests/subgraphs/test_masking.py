@@ -1,4 +1,4 @@
-"""Which failures of the database are told apart from faults of ours."""
+"""Failures of the database are distinguished from faults of ours."""
 
 import asyncpg
 import pytest

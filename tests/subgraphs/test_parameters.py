@@ -1,4 +1,4 @@
-"""JSON Schemas of strangers and values for them: every problem with its place, in plain words, and no schema that hurts."""
+"""JSON Schemas of users and values for them: every problem with its place, in plain words, and no schema that hurts."""
 
 import time
 from typing import Any
@@ -189,8 +189,8 @@ def test_no_sentence_quotes_the_value() -> None:
 def test_problems_are_bounded_in_number_and_length() -> None:
     many = value_problems({"items": {"type": "string"}}, [1] * 10_000, ("p",))
     assert len(many) == MAX_PROBLEMS
-    strangers = value_problems({"additionalProperties": False}, {f"n{number}": 1 for number in range(10_000)}, ("p",))
-    assert len(strangers) == MAX_PROBLEMS
+    unknown = value_problems({"additionalProperties": False}, {f"n{number}": 1 for number in range(10_000)}, ("p",))
+    assert len(unknown) == MAX_PROBLEMS
     (long,) = value_problems({"const": "x" * 10_000}, 1, ("p",))
     assert len(long.message) < 400
 

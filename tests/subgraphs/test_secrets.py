@@ -42,7 +42,7 @@ async def test_canaries_are_seen_nowhere(identity: Client, caplog: pytest.LogCap
 
     await send(REGISTER, {"email": email, "password": canary, "displayName": "Ada"})
     await send(REGISTER, {"email": email, "password": canary, "displayName": "Ada"})
-    await send(REGISTER, {"email": "nobody", "password": canary, "displayName": ""})
+    await send(REGISTER, {"email": "no-address", "password": canary, "displayName": ""})
     await send(LOGIN, {"email": email, "password": f"{canary} wrong"})
     await send(LOGIN, {"email": email, "password": canary + "\x00"})
     token = (await send(LOGIN, {"email": email, "password": canary}))["data"]["login"]["token"]

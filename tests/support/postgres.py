@@ -77,7 +77,7 @@ class TestPostgres:
         return self.create(self._templates[database])
 
     def drop(self, name: str) -> None:
-        """Drop a database and whoever is connected to it."""
+        """Drop a database, and end its connections."""
         self.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 

@@ -66,7 +66,7 @@ async def test_many_dispatchers_at_once_keep_the_limit(dispatcher: Dispatcher, r
 
 
 @pytest.mark.parametrize("ending", ["status = 'CANCELLED'", "deleted_at = now(), cancel_requested_at = now()"])
-async def test_a_place_that_became_free_is_given_to_the_next_at_once_whoever_ended_the_run(
+async def test_a_place_that_became_free_is_given_to_the_next_at_once_however_the_run_ended(
     dispatcher: Dispatcher, rows: Rows, bus: MemoryBus, two_places: WorkerSettings, ending: str
 ) -> None:
     """By the event alone: the sweeper has nothing to do for an hour."""
@@ -90,7 +90,7 @@ async def test_a_place_that_became_free_is_given_to_the_next_at_once_whoever_end
         await asyncio.wait_for(asyncio.gather(*parts), 30)
 
 
-async def test_an_ending_that_is_told_again_and_again_gives_one_place(dispatcher: Dispatcher, rows: Rows) -> None:
+async def test_an_ending_that_is_published_again_and_again_gives_one_place(dispatcher: Dispatcher, rows: Rows) -> None:
     owner = new_id()
     waiting = add(rows, owner, 6)
     await dispatcher.admit(owner, reason="created")
@@ -102,7 +102,7 @@ async def test_an_ending_that_is_told_again_and_again_gives_one_place(dispatcher
     assert len(messages(rows)) == 3
 
 
-async def test_progress_gives_nobody_a_place(dispatcher: Dispatcher, rows: Rows) -> None:
+async def test_progress_frees_no_place(dispatcher: Dispatcher, rows: Rows) -> None:
     owner = new_id()
     (waiting,) = add(rows, owner, 1)
     await dispatcher.handle(event("instance.updated", new_id(), owner_id=owner, status="RUNNING"))
@@ -135,13 +135,13 @@ def test_what_a_reaper_does_is_in_the_runs_trace_and_a_requests_in_its_own(rows:
     with psycopg.connect(rows.url) as connection:
         connection.execute("SELECT set_config('botberi.traceparent', %s, true)", (others,))
         connection.execute("UPDATE instances SET status = 'CANCELLED' WHERE id = %s", (instance_id,))
-    told = rows.execute(
+    published = rows.execute(
         "SELECT data ->> 'status' AS status, traceparent FROM outbox WHERE event_type = 'instance.updated' ORDER BY seq"
     )
-    assert told == [{"status": "QUEUED", "traceparent": mine}, {"status": "CANCELLED", "traceparent": others}]
+    assert published == [{"status": "QUEUED", "traceparent": mine}, {"status": "CANCELLED", "traceparent": others}]
 
 
-async def test_the_sweeper_finds_places_that_nobody_gave_away(dispatcher: Dispatcher, rows: Rows) -> None:
+async def test_the_sweeper_finds_places_that_were_not_given_away(dispatcher: Dispatcher, rows: Rows) -> None:
     blocked, free = new_id(), new_id()
     of_blocked, of_free = add(rows, blocked, 3), add(rows, free, 1)
     await dispatcher.admit(blocked, reason="created")

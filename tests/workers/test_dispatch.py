@@ -102,7 +102,7 @@ async def test_a_worker_quicker_than_its_dispatcher_keeps_the_run(dispatcher: Di
     assert rows.get(instance_id)["status"] == "RUNNING"
 
 
-async def test_the_sweeper_sends_what_got_lost_once_per_patience(dispatcher: Dispatcher, rows: Rows) -> None:
+async def test_the_sweeper_sends_what_got_lost_once_per_claim_timeout(dispatcher: Dispatcher, rows: Rows) -> None:
     lost = rows.instance("text-insights", TEXTS)
     fresh = rows.instance("text-insights", TEXTS)
     # Its event was lost with a bus; its message was lost with a broker.

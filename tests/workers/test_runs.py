@@ -126,7 +126,7 @@ def test_the_holder_hears_of_a_cancel(store: RunStore, rows: Rows) -> None:
     assert rows.get(claim.run.instance_id)["status"] == "CANCELLED"
 
 
-def test_a_run_that_was_told_to_stop_does_not_succeed(store: RunStore, rows: Rows) -> None:
+def test_a_run_that_shall_stop_does_not_succeed(store: RunStore, rows: Rows) -> None:
     claim = claimed(store, rows)
     rows.execute("UPDATE instances SET cancel_requested_at = now() WHERE id = %s", claim.run.instance_id)
     assert store.finish(claim, "SUCCEEDED", result={"from": "a step that did not look"}) == "CANCELLED"
@@ -156,7 +156,7 @@ async def test_the_reaper_gives_a_lost_run_another_attempt_and_then_ends_it(
         store.finish(claim, "SUCCEEDED", result={})
 
 
-async def test_the_reaper_ends_cancelled_runs_that_nobody_holds(
+async def test_the_reaper_ends_cancelled_runs_without_a_holder(
     store: RunStore, rows: Rows, settings: WorkerSettings, database: Database
 ) -> None:
     waiting = rows.instance("text-insights", TEXTS, cancel_requested_at="2026-01-01")

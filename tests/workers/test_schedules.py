@@ -1,4 +1,4 @@
-"""Schedules that come due: one instance a firing whoever looks, what is missed, what is refused."""
+"""Schedules that come due: one instance a firing however many schedulers look, what is missed, what is refused."""
 
 from __future__ import annotations
 

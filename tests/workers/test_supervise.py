@@ -61,7 +61,7 @@ def test_a_real_workflow_succeeds(rows: Rows, store: RunStore, settings: WorkerS
         ("no-such-workflow", {}, "UNKNOWN_WORKFLOW", "no-such-workflow"),
     ],
 )
-def test_the_owner_is_told_what_is_wrong(
+def test_the_owner_learns_what_is_wrong(
     rows: Rows,
     store: RunStore,
     settings: WorkerSettings,
@@ -185,7 +185,7 @@ def test_a_fenced_worker_stops_its_child_and_writes_nothing(
     assert (row["status"], row["lease_owner"], row["attempt"]) == ("RUNNING", "another", 2)
 
 
-#: Where the files of runs go that nobody keeps.
+#: Folder for files of runs that are not kept.
 FILES = {"path": tempfile.gettempdir(), "max_bytes": 1_000_000, "max_files": 5}
 
 
@@ -215,7 +215,7 @@ def assert_ended(pid: int) -> None:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except FileNotFoundError:
             return
-        if state == "Z":  # ended; whoever adopted it will take note in its own time
+        if state == "Z":  # ended; its new parent will take note in its own time
             return
         time.sleep(0.05)
     pytest.fail("it outlived its worker")
@@ -325,7 +325,7 @@ def test_a_forked_child_can_be_killed_and_the_next_is_another(warm: Nursery) -> 
         os.kill(first.pid, 0)
 
 
-def test_a_crash_in_a_forked_child_is_told(
+def test_a_crash_in_a_forked_child_is_reported(
     rows: Rows, store: RunStore, settings: WorkerSettings, warm: Nursery
 ) -> None:
     claim = store.claim(rows.instance("forecast", {"values": [1.0, 2.0] * 2000}), "me")

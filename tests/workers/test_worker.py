@@ -142,14 +142,14 @@ async def test_killed_pool_processes_leave_a_worker_that_works(
                 for pid in await _pool_of_two(worker.pid):
                     os.kill(pid, signal.SIGKILL)
                     async with asyncio.timeout(30):
-                        while pid in await _pool_of_two(worker.pid):  # noqa: ASYNC110 - a process tells nobody
+                        while pid in await _pool_of_two(worker.pid):  # noqa: ASYNC110 - a process sends no signal for it
                             await asyncio.sleep(0.1)
 
 
 async def _pool_of_two(worker: int) -> list[int]:
     """The worker's pool processes, once there are two of them that wait."""
     async with asyncio.timeout(30):
-        while len(found := pool_processes(worker)) != 2:  # noqa: ASYNC110 - a process tells nobody
+        while len(found := pool_processes(worker)) != 2:  # noqa: ASYNC110 - a process sends no signal for it
             await asyncio.sleep(0.1)
     await asyncio.sleep(0.5)
     return found

@@ -22,7 +22,7 @@ EXAMPLES = [pytest.param(slug, template, id=template.slug) for slug, listed in T
 
 
 class Recorder:
-    """A context that keeps what it is told, and may cancel after so many reports."""
+    """A context that keeps every report, and may cancel after so many reports."""
 
     def __init__(self, cancel_after: int | None = None) -> None:
         self.reports: list[tuple[float, str]] = []
