@@ -1,4 +1,4 @@
-"""`.venv/bin/lab test · fuzz · faults · bench · docs · words · release`: equipment for tests and measurements, in a checkout after `./test`."""
+"""`.venv/bin/lab test · fuzz · faults · bench · docs · words · release`: equipment for tests and measurements."""
 
 import sys
 from enum import StrEnum
@@ -22,7 +22,7 @@ _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_op
 
 
 class FaultsBus(StrEnum):
-    """What `faults` runs the platform on."""
+    """Bus on which `faults` runs the platform."""
 
     rabbitmq = "rabbitmq"
     memory = "memory"
@@ -94,7 +94,7 @@ def faults(
     keep: Annotated[Path | None, typer.Option(help="Keep trace and logs here, violations or not.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
 ) -> None:
-    """Run the platform on real servers while its parts are killed, and check that nothing is lost (docs/operations/faults.md)."""
+    """Run the platform while its parts are killed, and check that nothing is lost (docs/operations/faults.md)."""
     import time
 
     from lab.faults import command
@@ -123,7 +123,7 @@ def words(context: typer.Context) -> None:
 
 @app.command(context_settings=_PASSED_ON)
 def release(context: typer.Context) -> None:
-    """Make a release of both projects: release VERSION, or release --draft VERSION to see its changelog (changes/README.md)."""
+    """Make a release: release VERSION, or release --draft VERSION to see its changelog (changes/README.md)."""
     from lab.release import main as run
 
     raise typer.Exit(run(context.args))

@@ -2,8 +2,8 @@
 
 `lab docs [FOLDER]` builds it into `site/` or that folder; `python -m http.server -d site` shows it.
 
-Every page that git has is on the site, at its own path, so that links between pages work as they do in the repository. The pages' links to
-files that are no pages become plain text: the site doesn't carry the code.
+Every page that git has is on the site, at its own path, so that links between pages work as they do in the repository.
+The pages' links to files that are no pages become plain text: the site doesn't carry the code.
 """
 
 import os
@@ -23,7 +23,8 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 TARGET: Final = ROOT / "site"
 SECONDS: Final = 300
 
-#: Sections of the navigation in their order: title, and what they hold: pages, folders, or (`/**`) folders with all below.
+#: Sections of the navigation in their order: title, and what they hold: pages, folders, or (`/**`) folders with all
+#: below.
 SECTIONS: Final = (
     ("Begin", ("README.md", "docs/how-to", "CONTRIBUTING.md", "docs/glossary.md")),
     ("Gateway", ("gateway/README.md", "docs/reference")),
@@ -73,7 +74,7 @@ class Source:
 
 
 def source(root: Path = ROOT) -> Source:
-    """What git has in a checkout, ignored files left out. Raises `SiteError` where git can't say."""
+    """Files that git has in a checkout, ignored ones left out. Raises `SiteError` where git can't say."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     done = subprocess.run(command, cwd=root, capture_output=True, check=False)
     if done.returncode:
@@ -189,7 +190,7 @@ def _of(place: str, pages: Sequence[PurePosixPath]) -> list[PurePosixPath]:
 
 
 def heading(text: str, page: PurePosixPath) -> str:
-    """What a page is called: its first heading. Raises `SiteError` where it has none."""
+    """Name of a page: its first heading. Raises `SiteError` where it has none."""
     found = re.search(r"^# (.+)$", text, re.MULTILINE)
     if found is None:
         raise SiteError(f"{page} has no heading")

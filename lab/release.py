@@ -1,7 +1,7 @@
-"""A version -> a release: the changelog's section, both projects' version, the gateway's distributions in `dist/`, a commit and a tag.
+"""A version -> a release: changelog section, versions, the gateway's distributions in `dist/`, a commit and a tag.
 
-`lab release 0.2.0` does it, `--draft` shows the changelog's section and does nothing. Nothing is pushed. Where a step fails, the
-working tree is as it was before.
+`lab release 0.2.0` does it, `--draft` shows the changelog's section and does nothing. Nothing is pushed. Where a step
+fails, the working tree is as it was before.
 """
 
 import re
@@ -31,7 +31,7 @@ class Repository:
     root: Path = ROOT
 
     def release(self, version: str) -> tuple[Path, ...]:
-        """Make the release; the distributions. Raises `ReleaseError` where something stands in its way, and then leaves nothing behind."""
+        """Make the release; return its distributions. Raises `ReleaseError`, and then leaves nothing behind."""
         self.check(version)
         try:
             self.set_version(version)
@@ -97,7 +97,7 @@ class Repository:
         return made
 
     def git(self, *arguments: str) -> str:
-        """What git says. Raises `ReleaseError`."""
+        """Output of git. Raises `ReleaseError`."""
         return self.run("git", *arguments)
 
     def run(self, *command: str, folder: Path | None = None) -> str:
@@ -109,7 +109,7 @@ class Repository:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """See the module; exit code 1 with the reason where there is no release."""
+    """Make a release; exit code 1 with the reason where there is none."""
     repository = Repository()
     versions = [argument for argument in arguments if not argument.startswith("-")]
     if len(versions) != 1 or set(arguments) - {versions[0], "--draft"}:

@@ -1,4 +1,4 @@
-"""`lab bench gateway | composition | …` (or `python -m lab.bench`): each sub-command is a Typer app of its own room, hung in here."""
+"""`lab bench gateway | composition | …` (or `python -m lab.bench`): a sub-command is a Typer app of its own folder."""
 
 import sys
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ app.command("soak")(soak)
 app.command("cold")(cold.main)
 app.command("losses")(losses.main)
 
-#: What a person can mend: told in one line, exit code 2.
+#: Problems that a person can fix: they are printed in one line, with exit code 2.
 _MISSING = (PeersMissing, ScaleMissing, CorpusMissing)
 
 

@@ -1,4 +1,4 @@
-"""New operations -> CPU time of preparing, planning and compiling one, and of the garbage that it leaves, in this process: `lab bench cold`."""
+"""`lab bench cold`: new operations -> CPU time of preparing, planning and compiling one, and of the garbage left."""
 
 import gc
 import statistics

@@ -1,4 +1,4 @@
-"""One operation over four subgraphs of which some fail -> CPU time of compiled code and of the interpreter, interleaved, in this process: `lab bench losses`."""
+"""`lab bench losses`: an operation over four subgraphs, some failing -> CPU of compiled code and of the interpreter."""
 
 import asyncio
 import logging
@@ -39,7 +39,10 @@ class _Canned:
 
 def _more(number: int, subgraph: str, field: str, *keys: str) -> Fetch:
     by_keys = Representation(frozenset({"Item"}), "Item", tuple(KeyField(key, key) for key in keys))
-    operation = f"query($representations: [_Any!]!) {{ _entities(representations: $representations) {{ ... on Item {{ {field} }} }} }}"
+    operation = (
+        "query($representations: [_Any!]!) { _entities(representations: $representations) "
+        f"{{ ... on Item {{ {field} }} }} }}"
+    )
     return Fetch(number, subgraph, operation, entities=(Entities((("items", ListItems()),), (by_keys,)),))
 
 
@@ -59,17 +62,17 @@ PLAN: Final = Plan(
 def _entities(field: str, *, lost: int = 0, nulled: int = 0, left: int = ITEMS) -> SubgraphResponse:
     """Every so many-th entity is null, or its field, with an error."""
     found: list[Any] = []
-    told: list[Mapping[str, Any]] = []
+    errors: list[Mapping[str, Any]] = []
     for index in range(left):
         if lost and index % lost == 0:
             found.append(None)
-            told.append({"message": "no", "path": ["_entities", index]})
+            errors.append({"message": "no", "path": ["_entities", index]})
         elif nulled and index % nulled == 0:
             found.append({field: None})
-            told.append({"message": "no", "path": ["_entities", index, field]})
+            errors.append({"message": "no", "path": ["_entities", index, field]})
         else:
             found.append({field: index if field != "shipping" else str(index)})
-    return SubgraphResponse({"_entities": found}, told)
+    return SubgraphResponse({"_entities": found}, errors)
 
 
 def _scenes() -> dict[str, tuple[Outcome, Outcome, Outcome]]:
@@ -113,7 +116,8 @@ async def measure() -> None:
                 known = best.setdefault(name, {})
                 known[kind] = min(known.get(kind, took), took)
     print(
-        f"| lost ({ITEMS} items) | compiled, ms | interpreter, ms | ratio | against nothing lost |\n|---|---:|---:|---:|---:|"
+        f"| lost ({ITEMS} items) | compiled, ms | interpreter, ms | ratio | against nothing lost |\n"
+        "|---|---:|---:|---:|---:|"
     )
     whole = best["nothing"][ExecutorKind.COMPILED]
     for name, times in best.items():

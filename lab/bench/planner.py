@@ -1,6 +1,7 @@
-"""Operations of the planner corpus -> a table: CPU of each plan by our planner and by Apollo's JavaScript planner, turn by turn in one run.
+"""Operations of the planner corpus -> a table: CPU of each plan by our planner and by Apollo's, turn by turn.
 
-`lab bench planner [--rounds N] [--json]`. Only operations that both answer are compared. No plan is kept, by neither: each is made anew in each round.
+`lab bench planner [--rounds N] [--json]`. Only operations that both answer are compared. Neither keeps a plan: each is
+made again in each round.
 """
 
 import json
@@ -100,7 +101,7 @@ class Ours:
 
 
 def summary(times: Times, names: Sequence[str]) -> dict[str, float]:
-    """Of the first round (the first plan for each operation), and of each operation's median over all rounds."""
+    """Figures of the first round (the first plan for each operation), and of operations' medians over all rounds."""
     first = sorted(times.rounds[name][0] for name in names)
     later = sorted(statistics.median(times.rounds[name]) for name in names)
     found: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Servers of a benchmark's own: a Postgres that syncs its log, migrated, and a RabbitMQ node (or `BOTBERI_AMQP_URL`)."""
+"""Servers for benchmarks: a migrated Postgres that syncs its log, and a RabbitMQ node (or `BOTBERI_AMQP_URL`)."""
 
 import os
 import tempfile

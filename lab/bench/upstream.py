@@ -1,6 +1,7 @@
-"""CPU of one small call to a subgraph: our client against aiohttp, interleaved in one process -> a table of microseconds and ratios.
+"""CPU of one small call to a subgraph: our client against aiohttp, interleaved -> a table of microseconds and ratios.
 
-`lab bench client [--json]`. Both parse the answer; ours checks it as well, and looks at every number's digits. The server is a process of its own and answers with bytes written beforehand.
+`lab bench client [--json]`. Both parse the answer; ours checks it as well, and looks at every number's digits. The
+server is a process of its own and answers with bytes written beforehand.
 """
 
 import asyncio

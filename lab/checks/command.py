@@ -34,7 +34,7 @@ PARTS: Final = (*_STEPS, *_TESTS)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """System packages, linters, types, import rules, all tests; with `--only PART` that part, with `--coverage` what it ran; else pytest with the arguments."""
+    """Run all checks; with `--only PART` that part, with `--coverage` its coverage; else pytest with the arguments."""
     os.chdir(_ROOT)
     given = list(arguments)
     if COVERAGE in given:

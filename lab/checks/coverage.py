@@ -1,8 +1,9 @@
-"""Which lines of the projects the tests ran: measured in each process of pytest, added up, and said in the summary's last lines.
+"""Lines of the projects that the tests ran: measured in each process of pytest, added up, in the summary's last lines.
 
-From Python 3.12 on the interpreter's own monitoring (`sys.monitoring`) counts, which costs little; before, a tracer does, which costs more than half as much
-again. So `./test` measures on 3.12 and later by itself, and `./test --coverage` measures everywhere. Afterwards
-`.venv/bin/coverage html --data-file .botberi/coverage/whole` shows line by line.
+From Python 3.12 on the interpreter's own monitoring (`sys.monitoring`) counts, which costs little; before, a tracer
+does, which costs more than half as much again. So `./test` measures on 3.12 and later by itself, and `./test
+--coverage` measures everywhere. Afterwards `.venv/bin/coverage html --data-file .botberi/coverage/whole` shows line by
+line.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ NOT_MEASURED: Final = (
 
 
 def environment(root: Path) -> Mapping[str, str]:
-    """What the processes of pytest need to be measured; their files are in `.botberi/coverage` of the checkout."""
+    """Variables for processes of pytest that are measured; their files are in `.botberi/coverage` of the checkout."""
     folder = root / ".botberi" / "coverage"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -38,7 +39,7 @@ def environment(root: Path) -> Mapping[str, str]:
 
 
 class Measurement:
-    """What this process runs, from its making to `end`."""
+    """Lines that this process runs, from its making to `end`."""
 
     def __init__(self, folder: str) -> None:
         from coverage import Coverage

@@ -1,4 +1,4 @@
-"""pytest plugin of `lab test`: what needs the machine for itself runs in one process; other steps' outcomes join the summary."""
+"""pytest plugin of `lab test`: tests that need the whole machine run in one process; other steps join the summary."""
 
 import os
 from typing import Any, Final
@@ -25,7 +25,7 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist carries n
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
-    """See xdist."""
+    """As in xdist."""
     return _Scheduling(config, log)
 
 

@@ -73,7 +73,7 @@ class Background:
                 return
 
     def wait(self) -> list[Outcome]:
-        """What became of them, once all have ended; each is bounded, so this is."""
+        """Outcomes of the steps, once all have ended; each is bounded, so this is."""
         self._thread.join()
         return self._outcomes
 

@@ -1,1 +1,1 @@
-"""A platform under fire: servers and services killed, cut and frozen while runs go on, and a checker of what must hold."""
+"""The fault suite: servers and services are killed, cut and frozen during runs; a checker looks at the evidence."""

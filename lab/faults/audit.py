@@ -1,4 +1,4 @@
-"""The bus -> every event it carries, as an independent consumer hears it; and events sent again, for the others to bear."""
+"""The bus -> every event on it, as an independent consumer gets it; and events published again, as duplicates."""
 
 import asyncio
 import contextlib

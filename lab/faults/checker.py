@@ -43,7 +43,7 @@ def _instances(evidence: Evidence) -> dict[UUID, list[Change]]:
 
 
 def lost_instances(evidence: Evidence) -> Found:
-    """What a client was told exists, exists."""
+    """An instance that a client got an answer for exists."""
     there = {row.id for row in evidence.rows}
     for key, instance in evidence.made.items():
         if instance not in there:
@@ -51,7 +51,7 @@ def lost_instances(evidence: Evidence) -> Found:
 
 
 def unanswered(evidence: Evidence) -> Found:
-    """What a client asked for, again and again, was answered in the end."""
+    """A request that a client repeated was answered in the end."""
     for key in evidence.unanswered:
         yield key, "createInstance never succeeded"
 
@@ -65,7 +65,7 @@ def doubled_instances(evidence: Evidence) -> Found:
         if key is not None and len(found) > 1:
             yield key, f"made {len(found)} instances"
         if key is not None and key in evidence.made and evidence.made[key] not in found:
-            yield key, "the client was told of another instance"
+            yield key, "the client got another instance"
 
 
 def stuck(evidence: Evidence) -> Found:
@@ -80,8 +80,8 @@ def double_terminal(evidence: Evidence) -> Found:
     for instance, changes in _instances(evidence).items():
         ends = [change for change in changes if change.terminal and change.type == "instance.updated"]
         if len(ends) > 1:
-            told = ", ".join(f"{change.status} (version {change.version})" for change in ends)
-            yield instance, f"ended {len(ends)} times: {told}"
+            endings = ", ".join(f"{change.status} (version {change.version})" for change in ends)
+            yield instance, f"ended {len(ends)} times: {endings}"
 
 
 def transitions(evidence: Evidence) -> Found:
@@ -112,7 +112,7 @@ def unpublished(evidence: Evidence) -> Found:
 
 
 def lost_events(evidence: Evidence) -> Found:
-    """What went out was heard."""
+    """An event that was published was received."""
     heard = {one.id for one in evidence.heard}
     for change in evidence.changes:
         if change.published and change.id not in heard:
@@ -120,7 +120,7 @@ def lost_events(evidence: Evidence) -> Found:
 
 
 def invented_events(evidence: Evidence) -> Found:
-    """What was heard had been written."""
+    """An event that was received had been written."""
     written = {change.id: change for change in evidence.changes}
     for event in {one.id: one for one in evidence.heard}.values():
         change = written.get(event.id)
@@ -141,8 +141,8 @@ def order(evidence: Evidence) -> Found:
         known.add(event.id)
         change, before = evidence.changes[place[event.id]], newest.get(event.aggregate)
         if before is not None and place[event.id] < place[before.id]:
-            told = f"{change.type} of version {change.version}"
-            yield event.aggregate, f"{told} arrived first after {before.type} of version {before.version}"
+            event_text = f"{change.type} of version {change.version}"
+            yield event.aggregate, f"{event_text} arrived first after {before.type} of version {before.version}"
         else:
             newest[event.aggregate] = change
 
@@ -190,7 +190,7 @@ def _stream(seen: list[Seen], truth: dict[int, str | None]) -> Iterator[str]:
 
 
 def cancels(evidence: Evidence) -> Found:
-    """Who was told that a run is being cancelled does not find it succeeded."""
+    """A client that was answered that a run is being cancelled does not find it succeeded."""
     for row in evidence.rows:
         if row.id in evidence.cancelled and row.status == "SUCCEEDED":
             yield row.id, "was cancelled, and succeeded"

@@ -1,4 +1,4 @@
-"""The gateway's address -> clients as applications have them: they try again, reconnect, and note what they were told."""
+"""The gateway's address -> clients like applications: they try again, reconnect, and note every answer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LOST: Final = (aiohttp.ClientError, OSError, TimeoutError, ConnectionError, Val
 
 
 class Refused(Exception):
-    """An answer that no repetition mends."""
+    """An answer that no repetition changes."""
 
 
 class Clients:
@@ -54,7 +54,7 @@ class Clients:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Who calls."""
+        """Headers of the caller."""
         return {"authorization": f"Bearer {self._token}"} if self._token else {}
 
     async def sign_in(self, email: str, password: str) -> None:
@@ -125,10 +125,10 @@ class Clients:
 
 
 class Socket:
-    """One connection that watches instances to their ends; when it is lost, it comes back and subscribes anew."""
+    """One connection that watches instances to their ends; when it is lost, it comes back and subscribes again."""
 
     def __init__(self, clients: Clients, evidence: Evidence, *, resumes: bool) -> None:
-        """One that resumes says which event it had last; another begins anew with the present state."""
+        """A client with `resumes` sends the last event's id; another starts again from the present state."""
         self._clients = clients
         self._evidence = evidence
         self._resumes = resumes
@@ -214,7 +214,7 @@ class Socket:
         elif message["type"] in ("complete", "error"):
             del self._open[message["id"]]
             if instance in self._wanted:
-                # It ended without the end: an event source that was lost says so, and the client subscribes anew.
+                # It ended without the end: an event source that was lost says so, and the client subscribes again.
                 watch.resumed += 1
                 await asyncio.sleep(0.05)
                 await self._subscribe(instance)

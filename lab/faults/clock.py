@@ -1,4 +1,4 @@
-"""A folder -> the wall clock of processes, wrong by as many seconds as a file in it says; their monotonic clock stays right.
+"""A folder -> processes' wall clock, wrong by the seconds in a file there; their monotonic clock stays right.
 
 As on a machine whose time was set wrong. It needs libfaketime, which is loaded as a process begins.
 """
@@ -13,7 +13,8 @@ _PLACES: Final = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
 _LIBRARY: Final = "faketime/libfaketimeMT.so.1"
 #: What loads a library into a process that begins.
 PRELOAD: Final = "LD_PRELOAD"
-#: libfaketime 0.9.10 makes nonsense of a sleep until a moment of the monotonic clock, which Python's is (refused, or hours).
+#: libfaketime 0.9.10 makes nonsense of a sleep until a moment of the monotonic clock, which Python's is (refused, or
+#: hours).
 _SLEEP: Final = """\
 import select, time
 time.sleep = lambda seconds: select.select((), (), (), seconds) and None
@@ -23,7 +24,7 @@ NOTICED_SECONDS: Final = 1.0
 
 
 def library() -> Path | None:
-    """Where libfaketime is, if it is installed."""
+    """Path of libfaketime, if it is installed."""
     for place in _PLACES:
         for found in sorted((*Path(place).glob(_LIBRARY), *Path(place).glob(f"*/{_LIBRARY}"))):
             return found
@@ -51,7 +52,7 @@ class WrongClock:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What a process needs to have this clock. Raises `FileNotFoundError` without libfaketime."""
+        """Environment of a process that has this clock. Raises `FileNotFoundError` without libfaketime."""
         found = library()
         if found is None:
             raise FileNotFoundError("libfaketime is not installed (apt-get install libfaketime)")

@@ -13,7 +13,7 @@ from typing import Final
 
 from lab.faults import rabbitmq
 from lab.faults.checker import count
-from lab.faults.run import Options, Outcome, perform
+from lab.faults.run import Options, Outcome, run_with_faults
 from lab.faults.schedule import DISTURBANCES, KILLS
 
 _SHOWN: Final = 30
@@ -31,10 +31,10 @@ def run(options: Options, keep: Path | None, *, as_json: bool) -> int:
     logging.disable(logging.ERROR)
     folder = Path(tempfile.mkdtemp(prefix=f"botberi-faults-{options.seed}-", dir="/tmp"))
     try:
-        outcome = asyncio.run(_until_told(options, folder))
+        outcome = asyncio.run(_until_stopped(options, folder))
     except asyncio.CancelledError:
         shutil.rmtree(folder, ignore_errors=True)
-        print("lab faults: told to stop; nothing was checked", file=sys.stderr)
+        print("lab faults: stopped; nothing was checked", file=sys.stderr)
         return 130
     print(report(outcome))
     if outcome.violations or keep is not None:
@@ -47,13 +47,13 @@ def run(options: Options, keep: Path | None, *, as_json: bool) -> int:
     return 1 if outcome.violations else 0
 
 
-async def _until_told(options: Options, folder: Path) -> Outcome:
-    """Perform; SIGINT or SIGTERM ends servers and services before this process."""
+async def _until_stopped(options: Options, folder: Path) -> Outcome:
+    """Run; SIGINT or SIGTERM ends servers and services before this process."""
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    return await perform(options, folder, lambda line: print(line, file=sys.stderr, flush=True))
+    return await run_with_faults(options, folder, lambda line: print(line, file=sys.stderr, flush=True))
 
 
 def summary(outcome: Outcome) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""A folder -> the platform on embedded defaults: one process with Postgres and a Celery worker below it, events within it."""
+"""A folder -> the platform on embedded defaults: one process with Postgres and a Celery worker below it."""
 
 import asyncio
 import contextlib
@@ -13,9 +13,9 @@ from yarl import URL
 
 from botberi.credentials import Credential, load_or_make
 from botberi.postgres import free_port, running_url
+from lab.faults.environment import PACE, START_SECONDS, base_environment
 from lab.faults.processes import Service, children, command_of, preload
 from lab.faults.proxy import TcpProxy
-from lab.faults.stage import PACE, START_SECONDS, base_environment
 
 PLATFORM: Final = "platform"
 _POSTMASTER: Final = "/bin/postgres -D"
@@ -23,8 +23,8 @@ _WORKER: Final = "workers.celery_app"
 _GONE_SECONDS: Final = 30.0
 
 
-class EmbeddedStage:
-    """`async with EmbeddedStage(folder, tell) as stage:`; its parts are what `./start` starts."""
+class EmbeddedEnvironment:
+    """`async with EmbeddedEnvironment(folder, tell) as environment:`; its parts are what `./start` starts."""
 
     def __init__(self, folder: Path, tell: Callable[..., None]) -> None:
         self.folder = folder
@@ -38,7 +38,7 @@ class EmbeddedStage:
 
     @property
     def endpoint(self) -> str:
-        """Where clients go."""
+        """Address for clients."""
         return f"http://127.0.0.1:{self.wires['clients', 'gateway'].port}/graphql"
 
     @property
@@ -70,7 +70,7 @@ class EmbeddedStage:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         async with asyncio.timeout(_GONE_SECONDS):
-            while any(_POSTMASTER in command_of(pid) for pid in found):  # noqa: ASYNC110 - a process tells nobody
+            while any(_POSTMASTER in command_of(pid) for pid in found):  # noqa: ASYNC110 - no signal tells
                 await asyncio.sleep(0.05)
 
     async def __aenter__(self) -> Self:

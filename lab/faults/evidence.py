@@ -1,4 +1,4 @@
-"""What a run leaves behind, as plain data: what clients were told, what tables hold, what consumers and subscribers saw."""
+"""Evidence of a run, as plain data: clients' answers, rows of tables, events that consumers and subscribers got."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,7 +49,7 @@ class Seen:
 
 @dataclass(slots=True)
 class Watch:
-    """What one subscriber of one instance saw, over all its reconnects."""
+    """States that one subscriber of one instance saw, over all its reconnects."""
 
     seen: list[Seen] = field(default_factory=list)
     #: Its subscription completed (or had to be given up at the end).

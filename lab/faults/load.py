@@ -11,7 +11,7 @@ AGENT: Final = "text-insights"
 _KINDS: Final = 20
 _TEXTS: Final = (
     "The coffee is wonderful and the delivery was fast. I love it.",
-    "Terrible service: the package arrived broken and nobody answered.",
+    "Terrible service: the package arrived broken and no one answered.",
     "It is a coffee machine.",
     "The staff was friendly, the food cold, the bill too high.",
 )
@@ -34,5 +34,5 @@ def _result(kind: int) -> dict[str, Any]:
 
 
 def result(number: int) -> dict[str, Any]:
-    """What the n-th instance's run must find."""
+    """Result that the n-th instance's run must have."""
     return _result(number % _KINDS)

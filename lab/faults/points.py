@@ -25,7 +25,7 @@ GROUPS: Final = (
     ("reaper",),
     ("fanout", "gateway"),
 )
-#: What a process passes once in its life, when it is needed first -> the service that has to begin anew for it.
+#: A kill point that a process passes once in its life, when it is needed first -> the service that has to start again.
 _AT_THE_START: Final = {"gateway.following": "gateway"}
 #: What these do follows from workers that were lost.
 _FOLLOW_LOSSES: Final = frozenset({"sweeper", "reaper"})
@@ -41,7 +41,7 @@ class KillPoints:
         seed: int,
         tell: Callable[..., None],
         *,
-        begin_anew: Callable[[str], object],
+        restart: Callable[[str], object],
         late: Callable[[], bool],
     ) -> None:
         self.hits: Counter[str] = Counter(dict.fromkeys(POINTS, 0))
@@ -50,7 +50,7 @@ class KillPoints:
         self._times = times
         self._random = random.Random(seed)
         self._tell = tell
-        self._begin_anew = begin_anew
+        self._restart = restart
         self._late = late
 
     async def run(self) -> None:
@@ -83,7 +83,7 @@ class KillPoints:
         for _ in range(_MISSES):
             file.touch()
             if name in _AT_THE_START:
-                self._begin_anew(_AT_THE_START[name])
+                self._restart(_AT_THE_START[name])
             if await self._taken(file):
                 if counted:
                     self.hits[name] += 1

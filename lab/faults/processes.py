@@ -1,4 +1,4 @@
-"""A part's name -> a process that is kept running, whose kills are ours or told; and the processes below a process.
+"""A part's name -> a process that is kept running, whose kills are ours or are reported; and its child processes.
 
 A part is what `botberi PART` starts, in a process of its own with its own environment. It is forked from an interpreter
 that has loaded the platform's modules: a part that was killed is back in a fraction of a second instead of seconds.
@@ -161,7 +161,7 @@ async def once(command: str, environment: Mapping[str, str], log: Path) -> None:
 def _become(part: str, environment: dict[str, str], log: str) -> None:
     """In the new process: be that part."""
     die_with_parent()
-    anew = environment.get(PRELOAD) != os.environ.get(PRELOAD)
+    clock_changes = environment.get(PRELOAD) != os.environ.get(PRELOAD)
     os.environ.clear()
     os.environ.update(environment)
     random.seed()
@@ -176,7 +176,7 @@ def _become(part: str, environment: dict[str, str], log: str) -> None:
         argv = worker_argv(WorkerSettings().worker_concurrency)
     else:
         argv = [sys.executable, "-m", "botberi.cli", part]
-    if anew:
+    if clock_changes:
         os.execve(argv[0], argv, os.environ)
     sys.argv = argv[2:]
     if part == "worker":

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 PROGRAMS: Final = Path("/usr/lib/rabbitmq/bin")
-#: What the node can be told to be short of -> the commands that say so, and those that take it back.
+#: Resource that the node can be made short of -> the commands that do so, and those that undo it.
 ALARMS: Final = {
     "memory": (("set_vm_memory_high_watermark", "0.00001"), ("set_vm_memory_high_watermark", "absolute", "512MB")),
     "disk": (("set_disk_free_limit", "1000000000000000"), ("set_disk_free_limit", "50000000")),
@@ -48,7 +48,7 @@ class RabbitNode:
 
     @property
     def port(self) -> int:
-        """Where it speaks AMQP."""
+        """Port on which it speaks AMQP."""
         return self._ports[0]
 
     @property

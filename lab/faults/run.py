@@ -1,4 +1,4 @@
-"""Options -> runs on a stage, blows against it, the evidence checked: an outcome."""
+"""Options -> runs on an environment, faults against it, the evidence checked: an outcome."""
 
 import asyncio
 import contextlib
@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from lab.faults import gather
-from lab.faults.blows import Blows
 from lab.faults.checker import Violation, check, lost_events
-from lab.faults.embedded import EmbeddedStage
+from lab.faults.embedded import EmbeddedEnvironment
+from lab.faults.environment import Environment
 from lab.faults.evidence import Evidence
-from lab.faults.performance import Performance, Standstill
+from lab.faults.faults import Faults
 from lab.faults.points import KillPoints
 from lab.faults.schedule import KILLS, Bus, schedule
-from lab.faults.stage import Stage
 from lab.faults.trace import Trace
+from lab.faults.workload import Standstill, Workload
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to do: instances, random kills, and how often each kill point is tried."""
+    """Options of a run: instances, random kills, and how often each kill point is tried."""
 
     runs: int
     kills: int
@@ -36,13 +36,13 @@ class Options:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of it."""
+    """Result of a run."""
 
     options: Options
     runs: int = 0
     seconds: float = 0.0
     violations: list[Violation] = field(default_factory=list)
-    #: Blows by kind, and hits by kill point.
+    #: Faults by kind, and hits by kill point.
     struck: Counter[str] = field(default_factory=Counter)
     points: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
@@ -55,66 +55,70 @@ class Outcome:
         return sum(self.struck[kind] for kind in KILLS[self.options.bus]) + sum(self.points.values())
 
 
-async def perform(options: Options, folder: Path, say: Callable[[str], None]) -> Outcome:
+async def run_with_faults(options: Options, folder: Path, say: Callable[[str], None]) -> Outcome:
     """Run it; logs and trace stay in the folder."""
     outcome = Outcome(options)
     say(f"seed {options.seed}; starting everything in {folder}")
     with contextlib.closing(Trace(folder / "trace.jsonl", say)) as trace:
-        # A worker that is killed every other second loads its libraries for nobody.
+        # A worker that is killed every other second loads its libraries for no run.
         warm = options.points <= 1
-        stage = Stage(folder, trace, warm=warm) if options.bus == "rabbitmq" else EmbeddedStage(folder, trace)
-        async with Performance(stage, options.seed, trace) as performance:
+        environment: Environment | EmbeddedEnvironment
+        if options.bus == "rabbitmq":
+            environment = Environment(folder, trace, warm=warm)
+        else:
+            environment = EmbeddedEnvironment(folder, trace)
+        async with Workload(environment, options.seed, trace) as workload:
             try:
-                await _random_blows(options, performance, trace, outcome)
-                if isinstance(stage, Stage):
-                    await _kill_points(options, stage, performance, trace, outcome)
+                await _random_faults(options, workload, trace, outcome)
+                if isinstance(environment, Environment):
+                    await _kill_points(options, environment, workload, trace, outcome)
             except* Standstill:
                 say("nothing moves any more")
-            await performance.settle()
-            url = stage.database_url("shared_psql")
+            await workload.settle()
+            url = environment.database_url("shared_psql")
             outcome.statuses, outcome.endings = await asyncio.to_thread(gather.facts, url)
         outcome.seconds = trace.seconds
-    # Within one process nobody else hears the bus.
-    outcome.violations += check(performance.evidence, without=() if performance.audit else (lost_events,))
-    outcome.runs = len(performance.evidence.rows)
-    outcome.counts = _counts(performance.evidence) | {"reconnects of sockets": performance.reconnects}
+    # Within one process no other consumer is on the bus.
+    outcome.violations += check(workload.evidence, without=() if workload.audit else (lost_events,))
+    outcome.runs = len(workload.evidence.rows)
+    outcome.counts = _counts(workload.evidence) | {"reconnects of sockets": workload.reconnects}
     return outcome
 
 
-async def _random_blows(options: Options, performance: Performance[Any], trace: Trace, outcome: Outcome) -> None:
-    blows = Blows(performance.stage, performance.audit, trace)
-    outcome.struck = blows.struck
+async def _random_faults(options: Options, workload: Workload[Any], trace: Trace, outcome: Outcome) -> None:
+    faults = Faults(workload.environment, workload.audit, trace)
+    outcome.struck = faults.struck
     waiting = schedule(options.runs, options.kills, options.seed, options.bus)
     async with asyncio.TaskGroup() as group:
         for number in range(options.runs):
             if _late(options, trace):
                 return
             while waiting and waiting[0].after <= number:
-                group.create_task(blows.strike(waiting.pop(0)))
-            await performance.make(group)
-        for blow in waiting:
-            group.create_task(blows.strike(blow))
+                group.create_task(faults.strike(waiting.pop(0)))
+            await workload.make(group)
+        for fault in waiting:
+            group.create_task(faults.strike(fault))
 
 
 async def _kill_points(
-    options: Options, stage: Stage, performance: Performance[Any], trace: Trace, outcome: Outcome
+    options: Options, environment: Environment, workload: Workload[Any], trace: Trace, outcome: Outcome
 ) -> None:
     if not options.points:
         return
     trace.say(f"kill points, each {options.points} times")
     points = KillPoints(
-        stage.kill_points,
+        environment.kill_points,
         options.points,
         options.seed,
         trace,
-        begin_anew=lambda name: stage.services[name].kill(pause=0.5),
+        restart=lambda name: environment.services[name].kill(pause=0.5),
         late=lambda: _late(options, trace),
     )
     outcome.points = points.hits
     async with asyncio.TaskGroup() as group:
         tried = group.create_task(points.run())
         while not tried.done():
-            await performance.make(group)
+            await workload.make(group)
     outcome.violations += [
         Violation("unreached", name, "the kill point was not reached") for name in sorted(points.unreached)
     ]

@@ -42,7 +42,7 @@ _EVERY_KILL: Final = frozenset(kind for kinds in KILLS.values() for kind in kind
 
 
 @dataclass(frozen=True, slots=True)
-class Blow:
+class Fault:
     """One thing that happens, once so many instances are made; `draw` decides what the kind leaves open."""
 
     after: int
@@ -55,7 +55,7 @@ class Blow:
         return self.kind in _EVERY_KILL
 
 
-def schedule(runs: int, kills: int, seed: int, bus: Bus = "rabbitmq") -> list[Blow]:
+def schedule(runs: int, kills: int, seed: int, bus: Bus = "rabbitmq") -> list[Fault]:
     """Exactly `kills` kills, and half as many disturbances, spread at random over the run."""
     random_ = random.Random(seed)
     kinds = _share(KILLS[bus], kills) + _share(DISTURBANCES[bus], kills // 2)
@@ -63,7 +63,7 @@ def schedule(runs: int, kills: int, seed: int, bus: Bus = "rabbitmq") -> list[Bl
     # Not at the very beginning: a quorum queue whose node is killed within seconds of its declaration is lost.
     first, last = min(5, runs), max(runs * 95 // 100, min(5, runs))
     moments = sorted(random_.randint(first, last) for _ in kinds)
-    return [Blow(after, kind, random_.getrandbits(32)) for after, kind in zip(moments, kinds, strict=True)]
+    return [Fault(after, kind, random_.getrandbits(32)) for after, kind in zip(moments, kinds, strict=True)]
 
 
 def _share(weights: Mapping[str, int], total: int) -> list[str]:

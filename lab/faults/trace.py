@@ -1,4 +1,4 @@
-"""What happens in a run -> a JSON line each, with seconds since the beginning."""
+"""Happenings in a run -> a JSON line each, with seconds since the beginning."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""A plan, its operation, variables -> the gateway's answers, as a client has them in the end: of a query, of `@defer`, of a subscription's events."""
+"""A plan, its operation, variables -> the gateway's answers to a query, `@defer`, or each event of a subscription."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ _TIMEOUT_SECONDS: Final = 3_600.0
 
 @dataclass(frozen=True)
 class Answer:
-    """`told` is what must not depend on who answers sooner: every byte, but for how `@defer` is parted into payloads."""
+    """Answer; the order of subgraphs' answers must not change the part `fixed`: all but the cut into payloads."""
 
     whole: Any
-    told: bytes
+    fixed: bytes
     payloads: int = 1
 
 
@@ -35,7 +35,7 @@ def runtime(clients: Mapping[str, SubgraphClient], executor: ExecutorKind) -> Ru
 
 
 class Answering:
-    """What can be executed again and again, compiled once."""
+    """A plan that can be executed again and again, compiled once."""
 
     def __init__(self, plan: Plan, operation: Operation, variables: Mapping[str, Any]) -> None:
         self.plan = plan
@@ -60,15 +60,15 @@ class Answering:
             yield _answer((await self._compiled.execute(variables, runtime)).to_bytes())
 
 
-def _answer(told: bytes) -> Answer:
-    return Answer(decode(told), told)
+def _answer(fixed: bytes) -> Answer:
+    return Answer(decode(fixed), fixed)
 
 
 def _merged(whole: Whole) -> Answer:
     failed = [[*map(str, fragment), sorted(map(encode, why))] for fragment, why in whole.failed.items()]
-    told = [_sorted(whole.data), sorted(map(encode, whole.errors)), sorted(failed)]
+    fixed = [_sorted(whole.data), sorted(map(encode, whole.errors)), sorted(failed)]
     parts = {"data": whole.data, "errors": whole.errors, "failed": whole.failed}
-    return Answer(parts, repr(told).encode(), whole.payloads)
+    return Answer(parts, repr(fixed).encode(), whole.payloads)
 
 
 def _sorted(value: Any) -> Any:

@@ -76,16 +76,16 @@ class _Progress:
     """Tells on standard error how far a run is, and at once what it found: a long one is looked at while it runs."""
 
     def __init__(self) -> None:
-        self._told_pairs = 0
-        self._told_findings = 0
+        self._reported_pairs = 0
+        self._reported_findings = 0
 
     def __call__(self, report: Report) -> None:
-        for finding in report.findings[self._told_findings :]:
+        for finding in report.findings[self._reported_findings :]:
             problem = finding.problem.splitlines()[0]
             print(f"seed {finding.seed}, operation {finding.index}: {problem}", file=sys.stderr, flush=True)
-        self._told_findings = len(report.findings)
-        if report.pairs >= self._told_pairs + PROGRESS_PAIRS:
-            self._told_pairs = report.pairs
+        self._reported_findings = len(report.findings)
+        if report.pairs >= self._reported_pairs + PROGRESS_PAIRS:
+            self._reported_pairs = report.pairs
             print(f"{report.pairs} pairs, {report.seconds:.0f} s", file=sys.stderr, flush=True)
 
 

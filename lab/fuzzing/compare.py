@@ -84,9 +84,9 @@ class Comparison:
                 run.facts, self.world.loose_schema, document, self.variables, event=self.event, watched=watched
             )
             raised = watched | set(paths(apart.errors)) | set(paths(expected.errors))
-            strange = ours - {p for p in raised if p is not None}
-            if strange and (strange := strange - await self._below_hidden(run, document)):
-                raise Mismatch(f"an error where there is none: {sorted(map(str, strange))}: {answer['errors']}")
+            unexpected = ours - {p for p in raised if p is not None}
+            if unexpected and (unexpected := unexpected - await self._below_hidden(run, document)):
+                raise Mismatch(f"an error where there is none: {sorted(map(str, unexpected))}: {answer['errors']}")
             self._same_landings(data, expected, answer, ours, lost)
         done = expected.done
         # Where all is null, be it by an error of a deferred value without a key, the fields after it needn't have run.
@@ -98,7 +98,8 @@ class Comparison:
     async def _below_hidden(self, run: Run, document: DocumentNode) -> set[Path]:
         """Errors that subgraphs raise below objects of types which clients don't see.
 
-        Where one climbs past the object, its type goes with it: then nobody can tell that the client asked nothing of it.
+        Where its null propagates past the object, the type is gone too: no client can say then that it asked nothing of
+        it.
         """
         raised: set[Path] = set()
         types: dict[Path, str] = {}
@@ -117,7 +118,7 @@ class Comparison:
         return {path for path in raised if any(path[:length] in hidden for length in range(len(path)))}
 
     async def _ridden(self, run: Run, expected: Truth, answer: Any) -> Ridden:
-        """What the answer lacks as errors of values without a key rode along. Nothing where it differs in another way, or not at all."""
+        """Parts that the answer lacks because of errors of values without a key; none if it differs in another way."""
         data = decode(encode(expected.data))
         if _sorted(data) == _sorted(answer["data"]):
             return Ridden()
@@ -126,7 +127,7 @@ class Comparison:
             document = at_once(self.document, ignored)
             found = await truth(run.facts, self.world.client_schema, document, self.variables, event=self.event)
             others.append(decode(encode(found.data)))
-        # Of all objects: where no null climbs.
+        # Of all objects: where no null propagates.
         types: dict[Path, str] = {}
         document = at_once(self.document)
         await truth(run.facts, self.world.loose_schema, document, self.variables, event=self.event, types=types)
@@ -134,12 +135,12 @@ class Comparison:
         return ridden(answer["data"], data, others, places) or Ridden()
 
     def _same_landings(self, data: Any, expected: Truth, answer: Any, ours: set[Path], lost: Ridden) -> None:
-        """The same nulls by error are told, and the same fragments failed, but for those below what is lost."""
+        """The same nulls by error are reported, and the same fragments failed, but for those below a lost value."""
         failures = frozenset().union(*expected.failed.values())
         wanted = {self._landing(data, p) for p in paths(expected.errors) if p is not None and p not in failures}
         failed = answer.get("failed", {})
         why = {tuple(error.get("path") or ()) for found in failed.values() for error in found}
-        told = {self._landing(answer["data"], path) for path in ours - why}
+        reported = {self._landing(answer["data"], path) for path in ours - why}
         if lost.nulls or lost.absent:
             wanted = {place for place in wanted if not lost.covers(place)} | lost.nulls
             more = {place for place, _ in failed.keys() - expected.failed.keys()}
@@ -148,24 +149,25 @@ class Comparison:
             silent = {one: why for one, why in expected.failed.items() if one not in failed and not lost.covers(one[0])}
             # A fragment of which nothing else was left isn't heard of where all that failed in it lies below a null.
             if any(not all(lost.covers(path) for path in why) for why in silent.values()):
-                raise Mismatch(f"fragments failed: {sorted(map(str, expected.failed))}, but told are {set(failed)}")
+                raise Mismatch(f"fragments failed: {sorted(map(str, expected.failed))}, but reported are {set(failed)}")
         elif failed.keys() != expected.failed.keys():
-            raise Mismatch(f"fragments failed: {sorted(map(str, expected.failed))}, but told are {set(failed)}")
-        if wanted != told:
-            raise Mismatch(f"nulls by error at {sorted(map(str, wanted))}, but told are {sorted(map(str, told))}")
+            raise Mismatch(f"fragments failed: {sorted(map(str, expected.failed))}, but reported are {set(failed)}")
+        if wanted != reported:
+            ours_at, theirs_at = sorted(map(str, reported)), sorted(map(str, wanted))
+            raise Mismatch(f"nulls by error at {theirs_at}, but reported are {ours_at}")
 
     async def _failed(self, run: Run, answer: Any, reported: Sequence[Path | None]) -> None:
-        """Calls failed: the truth with an error wherever we report one is our answer, and we report only what such a call was for.
+        """Calls failed: the truth with our errors is our answer, and each error is about an object that a call was for.
 
-        A call that took nothing from the answer may be told at an object that it was for.
+        A call that took nothing from the answer may be reported at an object that it was for.
         """
-        told = frozenset(p for p in reported if p is not None)
-        lost = frozenset(p for p in told if is_null(answer["data"], p))
+        places_reported = frozenset(p for p in reported if p is not None)
+        lost = frozenset(p for p in places_reported if is_null(answer["data"], p))
         services = {name for name, _ in run.failed}
-        # A deferred fragment whose fields all came at once is never announced: then nobody waits for its calls.
+        # A deferred fragment whose fields all came at once is never announced: then no part waits for its calls.
         if not reported and not self.deferring:
             raise Mismatch("a call failed, and no error tells of it")
-        if len(told) + (None in reported) < len(reported):
+        if len(places_reported) + (None in reported) < len(reported):
             raise Mismatch(f"an error is reported twice: {answer['errors']}")
         own = {p for p in paths((await self._truth(frozenset(), run)).errors) if p is not None}
         for error in answer["errors"]:
@@ -176,9 +178,10 @@ class Comparison:
         forced = await self._truth(lost, run)
         self._same(decode(encode(forced.data)), answer["data"])
         places = [place for name, request in run.failed for place in places_of(self.plan, name, request)]
-        for path in told - own:
+        for path in places_reported - own:
             keys = keys_of(path)
-            # Below the object that a call was for; or beside a field above it, which requires what the call should have given.
+            # Below the object that a call was for; or beside a field above it, which requires fields that the call
+            # fetches.
             if not any(keys[: len(place)] == place or place[: len(keys) - 1] == keys[:-1] for place in places):
                 raise Mismatch(f"an error at {path}, where no failed call was for: {places}")
 
@@ -209,7 +212,7 @@ def _sorted(value: Any) -> bytes:
 
 
 def paths(errors: Sequence[Any]) -> list[Path | None]:
-    """Of errors as JSON or as graphql-core has them."""
+    """Paths of errors as JSON or as graphql-core has them."""
     found: list[Path | None] = []
     for error in errors:
         path = error.get("path") if isinstance(error, Mapping) else error.path
@@ -292,7 +295,7 @@ def check_calls(run: Run, plan: Plan) -> None:
 
 
 def _below_itself(plan: Plan, subgraph: str, operation: str) -> bool:
-    """True if fetches of one operation follow each other down the answer: where the data is a circle, they meet the same entity again.
+    """True if fetches of one operation follow each other down the answer; in circular data they meet an entity again.
 
     So do those of root fields, where a field leads to the root type.
     """

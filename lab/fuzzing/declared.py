@@ -36,7 +36,10 @@ _DEFINITIONS: dict[type, Any] = {
     ObjectTypeExtensionNode: ObjectTypeDefinitionNode,
     InterfaceTypeExtensionNode: InterfaceTypeDefinitionNode,
 }
-ENTITIES = "\nscalar _Any\nunion _Entity = {members}\nextend type {query} {{ _entities(representations: [_Any!]!): [_Entity]! }}"
+ENTITIES = (
+    "\nscalar _Any\nunion _Entity = {members}\n"
+    "extend type {query} {{ _entities(representations: [_Any!]!): [_Entity]! }}"
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class FieldFacts:
     override: str | None = None
     label: str | None = None
     shareable: bool = False
-    #: Another subgraph has taken it over: nobody may ask here.
+    #: Another subgraph has taken it over: it may not be asked for here.
     lost: bool = False
     #: Argument -> (context, the field of an object above that gives its value).
     contexts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -147,7 +150,7 @@ class SubgraphFacts:
                     old.lost = True
 
     def name_of(self, type_name: str) -> str:
-        """What the whole calls a type of this subgraph: only root types may have other names."""
+        """Name of this subgraph's type in the whole: only root types may have other names."""
         return self.roots.get(type_name, type_name)
 
     def field(self, type_name: str, name: str) -> FieldFacts | None:
@@ -280,7 +283,7 @@ def _hidden(node: Any) -> bool:
 
 
 def visible(document: DocumentNode) -> DocumentNode:
-    """What clients see of the monolith."""
+    """Part of the monolith that clients see."""
     hidden = frozenset(
         d.name.value
         for d in document.definitions

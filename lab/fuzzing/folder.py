@@ -1,4 +1,4 @@
-"""A `Case` <-> a folder that people read: `subgraphs/*.graphql`, `monolith.graphql`, `operation.graphql` (or `operations/`), `case.json`."""
+"""A `Case` <-> a readable folder: `subgraphs/*.graphql`, `monolith.graphql`, `operation.graphql`, `case.json`."""
 
 import json
 from dataclasses import asdict
@@ -24,7 +24,7 @@ def write_case(case: Case, folder: Path, why: str, **more: str) -> Path:
 
 
 def operations(folder: Path) -> list[str]:
-    """Of a case: one that was found, or those that somebody wrote for a kind of graph."""
+    """Operations of a case: one that was found, or those that were written for a kind of graph."""
     if (folder / "operation.graphql").exists():
         return ["operation.graphql"]
     return sorted(f"operations/{path.name}" for path in (folder / "operations").glob("*.graphql"))

@@ -35,7 +35,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """What a run did."""
+    """Results of a run."""
 
     pairs: int = 0
     graphs: int = 0
@@ -95,7 +95,7 @@ def fuzz(
     progress: Callable[[Report], None] | None = None,
     executor: ExecutorKind = ExecutorKind.BOTH,
 ) -> Report:
-    """Run `pairs` pairs of `source`, beginning with `seed`; end early at `stop_at` findings, or at the time `until` (of `time.monotonic`)."""
+    """Run `pairs` pairs of `source` from `seed` on; end early at `stop_at` findings, or at the time `until`."""
     report = Report()
     begun = time.monotonic()
     while report.pairs < pairs and len(report.findings) < stop_at and (until is None or time.monotonic() < until):

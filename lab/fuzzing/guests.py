@@ -1,4 +1,4 @@
-"""What subgraphs declare -> which of them may not know an entity, so that every plan gets the same answer."""
+"""Declarations of subgraphs -> those that may not know an entity, so that every plan gets the same answer."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -14,8 +14,8 @@ Place = tuple[str, str]
 class Guests:
     """A *guest* is a subgraph that adds fields to things of a type which it never returns itself: one key leads there.
 
-    Each of its fields is given by it alone, and so is each that requires one of them: otherwise the plan would decide whether the
-    guest has to look a thing up.
+    Each of its fields is given by it alone, and so is each that requires one of them: otherwise the plan would decide
+    whether the guest has to look a thing up.
     """
 
     def __init__(

@@ -10,11 +10,11 @@ Fragment: TypeAlias = tuple[Path, str | None]
 
 
 class Whole:
-    """Reads payloads (those with `pending` and `completed`) in their order. Raises `ValueError` for what the protocol forbids."""
+    """Reads payloads (with `pending` and `completed`) in their order. Raises `ValueError` for forbidden ones."""
 
     def __init__(self) -> None:
         self.data: Any = None
-        #: All that were told.
+        #: All errors that were reported.
         self.errors: list[Mapping[str, Any]] = []
         #: Fragments that failed, by their place and label, and why they did.
         self.failed: dict[Fragment, list[Mapping[str, Any]]] = {}

@@ -1,4 +1,4 @@
-"""A graph that is being made: its random choices, its types so far, and the texts of the monolith and of the subgraphs."""
+"""A graph in the making: its random choices, its types so far, and the texts of the monolith and the subgraphs."""
 
 import random
 from collections.abc import Sequence
@@ -367,7 +367,7 @@ class Maker:
         owner.fields[name] = ("", type_, [])
 
     def _context(self) -> None:
-        """A type that sets a context, and one below it with a field that takes its argument from there. No other way leads to that one."""
+        """A type that sets a context, and one that only it leads to, with a field that takes its argument from it."""
         home, *others = self.random.sample(self.names, len(self.names))
         value = self.random.choice(("String", "Int!", "[ID!]", "Color"))
         whole = self.whole.block(Kind.TYPE, "H0")

@@ -154,35 +154,35 @@ class Arena:
         self, plan: Plan, operation: Operation, coerced: Mapping[str, Any], facts: Facts
     ) -> AsyncIterator[tuple[Any, Run]]:
         """The gateway's whole answers, with what it asked the subgraphs for each: one, or one for each event."""
-        run, tape, told = self._begin(facts), Tape(), []
+        run, tape, fixed = self._begin(facts), Tape(), []
         # The interpreter goes over the same answers as compiled code: both must say the same to the byte.
         own = runtime(tape.recording(self.clients), self.executor)
         answering = Answering(plan, operation, coerced)
         try:
             async for answer in answering(own):
-                told.append(answer.told)
+                fixed.append(answer.fixed)
                 run.features["answer in several payloads"] += answer.payloads > 1
                 if operation.kind != "subscription":
                     self._count(own.environment.statistics, run)
                 yield answer.whole, run
                 run = self._begin(facts)
             if self.executor is ExecutorKind.BOTH and tape.calls > 1:
-                await self._again(answering, tape, told, facts.trouble.salt)
+                await self._again(answering, tape, fixed, facts.trouble.salt)
         except botberi_gateway.executor.ExecutorMismatch as error:
             raise Mismatch(f"the executors differ: {error}") from error
 
-    async def _again(self, answering: Answering, tape: Tape, told: list[bytes], seed: int) -> None:
+    async def _again(self, answering: Answering, tape: Tape, fixed: list[bytes], seed: int) -> None:
         """Each executor alone, and typed programs, while the same answers come in another order: nothing may change."""
         for number, executor in enumerate(ExecutorKind):
             player = tape.player(seed * len(ExecutorKind) + number)
-            again = [answer.told async for answer in answering(runtime(player.clients(self.clients), executor))]
-            if again != told:
-                mine, theirs = next((a, b) for a, b in zip_longest(told, again, fillvalue=b"") if a != b)
+            again = [answer.fixed async for answer in answering(runtime(player.clients(self.clients), executor))]
+            if again != fixed:
+                mine, theirs = next((a, b) for a, b in zip_longest(fixed, again, fillvalue=b"") if a != b)
                 raise Mismatch(
                     f"the order of answers decides, {executor}: {mine.decode()[:2000]}\nbecame {theirs.decode()[:2000]}"
                 )
             if not isinstance(answering.plan.node, Defer):
-                # Else what nobody waits for any more may or may not have been asked.
+                # Else requests that no part waits for any more may or may not have been sent.
                 player.check()
 
     def _count(self, counts: botberi_gateway.executor.ExecutionStatistics, run: Run) -> None:
@@ -220,7 +220,7 @@ def shape_of(schema: GraphQLSchema) -> list[str]:
 
 
 def graph_features(graph: Graph) -> Counter[str]:
-    """What the graph has that no single request shows."""
+    """Features of the graph that no single request shows."""
     text = "\n".join(graph.subgraphs.values())
     found = Counter({f"graph of {len(graph.subgraphs)} subgraphs": 1})
     for name, sign in (

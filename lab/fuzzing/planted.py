@@ -1,4 +1,4 @@
-"""The oracle's own test: bugs planted in the gateway one at a time, and how many pairs the fuzzer needs to find each."""
+"""The oracle's own test: bugs planted in the gateway one at a time, and the pairs that the fuzzer needs for each."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -76,7 +76,7 @@ def _fewer_variables(before: Any) -> Any:
     return send
 
 
-def _climbs(before: Any) -> Any:
+def _does_not_propagate(before: Any) -> Any:
     def complete(self: Any, *arguments: Any) -> Any:
         made = before(self, *arguments)
         return None if made is CLIMBING else made
@@ -84,7 +84,7 @@ def _climbs(before: Any) -> Any:
     return complete
 
 
-def _climbs_too_far(before: Any) -> Any:
+def _propagates_too_far(before: Any) -> Any:
     def list_value(self: Any, kind: Any, value: Any, *rest: Any) -> Any:
         made = before(self, kind, value, *rest)
         return CLIMBING if made is None else made
@@ -286,8 +286,8 @@ BUGS = (
         "applies",
         lambda _: lambda self, c, kind: c == kind.name,
     ),
-    Bug("nulls don't propagate", "executor", Projection, "complete", _climbs),
-    Bug("a null list propagates", "executor", Projection, "list_value", _climbs_too_far),
+    Bug("nulls don't propagate", "executor", Projection, "complete", _does_not_propagate),
+    Bug("a null list propagates", "executor", Projection, "list_value", _propagates_too_far),
     Bug("only the first layer is read", "executor", view.ObjectView, "value", lambda _: _first_layer),
     Bug(
         "paths lack list indices",

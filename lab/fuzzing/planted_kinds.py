@@ -17,7 +17,7 @@ from botberi_gateway.upstream.port import SubgraphResponse
 
 
 class Change(Protocol):
-    """What stands there -> what stands there instead."""
+    """Code at a place -> code that replaces it."""
 
     def __call__(self, before: Any, /) -> Any: ...
 

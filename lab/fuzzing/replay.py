@@ -1,4 +1,4 @@
-"""What subgraphs answered one execution -> the same answers for another execution, which come in another order."""
+"""Subgraphs' answers to one execution -> the same answers for another execution, in another order."""
 
 import asyncio
 import random
@@ -12,7 +12,7 @@ from botberi_gateway.errors import SubgraphError
 from botberi_gateway.upstream import SubgraphClient, SubgraphRequest, SubgraphResponse
 from lab.fuzzing.compare import Mismatch
 
-#: Turns of the event loop that an answer takes: some branches of a plan end before others have begun their second step, or the other way round.
+#: Turns of the event loop that an answer takes: some branches of a plan end before others have begun their second step.
 _TURNS: Final = (0, 0, 1, 2, 4, 8, 16, 32)
 
 Asked: TypeAlias = tuple[str, bytes]
@@ -70,7 +70,7 @@ class _Recorder:
 
 
 class Player:
-    """Of one execution: clients for it, and whether it asked what the tape's asked."""
+    """Clients for one execution, and a check that it asked as the tape's did."""
 
     def __init__(self, tape: Tape, order: random.Random) -> None:
         self._left = {asked: deque(outcomes) for asked, outcomes in tape.outcomes.items()}
@@ -83,7 +83,7 @@ class Player:
         return {name: _Replayed(name, self) for name in names}
 
     async def answer(self, subgraph: str, request: SubgraphRequest) -> SubgraphResponse:
-        """What the same request was answered, after some turns of the loop."""
+        """Answer that the same request had, after some turns of the loop."""
         left = self._left.get(_asked(subgraph, request))
         outcome = left.popleft() if left else None
         for _ in range(self._order.choice(_TURNS)):
@@ -96,7 +96,7 @@ class Player:
         return outcome
 
     def events(self, subgraph: str, request: SubgraphRequest) -> list[SubgraphResponse]:
-        """Of the same subscription."""
+        """Events of the same subscription."""
         return self._events[_asked(subgraph, request)]
 
     def check(self) -> None:

@@ -1,7 +1,8 @@
-"""An answer and the monolith's, both of `@defer` -> whether they differ by errors alone that rode along with what comes at once.
+"""An answer and the monolith's, both with `@defer` -> the differences, if all come of errors of undeferred values.
 
-What is deferred of a value without a key can't be asked for apart. Its error may null the value, and what stands around it, in the subgraph's
-answer; no fragment is then announced there. A server may choose not to defer a fragment, and that is the answer of one which chose so just there.
+What is deferred of a value without a key can't be asked for apart. Its error may null the value, and what stands around
+it, in the subgraph's answer; no fragment is then announced there. A server may choose not to defer a fragment, and that
+is the answer of one which chose so just there.
 """
 
 import json
@@ -20,7 +21,7 @@ FEW = 4
 
 @dataclass
 class Ridden:
-    """Where the answer lacks what the monolith has: nulls, and keys that aren't there as a fragment around failed too."""
+    """Places where the answer lacks parts of the monolith's: nulls, and keys of a fragment that failed as well."""
 
     nulls: set[Path] = field(default_factory=set)
     absent: set[Path] = field(default_factory=set)
@@ -51,8 +52,8 @@ def has_key(world: World, type_name: str) -> bool:
 def ridden(got: Any, truth: Any, others: Sequence[Any], places: Iterable[Path]) -> Ridden | None:
     """How `got` differs from `truth`, None where that can't be by riding.
 
-    `others` are the truths in which some fragments aren't deferred: what is lost has to be lost in one of them as well. `places` are those of failed
-    fragments without a key: one of them has to be there, or below.
+    `others` are the truths in which some fragments aren't deferred: what is lost has to be lost in one of them as well.
+    `places` are those of failed fragments without a key: one of them has to be there, or below.
     """
     found = Ridden()
     walk = _Walk(found, tuple(places))
@@ -96,7 +97,7 @@ class _Walk:
 
 
 def _under(others: Sequence[Any], below: list[Any]) -> list[Any]:
-    """What is below a null is null."""
+    """A path with all below a null being null."""
     return [*below, None] if None in others else below
 
 

@@ -29,7 +29,7 @@ from lab.fuzzing.pair import Arena, Case, Outcome, Refused
 
 
 def kind_of(problem: str) -> str:
-    """What stays of a problem while its case gets smaller: its first words, without names and numbers."""
+    """Part of a problem that stays while its case gets smaller: its first words, without names and numbers."""
     return re.split(r"[:\[({'\d]", problem)[0].strip() + ("" if "complains" not in problem else " complains")
 
 

@@ -1,4 +1,4 @@
-"""The same said otherwise: equal defaults in other text, input objects in other order, `__typename` inside field sets."""
+"""Equal texts: defaults in other spelling, input objects in other order, `__typename` inside field sets."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""One subgraph of a world, in this process: strict about what it is asked, answering by the truth, failing when told."""
+"""One subgraph of a world, in this process: strict about questions, answering by the truth, failing where asked to."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -82,9 +82,9 @@ class FuzzClient:
             run.failed.append((self.own.name, request))
             run.features[f"call fails: {trouble.how}"] += 1
             if trouble.how == "no data":
-                return SubgraphResponse(None, [{"message": "failed as told"}])
+                return SubgraphResponse(None, [{"message": "failed as planned"}])
             code = {"timeout": SUBGRAPH_TIMEOUT, "status": SUBGRAPH_HTTP_ERROR}.get(trouble.how, SUBGRAPH_UNREACHABLE)
-            raise SubgraphError(self.own.name, "failed as told", code=code)
+            raise SubgraphError(self.own.name, "failed as planned", code=code)
         if document is None:
             return SubgraphResponse(None, [{"message": "the operation isn't valid"}])
         return self._executed(request, document, 0)

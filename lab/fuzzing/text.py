@@ -1,4 +1,4 @@
-"""What one subgraph declares, as data that grows, and its SDL; a `Graph` of such texts."""
+"""Declarations of one subgraph, as data that grows, and its SDL; a `Graph` of such texts."""
 
 import random
 import re
@@ -21,7 +21,7 @@ ROOTS = ("Query", "Mutation", "Subscription")
 
 @dataclass(frozen=True)
 class Graph:
-    """What a case runs on. Nothing else is needed: the world is read from these texts."""
+    """Texts of a case: the world is read from them, and nothing else is needed."""
 
     monolith: str
     subgraphs: dict[str, str]

@@ -54,7 +54,7 @@ class Place:
 
 @dataclass
 class Ledger:
-    """What mutations did, in their order."""
+    """Mutations that ran, in their order."""
 
     done: list[tuple[str, Any]] = field(default_factory=list)
     total: int = 0
@@ -81,7 +81,10 @@ async def truth(
     watched: set[Path] | None = None,
     types: dict[Path, str] | None = None,
 ) -> Truth:
-    """Errors are raised at `forced` paths; `watched` gets those of forbidden nulls, `types` those of objects. `event` is which of a subscription's."""
+    """Errors are raised at `forced` paths; `watched` collects forbidden nulls, `types` the types of objects.
+
+    Of a subscription's events `event` is the one that is answered.
+    """
     ledger = Ledger()
     world = facts.world
 
@@ -107,7 +110,7 @@ async def truth(
 
     def force(resolver: Callable[..., Any], source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
         if tuple(info.path.as_list()) in forced:
-            raise GraphQLError("as told")
+            raise GraphQLError("as planned")
         return resolver(source, info, **arguments)
 
     operation = next(d for d in document.definitions if hasattr(d, "operation"))
@@ -188,7 +191,7 @@ def _watch(type_: Any, value: Any, path: Path, found: set[Path]) -> None:
 
 def _force(value: Any, path: Path, forced: frozenset[Path]) -> Any:
     if path in forced:
-        return GraphQLError("as told")
+        return GraphQLError("as planned")
     if isinstance(value, list):
         return [_force(item, (*path, index), forced) for index, item in enumerate(value)]
     return value

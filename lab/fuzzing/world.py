@@ -1,4 +1,4 @@
-"""A `Graph` -> its world: objects whose every value follows from who they are, and which of them may be null or fail."""
+"""A `Graph` -> its world: objects whose values follow from who they are; some of them may be null or fail."""
 
 import json
 import zlib
@@ -43,7 +43,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Trouble:
-    """What goes wrong in a pair. Rates are per thousand."""
+    """Failures in a pair. Rates are per thousand."""
 
     salt: int = 0
     nulls: int = 100
@@ -64,7 +64,7 @@ def number_of(*parts: Any) -> int:
 
 
 class World:
-    """What depends on the graph alone."""
+    """Data that depends on the graph alone."""
 
     def __init__(self, graph: Graph, labels: frozenset[str] = frozenset()) -> None:
         """`labels` are those of progressive overrides that are active."""
@@ -85,11 +85,11 @@ class World:
 
     @cached_property
     def whole_loose_schema(self) -> GraphQLSchema:
-        """The monolith with what clients don't see, in which every field may be null: where its errors are, none has climbed."""
+        """The whole monolith, hidden types too, with every field nullable: a null by error stays at its place."""
         return build_ast_schema(loose(self._whole), assume_valid=True)
 
     def contextual(self, parent: str, name: str) -> Mapping[str, tuple[frozenset[str], str]]:
-        """Arguments that the client never gives: each with the types that set its context, and the field of theirs that it is."""
+        """Arguments that the client never gives: each with the types that set its context, and the field it is."""
         key = (parent, name)
         if key not in self._contextual:
             found: dict[str, tuple[frozenset[str], str]] = {}
@@ -137,7 +137,7 @@ class World:
 
     @cached_property
     def guarded(self) -> frozenset[tuple[str, str]]:
-        """Fields that never fail: those that keys and `@requires` read, and those that subgraphs don't agree on whether they can be null."""
+        """Fields that never fail: keys and `@requires` read them, or subgraphs differ in whether they can be null."""
         found: set[tuple[str, str]] = set()
         for facts in self.subgraphs.values():
             for type_name, declared in facts.types.items():
@@ -203,9 +203,9 @@ class World:
     def choices(self, parent: str, name: str) -> tuple[str, ...]:
         """Types (or enum values) that each subgraph which has the field can give.
 
-        Never a member of a union that only some of them know: there the gateway asks for those that all know, and others are null. It is
-        the one place where a value that could be fetched isn't, and a monolith has no rule for it. Nor an object of a hidden type, where a subgraph
-        gives an interface object: only some plans learn its type.
+        Never a member of a union that only some of them know: there the gateway asks for those that all know, and
+        others are null. It is the one place where a value that could be fetched isn't, and a monolith has no rule for
+        it. Nor an object of a hidden type, where a subgraph gives an interface object: only some plans learn its type.
         """
         key = (parent, name)
         if key not in self._choices:
@@ -247,11 +247,11 @@ class Facts:
         if guest is None:
             return True
         if any(self.value(thing, name, {}) is None for name in guest):
-            return False  # nobody finds a thing by a key that is null
+            return False  # a thing isn't found by a key that is null
         return not self._struck(self.trouble.unknown, "unknown", subgraph, thing.type, thing.number)
 
     def value(self, thing: Thing, name: str, arguments: Mapping[str, Any]) -> Any:
-        """The field's value: leaves as JSON, objects as `Thing`s, an exception where it fails, null where no subgraph can say."""
+        """The field's value: leaves as JSON, objects as `Thing`s, an exception where it fails, null if none can say."""
         if not all(self.knows(subgraph, thing) for subgraph in self.world.sources.get((thing.type, name), ())):
             return None
         seed = (thing.type, thing.number, name, dict(arguments))
@@ -297,7 +297,7 @@ class Facts:
     def project(
         self, thing: Thing, selections: tuple[SelectionSetNode, ...], *, typenames: bool = False
     ) -> dict[str, Any]:
-        """The truth of a field set, as a representation has it; with the `__typename`s inside it that it asks for, or without."""
+        """The truth of a field set, as a representation has it; with the `__typename`s that it asks for, or without."""
         found: dict[str, Any] = {}
         for selection in selections:
             self._project(thing, selection, found, typenames)

@@ -146,7 +146,9 @@ def test_samples_are_of_what_used_the_cpu() -> None:
 
 def test_a_profile_has_tables_by_function_and_by_file() -> None:
     lines = list(
-        tables(["loop (l.py:1);main (a.py:1);work (/x/site-packages/lib/b.py:2) 3", "loop (l.py:1);main (a.py:9) 1"] * 2)
+        tables(
+            ["loop (l.py:1);main (a.py:1);work (/x/site-packages/lib/b.py:2) 3", "loop (l.py:1);main (a.py:9) 1"] * 2
+        )
     )
     lines += tables(["loop (l.py:1);main (a.py:1) 9", "loop (l.py:1) 1"])
     assert "| work (lib/b.py) | 75.0% |" in lines

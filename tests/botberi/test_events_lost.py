@@ -169,7 +169,9 @@ async def test_no_follower_waits_for_ever_on_a_bus_that_stays_away(amqp_url: str
         url = str(parsed.with_host("127.0.0.1").with_port(proxy.port))
         async with started(AmqpBus(url, name="here", options=OPTIONS)) as bus, following(bus, 1.0) as followed:
             proxy.freeze()
-            await eventually(lambda: len(followed.codes) == len(followed.seen), within=30, what="an error for every follower")
+            await eventually(
+                lambda: len(followed.codes) == len(followed.seen), within=30, what="an error for every follower"
+            )
             assert set(followed.codes) == {errors.EVENT_SOURCE_UNAVAILABLE}
 
 

@@ -35,7 +35,7 @@ def test_nothing_is_lost_stuck_or_doubled(tmp_path: Path) -> None:
     last = json.loads(done.stdout.splitlines()[-1])
     assert last == {"runs": RUNS, "kills": KILLED, "violations": 0, "lost": 0, "stuck": 0, "double_terminal": 0}, output
     trace = [json.loads(line) for line in (tmp_path / "kept" / "trace.jsonl").read_text().splitlines()]
-    assert {one["kind"] for one in trace if one["event"] == "blow"} >= set(KILLS["memory"])
+    assert {one["kind"] for one in trace if one["event"] == "fault"} >= set(KILLS["memory"])
 
 
 def test_kill_points_are_not_for_it() -> None:

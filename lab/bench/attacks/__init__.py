@@ -1,1 +1,1 @@
-"""Attacks of the security review against a running platform: the longest stall, the memory, the answer (docs/security/attacks.md)."""
+"""Attacks of the security review on a running platform: longest stall, memory, answer (docs/security/attacks.md)."""

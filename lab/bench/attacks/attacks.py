@@ -67,7 +67,7 @@ def prepare(platform: RunningPlatform) -> None:
             made += 1
             platform.post(f"mutation {{ cancelInstance(id: {json.dumps(found['instance']['id'])}) {{ __typename }} }}")
         elif not made and template + 1 < len(templates):
-            template += 1  # one that leaves a parameter to whoever starts it
+            template += 1  # one that leaves a parameter to the client
         else:
             time.sleep(0.5)
     schedule = (

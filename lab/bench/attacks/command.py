@@ -80,6 +80,7 @@ def _rows(platform: Any, chosen: set[str]) -> Any:
 
 def _line(row: dict[str, Any]) -> str:
     return (
-        f"| {row['entry']} | {row['attack']} | {row['sent']:,} B | {row['turn_ms']:,} ms | {row['stall_ms']:,} ms | +{row['memory_mb']} MB | "
+        f"| {row['entry']} | {row['attack']} | {row['sent']:,} B | {row['turn_ms']:,} ms | {row['stall_ms']:,} ms "
+        f"| +{row['memory_mb']} MB | "
         f"{row['answer']}, {row['bytes']:,} B, {row['seconds']:g} s |"
     )

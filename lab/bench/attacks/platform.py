@@ -1,4 +1,4 @@
-"""A checkout -> its platform, running on free ports with a state folder of its own, and a signed-in caller of its API."""
+"""A checkout -> its platform, running on free ports with a state folder of its own, and a signed-in caller."""
 
 import http.client
 import json
@@ -28,7 +28,7 @@ class NotStarted(Exception):
 
 @dataclass(slots=True)
 class Answer:
-    """What came back: the status, the first error's code (or `ok`), the bytes, the seconds, the JSON."""
+    """Answer of the platform: status, the first error's code (or `ok`), bytes, seconds, JSON."""
 
     status: int
     outcome: str
@@ -120,7 +120,7 @@ def _outcome(body: dict[str, Any]) -> str:
 
 
 def free_port() -> int:
-    """One that nobody listens on."""
+    """Return a port on which no process listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -129,7 +129,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(checkout: Path, stacks: Path | None = None) -> Iterator[RunningPlatform]:
-    """`botberi up` of that checkout, with what it embeds; `stacks` gets what its loop did in long turns. Raises `NotStarted`."""
+    """`botberi up` of that checkout with all it embeds; `stacks` gets the stacks of long turns. Raises `NotStarted`."""
     with tempfile.TemporaryDirectory(prefix="botberi-attacks-", dir="/tmp") as folder:
         Path(folder).chmod(0o711)  # root's Postgres runs as another user, who must be able to enter
         port, state = free_port(), Path(folder) / "state"

@@ -1,4 +1,4 @@
-"""A process of its own that asks `/health` again and again: the longest wait is for how long nobody was answered."""
+"""A process of its own that asks `/health` again and again: the longest wait is the longest time without any answer."""
 
 import http.client
 import multiprocessing

@@ -1,4 +1,4 @@
-"""`lab bench soak`: a stream of distinct operations against the gateway and the platform, and the curve of memory (V11)."""
+"""`lab bench soak`: a stream of distinct operations against gateway and platform, and the curve of memory (V11)."""
 
 import asyncio
 import json
@@ -56,7 +56,7 @@ def soak(
     ] = 250,
     write: Annotated[Path | None, typer.Option(help="A file for the curves, as JSON lines.")] = None,
 ) -> None:
-    """Send operations that differ in an alias, as clients do that write literals into queries; print the memory meanwhile."""
+    """Send operations that differ in an alias, as from clients that write literals into queries; print the memory."""
     points = [
         point
         for chosen in subject or list(Subject)

@@ -1,10 +1,11 @@
-"""`turns.py FILE STACKS PROGRAM ARGUMENTS…` runs a Python program and notes how long its event loop went without a pause.
+"""`turns.py FILE STACKS PROGRAM ARGUMENTS…` runs a Python program and notes the longest turn of its event loop.
 
-A timer of the loop comes every few milliseconds. Between two of its calls the loop's thread has used processor time: the most of it is
-written to FILE, as a double, in seconds. Other processes take turns on a busy machine and lengthen what a clock shows, but not this.
+A timer of the loop comes every few milliseconds. Between two of its calls the loop's thread has used processor time:
+the most of it is written to FILE, as a double, in seconds. Other processes take turns on a busy machine and lengthen
+what a clock shows, but not this.
 
-Where STACKS isn't empty, what the loop's thread was doing is appended to that file whenever the timer is overdue, and every collection of
-garbage that took 10 ms or more, in whichever thread.
+Where STACKS isn't empty, what the loop's thread was doing is appended to that file whenever the timer is overdue, and
+every collection of garbage that took 10 ms or more, in whichever thread.
 """
 
 import asyncio

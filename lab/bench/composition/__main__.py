@@ -1,4 +1,4 @@
-"""`python -m lab.bench.composition random|show|scale|plans`: the tables of docs/performance.md and composition-differences.md."""
+"""`python -m lab.bench.composition random|show|scale|plans`: tables of performance.md, composition-differences.md."""
 
 import sys
 from typing import Annotated
@@ -25,8 +25,9 @@ def random_(
     for outcome in outcomes(seed, cases, way):
         table.add(outcome)
         if outcome.differences:
-            told = "; ".join(outcome.differences[:3])
-            print(f"seed {outcome.seed} {outcome.way}: {told} (guild: {outcome.peers['guild'].told()})", flush=True)
+            differences = "; ".join(outcome.differences[:3])
+            guild = outcome.peers["guild"].summary()
+            print(f"seed {outcome.seed} {outcome.way}: {differences} (guild: {guild})", flush=True)
     print("\n".join(table.lines()))
     if table.share < least:
         raise typer.Exit(1)
@@ -45,7 +46,7 @@ def show(seed: int, way: Annotated[str | None, typer.Option(help="As for `random
         outcome = judge(seed, peers, way)
     print(f"# broken by: {how}")
     for name, verdict in {"ours": outcome.ours, **outcome.peers}.items():
-        print(f"\n{name}: {verdict.told()}", *verdict.messages, sep="\n  ")
+        print(f"\n{name}: {verdict.summary()}", *verdict.messages, sep="\n  ")
     print("\ndifferences", *outcome.differences, sep="\n  ")
 
 
@@ -66,7 +67,7 @@ def scale(
 def plans(
     graphs: Annotated[list[str] | None, typer.Argument(help="s010 s050 s100 s200; all by default.")] = None,
 ) -> None:
-    """CPU of our planner for the ten queries of each large graph, and its fetches beside the better peer's, as a Markdown table."""
+    """CPU of our planner for the ten queries of each large graph, and fetches beside the better peer's, as a table."""
     from lab.bench.composition.plans import planned
     from lab.bench.composition.scale import GOALS
 
@@ -81,7 +82,7 @@ def plans(
 
 
 def main() -> None:
-    """Run a command; what is missing is told in one line."""
+    """Run a command; a missing program or file is reported in one line."""
     try:
         app()
     except (PeersMissing, ScaleMissing) as error:

@@ -1,4 +1,4 @@
-"""Ways to break a set of subgraphs: each takes it, changes one thing, and says whether there was something to change."""
+"""Ways to break a set of subgraphs: each takes it, changes one thing, and returns True if there was one to change."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +48,7 @@ def _with(services: list[Service], directive: str) -> list[Place]:
     return [place for place in _fields(services) if place[2].has(directive)]
 
 
-# ---- sharing -----------------------------------------------------------------------------------------------------------
+# ---- sharing
 
 
 @breakage
@@ -88,7 +88,7 @@ def shareable_on_an_interface(random_: random.Random, services: list[Service]) -
     return bool(places)
 
 
-# ---- types of fields ---------------------------------------------------------------------------------------------------
+# ---- types of fields
 
 
 @breakage
@@ -145,7 +145,7 @@ def repeat_a_field(random_: random.Random, services: list[Service]) -> bool:
     return bool(places)
 
 
-# ---- keys --------------------------------------------------------------------------------------------------------------
+# ---- keys
 
 
 @breakage
@@ -213,7 +213,7 @@ def key_of_a_list(random_: random.Random, services: list[Service]) -> bool:
     return bool(places)
 
 
-# ---- requires, provides, external -----------------------------------------------------------------------------------------
+# ---- requires, provides, external
 
 
 def _replace(
@@ -292,7 +292,7 @@ def external_that_nothing_uses(random_: random.Random, services: list[Service]) 
 
 
 @breakage
-def external_that_nobody_resolves(random_: random.Random, services: list[Service]) -> bool:
+def external_without_a_resolver(random_: random.Random, services: list[Service]) -> bool:
     places = _keyed(services)
     if places:
         type_ = random_.choice(places)[1]
@@ -322,7 +322,7 @@ def external_without_an_argument(random_: random.Random, services: list[Service]
     return True
 
 
-# ---- override ----------------------------------------------------------------------------------------------------------
+# ---- override
 
 
 def _owned(services: list[Service]) -> list[Place]:
@@ -339,10 +339,10 @@ def override_from_itself(random_: random.Random, services: list[Service]) -> boo
 
 
 @breakage
-def override_from_nobody(random_: random.Random, services: list[Service]) -> bool:
+def override_from_an_unknown_subgraph(random_: random.Random, services: list[Service]) -> bool:
     places = _owned(services)
     if places:
-        random_.choice(places)[2].directives.append('@override(from: "nobody")')
+        random_.choice(places)[2].directives.append('@override(from: "unknown")')
     return bool(places)
 
 
@@ -376,7 +376,7 @@ def override_with_a_wrong_label(random_: random.Random, services: list[Service])
     return bool(places)
 
 
-# ---- enums, inputs, arguments ------------------------------------------------------------------------------------------
+# ---- enums, inputs, arguments
 
 
 @breakage
@@ -463,7 +463,7 @@ def give_an_argument_a_wrong_default(random_: random.Random, services: list[Serv
     return bool(places)
 
 
-# ---- interfaces, unions, interface objects ------------------------------------------------------------------------------
+# ---- interfaces, unions, interface objects
 
 
 @breakage
@@ -538,7 +538,7 @@ def drop_a_member_of_a_union(random_: random.Random, services: list[Service]) ->
     return bool(places)
 
 
-# ---- visibility, links, roots -------------------------------------------------------------------------------------------
+# ---- visibility, links, roots
 
 
 @breakage
@@ -638,7 +638,7 @@ def name_another_root(random_: random.Random, services: list[Service]) -> bool:
 
 
 @breakage
-def extend_what_nobody_defines(random_: random.Random, services: list[Service]) -> bool:
+def extend_an_undefined_type(random_: random.Random, services: list[Service]) -> bool:
     places = [t for _, t in _types(services, "type") if t.name not in ("Query", "Mutation", "Subscription")]
     if places:
         name = random_.choice(places).name

@@ -29,13 +29,13 @@ class Verdict:
     supergraph: Supergraph | None = None
     crash: str | None = None
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """In one line."""
         return f"crash: {self.crash}" if self.crash else ", ".join(sorted(self.codes)) or "ok"
 
 
 def ours(subgraphs: Sequence[Subgraph]) -> Verdict:
-    """What `botberi_gateway.composition` says."""
+    """Verdict of `botberi_gateway.composition`."""
     found = compose(subgraphs)
     return Verdict(
         frozenset(p.code for p in found.errors),
@@ -47,7 +47,7 @@ def ours(subgraphs: Sequence[Subgraph]) -> Verdict:
 def compare(one: Verdict, other: Verdict) -> list[str]:
     """How they differ; empty where they say the same."""
     if one.codes != other.codes:
-        return [f"codes: {one.told()} | {other.told()}"]
+        return [f"codes: {one.summary()} | {other.summary()}"]
     if one.supergraph is None or other.supergraph is None:
         return []
     return differences(one.supergraph, other.supergraph)

@@ -1,4 +1,4 @@
-"""A seed -> subgraphs that (mostly) compose: one graph, cut at random over 2 to 6 of them with the federation's directives."""
+"""A seed -> subgraphs that (mostly) compose: one graph, cut at random over 2 to 6 of them with directives."""
 
 import random
 

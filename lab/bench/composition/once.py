@@ -1,4 +1,4 @@
-"""A file of subgraphs -> how long their composition took, and composing again after a change, and the most memory; one JSON line."""
+"""A file of subgraphs -> time of their composition, and of another after a change, and peak memory; one JSON line."""
 
 import json
 import resource
@@ -14,7 +14,7 @@ _CHANGE = "\nextend type Query { addedByBench: Int }\n"
 
 
 def main(path: str) -> None:
-    """Compose, then compose again with one subgraph changed; a process that did anything before would say little about memory."""
+    """Compose, then compose again with one subgraph changed; earlier work in the process would blur its memory."""
     subgraphs = [Subgraph(**one) for one in json.loads(Path(path).read_text())]
     composer = Composer()
     first, answer = _timed(composer, subgraphs)

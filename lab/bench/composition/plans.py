@@ -1,4 +1,4 @@
-"""The ten queries of each large graph -> CPU time and fetches of our plan, on the supergraph that we compose, beside the peers' fetches."""
+"""The ten queries of each large graph -> CPU time and fetches of our plan on our supergraph, beside peers' fetches."""
 
 import json
 import time

@@ -132,5 +132,8 @@ class Table:
             yield f"verdicts where the two peers agree ({self.both_agree} sets): {share:.2%} are ours too"
             yield f"the two peers agree with each other on {self.both_agree / judged:.2%}"
         if self.only_second:
-            yield f"the reference crashed, the other peer didn't: {self.only_second} sets, {self.agree_with_second} as we say"
+            yield (
+                f"the reference crashed, the other peer didn't: {self.only_second} sets, "
+                f"{self.agree_with_second} as we say"
+            )
         yield f"crashes: {', '.join(f'{name} {self.crashes[name]}' for name in PEERS)}; ways used: {len(self.ways)}"

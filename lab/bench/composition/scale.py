@@ -1,4 +1,4 @@
-"""The large graphs of ../shared/conformance/scale -> time and peak memory of ours and the peers, each in a process of its own."""
+"""The large graphs of ../shared/conformance/scale -> time and peak memory of ours and the peers, a process for each."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ class Run:
     #: CPU seconds of composing again with one subgraph changed; ours alone can.
     again: float | None = None
 
-    def told(self) -> str:
+    def summary(self) -> str:
         return self.note or f"{self.seconds:.1f} s ({self.cpu:.1f}), {self.megabytes:.0f} MB"
 
 
@@ -93,9 +93,9 @@ def table(names: list[str], peers: bool, timeout: float = TIMEOUT) -> Iterator[s
     for name in names:
         mine = ours(name)
         again = f"{mine.again:.1f} s" if mine.again is not None else "-"
-        row = f"| {name} | {mine.told()} | {again} | {GOALS[name]:.0f} s |"
+        row = f"| {name} | {mine.summary()} | {again} | {GOALS[name]:.0f} s |"
         for other in PEERS if peers else ():
             theirs = peer(other, name, timeout)
             ratio = f"{theirs.cpu / mine.cpu:.1f}" if theirs.cpu and mine.cpu else "-"
-            row += f" {theirs.told()} | {ratio} |"
+            row += f" {theirs.summary()} | {ratio} |"
         yield row

@@ -32,7 +32,7 @@ def gateway(
     write: Annotated[
         bool | None,
         typer.Option(
-            help="Renew docs/performance.md; by default each table of which everything was measured, and not by --quick."
+            help="Renew docs/performance.md; by default each table of which everything was measured, without --quick."
         ),
     ] = None,
     profile: Annotated[

@@ -32,7 +32,7 @@ class Series:
     wrong: str = ""
 
     def spread(self, figure: str) -> Spread:
-        """Of one of a sample's fields."""
+        """Spread of one of a sample's fields."""
         return Spread.of([getattr(one, figure) for one in self.samples])
 
 

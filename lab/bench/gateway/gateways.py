@@ -1,4 +1,4 @@
-"""The gateways that can be measured: how each is installed, configured, started; with in-flight deduplication off, or on."""
+"""Gateways that can be measured: how each is installed, configured, started; with deduplication in flight off or on."""
 
 import os
 import sys

@@ -1,20 +1,20 @@
 """A graph to measure on, as data: the subgraphs' SDLs, what each answers (a world), and the supergraph.
 
 The file of a world (read by `go/world`): `{"subgraphs": {NAME: {"sdl", "abstract", "tables", "roots"}}}`.
-`abstract` has the members of interfaces and unions; `tables` the objects of a type: `{"keys": […], "shared": {…}, "rows": […]}`, fields of
-`shared` being in each row that doesn't have its own; `roots` the fields of Query, Mutation, Subscription.
-A value is JSON, or an object with one of these rules:
+`abstract` has the members of interfaces and unions; `tables` the objects of a type: `{"keys": […], "shared": {…},
+"rows": […]}`, fields of `shared` being in each row that doesn't have its own; `roots` the fields of Query, Mutation,
+Subscription. A value is JSON, or an object with one of these rules:
 
 | rule | value |
 | --- | --- |
 | `{"$ref": [TYPE, KEY], "with": {…}}` | a row of this subgraph, with some fields of its own |
-| `{"$rows": TYPE, "first": ARGUMENT, "default": N}` | the rows of a type, as many as the argument says; without `first` all |
+| `{"$rows": TYPE, "first": ARGUMENT, "default": N}` | the rows of a type, as many as the argument says, or all |
 | `{"$one": TYPE, "argument": NAME}` | the row whose first key is the argument, or null |
-| `{"$sum": [FIELD, …], "plus": N}` | fields of the representation, added: what `@requires` asks for; an error where one is missing |
+| `{"$sum": [FIELD, …], "plus": N}` | the representation's fields, added (for `@requires`); an error if one is missing |
 | `{"$make": TYPE, "fields": {FIELD: RULE}}` | a new object |
 | `{"$argument": NAME}` | the root field's argument |
 | `{"$error": TEXT}` | null, and an error |
-| `{"$stream": TYPE}` | of a subscription: rows one after another, every `everyMs`, with `event` (a number) and `at` (microseconds) |
+| `{"$stream": TYPE}` | of a subscription: a row every `everyMs`, with `event` (a number) and `at` (microseconds) |
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +26,8 @@ from botberi_gateway.composition import Subgraph, compose
 
 #: Where the subgraphs are, in a supergraph that was written before they were started.
 BASE = "${SUBGRAPH_BASE_URL}"
-LINK = """extend schema @link(url: "https://specs.apollo.dev/federation/v2.5", import: ["@key", "@requires", "@external", "@provides"])
+LINK = """extend schema @link(url: "https://specs.apollo.dev/federation/v2.5",
+  import: ["@key", "@requires", "@external", "@provides"])
 """
 
 
@@ -74,5 +75,5 @@ class Graph:
         return made.supergraph.to_sdl()
 
     def world(self) -> dict[str, Any]:
-        """What the subgraphs' server reads."""
+        """World as the subgraphs' server reads it."""
         return {"subgraphs": {name: one.as_json() for name, one in self.subgraphs.items()}}

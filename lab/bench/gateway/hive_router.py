@@ -27,8 +27,8 @@ def router_binary() -> Path:
             "hive-router is a Rust crate: this needs cargo with a nightly toolchain (rustc 1.97 or later)."
         )
     print(f"lab bench: building hive-router {VERSION}; this is done once and takes a while", flush=True)
-    # The release profile of its workspace, which a crate from the registry doesn't carry. `graphiql` replaces a page whose build asks
-    # npm for a version that isn't there.
+    # The release profile of its workspace, which a crate from the registry doesn't carry. `graphiql` replaces a page
+    # whose build asks npm for a version that isn't there.
     env = {**os.environ, "CARGO_PROFILE_RELEASE_LTO": "fat", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "1"}
     command = [cargo, TOOLCHAIN, "install", "hive-router", "--version", VERSION, "--locked", "--features", "graphiql"]
     command += ["--bin", "hive_router", "--root", str(root)]

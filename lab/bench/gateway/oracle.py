@@ -1,4 +1,4 @@
-"""A world and a schema -> answers by graphql-core over the same data: what subgraphs, and gateways over them, have to answer."""
+"""A world and a schema -> answers by graphql-core over the same data, which subgraphs and gateways have to give."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from lab.bench.gateway.graph import Graph
 
 
 class Row:
-    """An object: its type, its fields (in layers, the first that has one counts), and the representation that asked for it."""
+    """An object: its type, its fields (layers, of which the first that has one counts), and its representation."""
 
     def __init__(
         self, kind: str, layers: list[Mapping[str, Any]], representation: Mapping[str, Any] | None = None

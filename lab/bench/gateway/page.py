@@ -18,7 +18,7 @@ def end(block: str) -> str:
 
 
 def replaced(text: str, block: str, lines: list[str]) -> str:
-    """The page's text with the block's lines renewed. Raises `ValueError` where it has no such markers, once and in order."""
+    """The page's text with the block's lines renewed. Raises `ValueError` unless its markers are there, in order."""
     first, last = begin(block), end(block)
     if text.count(first) != 1 or text.count(last) != 1 or text.index(first) > text.index(last):
         raise ValueError(f"the page needs the lines {first} and {last}, once and in this order")

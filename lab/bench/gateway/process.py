@@ -16,7 +16,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
-    """One that nobody listens on just now."""
+    """Return a port on which no process listens just now."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
@@ -115,7 +115,7 @@ class Server:
 
 
 def cpu_of(pid: int) -> float | None:
-    """The process' own clock (user and system, all threads, ended ones too) and its ended children's; None when it is gone."""
+    """CPU seconds of the process (user and system, all its threads) and its ended children; None when it is gone."""
     fields = _stat(pid)
     if not fields:
         return None

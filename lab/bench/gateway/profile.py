@@ -34,11 +34,14 @@ def profiled(workload: Workload, folder: Path) -> Iterator[str]:
             running.warm(workload, 2.0)
             os.kill(running.server.pid, signal.SIGUSR1)
             sample = running.load(workload, SECONDS)
-    yield f"{workload.name}: {sample.cpu_ms:.3f} ms of CPU a request (sampling included), {sample.calls:.1f} subgraph calls"
-    yield from told(stacks.read_text().splitlines())
+    yield (
+        f"{workload.name}: {sample.cpu_ms:.3f} ms of CPU a request (sampling included), "
+        f"{sample.calls:.1f} subgraph calls"
+    )
+    yield from tables(stacks.read_text().splitlines())
 
 
-def told(stacks: Iterable[str]) -> Iterator[str]:
+def tables(stacks: Iterable[str]) -> Iterator[str]:
     """Lines `frame;frame;… COUNT`, outermost first -> the tables."""
     own: Counter[str] = Counter()
     below: Counter[str] = Counter()

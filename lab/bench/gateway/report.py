@@ -24,7 +24,7 @@ NODE = ("hive-gateway-rt", "mercurius", "apollo-gateway", "hive-gateway")
 
 
 def machine() -> str:
-    """What it was measured on, and how busy that was."""
+    """Machine of the measurement, and how busy it was."""
     model = next(
         (line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
         platform.machine(),
@@ -40,7 +40,10 @@ def headline(results: Results) -> Iterator[str]:
             continue
         yield f"**{query}**"
         yield ""
-        yield "| gateway | CPU ms a request | lowest to highest | ÷ ours | p50 ms | p95 | p99 | memory MB | cold start s | calls |"
+        yield (
+            "| gateway | CPU ms a request | lowest to highest | ÷ ours | p50 ms | p95 | p99 | memory MB "
+            "| cold start s | calls |"
+        )
         yield "|---|---|---|---|---|---|---|---|---|---|"
         for name in _ordered(gateways):
             yield _row(name, gateways[name], gateways.get(OURS), results)
@@ -85,8 +88,8 @@ def _goal(results: Results, query: str, peer: str, most: float) -> Iterator[str]
     seen = ratio(gateways[OURS], gateways[peer])
     if seen is not None:
         what = "1/15" if most < 0.1 else f"{most:.1f}"
-        told = f"{seen.median:.3f} × ({seen.lowest:.3f} to {seen.highest:.3f})"
-        yield _verdict(f"{query}: CPU at most {what} × {_plain(peer)}'s", told, seen.median <= most)
+        shown = f"{seen.median:.3f} × ({seen.lowest:.3f} to {seen.highest:.3f})"
+        yield _verdict(f"{query}: CPU at most {what} × {_plain(peer)}'s", shown, seen.median <= most)
 
 
 def _verdict(goal: str, seen: str, met: bool) -> str:
@@ -110,12 +113,12 @@ def _row(name: str, series: Series, ours: Series | None, results: Results) -> st
     cpu = series.spread("cpu_ms")
     # With deduplication the comparison is with ours without it; the table says so by its order.
     times = ratio(series, ours) if ours is not None and series is not ours else None
-    told = f"{times.median:.2f} ({times.lowest:.2f} to {times.highest:.2f})" if times else "1"
+    shown = f"{times.median:.2f} ({times.lowest:.2f} to {times.highest:.2f})" if times else "1"
     cold = results.cold.get(name)
     figures = [
         _number(cpu.median),
         f"{_number(cpu.lowest)} to {_number(cpu.highest)}",
-        told,
+        shown,
         *(f"{series.spread(f'{quantile}_ms').median:.1f}" for quantile in ("p50", "p95", "p99")),
         f"{series.rss_mb:.0f}",
         f"{median(cold):.2f}" if cold else "",
@@ -145,7 +148,7 @@ def _plain(name: str) -> str:
 
 
 def versions(names: list[str]) -> str:
-    """What was measured."""
+    """Versions of the measured gateways."""
     return "; ".join(f"{_plain(name)} {ALL[name].version}" for name in names)
 
 

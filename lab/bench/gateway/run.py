@@ -1,4 +1,4 @@
-"""Which gateways, which workloads, how long -> results: all of a graph's gateways run side by side and take turns in every round."""
+"""Gateways, workloads, a time -> results: all of a graph's gateways run side by side and take turns in every round."""
 
 import sys
 import time
@@ -74,7 +74,7 @@ def _graph(
 
 
 def _cold_starts(gateways: Sequence[Gateway], site: Site, extent: Extent, results: Results) -> None:
-    """More starts than the one of the measured process: a start is a single event, and the median of three is steadier."""
+    """More starts than the measured process's one: a start is a single event, and the median of three is steadier."""
     for _ in range(extent.starts - 1):
         for gateway in gateways:
             try:

@@ -27,7 +27,7 @@ class WrongAnswer(Exception):
 
 @dataclass(frozen=True)
 class Sample:
-    """One measured run. Times per request (or event) in milliseconds; `shares` are the processes' parts of the CPU time."""
+    """One measured run. Times are milliseconds for a request (or event); `shares` are the processes' parts of CPU."""
 
     requests: int
     seconds: float
@@ -108,12 +108,12 @@ class Running:
             check=True,
         )
         after, calls = self.server.cpu(), self.site.calls() - calls
-        told = json.loads(done.stdout)
-        self._fresh = told["next"] + 1
-        return _sample(told, before, after, calls)
+        fields = json.loads(done.stdout)
+        self._fresh = fields["next"] + 1
+        return _sample(fields, before, after, calls)
 
     def warm(self, workload: Workload, cpu_seconds: float, connections: int = CONNECTIONS) -> None:
-        """Load until it has used so much CPU, so that a just-in-time compiler has done its work; at most a few times as long.
+        """Load until it has used so much CPU that a just-in-time compiler is done; at most a few times as long.
 
         Raises `WrongAnswer` where most answers are wrong or missing under load.
         """
@@ -126,35 +126,36 @@ class Running:
 
 def _judge(status: int, answer: bytes, data: Any, has_errors: bool) -> None:
     try:
-        told = json.loads(answer)
+        fields = json.loads(answer)
     except ValueError:
-        told = None
+        fields = None
     if (
         status != 200
-        or not isinstance(told, dict)
-        or told.get("data") != data
-        or bool(told.get("errors")) != has_errors
+        or not isinstance(fields, dict)
+        or fields.get("data") != data
+        or bool(fields.get("errors")) != has_errors
     ):
         raise WrongAnswer(f"status {status}, {answer[:200].decode(errors='replace')}")
 
 
-def _sample(told: dict[str, Any], before: dict[int, float], after: dict[int, float], calls: int) -> Sample:
-    requests = max(1, told["requests"])
-    # A process that ended in between took its clock with it, unless its parent waited for it: then it is in the parent's.
+def _sample(fields: dict[str, Any], before: dict[int, float], after: dict[int, float], calls: int) -> Sample:
+    requests = max(1, fields["requests"])
+    # A process that ended in between took its clock with it, unless its parent waited for it: then it is in the
+    # parent's.
     used = {pid: seconds - before.get(pid, 0.0) for pid, seconds in after.items()}
     whole = sum(used.values())
     shares = sorted((one / whole for one in used.values() if whole and one / whole > 0.01), reverse=True)
     return Sample(
-        requests=told["requests"],
-        seconds=told["duration_us"] / 1e6,
+        requests=fields["requests"],
+        seconds=fields["duration_us"] / 1e6,
         cpu_ms=1000 * whole / requests,
-        p50_ms=told["p50_us"] / 1000,
-        p95_ms=told["p95_us"] / 1000,
-        p99_ms=told["p99_us"] / 1000,
+        p50_ms=fields["p50_us"] / 1000,
+        p95_ms=fields["p95_us"] / 1000,
+        p99_ms=fields["p99_us"] / 1000,
         calls=calls / requests,
         shares=tuple(shares),
-        failures=told["bad"] + told["io"],
-        note=told["sample"],
+        failures=fields["bad"] + fields["io"],
+        note=fields["sample"],
     )
 
 
@@ -178,8 +179,8 @@ def start(
         while time.perf_counter() - server.started < START_TIMEOUT and server.running:
             try:
                 status, answer = running.ask(probe.body())
-                told = json.loads(answer)
-                if status == 200 and told.get("data") and not told.get("errors"):
+                fields = json.loads(answer)
+                if status == 200 and fields.get("data") and not fields.get("errors"):
                     running.cold_start = time.perf_counter() - server.started
                     return running
                 said = answer[:200].decode(errors="replace")

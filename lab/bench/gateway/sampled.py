@@ -1,7 +1,8 @@
-"""`python -m lab.bench.gateway.sampled FILE serve …`: `botberi-gateway serve …`, and at its end FILE has its stacks, sampled by CPU time.
+"""`python -m lab.bench.gateway.sampled FILE serve …`: run `botberi-gateway serve …`, and write its stacks to FILE.
 
-By CPU time, as on a shared machine a clock on the wall finds most often where the process was put off its core. SIGUSR1 begins anew, so
-that start and warm-up don't count. What runs in C counts for the Python function that called it.
+The stacks are sampled by CPU time, as on a shared machine a clock on the wall finds most often where the process was
+put off its core. SIGUSR1 starts the sample again, so that start and warm-up don't count. Code in C counts for the
+Python function that called it.
 """
 
 import atexit

@@ -115,7 +115,8 @@ def _subgraphs(folder: Path, seconds: float, rounds: int) -> Iterator[str]:
 def _processes(folder: Path, seconds: float, rounds: int) -> Iterator[str]:
     """All of it (load, subgraphs, one process) on one core, and on two cores with two processes, in turn.
 
-    Load and subgraphs need a part of each core, so that both are full in either case, and the clock tells what the second process brings.
+    Load and subgraphs need a part of each core, so that both are full in either case, and the clock tells what the
+    second process brings.
     """
     large = workloads()["large"]
     first, second = cores()

@@ -1,4 +1,4 @@
-"""What a command asks for -> everything measured, as results and as the blocks of docs/performance.md."""
+"""A command's options -> all measurements, as results and as the blocks of docs/performance.md."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace

@@ -45,7 +45,8 @@ def served(graph: Graph, folder: Path, cores: str | None) -> Iterator[Site]:
     world = folder / "world.json"
     world.write_text(json.dumps(graph.world()))
     command = pinned([str(build().subgraphs), "-world", str(world)], cores)
-    # GOGC: the remembered answers are live memory, and collecting them again and again would be the benchmark's own cost.
+    # GOGC: the remembered answers are live memory, and collecting them again and again would be the benchmark's own
+    # cost.
     with Server(command, folder / "subgraphs.log", env={"GOMAXPROCS": "1", "GOGC": "400"}, pipe=True) as server:
         line = server.output.readline()
         if not line.strip():

@@ -87,7 +87,7 @@ def _caches() -> list[Workload]:
 
 
 def rotation(count: int) -> tuple[Operation, ...]:
-    """So many different operations of about one cost: three products, with four of their fields and one of the reviews' selections.
+    """Many different operations of about one cost: three products, four of their fields and a selection of reviews.
 
     Beyond the number of such choices an alias makes the difference.
     """
@@ -114,7 +114,8 @@ def alike(count: int) -> tuple[Operation, ...]:
 def wide(entities: int) -> Operation:
     """A list of entities over three subgraphs."""
     return Operation(
-        "query Wide($first: Int!) { items(first: $first) { id name size price currency inStock warehouse { city shelf } } }",
+        "query Wide($first: Int!) { items(first: $first) "
+        "{ id name size price currency inStock warehouse { city shelf } } }",
         {"first": entities},
     )
 
@@ -122,9 +123,11 @@ def wide(entities: int) -> Operation:
 def _shapes() -> list[Workload]:
     chain = "query Chain { links(first: 20) { id v0 v5 } }"
     abstract = """query Abstract {
-  search { __typename ... on Media { id title } ... on Book { pages author { name } stars } ... on Film { minutes stars votes }
+  search { __typename ... on Media { id title } ... on Book { pages author { name } stars }
+     ... on Film { minutes stars votes }
     ... on Song { seconds votes } }
-  feed { id title ... on Film { stars } related { __typename id title ... on Book { pages stars } ... on Song { votes } } }
+  feed { id title ... on Film { stars } related { __typename id title ... on Book { pages stars }
+     ... on Song { votes } } }
 }"""
     errors = "query Errors { orders(first: 100) { id number total note paid } }"
     mutation = """mutation Add($text: String!) {

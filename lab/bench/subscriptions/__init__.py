@@ -1,1 +1,1 @@
-"""What subscriptions cost: sockets that one process holds, events that it delivers, and how late they come."""
+"""Cost of subscriptions: sockets that one process holds, events that it delivers, and how late they come."""

@@ -1,4 +1,4 @@
-"""Many WebSockets with one subscription each, as cheap as Python allows: a protocol object a socket, frames parsed by hand."""
+"""Many WebSockets with one subscription each, as cheap as Python allows: a protocol object a socket, own frames."""
 
 import asyncio
 import base64
@@ -15,7 +15,11 @@ _AT_ONCE: Final = 64
 
 
 class Subscriber(asyncio.Protocol):
-    """One socket: `ready` is set once each of its subscriptions has had a result; `on_result` gets each later one's `at` (monotonic nanoseconds) and arrival."""
+    """One socket with its subscriptions.
+
+    `ready` is set once each of them has had a result; `on_result` gets each later one's `at` (monotonic nanoseconds)
+    and arrival.
+    """
 
     __slots__ = (
         "_buffer",
@@ -73,7 +77,7 @@ class Subscriber(asyncio.Protocol):
             self._handle(*frame)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Whoever waits for the first result is told."""
+        """Fail the task that waits for the first result."""
         self._fail(f"the connection was lost: {exc}")
 
     def _handle(self, opcode: int, payload: bytes) -> None:

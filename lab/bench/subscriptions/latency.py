@@ -1,4 +1,4 @@
-"""The whole platform on a Postgres that syncs its log -> how long a committed change takes to a subscriber, at a steady rate of changes."""
+"""The platform on a Postgres that syncs its log -> time of a committed change to a subscriber, at a steady rate."""
 
 import asyncio
 import json

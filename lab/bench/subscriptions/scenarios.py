@@ -66,7 +66,7 @@ async def gauged() -> AsyncIterator[Gauge]:
 
 
 async def idle(sockets: int, seconds: float, *, each: int = 1) -> Row:
-    """Open with so many subscriptions each, wait: what they take of memory, and of the core while nothing happens but checks of credentials."""
+    """Open sockets with so many subscriptions each and wait: memory, and CPU while only credentials are checked."""
     async with gauged() as gauge:
         close_all(await gauge.open(20))
         before = await gauge.order("cost")

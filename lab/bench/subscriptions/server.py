@@ -22,7 +22,8 @@ from botberi_gateway.upstream import SourceEvent, SubgraphRequest, SubgraphRespo
 
 SDL: Final = """
   extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@composeDirective"])
-    @link(url: "https://specs.botberi.dev/events/v1.0", import: ["@eventSource"]) @composeDirective(name: "@eventSource")
+    @link(url: "https://specs.botberi.dev/events/v1.0", import: ["@eventSource"])
+        @composeDirective(name: "@eventSource")
   directive @eventSource(
     topics: [String!]! where: [String!]! = [] version: String until: String snapshot: Boolean! = false feed: String
   ) on FIELD_DEFINITION
@@ -51,7 +52,7 @@ class Names:
 
 
 class Jobs:
-    """The subgraph: the version of each job, and when it changed (monotonic nanoseconds, the same clock in all processes)."""
+    """The subgraph: each job's version, and when it changed (monotonic nanoseconds, one clock for all processes)."""
 
     def __init__(self) -> None:
         self.requests = 0

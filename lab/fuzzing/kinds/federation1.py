@@ -1,4 +1,4 @@
-"""Federation 1: each entity has an owner, others extend it; and the supergraph that Apollo's composer of then made of it (join v0.1)."""
+"""Federation 1: entities have owners, others extend them; the supergraph is one of Apollo's old composer (v0.1)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What clients don't see: types, arguments and input fields (fields and enum values are the plain graph's)."""
+"""Parts that clients don't see: types, arguments and input fields (fields and enum values are the plain graph's)."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Types with several interfaces; interfaces of entities that other subgraphs give fields to (`@interfaceObject`), several of one type too."""
+"""Types with several interfaces; interfaces with `@interfaceObject`s in other subgraphs, several of one type too."""
 
 from typing import Final
 
@@ -44,7 +44,7 @@ def add_interface_objects(maker: Maker) -> None:
 
 
 def _second(maker: Maker, home: str, objects: list[str], members: list[str]) -> None:
-    """`N` has some of the types of `M`, and maybe one of its own; its objects are in the same subgraphs, or in others."""
+    """`N` has some types of `M`, and maybe one of its own; its objects are in the same subgraphs, or in others."""
     source = maker.kinds
     chosen = source.sample(members, source.randint(1, len(members)))
     own_home = home
@@ -66,7 +66,7 @@ def _second(maker: Maker, home: str, objects: list[str], members: list[str]) -> 
 
 
 def add_interface_object_fields(maker: Maker) -> None:
-    """What homes and interface objects declare, and roots that give them."""
+    """Declarations of homes and interface objects, and roots that give them."""
     for interface in maker.entity_interfaces.values():
         _fields(maker, interface)
         if maker.kinds.random() < 0.6:

@@ -5,7 +5,7 @@ from lab.fuzzing.text import Block, Kind
 
 
 def add_provides_on_interfaces(maker: Maker) -> None:
-    """For some interfaces: a field of all its types that provides by each, or a field that returns it and provides of each."""
+    """For some interfaces: a field of all its types that provides by each, or a field that returns it and provides."""
     for name, members in maker.interfaces.items():
         if maker.kinds.random() < 0.5:
             _each_type_provides(maker, name, [maker.entities[m] for m in members])

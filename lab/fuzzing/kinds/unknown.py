@@ -1,4 +1,4 @@
-"""Entities that a subgraph doesn't know, or whose key there is null: a subgraph that gives fields to objects which others give."""
+"""Entities that a subgraph doesn't know, or whose key is null there: it gives fields to other subgraphs' objects."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""A number -> a graph of so many subgraphs, each with a field of its own on the same entity: how cost grows with their number."""
+"""A number -> a graph of so many subgraphs, each with its own field of the same entity: cost by number of subgraphs."""
 
 from lab.bench.gateway.graph import Graph, SubgraphWorld
 

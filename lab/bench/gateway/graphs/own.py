@@ -1,4 +1,4 @@
-"""A graph of ours that holds what the public benchmark doesn't have: sixteen subgraphs, in federation 1's syntax as far as it reaches."""
+"""A graph with features that the public benchmark lacks: sixteen subgraphs, mostly in federation 1's syntax."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def graph() -> Graph:
 
 
 def _chain() -> dict[str, SubgraphWorld]:
-    """`v1` needs `v0` of another subgraph, `v2` needs `v1`, …: as many steps one after another as there are subgraphs."""
+    """`v1` needs `v0` of another subgraph, `v2` needs `v1`, …: as many steps in a row as there are subgraphs."""
     rows = [{"id": f"l{number}"} for number in range(LINKS)]
     made = {
         "chain0": SubgraphWorld(
@@ -102,7 +102,8 @@ def _media() -> dict[str, SubgraphWorld]:
     kinds = ("Book", "Film", "Song")
     fields: dict[str, str] = {"Book": "pages: Int author: Author", "Film": "minutes: Int", "Song": "seconds: Int"}
     own = "\n".join(
-        f'type {kind} implements Media @key(fields: "id") {{ id: ID! title: String! related: [Media!]! {fields[kind]} }}'
+        f'type {kind} implements Media @key(fields: "id") '
+        f"{{ id: ID! title: String! related: [Media!]! {fields[kind]} }}"
         for kind in kinds
     )
     sdl = f"""interface Media {{ id: ID! title: String! related: [Media!]! }}
@@ -143,7 +144,7 @@ extend type Query {{ search: [Found!]! feed: [Media!]! }}"""
 
 
 def _orders() -> dict[str, SubgraphWorld]:
-    """Of each five orders one is unknown to billing, whose `total` may not be null; of each three one has an error."""
+    """One of each five orders is unknown to billing, whose `total` may not be null; one of each three has an error."""
     names = [f"o{number}" for number in range(ORDERS)]
     rows = [
         {
@@ -157,7 +158,8 @@ def _orders() -> dict[str, SubgraphWorld]:
     ]
     return {
         "orders": SubgraphWorld(
-            'type Order @key(fields: "id") { id: ID! number: Int! }\nextend type Query { orders(first: Int = 10): [Order] }',
+            'type Order @key(fields: "id") { id: ID! number: Int! }\n'
+            "extend type Query { orders(first: Int = 10): [Order] }",
             {"Order": {"keys": ["id"], "rows": [{"id": name, "number": n} for n, name in enumerate(names)]}},
             {"Query": {"orders": {"$rows": "Order", "first": "first", "default": 10}}},
         ),
@@ -170,7 +172,8 @@ def _orders() -> dict[str, SubgraphWorld]:
 
 def _comments() -> SubgraphWorld:
     return SubgraphWorld(
-        'type Comment { id: ID! text: String! item: Item! }\nextend type Item @key(fields: "id") { id: ID! @external }\n'
+        "type Comment { id: ID! text: String! item: Item! }\n"
+        'extend type Item @key(fields: "id") { id: ID! @external }\n'
         "type Mutation { addComment(item: ID!, text: String!): Comment! }",
         roots={
             "Mutation": {

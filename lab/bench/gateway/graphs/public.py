@@ -1,4 +1,4 @@
-"""`../public` -> the graph of the public gateway benchmark: accounts, inventory, products, reviews, as its own servers answer."""
+"""`../public` -> the public gateway benchmark's graph: accounts, inventory, products, reviews, as served there."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ def query(name: str) -> str:
 
 
 def graph() -> Graph:
-    """The SDLs are those that the benchmark's servers give, and compose by federation 1 alone: the supergraph is theirs too."""
+    """The SDLs of the benchmark's servers compose by federation 1 alone, so the supergraph is the benchmark's too."""
     users, products, inventory, reviews = (_data(name) for name in ("users", "products", "inventory", "reviews"))
     subgraphs = {
         "accounts": SubgraphWorld(

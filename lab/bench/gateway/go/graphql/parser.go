@@ -55,11 +55,11 @@ func Parse(source string) (document *Document, err error) {
 	p := &parser{source: source}
 	defer func() {
 		if failure := recover(); failure != nil {
-			told, ours := failure.(syntaxError)
+			message, ours := failure.(syntaxError)
 			if !ours {
 				panic(failure)
 			}
-			document, err = nil, errors.New("Syntax Error: "+string(told))
+			document, err = nil, errors.New("Syntax Error: "+string(message))
 		}
 	}()
 	p.next()

@@ -85,16 +85,16 @@ func (t *tally) event(event []byte, expected *int) {
 	if kind != "next" || len(data) == 0 {
 		return
 	}
-	var told struct {
+	var payload struct {
 		Data   map[string]map[string]any `json:"data"`
 		Errors []any                     `json:"errors"`
 	}
-	err := json.Unmarshal(data, &told)
-	for _, root := range told.Data {
+	err := json.Unmarshal(data, &payload)
+	for _, root := range payload.Data {
 		number, _ := root["event"].(float64)
 		at, _ := root["at"].(string)
 		sent, parsed := strconv.ParseInt(at, 10, 64)
-		if err == nil && parsed == nil && len(told.Errors) == 0 && (*expected < 0 || int(number) == *expected) {
+		if err == nil && parsed == nil && len(payload.Errors) == 0 && (*expected < 0 || int(number) == *expected) {
 			*expected = int(number) + 1
 			t.bytes += int64(len(data))
 			t.microseconds = append(t.microseconds, time.Now().UnixMicro()-sent)

@@ -136,8 +136,8 @@ func (s *server) other(target string) []byte {
 		for name, count := range s.counts {
 			found[name] = count.Load()
 		}
-		told, _ := json.Marshal(found)
-		return response("200 OK", told)
+		body, _ := json.Marshal(found)
+		return response("200 OK", body)
 	}
 	return response("404 Not Found", nil)
 }
@@ -168,7 +168,7 @@ func (s *server) answer(name string, subgraph *world.Subgraph, body []byte) []by
 	return made
 }
 
-// remember keeps within the limit by beginning anew: what is in use comes back at once.
+// remember keeps within the limit by starting from nothing: what is in use comes back at once.
 func (s *server) remember(store func(), size int) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -199,8 +199,8 @@ func (s *server) read(body []byte) (*request, *graphql.Document, *graphql.Operat
 }
 
 func failed(err error) []byte {
-	told, _ := json.Marshal(map[string]any{"errors": []any{map[string]any{"message": err.Error()}}})
-	return told
+	body, _ := json.Marshal(map[string]any{"errors": []any{map[string]any{"message": err.Error()}}})
+	return body
 }
 
 func (s *server) isSubscription(body []byte) bool {

@@ -126,8 +126,8 @@ func (k *socket) stopAll() {
 }
 
 func (k *socket) refuse(id string, err error) bool {
-	told, _ := json.Marshal([]any{map[string]any{"message": err.Error()}})
-	return k.send(message{id, "error", told})
+	payload, _ := json.Marshal([]any{map[string]any{"message": err.Error()}})
+	return k.send(message{id, "error", payload})
 }
 
 func (k *socket) send(what message) bool {

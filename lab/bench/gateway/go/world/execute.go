@@ -76,9 +76,9 @@ func (s *Subgraph) answer(document *graphql.Document, operation *graphql.Operati
 	r.out.WriteString(`{"data":`)
 	r.object(operation.Selections, root)
 	if len(r.errors) > 0 {
-		told, _ := json.Marshal(r.errors)
+		errors, _ := json.Marshal(r.errors)
 		r.out.WriteString(`,"errors":`)
-		r.out.Write(told)
+		r.out.Write(errors)
 	}
 	r.out.WriteByte('}')
 	return r.out.Bytes()

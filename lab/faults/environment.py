@@ -54,8 +54,8 @@ PACE: Final = {
 START_SECONDS: Final = 300.0
 
 
-class Stage:
-    """`async with Stage(folder, tell) as stage:` everything runs; afterwards nothing of it does."""
+class Environment:
+    """`async with Environment(folder, tell) as environment:` everything runs; afterwards nothing of it does."""
 
     def __init__(self, folder: Path, tell: Callable[..., None], *, warm: bool = True) -> None:
         self.folder = folder
@@ -72,7 +72,7 @@ class Stage:
 
     @property
     def endpoint(self) -> str:
-        """Where clients go."""
+        """Address for clients."""
         return f"http://127.0.0.1:{self._ports['gateway']}/graphql"
 
     @property
@@ -123,7 +123,7 @@ class Stage:
         pid = self.postgres.pid
         if pid is not None:
             os.kill(pid, number)
-        while self.postgres.pid is not None:  # noqa: ASYNC110 - a process tells nobody that it has ended
+        while self.postgres.pid is not None:  # noqa: ASYNC110 - a process sends no signal when it has ended
             await asyncio.sleep(0.05)
         await asyncio.to_thread(self.postgres.stop)
         await asyncio.to_thread(self.postgres.start, START_SECONDS)

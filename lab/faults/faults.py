@@ -1,4 +1,4 @@
-"""A blow of the schedule -> what it does to the stage."""
+"""A fault of the schedule -> its effect on the environment."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,11 @@ from typing import Final
 import psycopg
 
 from lab.faults.audit import Audit
-from lab.faults.embedded import PLATFORM, EmbeddedStage
+from lab.faults.embedded import PLATFORM, EmbeddedEnvironment
+from lab.faults.environment import DISPATCHERS, LEASE_SECONDS, RELAYS, WORKERS, Environment
 from lab.faults.processes import children, pool_processes, run_processes
 from lab.faults.rabbitmq import ALARMS
-from lab.faults.schedule import Blow
-from lab.faults.stage import DISPATCHERS, LEASE_SECONDS, RELAYS, WORKERS, Stage
+from lab.faults.schedule import Fault
 
 #: A victim that is just being started again is waited for.
 _VICTIM_SECONDS: Final = 300.0
@@ -24,11 +24,13 @@ _LONGEST_PAUSE: Final = 1.5
 _DEAFEN: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'botberi-listener'"
 
 
-class Blows:
+class Faults:
     """Strikes; what is down is struck again only when it is back."""
 
-    def __init__(self, stage: Stage | EmbeddedStage, audit: Audit | None, tell: Callable[..., None]) -> None:
-        self._stage = stage
+    def __init__(
+        self, environment: Environment | EmbeddedEnvironment, audit: Audit | None, tell: Callable[..., None]
+    ) -> None:
+        self._environment = environment
         self._audit = audit
         self._tell = tell
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -56,39 +58,42 @@ class Blows:
             "rolling restart": self._rolling_restart,
         }
 
-    async def strike(self, blow: Blow) -> None:
+    async def strike(self, fault: Fault) -> None:
         """Do it, and return once it is over (what was killed may still be starting)."""
         # Each draws for itself: what one does must not depend on how long another took.
-        whom = await self._kinds[blow.kind](random.Random(blow.draw))
-        self.struck[blow.kind] += 1
-        self._tell("blow", kind=blow.kind, whom=whom, after=blow.after)
+        whom = await self._kinds[fault.kind](random.Random(fault.draw))
+        self.struck[fault.kind] += 1
+        self._tell("fault", kind=fault.kind, whom=whom, after=fault.after)
 
     # -- kills -----------------------------------------------------------------------------------
 
     async def _service(self, name: str, draw: random.Random) -> str:
-        service, pause = self._stage.services[name], draw.uniform(0.0, _LONGEST_PAUSE)
+        service, pause = self._environment.services[name], draw.uniform(0.0, _LONGEST_PAUSE)
         async with asyncio.timeout(_VICTIM_SECONDS):
-            while not service.kill(pause):  # noqa: ASYNC110 - a process tells nobody that it has started
+            while not service.kill(pause):  # noqa: ASYNC110 - a process sends no signal when it has started
                 await asyncio.sleep(0.05)
         return name
 
     async def _worker(self, draw: random.Random) -> str:
-        if isinstance(self._stage, Stage):
+        if isinstance(self._environment, Environment):
             return await self._service(draw.choice(WORKERS), draw)
-        return await self._one_of(draw, self._stage.workers)
+        return await self._one_of(draw, self._environment.workers)
 
     async def _pool_process(self, draw: random.Random) -> str:
         return await self._one_of(
-            draw, lambda: [pid for worker in self._stage.workers() for pid in pool_processes(worker)]
+            draw, lambda: [pid for worker in self._environment.workers() for pid in pool_processes(worker)]
         )
 
     async def _run_process(self, draw: random.Random) -> str:
         def found() -> list[int]:
-            return [pid for worker in self._stage.workers() for pid in run_processes(worker)]
+            return [pid for worker in self._environment.workers() for pid in run_processes(worker)]
 
         def any_below() -> list[int]:
             return [
-                pid for worker in self._stage.workers() for pool in pool_processes(worker) for pid in children(pool)
+                pid
+                for worker in self._environment.workers()
+                for pool in pool_processes(worker)
+                for pid in children(pool)
             ]
 
         with contextlib.suppress(TimeoutError):
@@ -97,32 +102,32 @@ class Blows:
         return await self._one_of(draw, any_below)
 
     async def _rabbitmq(self, draw: random.Random) -> str:
-        assert isinstance(self._stage, Stage)
+        assert isinstance(self._environment, Environment)
         async with self._turns["rabbitmq"]:
-            await self._stage.restart_rabbitmq()
+            await self._environment.restart_rabbitmq()
         return "the node"
 
     async def _postgres(self, draw: random.Random) -> str:
         number = draw.choice((signal.SIGQUIT, signal.SIGKILL))
         async with self._turns["postgres"]:
-            await self._stage.restart_postgres(number)
+            await self._environment.restart_postgres(number)
         return number.name
 
     # -- disturbances ----------------------------------------------------------------------------
 
     def _wire(self, draw: random.Random) -> tuple[str, str]:
-        return draw.choice(sorted(self._stage.wires))
+        return draw.choice(sorted(self._environment.wires))
 
     async def _cut(self, draw: random.Random) -> str:
         wire = self._wire(draw)
-        self._stage.wires[wire].cut()
+        self._environment.wires[wire].cut()
         return " to ".join(wire)
 
     async def _freeze(self, draw: random.Random, *directions: str) -> str:
         wire = self._wire(draw)
         seconds = draw.uniform(2.0, 12.0)
         async with self._turns[str(wire)]:
-            proxy = self._stage.wires[wire]
+            proxy = self._environment.wires[wire]
             proxy.freeze(*("up" if one == "up" else "down" for one in directions))
             await asyncio.sleep(seconds)
             proxy.heal()
@@ -131,9 +136,9 @@ class Blows:
     async def _delay(self, draw: random.Random) -> str:
         wire, each, seconds = self._wire(draw), draw.uniform(0.1, 1.0), draw.uniform(3.0, 8.0)
         async with self._turns[str(wire)]:
-            self._stage.wires[wire].delay(each)
+            self._environment.wires[wire].delay(each)
             await asyncio.sleep(seconds)
-            self._stage.wires[wire].heal()
+            self._environment.wires[wire].heal()
         return f"{' to '.join(wire)} by {each:.1f} s for {seconds:.1f} s"
 
     async def _duplicate(self, draw: random.Random) -> str:
@@ -142,18 +147,18 @@ class Blows:
 
     async def _deafen(self, draw: random.Random) -> str:
         def terminate() -> int:
-            with psycopg.connect(self._stage.database_url("postgres"), connect_timeout=3) as connection:
+            with psycopg.connect(self._environment.database_url("postgres"), connect_timeout=3) as connection:
                 return len(connection.execute(_DEAFEN).fetchall())
 
         with contextlib.suppress(psycopg.Error):
             return f"{await asyncio.to_thread(terminate)} listeners"
-        return "nobody, Postgres is down"
+        return "no session, Postgres is down"
 
     async def _stop(self, draw: random.Random) -> str:
         """SIGSTOP for longer than a lease: a zombie that comes back."""
-        pids = [pid for worker in self._stage.workers() for pid in pool_processes(worker)]
+        pids = [pid for worker in self._environment.workers() for pid in pool_processes(worker)]
         if not pids:
-            return "nobody, the workers are down"
+            return "no process, the workers are down"
         pid, seconds = draw.choice(pids), LEASE_SECONDS + draw.uniform(2.0, 5.0)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)
@@ -163,11 +168,11 @@ class Blows:
 
     async def _alarm(self, draw: random.Random) -> str:
         """RabbitMQ says that it is short of memory or disk, and takes no messages."""
-        assert isinstance(self._stage, Stage)
+        assert isinstance(self._environment, Environment)
         kind, seconds = draw.choice(sorted(ALARMS)), draw.uniform(3.0, 15.0)
         # A node that is killed meanwhile would forget its alarm.
         async with self._turns["rabbitmq"]:
-            alarm = self._stage.rabbitmq.alarm(kind)
+            alarm = self._environment.rabbitmq.alarm(kind)
             await asyncio.to_thread(alarm.__enter__)
             try:
                 await asyncio.sleep(seconds)
@@ -177,10 +182,10 @@ class Blows:
 
     async def _rolling_restart(self, draw: random.Random) -> str:
         """Every service once, in order (SIGTERM), the next when the one before works again."""
-        names = draw.sample(sorted(self._stage.services), len(self._stage.services))
+        names = draw.sample(sorted(self._environment.services), len(self._environment.services))
         async with self._turns["rolling restart"]:
             for name in names:
-                await self._stage.services[name].restart(_VICTIM_SECONDS)
+                await self._environment.services[name].restart(_VICTIM_SECONDS)
         return ", ".join(names)
 
     # -- victims ---------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A stage -> the platform on it, with clients: instances made and watched, and the evidence of them all."""
+"""An environment -> the platform on it, with clients: instances made and watched, and the evidence of them all."""
 
 import asyncio
 import contextlib
@@ -11,12 +11,12 @@ from typing import Final, Generic, Self, TypeVar
 from lab.faults import gather, load
 from lab.faults.audit import Audit
 from lab.faults.clients import Clients, Follower, Socket
-from lab.faults.embedded import EmbeddedStage
+from lab.faults.embedded import EmbeddedEnvironment
+from lab.faults.environment import Environment
 from lab.faults.evidence import Evidence
-from lab.faults.stage import Stage
 from lab.faults.trace import Trace
 
-S = TypeVar("S", bound=Stage | EmbeddedStage)
+S = TypeVar("S", bound=Environment | EmbeddedEnvironment)
 
 _SOCKETS: Final = 4
 _FOLLOWERS: Final = 2
@@ -29,21 +29,21 @@ _STUCK_SECONDS: Final = 60.0
 _STANDSTILL_SECONDS: Final = 240.0
 _SETTLE_SECONDS: Final = 45.0
 _LOOK_SECONDS: Final = 0.25
-_TOLD_EVERY_SECONDS: Final = 10.0
+_REPORT_SECONDS: Final = 10.0
 
 
 class Standstill(Exception):
     """Nothing has changed for so long that nothing will."""
 
 
-class Performance(Generic[S]):
-    """`async with Performance(stage, seed, trace) as performance:` everything runs and nothing has happened yet."""
+class Workload(Generic[S]):
+    """`async with Workload(environment, seed, trace) as workload:` everything runs and nothing has happened yet."""
 
-    def __init__(self, stage: S, seed: int, trace: Trace) -> None:
+    def __init__(self, environment: S, seed: int, trace: Trace) -> None:
         self.evidence = Evidence()
-        self.stage = stage
+        self.environment = environment
         #: Hears every event, where somebody beside the platform can.
-        self.audit = Audit(lambda: stage.rabbitmq.url) if isinstance(stage, Stage) else None
+        self.audit = Audit(lambda: environment.rabbitmq.url) if isinstance(environment, Environment) else None
         self._trace = trace
         self._random = random.Random(seed)
         self._numbers = itertools.count()
@@ -62,7 +62,7 @@ class Performance(Generic[S]):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a request of the account that runs agents carries."""
+        """Headers of a request of the account that runs agents."""
         return self._clients.headers
 
     async def __aenter__(self) -> Self:
@@ -79,14 +79,14 @@ class Performance(Generic[S]):
         await self._stack.aclose()
 
     async def _open(self) -> None:
-        await self._stack.enter_async_context(self.stage)
+        await self._stack.enter_async_context(self.environment)
         if self.audit is not None:
             await self.audit.start()
             self._stack.push_async_callback(self.audit.stop)
-        await self.stage.start_services()
-        self._clients = Clients(self.stage.endpoint, self.evidence)
+        await self.environment.start_services()
+        self._clients = Clients(self.environment.endpoint, self.evidence)
         self._stack.push_async_callback(self._clients.aclose)
-        await self._clients.sign_in(self.stage.user.email, self.stage.user.password)
+        await self._clients.sign_in(self.environment.user.email, self.environment.user.password)
         self._agent = await self._clients.agent(load.AGENT)
         self._sockets = [Socket(self._clients, self.evidence, resumes=bool(one % 2)) for one in range(_SOCKETS)]
         followers = [Follower(self._clients, self.evidence) for _ in range(_FOLLOWERS)]
@@ -117,8 +117,8 @@ class Performance(Generic[S]):
                 await self.make(group)
 
     async def settle(self) -> None:
-        """Until every run has ended and everybody knows, or nothing has moved for too long; then the tables are read."""
-        for proxy in self.stage.wires.values():
+        """Wait until every run has ended and all clients know, or nothing moved for too long; then read the tables."""
+        for proxy in self.environment.wires.values():
             proxy.heal()
         self._moved = time.monotonic()
         await self._until_ended()
@@ -149,10 +149,10 @@ class Performance(Generic[S]):
 
     @property
     def _urls(self) -> tuple[str, str]:
-        return self.stage.database_url("shared_psql"), self.stage.database_url("user_psql")
+        return self.environment.database_url("shared_psql"), self.environment.database_url("user_psql")
 
     async def _look(self) -> None:
-        given, told = 0, self._trace.seconds
+        given, reported = 0, self._trace.seconds
         while True:
             seen = await asyncio.to_thread(gather.progress, self._urls[0])
             if seen is not None:
@@ -163,10 +163,10 @@ class Performance(Generic[S]):
                 for _ in range(max(0, rooms - given)):
                     self._room.release()
                 given = max(given, rooms)
-            if self._trace.seconds - told > _TOLD_EVERY_SECONDS:
-                told = self._trace.seconds
+            if self._trace.seconds - reported > _REPORT_SECONDS:
+                reported = self._trace.seconds
                 self._trace.say(
-                    f"{told:5.0f} s: {self._progress.made} made, {self._progress.open} open, "
+                    f"{reported:5.0f} s: {self._progress.made} made, {self._progress.open} open, "
                     f"{self._progress.unpublished} events wait"
                 )
             await asyncio.sleep(_LOOK_SECONDS)
