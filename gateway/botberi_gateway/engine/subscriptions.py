@@ -61,8 +61,8 @@ class Subscriptions:
     ) -> AsyncIterator[ExecutionResult]:
         """Yield the results of a subscription until it completes.
 
-        `sent_variables` are the variables as the client sent them; `coerced` are the same, coerced, or a function that coerces
-        them. Raises `RequestError` where they don't fit.
+        `sent_variables` are the variables as the client sent them; `coerced` are the same, coerced, or a function that
+        coerces them. Raises `RequestError` where they don't fit.
         """
         variables = await self._preparer.work(coerced) if callable(coerced) else coerced
         key = _group_key(prepared, variables, context)
