@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, TypeAlias
 
 from graphql import DocumentNode, parse
@@ -290,28 +289,40 @@ def check_calls(run: Run, plan: Plan) -> None:
     # What is deferred at the root is fetched apart, and may lead to the same entities.
     if len(set(asked)) < len(asked) and not isinstance(plan.node, Defer):
         twice = {one for one in asked if asked.count(one) > 1}
-        if not all(_below_itself(plan, subgraph, operation) for subgraph, operation, _ in twice):
+        if not all(_is_met_again(plan, subgraph, operation) for subgraph, operation, _ in twice):
             raise Mismatch(f"the same request is sent twice: {asked}")
 
 
-def _below_itself(plan: Plan, subgraph: str, operation: str) -> bool:
-    """True if fetches of one operation follow each other down the answer; in circular data they meet an entity again.
+def _is_met_again(plan: Plan, subgraph: str, operation: str) -> bool:
+    """True if the fetches of one operation are about different places at different steps: the data may have one entity.
 
-    So do those of root fields, where a field leads to the root type.
+    Two fetches of one step would be one, and the planner has no reason to ask for a place twice. Fetches of root fields
+    may repeat where a field leads to the root type.
     """
-    own = [f for f in fetches(plan.node) if f.subgraph == subgraph and f.operation == operation]
-    if not any(fetch.entities for fetch in own):
-        return len({tuple(fetch.path) for fetch in own}) == len(own) > 1
-    paths = sorted(
-        (
-            place
-            for fetch in fetches(plan.node)
-            if fetch.subgraph == subgraph and fetch.operation == operation
-            for place in entity_places(fetch)
-        ),
-        key=len,
-    )
-    return len(paths) > 1 and all(below[: len(above)] == above for above, below in pairwise(paths))
+    own = [(f, step) for f, step in _steps_of(plan.node) if f.subgraph == subgraph and f.operation == operation]
+    if not any(fetch.entities for fetch, _ in own):
+        return len({tuple(fetch.path) for fetch, _ in own}) == len(own) > 1
+    places = [place for fetch, _ in own for place in set(entity_places(fetch))]
+    return len(own) > 1 and len({step for _, step in own}) == len(own) and len(set(places)) == len(places)
+
+
+def _steps_of(node: Any, before: int = 0) -> list[tuple[Fetch, int]]:
+    """Each fetch of a plan without deferred parts, with how many steps come before it."""
+    match node:
+        case Fetch():
+            return [(node, before)]
+        case Steps(nodes):
+            fetched: list[tuple[Fetch, int]] = []
+            for child in nodes:
+                fetched += _steps_of(child, max((step + 1 for _, step in fetched), default=before))
+            return fetched
+        case Parallel(nodes):
+            return [each for child in nodes for each in _steps_of(child, before)]
+        case Condition(_, if_true, if_false):
+            return _steps_of(if_true, before) + _steps_of(if_false, before)
+        case Subscription(primary, rest):
+            return [*_steps_of(primary, before), *_steps_of(rest, before + 1)]
+    return []
 
 
 def check_size(plan: Plan, operation: Any, subgraphs: int) -> None:
