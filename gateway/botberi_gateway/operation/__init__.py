@@ -1,4 +1,4 @@
-"""Text -> validated, normalised operation."""
+"""Text of a request -> an operation that is valid and within its limits."""
 
 from botberi_gateway.operation.model import Operation
 from botberi_gateway.operation.prepare import prepare

@@ -1,9 +1,8 @@
 """graphql-core's messages about a document or its variables -> what a client gets to see.
 
-No values, and names no longer than need be. graphql-core quotes what it refuses: whole input objects, passwords
-included, and names as long as the document. A message goes to browsers' consoles, logs and error trackers, so that only
-names and types are kept of it. Messages about values are known one by one (`_REASONS`): what isn't known says only that
-the value is wrong.
+graphql-core quotes what it refuses: whole input objects, passwords included, and names as long as the document. A
+message goes to browsers' consoles, logs and error trackers, so that names (shortened) and types are kept of it, and no
+values. `_REASONS` has each message about values that graphql-core makes; any other says only that the value is wrong.
 """
 
 import re

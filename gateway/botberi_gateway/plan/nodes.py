@@ -78,8 +78,8 @@ class Representation:
 class ContextSource:
     """Where the value of a contextual argument is.
 
-    In the object that is `up` objects above the entity, if that is of `types` (None: always). `selections` lead to the
-    value: one field, and in each field one below (per type, where fragments say so).
+    It is in the object that is `up` objects above the entity, if that object is of `types` (None: of whatever type).
+    `selections` lead to the value: one field, and in each field one below (one for each type, in fragments).
     """
 
     up: int
@@ -100,7 +100,7 @@ class ContextValue:
 class Entities:
     """One `_entities` field of a fetch.
 
-    Where the objects live (`paths`), and how they become representations (the first that fits). Entities whose
+    It is for the objects at `paths`; each is sent as the first of `representations` that suits its type. Entities whose
     `contexts` have unequal values can't share the field: the executor repeats it under other response keys, with
     variables of its own, once for each set of values.
     """

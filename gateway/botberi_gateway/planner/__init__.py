@@ -1,4 +1,4 @@
-"""Operation -> plan: walk, choose, fetch graph, optimise, emit."""
+"""Operation -> plan: walk, choose, emit, measure (README.md)."""
 
 from botberi_gateway.planner.build import build_plan
 

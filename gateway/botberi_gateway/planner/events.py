@@ -107,7 +107,15 @@ def _start(graph: QueryGraph, type_name: str, field: Field, keys: tuple[str, ...
     position.path = (field.key,)
     position.keys = (field.key,)
     fields = {name: SubgraphField(name, *graph.facts(type_name, name)) for name in keys}
-    static = SubgraphType("", type_name, "OBJECT", False, fields, position.types, ())
+    static = SubgraphType(
+        graph="",
+        name=type_name,
+        kind="OBJECT",
+        is_interface_object=False,
+        fields=fields,
+        possible=position.types,
+        keys=(),
+    )
     group = FetchGroup("", "event", position, position.types, type_name, ALWAYS, 0, step=0)
     group.entry = Entry(position, group, Selection("", static, position.types), ALWAYS)
     position.entries.append(group.entry)

@@ -71,6 +71,7 @@ def conditions_of_root_fields(group: FetchGroup) -> list[Conditions]:
 
 
 def _common(conditions: list[Conditions]) -> Conditions:
+    """The conditions that are in each of them."""
     common, *others = conditions
     for other in others:
         common = common.common(other)

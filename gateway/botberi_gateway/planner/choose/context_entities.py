@@ -48,7 +48,7 @@ class ContextEntities:
             if ancestor.up < depth or not parts:
                 return False
             for part in parts:
-                given = self.jumps.given_after(ancestor.position, ancestor.types, part, goal.conditions)
-                if part.below is not None or given is None or given >= step:
+                first_step = self.jumps.given_after(ancestor.position, ancestor.types, part, goal.conditions)
+                if part.below is not None or first_step is None or first_step >= step:
                     return False
         return bool(ancestors)

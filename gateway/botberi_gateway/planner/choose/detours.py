@@ -51,7 +51,7 @@ class Detours:
         ways = self._starts(goal, host)
         type_name = min(goal.types)
         #: By key: after which step each of its fields is given here (`KeyJumps.given_after`).
-        given: dict[str, list[int | None]] = {}
+        first_steps: dict[str, list[int | None]] = {}
         reached: dict[Host, _Reached] = {}
         count = len(ways)
         while ways:
@@ -62,12 +62,12 @@ class Detours:
                 continue
             reached[way.host] = _Reached(way.step, way.requests)
             for edge in self._open_edges(goal, type_name, host, reached):
-                if edge.key not in given:
-                    given[edge.key] = [
+                if edge.key not in first_steps:
+                    first_steps[edge.key] = [
                         self.jumps.given_after(goal.position, goal.types, part, goal.conditions)
                         for part in key_parts(edge.key)
                     ]
-                jump = self._jump(type_name, edge, given[edge.key], reached)
+                jump = self._jump(type_name, edge, first_steps[edge.key], reached)
                 if jump is not None:
                     requests = (*jump.requests, (jump.step, edge.graph))
                     count += 1
@@ -111,7 +111,7 @@ class Detours:
         return edges
 
     def _jump(
-        self, type_name: str, edge: KeyEdge, given: Sequence[int | None], reached: dict[Host, _Reached]
+        self, type_name: str, edge: KeyEdge, first_steps: Sequence[int | None], reached: dict[Host, _Reached]
     ) -> _Reached | None:
         """The jump's step and the requests before it, when each field of the key comes from where it is first.
 
@@ -119,7 +119,7 @@ class Detours:
         """
         step = 0
         requests: dict[RequestKey, None] = {}
-        for part, here in zip(key_parts(edge.key), given, strict=True):
+        for part, here in zip(key_parts(edge.key), first_steps, strict=True):
             best: tuple[int, int, tuple[RequestKey, ...]] | None = None if here is None else (here, 0, ())
             for resolver in self.run.graph.resolvers(type_name, part.name):
                 source = reached.get(resolver.host)

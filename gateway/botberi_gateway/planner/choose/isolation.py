@@ -29,7 +29,7 @@ class Isolation:
     def required(self, position: Position, types: frozenset[str], field: Field) -> frozenset[int]:
         """The `@defer`s under which all requests for the field should stand, even if an entry gives it.
 
-        Empty: it may come with any.
+        Empty: the field may come with any request.
         """
         defers = self.local.defers_of(position, field)
         if field.internal or not defers or self._is_known_key(position, types, field, defers):
@@ -41,7 +41,7 @@ class Isolation:
     def _is_known_key(self, position: Position, types: frozenset[str], field: Field, defers: frozenset[int]) -> bool:
         """Whether the field belongs to a key that is given without these `@defer`s.
 
-        A request by that key would ask for what it sent.
+        An isolated request would send that key, and ask for the same value again.
         """
         if field.type_name is not None or field.is_typename or field.arguments_text:
             return False
@@ -103,9 +103,9 @@ class Isolation:
         return all(self.has_key(position, name, field) for name in selected)
 
     def has_key(self, position: Position, type_name: str, field: Field) -> bool:
-        """Whether entities of the type can be asked for where the field is.
+        """Whether entities of the type can be asked for, by a key, in a subgraph that resolves the field.
 
-        By a key that is given here, or by way of further subgraphs.
+        The key is given here, or further subgraphs give it.
         """
         goal = Goal.of(position, field, frozenset((type_name,)))
         resolvers = self.run.graph.resolvers(type_name, field.name)

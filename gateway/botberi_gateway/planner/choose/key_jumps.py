@@ -12,7 +12,11 @@ from botberi_gateway.query_graph import Host, KeyEdge, KeyPart, key_parts
 
 
 class KeyJumps:
-    """Finds entity jumps; while one is being made, others learn here that it can't serve them."""
+    """Finds entity jumps, for one run.
+
+    A jump needs a key, and a route to the key may need another jump. So that no jump waits for itself, it is noted while
+    its key is gathered (`gathering_key`), and isn't offered meanwhile.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -45,10 +49,10 @@ class KeyJumps:
             return None
         step = 0
         for part in key_parts(edge.key):
-            given = self.given_after(goal.position, goal.types, part, goal.conditions)
-            if given is None:
+            first_step = self.given_after(goal.position, goal.types, part, goal.conditions)
+            if first_step is None:
                 return None
-            step = max(step, given)
+            step = max(step, first_step)
         step += 1
         return Route(edge.graph, step, ((step, edge.graph),), key_edge=edge)
 
@@ -76,9 +80,9 @@ class KeyJumps:
 
     @contextmanager
     def without_types(self, position: Position) -> Iterator[None]:
-        """Within, routes are looked for by which the types of the position's objects become known.
+        """While a way is sought to learn the types of the position's objects.
 
-        None may begin with these types.
+        Keys of object types aren't offered meanwhile: a representation would have to say the type.
         """
         self._untyped.add(id(position))
         try:
@@ -92,7 +96,7 @@ class KeyJumps:
 
     @contextmanager
     def gathering_key(self, position: Position, host: Host, types: frozenset[str]) -> Iterator[None]:
-        """Within, the key of a jump is gathered, for which the jump itself is no way."""
+        """While the key of a jump is gathered: the jump isn't offered as a way to it."""
         jump = (id(position), host, types)
         self._open.add(jump)
         try:

@@ -1,7 +1,4 @@
-"""What `search` and the chooser exchange: the policy of a run and its outcome.
-
-And a route, which the chooser's files share.
-"""
+"""The policy and the outcome of a run, which `search` and the chooser exchange; and the route, a way to a subgraph."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias

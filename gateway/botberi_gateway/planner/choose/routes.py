@@ -68,7 +68,7 @@ class Routes:
 
     @contextmanager
     def requiring(self, goal: Goal, resolver: Resolver) -> Iterator[None]:
-        """Within, what the field requires is gathered, for which the field itself is no way."""
+        """While what the field requires is gathered: the field itself isn't offered as a way to it."""
         requirement = (id(goal.position), resolver.host, goal.field.name, goal.types)
         self._requiring.add(requirement)
         try:
