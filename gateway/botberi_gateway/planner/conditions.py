@@ -23,9 +23,9 @@ class Conditions(NamedTuple):
 
     def union(self, other: "Conditions") -> "Conditions":
         """Both together."""
-        if other == ALWAYS:
+        if other is ALWAYS:
             return self
-        if self == ALWAYS:
+        if self is ALWAYS:
             return other
         return Conditions(self.variables | other.variables, self.defers | other.defers)
 

@@ -204,7 +204,8 @@ class FetchGroup:
     @property
     def defers(self) -> frozenset[int]:
         """The `@defer`s that all its fields stand under."""
-        return self.conditions.defers | self.position.conditions.defers
+        own, around = self.conditions.defers, self.position.conditions.defers
+        return own | around if own else around
 
 
 def release(groups: Iterable[FetchGroup]) -> None:

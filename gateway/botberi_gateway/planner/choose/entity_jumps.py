@@ -85,8 +85,11 @@ class EntityJumps:
         is_interface_there = target is not None and not target.is_interface_object
         if not by_interface or (not is_interface_there and types < position.types):
             needs.update(self.typenames.learn(position, conditions))
-        with self.routes.jumps.gathering_key(position, edge.host, types):
+        self.routes.jumps.open(position, edge.host, types)
+        try:
             inputs, groups = self.gathering.gather_key(position, types, edge.type_name, edge.key, conditions)
+        finally:
+            self.routes.jumps.close(position, edge.host, types)
         needs.update(groups)
         contexts: dict[str, ContextValue] = {}
         uncertain: frozenset[str] = frozenset()

@@ -42,6 +42,8 @@ class Goal(NamedTuple):
 
     def for_resolver(self, *, needs_key: bool, is_awaited: bool) -> "Goal":
         """The same for one of the subgraphs that resolve the field."""
+        if not needs_key and not is_awaited:
+            return self
         return Goal(
             self.position,
             self.types,

@@ -15,7 +15,7 @@ class KeyJumps:
     """Finds entity jumps, for one run.
 
     A jump needs a key, and a route to the key may need another jump. So that no jump waits for itself, it is noted while
-    its key is gathered (`gathering_key`), and isn't offered meanwhile.
+    its key is gathered (`open`), and isn't offered meanwhile.
     """
 
     def __init__(self, run: Run) -> None:
@@ -61,14 +61,15 @@ class KeyJumps:
     ) -> int | None:
         """The first step after which an entry has given this field of a key; None where no entry gives it."""
         gives = self.run.local.gives
-        return min(
-            (
-                entry.group.step + self.steps_below(entry.graph, entry.as_interface or min(types), part)
-                for entry in position.entries
-                if types <= gives(entry, part.name, conditions)
-            ),
-            default=None,
-        )
+        first: int | None = None
+        for entry in position.entries:
+            if types <= gives(entry, part.name, conditions):
+                step = entry.group.step
+                if part.below is not None:
+                    step += self.steps_below(entry.graph, entry.as_interface or min(types), part)
+                if first is None or step < first:
+                    first = step
+        return first
 
     def steps_below(self, graph: str, type_name: str, part: KeyPart) -> int:
         """0 where `graph` has all below this field of a key, else the one step more that the rest takes at least."""
@@ -91,15 +92,13 @@ class KeyJumps:
             self._untyped.discard(id(position))
 
     def is_open(self, position: Position, host: Host, types: frozenset[str]) -> bool:
-        """Whether the key of a jump of these objects to this host is being gathered: see `gathering_key`."""
+        """Whether the key of a jump of these objects to this host is being gathered: see `open`."""
         return (id(position), host, types) in self._open
 
-    @contextmanager
-    def gathering_key(self, position: Position, host: Host, types: frozenset[str]) -> Iterator[None]:
-        """While the key of a jump is gathered: the jump isn't offered as a way to it."""
-        jump = (id(position), host, types)
-        self._open.add(jump)
-        try:
-            yield
-        finally:
-            self._open.discard(jump)
+    def open(self, position: Position, host: Host, types: frozenset[str]) -> None:
+        """Begin to gather the key of a jump: until `close`, the jump isn't offered as a way to it."""
+        self._open.add((id(position), host, types))
+
+    def close(self, position: Position, host: Host, types: frozenset[str]) -> None:
+        """The key is gathered."""
+        self._open.discard((id(position), host, types))

@@ -100,7 +100,7 @@ class Local:
         if self.has_defers and position.parent is None and entry.conditions.defers != conditions.defers:
             return False  # what is deferred at the root has a request of its own, which nothing else waits for
         own = entry.conditions
-        return own == ALWAYS or own.is_implied_by(position.conditions.union(conditions))
+        return own is ALWAYS or own.is_implied_by(position.conditions.union(conditions))
 
     def alike(self, types: frozenset[str], field: Field) -> list[frozenset[str]]:
         """The types in groups of those for which the same subgraphs give the field in the same way."""

@@ -59,23 +59,18 @@ class Options:
         near = near_step(goal.position)
         if any(o.rating.banned_requests == 0 and o.rating.unanswered == 0 and o.rating.step <= near for o in options):
             return options
-        for resolver in self._resolvers(goal):
+        root_subgraph = self.run.policy.root_subgraph if goal.position.parent is None else ""
+        for resolver in self.run.graph.resolvers(min(goal.types), goal.field.name):
+            if goal.hosts is not None and resolver.host not in goal.hosts:
+                continue
+            if root_subgraph and resolver.graph != root_subgraph:
+                continue
             if any(o.entry is not None and o.entry.graph == resolver.graph and o.rating.step <= near for o in options):
                 continue
             option = self._by_resolver(goal, resolver)
             if option is not None:
                 options.append(option)
         return options
-
-    def _resolvers(self, goal: Goal) -> list[Resolver]:
-        """The subgraphs that may give the field."""
-        root_subgraph = self.run.policy.root_subgraph if goal.position.parent is None else ""
-        return [
-            resolver
-            for resolver in self.run.graph.resolvers(min(goal.types), goal.field.name)
-            if (goal.hosts is None or resolver.host in goal.hosts)
-            and (not root_subgraph or resolver.graph == root_subgraph)
-        ]
 
     def _by_entry(self, goal: Goal, entry: Entry) -> Option:
         static = self.run.local.static_below(entry, goal.field, goal.types)

@@ -174,7 +174,7 @@ class Placing:
 
     def _take_best(self, goal: Goal, options: list[Option], into: Groups) -> None:
         """Fetch the field by the option that costs least."""
-        best = min(options, key=lambda option: option.rating)
+        best = options[0] if len(options) == 1 else min(options, key=lambda option: option.rating)
         is_only_route = len(options) == 1 and best.is_only_route
         self.run.choices += not is_only_route
         count = len(self.run.groups)

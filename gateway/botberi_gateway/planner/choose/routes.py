@@ -86,6 +86,8 @@ class Routes:
             # As the reference planner does: requests that have left a subgraph may come back to it by any of its keys.
             edges = self.graph.own_key_edges(min(goal.types), resolver.graph)
         routes = [route for edge in edges if (route := self.jumps.jump(goal, edge)) is not None]
+        if len(routes) == 1:
+            return routes[0]
         return min(routes, key=self.rank) if routes else self.detours.find(goal, resolver.host)
 
     def reach(self, goal: Goal, host: Host) -> Route | None:
