@@ -14,8 +14,8 @@ from botberi_gateway.query_graph import Host, KeyEdge, KeyPart, key_parts
 class KeyJumps:
     """Finds entity jumps, for one run.
 
-    A jump needs a key, and a route to the key may need another jump. So that no jump waits for itself, it is noted while
-    its key is gathered (`open`), and isn't offered meanwhile.
+    A jump needs a key, and a route to the key may need another jump. So that no jump waits for itself, it is noted
+    while its key is gathered (`open`), and isn't offered meanwhile.
     """
 
     def __init__(self, run: Run) -> None:
