@@ -57,9 +57,9 @@ def schema_of(contract: Contract) -> dict[str, Any]:
 
 def asyncapi() -> dict[str, Any]:
     """Return the bus as an AsyncAPI 3.0 document."""
-    contracts = sorted(CONTRACTS.values(), key=lambda one: (one.topic, one.version))
-    names = {one: f"{one.topic}.v{one.version}" for one in contracts}
-    queues = [one for spec in QUEUES for one in declared(spec)] + [UNROUTED_QUEUE]
+    contracts = sorted(CONTRACTS.values(), key=lambda contract: (contract.topic, contract.version))
+    names = {contract: f"{contract.topic}.v{contract.version}" for contract in contracts}
+    queues = [queue for spec in QUEUES for queue in declared(spec)] + [UNROUTED_QUEUE]
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -79,13 +79,13 @@ def asyncapi() -> dict[str, Any]:
                 "parameters": {
                     "topic": {
                         "description": "The event's type; `*` and `#` in bindings are as in AMQP.",
-                        "enum": sorted({one.topic for one in contracts}),
+                        "enum": sorted({contract.topic for contract in contracts}),
                     }
                 },
                 "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names.values()},
                 "bindings": {"amqp": {"is": "routingKey", "exchange": _exchange(EXCHANGE), "bindingVersion": "0.3.0"}},
             },
-            **{one.name: _queue(one) for one in queues},
+            **{queue.name: _queue(queue) for queue in queues},
         },
         "operations": {
             "publish": {
@@ -107,34 +107,34 @@ def asyncapi() -> dict[str, Any]:
         "components": {
             "messages": {
                 name: {
-                    "name": one.topic,
-                    "title": f"{one.topic}, version {one.version}",
-                    "summary": one.summary,
+                    "name": contract.topic,
+                    "title": f"{contract.topic}, version {contract.version}",
+                    "summary": contract.summary,
                     "contentType": CONTENT_TYPE,
-                    "payload": {"$ref": f"./{file_of(one)}"},
+                    "payload": {"$ref": f"./{file_of(contract)}"},
                 }
-                for one, name in names.items()
+                for contract, name in names.items()
             }
         },
     }
 
 
 def _exchange(name: str) -> dict[str, Any]:
-    spec = next(one for one in EXCHANGES if one.name == name)
+    spec = next(exchange for exchange in EXCHANGES if exchange.name == name)
     return {"name": spec.name, "type": spec.kind, "durable": True, "autoDelete": False, "vhost": "/"}
 
 
-def _queue(one: Declared) -> dict[str, Any]:
-    bound = "; ".join(f"{exchange} by {key or 'everything'}" for exchange, key in one.bindings)
-    arguments = ", ".join(f"{name}={value}" for name, value in one.arguments.items())
+def _queue(queue: Declared) -> dict[str, Any]:
+    bound = "; ".join(f"{exchange} by {key or 'everything'}" for exchange, key in queue.bindings)
+    arguments = ", ".join(f"{name}={value}" for name, value in queue.arguments.items())
     return {
-        "address": one.name,
+        "address": queue.name,
         "description": f"Bound to {bound}. Declared with {arguments}.",
         "messages": {"event": {"contentType": CONTENT_TYPE}},
         "bindings": {
             "amqp": {
                 "is": "queue",
-                "queue": {"name": one.name, "durable": True, "exclusive": False, "autoDelete": False, "vhost": "/"},
+                "queue": {"name": queue.name, "durable": True, "exclusive": False, "autoDelete": False, "vhost": "/"},
                 "bindingVersion": "0.3.0",
             }
         },
@@ -143,8 +143,8 @@ def _queue(one: Declared) -> dict[str, Any]:
 
 def documents() -> dict[str, str]:
     """Return every file's name and text."""
-    made = {file_of(one): _text(schema_of(one)) for one in CONTRACTS.values()}
-    return {**made, "asyncapi.json": _text(asyncapi()), "README.md": index()}
+    texts = {file_of(contract): _text(schema_of(contract)) for contract in CONTRACTS.values()}
+    return {**texts, "asyncapi.json": _text(asyncapi()), "README.md": index()}
 
 
 def index() -> str:
@@ -159,24 +159,25 @@ def index() -> str:
         "| type | version | from | says | in `data` |",
         "|---|---|---|---|---|",
     ]
-    for one in sorted(CONTRACTS.values(), key=lambda one: (one.topic, one.version)):
-        members = ", ".join(f"`{name}`" for name in one.data.model_fields)
+    for contract in sorted(CONTRACTS.values(), key=lambda contract: (contract.topic, contract.version)):
+        members = ", ".join(f"`{name}`" for name in contract.data.model_fields)
         lines.append(
-            f"| [`{one.topic}`]({file_of(one)}) | {one.version} | `{one.database}` | {one.summary} | {members} |"
+            f"| [`{contract.topic}`]({file_of(contract)}) | {contract.version} | `{contract.database}` "
+            f"| {contract.summary} | {members} |"
         )
     return "\n".join(lines) + "\n"
 
 
 def broken() -> list[str]:
     """Return how the code breaks with the schemas that are stored, one line a change; a stored one may not vanish."""
-    current = {file_of(one): schema_of(one) for one in CONTRACTS.values()}
-    found = []
+    current = {file_of(contract): schema_of(contract) for contract in CONTRACTS.values()}
+    problems = []
     for file in sorted(FOLDER.glob("*.schema.json")):
         if file.name not in current:
-            found.append(f"{file.name}: no contract of this type and version is left; old events may still come")
+            problems.append(f"{file.name}: no contract of this type and version is left; old events may still come")
             continue
-        found += [f"{file.name}: {line}" for line in breaks(json.loads(file.read_text()), current[file.name])]
-    return found
+        problems += [f"{file.name}: {line}" for line in breaks(json.loads(file.read_text()), current[file.name])]
+    return problems
 
 
 def _text(document: dict[str, Any]) -> str:

@@ -40,7 +40,7 @@ def load_or_make(state_dir: Path) -> tuple[Credential, ...]:
     path = state_dir / FILE_NAME
     if path.exists():
         return _read(path)
-    made = tuple(
+    accounts = tuple(
         Credential(role, email, secrets.token_urlsafe(15))
         for role, email in (("admin", ADMIN_EMAIL), ("user", USER_EMAIL))
     )
@@ -48,9 +48,13 @@ def load_or_make(state_dir: Path) -> tuple[Credential, ...]:
     # Written aside and renamed: an interrupted start leaves no half file behind.
     draft = path.with_suffix(".new")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump({one.role: {"email": one.email, "password": one.password} for one in made}, file, indent=2)
+        json.dump(
+            {account.role: {"email": account.email, "password": account.password} for account in accounts},
+            file,
+            indent=2,
+        )
     draft.replace(path)
-    return made
+    return accounts
 
 
 def _read(path: Path) -> tuple[Credential, ...]:

@@ -8,10 +8,10 @@ from botberi.settings import EventsSettings, SeedSettings
 
 def database_urls(settings: EventsSettings | SeedSettings) -> dict[str, str]:
     """URLs by database name (`user_psql`, `shared_psql`). Raises `StartError`, which says how to name or start them."""
-    given = (settings.user_database_url, settings.shared_database_url)
-    if all(given):
-        return {name: url for name, url in zip(DATABASES, given, strict=True) if url}
-    if any(given):
+    urls = (settings.user_database_url, settings.shared_database_url)
+    if all(urls):
+        return {name: url for name, url in zip(DATABASES, urls, strict=True) if url}
+    if any(urls):
         raise StartError("Set both BOTBERI_USER_DATABASE_URL and BOTBERI_SHARED_DATABASE_URL, or neither.")
     try:
         return {name: running_url(settings.state_dir, name) for name in DATABASES}

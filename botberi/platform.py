@@ -115,7 +115,7 @@ class Platform:
             concurrency = self._worker_settings().worker_concurrency
             parts.append(worker.part(concurrency, self._variables_of("worker"), self._celery_name()))
         if "gateway" in self.names:
-            parts += [one.part() for one in local.values()]
+            parts += [subgraph.part() for subgraph in local.values()]
         else:
             parts += [self._served(name) for name in local]
         parts += self._loops()
@@ -125,14 +125,14 @@ class Platform:
 
     def problems(self) -> dict[str, str]:
         """Problems that keep the parts from their work at this moment; they try again by themselves."""
-        found = {}
+        reasons = {}
         if self._bus is not None and self._bus.blocked:
-            found["bus"] = "RabbitMQ takes no messages: it is short of memory or disk; events wait in the outbox"
+            reasons["bus"] = "RabbitMQ takes no messages: it is short of memory or disk; events wait in the outbox"
         elif self._bus is not None and not self._bus.ready:
-            found["bus"] = "RabbitMQ is away, or does not serve one of our consumers"
+            reasons["bus"] = "RabbitMQ is away, or does not serve one of our consumers"
         if self._event_broker is not None and not self._event_broker.ready:
-            found["broker"] = "a database or the bus is away: events wait in the outbox"
-        return found
+            reasons["broker"] = "a database or the bus is away: events wait in the outbox"
+        return reasons
 
     async def aclose(self) -> None:
         """Close what the parts shared, once they have ended."""
@@ -146,8 +146,8 @@ class Platform:
     @cached_property
     def _ring(self) -> keys.KeyRing:
         # Made, or read, by those alone who sign or verify.
-        given = self._settings.assertion_private_key_file
-        return keys.load_file(given) if given else keys.load_folder(self._settings.state_dir / "keys")
+        key_file = self._settings.assertion_private_key_file
+        return keys.load_file(key_file) if key_file else keys.load_folder(self._settings.state_dir / "keys")
 
     async def _start_bus(self) -> None:
         self._bus = make_bus(self._settings.amqp_url)

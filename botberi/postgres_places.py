@@ -42,8 +42,8 @@ class Runner:
             return cls()
         for name in ("postgres", "nobody"):
             with suppress(KeyError):
-                found = pwd.getpwnam(name)
-                return cls(found.pw_uid, found.pw_gid)
+                user = pwd.getpwnam(name)
+                return cls(user.pw_uid, user.pw_gid)
         raise PostgresError("root may not run Postgres and there is neither a user postgres nor a user nobody")
 
     def popen(self) -> dict[str, Any]:
@@ -105,9 +105,9 @@ def prepare_home(state_dir: Path, runner: Runner) -> Path:
         home = _outside(state_dir)
         _set_aside(home)
     home.mkdir(mode=0o711, exist_ok=True)
-    found = home.lstat()
+    status = home.lstat()
     # /var/tmp is everybody's: a folder that somebody else put there is not ours to use.
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise PostgresError(f"{home} is not a folder of ours; remove it, or choose another BOTBERI_STATE_DIR")
     if not link.is_symlink():
         link.symlink_to(home)

@@ -80,19 +80,19 @@ async def _account(
     password: str | None,
 ) -> Account:
     """The account of this address; a development account's password is made to be the one in the state folder."""
-    found = await session.scalar(
+    account = await session.scalar(
         select(Account).where(func.lower(Account.email) == email.lower(), Account.deleted_at.is_(None))
     )
-    if found is None:
+    if account is None:
         phc = await asyncio.to_thread(hasher.hash, password or secrets.token_urlsafe(32))
-        found = Account(email=email, display_name=name, role=role, password_hash=phc)
-        session.add(found)
+        account = Account(email=email, display_name=name, role=role, password_hash=phc)
+        session.add(account)
         await session.flush()
         done.accounts += 1
-    elif password is not None and not await asyncio.to_thread(_matches, hasher, found.password_hash, password):
-        found.password_hash = await asyncio.to_thread(hasher.hash, password)
+    elif password is not None and not await asyncio.to_thread(_matches, hasher, account.password_hash, password):
+        account.password_hash = await asyncio.to_thread(hasher.hash, password)
         done.accounts += 1
-    return found
+    return account
 
 
 def _matches(hasher: PasswordHasher, phc: str, password: str) -> bool:
@@ -105,9 +105,9 @@ def _matches(hasher: PasswordHasher, phc: str, password: str) -> bool:
 async def _agent(session: AsyncSession, done: Seeded, workflow: Workflow, publisher_id: UUID) -> Agent:
     """Agent of a workflow. Its schema and version are the code's; its texts and status are people's once it exists."""
     schema: dict[str, Any] = workflow.input_model.model_json_schema()
-    found = await session.scalar(select(Agent).where(Agent.slug == workflow.slug))
-    if found is None:
-        found = Agent(
+    agent = await session.scalar(select(Agent).where(Agent.slug == workflow.slug))
+    if agent is None:
+        agent = Agent(
             slug=workflow.slug,
             name=workflow.name,
             summary=workflow.summary,
@@ -120,16 +120,16 @@ async def _agent(session: AsyncSession, done: Seeded, workflow: Workflow, publis
             status=PublicationStatus.PUBLISHED,
             published_at=datetime.now(UTC),
         )
-        session.add(found)
+        session.add(agent)
         await session.flush()
         done.agents += 1
-    elif found.workflow == workflow.slug and (
-        json_text(found.parameters_schema) != json_text(schema) or found.workflow_version != workflow.version
+    elif agent.workflow == workflow.slug and (
+        json_text(agent.parameters_schema) != json_text(schema) or agent.workflow_version != workflow.version
     ):
-        found.parameters_schema = schema
-        found.workflow_version = workflow.version
+        agent.parameters_schema = schema
+        agent.workflow_version = workflow.version
         done.agents += 1
-    return found
+    return agent
 
 
 async def _template(session: AsyncSession, done: Seeded, agent: Agent, example: Example, publisher_id: UUID) -> None:

@@ -27,20 +27,20 @@ _PARTS: Final = {
 
 async def run(name: str, host: str | None, port: int | None) -> int:
     """Run it until it is stopped. Raises `StartError`."""
-    given: dict[str, Any] = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
-    settings = ServiceSettings(**given)
+    overrides: dict[str, Any] = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+    settings = ServiceSettings(**overrides)
     logs.configure(settings.log_format, settings.log_level)
     with stop_signals() as stop, logs.speaking_as(name):
         async with contextlib.AsyncExitStack() as stack:
             supervisor = Supervisor()
-            parts = await _parts(name, settings, given, stack)
+            parts = await _parts(name, settings, overrides, stack)
             stack.push_async_callback(supervisor.stop)
             await supervisor.start(*parts)
             return await until_stopped(supervisor, stop)
 
 
 async def _parts(
-    name: str, settings: ServiceSettings, given: dict[str, Any], stack: contextlib.AsyncExitStack
+    name: str, settings: ServiceSettings, overrides: dict[str, Any], stack: contextlib.AsyncExitStack
 ) -> Sequence[Part]:
     if name in subgraphs.NAMES:
         # It has its own pages; a second port for them is for scrapers that treat all parts alike.
@@ -51,7 +51,7 @@ async def _parts(
     from botberi.database_urls import DatabaseUrls
     from botberi.platform import Platform
 
-    whole = UpSettings(**given)
+    whole = UpSettings(**overrides)
     urls = None
     if name != "gateway":
         # The broker alone relays the events of both; the others are given no way to accounts.

@@ -53,23 +53,26 @@ def classes() -> list[type[Settings]]:
     """Every settings class of the project."""
     for module in MODULES:
         importlib.import_module(module)
-    found: list[type[Settings]] = []
+    result: list[type[Settings]] = []
     waiting = [Settings]
     while waiting:
-        one = waiting.pop()
-        found.append(one)
-        waiting += one.__subclasses__()
-    return sorted((one for one in found if one.__module__ in MODULES), key=lambda one: one.__name__)
+        settings_class = waiting.pop()
+        result.append(settings_class)
+        waiting += settings_class.__subclasses__()
+    return sorted(
+        (settings_class for settings_class in result if settings_class.__module__ in MODULES),
+        key=lambda settings_class: settings_class.__name__,
+    )
 
 
 def settings() -> dict[str, Setting]:
     """Every variable that some part reads, by its name."""
     known: dict[str, Setting] = {}
-    for one in classes():
-        for name, info in one.model_fields.items():
+    for settings_class in classes():
+        for name, info in settings_class.model_fields.items():
             variable = f"BOTBERI_{name.upper()}"
-            setting = known.setdefault(variable, Setting(variable, _default(info), _about(one, name)))
-            reader = READERS.get(one.__name__)
+            setting = known.setdefault(variable, Setting(variable, _default(info), _about(settings_class, name)))
+            reader = READERS.get(settings_class.__name__)
             if reader is not None and reader not in setting.readers:
                 setting.readers.append(reader)
     return dict(sorted(known.items()))
@@ -78,8 +81,8 @@ def settings() -> dict[str, Setting]:
 def table() -> str:
     """The table, in Markdown."""
     lines = ["| variable | default | read by | meaning |", "|---|---|---|---|"]
-    for one in settings().values():
-        lines.append(f"| `{one.name}` | {one.default} | {', '.join(one.readers)} | {one.about} |")
+    for setting in settings().values():
+        lines.append(f"| `{setting.name}` | {setting.default} | {', '.join(setting.readers)} | {setting.about} |")
     return "\n".join(lines) + "\n"
 
 
@@ -97,9 +100,9 @@ def _about(owner: type[Settings], name: str) -> str:
     for base in owner.__mro__:
         if name in getattr(base, "__annotations__", {}):
             source = _source(base)
-            found = re.search(rf"((?:^ +#.*\n)+) +{name}: ", source, re.MULTILINE)
-            if found:
-                words = (line.strip().lstrip("#").lstrip(":").strip() for line in found.group(1).splitlines())
+            match = re.search(rf"((?:^ +#.*\n)+) +{name}: ", source, re.MULTILINE)
+            if match:
+                words = (line.strip().lstrip("#").lstrip(":").strip() for line in match.group(1).splitlines())
                 return " ".join(words).replace("|", "\\|")
             if base.__module__ == "shared_schema.settings" and not name.startswith("database_"):
                 return (inspect.getdoc(base) or "").splitlines()[0]

@@ -84,7 +84,7 @@ class AmqpBus:
             close_timeout=self._close_timeout,
         )
         await consumer.start()
-        self._consumers = [*(one for one in self._consumers if not one.closed), consumer]
+        self._consumers = [*(each for each in self._consumers if not each.closed), consumer]
         return consumer
 
     def follow(

@@ -77,22 +77,22 @@ class DeadLetters:
         A crash in between leaves a letter in both places; consumers know it by its id. Raises `NoSuchQueue`,
         `BusUnavailable`, `PublishError` when the queue does not take one (those sent before stay sent).
         """
-        wanted = None if ids is None else set(ids)
+        selected = None if ids is None else set(ids)
         sent = 0
         async with self._taking() as (channel, messages):
             # Those that were there: one that dies again at once comes back behind them.
             for message in messages:
                 letter_id = _id(message)
-                if sent == limit or wanted == set():
+                if sent == limit or selected == set():
                     break
-                if wanted is not None and letter_id not in wanted:
+                if selected is not None and letter_id not in selected:
                     continue
                 await self._send(channel, message)
                 await message.ack()
                 sent += 1
-                if wanted is not None:
-                    wanted.discard(letter_id)
-        return Redriven(sent, tuple(sorted(wanted or ())))
+                if selected is not None:
+                    selected.discard(letter_id)
+        return Redriven(sent, tuple(sorted(selected or ())))
 
     async def _send(self, channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
         headers = {name: value for name, value in message.headers.items() if not _is_history(name)}
@@ -122,8 +122,8 @@ class DeadLetters:
             # What is taken and not acknowledged goes back when the channel ends.
             channel = await connection.channel(publisher_confirms=True)
             queue = await channel.declare_queue(self._spec.dead_name, passive=True)
-            messages = [one async for one in _take(queue, queue.declaration_result.message_count or 0)]
-            yield channel, sorted(messages, key=lambda one: (_died(one.headers) or "", _id(one)))
+            messages = [message async for message in _take(queue, queue.declaration_result.message_count or 0)]
+            yield channel, sorted(messages, key=lambda message: (_died(message.headers) or "", _id(message)))
         except aio_pika.exceptions.ChannelNotFoundEntity as error:
             raise NoSuchQueue(f"RabbitMQ has no queue {self._spec.dead_name}") from error
         except (aio_pika.exceptions.AMQPError, OSError, TimeoutError) as error:

@@ -27,17 +27,17 @@ async def declare_exchange(channel: AbstractChannel) -> AbstractExchange:
 
     Raises `TopologyMismatch` when the broker has one of them with other arguments.
     """
-    made: AbstractExchange | None = None
+    exchange: AbstractExchange | None = None
     for spec in EXCHANGES:
         try:
-            made = await channel.declare_exchange(
+            exchange = await channel.declare_exchange(
                 spec.name, ExchangeType(spec.kind), durable=True, arguments=spec.arguments()
             )
         except aio_pika.exceptions.ChannelPreconditionFailed as error:
             raise _mismatch("exchange", spec.name, error) from error
-    assert made is not None
+    assert exchange is not None
     await _declare(channel, UNROUTED_QUEUE)
-    return made
+    return exchange
 
 
 async def declare_queue(channel: AbstractChannel, spec: QueueSpec) -> AbstractQueue:
@@ -55,12 +55,12 @@ async def declare_all(channel: AbstractChannel) -> AbstractExchange:
     return exchange
 
 
-async def _declare(channel: AbstractChannel, wanted: Declared) -> AbstractQueue:
+async def _declare(channel: AbstractChannel, spec: Declared) -> AbstractQueue:
     try:
-        queue = await channel.declare_queue(wanted.name, durable=True, arguments=dict(wanted.arguments))
+        queue = await channel.declare_queue(spec.name, durable=True, arguments=dict(spec.arguments))
     except aio_pika.exceptions.ChannelPreconditionFailed as error:
-        raise _mismatch("queue", wanted.name, error) from error
-    for exchange, key in wanted.bindings:
+        raise _mismatch("queue", spec.name, error) from error
+    for exchange, key in spec.bindings:
         await queue.bind(exchange, key)
     return queue
 

@@ -119,12 +119,12 @@ async def queue_lags(url: str, specs: Sequence[QueueSpec], options: LinkOptions 
     """Ask RabbitMQ; what no queue asked for comes last. Raises `BusUnavailable`."""
     connection = await open_connection(url, "botberi-lag", options or LinkOptions())
     try:
-        found = []
+        lags = []
         for spec in specs:
             waiting, consumers = await _count(connection, spec.name)
-            found.append(QueueLag(spec.name, waiting, consumers, (await _count(connection, spec.dead_name))[0]))
+            lags.append(QueueLag(spec.name, waiting, consumers, (await _count(connection, spec.dead_name))[0]))
         unrouted, consumers = await _count(connection, UNROUTED)
-        return [*found, QueueLag(UNROUTED, unrouted, consumers, None)]
+        return [*lags, QueueLag(UNROUTED, unrouted, consumers, None)]
     finally:
         await close_connection(connection)
 

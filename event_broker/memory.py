@@ -102,8 +102,8 @@ class MemoryBus:
 
     def dead_letters(self, queue: str) -> tuple[Event, ...]:
         """Return what a queue's consumers gave up, the newest last."""
-        found = self._queues.get(queue)
-        return tuple(found.dead) if found else ()
+        queue_state = self._queues.get(queue)
+        return tuple(queue_state.dead) if queue_state else ()
 
     async def aclose(self) -> None:
         """Stop consumers and followers."""

@@ -136,18 +136,18 @@ class Outbox:
         """Return the next rows of some partitions in order."""
         return [
             Row(
-                seq=found["seq"],
-                id=found["id"],
-                aggregate=(found["aggregate_type"], found["aggregate_id"]),
-                event_type=found["event_type"],
-                data=json.loads(found["data"]),
-                created_at=found["created_at"],
-                attempts=found["attempts"],
-                data_version=found["data_version"],
-                actor=found["actor"],
-                traceparent=found["traceparent"],
+                seq=record["seq"],
+                id=record["id"],
+                aggregate=(record["aggregate_type"], record["aggregate_id"]),
+                event_type=record["event_type"],
+                data=json.loads(record["data"]),
+                created_at=record["created_at"],
+                attempts=record["attempts"],
+                data_version=record["data_version"],
+                actor=record["actor"],
+                traceparent=record["traceparent"],
             )
-            for found in await self._connection.fetch(_READY, limit, list(partitions))
+            for record in await self._connection.fetch(_READY, limit, list(partitions))
         ]
 
     async def held(self, partitions: Collection[int]) -> bool:
@@ -156,7 +156,7 @@ class Outbox:
 
     async def mark_published(self, rows: Sequence[int]) -> list[float]:
         """Mark rows as sent, and return how many seconds each took from write to mark."""
-        return [found[0] for found in await self._connection.fetch(_MARK, rows)]
+        return [record[0] for record in await self._connection.fetch(_MARK, rows)]
 
     async def mark_failed(self, row: int, error: str, pause: float) -> None:
         """Keep a row for another attempt after a pause."""
@@ -172,8 +172,8 @@ class Outbox:
 
     async def backlog(self) -> tuple[int, float, int]:
         """Return how many rows wait (counted up to ten thousand), the oldest's age and how many of them failed."""
-        found = await self._connection.fetchrow(_BACKLOG, _WAITING_SHOWN)
-        return (found[0], found[1], found[2]) if found else (0, 0.0, 0)
+        record = await self._connection.fetchrow(_BACKLOG, _WAITING_SHOWN)
+        return (record[0], record[1], record[2]) if record else (0, 0.0, 0)
 
 
 def _count(status: str) -> int:

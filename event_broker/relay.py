@@ -137,9 +137,9 @@ class Relay:
             killpoints.reach("relay.marked")
             PUBLISHED.labels(self._database).inc(len(attempt.published))
             self._bus_backoff.reset()
-        for row, error, longest in attempt.failed:
+        for row, error, max_pause in attempt.failed:
             PUBLISH_FAILURES.labels(self._database).inc()
-            pause = pause_after(row.attempts + 1, _FIRST_ROW_PAUSE, longest)
+            pause = pause_after(row.attempts + 1, _FIRST_ROW_PAUSE, max_pause)
             log.warning(
                 "%s: outbox row %d (%s) is not published, again in %.1f s: %s",
                 self._database,
@@ -221,8 +221,8 @@ class _Attempt:
                 except BusError as error:
                     self.bus_failed = True
                     of_the_event = isinstance(error, PublishError) and error.of_the_event
-                    longest = _MAX_ROW_PAUSE if of_the_event else _MAX_BUS_PAUSE
-                    self.failed.append((row, f"{error.code}: {error}", longest))
+                    max_pause = _MAX_ROW_PAUSE if of_the_event else _MAX_BUS_PAUSE
+                    self.failed.append((row, f"{error.code}: {error}", max_pause))
                     return
                 except Exception as error:
                     # A mistake of ours about this one event; the others must not stand still for it.

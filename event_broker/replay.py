@@ -71,10 +71,10 @@ def topics_of(patterns: Sequence[str]) -> tuple[str, ...]:
     chosen: set[str] = set()
     for pattern in patterns:
         check_pattern(pattern)
-        found = [topic for topic in known if matches(pattern, topic)]
-        if not found:
+        matching = [topic for topic in known if matches(pattern, topic)]
+        if not matching:
             raise ValueError(f"no event type matches {pattern!r}; there are: {', '.join(known)}")
-        chosen.update(found)
+        chosen.update(matching)
     return tuple(sorted(chosen))
 
 
@@ -95,8 +95,8 @@ class Replay:
 
     async def oldest(self) -> datetime | None:
         """Return when the oldest event that is still kept was written: nothing before it can come back."""
-        found: datetime | None = await self._connection.fetchval("SELECT min(created_at) FROM outbox")
-        return found
+        moment: datetime | None = await self._connection.fetchval("SELECT min(created_at) FROM outbox")
+        return moment
 
     async def run(self) -> AsyncIterator[int]:
         """Yield how many more rows have left the outbox again, batch by batch; raises `ReplayStalled`."""
@@ -121,5 +121,5 @@ class Replay:
             await asyncio.sleep(0.05)
 
     def _parameters(self, began: datetime) -> tuple[Any, ...]:
-        one = self._selection
-        return (one.since, one.until, list(one.topics), one.aggregate, began)
+        selection = self._selection
+        return (selection.since, selection.until, list(selection.topics), selection.aggregate, began)

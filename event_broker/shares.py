@@ -70,11 +70,11 @@ class Shares:
             self.held = frozenset(mine)
         return not changed and len(self.held) >= PARTITIONS // max(members, 1)
 
-    async def _take(self, mine: Sequence[int], wanted: int) -> list[int]:
+    async def _take(self, mine: Sequence[int], count: int) -> list[int]:
         # Each looks in an order of its own, so that relays which start together do not queue at one lock.
         others = [partition for partition in range(PARTITIONS) if partition not in mine]
         random.shuffle(others)
-        return [row[0] for row in await self._connection.fetch(_TAKE, _SPACE, others, wanted)]
+        return [row[0] for row in await self._connection.fetch(_TAKE, _SPACE, others, count)]
 
 
 async def relays_of(connection: asyncpg.Connection) -> tuple[int, int]:

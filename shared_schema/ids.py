@@ -63,14 +63,14 @@ def split_global_id(text: str) -> tuple[str, UUID]:
     try:
         decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
         type_name, _, row_id = decoded.partition(":")
-        found = UUID(row_id)
+        uuid = UUID(row_id)
     except (ValueError, binascii.Error) as error:
         raise InvalidGlobalId("any") from error
     # UUID() takes braces, urn: and missing hyphens: only the one spelling that we print is an id,
     # or one row would have several ids and caches several entries.
-    if not _TYPE_NAME.fullmatch(type_name) or to_global_id(type_name, found) != text:
+    if not _TYPE_NAME.fullmatch(type_name) or to_global_id(type_name, uuid) != text:
         raise InvalidGlobalId("any")
-    return type_name, found
+    return type_name, uuid
 
 
 def from_global_id(type_name: str, text: str) -> UUID:

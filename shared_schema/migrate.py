@@ -106,9 +106,11 @@ def heads(database: DatabaseName) -> tuple[str, ...]:
 
 def check(database: DatabaseName, url: str) -> None:
     """Raise `MigrationError` unless the database is at the revision that the code needs."""
-    found, wanted = current(database, url), heads(database)
-    if found != wanted:
-        raise MigrationError(f"{database} is at {_text(found)}, the code needs {_text(wanted)}: run `botberi migrate`")
+    revisions, newest = current(database, url), heads(database)
+    if revisions != newest:
+        raise MigrationError(
+            f"{database} is at {_text(revisions)}, the code needs {_text(newest)}: run `botberi migrate`"
+        )
 
 
 def _config(database: DatabaseName) -> Config:
@@ -151,9 +153,9 @@ def _lock(connection: Connection, database: DatabaseName, timeout: float) -> Non
 
 
 def _current(connection: Connection) -> tuple[str, ...]:
-    found = tuple(sorted(MigrationContext.configure(connection).get_current_heads()))
+    revisions = tuple(sorted(MigrationContext.configure(connection).get_current_heads()))
     connection.rollback()
-    return found
+    return revisions
 
 
 def _text(revisions: tuple[str, ...]) -> str:

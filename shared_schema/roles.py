@@ -115,8 +115,8 @@ def grant(connection: Connection, database: str) -> None:
                 continue
             connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, who))
             connection.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(who))
-            for table, given in _given(rights, tables):
-                statement = sql.SQL("GRANT " + given + " ON {} TO {}")
+            for table, privileges in _given(rights, tables):
+                statement = sql.SQL("GRANT " + privileges + " ON {} TO {}")
                 connection.execute(statement.format(sql.Identifier("public", table), who))
             if rights.others is not None:
                 # For tables that this role's own migrations of tomorrow make, between them and the next grant.
@@ -128,9 +128,9 @@ def grant(connection: Connection, database: str) -> None:
 
 def _given(rights: Rights, tables: list[str]) -> Iterator[tuple[str, str]]:
     for table in tables:
-        given = rights.tables.get(table, rights.others)
-        if given is not None:
-            yield table, given
+        privileges = rights.tables.get(table, rights.others)
+        if privileges is not None:
+            yield table, privileges
 
 
 def make_roles(connection: Connection, passwords: Mapping[str, str]) -> None:

@@ -97,12 +97,12 @@ def perform(workflow_slug: str, parameters: dict[str, Any], context: PipeContext
     if workflow is None:
         return _failure("UNKNOWN_WORKFLOW", f"This worker has no workflow {workflow_slug!r}.", fault="platform")
     try:
-        given = workflow.input_model.model_validate(parameters)
+        inputs = workflow.input_model.model_validate(parameters)
     except ValidationError as error:
         return _failure("INVALID_PARAMETERS", _problems(error), fault="input")
     try:
-        output = workflow.run(given, context)
-        for file in workflow.files(given, output):
+        output = workflow.run(inputs, context)
+        for file in workflow.files(inputs, output):
             context.artifact(file.name, file.content, file.content_type)
             context.log(f"Made the file {file.name}.")
         return {"kind": "result", "result": output.model_dump(mode="json")}
@@ -123,9 +123,11 @@ def _failure(code: str, message: str, *, fault: str) -> dict[str, Any]:
 
 
 def _problems(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_input=False)
-    listed = [f"{'.'.join(map(str, problem['loc'])) or 'input'}: {problem['msg']}" for problem in found[:MAX_PROBLEMS]]
-    more = f"; and {len(found) - MAX_PROBLEMS} more" if len(found) > MAX_PROBLEMS else ""
+    problems = error.errors(include_url=False, include_input=False)
+    listed = [
+        f"{'.'.join(map(str, problem['loc'])) or 'input'}: {problem['msg']}" for problem in problems[:MAX_PROBLEMS]
+    ]
+    more = f"; and {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
     return "; ".join(listed) + more
 
 

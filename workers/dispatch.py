@@ -131,7 +131,7 @@ class Dispatcher:
         """Send the account's runs that have a place with the workers; how many."""
         values = {
             "owner": owner_id,
-            "most": self._settings.runs_per_account,
+            "max_runs": self._settings.runs_per_account,
             "sending": self._settings.dispatch_timeout_seconds * 2,
         }
         async with self._database.unit_of_work() as session:
@@ -173,7 +173,9 @@ class Dispatcher:
             killpoints.reach("sweeper.sent")
             logger.warning("run sent again", extra={"instance": str(run.instance_id), "reason": "swept"})
         async with self._database.unit_of_work() as session:
-            owners = list((await session.execute(OWNERS, values | {"most": self._settings.runs_per_account})).scalars())
+            owners = list(
+                (await session.execute(OWNERS, values | {"max_runs": self._settings.runs_per_account})).scalars()
+            )
         return len(waiting) + sum([await self.admit(owner, reason="swept") for owner in owners])
 
     async def _sweep_once(self) -> None:
@@ -190,8 +192,8 @@ class Dispatcher:
     async def _measure(self) -> None:
         async with self._database.unit_of_work() as session:
             rows = (await session.execute(_COUNT)).mappings().all()
-        found = {row["status"]: row for row in rows}
+        by_status = {row["status"]: row for row in rows}
         for status in STATUSES:
-            RUNS.labels(status).set(found[status]["rows"] if status in found else 0)
-        waiting = [float(found[status]["oldest"]) for status in ("PENDING", "QUEUED") if status in found]
+            RUNS.labels(status).set(by_status[status]["rows"] if status in by_status else 0)
+        waiting = [float(by_status[status]["oldest"]) for status in ("PENDING", "QUEUED") if status in by_status]
         OLDEST_WAITING.set(max(waiting, default=0.0))

@@ -109,9 +109,9 @@ class Scheduler:
         template = await session.get(Template, schedule.template_id) if schedule.template_id else None
         if template is not None and template.status is not PublicationStatus.PUBLISHED:
             return "Nothing was started: the template is not published any more."
-        most = self._settings.instances_active_per_account
-        if await _active(session, schedule.owner_id) >= most:
-            return f"Nothing was started: {most} instances waited or ran already, which is as many as may."
+        max_active = self._settings.instances_active_per_account
+        if await _active(session, schedule.owner_id) >= max_active:
+            return f"Nothing was started: {max_active} instances waited or ran already, which is as many as may."
         session.add(
             Instance(
                 owner_id=schedule.owner_id,
@@ -145,5 +145,5 @@ async def _active(session: AsyncSession, owner_id: UUID) -> int:
     counted = select(func.count()).where(
         Instance.owner_id == owner_id, Instance.deleted_at.is_(None), Instance.status.in_(_ACTIVE)
     )
-    found: int = (await session.execute(counted)).scalar_one()
-    return found
+    count: int = (await session.execute(counted)).scalar_one()
+    return count

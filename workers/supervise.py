@@ -64,7 +64,7 @@ class Supervisor:
         self._files = RunFolder(settings.run_artifact_max_bytes, settings.run_artifacts)
         now = time.monotonic()
         self._timeout = claim.run.timeout_seconds or settings.run_timeout_seconds
-        self._most = claim.run.max_attempts or runs.max_attempts
+        self._max_attempts = claim.run.max_attempts or runs.max_attempts
         self._deadline = now + self._timeout
         # Counted from before the claim was asked for, so that ours ends before the database's.
         self._lease_until = now + runs.lease_seconds * 0.9
@@ -225,10 +225,10 @@ class Supervisor:
 
     def _another_attempt(self, code: str, what: str) -> Ending:
         """An ending after which the run may be tried again; after the last attempt, a failure."""
-        attempt, most = self._claim.run.attempt, self._most
-        if attempt < most:
-            return Ending(None, message=f"{what}; attempt {attempt} of {most}.")
-        return Ending("FAILED", None, code, f"{what} in attempt {attempt} of {most}.")
+        attempt, max_attempts = self._claim.run.attempt, self._max_attempts
+        if attempt < max_attempts:
+            return Ending(None, message=f"{what}; attempt {attempt} of {max_attempts}.")
+        return Ending("FAILED", None, code, f"{what} in attempt {attempt} of {max_attempts}.")
 
     def _internal(self, what: str, child: ChildProcess) -> Ending:
         """A fault of ours: the owner gets an id to ask with, the log gets the rest."""

@@ -47,17 +47,17 @@ def _tools(pid: int) -> tuple[RunStore, Nursery, WorkerSettings, Storage]:
 @app.task(name=TASK_NAME, bind=True, acks_late=True, reject_on_worker_lost=True, max_retries=None)  # type: ignore[untyped-decorator]
 def run(task: Task, instance_id: str) -> None:
     """Carry out a run if it is there to be carried out; a message too many does nothing."""
-    wanted: UUID = RunTask(instance_id=UUID(instance_id)).instance_id
+    run_id: UUID = RunTask(instance_id=UUID(instance_id)).instance_id
     store, nursery, settings, storage = _tools(os.getpid())
     killpoints.reach("worker.received")
-    claim = store.claim(wanted, f"{process_name()}:{uuid4().hex[:8]}")
+    claim = store.claim(run_id, f"{process_name()}:{uuid4().hex[:8]}")
     if claim is None:
-        logger.info("nothing to do for run %s: it is %s", wanted, store.state(wanted))
+        logger.info("nothing to do for run %s: it is %s", run_id, store.state(run_id))
         return
     logger.info(
         "run started",
         extra={
-            "instance": str(wanted),
+            "instance": str(run_id),
             "attempt": claim.run.attempt,
             "workflow": claim.run.workflow,
             # The database knows by itself to which trace the row's changes belong: this is for people who read logs by

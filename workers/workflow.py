@@ -111,10 +111,10 @@ class Workflow(Protocol):
     @property
     def output_model(self) -> type[BaseModel]: ...
 
-    def run(self, given: Any, context: RunContext) -> BaseModel:
+    def run(self, inputs: Any, context: RunContext) -> BaseModel:
         """`given` is an instance of `input_model`; the answer is one of `output_model`."""
 
-    def files(self, given: Any, output: Any) -> Sequence[File]:
+    def files(self, inputs: Any, output: Any) -> Sequence[File]:
         """Parts of the output that are better read as files. Other files go to `RunContext.artifact`."""
 
 
@@ -134,11 +134,11 @@ class FunctionWorkflow(Generic[InputT, OutputT]):
     libraries: tuple[str, ...] = ()
     to_files: Callable[[InputT, OutputT], Sequence[File]] | None = field(default=None, repr=False)
 
-    def run(self, given: InputT, context: RunContext) -> OutputT:
-        return self.function(given, context)
+    def run(self, inputs: InputT, context: RunContext) -> OutputT:
+        return self.function(inputs, context)
 
-    def files(self, given: InputT, output: OutputT) -> Sequence[File]:
-        return self.to_files(given, output) if self.to_files else ()
+    def files(self, inputs: InputT, output: OutputT) -> Sequence[File]:
+        return self.to_files(inputs, output) if self.to_files else ()
 
 
 class SilentContext:

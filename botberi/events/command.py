@@ -72,7 +72,7 @@ def replay(
             until=until,
             types=types or (),
             aggregate=aggregate,
-            databases=[one.value for one in database or ()],
+            databases=[choice.value for choice in database or ()],
             dry_run=dry_run,
             confirm=_confirmation(yes),
             json=json,

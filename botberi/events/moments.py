@@ -16,10 +16,10 @@ def moment(text: str, now: datetime) -> datetime:
     try:
         if ago:
             return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        found = datetime.fromisoformat(text.strip())
+        time = datetime.fromisoformat(text.strip())
     except (ValueError, OverflowError):
         raise ValueError(
             f"{text!r} is no time: write 2026-01-31, 2026-01-31T14:00, 2026-01-31T14:00+02:00, or 15m, 2h, 3d for "
             "as long ago"
         ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -44,35 +44,38 @@ def lag(outboxes: Sequence[OutboxLag], queues: Sequence[QueueLag] | None) -> Non
             ),
             [
                 (
-                    one.database,
-                    one.waiting,
-                    f"{one.oldest_seconds:.1f} s" if one.waiting else "-",
-                    one.failing,
-                    one.held,
-                    one.relays,
-                    f"{one.partitions}/{one.partitions_total}",
-                    one.sent_last_minute,
-                    _time(one.last_sent_at),
+                    outbox.database,
+                    outbox.waiting,
+                    f"{outbox.oldest_seconds:.1f} s" if outbox.waiting else "-",
+                    outbox.failing,
+                    outbox.held,
+                    outbox.relays,
+                    f"{outbox.partitions}/{outbox.partitions_total}",
+                    outbox.sent_last_minute,
+                    _time(outbox.last_sent_at),
                 )
-                for one in outboxes
+                for outbox in outboxes
             ],
         )
     )
-    for one in outboxes:
-        for row in one.failures:
+    for outbox in outboxes:
+        for row in outbox.failures:
             out.print(
-                f"{one.database}: row {row.seq} ({row.event_type} of {row.aggregate_id}) failed {row.attempts} times, "
-                f"again at {_time(row.next_attempt_at)}: {row.error}",
+                f"{outbox.database}: row {row.seq} ({row.event_type} of {row.aggregate_id}) "
+                f"failed {row.attempts} times, again at {_time(row.next_attempt_at)}: {row.error}",
                 markup=False,
             )
-        if one.holder:
+        if outbox.holder:
             out.print(
-                f"{one.database}: {one.held} rows wait for a transaction that is {one.holder.seconds:.0f} s old "
-                f"(pid {one.holder.pid}, {one.holder.application or 'no name'}, {one.holder.state})",
+                f"{outbox.database}: {outbox.held} rows wait for a transaction that is "
+                f"{outbox.holder.seconds:.0f} s old "
+                f"(pid {outbox.holder.pid}, {outbox.holder.application or 'no name'}, {outbox.holder.state})",
                 markup=False,
             )
-        if one.relays == 0:
-            out.print(f"{one.database}: no broker relays it; start one (`botberi broker`, or `./start`)", markup=False)
+        if outbox.relays == 0:
+            out.print(
+                f"{outbox.database}: no broker relays it; start one (`botberi broker`, or `./start`)", markup=False
+            )
     if queues is None:
         out.print("The bus is in the platform's process: no queues to see from here (BOTBERI_AMQP_URL is not set).")
         return
@@ -80,26 +83,26 @@ def lag(outboxes: Sequence[OutboxLag], queues: Sequence[QueueLag] | None) -> Non
         _table(
             "Queues",
             ("queue", "waiting", "consumers", "dead letters"),
-            [(one.queue, _count(one.waiting), _count(one.consumers), _count(one.dead)) for one in queues],
+            [(queue.queue, _count(queue.waiting), _count(queue.consumers), _count(queue.dead)) for queue in queues],
         )
     )
 
 
-def kinds(found: Sequence[tuple[str, Kind]]) -> None:
+def kinds(rows: Sequence[tuple[str, Kind]]) -> None:
     """Print what a replay sends."""
     console().print(
         _table(
             "To be published again",
             ("database", "type", "events", "rows", "first", "last"),
             [
-                (database, one.event_type, one.events, one.aggregates, _time(one.first), _time(one.last))
-                for database, one in found
+                (database, kind.event_type, kind.events, kind.aggregates, _time(kind.first), _time(kind.last))
+                for database, kind in rows
             ],
         )
     )
 
 
-def letters(queue: str, found: Sequence[DeadLetter]) -> None:
+def letters(queue: str, letters_read: Sequence[DeadLetter]) -> None:
     """Print the dead letters of a queue, one a line."""
     console().print(
         _table(
@@ -107,34 +110,36 @@ def letters(queue: str, found: Sequence[DeadLetter]) -> None:
             ("id", "event", "died", "tries", "redriven", "reason"),
             [
                 (
-                    one.id,
-                    f"{one.event_type} {one.event.data.version} of {one.event.subject}"
-                    if one.event
-                    else one.event_type,
-                    (one.died or "-")[:19].replace("T", " "),
-                    one.attempts or "-",
-                    one.redriven,
-                    one.reason,
+                    letter_read.id,
+                    f"{letter_read.event_type} {letter_read.event.data.version} of {letter_read.event.subject}"
+                    if letter_read.event
+                    else letter_read.event_type,
+                    (letter_read.died or "-")[:19].replace("T", " "),
+                    letter_read.attempts or "-",
+                    letter_read.redriven,
+                    letter_read.reason,
                 )
-                for one in found
+                for letter_read in letters_read
             ],
         )
     )
 
 
-def letter(one: DeadLetter) -> None:
+def letter(dead_letter: DeadLetter) -> None:
     """Print a dead letter whole."""
     out = console()
-    for name, value in letter_json(one).items():
+    for name, value in letter_json(dead_letter).items():
         if name != "event":
             out.print(Text.assemble((f"{name}: ", "bold"), str(value)), soft_wrap=True)
-    out.print(Text(json.dumps(letter_json(one)["event"], indent=2)), soft_wrap=True)
+    out.print(Text(json.dumps(letter_json(dead_letter)["event"], indent=2)), soft_wrap=True)
 
 
-def letter_json(one: DeadLetter) -> dict[str, Any]:
+def letter_json(dead_letter: DeadLetter) -> dict[str, Any]:
     """Return a dead letter for programs; `event` is its text where it is none."""
-    body = one.event.model_dump(mode="json") if one.event else one.body.decode(errors="replace")
-    fields = {name: getattr(one, name) for name in ("id", "event_type", "died", "attempts", "redriven", "reason")}
+    body = dead_letter.event.model_dump(mode="json") if dead_letter.event else dead_letter.body.decode(errors="replace")
+    fields = {
+        name: getattr(dead_letter, name) for name in ("id", "event_type", "died", "attempts", "redriven", "reason")
+    }
     return {**fields, "event": body}
 
 

@@ -72,37 +72,37 @@ async def replay(
             if not databases or name in databases:
                 connection = await stack.enter_async_context(connected(name, url))
                 replays[name] = Replay(connection, selection)
-        found = [(name, kind) for name, one in replays.items() for kind in await one.preview()]
-        total = sum(kind.events for _, kind in found)
+        kinds = [(name, kind) for name, replay_of in replays.items() for kind in await replay_of.preview()]
+        total = sum(kind.events for _, kind in kinds)
         if not json:
-            await _announce(replays, selection, found)
+            await _announce(replays, selection, kinds)
         if dry_run or not total:
-            _summary(json, found, 0)
+            _summary(json, kinds, 0)
             return 0
         if not confirm(f"Publish {total} events again?"):
             print("botberi: nothing was done", file=sys.stderr)
             return NO
-        return await _run(replays, found, total, json)
+        return await _run(replays, kinds, total, json)
 
 
-async def _announce(replays: dict[str, Replay], selection: Selection, found: Sequence[tuple[str, Kind]]) -> None:
+async def _announce(replays: dict[str, Replay], selection: Selection, kinds: Sequence[tuple[str, Kind]]) -> None:
     out = show.console()
-    for name, one in replays.items():
-        oldest = await one.oldest()
+    for name, replay_of in replays.items():
+        oldest = await replay_of.oldest()
         if oldest is not None and oldest > selection.since:
             out.print(f"{name}: the oldest event that is kept is of {oldest:%Y-%m-%d %H:%M:%S %Z}.", markup=False)
-    if found:
-        show.kinds(found)
+    if kinds:
+        show.kinds(kinds)
         out.print("Ids and versions stay: who has had an event ignores it, who has not gets it. Order holds per row.")
     else:
         out.print("No event that was sent matches: nothing to do.")
 
 
-async def _run(replays: dict[str, Replay], found: Sequence[tuple[str, Kind]], total: int, json: bool) -> int:
+async def _run(replays: dict[str, Replay], kinds: Sequence[tuple[str, Kind]], total: int, json: bool) -> int:
     sent = 0
     try:
-        for one in replays.values():
-            async for count in one.run():
+        for replay_of in replays.values():
+            async for count in replay_of.run():
                 sent += count
                 if not json:
                     print(f"{sent} of {total} published again", flush=True)
@@ -111,13 +111,13 @@ async def _run(replays: dict[str, Replay], found: Sequence[tuple[str, Kind]], to
             f"Stopped after {sent} of {total}: {stalled}. They leave once a broker relays them (`botberi events lag` "
             "tells); then run this again for the rest: what has left is not sent twice by --until."
         ) from None
-    _summary(json, found, sent)
+    _summary(json, kinds, sent)
     return 0
 
 
-def _summary(json: bool, found: Sequence[tuple[str, Kind]], sent: int) -> None:
+def _summary(json: bool, kinds: Sequence[tuple[str, Kind]], sent: int) -> None:
     if json:
-        matched = [{"database": name, **show._plain(kind)} for name, kind in found]
+        matched = [{"database": name, **show._plain(kind)} for name, kind in kinds]
         show.as_json({"matched": matched, "published": sent})
 
 
@@ -126,13 +126,15 @@ async def list_letters(settings: EventsSettings, queue: str | None, limit: int, 
     url = amqp_url(settings)
     names = [queue] if queue else [spec.name for spec in QUEUES]
     try:
-        found = {name: await DeadLetters(url, name).read(limit) for name in names}
+        by_queue = {name: await DeadLetters(url, name).read(limit) for name in names}
     except BusError as error:
         raise StartError(str(error)) from None
     if json:
-        show.as_json([{"queue": name, **show.letter_json(one)} for name, letters in found.items() for one in letters])
+        show.as_json(
+            [{"queue": name, **show.letter_json(letter)} for name, letters in by_queue.items() for letter in letters]
+        )
     else:
-        for name, letters in found.items():
+        for name, letters in by_queue.items():
             if letters:
                 show.letters(name, letters)
             else:
@@ -146,13 +148,13 @@ async def show_letter(settings: EventsSettings, queue: str, letter_id: str, json
         letters = await DeadLetters(amqp_url(settings), queue).read(DEAD_LIMIT)
     except BusError as error:
         raise StartError(str(error)) from None
-    found = [one for one in letters if one.id == letter_id]
-    if not found:
+    matching = [letter for letter in letters if letter.id == letter_id]
+    if not matching:
         raise StartError(f"{queue} has no dead letter {letter_id} (of {len(letters)}).")
     if json:
-        show.as_json({"queue": queue, **show.letter_json(found[0])})
+        show.as_json({"queue": queue, **show.letter_json(matching[0])})
     else:
-        show.letter(found[0])
+        show.letter(matching[0])
     return 0
 
 
@@ -170,8 +172,8 @@ async def redrive(
     letters = DeadLetters(amqp_url(settings), queue)
     try:
         waiting = await letters.read(DEAD_LIMIT)
-        chosen = [one for one in waiting if not ids or one.id in ids][: limit or None]
-        missing = sorted(set(ids) - {one.id for one in waiting})
+        chosen = [letter for letter in waiting if not ids or letter.id in ids][: limit or None]
+        missing = sorted(set(ids) - {letter.id for letter in waiting})
         if not json and chosen:
             show.letters(queue, chosen)
         sent = 0
@@ -179,13 +181,13 @@ async def redrive(
             if not confirm(f"Send {len(chosen)} of {len(waiting)} dead letters to {queue} again?"):
                 print("botberi: nothing was done", file=sys.stderr)
                 return NO
-            sent = (await letters.redrive([one.id for one in chosen] if ids else None, len(chosen))).sent
+            sent = (await letters.redrive([letter.id for letter in chosen] if ids else None, len(chosen))).sent
     except BusError as error:
         raise StartError(str(error)) from None
     if json:
-        show.as_json({"queue": queue, "matched": [one.id for one in chosen], "sent": sent, "missing": missing})
+        show.as_json({"queue": queue, "matched": [letter.id for letter in chosen], "sent": sent, "missing": missing})
     elif not dry_run:
         print(f"{sent} sent to {queue} again.")
-    for one in missing:
-        print(f"botberi: {queue} has no dead letter {one}", file=sys.stderr)
+    for letter_id in missing:
+        print(f"botberi: {queue} has no dead letter {letter_id}", file=sys.stderr)
     return NO if missing else 0

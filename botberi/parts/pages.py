@@ -26,9 +26,9 @@ def make_app(problems: Problems) -> Starlette:
         return JSONResponse({"status": "ok"})
 
     def ready(_: Request) -> Response:
-        found = problems()
-        if found:
-            return JSONResponse({"status": "unavailable", "problems": dict(found)}, 503)
+        reasons = problems()
+        if reasons:
+            return JSONResponse({"status": "unavailable", "problems": dict(reasons)}, 503)
         return JSONResponse({"status": "ready"})
 
     def metrics(_: Request) -> Response:

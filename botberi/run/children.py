@@ -14,7 +14,7 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 #: Lines longer than this are cut; a child can't fill memory by never ending a line.
-_LONGEST_LINE = 64 * 1024
+_MAX_LINE_BYTES = 64 * 1024
 _PR_SET_PDEATHSIG = 1
 #: Members of a JSON record that have a place of their own in ours.
 _SHOWN_ANYWAY = frozenset({"time", "level", "part", "logger", "message", "exception"})
@@ -43,7 +43,7 @@ async def child(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env=dict(env),
-        limit=_LONGEST_LINE,
+        limit=_MAX_LINE_BYTES,
         preexec_fn=die_with_parent,
     )
     assert process.stdout is not None
@@ -77,7 +77,7 @@ async def _pass_on(name: str, stream: asyncio.StreamReader, on_line: Callable[[s
             line = await stream.readline()
         except ValueError:
             # Longer than the limit: the reader has dropped what it held and goes on behind it.
-            logger.warning("a line longer than %d bytes was dropped", _LONGEST_LINE, extra={"part": name})
+            logger.warning("a line longer than %d bytes was dropped", _MAX_LINE_BYTES, extra={"part": name})
             continue
         if not line:
             return

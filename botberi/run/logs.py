@@ -47,9 +47,9 @@ def speaking_as(part: str) -> Iterator[None]:
 
 def part_of(record: logging.LogRecord) -> str:
     """The part a record belongs to."""
-    given = getattr(record, "part", None)
-    if isinstance(given, str):
-        return given
+    part = getattr(record, "part", None)
+    if isinstance(part, str):
+        return part
     name = record.name
     if name == "uvicorn" or name.startswith("uvicorn."):
         # A subgraph as a service of its own is served by uvicorn as well.

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 #: A part that ran this long starts its next restart without waiting, as if it had never failed.
 _HEALTHY_AFTER: Final = 60.0
 _FIRST_PAUSE: Final = 0.5
-_LONGEST_PAUSE: Final = 15.0
+_MAX_PAUSE: Final = 15.0
 
 #: Called once by a part when it is healthy, with the address where it can be found.
 Ready = Callable[[str], None]
@@ -123,7 +123,7 @@ class Supervisor:
                             f"Last: {_reason_text(reason)}"
                         )
                     )
-                pause = pause_after(deaths, _FIRST_PAUSE, _LONGEST_PAUSE)
+                pause = pause_after(deaths, _FIRST_PAUSE, _MAX_PAUSE)
                 logger.error(
                     "%s died (%s); starting it again in %.1f s", part.name, _reason_text(reason), pause, exc_info=reason
                 )

@@ -16,7 +16,7 @@ from shared_schema.contracts import assertion as contract
 #: How long claims are handed out again, and a signature for a request that is sent again: what is left of its 30 s
 #: covers a slow one.
 _REUSED_FOR: Final = 10.0
-_MOST_CACHED: Final = 10_000
+_MAX_CACHED: Final = 10_000
 #: Headers of subgraph requests go by their lower-case names.
 _HEADER: Final = contract.HEADER.lower()
 
@@ -121,7 +121,7 @@ class AssertionSigner:
         text = make(now)
         cache[entry] = (now, text)
         cache.move_to_end(entry)
-        if len(cache) > _MOST_CACHED:
+        if len(cache) > _MAX_CACHED:
             cache.popitem(last=False)
         return text
 

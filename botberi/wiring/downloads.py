@@ -24,11 +24,11 @@ def routes(storage: Storage) -> Sequence[Route]:
         return ()
 
     def download(request: Request) -> Response:
-        found = storage.open(request.path_params["token"])
-        if found is None:
+        file = storage.open(request.path_params["token"])
+        if file is None:
             # Wrong, expired or gone: a client without a valid address doesn't learn which.
             problem = {"code": "NOT_FOUND", "message": "This address is not valid, or not any more. Ask for a new one."}
             return JSONResponse({"error": problem}, status_code=404, headers=_HEADERS)
-        return FileResponse(found.file, media_type=found.content_type, filename=found.name, headers=_HEADERS)
+        return FileResponse(file.file, media_type=file.content_type, filename=file.name, headers=_HEADERS)
 
     return (Route(PATH + "/{token}", download, methods=["GET"]),)

@@ -40,14 +40,14 @@ _EXISTS: Final = "query Exists($keys: [_Any!]!) {{ _entities(representations: $k
 
 def owners(sdls: Mapping[str, str]) -> dict[str, str]:
     """Type -> the subgraph that resolves its entities by `id`."""
-    found: dict[str, str] = {}
+    owner_of: dict[str, str] = {}
     for subgraph, sdl in sdls.items():
         for node in parse(sdl).definitions:
             if isinstance(node, ObjectTypeDefinitionNode | ObjectTypeExtensionNode) and any(
                 _resolves_by_id(directive) for directive in node.directives or ()
             ):
-                found[node.name.value] = subgraph
-    return found
+                owner_of[node.name.value] = subgraph
+    return owner_of
 
 
 def _resolves_by_id(directive: ConstDirectiveNode) -> bool:
@@ -122,9 +122,11 @@ class Nodes:
                 continue
             if type_name in self._owners:
                 of_type[type_name].append(text)
-        found = await asyncio.gather(*(self._existing(name, texts, headers) for name, texts in of_type.items()))
+        answers = await asyncio.gather(*(self._existing(name, texts, headers) for name, texts in of_type.items()))
         objects = {
-            text: {"__typename": name, "id": text} for name, texts in zip(of_type, found, strict=True) for text in texts
+            text: {"__typename": name, "id": text}
+            for name, texts in zip(of_type, answers, strict=True)
+            for text in texts
         }
         return [objects.get(text) for text in ids]
 

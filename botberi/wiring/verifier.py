@@ -17,9 +17,9 @@ Kind = Literal["cookie", "bearer"]
 
 #: A revoked session or key may work this much longer, and no more.
 _BELIEVED_FOR: Final = 1.0
-_MOST_CACHED: Final = 10_000
+_MAX_CACHED: Final = 10_000
 #: No session token or API key is near this long; longer ones aren't worth a question.
-_LONGEST_CREDENTIAL: Final = 512
+_MAX_CREDENTIAL: Final = 512
 
 
 class VerifierUnavailableError(Exception):
@@ -41,7 +41,7 @@ class Verifier:
 
     async def verify(self, credential: str, kind: Kind) -> Caller | None:
         """Return the caller; None if the credential is unknown, ended or revoked. Raises `VerifierUnavailableError`."""
-        if not credential or len(credential) > _LONGEST_CREDENTIAL:
+        if not credential or len(credential) > _MAX_CREDENTIAL:
             return None
         # Hashed, so that a memory dump of the cache holds no usable credential.
         name = hashlib.sha256(f"{kind}:{credential}".encode("utf-8", "surrogatepass")).digest()
@@ -103,7 +103,7 @@ class Verifier:
             return caller
         self._known[name] = (asked + _BELIEVED_FOR, caller)
         self._known.move_to_end(name)
-        if len(self._known) > _MOST_CACHED:
+        if len(self._known) > _MAX_CACHED:
             self._known.popitem(last=False)
         return caller
 

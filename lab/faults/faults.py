@@ -20,7 +20,7 @@ from lab.faults.schedule import Fault
 
 #: A victim that is just being started again is waited for.
 _VICTIM_SECONDS: Final = 300.0
-_LONGEST_PAUSE: Final = 1.5
+_MAX_PAUSE: Final = 1.5
 _DEAFEN: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'botberi-listener'"
 
 
@@ -68,7 +68,7 @@ class Faults:
     # -- kills -----------------------------------------------------------------------------------
 
     async def _service(self, name: str, draw: random.Random) -> str:
-        service, pause = self._environment.services[name], draw.uniform(0.0, _LONGEST_PAUSE)
+        service, pause = self._environment.services[name], draw.uniform(0.0, _MAX_PAUSE)
         async with asyncio.timeout(_VICTIM_SECONDS):
             while not service.kill(pause):  # noqa: ASYNC110 - a process sends no signal when it has started
                 await asyncio.sleep(0.05)

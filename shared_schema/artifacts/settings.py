@@ -58,9 +58,9 @@ def _bucket(settings: ArtifactSettings) -> S3Bucket:
     }
     # Plain HTTP only where somebody wrote it down.
     allow_http = (settings.artifacts_s3_endpoint or "").startswith("http://")
-    given = {name: value for name, value in options.items() if value is not None}
+    configured = {name: value for name, value in options.items() if value is not None}
     try:
-        return S3Bucket(str(settings.artifacts_url), given, allow_http=allow_http)
+        return S3Bucket(str(settings.artifacts_url), configured, allow_http=allow_http)
     except ImportError as error:
         raise SettingsError(
             "files on S3 need the package obstore (extra `s3`; the image has it): run ./test once, which installs it"

@@ -121,10 +121,10 @@ CONTRACTS: Final[Mapping[tuple[str, int], Contract]] = MappingProxyType({(one.to
 
 def contract_of(event_type: str, version: int) -> Contract:
     """Return the contract of an event; raises `ValueError` when there is none."""
-    found = CONTRACTS.get((event_type, version))
-    if found is None:
+    contract = CONTRACTS.get((event_type, version))
+    if contract is None:
         raise ValueError(f"no contract names version {version} of {event_type}: add it to {__name__}.CONTRACTS")
-    return found
+    return contract
 
 
 class Event(BaseModel):
@@ -196,5 +196,7 @@ def why_no_event(error: ValueError) -> str:
     """Return as one line why a body is no event: which members are wrong, without what they hold."""
     if not isinstance(error, ValidationError):
         return str(error)
-    found = error.errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'the whole'}: {one['msg']}" for one in found[:5])
+    problems = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc'])) or 'the whole'}: {problem['msg']}" for problem in problems[:5]
+    )

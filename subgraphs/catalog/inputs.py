@@ -77,10 +77,12 @@ class UpdateTemplateInput:
 
 
 def columns(
-    given: CreateAgentInput | UpdateAgentInput | CreateTemplateInput | UpdateTemplateInput,
+    input: CreateAgentInput | UpdateAgentInput | CreateTemplateInput | UpdateTemplateInput,
 ) -> Mapping[str, Any]:
     """Columns that the input sets; other fields are for the service."""
     others = ("agent_id", "expected_version")
     # A limit that is set to null is removed; null in any other field changes nothing.
-    said = {name: value for name, value in vars(given).items() if value is not strawberry.UNSET and name not in others}
-    return {name: value for name, value in said.items() if value is not None or name in _CLEARED_BY_NULL}
+    values = {
+        name: value for name, value in vars(input).items() if value is not strawberry.UNSET and name not in others
+    }
+    return {name: value for name, value in values.items() if value is not None or name in _CLEARED_BY_NULL}

@@ -99,14 +99,14 @@ class Query(ServiceQuery):
         return Template.of(row) if row else None
 
 
-def _selection(info: Info, wanted: AgentFilter | TemplateFilter, search: str | None) -> Selection:
+def _selection(info: Info, filter_: AgentFilter | TemplateFilter, search: str | None) -> Selection:
     if search is not None and len(search) > MAXIMUM_SEARCH:
         raise BadInput(f"`search` may have at most {MAXIMUM_SEARCH} characters.")
-    agent_id = wanted.agent_id if isinstance(wanted, TemplateFilter) else None
-    publisher_id = wanted.publisher_id
+    agent_id = filter_.agent_id if isinstance(filter_, TemplateFilter) else None
+    publisher_id = filter_.publisher_id
     return Selection(
-        statuses=listed(info.context.caller, wanted.status),
-        tag=wanted.tag,
+        statuses=listed(info.context.caller, filter_.status),
+        tag=filter_.tag,
         publisher_id=argument_id("Account", publisher_id, "filter.publisherId") if publisher_id else None,
         agent_id=argument_id("Agent", agent_id, "filter.agentId") if agent_id else None,
         search=search if search and search.strip() else None,

@@ -62,22 +62,22 @@ def agents(selection: Selection) -> Select[Agent]:
 
 def templates(selection: Selection) -> Select[Template]:
     """The templates of a selection."""
-    found = _selected(select(Template), Template, selection)
+    statement = _selected(select(Template), Template, selection)
     if selection.agent_id is not None:
-        found = found.where(Template.agent_id == selection.agent_id)
-    return found
+        statement = statement.where(Template.agent_id == selection.agent_id)
+    return statement
 
 
 def _selected(statement: Select[E], entry: type[E], selection: Selection) -> Select[E]:
-    found = statement.where(entry.status.in_(sorted(selection.statuses)))
+    selected = statement.where(entry.status.in_(sorted(selection.statuses)))
     if selection.tag is not None:
         # Containment, not ANY: it is what the index on tags answers.
-        found = found.where(entry.tags.contains([selection.tag]))
+        selected = selected.where(entry.tags.contains([selection.tag]))
     if selection.publisher_id is not None:
-        found = found.where(entry.publisher_id == selection.publisher_id)
+        selected = selected.where(entry.publisher_id == selection.publisher_id)
     if selection.search is not None:
-        found = found.where(entry.search.op("@@")(func.to_tsquery("english", prefix_query(selection.search))))
-    return found
+        selected = selected.where(entry.search.op("@@")(func.to_tsquery("english", prefix_query(selection.search))))
+    return selected
 
 
 def prefix_query(text: str) -> str:
@@ -126,8 +126,8 @@ async def lock_template(session: AsyncSession, template_id: UUID) -> Template | 
 
 async def published_templates_of(session: AsyncSession, agent_id: UUID) -> Sequence[Template]:
     """The published templates of one agent, that a change of its schema may break."""
-    found = select(Template).where(Template.agent_id == agent_id, Template.status == PublicationStatus.PUBLISHED)
-    return (await session.scalars(found.order_by(Template.slug))).all()
+    statement = select(Template).where(Template.agent_id == agent_id, Template.status == PublicationStatus.PUBLISHED)
+    return (await session.scalars(statement.order_by(Template.slug))).all()
 
 
 async def database_now(session: AsyncSession) -> Any:

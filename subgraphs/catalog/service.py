@@ -42,11 +42,11 @@ def manages(caller: Caller) -> bool:
     return caller.administers(Scope.CATALOG_WRITE)
 
 
-def listed(caller: Caller, wanted: PublicationStatus | None) -> frozenset[PublicationStatus]:
+def listed(caller: Caller, status: PublicationStatus | None) -> frozenset[PublicationStatus]:
     """The statuses that a list shows: published ones, to admins all or the one they ask for."""
     if manages(caller):
-        return EVERYTHING if wanted is None else frozenset({wanted})
-    if wanted not in (None, PublicationStatus.PUBLISHED):
+        return EVERYTHING if status is None else frozenset({status})
+    if status not in (None, PublicationStatus.PUBLISHED):
         raise Forbidden("Only admins may list what is not published.")
     return PUBLISHED
 
@@ -129,8 +129,8 @@ class CatalogService:
         _refuse(await self._template_problems(values, agent))
         try:
             async with self._store.unit_of_work() as session:
-                found = await repository.lock_template(session, template_id)
-                template = _expected(found, "template", expected_version)
+                locked = await repository.lock_template(session, template_id)
+                template = _expected(locked, "template", expected_version)
                 if "parameters" in values:
                     await _unchanged(session, agent)
                 await _apply(session, template, values)
@@ -147,8 +147,8 @@ class CatalogService:
             looked = (await repository.templates_by_id(session, [template_id]))[template_id]
         problems = await self._template_problems({"parameters": looked.parameters}, agent)
         async with self._store.unit_of_work() as session:
-            found = await repository.lock_template(session, template_id)
-            template = _expected(found, "template", expected_version)
+            locked = await repository.lock_template(session, template_id)
+            template = _expected(locked, "template", expected_version)
             agent = await _unchanged(session, agent)
             if template.version != looked.version:
                 raise ConflictRefusal(_CHANGED)
@@ -163,8 +163,8 @@ class CatalogService:
         """Take the template off the lists."""
         caller.require_admin(Scope.CATALOG_WRITE)
         async with self._store.unit_of_work() as session:
-            found = await repository.lock_template(session, template_id)
-            template = _expected(found, "template", expected_version)
+            locked = await repository.lock_template(session, template_id)
+            template = _expected(locked, "template", expected_version)
             await _retire(session, template)
         _log(caller, "retired", template)
         return template

@@ -45,11 +45,11 @@ def entry_problems(values: Mapping[str, Any]) -> list[FieldProblem]:
     return problems
 
 
-def _within(values: Mapping[str, Any], name: str, path: str, most: int) -> list[FieldProblem]:
+def _within(values: Mapping[str, Any], name: str, path: str, maximum: int) -> list[FieldProblem]:
     value = values.get(name)
-    if value is None or 1 <= value <= most:
+    if value is None or 1 <= value <= maximum:
         return []
-    return [FieldProblem((path,), f"From 1 to {most}.")]
+    return [FieldProblem((path,), f"From 1 to {maximum}.")]
 
 
 def schema_size_problems(schema: object, settings: CatalogSettings) -> list[FieldProblem]:

@@ -31,8 +31,8 @@ def row_loader(
 
     async def load(keys: list[K]) -> Sequence[R | None]:
         async with store.read() as session:
-            found = await fetch(session, keys)
-        return [found.get(key) for key in keys]
+            by_key = await fetch(session, keys)
+        return [by_key.get(key) for key in keys]
 
     return DataLoader(load_fn=load, max_batch_size=MAXIMUM_BATCH)
 
@@ -49,8 +49,8 @@ def grouped_loader(
         answers: dict[tuple[UUID, K], R] = {}
         async with store.read() as session:
             for question, ids in asked.items():
-                found = await fetch(session, ids, question)
-                answers.update({(row_id, question): answer for row_id, answer in found.items()})
+                by_id = await fetch(session, ids, question)
+                answers.update({(row_id, question): answer for row_id, answer in by_id.items()})
         return [answers.get(key) for key in keys]
 
     return DataLoader(load_fn=load, max_batch_size=MAXIMUM_BATCH)
@@ -99,10 +99,10 @@ class ChildLoader:
         pages: dict[tuple[UUID, PageRequest], Page[Any]] = {}
         async with self._store.read() as session:
             for request, of in parents.items():
-                found = await fetch_pages(
+                fetched = await fetch_pages(
                     session, self._statement, self._parent, of, self._order, request, self._deferred
                 )
-                pages.update({(parent, request): page for parent, page in found.items()})
+                pages.update({(parent, request): page for parent, page in fetched.items()})
         return [pages[key] for key in keys]
 
     async def _load_counts(self, parents: list[UUID]) -> Sequence[int]:

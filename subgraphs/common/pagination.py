@@ -179,4 +179,4 @@ async def count_by_parent(
     """How many rows of the list each parent has, in one query."""
     rows = statement.where(parent.in_(parents)).with_only_columns(parent).subquery()
     counted = select(rows.c[parent.key], func.count()).group_by(rows.c[parent.key])
-    return {found[0]: found[1] for found in await session.execute(counted)}
+    return {row[0]: row[1] for row in await session.execute(counted)}

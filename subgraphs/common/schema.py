@@ -136,8 +136,8 @@ class SubgraphSchema(strawberry.federation.Schema):
 
     def _entity(self, representation: object) -> Any:
         named = representation.get("__typename") if isinstance(representation, dict) else None
-        found = self.schema_converter.type_map.get(named) if isinstance(named, str) else None
-        origin = getattr(found.definition, "origin", None) if found else None
+        definition = self.schema_converter.type_map.get(named) if isinstance(named, str) else None
+        origin = getattr(definition.definition, "origin", None) if definition else None
         if not hasattr(origin, "resolve_reference"):
             raise BadInput(f"There are no entities of type {quoted(named)} here.")
         return origin
@@ -151,15 +151,15 @@ class SubgraphSchema(strawberry.federation.Schema):
 
 
 def _resolved(info: strawberry.Info, origin: Any, representation: Any) -> Any:
-    wanted = inspect.signature(origin.resolve_reference).parameters
-    keys = [name for name in wanted if name != "info"]
+    parameters = inspect.signature(origin.resolve_reference).parameters
+    keys = [name for name in parameters if name != "info"]
     missing = [name for name in keys if name not in representation]
     if missing:
         name = origin.__strawberry_definition__.name
         # As a value: GraphQL reports it with the representation's place in the list.
         return BadInput(f"A representation of {name} has no {' and no '.join(missing)}: that is its key.")
-    given: dict[str, Any] = {name: representation[name] for name in keys}
-    return origin.resolve_reference(**given, **({"info": info} if "info" in wanted else {}))
+    arguments: dict[str, Any] = {name: representation[name] for name in keys}
+    return origin.resolve_reference(**arguments, **({"info": info} if "info" in parameters else {}))
 
 
 def polished(sdl: str) -> str:

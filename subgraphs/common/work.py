@@ -75,10 +75,10 @@ _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, Turns] = WeakKeyDictionary(
 def turns() -> Turns:
     """Those of the running loop."""
     loop = asyncio.get_running_loop()
-    found = _turns.get(loop)
-    if found is None:
-        found = _turns[loop] = Turns(loop)
-    return found
+    turns_of_loop = _turns.get(loop)
+    if turns_of_loop is None:
+        turns_of_loop = _turns[loop] = Turns(loop)
+    return turns_of_loop
 
 
 class Work:

@@ -49,17 +49,19 @@ class Accounts:
         """Make an account with the role user. Raises a `Refusal`, or `Unavailable` when too many wait."""
         if not self._settings.registration_open:
             raise ForbiddenRefusal("Registration is closed here; ask an admin for an account.")
-        wanted = validation.registration(email, password, display_name, self._settings.reserved_names)
+        registration = validation.registration(email, password, display_name, self._settings.reserved_names)
         denied = AuditFact("account.register", "DENIED", client, detail={"reason": "THROTTLED"})
         applicant = client.applicant(client.session)
         async with self._throttle.entrance.place(applicant):
             await self._throttle.count(self._buckets.registration(client), denied)
-        if await self._passwords.is_breached(wanted.password, applicant):
+        if await self._passwords.is_breached(registration.password, applicant):
             raise ValidationRefusal.at("password", COMMON)
-        password_hash = await self._passwords.hash(wanted.password, applicant)
+        password_hash = await self._passwords.hash(registration.password, applicant)
         try:
             async with self._store.unit_of_work() as session:
-                account = Account(email=wanted.email, display_name=wanted.display_name, password_hash=password_hash)
+                account = Account(
+                    email=registration.email, display_name=registration.display_name, password_hash=password_hash
+                )
                 session.add(account)
                 await session.flush()
                 fact = AuditFact("account.register", "SUCCESS", client, account.id, None, "Account", account.id)

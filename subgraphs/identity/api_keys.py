@@ -57,8 +57,8 @@ class ApiKeys:
             # The lock makes the count and the insert one step.
             await repository.lock_account(session, account_id)
             if await repository.live_key_count(session, account_id) >= self._settings.api_keys_per_account:
-                most = self._settings.api_keys_per_account
-                raise ConflictRefusal(f"An account may have {most} keys; revoke one first.")
+                max_keys = self._settings.api_keys_per_account
+                raise ConflictRefusal(f"An account may have {max_keys} keys; revoke one first.")
             await repository.keep_api_keys(session, account_id)
             key = ApiKey(
                 account_id=account_id,

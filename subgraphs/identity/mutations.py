@@ -83,12 +83,12 @@ class Mutation:
     @strawberry.mutation(description="Sign in: sets the session cookie, and answers the same token.")
     async def login(self, info: Info, input: LoginInput) -> LoginResult:
         async def work() -> LoginSuccess:
-            made = await info.context.service.sessions.login(info.context.client, input.email, input.password)
-            keep_session(info.context, made.token, made.expires_at)
-            if made.device_token is not None:
-                keep_device(info.context, made.device_token)
-            account = Account.of(made.account)
-            return LoginSuccess(account=account, token=made.token, expires_at=made.expires_at)
+            login = await info.context.service.sessions.login(info.context.client, input.email, input.password)
+            keep_session(info.context, login.token, login.expires_at)
+            if login.device_token is not None:
+                keep_device(info.context, login.device_token)
+            account = Account.of(login.account)
+            return LoginSuccess(account=account, token=login.token, expires_at=login.expires_at)
 
         return await attempt_throttled(info.context, work())
 
@@ -122,10 +122,10 @@ class Mutation:
     @strawberry.mutation(description="Make an API key. Its secret is shown once.")
     async def create_api_key(self, info: Info, input: CreateApiKeyInput) -> CreateApiKeyResult:
         async def work() -> CreateApiKeySuccess:
-            made = await info.context.service.api_keys.create(
+            created = await info.context.service.api_keys.create(
                 info.context.client, input.name, input.scopes, input.expires_at
             )
-            return CreateApiKeySuccess(api_key=ApiKey.of(made.key), secret=made.secret)
+            return CreateApiKeySuccess(api_key=ApiKey.of(created.key), secret=created.secret)
 
         return await attempt_throttled(info.context, work())
 

@@ -53,8 +53,8 @@ async def accounts_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[
 
 async def account_by_email(session: AsyncSession, email: str) -> Account | None:
     """The living account with this (normalised) address."""
-    found = select(Account).where(func.lower(Account.email) == email.lower(), Account.deleted_at.is_(None))
-    return (await session.scalars(found)).one_or_none()
+    statement = select(Account).where(func.lower(Account.email) == email.lower(), Account.deleted_at.is_(None))
+    return (await session.scalars(statement)).one_or_none()
 
 
 async def lock_account(session: AsyncSession, account_id: UUID) -> Account | None:
@@ -115,7 +115,7 @@ async def rotate_session(
     return ends
 
 
-async def keep_sessions(session: AsyncSession, account_id: UUID, most: int) -> None:
+async def keep_sessions(session: AsyncSession, account_id: UUID, max_sessions: int) -> None:
     """End the sessions of an account beyond the `most` last used; forget those that ended long ago, or are too many."""
     unended = select(AccountSession.id).where(
         AccountSession.account_id == account_id,
@@ -123,7 +123,7 @@ async def keep_sessions(session: AsyncSession, account_id: UUID, most: int) -> N
         AccountSession.expires_at > func.now(),
     )
     latest_first = (AccountSession.last_seen_at.desc(), AccountSession.id.desc())
-    surplus = unended.order_by(*latest_first).offset(most)
+    surplus = unended.order_by(*latest_first).offset(max_sessions)
     await session.execute(update(AccountSession).where(AccountSession.id.in_(surplus)).values(revoked_at=func.now()))
     ended = func.least(func.coalesce(AccountSession.revoked_at, AccountSession.expires_at), AccountSession.expires_at)
     await session.execute(
@@ -163,7 +163,7 @@ async def session_behind(
     session: AsyncSession, token_hash: bytes, idle: timedelta
 ) -> Row[AccountSession, Account] | None:
     """The session and account that a token signs in, unless ended, run out, unused for long, or disabled."""
-    found = (
+    statement = (
         live_sessions(idle)
         .add_columns(Account)
         .join(Account, Account.id == AccountSession.account_id)
@@ -173,12 +173,12 @@ async def session_behind(
             Account.deleted_at.is_(None),
         )
     )
-    return (await session.execute(found)).one_or_none()
+    return (await session.execute(statement)).one_or_none()
 
 
 async def key_behind(session: AsyncSession, secret_hash: bytes) -> Row[ApiKey, Account] | None:
     """The key and account that a secret signs in, unless revoked, run out or disabled."""
-    found = (
+    statement = (
         select(ApiKey, Account)
         .join(Account, Account.id == ApiKey.account_id)
         .where(
@@ -189,7 +189,7 @@ async def key_behind(session: AsyncSession, secret_hash: bytes) -> Row[ApiKey, A
             Account.deleted_at.is_(None),
         )
     )
-    return (await session.execute(found)).one_or_none()
+    return (await session.execute(statement)).one_or_none()
 
 
 async def touch_session(session: AsyncSession, session_id: UUID) -> None:
@@ -208,17 +208,19 @@ async def touch_key(session: AsyncSession, key_id: UUID) -> None:
 
 async def lock_throttles(session: AsyncSession, keys: Sequence[bytes]) -> Mapping[bytes, SignInThrottle]:
     """Lock the counters of keys (made if missing) until the unit of work ends; in one order, or two could deadlock."""
-    made = insert(SignInThrottle).values([{"key_hash": key} for key in sorted(keys)])
+    insertion = insert(SignInThrottle).values([{"key_hash": key} for key in sorted(keys)])
     # An update that changes nothing locks what is there, and leaves no moment in which another could delete it.
-    locked = made.on_conflict_do_update(index_elements=["key_hash"], set_={"key_hash": made.excluded.key_hash})
+    locked = insertion.on_conflict_do_update(
+        index_elements=["key_hash"], set_={"key_hash": insertion.excluded.key_hash}
+    )
     rows = await session.scalars(locked.returning(SignInThrottle), execution_options={"populate_existing": True})
     return {row.key_hash: row for row in rows}
 
 
 async def lock_known_throttles(session: AsyncSession, keys: Sequence[bytes]) -> Mapping[bytes, SignInThrottle]:
     """Those counters of keys that there are, locked until the unit of work ends."""
-    wanted = select(SignInThrottle).where(SignInThrottle.key_hash.in_(keys)).order_by(SignInThrottle.key_hash)
-    rows = await session.scalars(wanted.with_for_update())
+    statement = select(SignInThrottle).where(SignInThrottle.key_hash.in_(keys)).order_by(SignInThrottle.key_hash)
+    rows = await session.scalars(statement.with_for_update())
     return {row.key_hash: row for row in rows}
 
 
@@ -227,9 +229,9 @@ async def clear_throttles(session: AsyncSession, keys: Sequence[bytes]) -> None:
     await session.execute(delete(SignInThrottle).where(SignInThrottle.key_hash.in_(keys)))
 
 
-async def sweep_throttles(session: AsyncSession, age: timedelta, most: int) -> None:
+async def sweep_throttles(session: AsyncSession, age: timedelta, max_rows: int) -> None:
     """Delete counters that are older than `age`, and the oldest beyond `most`; those in use now are left out."""
-    beyond = select(SignInThrottle.key_hash).order_by(SignInThrottle.updated_at.desc()).offset(most)
+    beyond = select(SignInThrottle.key_hash).order_by(SignInThrottle.updated_at.desc()).offset(max_rows)
     old = select(SignInThrottle.key_hash).where(SignInThrottle.updated_at < func.now() - age)
     for selected in (old, beyond):
         locked = selected.with_for_update(skip_locked=True)
@@ -238,12 +240,12 @@ async def sweep_throttles(session: AsyncSession, age: timedelta, most: int) -> N
 
 async def device_belongs_to(session: AsyncSession, token_hash: bytes, account_id: UUID) -> bool:
     """True if a browser with this device token has signed in to the account, not too long ago."""
-    found = select(KnownDevice.id).where(
+    statement = select(KnownDevice.id).where(
         KnownDevice.token_hash == token_hash,
         KnownDevice.account_id == account_id,
         KnownDevice.last_used_at > func.now() - DEVICE_KEPT,
     )
-    return await session.scalar(found) is not None
+    return await session.scalar(statement) is not None
 
 
 async def is_device(session: AsyncSession, token_hash: bytes) -> bool:

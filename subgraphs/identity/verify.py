@@ -41,7 +41,7 @@ class VerifyEndpoint:
             if not vouched.is_gateway:
                 raise AssertionRefused("not the gateway itself")
             check = CredentialCheck.model_validate_json(body)
-            found = await self.verify(check)
+            caller = await self.verify(check)
         except AssertionRefused as refused:
             self._logger.warning("A verification was refused, its assertion: %s", refused)
             return _problem(401, "UNAUTHENTICATED_GATEWAY")
@@ -54,9 +54,9 @@ class VerifyEndpoint:
                 raise
             self._logger.error("A credential cannot be verified now: %r", problem)
             return _problem(503, "SERVICE_UNAVAILABLE")
-        if found is None:
+        if caller is None:
             return _problem(404, "UNKNOWN_CREDENTIAL")
-        return Response(found.model_dump_json(), media_type="application/json", headers={"cache-control": "no-store"})
+        return Response(caller.model_dump_json(), media_type="application/json", headers={"cache-control": "no-store"})
 
     async def verify(self, check: CredentialCheck) -> VerifiedCaller | None:
         """Whose the credential is."""
@@ -69,20 +69,20 @@ class VerifyEndpoint:
 
     async def _session(self, token_hash: bytes) -> VerifiedCaller | None:
         async with self._store.read() as session:
-            found = await repository.session_behind(session, token_hash, self._idle)
-            if found is None:
+            row = await repository.session_behind(session, token_hash, self._idle)
+            if row is None:
                 return None
-            opened, account = found
+            opened, account = row
             if stale(opened.last_seen_at):
                 await repository.touch_session(session, opened.id)
         return _verified(account, session_scopes(Role(account.role)), opened.id)
 
     async def _key(self, secret_hash: bytes) -> VerifiedCaller | None:
         async with self._store.read() as session:
-            found = await repository.key_behind(session, secret_hash)
-            if found is None:
+            row = await repository.key_behind(session, secret_hash)
+            if row is None:
                 return None
-            key, account = found
+            key, account = row
             if key.last_used_at is None or stale(key.last_used_at):
                 await repository.touch_key(session, key.id)
         # A key never reaches beyond its owner's present role.

@@ -27,7 +27,7 @@ from subgraphs.common.pagination import count_all
 from subgraphs.instance.repository import DOCUMENTS
 
 _LAST_ID: Final = UUID(int=(1 << 128) - 1)
-_LONGEST_CURSOR: Final = 256
+_MAX_CURSOR: Final = 256
 #: What transactions before this one changed is visible, and nothing more of them will be.
 _OLDEST_RUNNING: Final[ColumnElement[Any]] = func.pg_snapshot_xmin(func.pg_current_snapshot())
 _ACTIVE: Final = [status for status in InstanceStatus if status not in TERMINAL]
@@ -53,7 +53,7 @@ class Place:
     def of(cls, cursor: str) -> Place:
         """Place that a cursor points at; anything else is refused."""
         try:
-            if len(cursor) > _LONGEST_CURSOR or not cursor.isascii():
+            if len(cursor) > _MAX_CURSOR or not cursor.isascii():
                 raise ValueError
             padded = cursor + "=" * (-len(cursor) % 4)
             transaction, row_id, horizon = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
@@ -74,14 +74,16 @@ class Changes:
 async def changes(session: AsyncSession, owner_id: UUID, after: Place | None, size: int) -> Changes:
     """One page. Without `after` it begins with instances that have not ended, and goes on with later changes."""
     after = after or await _start(session)
-    found = (
+    statement = (
         _listed(owner_id, after)
         .add_columns(cast(Instance.changed_in, String))
         .order_by(Instance.changed_in, Instance.id)
         .limit(size + 1)
         .options(*(defer(each, raiseload=True) for each in DOCUMENTS))
     )
-    rows = [(row, Place(int(transaction), row.id, after.horizon)) for row, transaction in await session.execute(found)]
+    rows = [
+        (row, Place(int(transaction), row.id, after.horizon)) for row, transaction in await session.execute(statement)
+    ]
     has_next = len(rows) > size
     rows = rows[:size]
     if after.horizon is not None and not has_next:
@@ -102,11 +104,11 @@ async def _start(session: AsyncSession) -> Place:
 
 def _listed(owner_id: UUID, after: Place) -> Select[Any]:
     place = tuple_(_transaction(after.transaction), literal(after.id, Instance.id.type))
-    found = select(Instance).where(Instance.owner_id == owner_id, tuple_(Instance.changed_in, Instance.id) > place)
+    statement = select(Instance).where(Instance.owner_id == owner_id, tuple_(Instance.changed_in, Instance.id) > place)
     if after.horizon is None:
-        return found.where(Instance.changed_in < _OLDEST_RUNNING)
+        return statement.where(Instance.changed_in < _OLDEST_RUNNING)
     active = Instance.deleted_at.is_(None) & Instance.status.in_(_ACTIVE)
-    return found.where(Instance.changed_in < _transaction(after.horizon), active)
+    return statement.where(Instance.changed_in < _transaction(after.horizon), active)
 
 
 def _transaction(number: int) -> ColumnElement[Any]:

@@ -42,11 +42,11 @@ async def lines_by_instance(
     )
     line = aliased(InstanceLog, one)
     sequence = line.sequence.desc() if request.backwards else line.sequence.asc()
-    found: dict[UUID, list[InstanceLog]] = {each: [] for each in ids}
+    lines: dict[UUID, list[InstanceLog]] = {each: [] for each in ids}
     statement = select(line).select_from(wanted_ids).join(one, true()).order_by(line.instance_id, sequence)
     for row in await session.scalars(statement):
-        found[row.instance_id].append(row)
-    return found
+        lines[row.instance_id].append(row)
+    return lines
 
 
 async def counts_by_instance(session: AsyncSession, ids: Sequence[UUID], level: LogLevel | None) -> Mapping[UUID, int]:

@@ -62,16 +62,16 @@ async def log_connection(
 ) -> Connection[InstanceLog]:
     """A page of a log, in its order."""
     loaders = info.context.loaders
-    wanted = LogRequest(
+    log_request = LogRequest(
         limit=request.size,
         after=line_number(request.after, "after"),
         before=line_number(request.before, "before") if request.before is not None else None,
         backwards=request.backwards,
         level=level,
     )
-    found = await loaders.log_lines.load((instance_id, wanted)) or []
-    lines = found[: request.size]
-    more = len(found) > len(lines)
+    log_lines = await loaders.log_lines.load((instance_id, log_request)) or []
+    lines = log_lines[: request.size]
+    more = len(log_lines) > len(lines)
     if request.backwards:
         lines.reverse()
 
@@ -80,8 +80,8 @@ async def log_connection(
 
     edges = [Edge(cursor=str(line.sequence), node=InstanceLog.of(line)) for line in lines]
     page = PageInfo(
-        has_next_page=wanted.before is not None if request.backwards else more,
-        has_previous_page=more if request.backwards else wanted.after > 0,
+        has_next_page=log_request.before is not None if request.backwards else more,
+        has_previous_page=more if request.backwards else log_request.after > 0,
         start_cursor=edges[0].cursor if edges else None,
         end_cursor=edges[-1].cursor if edges else None,
     )

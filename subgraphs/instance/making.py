@@ -53,13 +53,13 @@ def request_hash(*parts: object) -> bytes:
     return hashlib.sha256(orjson.dumps(parts, default=str, option=orjson.OPT_SORT_KEYS)).digest()
 
 
-def shape_problems(wanted: NewInstance, *, in_place_of_origin: Sequence[str] = ()) -> list[FieldProblem]:
+def shape_problems(new: NewInstance, *, in_place_of_origin: Sequence[str] = ()) -> list[FieldProblem]:
     """Problems of a request that need no database. See `Origin.problems` for what may stand in place of an origin."""
-    problems = wanted.origin.problems(in_place_of_origin)
-    if wanted.name is not None:
-        problems += name_problems(wanted.name)
-    problems += key_problems(wanted.idempotency_key)
-    if not isinstance(wanted.parameters, dict | None):
+    problems = new.origin.problems(in_place_of_origin)
+    if new.name is not None:
+        problems += name_problems(new.name)
+    problems += key_problems(new.idempotency_key)
+    if not isinstance(new.parameters, dict | None):
         problems.append(FieldProblem(("parameters",), "Parameters are an object."))
     return problems
 
@@ -89,27 +89,27 @@ class Maker:
         self._settings = settings
         self._checks = checks
 
-    async def plan(self, wanted: NewInstance) -> Plan:
+    async def plan(self, new: NewInstance) -> Plan:
         """Look up and check everything that a request names.
 
         Outside of any transaction: to check a large value takes long, and would hold locks and a connection.
         """
         async with self._store.read() as session:
-            agent, template = await wanted.origin.find(session)
+            agent, template = await new.origin.find(session)
         filled = template.parameters if template else {}
-        given = wanted.parameters if isinstance(wanted.parameters, dict) else {}
-        parameters = await self.checked(agent, {**filled, **given})
-        return Plan(agent, template, (wanted.name or "").strip() or (template or agent).name, parameters)
+        client_parameters = new.parameters if isinstance(new.parameters, dict) else {}
+        parameters = await self.checked(agent, {**filled, **client_parameters})
+        return Plan(agent, template, (new.name or "").strip() or (template or agent).name, parameters)
 
     async def plan_again(self, instance_id: UUID, owner_id: UUID) -> Plan:
         """An instance's own inputs once more: its agent must still be there, and still take them."""
         async with self._store.read() as session:
-            made = await repository.owned_instance(session, instance_id, owner_id)
-            if made is None:
+            instance = await repository.owned_instance(session, instance_id, owner_id)
+            if instance is None:
                 raise NotFoundRefusal("There is no such instance.")
-            agent = running(await repository.agent(session, made.agent_id))
-            template = await repository.template(session, made.template_id) if made.template_id else None
-        return Plan(agent, template, made.name, await self.checked(agent, made.parameters))
+            agent = running(await repository.agent(session, instance.agent_id))
+            template = await repository.template(session, instance.template_id) if instance.template_id else None
+        return Plan(agent, template, instance.name, await self.checked(agent, instance.parameters))
 
     async def checked(self, agent: Agent, parameters: dict[str, Any]) -> dict[str, Any]:
         """The parameters, if they fit the agent."""
@@ -120,19 +120,19 @@ class Maker:
         return parameters
 
     async def made_before(
-        self, session: AsyncSession, owner_id: UUID, key: str | None, asked: bytes
+        self, session: AsyncSession, owner_id: UUID, key: str | None, request_hash: bytes
     ) -> Instance | None:
         """The instance that the owner got for this key; a conflict if it was for something else."""
         if key is None:
             return None
-        made = await repository.instance_by_idempotency_key(session, owner_id, key)
-        if made is None:
+        instance = await repository.instance_by_idempotency_key(session, owner_id, key)
+        if instance is None:
             return None
-        if made.request_hash not in (None, asked):
+        if instance.request_hash not in (None, request_hash):
             raise ConflictRefusal("This idempotency key was used for another request.")
-        if made.deleted_at is not None:
+        if instance.deleted_at is not None:
             raise ConflictRefusal("This idempotency key was used for an instance that is deleted.")
-        return made
+        return instance
 
     async def make(self, session: AsyncSession, owner_id: UUID, plan: Plan, **columns: Any) -> Instance:
         """Add the instance; its owner is locked. Refuses what changed since it was planned, and one too many."""
@@ -142,9 +142,9 @@ class Maker:
         versions = (agent.version, template.version if template else None)
         if versions != (plan.agent.version, plan.template.version if plan.template else None):
             raise ConflictRefusal("The agent or the template was changed just now; try again.")
-        most = self._settings.instances_active_per_account
-        if await repository.active_count(session, owner_id) >= most:
-            raise ConflictRefusal(f"You have {most} instances that wait or run, which is as many as may.")
+        max_active = self._settings.instances_active_per_account
+        if await repository.active_count(session, owner_id) >= max_active:
+            raise ConflictRefusal(f"You have {max_active} instances that wait or run, which is as many as may.")
         instance = Instance(
             owner_id=owner_id,
             agent_id=agent.id,

@@ -58,13 +58,13 @@ class Mutation(ScheduleMutation):
     @strawberry.mutation(description="Run an agent, with your parameters.")
     async def create_instance(self, info: Info, input: CreateInstanceInput) -> CreateInstanceResult:
         async def work() -> CreateInstanceSuccess:
-            wanted = NewInstance(
+            new = NewInstance(
                 name=input.name,
                 origin=Origin.of(input),
                 parameters=input.parameters,
                 idempotency_key=input.idempotency_key,
             )
-            row = await info.context.service.create(info.context.caller, wanted)
+            row = await info.context.service.create(info.context.caller, new)
             return CreateInstanceSuccess(instance=Instance.of(row))
 
         return await attempt(info.context, work())

@@ -42,13 +42,13 @@ class Origin:
     template_slug: str | None = None
 
     @classmethod
-    def of(cls, wanted: OriginInput) -> Origin:
+    def of(cls, input: OriginInput) -> Origin:
         """Origin that the input names. Raises `ValidationRefusal` for text that is no id of an agent or a template."""
         return cls(
-            None if wanted.agent_id is None else input_id("Agent", wanted.agent_id, "agentId"),
-            None if wanted.template_id is None else input_id("Template", wanted.template_id, "templateId"),
-            wanted.agent_slug,
-            wanted.template_slug,
+            None if input.agent_id is None else input_id("Agent", input.agent_id, "agentId"),
+            None if input.template_id is None else input_id("Template", input.template_id, "templateId"),
+            input.agent_slug,
+            input.template_slug,
         )
 
     def fields(self) -> list[str]:
@@ -63,12 +63,12 @@ class Origin:
 
     def problems(self, others: Sequence[str] = ()) -> list[FieldProblem]:
         """A problem unless exactly one field is given. `others` are fields of the input that may stand in for these."""
-        given = self.fields()
-        if len(given) == 1:
+        fields = self.fields()
+        if len(fields) == 1:
             return []
         choices = _listed(["agentId", "templateId", "agentSlug", "templateSlug", *others], "or")
-        said = f"{_listed(given, 'and')} are given" if given else "none is given"
-        return [FieldProblem((given[0] if given else "agentId",), f"Give exactly one of {choices}: {said}.")]
+        said = f"{_listed(fields, 'and')} are given" if fields else "none is given"
+        return [FieldProblem((fields[0] if fields else "agentId",), f"Give exactly one of {choices}: {said}.")]
 
     def request_parts(self) -> tuple[object, ...]:
         """Parts that tell this origin from another in the hash of a request.

@@ -62,18 +62,18 @@ def living() -> Select[Instance]:
 
 def selected(selection: Selection) -> Select[Instance]:
     """The living instances of a selection, of all owners."""
-    found = living()
+    statement = living()
     if selection.status is not None:
-        found = found.where(Instance.status == selection.status)
+        statement = statement.where(Instance.status == selection.status)
     if selection.agent_id is not None:
-        found = found.where(Instance.agent_id == selection.agent_id)
-    return found
+        statement = statement.where(Instance.agent_id == selection.agent_id)
+    return statement
 
 
 async def instances_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, Instance]:
     """The living instances with these ids but for their documents, in one query."""
-    found = living().where(Instance.id.in_(ids)).options(*(defer(each, raiseload=True) for each in DOCUMENTS))
-    return {row.id: row for row in await session.scalars(found)}
+    statement = living().where(Instance.id.in_(ids)).options(*(defer(each, raiseload=True) for each in DOCUMENTS))
+    return {row.id: row for row in await session.scalars(statement)}
 
 
 async def documents_by_id(
@@ -96,31 +96,31 @@ async def documents_by_id(
 
 async def lock_instance(session: AsyncSession, instance_id: UUID) -> Instance | None:
     """The living instance, locked until the unit of work ends."""
-    found = living().where(Instance.id == instance_id).with_for_update()
-    return (await session.scalars(found)).one_or_none()
+    statement = living().where(Instance.id == instance_id).with_for_update()
+    return (await session.scalars(statement)).one_or_none()
 
 
 async def schedules_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, Schedule]:
     """The living schedules with these ids, in one query."""
-    found = select(Schedule).where(Schedule.id.in_(ids), Schedule.deleted_at.is_(None))
-    return {row.id: row for row in await session.scalars(found)}
+    statement = select(Schedule).where(Schedule.id.in_(ids), Schedule.deleted_at.is_(None))
+    return {row.id: row for row in await session.scalars(statement)}
 
 
 async def artifacts_by_instance(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, list[InstanceArtifact]]:
     """The files that count, by instance, in one query."""
-    wanted = select(InstanceArtifact).where(
+    statement = select(InstanceArtifact).where(
         InstanceArtifact.instance_id.in_(ids), InstanceArtifact.promoted_at.is_not(None)
     )
-    found: dict[UUID, list[InstanceArtifact]] = {each: [] for each in ids}
-    for row in await session.scalars(wanted.order_by(InstanceArtifact.name)):
-        found[row.instance_id].append(row)
-    return found
+    artifacts: dict[UUID, list[InstanceArtifact]] = {each: [] for each in ids}
+    for row in await session.scalars(statement.order_by(InstanceArtifact.name)):
+        artifacts[row.instance_id].append(row)
+    return artifacts
 
 
 async def file_keys(session: AsyncSession, instance_id: UUID) -> list[str]:
     """Storage keys of an instance's files, those that count and those that don't."""
-    found = select(InstanceArtifact.storage_key).where(InstanceArtifact.instance_id == instance_id)
-    return list(await session.scalars(found))
+    statement = select(InstanceArtifact.storage_key).where(InstanceArtifact.instance_id == instance_id)
+    return list(await session.scalars(statement))
 
 
 async def owned_instance(session: AsyncSession, instance_id: UUID, owner_id: UUID) -> Instance | None:
@@ -149,8 +149,8 @@ async def active_count(session: AsyncSession, owner_id: UUID) -> int:
 
 async def instance_by_idempotency_key(session: AsyncSession, owner_id: UUID, key: str) -> Instance | None:
     """The instance that the owner made with this key, deleted or not."""
-    found = select(Instance).where(Instance.owner_id == owner_id, Instance.idempotency_key == key)
-    return (await session.scalars(found)).one_or_none()
+    statement = select(Instance).where(Instance.owner_id == owner_id, Instance.idempotency_key == key)
+    return (await session.scalars(statement)).one_or_none()
 
 
 async def agent(session: AsyncSession, agent_id: UUID) -> Agent | None:

@@ -53,8 +53,8 @@ class ScheduleMutation:
             what = NewInstance(name=input.name, origin=Origin.of(input), parameters=input.parameters)
             instance_id = input.instance_id
             made_from = None if instance_id is None else input_id("Instance", instance_id, "instanceId")
-            wanted = NewSchedule(what, made_from, input.cron, input.time_zone, input.missed, input.overlap)
-            return await info.context.schedules.create(info.context.caller, wanted)
+            new = NewSchedule(what, made_from, input.cron, input.time_zone, input.missed, input.overlap)
+            return await info.context.schedules.create(info.context.caller, new)
 
         return await _answer(info, CreateScheduleSuccess, work())
 

@@ -27,7 +27,7 @@ from subgraphs.instance.types import Account, Agent, Instance, Template
 
 CRON = "Five fields, such as `0 6 * * 1-5`, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`."
 TIME_ZONE = "In which the expression is read: an IANA name, such as `Europe/Berlin`."
-MOST_FIRINGS = 50
+MAX_FIRINGS = 50
 
 strawberry.enum(
     states.MissedFirings,
@@ -102,26 +102,26 @@ class Schedule:
         return cls.of(row) if row else None
 
     @strawberry.field(
-        description=f"The next moments at which it fires, at most {MOST_FIRINGS}; none while it is paused."
+        description=f"The next moments at which it fires, at most {MAX_FIRINGS}; none while it is paused."
     )
     def upcoming(self, first: int = 5) -> list[datetime]:
-        if not 0 <= first <= MOST_FIRINGS:
-            raise BadInput(f"`first` must be between 0 and {MOST_FIRINGS}.")
-        moment, found = self.row.next_fire_at, list[datetime]()
-        while moment is not None and len(found) < first:
-            found.append(moment)
+        if not 0 <= first <= MAX_FIRINGS:
+            raise BadInput(f"`first` must be between 0 and {MAX_FIRINGS}.")
+        moment, moments = self.row.next_fire_at, list[datetime]()
+        while moment is not None and len(moments) < first:
+            moments.append(moment)
             moment = next_firing(self.row.cron, self.row.time_zone, moment)
-        return found
+        return moments
 
     @strawberry.field(description="What it started, the newest first.")
     async def instances(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Instance] | None:
-        made = select(models.Instance).where(
+        statement = select(models.Instance).where(
             models.Instance.schedule_id == self.row.id, models.Instance.deleted_at.is_(None)
         )
         request = PageRequest.of(first, after, last, before)
-        return await list_connection(info.context.store, made, RUNS, request, Instance.of)
+        return await list_connection(info.context.store, statement, RUNS, request, Instance.of)
 
 
 @strawberry.input

@@ -69,38 +69,38 @@ class ScheduleService:
         self._settings = settings
         self._maker = Maker(store, settings, checks)
 
-    async def create(self, caller: Caller, wanted: NewSchedule) -> Schedule:
+    async def create(self, caller: Caller, new: NewSchedule) -> Schedule:
         """Make a schedule; its first firing is the next moment that its expression names."""
         owner_id = caller.require(Scope.INSTANCES_WRITE)
-        if wanted.instance_id is not None:
-            if wanted.what.origin.fields() or wanted.what.parameters is not None:
+        if new.instance_id is not None:
+            if new.what.origin.fields() or new.what.parameters is not None:
                 raise ValidationRefusal.at("instanceId", "Give it alone, and the inputs are the instance's.")
-            problems = name_problems(wanted.what.name) if wanted.what.name is not None else []
+            problems = name_problems(new.what.name) if new.what.name is not None else []
         else:
-            problems = shape_problems(wanted.what, in_place_of_origin=["instanceId"])
-        problems += timing_problems(wanted.cron, wanted.time_zone)
+            problems = shape_problems(new.what, in_place_of_origin=["instanceId"])
+        problems += timing_problems(new.cron, new.time_zone)
         if problems:
             raise ValidationRefusal(problems)
-        if wanted.instance_id is not None:
-            plan = await self._maker.plan_again(wanted.instance_id, owner_id)
+        if new.instance_id is not None:
+            plan = await self._maker.plan_again(new.instance_id, owner_id)
         else:
-            plan = await self._maker.plan(wanted.what)
+            plan = await self._maker.plan(new.what)
         async with self._store.unit_of_work() as session:
             await repository.lock_owner(session, owner_id)
-            most = self._settings.schedules_per_account
-            if await count_all(session, living().where(Schedule.owner_id == owner_id)) >= most:
-                raise ConflictRefusal(f"You have {most} schedules, which is as many as may.")
+            max_schedules = self._settings.schedules_per_account
+            if await count_all(session, living().where(Schedule.owner_id == owner_id)) >= max_schedules:
+                raise ConflictRefusal(f"You have {max_schedules} schedules, which is as many as may.")
             schedule = Schedule(
                 owner_id=owner_id,
                 agent_id=plan.agent.id,
                 template_id=plan.template.id if plan.template else None,
-                name=(wanted.what.name or "").strip() or plan.name,
+                name=(new.what.name or "").strip() or plan.name,
                 parameters=plan.parameters,
-                cron=wanted.cron.strip(),
-                time_zone=wanted.time_zone,
-                missed=wanted.missed,
-                overlap=wanted.overlap,
-                next_fire_at=await _next(session, wanted.cron, wanted.time_zone),
+                cron=new.cron.strip(),
+                time_zone=new.time_zone,
+                missed=new.missed,
+                overlap=new.overlap,
+                next_fire_at=await _next(session, new.cron, new.time_zone),
             )
             session.add(schedule)
             await session.flush()
@@ -183,8 +183,8 @@ async def _next(session: AsyncSession, cron: str, time_zone: str) -> datetime:
 
 
 async def _locked(session: AsyncSession, schedule_id: UUID, owner_id: UUID) -> Schedule:
-    found = living().where(Schedule.id == schedule_id, Schedule.owner_id == owner_id).with_for_update()
-    schedule = (await session.scalars(found)).one_or_none()
+    statement = living().where(Schedule.id == schedule_id, Schedule.owner_id == owner_id).with_for_update()
+    schedule = (await session.scalars(statement)).one_or_none()
     if schedule is None:
         raise NotFoundRefusal("There is no such schedule.")
     return schedule

@@ -42,20 +42,20 @@ class InstanceService:
         self._turns = OwnerTurns(store)
         self._maker = Maker(store, settings, checks)
 
-    async def create(self, caller: Caller, wanted: NewInstance) -> Instance:
+    async def create(self, caller: Caller, new: NewInstance) -> Instance:
         """Make an instance; a trigger tells the dispatcher, which has it run."""
         owner_id = caller.require(Scope.INSTANCES_WRITE)
-        if problems := shape_problems(wanted):
+        if problems := shape_problems(new):
             raise ValidationRefusal(problems)
-        key, asked = wanted.idempotency_key, wanted.request_hash()
+        key, asked = new.idempotency_key, new.request_hash()
         # Before anything else is looked at: what was made stays made, whatever became of its template since.
         async with self._store.read() as session:
-            if made := await self._maker.made_before(session, owner_id, key, asked):
-                return made
-        plan = await self._maker.plan(wanted)
+            if existing := await self._maker.made_before(session, owner_id, key, asked):
+                return existing
+        plan = await self._maker.plan(new)
         async with self._turns.unit_of_work(owner_id) as session:
-            if made := await self._maker.made_before(session, owner_id, key, asked):
-                return made
+            if existing := await self._maker.made_before(session, owner_id, key, asked):
+                return existing
             instance = await self._maker.make(
                 session, owner_id, plan, idempotency_key=key, request_hash=asked if key else None
             )
@@ -71,12 +71,12 @@ class InstanceService:
             raise ValidationRefusal(problems)
         asked = request_hash("rerun", instance_id)
         async with self._store.read() as session:
-            if made := await self._maker.made_before(session, owner_id, idempotency_key, asked):
-                return made
+            if existing := await self._maker.made_before(session, owner_id, idempotency_key, asked):
+                return existing
         plan = await self._maker.plan_again(instance_id, owner_id)
         async with self._turns.unit_of_work(owner_id) as session:
-            if made := await self._maker.made_before(session, owner_id, idempotency_key, asked):
-                return made
+            if existing := await self._maker.made_before(session, owner_id, idempotency_key, asked):
+                return existing
             instance = await self._maker.make(
                 session,
                 owner_id,
@@ -99,10 +99,10 @@ class InstanceService:
             ended = _own(await repository.lock_instance(session, instance_id), owner_id)
             if ended.status not in RETRIED:
                 raise ConflictRefusal(f"Only what ended without a result is tried again; it is {ended.status.value}.")
-            if (made := await repository.retry_of(session, instance_id)) is not None:
-                if made.status in RETRIED:
+            if (repetition := await repository.retry_of(session, instance_id)) is not None:
+                if repetition.status in RETRIED:
                     raise ConflictRefusal("It was tried again already, and that has ended too: retry that one.")
-                return made
+                return repetition
             instance = await self._maker.make(session, owner_id, plan, retry_of=instance_id)
         logger.info("Instance %s retries %s for %s", instance.id, instance_id, owner_id)
         return instance

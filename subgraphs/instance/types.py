@@ -157,8 +157,8 @@ class Instance:
     async def result(self, info: Info) -> JSON | None:
         if not self.is_terminal:
             return None
-        found = (await self._documents(info)).result
-        return JSON(found) if found is not None else None
+        document = (await self._documents(info)).result
+        return JSON(document) if document is not None else None
 
     @strawberry.field(description="The files that it made, once it has succeeded.")
     async def artifacts(self, info: Info) -> list[Artifact] | None:
@@ -180,10 +180,10 @@ class Instance:
         # A mutation has the whole row; lists and entities load documents only where they are selected.
         if not {"parameters", "result"} & inspect(self.row).unloaded:
             return Documents(self.row.parameters, self.row.result)
-        found = await info.context.loaders.documents.load(self.row.id)
-        if found is None:
+        documents = await info.context.loaders.documents.load(self.row.id)
+        if documents is None:
             raise LookupError(f"instance {self.row.id} is gone")
-        return found
+        return documents
 
 
 @strawberry.federation.type(keys=["id"])

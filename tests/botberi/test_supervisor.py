@@ -13,7 +13,7 @@ from botberi.run.supervisor import Part, Ready, Supervisor
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(module, "_LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(module, "_MAX_PAUSE", 0.02)
 
 
 def steady(name: str, log: list[str], delay: float = 0.0) -> Callable[[Ready], Awaitable[None]]:

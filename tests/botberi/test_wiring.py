@@ -121,7 +121,7 @@ class TestAssertions:
         assert payload(second)["iat"] == int(clock.now)
 
     def test_what_is_kept_is_bounded(self, ring: keys.KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("botberi.wiring.assertion._MOST_CACHED", 5)
+        monkeypatch.setattr("botberi.wiring.assertion._MAX_CACHED", 5)
         signer = AssertionSigner(ring)
         for number in range(20):
             signer.sign(Caller(str(number), "user"), "catalog")
@@ -269,7 +269,7 @@ class TestVerifier:
     async def test_what_is_kept_is_bounded_and_no_credential(
         self, ring: keys.KeyRing, identity: Identity, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("botberi.wiring.verifier._MOST_CACHED", 5)
+        monkeypatch.setattr("botberi.wiring.verifier._MAX_CACHED", 5)
         verifier = Verifier(identity, AssertionSigner(ring))
         for number in range(20):
             await verifier.verify(f"unknown {number}", "bearer")

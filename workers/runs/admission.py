@@ -45,7 +45,7 @@ ADMIT = text("""
         SELECT id FROM instances
         WHERE owner_id = :owner AND status = 'PENDING' AND deleted_at IS NULL AND cancel_requested_at IS NULL
           AND coalesce(lease_expires_at, '-infinity') <= clock_timestamp()
-        ORDER BY created_at, id LIMIT (SELECT greatest(0, :most - runs) FROM active) FOR UPDATE SKIP LOCKED))
+        ORDER BY created_at, id LIMIT (SELECT greatest(0, :max_runs - runs) FROM active) FOR UPDATE SKIP LOCKED))
     RETURNING id, timeout_seconds, traceparent
 """)
 SENT = text("""
@@ -66,7 +66,7 @@ OWNERS: TextClause = text("""
         WHERE status = 'PENDING' AND deleted_at IS NULL AND cancel_requested_at IS NULL
           AND coalesce(lease_expires_at, created_at + make_interval(secs => :claim_timeout)) < clock_timestamp()
         GROUP BY owner_id) AS waiting
-    WHERE :most > (
+    WHERE :max_runs > (
         SELECT count(*) FROM instances AS i
         WHERE i.owner_id = waiting.owner_id AND i.deleted_at IS NULL AND i.status IN ('QUEUED', 'RUNNING'))
     ORDER BY waiting.since LIMIT :rows

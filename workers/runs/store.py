@@ -236,8 +236,8 @@ class RunStore:
     ) -> Ending:
         """Write the one terminal state, with the last lines, and return it: a success after a cancel is none."""
         if status == "SUCCEEDED":
-            found = None if result is None else json_text(result)
-            row = self._answer(_SUCCESS, claim.guard | _line_parameters(lines) | {"result": found})
+            result_text = None if result is None else json_text(result)
+            row = self._answer(_SUCCESS, claim.guard | _line_parameters(lines) | {"result": result_text})
         else:
             said = None if message is None else clean(message, MAX_ERROR)
             values = {"status": status, "code": code, "message": said}

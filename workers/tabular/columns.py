@@ -91,9 +91,9 @@ def _column(name: str, cells: Sequence[Cell]) -> Column:
     if _IDENTIFIER.search(name) and distinct == len(present):
         return Column(name, "identifier", missing, distinct, note="Every value differs: it names the row.")
     for kind, values in (("boolean", _booleans(cells)), ("number", _numbers(cells)), ("date", _dates(cells))):
-        found = sum(value is not None for value in values)
-        if found >= ENOUGH * len(present):
-            unread = len(present) - found
+        filled = sum(value is not None for value in values)
+        if filled >= ENOUGH * len(present):
+            unread = len(present) - filled
             note = f"{unread} values couldn't be read as a {kind} and count as missing." if unread else None
             if len({value for value in values if value is not None}) == 1:
                 return Column(name, "constant", missing, 1, note="Every value is the same.")

@@ -41,8 +41,8 @@ def alone(labels: NDArray[np.int64], groups: int, outside: NDArray[np.bool_]) ->
     import numpy as np
 
     sizes = np.bincount(labels[~outside], minlength=groups)
-    found: NDArray[np.bool_] = (sizes[labels] == 1) & ~outside
-    return found
+    lonely: NDArray[np.bool_] = (sizes[labels] == 1) & ~outside
+    return lonely
 
 
 def kmeans(count: int, seed: int) -> Any:

@@ -90,22 +90,22 @@ class Table:
         return self.labels[row] if self.labels is not None else f"row {row + 1}"
 
 
-def read_table(given: TableInput, *, min_rows: int) -> Table:
+def read_table(inputs: TableInput, *, min_rows: int) -> Table:
     """The submitted table, with the label column taken aside and only the wanted columns left."""
-    columns = _from_rows(given.rows) if given.rows is not None else _from_csv(given.csv or "")
+    columns = _from_rows(inputs.rows) if inputs.rows is not None else _from_csv(inputs.csv or "")
     row_count = len(next(iter(columns.values()))) if columns else 0
     if row_count < min_rows:
         raise WorkflowInputError(
             "TOO_FEW_ROWS", f"The table has {row_count} rows; at least {min_rows} are needed.", path="rows"
         )
     labels = None
-    if given.label_column is not None:
-        _require(columns, [given.label_column], "label_column")
-        labels = ["" if cell is None else str(cell) for cell in columns.pop(given.label_column)]
-    if given.columns:
-        wanted = [name for name in dict.fromkeys(given.columns) if name != given.label_column]
-        _require(columns, wanted, "columns")
-        columns = {name: columns[name] for name in wanted}
+    if inputs.label_column is not None:
+        _require(columns, [inputs.label_column], "label_column")
+        labels = ["" if cell is None else str(cell) for cell in columns.pop(inputs.label_column)]
+    if inputs.columns:
+        names = [name for name in dict.fromkeys(inputs.columns) if name != inputs.label_column]
+        _require(columns, names, "columns")
+        columns = {name: columns[name] for name in names}
     return Table(columns=columns, labels=labels, row_count=row_count)
 
 

@@ -44,11 +44,11 @@ def rank(documents: Sequence[Sequence[str]]) -> list[Ranked]:
     )
 
 
-def without_parts(ranked: Sequence[str], wanted: int) -> list[str]:
+def without_parts(ranked: Sequence[str], count: int) -> list[str]:
     """The first phrases of which none holds another."""
     chosen: list[str] = []
     for phrase in ranked:
-        if len(chosen) < wanted and not any(_covers(phrase, taken) for taken in chosen):
+        if len(chosen) < count and not any(_covers(phrase, taken) for taken in chosen):
             chosen.append(phrase)
     return chosen
 

@@ -41,7 +41,7 @@ ENGLISH_FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 
 def sentences(text: str) -> list[str]:
     """The sentences of a text, whitespace within each made plain."""
-    found: list[str] = []
+    result: list[str] = []
     pending = ""
     for piece in _BOUNDARY.split(text):
         piece = " ".join(piece.split())
@@ -51,11 +51,11 @@ def sentences(text: str) -> list[str]:
         last = _LAST_WORD.search(pending)
         if last and (last[1].lower() in ABBREVIATIONS or re.fullmatch(r"[A-Z]", last[1])):
             continue
-        found.append(pending)
+        result.append(pending)
         pending = ""
     if pending:
-        found.append(pending)
-    return found
+        result.append(pending)
+    return result
 
 
 def words(text: str) -> list[str]:
@@ -68,7 +68,7 @@ def english_share(tokens: list[str]) -> float:
     return sum(token in ENGLISH_FUNCTION_WORDS for token in tokens) / len(tokens) if tokens else 0.0
 
 
-def phrases(text: str, stop_words: Set[str], *, longest: int = 3) -> Iterator[str]:
+def phrases(text: str, stop_words: Set[str], *, max_words: int = 3) -> Iterator[str]:
     """Every phrase of up to `longest` words, as often as it occurs.
 
     Phrases are taken out of the runs of words between stop words and punctuation (RAKE's candidates with their parts).
@@ -80,6 +80,6 @@ def phrases(text: str, stop_words: Set[str], *, longest: int = 3) -> Iterator[st
                 run.append(token)
                 continue
             for start in range(len(run)):
-                for end in range(start + 1, min(start + longest, len(run)) + 1):
+                for end in range(start + 1, min(start + max_words, len(run)) + 1):
                     yield " ".join(run[start:end])
             run = []

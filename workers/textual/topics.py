@@ -26,7 +26,7 @@ class FoundTopics:
 
 
 def find_topics(
-    documents: list[list[str]], *, most: int, seed: int, tell: Callable[[float, int], None]
+    documents: list[list[str]], *, max_topics: int, seed: int, tell: Callable[[float, int], None]
 ) -> FoundTopics | None:
     """NMF of TF-IDF for each number of topics; None when the texts share no words."""
     import numpy as np
@@ -44,7 +44,7 @@ def find_topics(
         weighted = vectorizer.fit_transform(documents)
     except ValueError:  # no word occurs in two texts
         return None
-    largest = min(most, len(documents) // 3, min(weighted.shape))
+    largest = min(max_topics, len(documents) // 3, min(weighted.shape))
     best: FoundTopics | None = None
     for count in range(min(2, largest), largest + 1):
         tell(count / (largest + 1), count)

@@ -149,23 +149,23 @@ class _Series:
     notes: list[str]
 
 
-def run(given: ForecastInput, context: RunContext) -> ForecastOutput:
+def run(inputs: ForecastInput, context: RunContext) -> ForecastOutput:
     import numpy as np
 
     context.progress(0.03, "Reading the series")
-    series = _read(given)
+    series = _read(inputs)
     values = series.values
     context.progress(0.1, "Looking for a season")
-    season = _season(values, given.season_length, series.frequency)
+    season = _season(values, inputs.season_length, series.frequency)
     methods = forecasters(season.length)
     context.progress(0.15, "Testing methods on the past")
-    horizon = min(given.horizon, max(1, len(values) // 4))
+    horizon = min(inputs.horizon, max(1, len(values) // 4))
     errors = back_test(values, methods, horizon, season.length, context)
     reports, best = _choose(errors, values, season.length)
     context.progress(0.85, "Forecasting")
-    future = methods[best](values, given.horizon)
-    half = half_widths(errors[best].signed, given.horizon, given.interval)
-    floor = 0.0 if given.non_negative else -math.inf
+    future = methods[best](values, inputs.horizon)
+    half = half_widths(errors[best].signed, inputs.horizon, inputs.interval)
+    floor = 0.0 if inputs.non_negative else -math.inf
     points = [
         ForecastPoint(
             step=step + 1,
@@ -174,13 +174,13 @@ def run(given: ForecastInput, context: RunContext) -> ForecastOutput:
             lower=round(max(floor, float(future[step] - half[step])), 6),
             upper=round(max(floor, float(future[step] + half[step])), 6),
         )
-        for step in range(given.horizon)
+        for step in range(inputs.horizon)
     ]
     slope = float(np.polyfit(np.arange(len(values)), values, 1)[0])
     tested = BackTest(
         folds=len(errors[best].signed),
         horizon=horizon,
-        coverage=round(coverage(errors[best].signed, given.interval), 4),
+        coverage=round(coverage(errors[best].signed, inputs.interval), 4),
     )
     return ForecastOutput(
         summary=_summary(points, best, reports, season),
@@ -193,32 +193,32 @@ def run(given: ForecastInput, context: RunContext) -> ForecastOutput:
         observations=len(values),
         filled=series.filled,
         frequency=series.frequency,
-        notes=_notes(series, given, horizon, tested),
+        notes=_notes(series, inputs, horizon, tested),
     )
 
 
-def files(given: ForecastInput, output: ForecastOutput) -> Sequence[File]:
+def files(inputs: ForecastInput, output: ForecastOutput) -> Sequence[File]:
     rows = ((point.step, point.at, point.value, point.lower, point.upper) for point in output.forecast)
     return (File("forecast.csv", csv_text(("step", "at", "value", "lower", "upper"), rows), CONTENT_TYPE),)
 
 
-def _read(given: ForecastInput) -> _Series:
+def _read(inputs: ForecastInput) -> _Series:
     notes: list[str] = []
     raw: list[float | None]
     start: datetime | None
     frequency: Frequency | None
-    if given.points is not None:
-        raw, start, frequency, date_only = _from_points(given.points, given.frequency, notes)
+    if inputs.points is not None:
+        raw, start, frequency, date_only = _from_points(inputs.points, inputs.frequency, notes)
     else:
-        raw = list(given.values or [])
-        start = parse(given.start, "start") if given.start is not None else None
-        frequency, date_only = given.frequency, given.start is not None and len(given.start) == 10
+        raw = list(inputs.values or [])
+        start = parse(inputs.start, "start") if inputs.start is not None else None
+        frequency, date_only = inputs.frequency, inputs.start is not None and len(inputs.start) == 10
     values, filled = _fill(raw)
     return _Series(values, filled, start, frequency, date_only, notes)
 
 
 def _from_points(
-    points: list[SeriesPoint], wanted: Frequency | None, notes: list[str]
+    points: list[SeriesPoint], requested: Frequency | None, notes: list[str]
 ) -> tuple[list[float | None], datetime, Frequency, bool]:
     """Dated points in any order -> values at even steps; a step without a point is missing."""
     dated = [(parse(point.at, f"points.{place}.at"), point.value) for place, point in enumerate(points)]
@@ -227,7 +227,7 @@ def _from_points(
         if earlier == later:
             raise WorkflowInputError("DUPLICATE_DATE", f"Two points have the date {later.isoformat()}.", path="points")
     start = dated[0][0]
-    frequency = wanted or find_frequency([later - earlier for (earlier, _), (later, _) in pairwise(dated)])
+    frequency = requested or find_frequency([later - earlier for (earlier, _), (later, _) in pairwise(dated)])
     placed: dict[int, float | None] = {}
     for moment, value in dated:
         step = step_of(start, moment, frequency)
@@ -270,13 +270,13 @@ def _fill(raw: list[float | None]) -> tuple[NDArray[np.float64], int]:
     return np.interp(np.arange(len(values)), known, values[known]), missing
 
 
-def _season(values: NDArray[np.float64], wanted: int | None, frequency: Frequency | None) -> Season:
-    if wanted is not None and wanted > 1 and len(values) < 2 * wanted:
+def _season(values: NDArray[np.float64], requested: int | None, frequency: Frequency | None) -> Season:
+    if requested is not None and requested > 1 and len(values) < 2 * requested:
         raise WorkflowInputError(
-            "SEASON_TOO_LONG", f"Two seasons of {wanted} steps need {2 * wanted} values.", path="season_length"
+            "SEASON_TOO_LONG", f"Two seasons of {requested} steps need {2 * requested} values.", path="season_length"
         )
-    length = wanted if wanted is not None else find_season(values, REGULAR.get(frequency or "", 0))
-    return Season(length=length, strength=round(season_strength(values, length), 4), found=wanted is None)
+    length = requested if requested is not None else find_season(values, REGULAR.get(frequency or "", 0))
+    return Season(length=length, strength=round(season_strength(values, length), 4), found=requested is None)
 
 
 def _choose(
@@ -304,11 +304,11 @@ def _choose(
     return sorted(reports, key=lambda report: report.mae), best
 
 
-def _notes(series: _Series, given: ForecastInput, horizon: int, back_test: BackTest) -> list[str]:
+def _notes(series: _Series, inputs: ForecastInput, horizon: int, back_test: BackTest) -> list[str]:
     notes = list(series.notes)
     if series.filled and not series.notes:
         notes.append(f"{series.filled} missing values were filled by interpolation.")
-    if given.horizon > horizon:
+    if inputs.horizon > horizon:
         notes.append(f"The past is long enough to test {horizon} steps ahead; intervals beyond are extrapolated.")
     if back_test.folds < 4:
         notes.append(f"Only {back_test.folds} back-tests were possible: the intervals are rough.")

@@ -136,11 +136,11 @@ class _Grouping:
     trials: list[Trial]
 
 
-def run(given: TableClustersInput, context: RunContext) -> TableClustersOutput:
+def run(inputs: TableClustersInput, context: RunContext) -> TableClustersOutput:
     import numpy as np
 
     context.progress(0.02, "Reading the table")
-    table = read_table(given, min_rows=MIN_ROWS)
+    table = read_table(inputs, min_rows=MIN_ROWS)
     columns = understand(table)
     context.progress(0.1, "Scaling columns and filling gaps")
     features = build_features(columns)
@@ -150,21 +150,21 @@ def run(given: TableClustersInput, context: RunContext) -> TableClustersOutput:
     context.progress(0.15, "Looking for rows far from all others")
     distance, outside = isolation(features.matrix)
     context.progress(0.25, "Choosing the number of groups")
-    grouping = _group(features.matrix, outside, given, context)
+    grouping = _group(features.matrix, outside, inputs, context)
     for _ in range(REGROUPINGS):
         single = alone(grouping.labels, len(grouping.centres), outside)
-        if not single.any() or given.clusters is not None:
+        if not single.any() or inputs.clusters is not None:
             break
         outside |= single
-        grouping = _group(features.matrix, outside, given, context)
+        grouping = _group(features.matrix, outside, inputs, context)
     context.progress(0.7, "Measuring the quality of the groups")
-    silhouettes, quality = _quality(features.matrix, grouping, outside, given.seed, context)
+    silhouettes, quality = _quality(features.matrix, grouping, outside, inputs.seed, context)
     context.progress(0.85, "Describing each group")
     clusters = [
         _describe(number, table, features, grouping, outside, silhouettes) for number in range(len(grouping.centres))
     ]
     context.progress(0.93, "Placing rows on a plane")
-    points, axes = _plane(table, features, grouping, outside, given.seed)
+    points, axes = _plane(table, features, grouping, outside, inputs.seed)
     outliers = _outliers(table, features, grouping, distance, outside)
     return TableClustersOutput(
         summary=_summary(table, clusters, quality, int(outside.sum())),
@@ -182,9 +182,9 @@ def run(given: TableClustersInput, context: RunContext) -> TableClustersOutput:
     )
 
 
-def files(given: TableClustersInput, output: TableClustersOutput) -> Sequence[File]:
+def files(inputs: TableClustersInput, output: TableClustersOutput) -> Sequence[File]:
     """Every row with its group."""
-    table = read_table(given, min_rows=MIN_ROWS)
+    table = read_table(inputs, min_rows=MIN_ROWS)
     rows = ((table.label(row), group, *table.record(row).values()) for row, group in enumerate(output.assignments))
     return (File("assignments.csv", csv_text(("label", "cluster", *table.record(0)), rows), CONTENT_TYPE),)
 
@@ -201,23 +201,23 @@ def _column_report(column: Column) -> ColumnReport:
 
 
 def _group(
-    matrix: NDArray[np.float64], outside: NDArray[np.bool_], given: TableClustersInput, context: RunContext
+    matrix: NDArray[np.float64], outside: NDArray[np.bool_], inputs: TableClustersInput, context: RunContext
 ) -> _Grouping:
     import numpy as np
     from sklearn.metrics import silhouette_score
 
     inside = matrix[~outside]
-    most = min(given.max_clusters, len(np.unique(inside, axis=0)) - 1, max(2, len(inside) // 3))
-    counts = [given.clusters] if given.clusters is not None else list(range(2, max(2, most) + 1))
+    max_count = min(inputs.max_clusters, len(np.unique(inside, axis=0)) - 1, max(2, len(inside) // 3))
+    counts = [inputs.clusters] if inputs.clusters is not None else list(range(2, max(2, max_count) + 1))
     best: tuple[float, Any] | None = None
     trials: list[Trial] = []
     for done, count in enumerate(counts):
         if count >= len(np.unique(inside, axis=0)):
             raise WorkflowInputError("TOO_MANY_CLUSTERS", f"{count} groups need more different rows.", path="clusters")
-        model = kmeans(count, given.seed).fit(inside)
+        model = kmeans(count, inputs.seed).fit(inside)
         score = float(
             silhouette_score(
-                inside, model.labels_, sample_size=min(SILHOUETTE_ROWS, len(inside)), random_state=given.seed
+                inside, model.labels_, sample_size=min(SILHOUETTE_ROWS, len(inside)), random_state=inputs.seed
             )
         )
         trials.append(Trial(clusters=count, silhouette=round(score, 4)))
@@ -345,9 +345,9 @@ def _outliers(
 ) -> list[Outlier]:
     import numpy as np
 
-    found = sorted(np.flatnonzero(outside), key=lambda row: (-distance[row], row))[:SHOWN_OUTLIERS]
+    farthest = sorted(np.flatnonzero(outside), key=lambda row: (-distance[row], row))[:SHOWN_OUTLIERS]
     listed = []
-    for row in found:
+    for row in farthest:
         cluster = int(grouping.labels[row])
         gap = features.matrix[row] - grouping.centres[cluster]
         strength = [float(np.abs(gap[features.of_column(place)]).max()) for place in range(len(features.columns))]

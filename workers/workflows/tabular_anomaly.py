@@ -116,24 +116,24 @@ class _Scores:
     spread: float
 
 
-def run(given: TabularAnomalyInput, context: RunContext) -> TabularAnomalyOutput:
+def run(inputs: TabularAnomalyInput, context: RunContext) -> TabularAnomalyOutput:
     import numpy as np
 
     context.progress(0.02, "Reading the table")
-    table = read_table(given, min_rows=MIN_ROWS)
+    table = read_table(inputs, min_rows=MIN_ROWS)
     columns = understand(table)
     context.progress(0.1, "Scaling columns and filling gaps")
     features = build_features(columns)
     context.progress(0.2, "Growing the isolation forest")
-    scores = _score(features, given, context)
+    scores = _score(features, inputs, context)
     context.progress(0.65, "Choosing the anomalies")
     order = np.lexsort((np.arange(table.row_count), -scores.unusual))
-    if given.expected_share is not None:
-        count = max(1, round(given.expected_share * table.row_count))
+    if inputs.expected_share is not None:
+        count = max(1, round(inputs.expected_share * table.row_count))
         threshold = float(scores.unusual[order[count - 1]])
     else:
         count, threshold = int((scores.unusual >= 1.0).sum()), 1.0
-    chosen = [int(row) for row in order[: min(count, given.max_anomalies)]]
+    chosen = [int(row) for row in order[: min(count, inputs.max_anomalies)]]
     anomalies = []
     for done, row in enumerate(chosen):
         context.progress(0.65 + 0.3 * done / len(chosen), f"Explaining {done + 1} of {len(chosen)} anomalies")
@@ -150,29 +150,29 @@ def run(given: TabularAnomalyInput, context: RunContext) -> TabularAnomalyOutput
     )
 
 
-def files(given: TabularAnomalyInput, output: TabularAnomalyOutput) -> Sequence[File]:
+def files(inputs: TabularAnomalyInput, output: TabularAnomalyOutput) -> Sequence[File]:
     """The anomalies with their scores and reasons, the strangest first."""
     names = list(output.anomalies[0].values) if output.anomalies else []
     rows = (
         (
-            found.row,
-            found.label,
-            found.score,
-            "; ".join(reason.text for reason in found.reasons),
-            *found.values.values(),
+            anomaly.row,
+            anomaly.label,
+            anomaly.score,
+            "; ".join(reason.text for reason in anomaly.reasons),
+            *anomaly.values.values(),
         )
-        for found in output.anomalies
+        for anomaly in output.anomalies
     )
     return (File("anomalies.csv", csv_text(("row", "label", "score", "reasons", *names), rows), CONTENT_TYPE),)
 
 
-def _score(features: Features, given: TabularAnomalyInput, context: RunContext) -> _Scores:
+def _score(features: Features, inputs: TabularAnomalyInput, context: RunContext) -> _Scores:
     """Two witnesses: the forest sees odd combinations, the robust z sees one value far out; the louder counts."""
     import numpy as np
     from sklearn.ensemble import IsolationForest
 
-    bar = SENSITIVITIES[given.sensitivity]
-    model = IsolationForest(n_estimators=TREES, random_state=given.seed, max_samples=min(256, len(features.matrix)))
+    bar = SENSITIVITIES[inputs.sensitivity]
+    model = IsolationForest(n_estimators=TREES, random_state=inputs.seed, max_samples=min(256, len(features.matrix)))
     model.fit(features.matrix)
     context.progress(0.5, "Scoring each row")
     forest = -model.score_samples(features.matrix)
@@ -306,7 +306,7 @@ def _profile(column: Column, anomalies: list[Anomaly]) -> ColumnProfile:
         distinct=column.distinct,
         typical=typical,
         typical_range=within,
-        anomalies=sum(any(reason.column == column.name for reason in found.reasons) for found in anomalies),
+        anomalies=sum(any(reason.column == column.name for reason in anomaly.reasons) for anomaly in anomalies),
         note=column.note,
     )
 

@@ -183,11 +183,11 @@ class _Read:
         return len(self.tokens) < 8 or english_share(self.tokens) >= ENGLISH_ENOUGH
 
 
-def run(given: TextInsightsInput, context: RunContext) -> TextInsightsOutput:
-    stop_words = ENGLISH_FUNCTION_WORDS | {word.strip().lower() for word in given.ignore_words}
+def run(inputs: TextInsightsInput, context: RunContext) -> TextInsightsOutput:
+    stop_words = ENGLISH_FUNCTION_WORDS | {word.strip().lower() for word in inputs.ignore_words}
     context.progress(0.05, "Splitting texts into sentences")
     read = []
-    for text in given.texts:
+    for text in inputs.texts:
         context.check_cancelled()
         read.append(_Read(text, sentences(text), words(text), list(phrases(text, stop_words))))
     if not any(part.tokens for part in read):
@@ -199,20 +199,24 @@ def run(given: TextInsightsInput, context: RunContext) -> TextInsightsOutput:
     counted = [part if part.reliable else _Read("", [], [], []) for part in read]
     counted_rated = [sentences if part.reliable else [] for part, sentences in zip(read, rated, strict=True)]
     context.progress(0.55, "Finding key phrases")
-    found = _key_phrases(counted, counted_rated, given.key_phrases)
+    key_phrases = _key_phrases(counted, counted_rated, inputs.key_phrases)
     context.progress(0.7, "Looking for topics")
-    topics, main_topic, separation = _topics(counted, counted_rated, stop_words, given.max_topics, given.seed, context)
+    topics, main_topic, separation = _topics(
+        counted, counted_rated, stop_words, inputs.max_topics, inputs.seed, context
+    )
     context.progress(0.95, "Writing the report")
 
     shown = max(3, min(SHOWN_SENTENCES, SHOWN_SENTENCES_IN_ALL // len(read)))
-    reports = [_report(index, part, rated[index], found, main_topic[index], shown) for index, part in enumerate(read)]
+    reports = [
+        _report(index, part, rated[index], key_phrases, main_topic[index], shown) for index, part in enumerate(read)
+    ]
     overall = _overall([report for report in reports if report.reliable], counted_rated)
-    notes = _notes(reports, topics, given)
+    notes = _notes(reports, topics, inputs)
     texts = [part.text for part in counted if part.text]
     return TextInsightsOutput(
-        summary=_summary(overall, found, topics),
+        summary=_summary(overall, key_phrases, topics),
         overall=overall,
-        key_phrases=found,
+        key_phrases=key_phrases,
         topics=topics,
         topic_separation=separation,
         statistics=_statistics([token for part in counted for token in part.tokens], texts, counted),
@@ -263,9 +267,9 @@ def _judge(rated: list[SentenceSentiment]) -> tuple[float, Label]:
     return mean, "positive" if mean >= POSITIVE else "negative" if mean <= NEGATIVE else "neutral"
 
 
-def _key_phrases(read: list[_Read], rated: list[list[SentenceSentiment]], wanted: int) -> list[KeyPhrase]:
+def _key_phrases(read: list[_Read], rated: list[list[SentenceSentiment]], count: int) -> list[KeyPhrase]:
     ranked = rank([part.candidates for part in read])
-    chosen = without_parts([phrase.text for phrase in ranked], wanted)
+    chosen = without_parts([phrase.text for phrase in ranked], count)
     by_text = {phrase.text: phrase for phrase in ranked}
     return [
         _evidence(phrase, by_text[phrase].strength / by_text[chosen[0]].strength, by_text[phrase].count, read, rated)
@@ -297,13 +301,13 @@ def _topics(
     read: list[_Read],
     rated: list[list[SentenceSentiment]],
     stop_words: frozenset[str],
-    most: int,
+    max_topics: int,
     seed: int,
     context: RunContext,
 ) -> tuple[list[Topic], list[int | None], float | None]:
     nothing: list[int | None] = [None] * len(read)
     places = [index for index, part in enumerate(read) if part.text]
-    if most < 1 or len(places) < TEXTS_FOR_TOPICS:
+    if max_topics < 1 or len(places) < TEXTS_FOR_TOPICS:
         return [], nothing, None
     documents = [
         [token for token in read[place].tokens if token not in stop_words and len(token) > 2 and not token[0].isdigit()]
@@ -313,22 +317,22 @@ def _topics(
     def tell(done: float, count: int) -> None:
         context.progress(0.7 + 0.2 * done, f"Trying {count} topics")
 
-    found = find_topics(documents, most=most, seed=seed, tell=tell)
-    if found is None:
+    model = find_topics(documents, max_topics=max_topics, seed=seed, tell=tell)
+    if model is None:
         return [], nothing, None
     topics = _describe_topics(
         [read[place] for place in places],
         [rated[place] for place in places],
         places,
-        found.terms,
-        found.loads,
-        found.components,
-        found.mains,
+        model.terms,
+        model.loads,
+        model.components,
+        model.mains,
     )
     mains = nothing.copy()
-    for place, main in zip(places, found.mains, strict=True):
+    for place, main in zip(places, model.mains, strict=True):
         mains[place] = main
-    return topics, mains, round(found.separation, 4)
+    return topics, mains, round(model.separation, 4)
 
 
 def _describe_topics(
@@ -371,13 +375,13 @@ def _report(
     index: int,
     part: _Read,
     rated: list[SentenceSentiment],
-    found: list[KeyPhrase],
+    key_phrases: list[KeyPhrase],
     topic: int | None,
     shown: int,
 ) -> TextReport:
     score, label = _judge(rated)
     own = Counter(part.candidates)
-    shared = [phrase.phrase for phrase in found if phrase.phrase in own]
+    shared = [phrase.phrase for phrase in key_phrases if phrase.phrase in own]
     rest = sorted(own, key=lambda phrase: (-own[phrase] * math.log2(1 + len(phrase.split())), phrase))
     return TextReport(
         index=index,
@@ -432,7 +436,7 @@ def _overall(reports: list[TextReport], rated: list[list[SentenceSentiment]]) ->
     )
 
 
-def _notes(reports: list[TextReport], topics: list[Topic], given: TextInsightsInput) -> list[str]:
+def _notes(reports: list[TextReport], topics: list[Topic], inputs: TextInsightsInput) -> list[str]:
     notes = []
     foreign = [report.index for report in reports if not report.reliable]
     if foreign:
@@ -441,7 +445,7 @@ def _notes(reports: list[TextReport], topics: list[Topic], given: TextInsightsIn
             f"Texts {listed} don't look English; the sentiment lexicon is English, so their scores say little and they "
             "are left out of everything but their own reports."
         )
-    if given.max_topics and not topics:
+    if inputs.max_topics and not topics:
         notes.append(
             f"No topics: they need {TEXTS_FOR_TOPICS} texts or more that look English and share words."
             if len(reports) - len(foreign) < TEXTS_FOR_TOPICS
@@ -452,10 +456,10 @@ def _notes(reports: list[TextReport], topics: list[Topic], given: TextInsightsIn
     return notes
 
 
-def _summary(overall: Overall | None, found: list[KeyPhrase], topics: list[Topic]) -> str:
+def _summary(overall: Overall | None, key_phrases: list[KeyPhrase], topics: list[Topic]) -> str:
     if overall is None:
         return "None of the texts looks English, so nothing is said of them together."
-    about = ", ".join(phrase.phrase for phrase in found[:3])
+    about = ", ".join(phrase.phrase for phrase in key_phrases[:3])
     text = (
         f"{overall.texts} text{'s' if overall.texts != 1 else ''}, {overall.label} on the whole ({overall.score:+.2f})"
     )

@@ -74,11 +74,11 @@ def value_problems(schema: Mapping[str, Any], value: object, path: Path) -> list
     if compiled.validator is None:
         # It was stored by an earlier version, which allowed more.
         return [FieldProblem(path, "The agent's schema can't be checked safely: its publisher has to simplify it.")]
-    found: dict[tuple[Path, str], FieldProblem] = {}
+    problems: dict[tuple[Path, str], FieldProblem] = {}
     for error in islice(compiled.validator.iter_errors(value), MAX_PROBLEMS):
         for problem in value_problem(error, schema, value, path):
-            found.setdefault((problem.path, problem.message), problem)
-    return sorted(found.values(), key=lambda each: each.path)[:MAX_PROBLEMS]
+            problems.setdefault((problem.path, problem.message), problem)
+    return sorted(problems.values(), key=lambda each: each.path)[:MAX_PROBLEMS]
 
 
 _compiled: OrderedDict[str, Compiled] = OrderedDict()

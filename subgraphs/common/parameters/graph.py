@@ -135,20 +135,20 @@ class Graph:
         if not isinstance(value, str) or not (value == "#" or value.startswith("#/")):
             self.problems.append(FieldProblem(place, _ONLY_INSIDE))
             return None
-        found: object = self._schema
+        target: object = self._schema
         for step in unquote(value[1:]).split("/")[1:]:
             step = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, Mapping) and step in found:
-                found = found[step]
-            elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
-                found = found[int(step)]
+            if isinstance(target, Mapping) and step in target:
+                target = target[step]
+            elif isinstance(target, list) and step.isdecimal() and int(step) < len(target):
+                target = target[int(step)]
             else:
                 self.problems.append(FieldProblem(place, "It refers to a place that the schema does not have."))
                 return None
-        if not isinstance(found, Mapping | bool):
+        if not isinstance(target, Mapping | bool):
             self.problems.append(FieldProblem(place, "It refers to something that is no schema."))
             return None
-        return found
+        return target
 
 
 def _values(value: object) -> int:

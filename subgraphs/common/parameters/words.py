@@ -67,7 +67,7 @@ def _findings(error: ValidationError, schema: Mapping[str, Any], value: object) 
         inner = error.kind.as_dict()["error"]
         return [([*steps, str(inner.instance)], f"has a name that does not fit: it {_phrase(inner, schema)}")]
     if kind in ("anyOf", "oneOf") and (closest := _closest(error)):
-        return [found for each in closest for found in _findings(each, schema, value)]
+        return [finding for each in closest for finding in _findings(each, schema, value)]
     return [(steps, _phrase(error, schema))]
 
 
@@ -91,8 +91,8 @@ def _phrase(error: ValidationError, schema: Mapping[str, Any]) -> str:
     return write(kind.as_dict())
 
 
-def _count(number: Any, one: str, many: str) -> str:
-    return f"1 {one}" if number == 1 else f"{number:,} {many}"
+def _count(number: Any, singular: str, plural: str) -> str:
+    return f"1 {singular}" if number == 1 else f"{number:,} {plural}"
 
 
 _PHRASES: Final[Mapping[str, Callable[[dict[str, Any]], str]]] = {
@@ -196,7 +196,7 @@ def _value_at(value: object, steps: Steps) -> object:
 def _sentence(steps: Steps, text: str) -> str:
     subject = f"`{place(steps)}`" if steps else "The parameters"
     if not steps:
-        text = re.sub(r"^(needs|takes|has|fits)\b", lambda found: _PLURAL[found[1]], text)
+        text = re.sub(r"^(needs|takes|has|fits)\b", lambda match: _PLURAL[match[1]], text)
     return f"{subject} {text}."
 
 
