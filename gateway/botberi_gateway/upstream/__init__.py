@@ -1,4 +1,4 @@
-"""The subgraph's side: requests to subgraphs behind one protocol, and event sources."""
+"""The subgraphs' side: requests to subgraphs behind a common protocol, and event sources."""
 
 from botberi_gateway.upstream.port import EncodedClient, SubgraphClient, SubgraphRequest, SubgraphResponse
 from botberi_gateway.upstream.http import HttpClient

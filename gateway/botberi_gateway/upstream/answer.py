@@ -10,13 +10,14 @@ from botberi_gateway.errors import SubgraphError
 from botberi_gateway.upstream.port import Read, SubgraphRequest, SubgraphResponse
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
-#: Objects and lists of one answer. It is parsed in one go, which stops the process: 10 MiB of empty lists for 350 ms, so many for 50 ms.
-#: Brackets in strings count as well: they are told apart only by parsing.
+#: The most objects and lists that an answer may have. Parsing isn't interrupted: 10 MiB of empty lists would stop the
+#: event loop for 350 ms, as many as this for 50 ms. Brackets within strings count as well, as only a parser knows them
+#: from others.
 MAX_CONTAINERS: Final = 400_000
-#: Bytes below which an answer can't take long.
-_MANY_BYTES: Final = 1024 * 1024
-#: Characters of a content type that is remembered.
-_LONGEST_KEPT = 200
+#: Below this many bytes, an answer can't take long to parse, and its objects aren't counted.
+_MIN_COUNTED_BYTES: Final = 1024 * 1024
+#: The most characters of a content type that is remembered.
+_MAX_REMEMBERED_CHARACTERS = 200
 ACCEPT = f"{GRAPHQL_RESPONSE}, application/json;q=0.9"
 #: Headers that belong to the connection or to the body that a client writes; a request's own are not sent.
 CLIENT_OWNED = frozenset(
@@ -42,7 +43,7 @@ CLIENT_OWNED = frozenset(
 
 
 def invalid(subgraph: str, what: str) -> SubgraphError:
-    """An answer that can't be used, however it came."""
+    """The error for an answer that can't be used; `what` completes "the subgraph answered …"."""
     message = f"Subgraph {subgraph!r} answered {what}."
     return SubgraphError(subgraph, message, code=errors.SUBGRAPH_INVALID_RESPONSE)
 
@@ -62,7 +63,10 @@ def request_body(subgraph: str, request: SubgraphRequest) -> bytes:
 
 
 def request_headers(subgraph: str, *sources: Mapping[str, str]) -> dict[str, str]:
-    """One value for each lower-case name, a later source's before an earlier's; none with line breaks or other control characters."""
+    """The headers of a request, by lower-case name; a later source's value replaces an earlier one's.
+
+    Raises `SubgraphError` for a value with line breaks or other control characters.
+    """
     headers: dict[str, str] = {}
     for source in sources:
         for name, value in source.items():
@@ -81,7 +85,7 @@ def owned_by_client(lower: str) -> bool:
 
 
 def refused_header(subgraph: str, name: str) -> SubgraphError:
-    """A header that would break out of its line."""
+    """The error for a header that HTTP doesn't allow, as one with a line break, which would begin another header."""
     message = f"A header for subgraph {subgraph!r} is not allowed in HTTP: {name[:100]!r}."
     return SubgraphError(subgraph, message, code=errors.BAD_REQUEST)
 
@@ -96,17 +100,19 @@ def read_answer(
     content_type: str | None,
     body: bytes | bytearray,
     headers: Sequence[tuple[str, str]] = (),
+    *,
     rounded: bool = False,
     read: Read | None = None,
 ) -> SubgraphResponse:
-    """By the GraphQL-over-HTTP specification, sections 6.4.1 and 6.4.2. Where `rounded`, big numbers may be (`SubgraphResponse.raw`).
+    """An HTTP answer as GraphQL response, by the GraphQL-over-HTTP specification, sections 6.4.1 and 6.4.2.
 
-    `read` makes `data` of an answer that is as it expects (`Answer.read`).
+    With `rounded`, big numbers in `data` may be rounded (see `SubgraphResponse.raw`). `read` parses an answer of the
+    form that it expects; an answer of another form is parsed as if there were no `read` (see `Answer.read`).
 
     A status that isn't 2xx still gives the subgraph's own errors where the body is a GraphQL response.
     """
     fine = 200 <= status < 300
-    if len(body) > _MANY_BYTES and body.count(b"{") + body.count(b"[") > MAX_CONTAINERS:
+    if len(body) > _MIN_COUNTED_BYTES and body.count(b"{") + body.count(b"[") > MAX_CONTAINERS:
         raise invalid(subgraph, f"more than {MAX_CONTAINERS} objects and lists")
     media = _media_type(content_type)
     if media is None:
@@ -152,9 +158,9 @@ def _http_error(subgraph: str, status: int) -> SubgraphError:
 
 
 def _media_type(content_type: str | None) -> str | None:
-    if content_type is None or len(content_type) > _LONGEST_KEPT:
+    if content_type is None or len(content_type) > _MAX_REMEMBERED_CHARACTERS:
         return _read_media_type(content_type)
-    return _media_type_kept(content_type)
+    return _remembered_media_type(content_type)
 
 
 def _read_media_type(content_type: str | None) -> str | None:
@@ -165,12 +171,15 @@ def _read_media_type(content_type: str | None) -> str | None:
     return media if all(charset in ("utf-8", "utf8") for charset in charsets) else None
 
 
-#: Subgraphs say the same thing each time.
-_media_type_kept = lru_cache(maxsize=256)(_read_media_type)
+#: Subgraphs send the same content type each time.
+_remembered_media_type = lru_cache(maxsize=256)(_read_media_type)
 
 
 def to_response(subgraph: str, value: Any, headers: Sequence[tuple[str, str]] = ()) -> SubgraphResponse:
-    """Parsed JSON that has the shape of a GraphQL response (GraphQL specification, section 7.1). Raises `SubgraphError`."""
+    """Parsed JSON as GraphQL response, whose shape is checked (GraphQL specification, section 7.1).
+
+    Raises `SubgraphError` where it has another shape.
+    """
     if not isinstance(value, dict):
         raise invalid(subgraph, "JSON that is no GraphQL response")
     data, reported, extensions = value.get("data"), value.get("errors"), value.get("extensions")

@@ -1,4 +1,4 @@
-"""One HTTP request to an ASGI app in this process, and its answer."""
+"""An HTTP request to an ASGI app in this process, and its answer."""
 
 import asyncio
 from collections.abc import Mapping, MutableMapping
@@ -30,7 +30,7 @@ def http_scope(method: str, path: str, headers: Mapping[str, str], host: str) ->
 
 
 class AsgiCall:
-    """Both channels of one request: `receive` and `send` for the app, the answer for the caller."""
+    """A request's two channels: `receive` and `send` are for the app, the answer for the caller."""
 
     def __init__(self, body: bytes, max_bytes: int) -> None:
         """`max_bytes` bounds the answer's body; beyond it `send` raises `BodyError`."""
@@ -48,7 +48,7 @@ class AsgiCall:
         self.gone = asyncio.Event()
 
     async def receive(self) -> Message:
-        """For the app."""
+        """The request's body, then the disconnect (ASGI's `receive`)."""
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
@@ -56,7 +56,7 @@ class AsgiCall:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """For the app. Raises `BodyError`."""
+        """Take a part of the answer (ASGI's `send`). Raises `BodyError`."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.headers = [

@@ -6,8 +6,8 @@ from typing import Final
 _GZIP: Final = 16 + zlib.MAX_WBITS
 #: Content coding -> zlib's window; None: nothing to unpack.
 _WINDOWS: Final = {"identity": None, "gzip": _GZIP, "x-gzip": _GZIP, "deflate": zlib.MAX_WBITS}
-#: What packing adds to a body that doesn't shrink by it, beside a hundredth.
-_PACKING: Final = 4096
+#: Bytes that compression may add to a body that it doesn't shorten, besides a hundredth of the body.
+_MAX_OVERHEAD_BYTES: Final = 4096
 
 
 class BodyError(ValueError):
@@ -15,7 +15,7 @@ class BodyError(ValueError):
 
 
 class BodyReader:
-    """Counts what comes out of decompression, while it comes out: a small body that unpacks to a huge one is stopped on the way."""
+    """Unpacks a body piece by piece and counts bytes, so that a small body that unpacks to a huge one is refused."""
 
     def __init__(self, encoding: str | None, limit: int) -> None:
         self._limit = limit
@@ -30,7 +30,7 @@ class BodyReader:
         self._packed = 0
 
     def expect(self, content_length: int | None) -> None:
-        """Refuse before reading what announces itself as too large."""
+        """Refuse a body whose announced length is over the limit, before it is read."""
         if content_length is not None and content_length > self._limit:
             raise self._too_large()
 
@@ -39,7 +39,7 @@ class BodyReader:
             self._keep(chunk)
             return
         self._packed += len(chunk)
-        if self._packed > self._limit + self._limit // 100 + _PACKING:
+        if self._packed > self._limit + self._limit // 100 + _MAX_OVERHEAD_BYTES:
             raise self._too_large()  # empty pieces without end, for instance
         if self._packed == len(chunk) and chunk and self._encoding == "deflate" and chunk[0] & 0x0F != 8:
             # Some servers leave out zlib's own header, which says 8 here.

@@ -1,6 +1,7 @@
-"""JSON written into a buffer of fixed size: a value that would take more raises, however much memory or time its whole text would need.
+"""JSON written into a buffer of fixed size: a value whose text is longer raises before the rest of it is written.
 
-Results share what several places show, so that a few kilobytes of objects can be gigabytes of JSON.
+Objects that stand at several places of a result are shared, so that a few kilobytes of objects can be gigabytes of
+JSON.
 """
 
 import threading
@@ -10,11 +11,11 @@ import msgspec
 
 from botberi_gateway.codec import CodecError, encode_slowly
 
-#: Bytes of the buffers that a thread keeps, each for texts up to its size: 2 MiB together, and so large only where texts are.
-#: A buffer is filled up again after each text, so a short text in a long buffer would cost more than writing it does.
+#: Sizes in bytes of the buffers that a thread keeps, 2 MiB together; a buffer exists once a text has needed it. A short
+#: text gets a short buffer, because filling a buffer again after each text would cost more than writing the text.
 KEPT: Final = tuple(4096 << step for step in range(9))
 
-#: Of texts of which nothing is known but that they may be long.
+#: The size in bytes that is tried first for a text that may be long.
 _EXPECTED: Final = 128 * 1024
 
 _encode_into: Final = msgspec.json.Encoder(decimal_format="number").encode_into
@@ -25,7 +26,7 @@ class TooLong(Exception):
 
 
 def encode_within(value: Any, limit: int) -> bytes:
-    """`codec.encode` of at most `limit` bytes; of what msgspec can't write as well. Raises `TooLong` and `CodecError`."""
+    """The JSON of a value, as `codec.encode` writes it, of at most `limit` bytes. Raises `TooLong` and `CodecError`."""
     try:
         return encode_bounded(value, limit, _EXPECTED)
     except TooLong:

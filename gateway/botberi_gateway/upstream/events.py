@@ -8,7 +8,11 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class SourceEvent:
-    """`topic` is the routing key; `key` the entity's key fields as the supergraph has them; `attributes` what `where` conditions compare."""
+    """An event of the bus: an entity has changed.
+
+    `topic` is the routing key; `key` has the entity's key fields, named as in the supergraph; `attributes` are compared
+    with `where` conditions.
+    """
 
     topic: str
     key: Mapping[str, Any]
@@ -19,5 +23,9 @@ class EventSource(Protocol):
     """The port that the composition root fills, for instance with RabbitMQ."""
 
     def follow(self, topics: Sequence[str]) -> AbstractAsyncContextManager[AsyncIterator[SourceEvent]]:
-        """Every event on these topics (AMQP patterns) published after entering; bounded. Raises `botberi_gateway.errors.EventSourceError` when it is lost."""
+        """All events on these topics (AMQP patterns) that are published after entering.
+
+        The source bounds how many wait to be read. Raises `botberi_gateway.errors.EventSourceError` when the
+        connection is lost.
+        """
         ...

@@ -9,7 +9,7 @@ from botberi_gateway.errors import SubgraphError
 
 
 class Gate:
-    """`running` at once; `waiting` more in line; whoever comes then is refused at once."""
+    """Lets `running` requests run at the same time and `waiting` more wait; any further request is refused at once."""
 
     def __init__(self, subgraph: str, running: int, waiting: int) -> None:
         self._subgraph = subgraph

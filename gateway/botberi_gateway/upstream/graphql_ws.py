@@ -1,4 +1,4 @@
-"""One subscription in the `graphql-transport-ws` protocol, over any socket that carries text.
+"""A subscription in the `graphql-transport-ws` protocol, over any socket that carries text.
 
 The protocol: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """

@@ -31,7 +31,10 @@ class HttpClient:
         self._subscriptions = 0
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
-        """See `SubgraphClient.execute`. A query whose connection is lost before an answer began is sent once more; a mutation never."""
+        """See `SubgraphClient.execute`. A query is sent again, once, if its connection is lost before an answer.
+
+        A mutation is never sent twice.
+        """
         timeout = self.options.timeout_seconds if request.timeout is None else request.timeout
         future = self.start(request_body(self.name, request), request.kind, request.headers, timeout)
         if isinstance(future, CountedAnswer):

@@ -1,4 +1,4 @@
-"""One keep-alive connection: a call's bytes go out, what comes back becomes its answer, or the connection is given up."""
+"""A keep-alive connection: writes the bytes of a call, parses what comes back as its answer, closes on a violation."""
 
 import asyncio
 import logging
@@ -20,11 +20,12 @@ logger = logging.getLogger(__name__)
 
 #: Bytes of an answer that is read in a turn of its own.
 LARGE: Final = 16 * 1024
-#: Heads that are remembered of a subgraph, and bytes of each at most.
-_MOST_HEADS: Final = 256
-_LONGEST_HEAD: Final = 1024
-#: Chunk sizes, extensions and trailers: bytes on the wire for each byte of the body. One-byte chunks take six.
-_MOST_FRAMING: Final = 8
+#: How many heads of a subgraph's answers are remembered, and how many bytes each may have.
+_MAX_HEADS: Final = 256
+_MAX_HEAD_BYTES: Final = 1024
+#: The most bytes on the wire for each byte of a chunked body (chunk sizes, extensions, trailers); one-byte chunks take
+#: six.
+_MAX_FRAMING: Final = 8
 
 
 class Holder(Protocol):
@@ -67,7 +68,7 @@ class Call(Answer):
 
 
 class Head(NamedTuple):
-    """A head that was parsed before: that of an answer whose body has a length and is not packed, on a connection that stays."""
+    """The parsed head of an answer whose body has a length and isn't compressed, and whose connection stays open."""
 
     status: int
     content_type: str | None
@@ -80,37 +81,37 @@ class Owner(Protocol):
 
     name: str
     options: SubgraphConfig
-    #: Heads byte by byte as they came: subgraphs repeat themselves, and the same bytes mean the same.
+    #: The bytes of a head -> the parsed head: subgraphs send the same head again and again.
     heads: dict[bytes, Head]
 
     @property
     def buffer(self) -> memoryview:
-        """One for all connections of a loop: what is read into it is used before anything else is read."""
+        """A buffer for all connections of a loop: its content is used before anything else is read."""
         ...
 
     def opened(self, connection: "Connection") -> None:
-        """It counts from now on."""
+        """The connection is open and counts against the limit."""
         ...
 
     def release(self, connection: "Connection") -> None:
-        """It has answered and can take another call."""
+        """The connection has answered and can take another call."""
         ...
 
     def gone(self, connection: "Connection") -> None:
-        """It is closed."""
+        """The connection is closed."""
         ...
 
     def lost(self, call: Call) -> None:
-        """Its connection was closed before an answer began."""
+        """The call's connection was closed before an answer began."""
         ...
 
     def later(self, read: Callable[[], None]) -> None:
-        """Have a large answer read, after what the event loop has to do now."""
+        """Run `read` for a large answer in a later turn of the event loop."""
         ...
 
 
 class RawHeaders(Sequence[tuple[str, str]]):
-    """Headers as (lower-case name, value), read when somebody looks at them: few do."""
+    """Headers as (lower-case name, value), decoded when they are read, as few callers do."""
 
     __slots__ = ("_raw",)
 
@@ -137,19 +138,19 @@ class _Stop(Exception):
 
 
 class Connection(asyncio.Protocol):
-    """Carries one call at a time. Bytes that no call asked for close it."""
+    """An HTTP/1.1 connection that carries a single call at a time; bytes that come without a call close it."""
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         options = owner.options
         self._heads = owner.heads
-        self._most = options.max_response_bytes
-        self._most_head = options.max_header_bytes
+        self._max_bytes = options.max_response_bytes
+        self._max_head_bytes = options.max_header_bytes
         self._parser = httptools.HttpResponseParser(self)
         self._feed: Callable[[Any], None] = self._parser.feed_data
         self._transport: asyncio.Transport | None = None
-        #: What has come since the last answer: nothing while it is falsy, else bytes or the end. A look at the socket, as the loop may
-        #: not have looked yet.
+        #: Peeks at the socket for what has come since the last answer (the event loop may not have read it yet): falsy
+        #: for nothing, else bytes or the end.
         self.heard: Callable[[], object] = _closed
         self._call: Call | None = None
         #: When it became idle, by the loop's clock.
@@ -189,7 +190,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def abandon(self, call: Call) -> None:
-        """See `Holder`: nobody can tell what is still to come, so the connection goes as well."""
+        """See `Holder`. The connection is closed: the rest of the abandoned answer may still come on it."""
         self._call = None
         self.drop()
 
@@ -197,7 +198,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one, but no subclass
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transport has the methods, but is no subclass
         self._owner.opened(self)
         self.heard = _listen(transport.get_extra_info("socket").fileno())
 
@@ -205,12 +206,12 @@ class Connection(asyncio.Protocol):
         """See asyncio."""
         call = self._call
         if call is None:
-            logger.warning("subgraph %s: an answer that nobody asked for; its connection is closed", self._owner.name)
+            logger.warning("subgraph %s: bytes without a request; the connection is closed", self._owner.name)
             self.drop()
             return
         first = not self._wire
         if first and isinstance(data, bytes):
-            end = data.find(b"\r\n\r\n", 0, _LONGEST_HEAD) + 4
+            end = data.find(b"\r\n\r\n", 0, _MAX_HEAD_BYTES) + 4
             head = self._heads.get(data[:end])
             if head is not None and len(data) - end == head.length:
                 self._answered(call, head.status, head.content_type, head.headers, data[end:], True)
@@ -231,8 +232,8 @@ class Connection(asyncio.Protocol):
             if first and self._reusable and self._is_plain:
                 self._remember(data)
             self._deliver(call)
-        elif self._wire > self._most_head + _MOST_FRAMING * self._size:
-            call.fail(invalid(self._owner.name, f"more than {self._most_head} bytes of headers"))
+        elif self._wire > self._max_head_bytes + _MAX_FRAMING * self._size:
+            call.fail(invalid(self._owner.name, f"more than {self._max_head_bytes} bytes of headers"))
 
     def eof_received(self) -> None:
         """See asyncio. The connection is closed on our side as well."""
@@ -255,11 +256,11 @@ class Connection(asyncio.Protocol):
         del self._feed, self._parser  # they hold this
 
     def _remember(self, data: bytes | memoryview) -> None:
-        """The head of an answer that came in one piece."""
+        """Parse the head of an answer that came as a whole."""
         head = bytes(data[: len(data) - self._size])
-        if len(head) > _LONGEST_HEAD or not head.endswith(b"\r\n\r\n"):
+        if len(head) > _MAX_HEAD_BYTES or not head.endswith(b"\r\n\r\n"):
             return
-        if len(self._heads) >= _MOST_HEADS:
+        if len(self._heads) >= _MAX_HEADS:
             self._heads.clear()
         self._heads[head] = Head(self._status, self._content_type, self._answer_headers, self._size)
 
@@ -277,10 +278,10 @@ class Connection(asyncio.Protocol):
         self._answered(call, status, content_type, headers, body, reusable)
 
     def _free(self, call: Call, reusable: bool) -> None:
-        """The call has its answer; the connection takes another one, or is closed."""
+        """The call has its answer; the connection takes another call, or is closed."""
         assert self._transport is not None
         self._call = call.holder = None
-        # Where the request has not gone out wholly, the rest of it would come before the next one.
+        # If the request isn't sent to its end, its rest would come before the next request.
         if reusable and not self._transport.get_write_buffer_size():
             self._owner.release(self)
         else:
@@ -341,16 +342,16 @@ class Connection(asyncio.Protocol):
                     if name.lower() == b"transfer-encoding":
                         transfer = value if transfer is None else transfer + b"," + value
         self._content_type = content_type
-        if size > self._most_head:
-            raise self._stop(f"more than {self._most_head} bytes of headers")
+        if size > self._max_head_bytes:
+            raise self._stop(f"more than {self._max_head_bytes} bytes of headers")
         if transfer is not None and (transfer.strip().lower() != b"chunked" or length is not None):
             # What ends such a body is a matter of opinion, which is how answers are smuggled.
             raise self._stop("in a framing that is not safe to read")
-        if length is not None and length.isdigit() and (len(length) > 18 or int(length) > self._most):
-            raise self._stop(f"more than {self._most} bytes")
+        if length is not None and length.isdigit() and (len(length) > 18 or int(length) > self._max_bytes):
+            raise self._stop(f"more than {self._max_bytes} bytes")
         if encoding is not None:
             try:
-                self._unpack = BodyReader(encoding.decode("latin-1"), self._most)
+                self._unpack = BodyReader(encoding.decode("latin-1"), self._max_bytes)
             except BodyError as error:
                 raise self._stop(str(error)) from error
         self._is_plain = length is not None and encoding is None
@@ -365,8 +366,8 @@ class Connection(asyncio.Protocol):
                 self._unpack.feed(data)
             except BodyError as error:
                 raise self._stop(str(error)) from error
-        elif self._size > self._most:
-            raise self._stop(f"more than {self._most} bytes")
+        elif self._size > self._max_bytes:
+            raise self._stop(f"more than {self._max_bytes} bytes")
         elif first:
             self._body = data
         else:

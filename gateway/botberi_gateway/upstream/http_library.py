@@ -1,4 +1,4 @@
-"""Written requests -> answers through aiohttp: for `https://`, where a well-kept client matters more than a few microseconds."""
+"""Encoded requests -> answers through aiohttp: for `https://`, where a maintained client matters more than speed."""
 
 import asyncio
 import logging
@@ -43,15 +43,15 @@ class LibraryTransport:
         return call
 
     async def _send(
-        self, call: Answer, body: bytes, kind: OperationKind, given: Mapping[str, str], patience: float
+        self, call: Answer, body: bytes, kind: OperationKind, own_headers: Mapping[str, str], seconds: float
     ) -> SubgraphResponse:
-        headers = request_headers(self.name, self._options.headers, given)
+        headers = request_headers(self.name, self._options.headers, own_headers)
         headers |= {"content-type": "application/json", "accept": ACCEPT, "accept-encoding": "gzip, deflate"}
         try:
-            async with asyncio.timeout(patience), self._gate.enter():
+            async with asyncio.timeout(seconds), self._gate.enter():
                 try:
                     return await self._post(call, body, headers)
-                except _Lost:
+                except _ConnectionLost:
                     if kind != "query":
                         raise
                     logger.info("subgraph %s: connection lost before an answer, sending the query again", self.name)
@@ -68,7 +68,7 @@ class LibraryTransport:
             raise self._failed("can't be reached in time", errors.SUBGRAPH_TIMEOUT, error) from error
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             logger.debug("subgraph %s: %s", self.name, type(error).__name__)
-            raise _Lost(self.name, f"Subgraph {self.name!r} closed the connection.") from error
+            raise _ConnectionLost(self.name, f"Subgraph {self.name!r} closed the connection.") from error
         except (aiohttp.ClientError, ValueError) as error:
             # Not the error itself: its text holds the request's headers, credentials among them.
             logger.warning("subgraph %s: %s", self.name, getattr(error, "message", type(error).__name__))
@@ -141,7 +141,7 @@ class _Call(Answer):
         return super().cancel(msg)
 
     def end(self, task: "asyncio.Task[SubgraphResponse]") -> None:
-        """What the task ended with becomes the answer, unless nobody waits for it any more."""
+        """Set the task's result or error as the answer, unless the call was cancelled."""
         if task.cancelled():
             super().cancel()
         elif (error := task.exception()) is not None:
@@ -151,7 +151,7 @@ class _Call(Answer):
             self.set_result(task.result())
 
 
-class _Lost(SubgraphError):
-    """The connection went away before any part of an answer came."""
+class _ConnectionLost(SubgraphError):
+    """The connection was closed before any part of an answer came."""
 
     code = errors.SUBGRAPH_UNREACHABLE

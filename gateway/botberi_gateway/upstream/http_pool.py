@@ -22,16 +22,16 @@ from botberi_gateway.upstream.port import SubgraphResponse
 
 logger = logging.getLogger(__name__)
 
-#: Seconds before the next address of a name is tried beside one that hasn't answered yet (RFC 8305, section 5).
-_NEXT_ADDRESS: Final = 0.25
-#: Bytes that are read at once.
-_BUFFER: Final = 64 * 1024
-#: Seconds that closing waits for the sockets to go.
-_PATIENCE: Final = 1.0
+#: Seconds after which the next address of a name is tried too while the first hasn't answered (RFC 8305, section 5).
+_NEXT_ADDRESS_SECONDS: Final = 0.25
+#: The most bytes of one read.
+_BUFFER_BYTES: Final = 64 * 1024
+#: Seconds that closing waits for the sockets to close.
+_CLOSE_TIMEOUT_SECONDS: Final = 1.0
 
 
 class Pool:
-    """Connections are opened when calls wait for one, used last in first out, closed when idle for too long."""
+    """Keep-alive connections to an address: opened when calls wait, used last in, first out."""
 
     def __init__(self, name: str, url: str, options: SubgraphConfig) -> None:
         """Raises `ValueError` for a URL that can't be used."""
@@ -42,15 +42,15 @@ class Pool:
         self._writer = RequestWriter(name, url, options.headers)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connections: set[Connection] = set()
-        #: The one that became idle last is last.
+        #: In the order in which they became idle.
         self._idle: list[Connection] = []
         self._waiting: OrderedDict[Call, None] = OrderedDict()
         self._connecting: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
-        #: The next look at the calls' deadlines.
+        #: Fires at the earliest deadline of all calls.
         self._timer: asyncio.TimerHandle | None = None
         self._next_look = math.inf
-        #: Large answers that have come.
+        #: Large answers that have come and aren't parsed yet.
         self._unread: deque[Callable[[], None]] = deque()
         self._closed = False
         #: Set when it is closed and no socket is left.
@@ -112,7 +112,10 @@ class Pool:
         self._waiting.pop(call, None)
 
     def _look_at(self, when: float) -> None:
-        """One timer for all calls: few ever come to their deadline, and a timer for each would cost more than the call's bookkeeping."""
+        """Set the timer, which all calls share.
+
+        Few calls reach their deadline, and a timer for each would cost more than the rest of a call's bookkeeping.
+        """
         assert self._loop is not None
         if self._timer is not None:
             self._timer.cancel()
@@ -138,7 +141,7 @@ class Pool:
     # Connections: opened, used again, lost.
 
     def _open(self) -> None:
-        """As many as calls wait for, within the bound."""
+        """Open as many connections as calls wait for, within the limit."""
         assert self._loop is not None
         connecting = self._connecting
         room = self.options.max_connections - len(self._connections)
@@ -186,7 +189,7 @@ class Pool:
         loop = asyncio.get_running_loop()
         addresses = await loop.getaddrinfo(self._writer.host, self._writer.port, type=socket.SOCK_STREAM)
         opened = await aiohappyeyeballs.start_connection(
-            addresses, happy_eyeballs_delay=_NEXT_ADDRESS, interleave=1, loop=loop
+            addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1, loop=loop
         )
         try:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -200,14 +203,14 @@ class Pool:
     @cached_property
     def buffer(self) -> memoryview:
         """See `Owner`. A pool's own, as another pool's loop may run in another thread."""
-        return memoryview(bytearray(_BUFFER))
+        return memoryview(bytearray(_BUFFER_BYTES))
 
     def opened(self, connection: Connection) -> None:
         """See `Owner`."""
         self._connections.add(connection)
 
     def release(self, connection: Connection) -> None:
-        """See `Owner`: to whoever waits longest, else it is idle."""
+        """See `Owner`. The connection takes the call that waits longest; without any, it becomes idle."""
         assert self._loop is not None
         if self._closed:
             connection.drop()
@@ -223,7 +226,7 @@ class Pool:
                 self._sweeper = self._loop.call_later(self._keep_alive, self._sweep)
 
     def _sweep(self) -> None:
-        """Close what has been idle for too long; comes back for the next."""
+        """Close the connections that have been idle for too long, and set the timer for the next."""
         assert self._loop is not None
         self._sweeper = None
         now, idle = self._loop.time(), self._idle
@@ -240,7 +243,7 @@ class Pool:
         self._go_on()
 
     def lost(self, call: Call) -> None:
-        """See `Owner`: a query goes out once more, and not into a connection that may be as dead as the one that it had."""
+        """See `Owner`. A query is sent a second time over a new connection, as the idle ones may be dead as well."""
         if not call.again or self._closed:
             call.holder = None
             call.set_exception(self._failed("closed the connection", errors.SUBGRAPH_UNREACHABLE))
@@ -253,26 +256,26 @@ class Pool:
         self._waiting.move_to_end(call, last=False)
 
     def later(self, read: Callable[[], None]) -> None:
-        """See `Owner`: one in each turn of the loop, so that requests that hold a parsed answer get on before more of them do.
+        """See `Owner`. Each turn of the loop parses a single large answer, so that its request uses it before the next.
 
-        What they all hold together fits the processor's caches then; read as they come, each costs a fifth more.
+        The parsed answers then fit the processor's caches; parsed as they come, each costs a fifth more.
         """
         assert self._loop is not None
         self._unread.append(read)
         if len(self._unread) == 1:
-            self._loop.call_soon(self._read_one)
+            self._loop.call_soon(self._read_next)
 
-    def _read_one(self) -> None:
+    def _read_next(self) -> None:
         assert self._loop is not None
         read = self._unread.popleft()
         if self._unread:
-            self._loop.call_soon(self._read_one)
+            self._loop.call_soon(self._read_next)
         read()
 
-    # The end.
+    # Closing.
 
     def _move(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Connections belong to the loop that they were opened on; what another, ended one has left is forgotten."""
+        """Begin without connections on another event loop; those of the former loop, which has ended, can't be used."""
         self._loop = loop
         self._connections, self._idle, self._connecting, self._waiting = set(), [], set(), OrderedDict()
         self._unread.clear()
@@ -294,5 +297,5 @@ class Pool:
             connection.drop()
         if self._connections or self._connecting:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_PATIENCE):
+                async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
                     await self._empty.wait()

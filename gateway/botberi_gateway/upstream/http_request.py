@@ -13,26 +13,29 @@ from botberi_gateway.upstream.answer import ACCEPT, owned_by_client, refused_hea
 
 #: Letters, marks and tabs: no line break, no other control character. What `answer.request_headers` allows.
 _SAFE: Final = re.compile("[\t\x20-\x7e\x80-\U0010ffff]*").fullmatch
-#: Requests of one subgraph have few different sets of header names; should they have many, the memo begins anew.
-_MOST_TEMPLATES: Final = 256
+#: Requests of one subgraph have few different sets of header names; at this many, the memo is cleared.
+_MAX_TEMPLATES: Final = 256
 
 
 class RequestWriter:
     """Writes `POST`s to one address. `host` and `port` say where to connect."""
 
     def __init__(self, subgraph: str, url: str, headers: Mapping[str, str]) -> None:
-        """`headers` are sent with each request that doesn't have them itself. Raises `ValueError` for what is no `http` URL."""
+        """`headers` are sent with each request that doesn't have them itself.
+
+        Raises `ValueError` for anything but an `http` URL.
+        """
         address = URL(url)
         if address.scheme != "http" or not address.raw_host or address.port is None:
             raise ValueError("not an http URL")
         self.host, self.port = address.raw_host, address.port
         self._subgraph = subgraph
-        self._given = {name.lower(): value for name, value in headers.items()}
+        self._default_headers = {name.lower(): value for name, value in headers.items()}
         if address.user is not None or address.password is not None:
             pair = f"{address.user or ''}:{address.password or ''}".encode()
-            self._given.setdefault("authorization", "Basic " + base64.b64encode(pair).decode())
+            self._default_headers.setdefault("authorization", "Basic " + base64.b64encode(pair).decode())
         self._begin = f"POST {address.raw_path_qs} HTTP/1.1\r\nhost: {address.host_port_subcomponent}\r\n"
-        #: Names of a request's headers, as they are given -> how to write its head from their values.
+        #: The names of a request's headers, in their order -> how to write its head from their values.
         self._templates: dict[tuple[str, ...], _Template] = {}
 
     def write(self, headers: Mapping[str, str], body: bytes) -> bytes:
@@ -64,20 +67,20 @@ class RequestWriter:
                 raise refused_header(self._subgraph, name)
 
     def _keep(self, names: tuple[str, ...]) -> "_Template":
-        if len(self._templates) >= _MOST_TEMPLATES:
+        if len(self._templates) >= _MAX_TEMPLATES:
             self._templates.clear()
         template = self._templates[names] = self._template(names)
         return template
 
     def _template(self, names: tuple[str, ...]) -> "_Template":
-        # Of names that differ only in case the last one counts.
+        # Of names that differ only in case, the last counts.
         sent = {name.lower(): name for name in names if not owned_by_client(name.lower())}
         for lower in sent:
             if not _is_token(lower):
                 raise refused_header(self._subgraph, lower)
         lines = [self._begin, "content-type: application/json\r\n", f"accept: {ACCEPT}\r\n"]
         lines.append("accept-encoding: gzip, deflate\r\n")
-        for name, value in self._given.items():
+        for name, value in self._default_headers.items():
             if name in sent or owned_by_client(name):
                 continue
             if not _is_token(name) or not _SAFE(value):

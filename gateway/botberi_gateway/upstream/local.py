@@ -26,7 +26,7 @@ App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[N
 
 
 class AsgiClient:
-    """The client of one app; `path` is where its GraphQL endpoint is."""
+    """The client of an app in this process; `path` is where its GraphQL endpoint is."""
 
     def __init__(self, name: str, app: App, options: InProcessConfig | None = None, *, path: str = "/graphql") -> None:
         self.name = name
@@ -132,7 +132,7 @@ class AsgiClient:
         try:
             await self._app(scope, socket.app_receive, socket.app_send)
         except SocketClosed:
-            pass  # what it would still have sent, nobody reads
+            pass  # the app sent something after the caller had closed
         except Exception:
             logger.exception("subgraph %s: its app raised", self.name)
         finally:

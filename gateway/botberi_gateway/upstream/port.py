@@ -14,16 +14,16 @@ LONG_BODY: Final = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class SubgraphRequest:
-    """One GraphQL request to one subgraph, as the GraphQL-over-HTTP specification has it."""
+    """A GraphQL request to a subgraph, as the GraphQL-over-HTTP specification has it."""
 
     operation: str
     variables: Mapping[str, Any] = field(default_factory=dict)
     operation_name: str | None = None
     kind: OperationKind = "query"
     headers: Mapping[str, str] = field(default_factory=dict)
-    #: Seconds until the answer is given up; the client's own limit holds as well.
+    #: Seconds that the answer may take; the timeout in the client's configuration holds as well.
     timeout: float | None = None
-    #: Asked before a large answer is read.
+    #: The operation's budget, which a large answer's bytes are taken from before it is parsed.
     spending: "Spending | None" = field(default=None, compare=False, repr=False)
 
 
@@ -31,7 +31,8 @@ class SubgraphRequest:
 class SubgraphResponse:
     """A well-formed GraphQL response: `data` is an object or None, `errors` a list of objects.
 
-    Nothing in it is ever changed afterwards: several may share it. (Not frozen, as that makes each take three times as long to make.)
+    Nothing in it is ever changed afterwards, so that several operations may share it. (The class isn't frozen, as that
+    would triple the time of making an object.)
     """
 
     data: Mapping[str, Any] | None
@@ -57,7 +58,7 @@ class SubgraphResponse:
 
 
 def takes_long(body: bytes | bytearray) -> bool:
-    """Whether `codec.decode` takes so long that other requests would wait: it does each long number in Python, 0.8 µs for one."""
+    """Whether `codec.decode` would keep other requests waiting: each long number takes it 0.8 µs in Python."""
     return len(body) >= LONG_BODY and may_round(body)
 
 
@@ -65,12 +66,12 @@ class Spending(Protocol):
     """What is left of an operation's budget."""
 
     def take_bytes(self, count: int) -> None:
-        """Of an answer that has come and isn't read yet. Raises `GatewayError`."""
+        """Take the bytes of an answer that isn't parsed yet. Raises `GatewayError` where the budget hasn't so many."""
         ...
 
 
-#: The bytes of an answer -> its `data` in a form of the caller's, and its `extensions`. Raises ValueError where the answer is not as that
-#: form has it: it is then read as any other.
+#: The bytes of an answer -> its `data` in the caller's form, and its `extensions`. Raises ValueError for an answer of
+#: another form, which is then parsed as any other.
 Read: TypeAlias = Callable[[bytes | bytearray], tuple[Any, Any]]
 
 
@@ -79,19 +80,22 @@ class CountedAnswer(asyncio.Future[SubgraphResponse]):
 
     __slots__ = ("spending",)
 
-    #: Set before anything has come: asked before a large answer is read, and raises where it is too much.
+    #: Set before anything has come; raises before a large answer is parsed if it has too many bytes.
     spending: "Spending | None"
 
 
 class Answer(CountedAnswer):
-    """The future of an answer, which tells one observer when it is over, at once: a done-callback would cost a turn of the loop's queue."""
+    """The future of an answer that calls `over` as soon as it is done.
+
+    A done-callback would cost a turn of the event loop's queue.
+    """
 
     __slots__ = ("began", "over", "read")
 
-    #: `time.perf_counter` when the observer began to look.
+    #: The time of `time.perf_counter` at which the observer began to wait.
     began: float
     over: "Callable[[Answer], None] | None"
-    #: Set before anything has come by who wants `data` in another form.
+    #: Set before anything has come by a caller that parses `data` into another form.
     read: "Read | None"
 
     def set_result(self, result: SubgraphResponse) -> None:
@@ -118,11 +122,18 @@ class SubgraphClient(Protocol):
     """A subgraph, however it is reached. Implementations bound time, size and concurrency."""
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
-        """The answer. Raises `botberi_gateway.errors.SubgraphError` (timeout, connection, status, not a GraphQL response)."""
+        """The answer to a query or mutation.
+
+        Raises `botberi_gateway.errors.SubgraphError` for a timeout, a lost connection, an HTTP status of failure, and
+        anything that is no GraphQL response.
+        """
         ...
 
     def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
-        """Answers until the subgraph completes. Raises `SubgraphError`. Closing the iterator ends the subscription upstream."""
+        """Answers until the subgraph completes. Raises `SubgraphError`.
+
+        Closing the iterator ends the subscription at the subgraph.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -137,7 +148,9 @@ class EncodedClient(SubgraphClient, Protocol):
     def start(
         self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
     ) -> "asyncio.Future[SubgraphResponse]":
-        """Begin a request whose JSON body is already written; a bare future that resolves to the answer or raises SubgraphError. Cancelling it cancels the request.
+        """Begin a request whose JSON body is already written.
+
+        The future (no coroutine) resolves to the answer or raises `SubgraphError`; cancelling it cancels the request.
 
         Big numbers may be rounded in the answer: `exact` has them as they came.
         """

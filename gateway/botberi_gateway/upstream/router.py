@@ -1,6 +1,7 @@
-"""An event source -> listeners: one follower for each set of topics, each event handed to those whose conditions it meets.
+"""An event source -> listeners: a follower for each set of topics hands each event to those whose conditions it meets.
 
-A follower that is lost is made anew, and its listeners are told when to catch up; what nobody can restore in time ends them.
+A follower that loses the source connects again and calls `resumed` of its listeners, which then read what they missed.
+If it can't connect in time, it calls their `ended` with the error.
 """
 
 import asyncio
@@ -17,23 +18,23 @@ from botberi_gateway.upstream.events import EventSource, SourceEvent
 
 logger = logging.getLogger(__name__)
 
-#: Attribute -> the texts of which it must be one. All of them have to hold.
+#: Attribute -> the texts that it may equal. All attributes have to match.
 Conditions = Mapping[str, frozenset[str]]
 
 
 class Listener(Protocol):
-    """Called in the event loop. Must not wait or raise."""
+    """A subscription's side of the router. Its methods are called in the event loop and must not wait or raise."""
 
     def heard(self, event: SourceEvent) -> None:
         """An event that meets the conditions."""
         ...
 
     def resumed(self) -> None:
-        """The source was lost and is there again: what happened in between was not heard."""
+        """The source was lost and is there again; events of the time between are missing."""
         ...
 
     def ended(self, error: EventSourceError | None) -> None:
-        """Nothing comes any more: the source has ended, or stays lost."""
+        """No further event comes: the source has ended, or stays lost (`error`)."""
         ...
 
 
@@ -45,7 +46,7 @@ def text_of(value: Any) -> str:
 
 
 class EventRouter:
-    """One for a gateway. An event costs what its own listeners cost, however many others there are."""
+    """Hands events to listeners; a gateway has one. An event costs what its own listeners cost, and no more."""
 
     def __init__(self, source: EventSource, options: EventSourceConfig | None = None) -> None:
         self._source = source
@@ -54,16 +55,16 @@ class EventRouter:
 
     @property
     def listeners(self) -> int:
-        """How many listen now."""
+        """How many listeners there are now."""
         return sum(len(follower.index) for follower in self._followers.values())
 
     @property
     def interrupted(self) -> bool:
-        """Whether a source that somebody listens to is lost at this moment."""
+        """Whether a source that has listeners is lost at this moment."""
         return any(follower.is_lost for follower in self._followers.values())
 
     async def join(self, topics: frozenset[str], conditions: Conditions, listener: Listener) -> "Place":
-        """Returns once every event from now on is heard. Raises `EventSourceError` when the source can't be followed."""
+        """Add a listener, which hears every event from the return on. Raises `EventSourceError` if that can't be."""
         follower = self._followers.get(topics)
         if follower is None or follower.is_over:
             follower = self._followers[topics] = _Follower(self._source, topics, self._options)
@@ -76,7 +77,7 @@ class EventRouter:
         return place
 
     async def left(self, topics: frozenset[str], follower: "_Follower") -> None:
-        """Nobody follows for nobody."""
+        """Stop following a set of topics when its last listener has left."""
         if not len(follower.index):
             if self._followers.get(topics) is follower:
                 del self._followers[topics]
@@ -84,7 +85,7 @@ class EventRouter:
 
 
 class Place:
-    """A listener's, until it leaves."""
+    """A listener's registration, until it leaves."""
 
     __slots__ = ("_entry", "_follower", "_router", "_topics")
 
@@ -93,21 +94,21 @@ class Place:
         follower.index.add(entry)
 
     async def leave(self) -> None:
-        """Hear nothing any more."""
+        """End the registration; when this returns, the listener isn't called any more."""
         self._follower.index.remove(self._entry)
         await self._router.left(self._topics, self._follower)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Entry:
-    """Of one place: a listener may have two places for a moment, where it moves."""
+    """The content of a place: a listener has two places for a moment when it moves from one to another."""
 
     conditions: Conditions
     listener: Listener
 
 
 class _Index:
-    """Entries by the value of one attribute that they want."""
+    """Entries by the values of the attribute of theirs that has the fewest."""
 
     def __init__(self) -> None:
         self._by_value: dict[str, dict[str, dict[_Entry, None]]] = {}
@@ -133,20 +134,20 @@ class _Index:
                 if not by_value.get(text, True):
                     del by_value[text]
 
-    def meant(self, event: SourceEvent) -> list[Listener]:
-        """Those whose conditions the event meets; an attribute that it lacks equals nothing."""
+    def matching(self, event: SourceEvent) -> list[Listener]:
+        """The listeners whose conditions the event meets; an attribute that it lacks equals nothing."""
         texts = {name: text_of(value) for name, value in event.attributes.items() if value is not None}
-        found = [entry.listener for entry in self._others if _meets(texts, entry.conditions)]
+        listeners = [entry.listener for entry in self._others if _meets(texts, entry.conditions)]
         for attribute, by_value in self._by_value.items():
             text = texts.get(attribute)
             if text is None:
                 continue
             for entry in by_value.get(text, ()):
                 if len(entry.conditions) == 1 or _meets(texts, entry.conditions):
-                    found.append(entry.listener)
-        return found
+                    listeners.append(entry.listener)
+        return listeners
 
-    def everybody(self) -> list[Listener]:
+    def all_listeners(self) -> list[Listener]:
         seen = dict.fromkeys(self._others)
         for by_value in self._by_value.values():
             for entries in by_value.values():
@@ -164,16 +165,16 @@ class _Index:
 
 
 def _distinguishing(conditions: Conditions) -> str | None:
-    """The condition with the fewest values, None without any; those with none are met by nothing."""
+    """The attribute with the fewest values; None without conditions. An attribute without values is met by no event."""
     return min(conditions, key=lambda attribute: len(conditions[attribute]), default=None)
 
 
 def _meets(texts: Mapping[str, str], conditions: Conditions) -> bool:
-    return all(texts.get(attribute) in wanted for attribute, wanted in conditions.items())
+    return all(texts.get(attribute) in values for attribute, values in conditions.items())
 
 
 class _Follower:
-    """Follows one set of topics, again and again, while somebody listens."""
+    """Follows a set of topics while it has listeners, and connects again after each loss."""
 
     def __init__(self, source: EventSource, topics: frozenset[str], options: EventSourceConfig) -> None:
         self.index = _Index()
@@ -216,13 +217,13 @@ class _Follower:
                 async with self._source.follow(sorted(self._topics)) as events:
                     if self._was_ready:
                         logger.info("following %s again: subscriptions catch up", ", ".join(sorted(self._topics)))
-                        for listener in self.index.everybody():
+                        for listener in self.index.all_listeners():
                             listener.resumed()
                     self._was_ready, self._failure, lost_at = True, None, None
                     self._ready.set()
                     async for event in events:
                         backoff.reset()
-                        for listener in self.index.meant(event):
+                        for listener in self.index.matching(event):
                             listener.heard(event)
                 self._end(None)
                 return
@@ -241,7 +242,7 @@ class _Follower:
 
     def _end(self, error: EventSourceError | None) -> None:
         self.is_over = True
-        # Whoever waits to join finds the failure, or joins what has nothing more to tell.
+        # Callers that wait to join get the failure, or join a source that has no further events.
         self._ready.set()
-        for listener in self.index.everybody():
+        for listener in self.index.all_listeners():
             listener.ended(error)

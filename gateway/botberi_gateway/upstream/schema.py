@@ -31,7 +31,10 @@ logger = logging.getLogger(__name__)
 
 
 class SchemaClient:
-    """Executes operations on `schema`; `context` makes each request's context value from it. Values cross as JSON, as on a wire."""
+    """Executes operations on `schema` in this process. Arguments and results are copied through JSON, as over HTTP.
+
+    `context` makes the context value of each request from the request.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Equal queries to one subgraph at the same time -> one request; everybody gets the same parsed, immutable answer."""
+"""Equal queries to a subgraph at the same time -> a single request, whose parsed, immutable answer all of them get."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,10 +16,10 @@ from botberi_gateway.upstream.port import (
     SubgraphResponse,
 )
 
-#: They say where a request comes from, not what it asks or who asks it, and differ each time.
+#: Headers that differ with each request and change neither its question nor its caller.
 TRACING_HEADERS: Final = frozenset(("x-request-id", "traceparent", "tracestate"))
-#: Where `EncodedClient.execute` gets no limit of time.
-_NO_LIMIT: Final = 86_400.0
+#: Seconds for a request without a timeout.
+_NO_TIMEOUT_SECONDS: Final = 86_400.0
 
 _Key: TypeAlias = tuple[bytes, frozenset[tuple[str, str]]]
 _Answer: TypeAlias = "asyncio.Future[SubgraphResponse]"
@@ -33,8 +33,9 @@ def sharing(name: str, client: SubgraphClient, joined: Callable[[str], None]) ->
 class SharingClient:
     """An `EncodedClient` in front of another.
 
-    Requests are equal when the body and every header but `TRACING_HEADERS` are: callers who are told apart to subgraphs share nothing.
-    Whoever joins is served within the first one's time, or its own where that is shorter. The request is cancelled when all who wait are gone.
+    Requests are equal when their bodies and all headers but `TRACING_HEADERS` are, so that callers with different
+    credentials share nothing. A caller that joins waits until the first caller's deadline, or its own if that is
+    earlier. The request is cancelled when all its callers are gone.
     """
 
     def __init__(self, name: str, client: EncodedClient, joined: Callable[[str], None]) -> None:
@@ -46,7 +47,7 @@ class SharingClient:
 
     async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
         """See `SubgraphClient`."""
-        timeout = _NO_LIMIT if request.timeout is None else request.timeout
+        timeout = _NO_TIMEOUT_SECONDS if request.timeout is None else request.timeout
         future = self.start(request_body(self._name, request), request.kind, request.headers, timeout)
         if isinstance(future, CountedAnswer):
             future.spending = request.spending
@@ -81,7 +82,7 @@ class SharingClient:
 
 
 class _Shared:
-    """One request under way, and who waits for it."""
+    """A request under way, and the callers that wait for it."""
 
     def __init__(self, name: str, request: _Answer, deadline: float) -> None:
         self._name = name
@@ -94,7 +95,7 @@ class _Shared:
         request.add_done_callback(self._answer)
 
     def join(self, deadline: float, abandoned: Callable[[], None]) -> _Answer:
-        """A future of one's own, that may be cancelled without harm to others."""
+        """A future for another caller, whose cancellation doesn't touch the others."""
         loop = asyncio.get_running_loop()
         waiter = CountedAnswer(loop=loop)
         waiter.spending = None
@@ -106,7 +107,7 @@ class _Shared:
                 timer.cancel()
             self._waiters.discard(waiter)
             if not self._waiters and not self.request.done():
-                # At once, so that nobody joins what is being cancelled.
+                # At once, so that no caller joins a request that is being cancelled.
                 abandoned()
                 self.request.cancel()
 
@@ -125,12 +126,12 @@ class _Shared:
             if request.cancelled():
                 waiter.cancel()
             elif (error := request.exception()) is None:
-                self._give(request.result(), waiter)
+                self._deliver(request.result(), waiter)
             else:
                 waiter.set_exception(_copy(error))
 
-    def _give(self, response: SubgraphResponse, waiter: CountedAnswer) -> None:
-        """The answer, whose bytes each operation counts that gets it."""
+    def _deliver(self, response: SubgraphResponse, waiter: CountedAnswer) -> None:
+        """Set the answer; its bytes are taken from the budget of each operation that gets it."""
         if waiter.spending is not None and self._size.bytes:
             try:
                 waiter.spending.take_bytes(self._size.bytes)
@@ -141,7 +142,7 @@ class _Shared:
 
 
 class _Size:
-    """A `Spending` that takes note of how large an answer is."""
+    """A `Spending` that only notes how large an answer is."""
 
     __slots__ = ("bytes",)
 
@@ -153,7 +154,7 @@ class _Size:
 
 
 def _copy(error: BaseException) -> BaseException:
-    """One for each who raises it: a traceback grows with every raise."""
+    """The error as a new object for each caller, because a traceback grows with every raise."""
     if type(error) is SubgraphError:
         return SubgraphError(error.subgraph, error.message, code=error.code, status=error.status)
     return error

@@ -67,7 +67,7 @@ async def subscribe_over_websocket(
     options: SubgraphSocketConfig,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncGenerator[SubgraphResponse, None]:
-    """One connection for one subscription; the request's headers go with the handshake."""
+    """Open a connection for the subscription; the request's headers go with the handshake."""
     address = options.url or websocket_url(url)
     try:
         connection = await _Connect(

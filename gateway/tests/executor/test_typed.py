@@ -50,7 +50,9 @@ class Encoded(Scripted):
             if not call.cancelled():
                 raw = orjson.dumps({key: value for key, value in answer.items() if key != "headers"})
                 call.set_result(
-                    read_answer("a", 200, "application/json", raw, answer.get("headers", ()), True, call.read)
+                    read_answer(
+                        "a", 200, "application/json", raw, answer.get("headers", ()), rounded=True, read=call.read
+                    )
                 )
 
         asyncio.get_running_loop().call_later(self.delay, deliver)

@@ -47,7 +47,7 @@ async def ask(pool: Pool, kind: Any = "query", timeout: float = 5.0, body: bytes
 
 
 def twice(pause: float | None) -> Script:
-    """Each request is answered, and then answered once more with what nobody asked for; None: in the same packet."""
+    """Each request is answered, and then answered once more without a request; None: in the same packet."""
 
     async def script(connection: Connection) -> None:
         good, evil = response(GOOD), response(EVIL)
@@ -303,7 +303,7 @@ async def test_an_address_that_swallows_connections() -> None:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         clogs = [socket.socket() for _ in range(4)]
-        for clog in clogs:  # its queue of connections that nobody accepts
+        for clog in clogs:  # its queue of connections that aren't accepted
             clog.setblocking(False)
             clog.connect_ex(full.getsockname())
         await asyncio.sleep(0.05)
@@ -434,4 +434,4 @@ async def test_a_head_that_was_seen_before_means_the_same_whatever_follows_it(pi
             assert await ask(pool) == {"a": 1}
         assert await ask(pool) == {"a": 2}
         await asyncio.sleep(0.03)
-        assert await ask(pool, "mutation") == {"a": 2}, "what was left over is nobody's answer"
+        assert await ask(pool, "mutation") == {"a": 2}, "what was left over answers no request"
