@@ -171,7 +171,7 @@ class TestLogs:
         found = [line.split()[1:] for line in log.getvalue().splitlines()]
         assert found == [
             ["info", "broker", "published"],
-            ["info", "botberi", "a library's"],
+            ["info", "botberi", "a", "library's"],
             ["error", "catalog", "a", "pool's"],
             ["info", "worker", "given", "instance=7"],
         ]
