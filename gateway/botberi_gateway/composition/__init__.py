@@ -1,4 +1,4 @@
-"""Subgraph SDLs -> supergraph, or errors that show where and how to mend."""
+"""Subgraph SDLs -> supergraph, or errors that show where and how to fix them."""
 
 from botberi_gateway.composition.subgraph import Subgraph
 from botberi_gateway.composition.compose import Composition, compose

@@ -115,8 +115,10 @@ def _read_link(node: ConstDirectiveNode, faults: list[LinkFault]) -> Link | None
         fault(f'"{url_node.value}" has no name that GraphQL allows: give one with `as`.', url_node)
     prefix = alias.value if isinstance(alias, StringValueNode) else url.name
     if prefix is not None and not _is_namespace(prefix, url):
-        told = f'"{prefix}" can\'t be a namespace: it has to be a GraphQL name without "__" that doesn\'t end in "_".'
-        fault(told if alias is not None else f"{told} Give one with `as`.", alias or url_node)
+        message = (
+            f'"{prefix}" can\'t be a namespace: it has to be a GraphQL name without "__" that doesn\'t end in "_".'
+        )
+        fault(message if alias is not None else f"{message} Give one with `as`.", alias or url_node)
     purpose = values.get("for")
     imports: list[Import] = []
     imported = values.get("import")

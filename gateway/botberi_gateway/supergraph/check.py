@@ -32,7 +32,7 @@ from botberi_gateway.errors import SupergraphError
 from botberi_gateway.federation import FieldSetSyntaxError, parse_field_set
 from botberi_gateway.federation.printed import printed_type
 
-#: More of them help nobody.
+#: More errors than this don't help.
 MAX_FAULTS: Final = 20
 _BUILT_IN: Final = frozenset({"Int", "Float", "String", "Boolean", "ID"})
 _KINDS: Final[Mapping[type[Node], str]] = {
@@ -174,15 +174,15 @@ class _Check:
     def _arguments(
         self, directive: ConstDirectiveNode, mandatory: Collection[str], where: str
     ) -> Iterator[tuple[Node, str]]:
-        told = f"@{directive.name.value} of {where}"
+        subject = f"@{directive.name.value} of {where}"
         given = {a.name.value: a.value for a in directive.arguments or () if not isinstance(a.value, NullValueNode)}
         for name in mandatory:
             if name not in given:
-                yield directive, f'{told} lacks the argument "{name}".'
+                yield directive, f'{subject} lacks the argument "{name}".'
         for name, value in given.items():
             fault = self._value(name, value)
             if fault is not None:
-                yield directive, f'{told} has the argument "{name}", {fault}'
+                yield directive, f'{subject} has the argument "{name}", {fault}'
 
     def _value(self, name: str, value: ValueNode) -> str | None:
         """What is wrong with an argument of a join directive."""

@@ -1,7 +1,8 @@
-"""A supergraph's `@link`s -> the features that somebody must enforce or execute and this gateway doesn't.
+"""A supergraph's `@link`s -> the features that a gateway must enforce or execute, and this one can't.
 
-The link specification (https://specs.apollo.dev/link/v1.0#Purpose) says of `for: SECURITY` and `for: EXECUTION` that whoever doesn't
-know the feature must not serve the schema: fields that it guards would be open to anybody, or be answered wrongly.
+The link specification (https://specs.apollo.dev/link/v1.0#Purpose) says of `for: SECURITY` and `for: EXECUTION` that a
+gateway that doesn't know the feature must not serve the schema: fields that it guards would be open to every client,
+or be answered wrongly.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence

@@ -132,13 +132,13 @@ BAD: dict[str, tuple[Callable[[], list[Subgraph]], str, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_told(name: str) -> None:
+def test_bad_input_is_reported(name: str) -> None:
     make, code, said = BAD[name]
     subgraphs = make()
     errors = compose(subgraphs).errors
-    told = [e for e in errors if e.code == code]
-    assert told, [(e.code, e.message) for e in errors]
-    assert any(said in e.message for e in told), [e.message for e in told]
+    matching = [e for e in errors if e.code == code]
+    assert matching, [(e.code, e.message) for e in errors]
+    assert any(said in e.message for e in matching), [e.message for e in matching]
     report = text(findings(errors, subgraphs))
     assert code in report
     assert "Traceback" not in report
@@ -148,7 +148,7 @@ def test_bad_input_is_told(name: str) -> None:
 ODD: dict[str, Callable[[], list[Subgraph]]] = {
     "one subgraph": lambda: one(FINE),
     "a BOM": lambda: one("\ufeff" + FINE),
-    "CRLF": lambda: one('"""\r\ntold\r\n"""\r\ntype Query {\r\n  a: Int\r\n}\r\n'),
+    "CRLF": lambda: one('"""\r\ntext\r\n"""\r\ntype Query {\r\n  a: Int\r\n}\r\n'),
     "CR alone": lambda: one("type Query {\r  a: Int\r}\r"),
     "a description of 1 MB": lambda: one(f'"""{"ü" * 1_000_000}"""\n{FINE}'),
     "1 MB in one line": lambda: one(f'"{"x" * 1_000_000}" {FINE}'),
@@ -213,7 +213,7 @@ def test_mutants_are_answered() -> None:
     assert len(seen) > 40
 
 
-def test_very_many_errors_are_told_soon() -> None:
+def test_very_many_errors_are_reported_soon() -> None:
     unknown = "type Query {\n" + "\n".join(f"  f{i}: Nope{i}" for i in range(3_000)) + "\n}"
     unshared = "type Query {\n" + "\n".join(f"  f{i}: Int" for i in range(3_000)) + "\n}"
     started = time.process_time()

@@ -1,4 +1,4 @@
-"""`compose` as callers use it: what comes out, what is told, and what bad input does."""
+"""`compose` as callers use it: its results, the problems that it reports, and bad input."""
 
 import json
 import random

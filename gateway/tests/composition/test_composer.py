@@ -1,4 +1,4 @@
-"""Composing again after a change: the same answers as composing anew, with less work."""
+"""Composing again after a change: the same answers as of a first composition, with less work."""
 
 import random
 from collections.abc import Callable
@@ -15,7 +15,7 @@ def answer(made: Composition) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("seed", range(24))
-def test_answers_are_those_of_composing_anew(seed: int) -> None:
+def test_answers_are_those_of_a_first_composition(seed: int) -> None:
     dice = random.Random(seed)
     whole, broken, other = (random_set(s)[1] for s in (seed * 10, seed * 10 + 9, seed * 10 + 1))
     pool = {s.name: [s] for s in whole}

@@ -11,7 +11,7 @@ from botberi_gateway.composition import Composition, Problem, Subgraph, compose
 from botberi_gateway.composition.problem import LimitExceeded
 from botberi_gateway.composition.report import ERRORS, HINTS, findings
 from botberi_gateway.composition.report.edits import apply
-from botberi_gateway.composition.report.mends import MENDS
+from botberi_gateway.composition.report.fixes import FIXES
 
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).parent
@@ -84,7 +84,7 @@ def test_patch_fixes_what_it_is_for(code: str, case: Path) -> None:
     found = [f for f in findings((*made.errors, *made.hints), subgraphs) if f.code == code]
     edits = [edit for one in found for edit in one.patch]
     if not edits:
-        assert code not in MENDS or code in ("INVALID_GRAPHQL", "INVALID_LINK_DIRECTIVE_USAGE")
+        assert code not in FIXES or code in ("INVALID_GRAPHQL", "INVALID_LINK_DIRECTIVE_USAGE")
         return
     patched = [Subgraph(s.name, apply(s.sdl, [e for e in edits if e.subgraph == s.name])) for s in subgraphs]
     after = compose(patched)

@@ -1,4 +1,4 @@
-"""One broken set of subgraphs for each error code: it is found, told in a sentence, and placed."""
+"""One broken set of subgraphs for each error code: it is found, described in a sentence, and has a place."""
 
 from pathlib import Path
 

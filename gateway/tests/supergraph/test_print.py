@@ -1,4 +1,4 @@
-"""Supergraph -> SDL -> supergraph: nothing is lost, whoever made it and in whichever join version."""
+"""Supergraph -> SDL -> supergraph: nothing is lost, whichever composer wrote it and in whichever join version."""
 
 from pathlib import Path
 

@@ -65,7 +65,7 @@ _DEFINITION_OF = {
 _VISITED = {
     kind: tuple(key for key in keys if key not in ("name", "description")) for kind, keys in QUERY_DOCUMENT_KEYS.items()
 }
-#: Each error looks for its line and for names that are like the wrong one, which takes a millisecond; more of them help nobody.
+#: Each error looks for its line and for names that are like the wrong one, which takes a millisecond; more of them don't help.
 MAX_ERRORS = 200
 #: Checked otherwise (default values), or new in GraphQL's edition of 2025 and not yet asked for by other composers.
 _IGNORED = ("invalid default value", "must not be deprecated.")
@@ -256,14 +256,14 @@ def _value_errors(document: DocumentNode, schema: GraphQLSchema, words: Vocabula
                 known = definition.args.get(argument.name.value)
                 if known is None or _is_field_set(known.type, words):
                     continue  # a field set of another kind has an error code of its own
-                for text in misfits(argument.value, known.type):
+                for text in mismatches(argument.value, known.type):
                     yield GraphQLError(
                         f'Argument "{argument.name.value}" of @{node.name.value} has a wrong value: {text}.', argument
                     )
         elif isinstance(node, ast.InputValueDefinitionNode) and node.default_value is not None:
             expected = type_from_ast(schema, node.type)
             if expected is not None:
-                for text in misfits(node.default_value, expected):
+                for text in mismatches(node.default_value, expected):
                     yield GraphQLError(f'The default value of "{node.name.value}" is wrong: {text}.', node)
 
 
@@ -289,19 +289,19 @@ def _field_sets(words: Vocabulary) -> set[str]:
     return {words.types.get("FieldSet", ""), "_FieldSet", "federation__FieldSet"}
 
 
-def misfits(value: ValueNode, type_: Any) -> Iterator[str]:
+def mismatches(value: ValueNode, type_: Any) -> Iterator[str]:
     """What is wrong with a literal as a value of the type."""
     if isinstance(type_, GraphQLNonNull):
         if isinstance(value, NullValueNode):
             yield f"null is no {type_}"
         else:
-            yield from misfits(value, type_.of_type)
+            yield from mismatches(value, type_.of_type)
         return
     if isinstance(value, NullValueNode):
         return
     if isinstance(type_, GraphQLList):
         for item in value.values if isinstance(value, ListValueNode) else (value,):
-            yield from misfits(item, type_.of_type)
+            yield from mismatches(item, type_.of_type)
     elif isinstance(type_, GraphQLInputObjectType):
         if not isinstance(value, ObjectValueNode):
             yield f"{print_ast(value)} is no {type_.name}"
@@ -313,7 +313,7 @@ def misfits(value: ValueNode, type_: Any) -> Iterator[str]:
             if name not in type_.fields:
                 yield f'{type_.name} has no field "{name}"'
             else:
-                yield from misfits(item, type_.fields[name].type)
+                yield from mismatches(item, type_.fields[name].type)
     elif isinstance(type_, GraphQLEnumType):
         # a string is taken for the value of that name, as the reference composers do
         if not isinstance(value, ast.EnumValueNode | ast.StringValueNode) or value.value not in type_.values:

@@ -68,7 +68,7 @@ def read(name: str, sdl: str) -> tuple[Text | None, list[Problem]]:
         return None, problems
     problems = invalid_redefinitions(document, words, name)
     invalid = invalid_graphql(document, links, words, name, source)
-    if problems:  # what follows from a wrong definition isn't told, what is unknown without it is
+    if problems:  # what follows from a wrong definition isn't reported, what is unknown without it is
         return None, problems + [p for p in invalid if "Unknown directive" in p.message]
     if invalid:
         return None, invalid
@@ -96,9 +96,9 @@ def _version(links: Links, name: str) -> tuple[Version, list[Problem]]:
 def _with_unknown(
     problems: list[Problem], document: DocumentNode, links: Links, version: Version, name: str
 ) -> list[Problem]:
-    """With what an unknown version leaves without a meaning: directives that nobody defines, where they are applied.
+    """With what an unknown version leaves without a meaning: directives without a definition, where they are applied.
 
-    On the schema itself they are told alone, by the reference's order: it looks at those before it looks at versions.
+    On the schema itself they are reported alone, in the reference's order: it looks at those before it looks at versions.
     """
     if links.of(FEDERATION) is None or version in KNOWN_FEDERATION or version == FEDERATION_1:
         return problems

@@ -78,10 +78,10 @@ def _interface_objects_without_help(schemas: Sequence[SubgraphSchema]) -> Iterat
                 continue
             objects = [s for s in schemas if type_.name in s.types and s.types[type_.name].is_interface_object]
             if objects:
-                told = ", ".join(f'"{s.name}"' for s in objects)
+                listing = ", ".join(f'"{s.name}"' for s in objects)
                 yield Problem(
                     "INTERFACE_OBJECT_USAGE_ERROR",
-                    f'[{schema.name}] "{type_.name}" is an @interfaceObject in {told}, but its @key here is of federation 1, '
+                    f'[{schema.name}] "{type_.name}" is an @interfaceObject in {listing}, but its @key here is of federation 1, '
                     "where keys of interfaces do nothing: upgrade this subgraph to federation 2, or remove the key.",
                     places([(schema.name, type_.node), *((s.name, s.types[type_.name].node) for s in objects)]),
                 )

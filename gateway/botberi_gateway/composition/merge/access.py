@@ -29,5 +29,5 @@ def minimal(options: set[frozenset[str]]) -> set[frozenset[str]]:
 
 
 def implies(stronger: Requirement, weaker: Requirement) -> bool:
-    """Whoever fulfils `stronger` fulfils `weaker` as well."""
+    """Whether a caller that fulfils `stronger` always fulfils `weaker` as well."""
     return all(any(set(need) <= set(option) for need in weaker) for option in stronger)

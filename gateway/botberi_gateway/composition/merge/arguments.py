@@ -103,16 +103,16 @@ def merge_input_value(
     merged = merge_input_types(state, [a.type for _, a in sources])
     at = [(s, a.node) for s, a in sources]
     varied = merged is None or any(not same(merged, a.type) for _, a in sources)
-    told = describe([(s.name, a.type) for s, a in sources]) if varied else ""
+    listing = describe([(s.name, a.type) for s, a in sources]) if varied else ""
     if merged is None:
         code = "FIELD_ARGUMENT_TYPE_MISMATCH" if prefix == "FIELD_ARGUMENT" else "FIELD_TYPE_MISMATCH"
-        state.error(code, f"The types of {what} don't fit together: {told}.", at)
+        state.error(code, f"The types of {what} don't fit together: {listing}.", at)
         merged = sources[0][1].type
     elif varied:
         code = "ARGUMENT" if prefix == "FIELD_ARGUMENT" else "FIELD"
         state.hint(
             f"INCONSISTENT_BUT_COMPATIBLE_{code}_TYPE",
-            f"{what} has different types ({told}); the supergraph has {printed_type(merged)}.",
+            f"{what} has different types ({listing}); the supergraph has {printed_type(merged)}.",
             "INFO",
             at,
         )
@@ -168,10 +168,10 @@ def merge_default(state: MergeState, what: str, sources: Sequence[Source], prefi
         return None
     distinct = _distinct_defaults(given)
     if len(distinct) > 1:
-        told = ", ".join(f"{text} in {names_of(schemas)}" for text, schemas in distinct)
+        listing = ", ".join(f"{text} in {names_of(schemas)}" for text, schemas in distinct)
         state.error(
             f"{prefix}_DEFAULT_MISMATCH",
-            f"{what} has different default values: {told}.",
+            f"{what} has different default values: {listing}.",
             [(s, a.node) for s, a in given],
         )
     elif len(given) < len(sources):

@@ -83,8 +83,8 @@ def _clashes(
     for name in ("tag", "inaccessible"):
         others = [s for s in schemas if s.federation_names.get(name) == local]
         if others:
-            told = ", ".join(f'"{s.name}"' for s in others)
-            message = f'"@{local}" of "{schema.name}" can\'t be composed: it is the federation\'s @{name} in {told}.'
+            listing = ", ".join(f'"{s.name}"' for s in others)
+            message = f'"@{local}" of "{schema.name}" can\'t be composed: it is the federation\'s @{name} in {listing}.'
             _error(plan, message, schema, applied)
             return True
     return False
@@ -117,8 +117,8 @@ def _check_versions(
         asking = {_compatible(link.url.version) for s, link in found if (s.name, identity) in composing}
         if identity in wanted and len(asking) > 1:
             bad.add(identity)
-            told = ", ".join(f'{link.url.version} in "{s.name}"' for s, link in found)
-            message = f'"{identity}" is composed from versions that are not compatible: {told}.'
+            listing = ", ".join(f'{link.url.version} in "{s.name}"' for s, link in found)
+            message = f'"{identity}" is composed from versions that are not compatible: {listing}.'
             plan.problems.append(Problem("DIRECTIVE_COMPOSITION_ERROR", message, at))
         else:
             message = f'"{identity}" is linked in versions that are not compatible, which matters if it is composed.'
@@ -141,9 +141,9 @@ def _plan_one(
         return
     sources = {(link.url.identity, _original(schema, name)) for schema, _, link in found}
     if len(sources) > 1:
-        told = ", ".join(f'"{identity}" (@{original})' for identity, original in sorted(sources))
+        listing = ", ".join(f'"{identity}" (@{original})' for identity, original in sorted(sources))
         at = places((s.name, a.node) for s, a, _ in found)
-        message = f'"@{name}" is not the same directive in all subgraphs: it is from {told}.'
+        message = f'"@{name}" is not the same directive in all subgraphs: it is from {listing}.'
         plan.problems.append(Problem("DIRECTIVE_COMPOSITION_ERROR", message, at))
         return
     # of equal versions the last subgraph's
@@ -197,9 +197,9 @@ def _federation_names(schemas: Sequence[SubgraphSchema], plan: ComposedDirective
         if not used:
             continue
         if len(used) > 1:
-            told = ", ".join(f'"@{local}" in {" and ".join(s.name for s in found)}' for local, found in used.items())
+            listing = ", ".join(f'"@{local}" in {" and ".join(s.name for s in found)}' for local, found in used.items())
             level: Level = "ERROR"
-            message = f"@{name} has to have one name in all subgraphs, but it is {told}."
+            message = f"@{name} has to have one name in all subgraphs, but it is {listing}."
             links = [(s.name, link.node) for found in used.values() for s in found if (link := s.links.of(FEDERATION))]
             plan.problems.append(Problem("LINK_IMPORT_NAME_MISMATCH", message, places(links), level))
         plan.names[name] = next(iter(used))

@@ -26,25 +26,25 @@ def merge_enum(state: MergeState, name: str, owners: Owners) -> SupergraphType:
         directives = merge_directives(state, what, having)
         hidden = any(e.has("inaccessible") for _, e in having)
         if lacking:
-            told = f"{names_of(s for s, _ in having)}, but not in {names_of(s for s, _ in lacking)}"
+            listing = f"{names_of(s for s, _ in having)}, but not in {names_of(s for s, _ in lacking)}"
             at = [(s, e.node) for s, e in having]
             if for_input and for_output and not hidden:
                 state.error(
                     "ENUM_VALUE_MISMATCH",
                     f'"{name}" is used for input and for output, so its values have to be the same everywhere: '
-                    f"{what} is in {told}.",
+                    f"{what} is in {listing}.",
                     at,
                 )
             elif for_input and not for_output:
                 state.hint(
                     "INCONSISTENT_ENUM_VALUE_FOR_INPUT_ENUM",
-                    f"{what} is left out of the supergraph: it is in {told}.",
+                    f"{what} is left out of the supergraph: it is in {listing}.",
                     "WARN",
                     at,
                 )
                 continue
             elif for_output:
-                state.hint("INCONSISTENT_ENUM_VALUE_FOR_OUTPUT_ENUM", f"{what} is in {told}.", "DEBUG", at)
+                state.hint("INCONSISTENT_ENUM_VALUE_FOR_OUTPUT_ENUM", f"{what} is in {listing}.", "DEBUG", at)
         values[value] = EnumValue(
             value, tuple(s.graph for s, _ in having), directives, merge_description(state, what, having)
         )

@@ -36,7 +36,7 @@ def merge_field(
             "no subgraph resolves it.",
             [(s, f.node) for s, _, f in sources],
         )
-        read_overrides(state, coordinate, sources)  # what is wrong with those is told beside it
+        read_overrides(state, coordinate, sources)  # their problems are reported in addition
         return None
     overrides = read_overrides(state, coordinate, sources)
     kept = [source for source in sources if source[0].name not in overrides.dropped]
@@ -87,15 +87,15 @@ def _given_by_interface_object(
 def _merge_type(state: MergeState, what: str, sources: Sequence[Source]) -> TypeNode:
     merged = merge_output_types(state, [f.type for _, _, f in sources])
     if merged is None or any(f.type is not merged and not same(merged, f.type) for _, _, f in sources):
-        told = describe([(s.name, f.type) for s, _, f in sources])
+        listing = describe([(s.name, f.type) for s, _, f in sources])
         at = [(s, f.node) for s, _, f in sources]
         if merged is None:
-            state.error("FIELD_TYPE_MISMATCH", f"The types of {what} don't fit together: {told}.", at)
+            state.error("FIELD_TYPE_MISMATCH", f"The types of {what} don't fit together: {listing}.", at)
             merged = sources[0][2].type
         else:
             state.hint(
                 "INCONSISTENT_BUT_COMPATIBLE_FIELD_TYPE",
-                f"{what} has different types ({told}); the supergraph has {printed_type(merged)}.",
+                f"{what} has different types ({listing}); the supergraph has {printed_type(merged)}.",
                 "INFO",
                 at,
             )

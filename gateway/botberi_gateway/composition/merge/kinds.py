@@ -29,10 +29,10 @@ def _kind(state: MergeState, name: str, owners: list[tuple[SubgraphSchema, TypeD
     for schema, type_ in owners:
         seen.setdefault(kind_of(type_), []).append(schema)
     if len(seen) > 1:
-        told = ", ".join(f"{kind.lower().replace('_', ' ')} in {names_of(s)}" for kind, s in seen.items())
+        listing = ", ".join(f"{kind.lower().replace('_', ' ')} in {names_of(s)}" for kind, s in seen.items())
         state.error(
             "TYPE_KIND_MISMATCH",
-            f'"{name}" is not the same kind of type everywhere: {told}.',
+            f'"{name}" is not the same kind of type everywhere: {listing}.',
             [(s, t.node) for s, t in owners],
         )
         state.mismatched.add(name)

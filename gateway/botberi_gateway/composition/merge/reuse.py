@@ -15,7 +15,7 @@ _ROOTS = frozenset({"Query", "Mutation", "Subscription"})
 
 @dataclass(slots=True)
 class _Merged:
-    """`owners` are compared by identity: a subgraph that was read anew is another."""
+    """`owners` are compared by identity: a subgraph that was read again is another."""
 
     owners: list[tuple[SubgraphSchema, str]]
     type: SupergraphType

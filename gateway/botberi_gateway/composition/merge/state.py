@@ -36,7 +36,7 @@ class MergeState:
     interface_objects: frozenset[str] = field(init=False)
     _sources: dict[str, list[tuple[SubgraphSchema, TypeDef]]] = field(init=False, repr=False)
 
-    #: Types whose kinds differ: what else is wrong is told of those of the merged kind only.
+    #: Types whose kinds differ: other problems are reported only for the subgraphs that have the merged kind.
     mismatched: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A problem -> a finding: its places with files and excerpts, what was expected, and a patch where a mechanical mend exists."""
+"""A problem -> a finding: its places with files and excerpts, what was expected, and a patch if `fixes.py` has one."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, Final
 from botberi_gateway.composition.problem import Level, Problem
 from botberi_gateway.composition.report.codes import meaning
 from botberi_gateway.composition.report.edits import Edit
-from botberi_gateway.composition.report.mends import mend
+from botberi_gateway.composition.report.fixes import fix
 from botberi_gateway.composition.report.sources import SourceText
 from botberi_gateway.composition.subgraph import Subgraph
 
@@ -84,16 +84,16 @@ def findings(
 
 def _finding(problem: Problem, sources: Mapping[str, SourceText]) -> Finding:
     first, *rest = problem.message.split("\n")
-    told = meaning(problem.code)
+    explanation = meaning(problem.code)
     return Finding(
         code=problem.code,
         level=problem.level,
         message=first,
         details=tuple(line.strip() for line in rest),
         places=tuple(_place(at.subgraph, at.line, at.column, sources) for at in problem.locations),
-        says=told.says if told else "",
-        expected=told.expected if told else "",
-        patch=tuple(mend(problem, sources)),
+        says=explanation.says if explanation else "",
+        expected=explanation.expected if explanation else "",
+        patch=tuple(fix(problem, sources)),
     )
 
 

@@ -55,9 +55,9 @@ def github(found: Iterable[Finding]) -> str:
             at = one.places[0]
             properties = {"file": at.file or f"{at.subgraph}.graphql", "line": str(at.line), "col": str(at.column)}
             properties["title"] = one.code
-        told = "\n".join([one.message, *one.details, f"Expected: {one.expected}"])
+        body = "\n".join([one.message, *one.details, f"Expected: {one.expected}"])
         listed = ",".join(f"{name}={_escape(value, ':,')}" for name, value in properties.items())
-        lines.append(f"::{_GITHUB_LEVELS[one.level]} {listed}::{_escape(told)}")
+        lines.append(f"::{_GITHUB_LEVELS[one.level]} {listed}::{_escape(body)}")
     return "".join(f"{line}\n" for line in lines)
 
 

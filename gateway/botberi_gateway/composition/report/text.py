@@ -52,7 +52,7 @@ def _group(group: list[Finding], paint: Paint) -> Iterator[str]:
             yield from (f"    {line}" for line in _excerpt(place, paint))
         for edit in one.patch:
             where = edit.file or edit.subgraph
-            yield f"    {paint('mend', _GREEN)} {where}:{edit.line}"
+            yield f"    {paint('fix', _GREEN)} {where}:{edit.line}"
             yield from (f"      {paint('- ' + line, _RED)}" for line in edit.before.splitlines()[:_MAX_LINES])
             yield from (f"      {paint('+ ' + line, _GREEN)}" for line in edit.after.splitlines()[:_MAX_LINES])
     if first.expected:

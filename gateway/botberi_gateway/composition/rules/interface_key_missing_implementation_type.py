@@ -24,10 +24,10 @@ def check(schemas: Sequence[SubgraphSchema]) -> Iterator[Problem]:
             missing = sorted(everywhere - here)
             # an interface object stands for implementations of its own, as the reference counts for one of them
             if missing and len(here) < len(everywhere):
-                told = ", ".join(f'"{name}"' for name in missing)
+                listing = ", ".join(f'"{name}"' for name in missing)
                 yield Problem(
                     "INTERFACE_KEY_MISSING_IMPLEMENTATION_TYPE",
                     f'[{schema.name}] The interface "{interface.name}" can be resolved by its key '
-                    f'"{key.field_set()}" here, so {told}, which implement it elsewhere, have to be here too.',
+                    f'"{key.field_set()}" here, so {listing}, which implement it elsewhere, have to be here too.',
                     place(schema.name, key.node),
                 )

@@ -30,9 +30,9 @@ def check_together(schemas: Sequence[SubgraphSchema]) -> Iterator[Problem]:
         for schema, type_ in owners:
             present = sorted(n for n in implementations if n in schema.types)
             if type_.is_interface_object and present:
-                told = ", ".join(f'"{n}"' for n in present)
+                listing = ", ".join(f'"{n}"' for n in present)
                 yield Problem(
                     _CODE,
-                    f'[{schema.name}] "{name}" is an @interfaceObject here, so its implementations ({told}) can\'t be here.',
+                    f'[{schema.name}] "{name}" is an @interfaceObject here, so its implementations ({listing}) can\'t be here.',
                     places((schema.name, schema.types[n].node) for n in present),
                 )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from graphql import InputValueDefinitionNode, type_from_ast
 from graphql.type.validate import SchemaValidationContext
 
-from botberi_gateway.composition.ingest.graphql_rules import is_ignored, misfits
+from botberi_gateway.composition.ingest.graphql_rules import is_ignored, mismatches
 from botberi_gateway.composition.ingest.shapes import Shape, are_inputs, are_sound
 from botberi_gateway.composition.ingest.values import surely_fits
 from botberi_gateway.composition.merge.state import MergeState
@@ -75,7 +75,7 @@ def errors_by_rules(supergraph: Supergraph) -> Iterator[str]:
     for coordinate, node in _inputs(supergraph):
         expected = type_from_ast(supergraph.schema, node.type) if node.default_value is not None else None
         if node.default_value is not None and expected is not None:
-            for text in misfits(node.default_value, expected):
+            for text in mismatches(node.default_value, expected):
                 yield f'The default value of "{coordinate}" is no value of its type in the supergraph: {text}.'
 
 

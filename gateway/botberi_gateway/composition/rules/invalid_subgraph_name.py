@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from botberi_gateway.composition.problem import Problem
 from botberi_gateway.composition.subgraph import Subgraph
 
-#: Reserved: it stands for the supergraph itself where paths are told.
+#: Reserved: it stands for the supergraph itself in the paths that errors describe.
 RESERVED = "_"
 
 

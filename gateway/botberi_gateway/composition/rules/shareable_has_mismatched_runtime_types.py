@@ -28,11 +28,11 @@ def _mismatch(state: MergeState, coordinate: str, sources: Sequence[Source]) -> 
     sets = [entry[1] for entry in known.values()]
     if len(known) < 2 or all(found == sets[0] for found in sets):
         return None
-    told = "; ".join(f'{", ".join(sorted(types))} in "{name}"' for name, (_, types, _) in known.items())
+    listing = "; ".join(f'{", ".join(sorted(types))} in "{name}"' for name, (_, types, _) in known.items())
     at = places((schema.name, field.node) for schema, _, field in known.values())
     kind = print_ast(sources[0][2].type)
     if set.intersection(*sets):
-        message = f'"{coordinate}" ({kind}) is shared, but its possible types differ: {told}.'
+        message = f'"{coordinate}" ({kind}) is shared, but its possible types differ: {listing}.'
         return Problem("INCONSISTENT_RUNTIME_TYPES_FOR_SHAREABLE_RETURN", message, at, "WARN")
-    message = f'"{coordinate}" ({kind}) is shared, but no type is possible in all subgraphs: {told}.'
+    message = f'"{coordinate}" ({kind}) is shared, but no type is possible in all subgraphs: {listing}.'
     return Problem("SHAREABLE_HAS_MISMATCHED_RUNTIME_TYPES", message, at)

@@ -33,7 +33,7 @@ def _reasons(reach: Reach, type_name: str, positions: frozenset[Position], field
     reached = reach.all_reached(type_name, positions)
     graphs = {p.graph for p in reached}
     if field == "__typename":
-        yield f'Nobody can tell that the object is a "{type_name}": it comes from interface objects alone.'
+        yield f'No subgraph on this way knows that the object is a "{type_name}": it comes from interface objects alone.'
         return
     resolvers = {r.graph: r for r in reach.graph.resolvers(type_name, field)}
     for graph in reach.graph.graphs.values():
@@ -60,9 +60,9 @@ def _no_way(reach: Reach, type_name: str, graph: str, reached: set[Position]) ->
     entries = [e for e in reach.graph.key_edges(type_name) if e.graph == graph]
     if not entries:
         return f'"{type_name}" has no resolvable @key there.'
-    told = []
+    reasons = []
     for entry in entries:
         missing = reach.missing(type_name, reached, parse_field_set(entry.key))
         if missing is not None:
-            told.append(f'its @key "{entry.key}" needs "{missing}", which can\'t be had')
-    return (" and ".join(told) or "it can't be entered") + "."
+            reasons.append(f'its @key "{entry.key}" needs "{missing}", which can\'t be had')
+    return (" and ".join(reasons) or "it can't be entered") + "."

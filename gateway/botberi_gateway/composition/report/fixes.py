@@ -1,6 +1,7 @@
-"""A problem and the subgraphs' texts -> edits that mend it, where a machine can tell what was meant; else nothing.
+"""A problem and the subgraphs' texts -> edits that fix it, or none where the text doesn't show what its author meant.
 
-One function a mend; `MENDS` says which codes it serves. An edit must not break what was fine: tests apply each and compose again.
+There is one function for each kind of fix; `FIXES` says which codes it serves. An edit must not break what was right:
+the tests apply each and compose again.
 """
 
 import re
@@ -22,12 +23,12 @@ from botberi_gateway.composition.report.edits import Edit, edit
 from botberi_gateway.composition.report.sources import SourceText
 from botberi_gateway.federation.versions import KNOWN_FEDERATION, KNOWN_LINK
 
-Mend: TypeAlias = Callable[[Problem, Location, SourceText], Iterator[Edit]]
+Fix: TypeAlias = Callable[[Problem, Location, SourceText], Iterator[Edit]]
 
 
-def mend(problem: Problem, sources: Mapping[str, SourceText]) -> list[Edit]:
+def fix(problem: Problem, sources: Mapping[str, SourceText]) -> list[Edit]:
     """All edits that the problem needs together."""
-    make = MENDS.get(problem.code)
+    make = FIXES.get(problem.code)
     if make is None:
         return []
     return [e for at in problem.locations if at.subgraph in sources for e in make(problem, at, sources[at.subgraph])]
@@ -57,7 +58,7 @@ def remove_directive(problem: Problem, at: Location, source: SourceText) -> Iter
             return
 
 
-def remove_own_directive(name: str) -> Mend:
+def remove_own_directive(name: str) -> Fix:
     """The definition at the place has the directive `name`, which is what is wrong."""
 
     def make(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
@@ -71,14 +72,14 @@ def remove_own_directive(name: str) -> Mend:
     return make
 
 
-def remove_told_directive(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
+def remove_named_directive(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
     """The message begins with the directive."""
-    told = re.match(r"@(\w+) on ", problem.message)
-    if told is not None:
-        yield from remove_own_directive(told[1])(problem, at, source)
+    match = re.match(r"@(\w+) on ", problem.message)
+    if match is not None:
+        yield from remove_own_directive(match[1])(problem, at, source)
 
 
-def add_directive(name: str) -> Mend:
+def add_directive(name: str) -> Fix:
     """The field or type at the place lacks the directive `name`."""
 
     def make(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
@@ -102,9 +103,9 @@ def add_directive(name: str) -> Mend:
 def extension_as_definition(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
     """`extend type T` -> `type T`."""
     start = source.offset(at.line, at.column)
-    told = re.compile(r"extend\s+(?=[a-z])").match(source.sdl, start)
-    if told is not None and any(isinstance(node, TypeExtensionNode) for node in _at(source, at)):
-        yield edit(source, start, told.end(), "")
+    match = re.compile(r"extend\s+(?=[a-z])").match(source.sdl, start)
+    if match is not None and any(isinstance(node, TypeExtensionNode) for node in _at(source, at)):
+        yield edit(source, start, match.end(), "")
 
 
 def key_of_interface(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
@@ -155,7 +156,7 @@ def field_set_without_directives(problem: Problem, at: Location, source: SourceT
                 yield edit(source, value.loc.start, value.loc.end, f'"{bare}"')
 
 
-def known_version(known: object) -> Mend:
+def known_version(known: object) -> Fix:
     """The newest version that is known, in the URL of the link at the place."""
 
     def make(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
@@ -172,28 +173,28 @@ def known_version(known: object) -> Mend:
 
 def suggested_name(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
     """GraphQL itself says what was meant."""
-    told = re.search(r"Unknown (?:type|directive) '@?(\w+)'\. Did you mean '@?(\w+)'", problem.message)
-    if told is None:
+    match = re.search(r"Unknown (?:type|directive) '@?(\w+)'\. Did you mean '@?(\w+)'", problem.message)
+    if match is None:
         return
     start = source.offset(at.line, at.column)
     start += source.sdl.startswith("@", start)
-    if source.sdl.startswith(told[1], start):
-        yield edit(source, start, start + len(told[1]), told[2])
+    if source.sdl.startswith(match[1], start):
+        yield edit(source, start, start + len(match[1]), match[2])
 
 
 def missing_at(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
     """An import of a directive without its @; the message says how to write it."""
-    told = re.search(r'write "(@\w+)"', problem.message)
-    if told is None:
+    match = re.search(r'write "(@\w+)"', problem.message)
+    if match is None:
         return
     for node in _at(source, at):
         if isinstance(node, DirectiveNode) and node.loc is not None:
-            begin = source.sdl.find(f'"{told[1][1:]}"', node.loc.start, node.loc.end)
+            begin = source.sdl.find(f'"{match[1][1:]}"', node.loc.start, node.loc.end)
             if begin >= 0:
-                yield edit(source, begin, begin + len(told[1]) + 1, f'"{told[1]}"')
+                yield edit(source, begin, begin + len(match[1]) + 1, f'"{match[1]}"')
 
 
-MENDS: Final[Mapping[str, Mend]] = {
+FIXES: Final[Mapping[str, Fix]] = {
     "AUTH_REQUIREMENTS_APPLIED_ON_INTERFACE": remove_directive,
     "COST_APPLIED_TO_INTERFACE_FIELD": remove_directive,
     "EXTENSION_WITH_NO_BASE": extension_as_definition,
@@ -210,7 +211,7 @@ MENDS: Final[Mapping[str, Mend]] = {
     "KEY_DIRECTIVE_IN_FIELDS_ARG": field_set_without_directives,
     "KEY_INVALID_FIELDS_TYPE": field_set_as_string,
     "LIST_SIZE_APPLIED_TO_NON_LIST": remove_directive,
-    "MERGED_DIRECTIVE_APPLICATION_ON_EXTERNAL": remove_told_directive,
+    "MERGED_DIRECTIVE_APPLICATION_ON_EXTERNAL": remove_named_directive,
     "ONLY_INACCESSIBLE_CHILDREN": add_directive("inaccessible"),
     "OVERRIDDEN_FIELD_CAN_BE_REMOVED": remove_field,
     "OVERRIDE_DIRECTIVE_CAN_BE_REMOVED": remove_directive,
