@@ -22,7 +22,7 @@ MAX_REASON: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how patiently a handler is tried within one delivery."""
+    """Number of a handler's tries within one delivery, and the pauses between them."""
 
     attempts: int = 6
     first_delay: float = 0.1
@@ -47,7 +47,7 @@ class Deliveries:
 
     @property
     def attempts(self) -> int:
-        """How often a handler is tried within one delivery."""
+        """Number of tries of a handler within one delivery."""
         return self._retry.attempts
 
     async def deliver(self, event: Event) -> str | None:

@@ -24,7 +24,7 @@ KEEPALIVE: Final = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "3", 
 
 @dataclass(frozen=True, slots=True)
 class PoolOptions:
-    """How many connections a process may hold, and how long anything may take."""
+    """Limits of a process: connections that it may hold, and seconds that anything may take."""
 
     pool_size: int = 5
     max_overflow: int = 10

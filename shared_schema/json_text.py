@@ -88,7 +88,7 @@ def with_short_numbers(value: Any, depth: int = 0) -> Any:
 
 
 def json_bytes(value: object) -> int:
-    """How many bytes the value takes where it is stored."""
+    """Bytes that the value takes where it is stored."""
     return len(json_text(value).encode())
 
 

@@ -56,7 +56,7 @@ TRANSITIONS: Final[dict[InstanceStatus, frozenset[InstanceStatus]]] = {
 
 
 class LogLevel(StrEnum):
-    """How much a line of a run's log matters, the least first."""
+    """Weight of a line of a run's log, the least first."""
 
     DEBUG = "DEBUG"
     INFO = "INFO"

@@ -140,7 +140,7 @@ class ChildProcess:
         return status
 
     def exit_status(self, timeout: float) -> int | None:
-        """How the process ended; None if it hasn't in time."""
+        """Exit of the process; None if it hasn't ended in time."""
         try:
             return self._process.wait(timeout=timeout)
         except subprocess.TimeoutExpired:

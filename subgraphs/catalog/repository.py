@@ -22,7 +22,7 @@ MAXIMUM_WORDS = 16
 
 
 class CatalogOrder(Enum):
-    """How lists of the catalog may run."""
+    """Orders of the catalog's lists."""
 
     NEWEST = "newest"
     OLDEST = "oldest"

@@ -1,4 +1,4 @@
-"""How much one request may make a subgraph do, and how its execution shares the event loop with everybody else.
+"""Limits of the work that one request may cause in a subgraph, and turns of its execution on the event loop.
 
 Lists in lists multiply: 141 bytes asked for 216,000 objects and held the loop for 32 s. `Work` counts what is executed
 and refuses more than a request may have; `SharingExecutor` stops at lists, fields and awaited values when its turn on

@@ -33,5 +33,5 @@ class Client:
         return self.session if self.caller.account_id == account_id else None
 
     def applicant(self, known_as: str | None = None) -> Applicant:
-        """How it waits for a thread: by the name it is known under, else with all others of its site."""
+        """Queue in which it waits for a thread: its own if the client is known, else that of its site."""
         return Applicant(known_as or f"site:{self.site}", is_known=known_as is not None)

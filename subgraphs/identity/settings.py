@@ -51,5 +51,5 @@ class IdentitySettings(SubgraphSettings, CookieSettings):
 
     @property
     def session_idle(self) -> timedelta:
-        """How long a session may go unused."""
+        """Time for which a session may go unused."""
         return timedelta(seconds=self.session_idle_seconds)

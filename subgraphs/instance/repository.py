@@ -19,7 +19,7 @@ from subgraphs.common.pagination import Order, count_all
 
 
 class InstanceOrder(Enum):
-    """How lists of instances may run."""
+    """Orders of lists of instances."""
 
     NEWEST = "newest"
     OLDEST = "oldest"

@@ -46,7 +46,8 @@ def test_the_json_has_a_figure_for_each_query_and_gateway() -> None:
     made.of("large", "mercurius").wrong = "status 500"
     table = made.as_json()["large"]
     assert table["botberi"] == {
-        "cpu_ms": 0.6, "p50_ms": 1.0, "p95_ms": 2.0, "p99_ms": 3.0, "rss_mb": 80.0, "cold_start_s": 0.5, "subgraph_calls": 7.0,
+        "cpu_ms": 0.6, "p50_ms": 1.0, "p95_ms": 2.0, "p99_ms": 3.0, "rss_mb": 80.0,
+        "cold_start_s": 0.5, "subgraph_calls": 7.0,
         "cpu_ms_lowest": 0.5, "cpu_ms_highest": 0.7, "requests": 3000, "failures": 0,
     }  # fmt: skip
     assert table["mercurius"]["cpu_ms"] is None

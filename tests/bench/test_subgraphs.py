@@ -1,4 +1,4 @@
-"""The benchmark's subgraphs (a Go program) answer what graphql-core answers over the same data, whatever they are asked."""
+"""The benchmark's subgraphs (a Go program) give graphql-core's answers over the same data to whatever is asked."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Every block of shell or Python on a page is run: here, by the test that a line before it names, or not, for a reason that such a line gives.
+"""Every block of shell or Python on a page is run: here, or by the test that a line before it names, if any does.
 
     <!-- run by tests/platform/test_first_run.py -->
     <!-- not run: needs Docker -->

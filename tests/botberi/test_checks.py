@@ -1,4 +1,4 @@
-"""`./test`: system packages are named before they are installed; `--no-system-packages` lists what is skipped instead."""
+"""`./test`: system packages are named before they are installed; `--no-system-packages` lists the skipped tests."""
 
 from pathlib import Path
 

@@ -58,7 +58,7 @@ def test_links_and_commands(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_paths_of_the_repository_are_there(page: Path) -> None:
-    """In code, from the repository's root: `gateway/tests/planner`, `docs/adr/*.md`. The changelog tells of the past."""
+    """Paths in code, from the repository's root: `gateway/tests/planner`, `docs/adr/*.md`; not the changelog's."""
     if page.name == "CHANGELOG.md":
         return
     path = re.compile(rf"(?:{'|'.join(map(re.escape, FOLDERS))})/[\w./*-]*")

@@ -270,7 +270,8 @@ def test_dead_letters_are_seen_and_sent_again(urls: Urls, amqp_url: str, monkeyp
         assert {letter["event"]["subject"] for letter in letters} == {str(one) for one in agents}
         assert {(one["reason"], one["attempts"]) for one in letters} == {("RuntimeError: the printer is on fire", 2)}
         assert datetime.fromisoformat(letters[0]["died"]) <= datetime.now(UTC)
-        # Looking changes nothing, though what a command looked at comes back to the queue a moment after it has ended only.
+        # Looking changes nothing, though what a command looked at comes back to the queue a moment after it has ended
+        # only.
         until(lambda: bool(answered("dead-letters", "list", queue, "--limit", "2") == letters[:2]))
         until(lambda: botberi("dead-letters", "list", queue).stdout.count("the printer is on fire") == 3)
         until(lambda: run_for_answer("dead-letters", "show", queue, letters[1]["id"]) == (0, letters[1]))

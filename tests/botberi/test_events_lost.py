@@ -1,4 +1,4 @@
-"""The gateway's subscriptions over the real bus, while RabbitMQ is cut, frozen and killed: caught up on return, never silent for ever."""
+"""The gateway's subscriptions over the real bus, while RabbitMQ is cut, frozen and killed: they catch up or end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -24,13 +24,15 @@ from tests.support.events import eventually, make_event
 
 SDL = """
   extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@composeDirective"])
-    @link(url: "https://specs.botberi.dev/events/v1.0", import: ["@eventSource"]) @composeDirective(name: "@eventSource")
+    @link(url: "https://specs.botberi.dev/events/v1.0", import: ["@eventSource"])
+        @composeDirective(name: "@eventSource")
   directive @eventSource(
     topics: [String!]! where: [String!]! = [] version: String until: String snapshot: Boolean! = false feed: String
   ) on FIELD_DEFINITION
   type Query { instance(id: ID!): Instance }
   type Subscription {
-    changed(id: ID!): Instance @eventSource(topics: ["instance.*"], where: ["id=$id"], version: "version", snapshot: true)
+    changed(id: ID!): Instance @eventSource(topics: ["instance.*"], where: ["id=$id"],
+        version: "version", snapshot: true)
   }
   type Instance @key(fields: "id") { id: ID! version: Int! }
 """

@@ -1,6 +1,7 @@
 """Terms that the architecture's pages and the rooms' READMEs use as terms stand in the glossary.
 
-A page sets a term in *italics* where it first uses it; a room's README may list its terms in a line `Terms: entity, key`.
+A page sets a term in *italics* where it first uses it; a room's README may list its terms in a line `Terms: entity,
+key`.
 """
 
 import re
@@ -79,7 +80,10 @@ def test_each_room_names_its_entry_file_and_its_terms(room: str) -> None:
 
 
 def test_what_counts_as_a_term() -> None:
-    text = "A *side table* has **bold**, `*code*` and *A sentence.* in it; 2 * 3 * 4.\n\nTerms: entities, Key,\nfetch group.\n"
+    text = (
+        "A *side table* has **bold**, `*code*` and *A sentence.* in it; 2 * 3 * 4.\n\nTerms: entities, Key,\nfetch "
+        "group.\n"
+    )
     assert terms(text) == {"side table", "entities", "key", "fetch group"}
     glossary = entries("- **entity**: It.\n- **side table**: It is\n  a table.\n")
     assert glossary == {"entity": "It.", "side table": "It is a table."}

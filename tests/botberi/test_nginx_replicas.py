@@ -1,4 +1,4 @@
-"""nginx with our configuration, in front of gateways whose number changes: added replicas get requests within ten seconds."""
+"""nginx with our configuration, in front of a changing number of gateways: new replicas get requests within 10 s."""
 
 import asyncio
 import socket
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(debian.nginx() is None, reason="no nginx: instal
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """Answers every question for an IPv4 address (RFC 1035, section 4) with those it has, as Docker's does for a service's name."""
+    """Answers questions for an IPv4 address (RFC 1035, section 4) with those it has, as Docker's server does."""
 
     def __init__(self) -> None:
         self.addresses: list[str] = []

@@ -1,4 +1,4 @@
-"""RabbitMQ runs short of memory or disk: publishers wait, nothing is lost, everybody can see it, and it goes on by itself."""
+"""RabbitMQ runs short of memory or disk: publishers wait, nothing is lost, metrics show it, and it recovers."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The short form: five hundred runs while twenty processes are killed, then each kill point once; nothing is violated."""
+"""The short form: five hundred runs while twenty processes are killed, then each kill point once; no violation."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The short form on the in-process bus: runs on embedded defaults while the one process, its worker and its Postgres are killed."""
+"""The short form on the in-process bus: runs while the one process, its worker and its Postgres are killed."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Single faults that chance would seldom arrange, one after another on one environment; after each the checker looks at everything."""
+"""Single faults that chance would seldom arrange, one after another; after each the checker looks at everything."""
 
 import asyncio
 import os
@@ -95,7 +95,10 @@ async def _put_a_holder_to_sleep(workload: Workload[Environment]) -> int:
                     await asyncio.sleep(0.2)
                     held = (run, owner) in rows(workload, running)
                     await making
-                    ended = f"SELECT 1 FROM instances WHERE id = '{run}' AND (cancel_requested_at IS NOT NULL OR status = 'CANCELLED')"
+                    ended = (
+                        f"SELECT 1 FROM instances WHERE id = '{run}' "
+                        "AND (cancel_requested_at IS NOT NULL OR status = 'CANCELLED')"
+                    )
                     if held and not rows(workload, ended):
                         return pid
                     os.kill(pid, signal.SIGCONT)
@@ -117,7 +120,7 @@ async def test_a_broker_that_forgot_everything_is_filled_again(workload: Workloa
 async def test_a_rolling_restart_costs_only_callers_of_what_is_stopped(
     workload: Workload[Environment],
 ) -> None:
-    """SIGTERM to each in turn while runs go on: nothing lost, and no 5xx but while somebody is away that every request needs."""
+    """SIGTERM to each in turn during runs: nothing lost, and 5xx only while a part is away that every request needs."""
     workload.evidence.failures.clear()
     away: list[tuple[float, float]] = []
     rolled = False
@@ -217,7 +220,7 @@ async def wrong_clocks(environment: Environment, names: Iterable[str]) -> AsyncI
 
 @needs_wrong_clocks
 async def test_wrong_clocks_decide_nothing(workload: Workload[Environment]) -> None:
-    """Workers, dispatchers with reaper and scheduler, and relays an hour off, then in the middle of runs the other way."""
+    """Workers, dispatchers with reaper and scheduler, and relays an hour off, then in mid-run the other way."""
     old = {row.id for row in workload.evidence.rows}
     planned = dict(rows(workload, SCHEDULES))
     rows(workload, EARLY)

@@ -1,7 +1,7 @@
 """The gateway against one monolith, on fixed seeds and on a fresh one; and cases that once failed.
 
-A fresh seed finds new things, which is no verdict on the change at hand: what it finds is reported, with the seed, as an expected failure. It fails
-where BOTBERI_FUZZ_SECONDS asks for it; BOTBERI_FUZZ_SEED repeats it.
+A fresh seed finds new things, which is no verdict on the change at hand: what it finds is reported, with the seed, as
+an expected failure. It fails where BOTBERI_FUZZ_SECONDS asks for it; BOTBERI_FUZZ_SEED repeats it.
 """
 
 import os
@@ -112,7 +112,8 @@ def test_a_seed_always_gives_the_same() -> None:
 def test_meets_each_kind_of_graph() -> None:
     """Many graphs with few operations each. Whether the pairs agree, others test.
 
-    The sample is small: each kind has to occur half as often as it does in a large run, and at least as often as `SHARE` says.
+    The sample is small: each kind has to occur half as often as it does in a large run, and at least as often as
+    `SHARE` says.
     """
     report = fuzz(600, 700, source=partial(cases, count=5), executor=ExecutorKind.INTERPRETED, stop_at=10_000)
     counts = {kind: sum(report.features[name] for name in names) for kind, names in KINDS.items()}

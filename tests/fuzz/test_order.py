@@ -1,7 +1,7 @@
-"""In which order subgraphs answer never decides what a client gets: cases whose calls and fields fail, answered again and again in other orders.
+"""The order of subgraphs' answers never decides a client's answer: failing cases are answered in several orders.
 
-Each pair runs by both executors at once, then by each alone while the same answers come in orders of its seed's; every byte must be equal, and
-what is asked too (`lab.fuzzing.pair`).
+Each pair runs by both executors at once, then by each alone while the same answers come in orders of its seed's; every
+byte must be equal, and what is asked too (`lab.fuzzing.pair`).
 """
 
 from pathlib import Path

@@ -30,7 +30,8 @@ def test_words_are_found_in_names_too() -> None:
 
 
 def test_of_a_page_prose_alone_counts() -> None:
-    text = "<!-- names of before -->\nclimb\n<!-- end of names of before -->\nclimb `told` [told](told.md)\n```\nanew\n```\n"
+    old = "<!-- names of before -->\nclimb\n<!-- end of names of before -->\n"
+    text = f"{old}climb `told` [told](told.md)\n```\nanew\n```\n"
     assert list(words(text, page=True)) == [(4, "climb"), (4, "told")]
 
 

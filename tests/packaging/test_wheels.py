@@ -1,4 +1,4 @@
-"""The gateway's wheel, from a clean clone into an empty environment: typed, complete, and at home beside folders of any name."""
+"""The gateway's wheel, from a clean clone into an empty environment: typed, complete, beside folders of any name."""
 
 import json
 import os

@@ -9,7 +9,10 @@ SLUGS = "{ edges { cursor } nodes { slug } pageInfo { hasNextPage hasPreviousPag
 
 
 async def test_built_in_agents_are_published_with_templates(anonymous: Client) -> None:
-    query = "{ agents(filter: {status: PUBLISHED}) { nodes { slug summary parametersSchema templates { nodes { slug } } } } }"
+    query = (
+        "{ agents(filter: {status: PUBLISHED}) "
+        "{ nodes { slug summary parametersSchema templates { nodes { slug } } } } }"
+    )
     agents = {agent["slug"]: agent for agent in (await anonymous.ask(query))["agents"]["nodes"]}
     assert {"text-insights", "table-clusters", "forecast", "tabular-anomaly"} <= set(agents)
     for slug in ("text-insights", "table-clusters", "forecast"):
@@ -79,7 +82,10 @@ async def test_an_agents_life(admin: Client, anonymous: Client, user: Client) ->
     assert broken["__typename"] == "ValidationError"
     assert broken["fields"][0]["path"][0] == "parametersSchema"
 
-    change = "mutation($id: ID!, $input: UpdateAgentInput!) { updateAgent(id: $id, input: $input) { __typename ... on UpdateAgentSuccess { agent { name version } } } }"
+    change = (
+        "mutation($id: ID!, $input: UpdateAgentInput!) { updateAgent(id: $id, input: $input) "
+        "{ __typename ... on UpdateAgentSuccess { agent { name version } } } }"
+    )
     changed = await admin.ask(change, {"id": agent["id"], "input": {"name": "Another name"}})
     assert changed["updateAgent"]["agent"]["name"] == "Another name"
     stale = await admin.ask(change, {"id": agent["id"], "input": {"name": "x", "expectedVersion": 1}})

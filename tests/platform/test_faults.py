@@ -11,7 +11,10 @@ from tests.platform.faulty import FAULTS, FaultyService, faulty_service
 from tests.platform.running import RunningPlatform
 
 #: `me` comes from identity, agents from the catalog, both well; instances from the one that fails.
-QUERY = '{ me { displayName instances { totalCount } } agents(first: 1) { nodes { slug } } instance(id: "SW5zdGFuY2U6MDFhMjA5MTItMzQ3YS03ZDhiLWEzMDgtYTAzMTAyNDdkZGFi") { id } }'
+QUERY = (
+    "{ me { displayName instances { totalCount } } agents(first: 1) { nodes { slug } } "
+    'instance(id: "SW5zdGFuY2U6MDFhMjA5MTItMzQ3YS03ZDhiLWEzMDgtYTAzMTAyNDdkZGFi") { id } }'
+)
 CODES = {"SUBGRAPH_UNREACHABLE", "SUBGRAPH_TIMEOUT", "SUBGRAPH_HTTP_ERROR", "SUBGRAPH_INVALID_RESPONSE"}
 
 

@@ -1,4 +1,4 @@
-"""The README and `docs/how-to/first-run.md` as a newcomer follows them: their blocks, as they stand, on a fresh platform."""
+"""The README and `docs/how-to/first-run.md` as a newcomer follows them: their blocks, run on a fresh platform."""
 
 import asyncio
 import json

@@ -110,7 +110,8 @@ def test_a_query_and_a_live_subscription(browser: Browser, embedded: RunningPlat
             }).then((answer) => answer.json());
             const {data} = await post({query: '{ agent(slug: "text-insights") { id } }'});
             return post({
-                query: 'mutation($i: CreateInstanceInput!) { createInstance(input: $i) { __typename ... on CreateInstanceSuccess { instance { id } } } }',
+                query: 'mutation($i: CreateInstanceInput!) { createInstance(input: $i) ' +
+                    '{ __typename ... on CreateInstanceSuccess { instance { id } } } }',
                 variables: {i: {agentId: data.agent.id, parameters: {texts: ['What a lovely day it is.']}}},
             });
         }"""

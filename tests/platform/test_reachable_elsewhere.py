@@ -1,4 +1,4 @@
-"""`./start --host 0.0.0.0` as another machine sees it: both are network namespaces of this one, joined by a cable of their own."""
+"""`./start --host 0.0.0.0` from another machine: both are network namespaces of this one, joined by a cable."""
 
 import json
 import os

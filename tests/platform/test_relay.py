@@ -1,4 +1,4 @@
-"""Relay as it comes from npm: its compiler on the platform's schema, and a store that refetches fragments by node id."""
+"""Relay as it comes from npm: its compiler on the platform's schema, and a store that refetches by node id."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Subscriptions of real runs: logs line by line over reconnects, states after a version, deletions, credentials that end."""
+"""Subscriptions of real runs: logs over reconnects, states after a version, deletions, credentials that end."""
 
 import asyncio
 import secrets
@@ -17,7 +17,10 @@ LOGS = (
     "subscription($id: ID!, $after: String) { instanceLogs(id: $id, after: $after) { sequence attempt level message } }"
 )
 STATE = "subscription($id: ID!, $after: ID) { instanceUpdated(id: $id, after: $after) { version status } }"
-MINE = "subscription($after: String) { instancesUpdated(after: $after) { id status version isTerminal deletedAt agent { name } } }"
+MINE = (
+    "subscription($after: String) { instancesUpdated(after: $after) "
+    "{ id status version isTerminal deletedAt agent { name } } }"
+)
 
 
 @pytest.fixture
@@ -54,7 +57,7 @@ async def test_a_log_is_followed_to_its_end_line_by_line(person: Client) -> None
 
 
 async def test_a_log_over_reconnects_is_whole(person: Client) -> None:
-    """A new connection for every two lines, each over another way; the id of the last event is all that the client keeps."""
+    """A new connection for every two lines, each over another way; the client keeps the last event's id alone."""
     instance = await start(person, "text-insights", {"texts": TEXTS})
     followed: list[dict[str, Any]] = []
     cursor: str | None = None
@@ -87,7 +90,10 @@ async def test_a_log_over_reconnects_is_whole(person: Client) -> None:
                         cursor = line[4:].strip()
                         taken += 1
                         if taken == 2:
-                            query = "query($id: ID!, $a: String) { instance(id: $id) { logs(after: $a, first: 1) { nodes { sequence } } } }"
+                            query = (
+                                "query($id: ID!, $a: String) { instance(id: $id) "
+                                "{ logs(after: $a, first: 1) { nodes { sequence } } } }"
+                            )
                             assert await person.ask(query, {"id": instance, "a": cursor})
                             break
                     ended = ended or line.startswith("event: complete")

@@ -38,7 +38,8 @@ async def test_everything_that_becomes_of_a_run_is_in_the_trace_of_its_request(
 
     events = ask_database(
         platform,
-        "SELECT event_type, data ->> 'status' AS status, actor, traceparent FROM outbox WHERE aggregate_id = %s ORDER BY seq",
+        "SELECT event_type, data ->> 'status' AS status, actor, traceparent FROM outbox "
+        "WHERE aggregate_id = %s ORDER BY seq",
         from_global_id("Instance", instance),
     )
     assert {one["event_type"] for one in events} == {"instance.created", "instance.updated", "instance.log.appended"}

@@ -1,4 +1,4 @@
-"""Clients that disconnect at the worst moments -> no other client notices: a cancelled request reaches nothing that is shared."""
+"""Clients that disconnect at the worst moments -> no other client notices: shared state is never cancelled."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""V3's kind before an operation runs: what any client can make long (variables, programs of other conditions) is done in a thread."""
+"""V3 before an operation runs: work that any client can make long (variables, programs) is done in a thread."""
 
 import asyncio
 import threading

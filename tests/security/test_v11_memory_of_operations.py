@@ -1,6 +1,7 @@
 """V11: a stream of distinct operations, as clients send that write literals into their queries, leaves nothing behind.
 
-Before, each operation that left the cache was cycles of references, which waited for a collection that hardly came: 57 to 838 MB in 86,000.
+Before, each operation that left the cache was cycles of references, which waited for a collection that hardly came: 57
+to 838 MB in 86,000.
 """
 
 import asyncio
@@ -119,8 +120,8 @@ def garbage() -> Counter[str]:
         gc.collect()
 
 
-#: What graphql-core's printer and executor leave of an operation that is planned, or of introspection that is executed: young objects,
-#: which the collector's first look takes.
+#: What graphql-core's printer and executor leave of an operation that is planned, or of introspection that is executed:
+#: young objects, which the collector's first look takes.
 GRAPHQL_CORE = 120
 
 

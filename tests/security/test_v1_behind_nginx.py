@@ -1,4 +1,4 @@
-"""V1, W11, W26 through our own nginx.conf: no request of one client becomes another's, and who calls is what nginx says."""
+"""V1, W11, W26 through our nginx.conf: requests of clients stay apart, and the client's address is nginx's word."""
 
 import json
 import socket
@@ -73,7 +73,7 @@ def _wait_for(server: LiveServer) -> None:
 
 
 def exchange(port: int, *packets: bytes) -> bytes:
-    """What comes back until the connection ends, or is silent for half a second after an answer (for 3 s before one)."""
+    """Bytes until the connection ends, or is silent for half a second after an answer (for 3 s before one)."""
     with socket.create_connection(("127.0.0.1", port), timeout=3) as raw:
         text = b""
         try:

@@ -1,6 +1,7 @@
-"""V1, V10, W9: bytes that two servers could read as different requests. What h11 refuses we refuse, and what both accept is framed alike.
+"""V1, V10, W9: bytes that two servers could read as different requests. We refuse what h11 does, and frame as it does.
 
-Thousands of framings go to our protocol and to h11, whole and cut at every byte. An attacker gets a refusal and the end of the connection.
+Thousands of framings go to our protocol and to h11, whole and cut at every byte. An attacker gets a refusal and the end
+of the connection.
 """
 
 import asyncio

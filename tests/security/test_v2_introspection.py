@@ -1,4 +1,4 @@
-"""V2: introspection that multiplies. A few hundred bytes can't ask for an answer of megabytes, nor stop the loop while one is made."""
+"""V2: introspection that multiplies. Small requests get no answer of megabytes, nor stop the loop meanwhile."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""V3, in the gateway: budgets while an operation runs, in every executor. What is over is an error without data, and is given back.
+"""V3, in the gateway: budgets while an operation runs, in every executor. An excess is an error without data.
 
 Entities are fetched once and shown at every place, so that few bytes of answers can be gigabytes of JSON.
 """
@@ -150,7 +150,8 @@ async def test_an_operation_over_its_budget_is_an_error_without_data(over: str, 
     for _ in range(22 if executor is ExecutorKind.COMPILED else 2):  # the twentieth has a typed program
         _, body = await answer(served, query)
         if over == "fields of lists in lists" and body["data"] is not None:
-            # What an executor makes once for all places it doesn't make, nor count, again: then the bytes are the bound.
+            # What an executor makes once for all places it doesn't make, nor count, again: then the bytes are the
+            # bound.
             continue
         assert_refused(body, what)
         await asyncio.sleep(0.002)

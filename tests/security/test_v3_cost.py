@@ -1,4 +1,4 @@
-"""V3, before anything is asked of a subgraph: an answer that would be too large isn't begun, with the estimated and the allowed figure."""
+"""V3, before any request to a subgraph: too large an answer isn't begun; the error has estimate and limit."""
 
 from typing import Any
 
@@ -93,7 +93,8 @@ async def test_ways_in_are_alike() -> None:
     gateway = local_gateway(SDL)
     variables = {"n": 1_000}
     prepared = await gateway.prepare(
-        "query ($n: Int) { ... @defer { instances(first: $n) { nodes { owner { instances(first: $n) { nodes { id } } } } } } }"
+        "query ($n: Int) { ... @defer { instances(first: $n) "
+        "{ nodes { owner { instances(first: $n) { nodes { id } } } } } } }"
     )
     with pytest.raises(RequestError, match="estimated at"):
         gateway.deliver(prepared, variables)

@@ -1,4 +1,4 @@
-"""V3, in the gateway: a subgraph's answer as large as it may be doesn't stop the loop for everybody else while it is read."""
+"""V3, in the gateway: reading the largest answer of a subgraph doesn't stop the loop for other requests."""
 
 import asyncio
 import random

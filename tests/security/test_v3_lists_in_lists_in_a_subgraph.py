@@ -1,6 +1,7 @@
-"""V3, in a subgraph: lists in lists, and slow fields under aliases. A refusal before the memory is there, and a loop that goes on meanwhile.
+"""V3, in a subgraph: lists in lists and slow fields under aliases are refused in time, and the loop goes on.
 
-Before: 141 bytes over 60 instances held the loop, which the subgraphs share with the gateway, for 31.8 s, and took 1.4 GB.
+Before: 141 bytes over 60 instances held the loop, which the subgraphs share with the gateway, for 31.8 s, and took 1.4
+GB.
 """
 
 from __future__ import annotations

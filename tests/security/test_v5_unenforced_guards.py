@@ -1,4 +1,4 @@
-"""V5: guards that compose and guard nothing. A graph that asks for them isn't served, but where its owner says so by name."""
+"""V5: guards that compose and guard nothing. A graph with them isn't served, unless its owner names them."""
 
 import gc
 import logging

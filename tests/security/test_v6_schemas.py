@@ -1,4 +1,4 @@
-"""V6: patterns and references that explode in an agent's schema -> a refusal when they are published, and no stalled loop."""
+"""V6: patterns and references that explode in an agent's schema -> a refusal on publishing, and no stalled loop."""
 
 import asyncio
 import time
@@ -199,7 +199,7 @@ async def test_too_many_that_wait_are_refused_with_the_reason() -> None:
 
 @pytest.mark.parametrize("slug", WORKFLOWS)
 def test_a_workers_own_models_have_no_engine_that_backtracks(slug: str) -> None:
-    """A run's input is checked by its model in the process that computes, which a clock ends; its patterns are linear."""
+    """A run's input is checked by its model in the run's process, which a clock ends; its patterns are linear."""
     waiting: list[type[BaseModel]] = [WORKFLOWS[slug].input_model]
     while waiting:
         model = waiting.pop()

@@ -1,4 +1,4 @@
-"""V8, W10, W24, W25: what holds a connection, or many, for nothing. Each ends by itself, and one address has only so many."""
+"""V8, W10, W24, W25: connections that are held for nothing. Each ends by itself, and an address has only so many."""
 
 import asyncio
 import contextlib
@@ -47,7 +47,8 @@ EARLY = {
     "a wrong method": b"POST /health HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n",
     "no such page": b"POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n",
     "a wrong type": b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: 1000\r\n\r\n",
-    "too large a body": b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9999999\r\n\r\n",
+    "too large a body": b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    b"content-length: 9999999\r\n\r\n",
     "chunks": b"POST /nowhere HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n",
     "no request": b"GET / HTTP/1.1\r\n\r\n",
     "an upgrade": b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",

@@ -1,4 +1,4 @@
-"""V9: wrong guesses of others never keep an owner out who is signed in or was, and guesses on many networks are slowed."""
+"""V9: wrong guesses of others never keep out an owner who is or was signed in; guesses on many networks are slowed."""
 
 import asyncio
 import hashlib

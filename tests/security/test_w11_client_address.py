@@ -1,4 +1,4 @@
-"""W11: who is calling. An address counts that the kernel or a trusted proxy vouches for; what a client writes about itself is worth nothing."""
+"""W11: the client's address. It is the kernel's or a trusted proxy's word; a client's own headers count for nothing."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""W11, W12: sessions and the audit log say from where and with what device; the log can only grow, and not without end."""
+"""W11, W12: sessions and the audit log have address and device; the log can only grow, and not without end."""
 
 from collections.abc import AsyncIterator
 

@@ -130,7 +130,8 @@ def test_triggers_write_events_and_steps_with_the_rights_of_who_changes_the_row(
     agent, owner, instance = new_id(), new_id(), new_id()
     with psycopg.connect(server.role_url(roles.CATALOG, "shared_psql")) as catalog:
         catalog.execute(
-            "INSERT INTO agents (id, slug, name, workflow, publisher_id, status) VALUES (%s, 'a', 'A', 'w', %s, 'PUBLISHED')",
+            "INSERT INTO agents (id, slug, name, workflow, publisher_id, status) "
+            "VALUES (%s, 'a', 'A', 'w', %s, 'PUBLISHED')",
             (agent, owner),
         )
         catalog.execute("UPDATE agents SET name = 'B' WHERE id = %s", (agent,))
@@ -163,7 +164,8 @@ async def test_the_brokers_role_may_run_every_statement_of_its_housekeeping(
 ) -> None:
     with psycopg.connect(server.url(database)) as owner:
         owner.execute(
-            "INSERT INTO inbox (consumer, event_id, handled_at) VALUES ('test', gen_random_uuid(), now() - interval '9 days')"
+            "INSERT INTO inbox (consumer, event_id, handled_at) "
+            "VALUES ('test', gen_random_uuid(), now() - interval '9 days')"
         )
     connection = await asyncpg.connect(server.role_url(roles.BROKER, database))
     try:

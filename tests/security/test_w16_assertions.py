@@ -1,4 +1,4 @@
-"""W16: an assertion is good for one request. One that is caught on the network can't be sent with another body, to another path or subgraph."""
+"""W16: an assertion is good for one request; a stolen one can't be sent with another body, path or subgraph."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""W18: a representation without its key -> an error in its own place, in every subgraph, and no traceback in the log."""
+"""W18: a representation without its key -> an error in its place, in every subgraph, and no traceback in the log."""
 
 import logging
 from typing import Any

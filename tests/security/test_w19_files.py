@@ -1,4 +1,4 @@
-"""W19: files of runs end with their instance, and what lies in the state folder is for the platform's own user alone."""
+"""W19: files of runs end with their instance, and the state folder is for the platform's own user alone."""
 
 import asyncio
 import os

@@ -20,7 +20,8 @@ input Deep { a: [Deep!], n: Int! }
 input Login { email: String!, password: String!, role: Role, id: ID, n: Int, f: Float, b: Boolean, deep: Deep, j: Json }
 input One @oneOf { a: Int b: String }
 type Query {
-  login(input: Login, one: One, r: Role, ids: [ID!], n: Int, s: String, f: Float, b: Boolean, l: [[Int!]!], j: Json): Int
+  login(input: Login, one: One, r: Role, ids: [ID!], n: Int, s: String,
+      f: Float, b: Boolean, l: [[Int!]!], j: Json): Int
   pair(a: Int!, b: Int!): Int
 }
 """)

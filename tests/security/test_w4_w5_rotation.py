@@ -1,4 +1,4 @@
-"""W4, W5: a changed password ends what was made with the old one; a sign-in and a changed password end the old token."""
+"""W4, W5: a changed password ends sessions and keys made with the old one; a new token ends the old token."""
 
 from collections.abc import AsyncIterator
 from typing import Any

@@ -86,7 +86,8 @@ async def front(tmp_path: Any, *, secure: bool) -> AsyncIterator[tuple[Identity,
     [
         ("botberi_session=good", False, True),
         ("__Host-botberi_session=good", True, True),
-        # Over HTTPS a cookie without the prefix may be another host's; in development one with it belongs to no session.
+        # Over HTTPS a cookie without the prefix may be another host's; in development one with it belongs to no
+        # session.
         ("botberi_session=good", True, False),
         ("__Host-botberi_session=good", False, False),
         ("botberi_session=planted; __Host-botberi_session=good", True, True),

@@ -1,4 +1,4 @@
-"""Running something once more: the same key, the same inputs, in the place of what failed; and how many there may be."""
+"""Running something once more: with the same key, with the same inputs, after a failure; and how often."""
 
 from typing import Any
 from uuid import UUID

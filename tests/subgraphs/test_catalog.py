@@ -7,8 +7,14 @@ import pytest
 from shared_schema.ids import from_global_id, new_id, to_global_id
 from tests.subgraphs.conftest import SCHEMA, Client, add_agent, add_template
 
-AGENT_FIELDS = "id slug name summary description workflow workflowVersion version status tags parametersSchema publisher { id } createdAt updatedAt publishedAt retiredAt"
-TEMPLATE_FIELDS = "id slug name summary description parameters version status tags publisher { id } agent { id slug } createdAt updatedAt"
+AGENT_FIELDS = (
+    "id slug name summary description workflow workflowVersion version status tags parametersSchema "
+    "publisher { id } createdAt updatedAt publishedAt retiredAt"
+)
+TEMPLATE_FIELDS = (
+    "id slug name summary description parameters version status tags publisher { id } agent { id slug } "
+    "createdAt updatedAt"
+)
 ERRORS = "... on Error { message } ... on ValidationError { fields { path message } }"
 
 

@@ -1,4 +1,4 @@
-"""Every text that a client may send, filled with what breaks careless code: typed answers, never an unexpected error."""
+"""Every text that a client may send, with what breaks careless code: typed answers, never an unexpected error."""
 
 from collections.abc import Iterator
 from typing import Any

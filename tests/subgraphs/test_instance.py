@@ -186,7 +186,8 @@ async def test_what_cannot_be_stored_is_bad_input(instance: Client) -> None:
 async def test_parameters_may_be_written_into_the_document(instance: Client) -> None:
     agent_id = to_global_id("Agent", (await add_agent(instance)).id)
     query = f"""mutation ($text: String!) {{ createInstance(input: {{ agentId: "{agent_id}",
-      parameters: {{ texts: ["a", $text], top: 3 }} }}) {{ ... on CreateInstanceSuccess {{ instance {{ parameters }} }} }} }}"""
+      parameters: {{ texts: ["a", $text], top: 3 }} }})
+        {{ ... on CreateInstanceSuccess {{ instance {{ parameters }} }} }} }}"""
     data = await instance.ask(query, {"text": "b"}, account_id=new_id())
     assert data["createInstance"]["instance"]["parameters"] == {"texts": ["a", "b"], "top": 3}
 

@@ -1,4 +1,4 @@
-"""What changed since a cursor, over HTTP: what has not ended first, then every change that was committed, deletions too."""
+"""Instances that changed since a cursor, over HTTP: first those that have not ended, then every committed change."""
 
 import asyncio
 import random
@@ -104,7 +104,7 @@ async def test_a_change_that_commits_late_is_not_skipped(instance: Client) -> No
 
 
 async def test_who_follows_misses_no_last_state(instance: Client) -> None:
-    """Property: changes from many transactions at once, read from cursor to cursor, end in the newest version of each, never backwards."""
+    """Property: changes of many transactions at once, read from cursor to cursor, end in each one's newest version."""
     owner, rng = new_id(), random.Random(7)
     made = [await run(instance, owner) for _ in range(6)]
     newest: dict[str, int] = {}

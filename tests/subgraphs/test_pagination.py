@@ -16,7 +16,8 @@ from subgraphs.catalog.repository import AGENT_ORDERS, CatalogOrder
 from subgraphs.common.errors import BadInput
 from tests.subgraphs.conftest import Client, add_agent, add_template
 
-PAGE = """query ($first: Int, $after: String, $last: Int, $before: String, $order: CatalogOrder! = NEWEST, $f: AgentFilter) {
+PAGE = """query ($first: Int, $after: String, $last: Int, $before: String,
+   $order: CatalogOrder! = NEWEST, $f: AgentFilter) {
   agents(first: $first, after: $after, last: $last, before: $before, orderBy: $order, filter: $f) { totalCount
     edges { cursor node { id name } } nodes { id }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }"""

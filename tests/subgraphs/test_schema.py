@@ -64,8 +64,10 @@ def test_the_event_source_directive_is_the_contracts() -> None:
     assert '@composeDirective(name: "@eventSource")' in sdl
     assert '@link(url: "https://specs.botberi.dev/events/v1.0", import: ["@eventSource"])' in sdl
     for field, directive in {
-        "instanceUpdated": 'topics: ["instance.*"], where: ["id=$id"], version: "version", until: "isTerminal", snapshot: true',
-        "instancesUpdated": 'topics: ["instance.*"], where: ["owner=@subject"], feed: "instanceChanges(first: 100, after: $after)"',
+        "instanceUpdated": 'topics: ["instance.*"], where: ["id=$id"], version: "version", until: "isTerminal", '
+        "snapshot: true",
+        "instancesUpdated": 'topics: ["instance.*"], where: ["owner=@subject"], '
+        'feed: "instanceChanges(first: 100, after: $after)"',
         "instanceLogs": 'topics: ["instance.log.*"], where: ["id=$id"], until: "instance.isTerminal", '
         'feed: "instance(id: $id) { logs(first: 100, after: $after) }"',
     }.items():

@@ -53,7 +53,8 @@ class Rows:
     def agent(self, workflow: str) -> UUID:
         agent_id = new_id()
         self.execute(
-            "INSERT INTO agents (id, slug, name, workflow, publisher_id, status) VALUES (%s, %s, %s, %s, %s, 'PUBLISHED')",
+            "INSERT INTO agents (id, slug, name, workflow, publisher_id, status) "
+            "VALUES (%s, %s, %s, %s, %s, 'PUBLISHED')",
             agent_id,
             f"agent-{agent_id.hex}",
             workflow,

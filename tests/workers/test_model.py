@@ -223,7 +223,8 @@ class Runs(RuleBasedStateMachine):
         if claim.run.attempt != model.attempt or model.ended:
             with pytest.raises(psycopg.errors.CheckViolation):
                 self.rows.execute(
-                    "INSERT INTO instance_logs (instance_id, sequence, attempt, level, message) VALUES (%s, %s, %s, 'INFO', 'x')",
+                    "INSERT INTO instance_logs (instance_id, sequence, attempt, level, message) "
+                    "VALUES (%s, %s, %s, 'INFO', 'x')",
                     claim.run.instance_id,
                     model.lines + 1,
                     claim.run.attempt,

@@ -192,7 +192,8 @@ FILES = {"path": tempfile.gettempdir(), "max_bytes": 1_000_000, "max_files": 5}
 def test_a_child_dies_with_its_worker() -> None:
     code = (
         "import json,sys,time;from workers.process import ChildProcess,start;"
-        "c=ChildProcess(10**6,start());c.begin('forecast',json.loads(sys.argv[1]),json.loads(sys.argv[2]));print(c.pid,flush=True);time.sleep(60)"
+        "c=ChildProcess(10**6,start());c.begin('forecast',json.loads(sys.argv[1]),json.loads(sys.argv[2]));"
+        "print(c.pid,flush=True);time.sleep(60)"
     )
     values = [float(n % 7) for n in range(5000)]
     worker = subprocess.Popen(

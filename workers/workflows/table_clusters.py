@@ -296,7 +296,7 @@ def _name(differences: list[Difference]) -> str:
 
 
 def _difference(place: int, column: Column, features: Features, members: NDArray[np.int64]) -> Difference | None:
-    """How this column sets the members apart, or None when it doesn't."""
+    """Difference that sets the members apart by this column; None where there is none."""
     import numpy as np
 
     if column.numbers is not None:

@@ -1,4 +1,4 @@
-"""How the pool and its processes frame a message: its length in four bytes, and then JSON."""
+"""Framing of a message between the pool and its processes: its length in four bytes, and then JSON."""
 
 from typing import Final
 
