@@ -51,7 +51,7 @@ class Shares:
         self.members = 0
 
     async def join(self) -> None:
-        """Be counted by the others."""
+        """Take the shared lock by which relays count one another."""
         await self._connection.execute("SELECT pg_advisory_lock_shared($1, $2)", _SPACE, _MEMBERSHIP)
 
     async def balance(self) -> bool:

@@ -30,7 +30,7 @@ def environment(settings: WorkerSettings) -> dict[str, str]:
 
 
 def run_started() -> None:
-    """A pool process begins a run."""
+    """Count a run that a pool process begins."""
     _metrics().active.inc()
 
 
@@ -73,7 +73,7 @@ def _metrics() -> _Metrics:
 
 
 def _serve(**_: Any) -> None:
-    """In the main process, once it takes runs."""
+    """Serve the page, in the main process and once the worker takes runs."""
     global _server
     settings = WorkerSettings()
     if settings.metrics_port is None:
@@ -90,7 +90,7 @@ def _serve(**_: Any) -> None:
 
 
 def _leave_port(**_: Any) -> None:
-    """In a pool process: the page is the main process' own, and its port free when that ends."""
+    """Close the server that a pool process inherited: its port has to be free when the main process ends."""
     global _server
     if _server is not None:
         _server.socket.close()

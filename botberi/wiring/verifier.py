@@ -1,4 +1,4 @@
-"""A credential -> who it belongs to, asked of identity at most once a second."""
+"""A credential -> the caller that it belongs to; identity is asked at most once a second about each."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from shared_schema.contracts.verification import CredentialCheck, VerifiedCaller
 
 Kind = Literal["cookie", "bearer"]
 
-#: A revoked session or key may work this much longer, and no more.
+#: Seconds for which an answer of identity is used: so long at most may a revoked session or key go on working.
 _BELIEVED_FOR: Final = 1.0
 _MAX_CACHED: Final = 10_000
 #: No session token or API key is near this long; longer ones aren't worth a question.

@@ -1,4 +1,4 @@
-"""The databases -> the tables' part of the evidence, and how far the runs are."""
+"""The databases -> the rows and events of the evidence, and the progress of the runs."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _FACTS: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the runs are."""
+    """Counts of instances, of those that have not ended, and of events that wait in the outbox."""
 
     made: int
     open: int
@@ -53,7 +53,7 @@ def progress(url: str) -> Progress | None:
 
 
 def unheard(shared_url: str, user_url: str, heard: set[UUID]) -> int:
-    """How many events of the outboxes the audit has not heard."""
+    """Count the events of the outboxes that are not in `heard`, the ones that the audit received."""
     missing = 0
     for url in (shared_url, user_url):
         with psycopg.connect(url, connect_timeout=10) as connection:

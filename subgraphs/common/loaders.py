@@ -1,4 +1,4 @@
-"""Many small questions of one request -> one query each: rows by key, pages by parent, counts by parent."""
+"""Loaders that turn many lookups of one request into one query: rows by key, pages and counts by parent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAXIMUM_BATCH = 1000
 def row_loader(
     store: Store, fetch: Callable[[AsyncSession, Sequence[K]], Awaitable[Mapping[K, R]]]
 ) -> DataLoader[K, R | None]:
-    """Rows by key; None for a key that has none."""
+    """Make a loader of rows by key, with None for a key that has no row."""
 
     async def load(keys: list[K]) -> Sequence[R | None]:
         async with store.read() as session:
@@ -40,7 +40,7 @@ def row_loader(
 def grouped_loader(
     store: Store, fetch: Callable[[AsyncSession, Sequence[UUID], K], Awaitable[Mapping[UUID, R]]]
 ) -> DataLoader[tuple[UUID, K], R | None]:
-    """Loader of rows' dependents, by row and question: one query for all rows with the same question."""
+    """Make a loader of rows' dependents, by row and question: one query for all rows with the same question."""
 
     async def load(keys: list[tuple[UUID, K]]) -> Sequence[R | None]:
         asked: dict[K, list[UUID]] = {}

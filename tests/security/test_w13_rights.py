@@ -290,7 +290,7 @@ NO_SETTINGS = {
     "BOTBERI_UV": "infra/bootstrap.sh",
     "BOTBERI_PYTHON": "infra/bootstrap.sh",
     "BOTBERI_KILL_POINTS": "shared_schema/killpoints.py",
-    "BOTBERI_CHECKS_LINES": "lab/checks/plugin.py",
+    "BOTBERI_CHECKS_LINES": "lab/checks/steps.py",
     "BOTBERI_BENCH_CACHE": "lab/bench/peers.py",
     "BOTBERI_FUZZ_SECONDS": "tests/fuzz/test_fuzz.py",
     "BOTBERI_FUZZ_SEED": "tests/fuzz/test_fuzz.py",

@@ -7,12 +7,12 @@ import io
 from collections.abc import Iterable, Sequence
 
 CONTENT_TYPE = "text/csv; charset=utf-8"
-# Text that begins so is a formula to a spreadsheet, and may come from anybody's table.
+# Spreadsheets take text that begins so as a formula, and any user's table may hold it: it is written behind a quote.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """One line each; numbers stay numbers, a missing value is an empty cell."""
+    """Write a line for the header and for each row; numbers stay numbers, a missing value is an empty cell."""
     written = io.StringIO()
     writer = csv.writer(written)
     writer.writerow([_cell(name) for name in header])
