@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Composition:
-    """What came of it. `supergraph` is None if there are errors."""
+    """The result of `compose`. `supergraph` is None if there are errors."""
 
     supergraph: Supergraph | None
     errors: tuple[Problem, ...]
@@ -36,7 +36,7 @@ class Composition:
 
 
 def compose(subgraphs: Sequence[Subgraph]) -> Composition:
-    """Ingest, check, merge, check, prove. Never raises for what stands in the SDLs.
+    """Read, check and merge the subgraphs, check the result, prove that it can be queried. No SDL makes it raise.
 
     A stage starts when the one before it found no error, and reports all of its own errors at once.
     """
@@ -45,7 +45,7 @@ def compose(subgraphs: Sequence[Subgraph]) -> Composition:
 
 @dataclass(slots=True)
 class Known:
-    """What was found of one subgraph's text alone. `schema` is kept where no other subgraph can change it."""
+    """The results that depend on one subgraph's text alone. `schema` is kept where no other subgraph can change it."""
 
     sdl: str
     text: Text | None
@@ -55,14 +55,14 @@ class Known:
 
 @dataclass(slots=True)
 class Memory:
-    """What one composition leaves for the next: of each subgraph, by its name, and of types whose subgraphs stay the same."""
+    """Results that the next composition can reuse: of subgraphs by name, and of types whose subgraphs stay the same."""
 
     texts: dict[str, Known] = field(default_factory=dict)
     types: MergedTypes = field(default_factory=MergedTypes)
 
 
 def compose_with(subgraphs: Sequence[Subgraph], memory: Memory) -> Composition:
-    """As `compose`; what the memory holds isn't found again. It is of these subgraphs afterwards, and no others."""
+    """As `compose`, with the results in `memory`, which afterwards has those of these subgraphs alone."""
     # Millions of nodes are made and none is garbage: collecting takes a third of the time and finds nothing.
     collecting = gc.isenabled()
     gc.disable()

@@ -8,9 +8,10 @@ from botberi_gateway.composition.subgraph import Subgraph
 
 
 class Composer:
-    """Composes as `compose` does, and remembers what each subgraph's text alone says, and types whose subgraphs stayed the same.
+    """Composes as `compose` does, and reuses what has not changed since the last set of subgraphs.
 
-    For who composes again when one subgraph changed. Holds what it knows of the last set only.
+    It is meant for a caller that composes again when one subgraph changed. It keeps the text of each subgraph as it was
+    read, and the types whose subgraphs stayed the same; of sets before the last it keeps nothing.
     """
 
     def __init__(self) -> None:

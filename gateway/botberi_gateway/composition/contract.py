@@ -1,8 +1,9 @@
 """Supergraph and tags -> the variant that some clients get: the rest of it is `@inaccessible`.
 
-As in the reference's contracts: a tag of an object or interface is its fields' too. An element with an excluded tag is hidden. With included
-tags, a field of an object or interface stays only if one of them is on it (or on its type), and such a type while a field of it stays; the
-values of enums, arguments and input fields are theirs who stay, unless they are excluded. Plans and joins are as before.
+The rules are those of the reference's contracts. A tag of an object or interface is a tag of its fields, too. An
+element with an excluded tag is hidden. With included tags, a field of an object or interface stays only if one of them
+is on it or on its type, and such a type stays while a field of it stays; enum values, arguments and input fields stay
+with their owner, unless they are excluded. Plans and joins are as before.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -118,7 +119,10 @@ class _Contract:
         return replace(found, directives=self.hide(found.directives)) if hide else found
 
     def settled(self, types: dict[str, SupergraphType], supergraph: Supergraph) -> dict[str, SupergraphType]:
-        """Types of which nothing is left are hidden as well, and unions whose members all are; the query root is judged by the rules."""
+        """Hides the types that have nothing left, and the unions of which all members are hidden.
+
+        The query root is left to the rules on `@inaccessible`.
+        """
         for name, type_ in list(types.items()):
             if type_.kind in ("OBJECT", "INTERFACE") and name != supergraph.query:
                 left = any(not self.is_hidden(f.directives) for f in type_.fields.values())

@@ -1,4 +1,4 @@
-"""A subgraph as composition sees it: types with their extensions folded in, directives under the specification's names."""
+"""A subgraph as composition sees it: types with their extensions, directives under the specification's names."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ class Applied:
         return {a.name.value: value_from_ast_untyped(a.value) for a in self.node.arguments or ()}
 
     def text(self, argument: str) -> str | None:
-        """The argument if it is a string, or an enum value in its place (as the reference composers take one for the other)."""
+        """The argument if it is a string or an enum value, which the reference composers take for a string."""
         value = self.arguments.get(argument)
         return value if isinstance(value, str) else None
 

@@ -171,10 +171,8 @@ def _read_import(item: ConstValueNode, fault: Callable[[str, Node], None]) -> Im
     name, alias = names
     if alias is not None and name.startswith("@") != alias.startswith("@"):
         kind = "directive" if name.startswith("@") else "type"
-        fault(
-            f'"{name}" is a {kind}, so its alias "{alias}" has to {"" if kind == "directive" else "not "}begin with "@".',
-            item,
-        )
+        negation = "" if kind == "directive" else "not "
+        fault(f'"{name}" is a {kind}, so its alias "{alias}" has to {negation}begin with "@".', item)
         return None
     if alias is not None and not _NAME.fullmatch(alias.removeprefix("@")):
         fault(f'"{alias}" is not a name.', item)

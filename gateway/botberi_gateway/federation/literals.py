@@ -1,4 +1,4 @@
-"""A literal and its type -> a value that is equal to another one's where GraphQL makes the same of both, however they are written."""
+"""A literal and its type -> a value that is equal for all literals that mean the same to GraphQL."""
 
 from collections.abc import Callable, Hashable, Mapping
 from math import isfinite
@@ -39,10 +39,11 @@ def no_input_fields(_name: str) -> None:
 
 
 def comparable(value: ValueNode, type_: TypeNode | None, input_fields: InputFields = no_input_fields) -> Hashable:
-    """The value without the ways to write it: order of an object's fields, `1.0` for `1`, block strings, one item for a list of it.
+    """A value that is equal for literals that mean the same.
 
-    `type_` is None for what has no type, such as what is inside of a custom scalar's value. A string is equal to the enum value
-    of that name, as the reference composers take one for the other.
+    The order of an object's fields, `1.0` for `1`, block strings, and a single item for a list of it make no
+    difference. `type_` is None for what has no type, such as what is inside of a custom scalar's value. A string is
+    equal to the enum value of that name, as the reference composers take one for the other.
     """
     named = type_.type if isinstance(type_, NonNullTypeNode) else type_
     if isinstance(value, NullValueNode):
@@ -81,9 +82,10 @@ def _number(text: str, type_name: str) -> Hashable:
 
 
 def with_lists(value: ConstValueNode, type_: TypeNode, input_fields: InputFields = no_input_fields) -> ConstValueNode:
-    """The same value with a list wherever the type has one (GraphQL's input coercion of lists); the node itself where nothing changes.
+    """The same value with a list wherever the type has one (GraphQL's input coercion of lists).
 
-    An enum value given for a `String` or `ID` becomes the string, as the reference composers take it.
+    The node itself is returned where nothing changes. An enum value given for a `String` or `ID` becomes the string, as
+    the reference composers take it.
     """
     if isinstance(type_, NonNullTypeNode):
         return with_lists(value, type_.type, input_fields)

@@ -1,4 +1,7 @@
-"""AST node -> text, as graphql-core's `print_ast`, which makes buffers and joins them: this is for the many small nodes of a schema."""
+"""AST node -> text, as graphql-core's `print_ast` writes it.
+
+That one makes buffers and joins them; this is quicker for the many small nodes of a schema.
+"""
 
 from graphql import (
     BooleanValueNode,

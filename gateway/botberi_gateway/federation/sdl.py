@@ -1,8 +1,8 @@
 r"""SDL text -> document, as graphql-core's `parse` gives it, several times faster.
 
-The grammar is read construct by construct with compiled expressions, not token by token. What they don't take (an error, or
-a rare way to write something) is left to graphql-core as a whole, so there is one place that says what is a syntax error. Nodes of
-names and of types of fields have no place of their own; tokens are not kept.
+The grammar is read construct by construct with compiled expressions, not token by token. What they don't take (an
+error, or a rare way to write something) is left to graphql-core as a whole, so there is one place that says what is a
+syntax error. Nodes of names and of types of fields have no place of their own; tokens are not kept.
 """
 
 import re
@@ -143,7 +143,7 @@ class _Parser:
             raise _UnsureError
         return DocumentNode(definitions=tuple(definitions), loc=Span(0, len(body), self.source))
 
-    # ---- parts ------------------------------------------------------------------------------------------------------------
+    # ---- parts ----
 
     def name(self, text: str) -> NameNode:
         found = self.names.get(text)
@@ -268,7 +268,7 @@ class _Parser:
         values["directives"] = tuple(nodes)
         return position
 
-    # ---- members ----------------------------------------------------------------------------------------------------------
+    # ---- members ----
 
     def members(self, position: int, closing: str, kind: type[Node]) -> tuple[tuple[Any, ...], int]:
         """Fields, input fields or arguments, after the opening mark."""
@@ -340,7 +340,7 @@ class _Parser:
             after = self.marked(position, mark)
         return tuple(found), position
 
-    # ---- definitions --------------------------------------------------------------------------------------------------------
+    # ---- definitions ----
 
     def definition(self, position: int) -> tuple[Any, int]:
         description, position = self.description(position)

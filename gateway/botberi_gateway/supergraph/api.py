@@ -82,7 +82,7 @@ def directive_name(supergraph: SupergraphData, identity: str, default: str) -> s
 
 
 def feature_namespaces(supergraph: SupergraphData) -> list[str]:
-    """Of the specifications that are linked: `context` for what is called `context__…`. Their types are no client's business."""
+    """The namespaces of the linked specifications (`context` for `context__…`), whose types clients don't see."""
     found = []
     for feature, values in _features(supergraph):
         namespace = values.get("as")
@@ -148,7 +148,7 @@ class _Builder:
         return nodes
 
     def is_client_directive(self, node: DirectiveDefinitionNode) -> bool:
-        """Executable directives are part of the API; those of the type system are the composer's, @defer is the gateway's own."""
+        """The executable directives; type system directives are no part of the API, and @defer is the gateway's own."""
         return node.name.value not in ("defer", "stream") and any(
             location.value in EXECUTABLE_LOCATIONS for location in node.locations
         )

@@ -1,7 +1,7 @@
 """Two API schemas, old and new -> what changed for clients: breaking, dangerous or safe, each at its coordinate.
 
-Codes and classes are those of graphql-js' `findSchemaChanges` where it has them; it lacks defaults of input fields, root types, `@oneOf` and
-deprecations, and says nothing of enums that are used for input alone.
+Codes and classes are those of graphql-js' `findSchemaChanges` where it has them; it lacks defaults of input fields,
+root types, `@oneOf` and deprecations, and says nothing of enums that are used for input alone.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -39,7 +39,7 @@ SEVERITIES: Final[tuple[Severity, ...]] = ("breaking", "dangerous", "safe")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change; `coordinate` is the element's schema coordinate: `Type`, `Type.field`, `Type.field(argument:)`, `@directive`."""
+    """One change. `coordinate` is a schema coordinate: `Type`, `Type.field`, `Type.field(argument:)`, `@directive`."""
 
     severity: Severity
     code: str

@@ -1,7 +1,8 @@
-"""A supergraph's document -> what is malformed in it, each with its line; a gateway that served it would fail later, and say less.
+"""A supergraph's document -> what is malformed in it, each fault with its line.
 
-Only what nothing can be made of is looked for: names that nothing defines, kinds that can't stand where they are, joins without their
-arguments. Whether each operation can be answered is composition's to prove.
+A gateway that served such a supergraph would fail later, with a message that says less. The faults are names that
+nothing defines, kinds that can't stand where they are, joins without their arguments. Whether each operation can be
+answered is proved by composition.
 """
 
 from collections.abc import Collection, Iterator, Mapping

@@ -37,7 +37,7 @@ from botberi_gateway.federation.versions import (
 )
 from botberi_gateway.supergraph.model import SupergraphData
 
-#: Feature -> its versions that this gateway knows: enforced or executed, or (`tag`, `cost`, `cacheTag`) free to be ignored.
+#: Feature -> the versions that this gateway enforces or executes, or (`tag`, `cost`, `cacheTag`) may ignore.
 KNOWN: Final[dict[str, frozenset[tuple[int, int]] | None]] = {
     LINK: frozenset({(1, 0)}),
     CORE: frozenset({(0, 1), (0, 2)}),
@@ -56,7 +56,7 @@ GUARDS: Final = {AUTHENTICATED: "authenticated", REQUIRES_SCOPES: "requiresScope
 
 @dataclass(frozen=True, slots=True)
 class Unenforced:
-    """A feature that asks for what this gateway doesn't do. `name` is what it is allowed by; `url` as the link has it."""
+    """A feature that this gateway doesn't enforce. It is allowed by its `name`; `url` is as the link has it."""
 
     name: str
     url: str
@@ -86,7 +86,8 @@ def _refusal(features: Sequence[Unenforced]) -> str:
     options = " ".join(f"--allow-unenforced {feature.name}" for feature in features)
     return (
         f"The graph asks for what this gateway does not enforce: {names}. "
-        "Served as it is, what they protect would be open to anybody. Take the directives out of the subgraphs and check there; "
+        "Served as it is, what they protect would be open to anybody. "
+        "Take the directives out of the subgraphs and check there; "
         f"or, where subgraphs (or something in front) check already, serve it all the same by {options} "
         "(`Gateway(…, allow_unenforced=[…])` in Python)."
     )

@@ -1,8 +1,9 @@
 """Types of a supergraph of join v0.1 -> the same, with the fields that its subgraphs have without saying so.
 
-A federation 1 supergraph names for each field of an entity the one subgraph that resolves it. A subgraph that refers to another's entity has the
-fields of its own keys as well, and gives their values wherever it gives the object (`extend type User @key(fields: "id") { id: ID! @external }`);
-it has what its `@provides` names, there alone. Later versions of join say so at the fields.
+A federation 1 supergraph names for each field of an entity the one subgraph that resolves it. A subgraph that refers to
+another's entity has the fields of its own keys as well, and gives their values wherever it gives the object (`extend
+type User @key(fields: "id") { id: ID! @external }`); the fields that a `@provides` names it has at that place alone.
+Later versions of join say so at the fields.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,10 @@ _Known = tuple[str, str, str, bool]
 
 
 def with_known_fields(types: Mapping[str, SupergraphType]) -> dict[str, SupergraphType]:
-    """The types, each field with a join for every subgraph that has it. Raises `SupergraphError` where a field set can't be read."""
+    """The types, each field with a join for every subgraph that has it.
+
+    Raises `SupergraphError` where a field set can't be read.
+    """
     more: dict[str, dict[str, dict[str, bool]]] = {}
     for type_name, field, graph, external in _known(types):
         graphs = more.setdefault(type_name, {}).setdefault(field, {})

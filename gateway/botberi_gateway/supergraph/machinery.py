@@ -55,8 +55,8 @@ def machinery_directives(join: Version) -> dict[str, str]:
     directives = {
         "join__enumValue": "directive @join__enumValue(graph: join__Graph!) repeatable on ENUM_VALUE",
         "join__field": (
-            "directive @join__field(graph: join__Graph, requires: join__FieldSet, provides: join__FieldSet, type: String, "
-            f"external: Boolean, override: String, usedOverridden: Boolean{more}) "
+            "directive @join__field(graph: join__Graph, requires: join__FieldSet, provides: join__FieldSet, "
+            f"type: String, external: Boolean, override: String, usedOverridden: Boolean{more}) "
             "repeatable on FIELD_DEFINITION | INPUT_FIELD_DEFINITION"
         ),
         "join__graph": "directive @join__graph(name: String!, url: String!) on ENUM_VALUE",

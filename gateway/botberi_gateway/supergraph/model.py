@@ -1,7 +1,8 @@
-"""The supergraph as data: types and fields, and for each the subgraphs that have it (the join specification, v0.1 to v0.5).
+"""The supergraph as data: types and fields, and for each the subgraphs that have it (join specification, v0.1 to v0.5).
 
-Types, arguments, default values and foreign directives are kept as graphql-core AST nodes, so that nothing is lost between reading and
-printing. Subgraphs are named by their `join__Graph` enum value (`graph`) throughout; `SupergraphData.graphs` gives name and URL.
+Types, arguments, default values and foreign directives are kept as graphql-core AST nodes, so that nothing is lost
+between reading and printing. Subgraphs are named by their `join__Graph` enum value (`graph`) throughout;
+`SupergraphData.graphs` gives name and URL.
 """
 
 from collections.abc import Mapping
@@ -30,14 +31,14 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class JoinType:
-    """`@join__type`: the type is in this subgraph, with this key (a field set) where it has one; one entry for each key."""
+    """`@join__type`: the type is in this subgraph. One entry for each of its keys (field sets), or one without key."""
 
     graph: str
     key: str | None = None
     extension: bool = False
     resolvable: bool = True
     is_interface_object: bool = False
-    #: The supergraph doesn't say that the subgraph has the type (join v0.1 says so of entities alone): it may not know it.
+    #: The supergraph doesn't say that the subgraph has the type, so it may not (join v0.1 says it of entities alone).
     is_assumed: bool = False
 
 
@@ -69,7 +70,7 @@ class ContextArgument:
 
 @dataclass(frozen=True, slots=True)
 class JoinField:
-    """`@join__field`. `graph` None: the field is on an interface or object for bookkeeping alone (it comes from an `@interfaceObject`)."""
+    """`@join__field`. Without `graph`, no subgraph has the field at this type: it comes from an `@interfaceObject`."""
 
     graph: str | None
     requires: str | None = None
@@ -133,7 +134,7 @@ class SupergraphType:
 
 @dataclass(frozen=True)
 class SupergraphData:
-    """Everything that the SDL says. `types` has the supergraph's own types only, none of the link and join machinery."""
+    """Everything that the SDL says. `types` has the supergraph's own types only, not those of link and join."""
 
     graphs: Mapping[str, Graph]
     types: Mapping[str, SupergraphType]

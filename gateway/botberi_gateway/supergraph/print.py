@@ -215,7 +215,8 @@ def _join_field(join: JoinField) -> str:
         values.append(f"overrideLabel: {_text(join.override_label)}")
     if join.context_arguments:
         entries = (
-            f"{{context: {_text(a.context)}, name: {_text(a.name)}, type: {_text(a.type)}, selection: {_text(a.selection)}}}"
+            f"{{context: {_text(a.context)}, name: {_text(a.name)}, type: {_text(a.type)}, "
+            f"selection: {_text(a.selection)}}}"
             for a in join.context_arguments
         )
         values.append(f"contextArguments: [{', '.join(entries)}]")

@@ -1,5 +1,6 @@
 """Every code that composition can emit has a page, a failing example that gives it, a fixed one that composes, and patches that fix."""
 
+import ast
 import importlib.util
 import re
 from pathlib import Path
@@ -50,6 +51,13 @@ def test_every_code_in_the_source_is_known() -> None:
             found |= set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', path.read_text()))
     assert found - other - parts - ERRORS.keys() - HINTS.keys() == set()
     assert len(found & (ERRORS.keys() | HINTS.keys())) > 70
+
+
+def test_every_rule_names_its_page_of_the_specification() -> None:
+    rules = sorted((ROOT / "gateway" / "botberi_gateway" / "composition" / "rules").glob("[!_]*.py"))
+    assert len(rules) >= 20
+    without = [path.name for path in rules if "https://" not in (ast.get_docstring(ast.parse(path.read_text())) or "")]
+    assert without == []
 
 
 def test_every_case_is_of_a_known_code() -> None:

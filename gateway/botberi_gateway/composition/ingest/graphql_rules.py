@@ -65,7 +65,7 @@ _DEFINITION_OF = {
 _VISITED = {
     kind: tuple(key for key in keys if key not in ("name", "description")) for kind, keys in QUERY_DOCUMENT_KEYS.items()
 }
-#: Each error looks for its line and for names that are like the wrong one, which takes a millisecond; more of them don't help.
+#: More errors than this aren't reported: each takes a millisecond, as its line and similar names are looked for.
 MAX_ERRORS = 200
 #: Checked otherwise (default values), or new in GraphQL's edition of 2025 and not yet asked for by other composers.
 _IGNORED = ("invalid default value", "must not be deprecated.")
@@ -84,7 +84,7 @@ def invalid_graphql(
 
 
 def is_certainly_valid(document: DocumentNode, links: Links, words: Vocabulary) -> bool:
-    """False says nothing; True that `errors_by_rules` would give none."""
+    """True: `errors_by_rules` would give no error. False: it may or may not."""
     definitions = _definitions(document, links, words)
     return is_plainly_valid(definitions, machinery_types(links, words), _field_sets(words))
 
@@ -128,7 +128,10 @@ def errors_by_rules(document: DocumentNode, links: Links, words: Vocabulary) -> 
 
 
 class _Strings(Visitor):
-    """Makes `@deprecated(reason: old)` the same as `@deprecated(reason: "old")`, as the reference composers read it; graphql-core refuses it."""
+    """Makes `@deprecated(reason: old)` the same as `@deprecated(reason: "old")`, as the reference composers read it.
+
+    graphql-core refuses the enum value.
+    """
 
     def enter(self, node: Node, *_: Any) -> Node | None:
         if not _names_by_enum_value(node):

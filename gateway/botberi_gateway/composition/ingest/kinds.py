@@ -1,4 +1,7 @@
-"""A subgraph's document -> names that are given to two kinds of types, which graphql-core's rules pass once extensions count as definitions."""
+"""A subgraph's document -> names that are given to two kinds of types.
+
+graphql-core's rules don't find these once extensions count as definitions.
+"""
 
 from collections.abc import Iterator
 

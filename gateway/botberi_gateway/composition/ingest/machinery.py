@@ -1,4 +1,7 @@
-"""The types that are the federation's own in a subgraph, and where the subgraph's own types name them: those fields would lose their type."""
+"""The federation's own types in a subgraph, and the fields of the subgraph's own types that name them.
+
+Such a field would lose its type, as the federation's types are no part of the supergraph.
+"""
 
 from collections.abc import Iterator
 from typing import Any

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 
 def graph_names(names: Sequence[str]) -> dict[str, str]:
-    """Each name in capitals with other characters as `_`, made unique by a number, as the join specification shows it."""
+    """Each name in capitals, with `_` for other characters and a number where two are equal (join specification)."""
     wanted: dict[str, list[str]] = {}
     for name in names:
         text = re.sub(r"[^A-Za-z0-9_]", "_", name)

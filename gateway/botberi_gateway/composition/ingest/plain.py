@@ -1,8 +1,8 @@
 """A subgraph's definitions -> whether GraphQL certainly has nothing against them, found in one pass.
 
-graphql-core's fifteen rules visit each node by name, then it builds a schema and visits that: three quarters of what reading a
-large subgraph takes. Here a subgraph that is fine (nearly all are) is known to be so; anything odd is left to those rules, whose errors
-and places stay the only ones.
+graphql-core's fifteen rules visit each node by name, then it builds a schema and visits that: three quarters of the
+time that reading a large subgraph takes. Here a subgraph that is valid (nearly all are) is recognised as valid; any
+other is left to those rules, so that all errors and places come from them.
 """
 
 from collections.abc import Iterable, Set
@@ -58,7 +58,8 @@ class _Directive:
 def is_plainly_valid(definitions: Iterable[DefinitionNode], machinery: Set[str], field_sets: Set[str]) -> bool:
     """`definitions` with the federation's own; `machinery` are the federation's types, which only themselves may name.
 
-    True: graphql-core's rules for SDL, its validation of the schema, and that of values in directives and defaults find nothing.
+    True: graphql-core's rules for SDL, its validation of the schema, and that of values in directives and defaults find
+    nothing.
     """
     try:
         return _Check(machinery, field_sets).passes(list(definitions))

@@ -98,7 +98,7 @@ def _with_unknown(
 ) -> list[Problem]:
     """With what an unknown version leaves without a meaning: directives without a definition, where they are applied.
 
-    On the schema itself they are reported alone, in the reference's order: it looks at those before it looks at versions.
+    On the schema itself they are reported alone, as the reference looks at those before it looks at versions.
     """
     if links.of(FEDERATION) is None or version in KNOWN_FEDERATION or version == FEDERATION_1:
         return problems
@@ -146,7 +146,7 @@ def _import_problems(links: Links, version: Version, name: str) -> list[Problem]
 
 
 def _shadowed(document: DocumentNode, links: Links, name: str) -> list[Problem]:
-    """Directives that are defined and applied under a link's namespace, though the link imports them under another name."""
+    """Directives that are applied under a link's namespace, though the link imports them under another name."""
     problems = []
     for node in document.definitions:
         if not isinstance(node, DirectiveDefinitionNode):

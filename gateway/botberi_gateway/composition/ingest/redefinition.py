@@ -46,7 +46,8 @@ def invalid_redefinitions(document: DocumentNode, words: Vocabulary, subgraph: s
 def unknown_types(document: DocumentNode, words: Vocabulary, subgraph: str) -> list[Problem]:
     """`INVALID_GRAPHQL`: types that a subgraph's own definitions of federation directives name, but no text defines.
 
-    A federation 1 schema defines the field set's scalar itself where it names it; one of federation 2 has what it links.
+    A federation 1 schema defines the field set's scalar itself where it names it; one of federation 2 has what it
+    links.
     """
     known = {d.name.value for d in document.definitions if isinstance(d, TypeDefinitionNode)} | _BUILT_IN
     if not words.federation_1:

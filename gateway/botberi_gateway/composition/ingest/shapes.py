@@ -1,6 +1,7 @@
 """Types as bare shapes -> whether GraphQL's type system certainly has nothing against them.
 
-No is not a verdict: it means that graphql-core's own validation is to be asked, which builds a schema first and takes many times longer.
+False is not a verdict: it means that graphql-core's own validation is to be asked, which builds a schema first and
+takes many times longer.
 """
 
 from collections.abc import Iterable, Mapping

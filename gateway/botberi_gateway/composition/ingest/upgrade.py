@@ -71,7 +71,10 @@ def _extensions_without_base(schema: SubgraphSchema, schemas: Sequence[SubgraphS
 
 
 def _interface_objects_without_help(schemas: Sequence[SubgraphSchema]) -> Iterator[Problem]:
-    """A federation 1 interface with a key can't tell the types of objects, which an `@interfaceObject` elsewhere asks for."""
+    """`INTERFACE_OBJECT_USAGE_ERROR` of interfaces whose key is of federation 1, where another subgraph has an object.
+
+    Such a key can't be used to ask for the concrete types of objects, which an `@interfaceObject` depends on.
+    """
     for schema in schemas:
         for type_ in schema.types.values() if not schema.is_federation_2 else ():
             if type_.kind != "INTERFACE" or not type_.keys:
@@ -81,8 +84,9 @@ def _interface_objects_without_help(schemas: Sequence[SubgraphSchema]) -> Iterat
                 listing = ", ".join(f'"{s.name}"' for s in objects)
                 yield Problem(
                     "INTERFACE_OBJECT_USAGE_ERROR",
-                    f'[{schema.name}] "{type_.name}" is an @interfaceObject in {listing}, but its @key here is of federation 1, '
-                    "where keys of interfaces do nothing: upgrade this subgraph to federation 2, or remove the key.",
+                    f'[{schema.name}] "{type_.name}" is an @interfaceObject in {listing}, but its @key here is of '
+                    "federation 1, where keys of interfaces do nothing: "
+                    "upgrade this subgraph to federation 2, or remove the key.",
                     places([(schema.name, type_.node), *((s.name, s.types[type_.name].node) for s in objects)]),
                 )
 
@@ -104,7 +108,7 @@ _SHAREABLE = ConstDirectiveNode(name=NameNode(value="shareable"), arguments=())
 
 
 def _own_key_fields(schema: SubgraphSchema, schemas: Sequence[SubgraphSchema]) -> None:
-    """Key fields of an extension aren't external: those of its own keys, or else of the first key of the type's owner."""
+    """The fields of an extension's keys aren't external. If it has none, the first key of the type's owner counts."""
     for type_ in schema.composites():
         if not _is_extension(type_):
             continue

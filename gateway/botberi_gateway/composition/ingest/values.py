@@ -34,7 +34,7 @@ _MAX_DIGITS = 11
 
 
 def surely_fits(value: ValueNode, type_: TypeNode, shapes: Mapping[str, Shape]) -> bool:
-    """False is no verdict."""
+    """Whether the literal certainly is a value of the type; may be False for a value that fits."""
     if isinstance(type_, NonNullTypeNode):
         return not isinstance(value, NullValueNode) and surely_fits(value, type_.type, shapes)
     if isinstance(value, NullValueNode):

@@ -102,7 +102,7 @@ _OLD_FIELD_SETS = frozenset({"String", "_FieldSet", "FieldSet"})
 
 
 def is_replaced(own: DirectiveDefinitionNode) -> bool:
-    """A definition in a federation 1 schema for which the specification's is taken, as federation 1 libraries printed it."""
+    """Whether it is a definition as federation 1 libraries printed it, for which the specification's is taken."""
     if own.name.value not in ("key", "provides", "requires"):
         return False
     arguments = own.arguments or ()

@@ -1,4 +1,7 @@
-"""An applied directive and its definition -> its arguments as values: what is left out is the default, one item is a list of it."""
+"""An applied directive and its definition -> its arguments as values.
+
+An argument that is left out has its default; a single item for a list is a list of it.
+"""
 
 from collections.abc import Hashable
 from functools import cache

@@ -130,7 +130,7 @@ def merge_input_value(
 
 
 def _coerced(state: MergeState, type_: TypeNode, value: ConstValueNode) -> ConstValueNode:
-    """What the reference composers take for another literal, as that one: a string for an enum's value, 1.0 for an integer."""
+    """The literal as the reference composers read it: a string as an enum's value, 1.0 as an integer."""
     named = type_.type if isinstance(type_, NonNullTypeNode) else type_
     if isinstance(value, ListValueNode):
         inner = named.type if isinstance(named, ListTypeNode) else named

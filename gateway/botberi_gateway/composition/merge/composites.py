@@ -43,7 +43,8 @@ def _check_subscription(state: MergeState, owners: Owners) -> None:
             if field.has("shareable"):
                 state.error(
                     "INVALID_FIELD_SHARING",
-                    f'"{field.coordinate}" in "{schema.name}" can\'t be @shareable: it is a field of the subscription root.',
+                    f'"{field.coordinate}" in "{schema.name}" can\'t be @shareable: '
+                    "it is a field of the subscription root.",
                     [(schema, field.node)],
                 )
 

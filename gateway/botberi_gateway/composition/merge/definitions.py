@@ -91,7 +91,7 @@ def _cleaned(state: MergeState, node: DirectiveDefinitionNode, subgraphs: set[st
 
 
 def executable_definitions(state: MergeState) -> dict[str, DirectiveDefinitionNode]:
-    """Directives for operations are the gateway's to hand on: only those that all subgraphs know, where all know them."""
+    """The executable directives that all subgraphs have, at their common locations: the gateway passes them on."""
     names = dict.fromkeys(name for s in state.schemas for name in s.directive_definitions if name not in _GRAPHQL)
     found = {}
     for name in names:

@@ -27,7 +27,8 @@ def check_external(
         if not same(merged, field.type):
             state.error(
                 "EXTERNAL_TYPE_MISMATCH",
-                f"{where} is @external of type {printed_type(field.type)}, but it is resolved as {printed_type(merged)}.",
+                f"{where} is @external of type {printed_type(field.type)}, "
+                f"but it is resolved as {printed_type(merged)}.",
                 at,
             )
         for argument in arguments:
@@ -48,14 +49,16 @@ def check_external(
             if has != wants and not _is_same_default(schema, mine, argument):
                 state.error(
                     "EXTERNAL_ARGUMENT_DEFAULT_MISMATCH",
-                    f'{where} is @external with another default of "{name}" ({has}) than where it is resolved ({wants}).',
+                    f'{where} is @external with another default of "{name}" ({has}) '
+                    f"than where it is resolved ({wants}).",
                     at,
                 )
         for applied in field.directives:
             if applied.federation and applied.name in ("tag", "inaccessible"):
                 state.error(
                     "MERGED_DIRECTIVE_APPLICATION_ON_EXTERNAL",
-                    f"@{applied.name} on {where} has no effect as the field is @external: move it to where it is resolved.",
+                    f"@{applied.name} on {where} has no effect as the field is @external: "
+                    "move it to where it is resolved.",
                     at,
                 )
 

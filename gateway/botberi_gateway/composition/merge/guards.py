@@ -19,9 +19,9 @@ def guard_interfaces(
 ) -> dict[str, SupergraphType]:
     """An interface asks for what its implementations ask for together, so that nothing slips through it.
 
-    `merged` are the types by what their own subgraphs say, `spread` the same with the fields of interface objects. What an
-    interface object asks for holds for the field of each implementation, and for other interfaces of these; what an
-    implementation asks for holds for its interfaces, but not for its siblings.
+    `merged` are the types as their own subgraphs have them, `spread` the same with the fields of interface objects.
+    What an interface object asks for holds for the field of each implementation, and for other interfaces of these;
+    what an implementation asks for holds for its interfaces, but not for its siblings.
     """
     result = dict(spread)
     if not any(name in state.composed.used for name in GUARDS):

@@ -63,7 +63,7 @@ def merge_input_object(state: MergeState, name: str, owners: Owners) -> Supergra
 
 
 def _one_of(state: MergeState, name: str, owners: Owners) -> tuple[ConstDirectiveNode, ...]:
-    """GraphQL's own `@oneOf`. Whether exactly one field is to be given is one answer for all subgraphs: clients send the same value to each."""
+    """GraphQL's own `@oneOf`, which all subgraphs or none must have: clients send the same value to each of them."""
     having = [(s, t) for s, t in owners if is_one_of(t)]
     if having and len(having) < len(owners):
         lacking = names_of(s for s, t in owners if not is_one_of(t))

@@ -26,7 +26,7 @@ def spread_fields(state: MergeState, types: Mapping[str, SupergraphType]) -> dic
 
 
 def _declared(owner: SupergraphType, given: SupergraphField) -> SupergraphField | None:
-    """The implementation's field with the interface's directives, where its own subgraphs have it as `@external` alone."""
+    """The implementation's field with the interface's directives; its own subgraphs have it only as `@external`."""
     own = owner.fields.get(given.name)
     if own is None or not own.joins or not all(join.external for join in own.joins):
         return None

@@ -1,4 +1,4 @@
-"""What the merge of one kind of type needs to know of the whole: the subgraphs, the type hierarchy, where problems go."""
+"""The data that merging a type shares with all others: subgraphs, the type hierarchy, and the problems so far."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Problems of composition and the subgraphs' texts -> reports that teach: for people, as JSON, SARIF, GitHub annotations."""
+"""Problems of composition and the subgraphs' texts -> reports: for people, as JSON, SARIF, GitHub annotations."""
 
 from botberi_gateway.composition.report.codes import ERRORS, HINTS, Meaning, meaning
 from botberi_gateway.composition.report.findings import Edit, Finding, Place, findings

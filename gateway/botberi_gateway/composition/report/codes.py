@@ -1,4 +1,7 @@
-"""Each error and hint code of composition -> what it means, and what was expected instead. Data alone; the reference pages are made of it."""
+"""Each error and hint code of composition -> what it means, and what was expected instead.
+
+The pages in `docs/reference/errors` are made of this table.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,9 @@
-"""The rules, each in a file named as its error code (or the family of codes), in the order in which they are applied."""
+"""The rules of composition, in the order in which they are applied.
+
+A rule is a file with the name of its error code, or of the family of codes that one walk over the schema finds. It
+names the page of its codes in Apollo's reference, which describes what the code means; where that page has none, it
+names the directive's section. `docs/reference/errors` has a page with an example for each code.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias

@@ -1,4 +1,7 @@
-"""AUTH_REQUIREMENTS_APPLIED_ON_INTERFACE: access is guarded where data is: on objects and their fields."""
+"""AUTH_REQUIREMENTS_APPLIED_ON_INTERFACE: @authenticated, @requiresScopes, @policy are on objects and their fields.
+
+The directives: https://www.apollographql.com/docs/graphos/reference/federation/directives#authenticated
+"""
 
 from collections.abc import Iterator
 

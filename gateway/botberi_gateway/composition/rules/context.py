@@ -1,4 +1,9 @@
-"""CONTEXT_NAME_INVALID, CONTEXT_NOT_SET, NO_CONTEXT_IN_SELECTION, CONTEXT_NO_RESOLVABLE_KEY, and where selections are looked at."""
+"""CONTEXT_NAME_INVALID, CONTEXT_NOT_SET, NO_CONTEXT_IN_SELECTION, CONTEXT_NO_RESOLVABLE_KEY: contexts and their uses.
+
+The selections of `@fromContext` are checked in `context_invalid_selection.py`, which is called from here.
+
+The directives: https://www.apollographql.com/docs/graphos/reference/federation/directives#context
+"""
 
 import re
 from collections.abc import Iterator

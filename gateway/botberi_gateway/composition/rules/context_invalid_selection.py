@@ -1,4 +1,7 @@
-"""CONTEXT_INVALID_SELECTION: what `@fromContext` selects is one value of the argument's type, on each type that sets the context."""
+"""CONTEXT_INVALID_SELECTION: `@fromContext` selects one value of the argument's type on each type with the context.
+
+The rules of the selection: https://www.apollographql.com/docs/graphos/reference/federation/directives#fromcontext
+"""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,7 @@
-"""COST_APPLIED_TO_INTERFACE_FIELD: what a field costs is known where it is resolved."""
+"""COST_APPLIED_TO_INTERFACE_FIELD: @cost stands on the fields of objects, as an interface resolves no fields.
+
+The directive: https://www.apollographql.com/docs/graphos/reference/federation/directives#cost
+"""
 
 from collections.abc import Iterator
 

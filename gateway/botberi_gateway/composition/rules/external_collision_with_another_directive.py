@@ -1,4 +1,7 @@
-"""EXTERNAL_COLLISION_WITH_ANOTHER_DIRECTIVE: what another subgraph resolves can't provide or require something here."""
+"""EXTERNAL_COLLISION_WITH_ANOTHER_DIRECTIVE: a field that another subgraph resolves has no @provides or @requires here.
+
+https://www.apollographql.com/docs/graphos/reference/federation/errors#external_collision_with_another_directive
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,7 @@
-"""EXTERNAL_ON_INTERFACE: fields of interfaces are resolved by no one, so they can't be somebody else's."""
+"""EXTERNAL_ON_INTERFACE: a field of an interface can't be @external, as no subgraph resolves it.
+
+https://www.apollographql.com/docs/graphos/reference/federation/errors#external_on_interface
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,7 @@
-"""EXTERNAL_UNUSED: an @external field is there for a @key, @requires, @provides or an interface."""
+"""EXTERNAL_UNUSED: each @external field is used by a @key, @requires, @provides or an interface.
+
+https://www.apollographql.com/docs/graphos/reference/federation/errors#external_unused
+"""
 
 from collections.abc import Iterator
 

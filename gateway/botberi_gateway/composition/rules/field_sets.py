@@ -1,7 +1,10 @@
 """The field sets of @key, @requires and @provides. Each directive has the same family of codes, so they share one walk.
 
-`<D>_INVALID_FIELDS_TYPE`, `<D>_INVALID_FIELDS`, `<D>_FIELDS_HAS_ARGS`, `<D>_DIRECTIVE_IN_FIELDS_ARG`, `<D>_UNSUPPORTED_ON_INTERFACE`,
-`<D>_FIELDS_MISSING_EXTERNAL`, `KEY_FIELDS_SELECT_INVALID_TYPE`, `PROVIDES_ON_NON_OBJECT_FIELD`; `<D>` is KEY, REQUIRES or PROVIDES.
+`<D>_INVALID_FIELDS_TYPE`, `<D>_INVALID_FIELDS`, `<D>_FIELDS_HAS_ARGS`, `<D>_DIRECTIVE_IN_FIELDS_ARG`,
+`<D>_UNSUPPORTED_ON_INTERFACE`, `<D>_FIELDS_MISSING_EXTERNAL`, `KEY_FIELDS_SELECT_INVALID_TYPE`,
+`PROVIDES_ON_NON_OBJECT_FIELD`; `<D>` is KEY, REQUIRES or PROVIDES.
+
+https://www.apollographql.com/docs/graphos/reference/federation/errors
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,10 @@
-"""What @inaccessible leaves of the API has to be a schema.
+"""The elements of the API that aren't @inaccessible make a schema by themselves.
 
-QUERY_ROOT_TYPE_INACCESSIBLE, REFERENCED_INACCESSIBLE, ONLY_INACCESSIBLE_CHILDREN, IMPLEMENTED_BY_INACCESSIBLE, REQUIRED_INACCESSIBLE,
-DEFAULT_VALUE_USES_INACCESSIBLE, DISALLOWED_INACCESSIBLE.
+QUERY_ROOT_TYPE_INACCESSIBLE, REFERENCED_INACCESSIBLE, ONLY_INACCESSIBLE_CHILDREN, IMPLEMENTED_BY_INACCESSIBLE,
+REQUIRED_INACCESSIBLE, DEFAULT_VALUE_USES_INACCESSIBLE, DISALLOWED_INACCESSIBLE.
+
+The specification: https://specs.apollo.dev/inaccessible/v0.2/
+The codes: https://www.apollographql.com/docs/graphos/reference/federation/errors
 """
 
 from collections.abc import Iterator

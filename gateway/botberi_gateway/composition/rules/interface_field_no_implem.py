@@ -1,4 +1,7 @@
-"""INTERFACE_FIELD_NO_IMPLEM: after merging, each implementation has every field of its interfaces."""
+"""INTERFACE_FIELD_NO_IMPLEM: after merging, each implementation has every field of its interfaces.
+
+https://www.apollographql.com/docs/graphos/reference/federation/errors#interface_field_no_implem
+"""
 
 from collections.abc import Iterator
 

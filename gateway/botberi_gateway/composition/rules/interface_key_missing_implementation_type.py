@@ -1,4 +1,7 @@
-"""INTERFACE_KEY_MISSING_IMPLEMENTATION_TYPE: who resolves an interface by key knows all its implementations."""
+"""INTERFACE_KEY_MISSING_IMPLEMENTATION_TYPE: a subgraph that resolves an interface by key has all its implementations.
+
+https://www.apollographql.com/docs/graphos/reference/federation/errors#interface_key_missing_implementation_type
+"""
 
 from collections.abc import Iterator, Sequence
 

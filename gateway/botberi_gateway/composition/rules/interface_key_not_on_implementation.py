@@ -1,4 +1,7 @@
-"""INTERFACE_KEY_NOT_ON_IMPLEMENTATION: each type that implements an entity interface has the interface's keys."""
+"""INTERFACE_KEY_NOT_ON_IMPLEMENTATION: each type that implements an entity interface has the interface's keys.
+
+https://www.apollographql.com/docs/graphos/reference/federation/errors#interface_key_not_on_implementation
+"""
 
 from collections.abc import Iterator
 

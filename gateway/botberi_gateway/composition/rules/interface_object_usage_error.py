@@ -1,4 +1,10 @@
-"""INTERFACE_OBJECT_USAGE_ERROR: an interface object has a key, an interface elsewhere, and no implementations beside it."""
+"""INTERFACE_OBJECT_USAGE_ERROR: an interface object has a key, and its subgraph has none of its implementations.
+
+Another subgraph has it as an interface.
+
+https://www.apollographql.com/docs/graphos/reference/federation/errors#interface_object_usage_error
+The directive: https://www.apollographql.com/docs/graphos/reference/federation/directives#interfaceobject
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,7 +22,7 @@ def check(schema: SubgraphSchema) -> Iterator[Problem]:
 
 
 def check_together(schemas: Sequence[SubgraphSchema]) -> Iterator[Problem]:
-    """What only all subgraphs together show."""
+    """The part of the rule that needs all subgraphs."""
     names = dict.fromkeys(t.name for s in schemas for t in s.objects() if t.is_interface_object)
     for name in names:
         owners = [(s, s.types[name]) for s in schemas if name in s.types]
@@ -33,6 +39,7 @@ def check_together(schemas: Sequence[SubgraphSchema]) -> Iterator[Problem]:
                 listing = ", ".join(f'"{n}"' for n in present)
                 yield Problem(
                     _CODE,
-                    f'[{schema.name}] "{name}" is an @interfaceObject here, so its implementations ({listing}) can\'t be here.',
+                    f'[{schema.name}] "{name}" is an @interfaceObject here, so its implementations ({listing}) '
+                    "can't be here.",
                     places((schema.name, schema.types[n].node) for n in present),
                 )

@@ -1,4 +1,9 @@
-"""INVALID_GRAPHQL of the merged graph: subgraphs that are valid each may not be so together (covariance, circles of inputs)."""
+"""INVALID_GRAPHQL of the merged graph: subgraphs that are each valid may be invalid together.
+
+Examples are a field's type that no longer fits its interface's, and input objects that need each other.
+
+https://www.apollographql.com/docs/graphos/reference/federation/errors#invalid_graphql
+"""
 
 from collections.abc import Iterator
 
@@ -36,7 +41,7 @@ def check(supergraph: Supergraph, state: MergeState) -> Iterator[Problem]:
 
 
 def is_certainly_valid(supergraph: Supergraph) -> bool:
-    """False says nothing; True that `errors_by_rules` would give none."""
+    """True: `errors_by_rules` would give no error. False: it may or may not."""
     shapes = {type_.name: _shape(type_) for type_ in supergraph.types.values()}
     roots = [name for name in (supergraph.query, supergraph.mutation, supergraph.subscription) if name]
     return (
@@ -63,7 +68,10 @@ def _inputs(supergraph: Supergraph) -> Iterator[tuple[str, InputValueDefinitionN
 
 
 def errors_by_rules(supergraph: Supergraph) -> Iterator[str]:
-    """By graphql-core's validation of the schema; and default values, which merging can take from under their arguments."""
+    """The errors that graphql-core's validation of the schema finds; where it finds none, those of default values.
+
+    A default value may no longer fit, as merging changes the type of its argument or removes an enum's value.
+    """
     context = SchemaValidationContext(supergraph.schema)
     context.validate_root_types()
     context.validate_directives()

@@ -1,4 +1,8 @@
-"""INVALID_SHAREABLE_USAGE: @shareable is for fields of objects, once for each declaration."""
+"""INVALID_SHAREABLE_USAGE: @shareable stands on objects and their fields, once in each declaration.
+
+https://www.apollographql.com/docs/graphos/reference/federation/errors#invalid_shareable_usage
+The directive: https://www.apollographql.com/docs/graphos/reference/federation/directives#shareable
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,7 @@
-"""INVALID_SUBGRAPH_NAME: every subgraph has a name of its own, and it isn't the reserved one."""
+"""INVALID_SUBGRAPH_NAME, NO_SUBGRAPHS: each subgraph has a name of its own, which is not the reserved one.
+
+https://www.apollographql.com/docs/graphos/reference/federation/errors#invalid_subgraph_name
+"""
 
 from collections.abc import Iterator, Sequence
 

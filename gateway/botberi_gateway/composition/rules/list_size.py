@@ -1,4 +1,9 @@
-"""LIST_SIZE_APPLIED_TO_NON_LIST, LIST_SIZE_INVALID_ASSUMED_SIZE, LIST_SIZE_INVALID_SLICING_ARGUMENT, LIST_SIZE_INVALID_SIZED_FIELD."""
+"""LIST_SIZE_APPLIED_TO_NON_LIST, LIST_SIZE_INVALID_<argument>: @listSize is on lists, its arguments fit the field.
+
+The three are LIST_SIZE_INVALID_ASSUMED_SIZE, LIST_SIZE_INVALID_SLICING_ARGUMENT, LIST_SIZE_INVALID_SIZED_FIELD.
+
+The specification of the directive: https://ibm.github.io/graphql-specs/cost-spec.html
+"""
 
 from collections.abc import Iterator
 from typing import Any

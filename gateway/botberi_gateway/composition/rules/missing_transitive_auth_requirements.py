@@ -1,4 +1,7 @@
-"""MISSING_TRANSITIVE_AUTH_REQUIREMENTS: who reads guarded data by @requires or @fromContext is guarded as well."""
+"""MISSING_TRANSITIVE_AUTH_REQUIREMENTS: a field that reads guarded data (@requires, @fromContext) is guarded.
+
+The directives: https://www.apollographql.com/docs/graphos/reference/federation/directives#authenticated
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field

@@ -1,6 +1,9 @@
-"""REQUIRES_INVALID_FIELDS and CONTEXT_INVALID_SELECTION of the merged graph, about the arguments in a selection.
+"""REQUIRES_INVALID_FIELDS and CONTEXT_INVALID_SELECTION of the merged graph, about arguments in a selection.
 
-They are those of the subgraphs that resolve its fields, which may take others than the subgraph that selects.
+The arguments have to be those of the subgraphs that resolve the selected fields; these may differ from those of the
+subgraph that selects.
+
+https://www.apollographql.com/docs/graphos/reference/federation/errors#requires_invalid_fields
 """
 
 from collections.abc import Iterator

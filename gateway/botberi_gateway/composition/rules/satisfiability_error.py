@@ -1,4 +1,8 @@
-"""SATISFIABILITY_ERROR: every query that the API allows can be answered."""
+"""SATISFIABILITY_ERROR: every query that the API allows can be answered.
+
+https://www.apollographql.com/docs/graphos/reference/federation/errors#satisfiability_error
+An example: https://www.apollographql.com/docs/graphos/reference/federation/composition-rules#unresolvable-field-example
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,9 @@
-"""SHAREABLE_HAS_MISMATCHED_RUNTIME_TYPES: who shares a field gives objects of types that the others may give as well."""
+"""SHAREABLE_HAS_MISMATCHED_RUNTIME_TYPES: the subgraphs that share a field can give objects of a common type.
+
+Where the possible types only differ, the hint INCONSISTENT_RUNTIME_TYPES_FOR_SHAREABLE_RETURN is given.
+
+https://www.apollographql.com/docs/graphos/reference/federation/errors#shareable_has_mismatched_runtime_types
+"""
 
 from collections.abc import Iterator, Sequence
 

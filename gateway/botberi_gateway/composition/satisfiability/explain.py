@@ -18,7 +18,7 @@ def explain(reach: Reach, state: tuple[str, frozenset[Position]], field: str, qu
 
 
 def explain_two(reach: Reach, coordinate: str, reasons: Sequence[tuple[Position, Problem]]) -> Problem:
-    """`SATISFIABILITY_ERROR` of a shared mutation of which no subgraph alone can begin every selection, with one for each."""
+    """`SATISFIABILITY_ERROR` of a shared mutation: no subgraph can begin every selection; it names one for each."""
     names = " and ".join(f'"{reach.graph.graphs[p.graph].name}"' for p, _ in reasons)
     lines = [
         f'No subgraph alone can answer all selections of "{coordinate}", which {names} share, and a mutation runs once.'
@@ -33,7 +33,9 @@ def _reasons(reach: Reach, type_name: str, positions: frozenset[Position], field
     reached = reach.all_reached(type_name, positions)
     graphs = {p.graph for p in reached}
     if field == "__typename":
-        yield f'No subgraph on this way knows that the object is a "{type_name}": it comes from interface objects alone.'
+        yield (
+            f'No subgraph on this way knows that the object is a "{type_name}": it comes from interface objects alone.'
+        )
         return
     resolvers = {r.graph: r for r in reach.graph.resolvers(type_name, field)}
     for graph in reach.graph.graphs.values():

@@ -1,7 +1,8 @@
 """Supergraph -> proof that each query of its API can be answered, or the smallest queries that can't.
 
-The walk goes over states (object type, positions at which one holds such an object) and not over paths, so that it ends after as many steps
-as there are states. A state need not be looked at if one with fewer positions was: more positions only help.
+The walk goes over states (an object type, and the positions at which an object of it can be) and not over paths, so
+that it ends after as many steps as there are states. A state need not be looked at if one with fewer positions was:
+more positions only help.
 """
 
 from collections import deque
@@ -20,7 +21,7 @@ from botberi_gateway.supergraph.api import inaccessible_name
 
 #: All combinations of so many labels are looked at; of more: all on, all off, and each alone.
 MAX_LABELS = 6
-#: More errors than this tell no one more.
+#: More errors than this aren't reported.
 MAX_ERRORS = 50
 
 State = tuple[str, frozenset[Position]]
@@ -29,7 +30,7 @@ Seen = dict[str, list[AbstractSet[Position]]]
 
 
 def unsatisfiable(supergraph: Supergraph) -> dict[str, Problem]:
-    """`SATISFIABILITY_ERROR`s: one for each field (its coordinate) that can't be had somewhere, with a shortest query."""
+    """`SATISFIABILITY_ERROR`s by coordinate: one for each field that can't always be fetched, with a shortest query."""
     problems: dict[str, Problem] = {}
     for on in _label_choices(supergraph):
         graph = QueryGraph(supergraph, on.__contains__)
@@ -172,7 +173,7 @@ class _Walk:
         return name in self.visible and self.supergraph.types[name].kind == "OBJECT"
 
     def _is_known(self, type_name: str, reached: set[Position]) -> bool:
-        """Somebody can tell that the object is of this type."""
+        """Whether one of the subgraphs at these positions knows that the object is of this type."""
         return any(p.type_name == type_name for p in reached)
 
     def _visit(self, state: State, before: State, selection: str) -> None:
@@ -183,7 +184,7 @@ class _Walk:
 
     @staticmethod
     def _is_covered(seen: Seen, type_name: str, positions: AbstractSet[Position]) -> bool:
-        """One with no more positions was seen already. If not, this one is noted."""
+        """Whether a state with no more positions was seen already. If not, this one is noted."""
         known = seen.setdefault(type_name, [])
         if any(other <= positions for other in known):
             return True

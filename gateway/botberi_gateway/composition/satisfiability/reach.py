@@ -14,7 +14,8 @@ _NO_CONTEXTS: frozenset[str] = frozenset()
 class Position(NamedTuple):
     """An object as one subgraph gave it: `type_name` is the object's type, or the interface's that is an object there.
 
-    `provides` is what a @provides on the way promised (a field set's text); `contexts` are those that a type on the way set.
+    `provides` is what a @provides on the way promised (a field set's text); `contexts` are those that a type on the way
+    set.
     """
 
     graph: str
@@ -30,8 +31,8 @@ Key: TypeAlias = "tuple[str, Position, str | None]"
 class Reach:
     """Answers for one supergraph and one choice of labels. Everything is computed once.
 
-    `reach` is the least fixpoint of "whatever key can be fetched from where one is, leads further". Positions that depend
-    on each other are computed together, round by round, until nothing is added.
+    `reach` is a least fixpoint: each key that can be fetched at the positions so far adds the position that it leads
+    to. Positions that depend on each other are computed together, round by round, until nothing is added.
     """
 
     def __init__(self, graph: QueryGraph) -> None:
@@ -250,10 +251,13 @@ class Reach:
             elif isinstance(node, FieldNode) and node.name.value == field:
                 yield _text(node.selection_set)
 
-    # ---- contexts ---------------------------------------------------------------------------------------------------------
+    # ---- contexts ----
 
     def with_contexts(self, position: Position) -> Position:
-        """The position with the contexts that its own type sets, in whichever subgraph: their values are fetched from where they are."""
+        """The position with the contexts that its own type sets in any subgraph.
+
+        The value of a context is fetched from the subgraph that has it.
+        """
         if not self._contexts:
             return position
         names = [position.type_name, *self.graph.types[position.type_name].interfaces]
