@@ -44,7 +44,7 @@ def lag(
     from botberi.events import work
     from botberi.settings import EventsSettings
 
-    run_to_end(lambda: work.lag(EventsSettings(), json, max_seconds))
+    run_to_end(lambda: work.lag(EventsSettings(), json=json, max_seconds=max_seconds))
 
 
 @app.command()
@@ -92,7 +92,7 @@ def list_letters(
     from botberi.events import work
     from botberi.settings import EventsSettings
 
-    run_to_end(lambda: work.list_letters(EventsSettings(), queue, limit, json))
+    run_to_end(lambda: work.list_letters(EventsSettings(), queue, limit, json=json))
 
 
 @letters.command("show")
@@ -105,7 +105,7 @@ def show_letter(
     from botberi.events import work
     from botberi.settings import EventsSettings
 
-    run_to_end(lambda: work.show_letter(EventsSettings(), queue, letter, json))
+    run_to_end(lambda: work.show_letter(EventsSettings(), queue, letter, json=json))
 
 
 @letters.command("redrive")

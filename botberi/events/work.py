@@ -24,7 +24,7 @@ NO: Final = 1
 Confirm = Callable[[str], bool]
 
 
-async def lag(settings: EventsSettings, json: bool, max_seconds: float | None) -> int:
+async def lag(settings: EventsSettings, *, json: bool, max_seconds: float | None) -> int:
     """`botberi events lag`: 1 when something has waited longer than `max_seconds`."""
     outboxes = []
     for name, url in database_urls(settings).items():
@@ -77,12 +77,12 @@ async def replay(
         if not json:
             await _announce(replays, selection, kinds)
         if dry_run or not total:
-            _summary(json, kinds, 0)
+            _summary(kinds, 0, json=json)
             return 0
         if not confirm(f"Publish {total} events again?"):
             print("botberi: nothing was done", file=sys.stderr)
             return NO
-        return await _run(replays, kinds, total, json)
+        return await _run(replays, kinds, total, json=json)
 
 
 async def _announce(replays: dict[str, Replay], selection: Selection, kinds: Sequence[tuple[str, Kind]]) -> None:
@@ -98,7 +98,7 @@ async def _announce(replays: dict[str, Replay], selection: Selection, kinds: Seq
         out.print("No event that was sent matches: nothing to do.")
 
 
-async def _run(replays: dict[str, Replay], kinds: Sequence[tuple[str, Kind]], total: int, json: bool) -> int:
+async def _run(replays: dict[str, Replay], kinds: Sequence[tuple[str, Kind]], total: int, *, json: bool) -> int:
     sent = 0
     try:
         for replay_of in replays.values():
@@ -111,17 +111,17 @@ async def _run(replays: dict[str, Replay], kinds: Sequence[tuple[str, Kind]], to
             f"Stopped after {sent} of {total}: {stalled}. They leave once a broker relays them (`botberi events lag` "
             "tells); then run this again for the rest: what has left is not sent twice by --until."
         ) from None
-    _summary(json, kinds, sent)
+    _summary(kinds, sent, json=json)
     return 0
 
 
-def _summary(json: bool, kinds: Sequence[tuple[str, Kind]], sent: int) -> None:
+def _summary(kinds: Sequence[tuple[str, Kind]], sent: int, *, json: bool) -> None:
     if json:
         matched = [{"database": name, **show._plain(kind)} for name, kind in kinds]
         show.as_json({"matched": matched, "published": sent})
 
 
-async def list_letters(settings: EventsSettings, queue: str | None, limit: int, json: bool) -> int:
+async def list_letters(settings: EventsSettings, queue: str | None, limit: int, *, json: bool) -> int:
     """`botberi events dead-letters list`."""
     url = amqp_url(settings)
     names = [queue] if queue else [spec.name for spec in QUEUES]
@@ -142,7 +142,7 @@ async def list_letters(settings: EventsSettings, queue: str | None, limit: int, 
     return 0
 
 
-async def show_letter(settings: EventsSettings, queue: str, letter_id: str, json: bool) -> int:
+async def show_letter(settings: EventsSettings, queue: str, letter_id: str, *, json: bool) -> int:
     """`botberi events dead-letters show`: 1 when there is no such letter."""
     try:
         letters = await DeadLetters(amqp_url(settings), queue).read(DEAD_LIMIT)

@@ -182,7 +182,7 @@ class FuzzClient:
         own = self.own.types[typename]
         names = {typename, *(n for n in self.world.names_of(thing.type) if n in self.own.types)}
         always, maybe = [key.fields], [key.fields]
-        for name, certain in self._selected(node.selection_set, names, fragments, request.variables, True):
+        for name, certain in self._selected(node.selection_set, names, fragments, request.variables, certain=True):
             facts = own.fields.get(name) or self.own.field(thing.type, name)
             if facts is not None and facts.requires is not None:
                 maybe.append(facts.requires)
@@ -238,6 +238,7 @@ class FuzzClient:
         names: set[str],
         fragments: Mapping[str, FragmentDefinitionNode],
         variables: Mapping[str, Any],
+        *,
         certain: bool,
     ) -> Iterator[tuple[str, bool]]:
         for node in selection.selections:
@@ -247,7 +248,7 @@ class FuzzClient:
                 continue
             target: Any = fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
             if target.type_condition is None or target.type_condition.name.value in names:
-                yield from self._selected(target.selection_set, names, fragments, variables, here)
+                yield from self._selected(target.selection_set, names, fragments, variables, certain=here)
 
     # -- what is answered
 

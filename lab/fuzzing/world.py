@@ -258,18 +258,18 @@ class Facts:
         shaky = (thing.type, name) not in self.world.guarded
         if shaky and self._struck(self.trouble.errors, "error", seed):
             return GraphQLError(f"injected at {thing.type}.{name}")
-        return self._make(self.world.type_of(thing.type, name), seed, thing, name, shaky)
+        return self._make(self.world.type_of(thing.type, name), seed, thing, name, shaky=shaky)
 
-    def _make(self, type_: Any, seed: Any, thing: Thing, name: str, shaky: bool) -> Any:
+    def _make(self, type_: Any, seed: Any, thing: Thing, name: str, *, shaky: bool) -> Any:
         if is_non_null_type(type_):
             if shaky and self._struck(self.trouble.broken, "broken", seed):
                 return None
-            return self._present(type_.of_type, seed, thing, name, shaky)
+            return self._present(type_.of_type, seed, thing, name, shaky=shaky)
         if name not in IDENTITY and self._struck(self.trouble.nulls, "null", seed):
             return None
-        return self._present(type_, seed, thing, name, shaky)
+        return self._present(type_, seed, thing, name, shaky=shaky)
 
-    def _present(self, type_: Any, seed: Any, thing: Thing, name: str, shaky: bool) -> Any:
+    def _present(self, type_: Any, seed: Any, thing: Thing, name: str, *, shaky: bool) -> Any:
         if name == NULLABLE_KEY and thing.number % 3 == 0 and thing.type in self.world.without_key:
             return None
         if name in IDENTITY:
@@ -280,7 +280,7 @@ class Facts:
                 if shaky and self._struck(self.trouble.errors // 2, "item", seed, index):
                     items.append(GraphQLError(f"injected in {thing.type}.{name}"))
                 else:
-                    items.append(self._make(type_.of_type, (seed, index), thing, name, shaky))
+                    items.append(self._make(type_.of_type, (seed, index), thing, name, shaky=shaky))
             return items
         number = number_of(self.trouble.salt, seed)
         if is_enum_type(type_):
@@ -300,30 +300,34 @@ class Facts:
         """The truth of a field set, as a representation has it; with the `__typename`s that it asks for, or without."""
         found: dict[str, Any] = {}
         for selection in selections:
-            self._project(thing, selection, found, typenames)
+            self._project(thing, selection, found, typenames=typenames)
         found.pop("__typename", None)  # the representation's own
         return found
 
-    def _project(self, thing: Thing, selection: SelectionSetNode, into: dict[str, Any], typenames: bool) -> None:
+    def _project(self, thing: Thing, selection: SelectionSetNode, into: dict[str, Any], *, typenames: bool) -> None:
         for node in selection.selections:
             if isinstance(node, InlineFragmentNode):
                 if node.type_condition is None or thing.type in self.world.possible(node.type_condition.name.value):
-                    self._project(thing, node.selection_set, into, typenames)
+                    self._project(thing, node.selection_set, into, typenames=typenames)
             elif isinstance(node, FieldNode) and node.name.value != "__typename":
                 definition = self.world.schema.type_map[thing.type].fields[node.name.value]  # type: ignore[attr-defined]
                 value = self.value(thing, node.name.value, get_argument_values(definition, node))
-                into[node.name.value] = self._below(value, node.selection_set, into.get(node.name.value), typenames)
+                into[node.name.value] = self._below(
+                    value, node.selection_set, into.get(node.name.value), typenames=typenames
+                )
             elif typenames:
                 into["__typename"] = thing.type
 
-    def _below(self, value: Any, selection: SelectionSetNode | None, before: Any, typenames: bool) -> Any:
+    def _below(self, value: Any, selection: SelectionSetNode | None, before: Any, *, typenames: bool) -> Any:
         if isinstance(value, list):
             old = before if isinstance(before, list) else [None] * len(value)
-            return [self._below(item, selection, other, typenames) for item, other in zip(value, old, strict=True)]
+            return [
+                self._below(item, selection, other, typenames=typenames) for item, other in zip(value, old, strict=True)
+            ]
         if isinstance(value, Thing):
             assert selection is not None
             found = dict(before) if isinstance(before, dict) else {}
-            self._project(value, selection, found, typenames)
+            self._project(value, selection, found, typenames=typenames)
             return found
         return value
 

@@ -107,8 +107,8 @@ def test_the_performance_page_has_every_block() -> None:
 
 def test_tables_of_which_a_part_was_measured_are_not_written() -> None:
     made = Made(results(botberi=[1.0]), {"headline": ["x"], "workloads": ["y"]}, {"headline"})
-    assert list(made.written(False, True)) == []
-    assert list(made.written(None, False)) == []
+    assert list(made.written(write=False, complete=True)) == []
+    assert list(made.written(write=None, complete=False)) == []
 
 
 def test_a_run_fails_when_ours_answers_wrongly_but_not_when_a_peer_does() -> None:

@@ -48,7 +48,7 @@ def rows(workload: Workload[Environment], statement: str) -> list[tuple[str, ...
         return done.fetchall() if done.description else []
 
 
-async def test_without_bells_polling_brings_everything(workload: Workload[Environment]) -> None:
+async def test_without_wake_ups_polling_brings_everything(workload: Workload[Environment]) -> None:
     for switch in ("DISABLE", "ENABLE"):
         rows(workload, f"ALTER TABLE outbox {switch} TRIGGER outbox_ring")
         if switch == "DISABLE":

@@ -291,6 +291,7 @@ NO_SETTINGS = {
     "BOTBERI_PYTHON": "infra/bootstrap.sh",
     "BOTBERI_KILL_POINTS": "shared_schema/killpoints.py",
     "BOTBERI_CHECKS_LINES": "lab/checks/steps.py",
+    "BOTBERI_COVERAGE_FOLDER": "lab/checks/coverage.py",
     "BOTBERI_BENCH_CACHE": "lab/bench/peers.py",
     "BOTBERI_FUZZ_SECONDS": "tests/fuzz/test_fuzz.py",
     "BOTBERI_FUZZ_SEED": "tests/fuzz/test_fuzz.py",

@@ -259,7 +259,7 @@ def test_notify_rings_once_a_transaction_and_says_nothing(shared_database_url: s
             )
         writer.commit()
         rung = list(listener.notifies(timeout=1.0))
-    assert [bell.payload for bell in rung] == [""]
+    assert [notification.payload for notification in rung] == [""]
 
 
 ACCOUNT = "INSERT INTO accounts (id, email, display_name, password_hash) VALUES (%s, %s, %s, %s)"

@@ -60,7 +60,7 @@ def gateway(
             for workload in run.by_name(wanted if queries or chosen else ["large"]):
                 typer.echo("\n".join(profiled(workload, Path(folder))))
             return
-        extent = session.extent(quick, rounds)
+        extent = session.extent(quick=quick, rounds=rounds)
         grows = scaling if scaling is not None else not (quick or as_json or queries or chosen)
         complete = set(names) == set(PEERS)
         made = session.measure([OURS, *names], wanted, extent, grows, Path(folder))
@@ -69,7 +69,7 @@ def gateway(
     else:
         for lines in made.blocks.values():
             typer.echo("\n".join([*lines, ""]))
-    for block in made.written(write, complete and not quick):
+    for block in made.written(write=write, complete=complete and not quick):
         typer.echo(f"bench: renewed the {block} table of docs/performance.md", err=True)
     if made.failed:
         raise typer.Exit(1)

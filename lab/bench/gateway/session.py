@@ -24,7 +24,7 @@ class Made:
         """Ours gave an answer that it should not have given, or none."""
         return any(OURS in gateways and gateways[OURS].wrong for gateways in self.results.series.values())
 
-    def written(self, write: bool | None, complete: bool) -> Iterator[str]:
+    def written(self, *, write: bool | None, complete: bool) -> Iterator[str]:
         """Renews the page's blocks that may be renewed, and names them."""
         for block, lines in self.blocks.items():
             if write or (write is None and complete and block in self.whole):
@@ -32,7 +32,7 @@ class Made:
                 yield block
 
 
-def extent(quick: bool, rounds: int | None) -> run.Extent:
+def extent(*, quick: bool, rounds: int | None) -> run.Extent:
     """How much is measured."""
     made = run.SHORT if quick else run.FULL
     return made if rounds is None else replace(made, rounds=rounds, other_rounds=rounds)
