@@ -14,7 +14,7 @@ from botberi_gateway.executor import failure, view
 from botberi_gateway.executor.answers import Sorted
 from botberi_gateway.executor.errorlog import ErrorLog
 from botberi_gateway.executor.joined import Joined
-from botberi_gateway.executor.project import CLIMBING, Projection
+from botberi_gateway.executor.project import PROPAGATE, Projection
 from botberi_gateway.executor.selection import Selections
 from botberi_gateway.plan import KeyField, Parallel, Sequence
 from botberi_gateway.planner.choose.isolation import Isolation
@@ -79,7 +79,7 @@ def _fewer_variables(before: Any) -> Any:
 def _does_not_propagate(before: Any) -> Any:
     def complete(self: Any, *arguments: Any) -> Any:
         made = before(self, *arguments)
-        return None if made is CLIMBING else made
+        return None if made is PROPAGATE else made
 
     return complete
 
@@ -87,7 +87,7 @@ def _does_not_propagate(before: Any) -> Any:
 def _propagates_too_far(before: Any) -> Any:
     def list_value(self: Any, kind: Any, value: Any, *rest: Any) -> Any:
         made = before(self, kind, value, *rest)
-        return CLIMBING if made is None else made
+        return PROPAGATE if made is None else made
 
     return list_value
 

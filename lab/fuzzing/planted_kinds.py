@@ -8,7 +8,7 @@ from graphql import print_ast
 import botberi_gateway.composition.merge.arguments
 import botberi_gateway.supergraph.api
 import botberi_gateway.supergraph.read
-from botberi_gateway.executor.failure import Failure
+from botberi_gateway.executor.failure import FetchFailure
 from botberi_gateway.executor.project import Projection
 from botberi_gateway.operation.fields_merge import FieldsMergeRule
 from botberi_gateway.plan import KeyField, KeySelection
@@ -84,7 +84,11 @@ def _fewer_entities(before: Any) -> Any:
 def _unknown_fails(before: Any) -> Any:
     def checked(fetch: Any, representation: Any, entity: Any, *rest: Any) -> Any:
         found = before(fetch, representation, entity, *rest)
-        return Failure("The entity isn't known.", "NOT_FOUND", {"service": fetch.subgraph}) if found is None else found
+        return (
+            FetchFailure("The entity isn't known.", "NOT_FOUND", {"service": fetch.subgraph})
+            if found is None
+            else found
+        )
 
     return checked
 

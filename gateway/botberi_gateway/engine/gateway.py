@@ -26,7 +26,7 @@ from botberi_gateway.executor import (
     deliver,
 )
 from botberi_gateway.executor.budget import ResponseTooLarge
-from botberi_gateway.executor.flights import Flights
+from botberi_gateway.executor.fresh_flight import FreshSingleFlight
 from botberi_gateway.executor.result import refused
 from botberi_gateway.operation import coerce_variables, has_many_values
 from botberi_gateway.supergraph import Supergraph
@@ -42,7 +42,7 @@ _IDLE_CHECK_SECONDS: Final = 1.0
 #: How long closing one client may take.
 _CLOSE_TIMEOUT_SECONDS: Final = 5.0
 #: Queries and mutations share nothing; subscriptions bring their own.
-_NO_FLIGHTS: Final[Flights[Any]] = Flights()
+_NO_SHARING: Final[FreshSingleFlight[Any]] = FreshSingleFlight()
 
 
 class Gateway:
@@ -302,7 +302,7 @@ class Gateway:
             self._environment_of(generation),
             context.subgraph_headers,
             context.subject,
-            _NO_FLIGHTS,
+            _NO_SHARING,
             context.last_event_id,
             response_headers=[] if context.wants_response_headers else None,
         )

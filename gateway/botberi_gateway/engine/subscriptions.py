@@ -17,8 +17,8 @@ from botberi_gateway.engine.planning import Generation, Key, Prepared, Preparer
 from botberi_gateway.engine.request import RequestContext
 from botberi_gateway.errors import GatewayError
 from botberi_gateway.executor import ExecutionResult, Runtime
-from botberi_gateway.executor.delivery import mark_of
-from botberi_gateway.executor.flights import Flights
+from botberi_gateway.executor.delivery import fingerprint_of
+from botberi_gateway.executor.fresh_flight import FreshSingleFlight
 from botberi_gateway.executor.live import Live, Stage
 from botberi_gateway.executor.subscribe import follow
 from botberi_gateway.operation import coerce_variables
@@ -46,7 +46,7 @@ class Subscriptions:
     def __init__(self, preparer: Preparer, runtime: MakeRuntime) -> None:
         self._preparer, self._runtime = preparer, runtime
         self._running: dict[_Running, None] = {}
-        self._groups: dict[Hashable, Flights[Any]] = {}
+        self._groups: dict[Hashable, FreshSingleFlight[Any]] = {}
         self._moving: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -68,8 +68,8 @@ class Subscriptions:
         key = _group_key(prepared, variables, context)
         stage = self._stage(prepared, variables, context)
         if key is not None:
-            stage.runtime.flights = self._groups.setdefault(key, stage.runtime.flights)
-        flights = stage.runtime.flights
+            stage.runtime.single_flight = self._groups.setdefault(key, stage.runtime.single_flight)
+        single_flight = stage.runtime.single_flight
         running = _Running(Live(stage), prepared, sent_variables, context)
         self._running[running] = None
         prepared.generation.running += 1
@@ -82,7 +82,7 @@ class Subscriptions:
         finally:
             running.prepared.generation.running -= 1
             del self._running[running]
-            if key is not None and not flights.members and self._groups.get(key) is flights:
+            if key is not None and not single_flight.members and self._groups.get(key) is single_flight:
                 del self._groups[key]
 
     def move_to(self, generation: Generation) -> None:
@@ -105,7 +105,7 @@ class Subscriptions:
     def _stage(self, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None) -> Stage:
         assert isinstance(prepared.plan.node, Subscription)
         runtime = self._runtime(prepared.generation, context)
-        runtime.flights = Flights()
+        runtime.single_flight = FreshSingleFlight()
         runtime.response_headers = None  # an event has none of its own, and a subscription may live for days
         if (
             context is not None
@@ -173,7 +173,7 @@ class Subscriptions:
         if running not in self._running:
             return None
         stage = self._stage(prepared, variables, running.context)
-        stage.runtime.flights = running.live.stage.runtime.flights
+        stage.runtime.single_flight = running.live.stage.runtime.single_flight
         running.prepared.generation.running -= 1
         prepared.generation.running += 1
         running.prepared = prepared
@@ -184,4 +184,4 @@ class Subscriptions:
 def _group_key(prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None) -> Hashable | None:
     if context is None or context.share is None:
         return None
-    return prepared.key, mark_of(dict(sorted(variables.items()))), context.share
+    return prepared.key, fingerprint_of(dict(sorted(variables.items()))), context.share

@@ -9,7 +9,7 @@ from graphql import is_abstract_type, is_object_type
 from botberi_gateway import errors
 from botberi_gateway.errors import ErrorEntry
 from botberi_gateway.executor.errorlog import ErrorLog, ReportedExtensions, ResponsePath
-from botberi_gateway.executor.failure import Failure
+from botberi_gateway.executor.failure import FetchFailure
 from botberi_gateway.executor.identity import contradicts
 from botberi_gateway.executor.renames import renamed, renamed_path
 from botberi_gateway.executor.representations import TypeNames
@@ -22,11 +22,11 @@ logger = logging.getLogger(__name__)
 #: Errors that name an entity, with the rest of their path below it.
 EntityErrors: TypeAlias = Sequence[tuple[Mapping[str, Any], ResponsePath]]
 #: An entity, why it can't be used, or None where the subgraph doesn't know it.
-Outcome: TypeAlias = Mapping[str, Any] | Failure | None
+Outcome: TypeAlias = Mapping[str, Any] | FetchFailure | None
 
 
 class Sorted:
-    """The errors of an answer to `_entities`: those that name an entity that was asked for, by (response key, index); and the others."""
+    """The errors of an answer to `_entities`: by (response key, index) those that name an entity, and the others."""
 
     def __init__(self, fetch: Fetch, sizes: Mapping[str, int], reported: Sequence[Mapping[str, Any]]) -> None:
         by_entity: dict[tuple[str, int], list[tuple[Mapping[str, Any], ResponsePath]]] = {}
@@ -47,11 +47,14 @@ def entities_of(
     answer: SubgraphResponse,
     reported: Sorted,
     names: TypeNames,
-) -> tuple[list[Outcome], list[tuple[Failure, int]]]:
-    """What became of each representation of an `_entities` field; and the failures, each with the first representation that it struck."""
+) -> tuple[list[Outcome], list[tuple[FetchFailure, int]]]:
+    """What each representation of an `_entities` field gave.
+
+    Also the failures, each with the index of the first representation that it concerns.
+    """
     count = len(representations)
     results: Any = None if answer.data is None else answer.data.get(response_key)
-    whole: Failure | None = None
+    whole: FetchFailure | None = None
     if results is None:
         whole = no_data(fetch, reported.elsewhere or answer.errors)
     elif not isinstance(results, list) or len(results) != count:
@@ -61,12 +64,12 @@ def entities_of(
         logger.warning("fetch %s: %s: %s", fetch.id, whole.code, whole.message)
         return [whole] * count, [(whole, 0)]
     outcomes: list[Outcome] = []
-    unusable: list[tuple[Failure, int]] = []
+    unusable: list[tuple[FetchFailure, int]] = []
     for index, (representation, entity) in enumerate(zip(representations, results, strict=True)):
         own = reported.by_entity.get((response_key, index), ())
         outcome = _checked(fetch, representation, entity, own, names)
         outcomes.append(outcome)
-        if isinstance(outcome, Failure):
+        if isinstance(outcome, FetchFailure):
             unusable.append((outcome, index))
     if unusable:
         first = unusable[0][0]
@@ -77,22 +80,22 @@ def entities_of(
 def _checked(
     fetch: Fetch, representation: Mapping[str, Any], entity: Any, own: EntityErrors, names: TypeNames
 ) -> Outcome:
-    """The entity if it can be the one that was asked for, else why it isn't used; None where the subgraph doesn't know it."""
+    """The entity if it matches its representation, else why it isn't used; None if the subgraph doesn't know it."""
     if entity is None:
         if not own:
             return None
         whole = next((error for error, below in own if not below), None)
         entry = entry_of(whole or own[0][0], fetch, None)
-        return Failure(entry.message, entry.code, entry.extensions, climbed=whole is None)
+        return FetchFailure(entry.message, entry.code, entry.extensions, propagated=whole is None)
     if not isinstance(entity, dict):
         return suspicious(fetch, f"a {json_kind(entity)} as entity")
-    found: Mapping[str, Any] = renamed(entity, fetch.renames, names)
-    asked, got = representation["__typename"], found.get("__typename")
+    fields: Mapping[str, Any] = renamed(entity, fetch.renames, names)
+    asked, got = representation["__typename"], fields.get("__typename")
     if isinstance(got, str) and got != asked and not _may_be(asked, got, names):
         return suspicious(fetch, "an entity of another type than asked for")
-    if contradicts(fetch, representation, found, names.schema):
+    if contradicts(fetch, representation, fields, names.schema):
         return suspicious(fetch, "another entity than asked for")
-    return found
+    return fields
 
 
 def _may_be(asked: str, got: str, names: TypeNames) -> bool:
@@ -120,8 +123,8 @@ def entry_of(error: Mapping[str, Any], fetch: Fetch, path: ResponsePath | None) 
 
     Its locations mean nothing to the client.
     """
-    given = error.get("extensions")
-    extensions = dict(given) if isinstance(given, Mapping) else {}
+    reported = error.get("extensions")
+    extensions = dict(reported) if isinstance(reported, Mapping) else {}
     code = extensions.pop("code", None)
     message = error.get("message")
     return ErrorEntry(
@@ -145,7 +148,7 @@ def report_root(fetch: Fetch, targets: Sequence[ObjectView], answer: SubgraphRes
 def report_at(
     error: Mapping[str, Any], fetch: Fetch, views: Sequence[ObjectView], below: ResponsePath, log: ErrorLog
 ) -> None:
-    """The error below each of these objects. Errors times places may be many: beyond the limit none is made."""
+    """Report the error below each of these objects; beyond the log's limit they are only counted."""
     for done, view in enumerate(views):
         if log.full:
             log.omitted += len(views) - done
@@ -153,18 +156,18 @@ def report_at(
         log.add(fetch.id, entry_of(error, fetch, view.path() + below))
 
 
-def no_data(fetch: Fetch, reported: Sequence[Mapping[str, Any]]) -> Failure:
+def no_data(fetch: Fetch, reported: Sequence[Mapping[str, Any]]) -> FetchFailure:
     """The answer has no data; its first error says why, if it has one."""
     if not reported:
         return suspicious(fetch, "no data")
     entry = entry_of(reported[0], fetch, None)
-    return Failure(entry.message, entry.code, entry.extensions, climbed=bool(path_of(reported[0])))
+    return FetchFailure(entry.message, entry.code, entry.extensions, propagated=bool(path_of(reported[0])))
 
 
-def suspicious(fetch: Fetch, what: str) -> Failure:
+def suspicious(fetch: Fetch, what: str) -> FetchFailure:
     """An answer of a shape that it can't have: `what` completes "the subgraph answered …"."""
     message = f"Subgraph {fetch.subgraph!r} answered {what}."
-    return Failure(message, errors.SUBGRAPH_INVALID_RESPONSE, {"service": fetch.subgraph})
+    return FetchFailure(message, errors.SUBGRAPH_INVALID_RESPONSE, {"service": fetch.subgraph})
 
 
 def json_kind(value: Any) -> str:

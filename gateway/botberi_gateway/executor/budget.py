@@ -1,6 +1,7 @@
-"""What one operation may take while it runs, and the refusal where that is used up: an error, no data, and nothing kept of what came.
+"""What an operation may use while it runs (bytes, entities, fields), and its refusal when that is used up.
 
-Counted where much comes at once (an answer's bytes, a list's items, an entity fetch's representations), never field by field.
+A refused operation gives an error without data. The counts are taken where much comes at once (an answer's bytes, a
+list's items, an entity fetch's representations), never for each field.
 """
 
 from typing import Final
@@ -9,14 +10,14 @@ from botberi_gateway.config import ExecutionBudget
 from botberi_gateway.errors import RESPONSE_TOO_LARGE, ErrorEntry, GatewayError
 
 DEFAULT: Final = ExecutionBudget()
-#: Objects that the interpreter has gone over on its way to entities, from which on the response is a large one.
+#: A response is large if the interpreter has visited more objects than this on its way to entities.
 _LARGE: Final = 200
-#: Bytes of an answer from which on it counts, and is noted as the longest.
+#: An answer of fewer bytes isn't counted.
 LARGE_ANSWER: Final = 16 * 1024
-#: A response that can't be longer is written at once and measured then, which takes half as long as writing within a bound.
-_WRITTEN_AT_ONCE: Final = 64 * 1024 * 1024
-#: As many fields as an operation may have outside lists, with room for those of fragments that are used at several places.
-_OUTSIDE_LISTS: Final = 2_000
+#: A response that can't have more bytes is written first and measured then, in half the time of writing within a limit.
+_MAX_UNBOUNDED_BYTES: Final = 64 * 1024 * 1024
+#: The most fields that a response has outside lists, with room for fragments that are used at several places.
+_MAX_OUTSIDE_LISTS: Final = 2_000
 
 
 class ResponseTooLarge(GatewayError):
@@ -48,13 +49,16 @@ class Spending:
 
     @property
     def is_short(self) -> bool:
-        """Whether the response can be written before it is measured: all fields together with the longest value are few enough bytes."""
-        fields = self._budget.max_fields - self.fields + _OUTSIDE_LISTS
-        return fields * self.longest <= _WRITTEN_AT_ONCE
+        """Whether the response may be written before it is measured: it is short even if all fields are the longest."""
+        fields = self._budget.max_fields - self.fields + _MAX_OUTSIDE_LISTS
+        return fields * self.longest <= _MAX_UNBOUNDED_BYTES
 
     @property
     def has_entities(self) -> bool:
-        """Whether entities were asked for: only those can be shown at several places, and make the response larger than the answers."""
+        """Whether entities were fetched.
+
+        Only entities can stand at several places and make the response larger than the answers.
+        """
         return self.entities < self._budget.max_entities
 
     @property
@@ -64,11 +68,11 @@ class Spending:
         return self.bytes < budget.max_answer_bytes or budget.max_fields - self.fields > _LARGE
 
     def go_on_from(self, other: "Spending") -> None:
-        """With the answers that another execution of the same operation has had; fields are counted again."""
+        """Take over the answers of another execution of the same operation; fields are counted again."""
         self.bytes, self.entities, self.longest = other.bytes, other.entities, other.longest
 
     def take_bytes(self, count: int) -> None:
-        """Of an answer that has come and isn't read yet."""
+        """Take the bytes of an answer that isn't parsed yet."""
         self.bytes -= count
         if count > self.longest:
             self.longest = count
@@ -76,17 +80,17 @@ class Spending:
             raise ResponseTooLarge(f"{self._budget.max_answer_bytes} bytes of subgraphs' answers")
 
     def take_entities(self, count: int) -> None:
-        """Representations of a request that isn't sent yet."""
+        """Take the representations of a request that isn't sent yet."""
         self.entities -= count
         if self.entities < 0:
             raise ResponseTooLarge(f"{self._budget.max_entities} entities of other subgraphs")
 
     def take_fields(self, count: int) -> None:
-        """Of a list that is projected next."""
+        """Take the fields of an object, or the items of a list, that is projected next."""
         self.fields -= count
         if self.fields < 0:
             self.no_fields()
 
     def no_fields(self) -> None:
-        """There are none left."""
+        """Refuse the operation, as no fields are left."""
         raise ResponseTooLarge(f"{self._budget.max_fields} fields")

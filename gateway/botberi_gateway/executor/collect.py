@@ -9,15 +9,20 @@ from botberi_gateway.plan import ListItems, Path, TypeCondition
 
 
 def objects_at(root: ObjectView, path: Path, names: TypeNames) -> Iterator[ObjectView]:
-    """In response order. What is null, absent or of another shape than the path says is passed over: projection reports it."""
-    found: list[Any] = [root]
+    """The objects, in response order.
+
+    A null, an absent field and a value of another shape than the path's are skipped here; projection reports them.
+    """
+    values: list[Any] = [root]
     for element in path:
         if isinstance(element, str):
-            found = [item.child(element) for item in found if isinstance(item, ObjectView)]
+            values = [item.child(element) for item in values if isinstance(item, ObjectView)]
         elif isinstance(element, ListItems):
-            found = [item for values in found if isinstance(values, ListView) for item in values.items]
+            values = [item for list_view in values if isinstance(list_view, ListView) for item in list_view.items]
         elif isinstance(element, TypeCondition):
-            found = [
-                item for item in found if isinstance(item, ObjectView) and names.includes(element.types, names.of(item))
+            values = [
+                item
+                for item in values
+                if isinstance(item, ObjectView) and names.includes(element.types, names.of(item))
             ]
-    return (item for item in found if isinstance(item, ObjectView))
+    return (item for item in values if isinstance(item, ObjectView))

@@ -1,7 +1,8 @@
-"""An `EventTrigger` and one subscription's variables -> which events it wants.
+"""An `EventTrigger` and a subscription's variables -> the events that the subscription is about.
 
-A condition is `attribute=value`, where the value is `@subject`, `$argument` (or a field of one: `$filter.status`), or a constant as
-GraphQL writes it. A list means any of its values. `attribute=$argument?` holds always where the argument isn't given.
+A condition is `attribute=value`, where the value is `@subject`, `$argument` (or a field of it: `$filter.status`), or a
+constant in GraphQL's syntax. A list means any of its values. `attribute=$argument?` always holds where the argument is
+absent.
 """
 
 import re
@@ -18,8 +19,8 @@ from botberi_gateway.upstream.router import Conditions, text_of
 
 _HOLE: Final = re.compile(r"\{\$([A-Za-z_][\w.]*)\}")
 _WORD: Final = re.compile(r"[\w~-]{1,64}", re.ASCII)
-#: Values of one list in a condition.
-_MOST_VALUES: Final = 1000
+#: The most values of a list in a condition.
+_MAX_VALUES: Final = 1000
 
 
 def arguments(trigger: EventTrigger, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,8 +33,11 @@ def arguments(trigger: EventTrigger, variables: Mapping[str, Any]) -> dict[str, 
 
 
 def conditions(trigger: EventTrigger, arguments: Mapping[str, Any], subject: str | None) -> Conditions | ErrorEntry:
-    """`where` as attribute -> the texts of which it must be one. A condition that nothing can meet is an error, not a silent socket."""
-    wanted: dict[str, frozenset[str]] = {}
+    """The trigger's `where` as attribute -> the texts that it may equal.
+
+    A condition that no event can meet is an error: the subscription would be silent for ever.
+    """
+    texts_of: dict[str, frozenset[str]] = {}
     field, at = trigger.response_key, (trigger.response_key,)
     for condition in trigger.where:
         attribute, separator, right = (part.strip() for part in condition.partition("="))
@@ -55,22 +59,25 @@ def conditions(trigger: EventTrigger, arguments: Mapping[str, Any], subject: str
                 message = f"The condition {condition!r} of {field} can't be understood."
                 return ErrorEntry(message, errors.INVALID_SUPERGRAPH, at)
         values = value if isinstance(value, list) else [value]
-        if len(values) > _MOST_VALUES:
-            return ErrorEntry(f"{field} takes at most {_MOST_VALUES} values.", errors.BAD_USER_INPUT, at)
-        texts = frozenset(text_of(one) for one in values if one is not None)
-        wanted[attribute] = wanted[attribute] & texts if attribute in wanted else texts
-    return wanted
+        if len(values) > _MAX_VALUES:
+            return ErrorEntry(f"{field} takes at most {_MAX_VALUES} values.", errors.BAD_USER_INPUT, at)
+        texts = frozenset(text_of(item) for item in values if item is not None)
+        texts_of[attribute] = texts_of[attribute] & texts if attribute in texts_of else texts
+    return texts_of
 
 
 def topics(trigger: EventTrigger, arguments: Mapping[str, Any]) -> frozenset[str] | ErrorEntry:
-    """The routing keys, `{$argument}` in them filled: with one word, so that nobody follows more than was meant."""
+    """The routing keys with the arguments' values in place of `{$argument}`.
+
+    A value must be a single word: a dot or wildcard in it would widen the topic.
+    """
     wrong: list[str] = []
 
-    def fill(found: re.Match[str]) -> str:
-        value = _at(arguments, found[1].split("."))
+    def fill(match: re.Match[str]) -> str:
+        value = _at(arguments, match[1].split("."))
         text = "" if value is None or isinstance(value, list | dict) else text_of(value)
         if not _WORD.fullmatch(text):
-            wrong.append(found[1])
+            wrong.append(match[1])
         return text
 
     filled = frozenset(_HOLE.sub(fill, topic) for topic in trigger.topics)

@@ -1,4 +1,7 @@
-"""Contextual arguments: an entity's ancestors -> the values of its variables; values that differ -> an operation with an `_entities` field for each."""
+"""Contextual arguments: an entity's ancestors -> the values of its variables.
+
+Entities with different values -> an operation with an `_entities` field for each set of values.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +21,8 @@ from graphql import (
     visit,
 )
 
-from botberi_gateway.executor.failure import Failure
-from botberi_gateway.executor.gaps import gap_of
+from botberi_gateway.executor.failure import FetchFailure
+from botberi_gateway.executor.missing_data import missing_data_of
 from botberi_gateway.executor.representations import TypeNames
 from botberi_gateway.executor.view import MISSING, ListView, ObjectView, View
 from botberi_gateway.plan import ContextSource, ContextValue, Entities, Fetch, KeyField, KeySelection
@@ -28,28 +31,33 @@ CONTEXT_MISSING: Final = "CONTEXT_MISSING"
 
 
 def context_values(view: ObjectView, contexts: Sequence[ContextValue], names: TypeNames) -> dict[str, Any]:
-    """The variables' values for one entity; MISSING where no ancestor fits, or it lacks the field."""
+    """The variables' values for an entity; MISSING where no ancestor fits, or it lacks the field."""
     above = [view, *_ancestors(view)]
     return {context.variable: _first(above, context.sources, names) for context in contexts}
 
 
-def without_context(view: ObjectView, fetch: Fetch, entities: Entities, values: Mapping[str, Any]) -> Failure | None:
-    """Why an entity isn't asked for: the first of its contexts that has no value, or null where none may be; None where all are there."""
+def without_context(
+    view: ObjectView, fetch: Fetch, entities: Entities, values: Mapping[str, Any]
+) -> FetchFailure | None:
+    """Why an entity isn't fetched: the first of its contexts without a value, or with a null that isn't allowed.
+
+    None where all contexts have values.
+    """
     for context in entities.contexts:
         value = values[context.variable]
         if value is MISSING or (value is None and context.type.endswith("!")):
             message = f"A field of subgraph {fetch.subgraph!r} lacks a value that an object above it should give."
-            return _why_missing(view, context) or Failure(message, CONTEXT_MISSING, {"service": fetch.subgraph})
+            return _why_missing(view, context) or FetchFailure(message, CONTEXT_MISSING, {"service": fetch.subgraph})
     return None
 
 
-def _why_missing(view: ObjectView, context: ContextValue) -> Failure | None:
+def _why_missing(view: ObjectView, context: ContextValue) -> FetchFailure | None:
     """The failure that took the value of a context from the object that gives it."""
     above = [view, *_ancestors(view)]
     for source in context.sources:
-        for one in source.selections:
-            if source.up < len(above) and isinstance(one, KeyField):
-                gap = gap_of(above[source.up], one.source)
+        for selection in source.selections:
+            if source.up < len(above) and isinstance(selection, KeyField):
+                gap = missing_data_of(above[source.up], selection.source)
                 if gap is not None and gap.failure is not None:
                     return gap.failure
     return None
@@ -78,19 +86,22 @@ def _read(value: Any, selections: Sequence[KeySelection], names: TypeNames) -> A
         return MISSING if any(item is MISSING for item in items) else items
     if not isinstance(value, ObjectView):
         return None if value is None else MISSING
-    for one in selections:
-        if isinstance(one, KeyField):
-            if one.selections:
-                return _read(value.child(one.source), one.selections, names)
-            return value.value(one.source)
-        if names.includes(one.types, names.of(value)):
-            return _read(value, one.selections, names)
+    for selection in selections:
+        if isinstance(selection, KeyField):
+            if selection.selections:
+                return _read(value.child(selection.source), selection.selections, names)
+            return value.value(selection.source)
+        if names.includes(selection.types, names.of(value)):
+            return _read(value, selection.selections, names)
     return MISSING
 
 
 @dataclass(frozen=True, slots=True)
 class _Pieces:
-    """Text that belongs to an `_entities` field with contexts (by its number), cut where its copies' suffixes stand; or to none."""
+    """A part of the operation's text: of an `_entities` field with contexts (`owner` is its number), or of none.
+
+    The text is cut where the copies' suffixes are inserted.
+    """
 
     owner: int | None
     texts: tuple[str, ...]
@@ -119,9 +130,9 @@ def copy_suffixes(fetch: Fetch, count: int) -> list[str]:
     """What to append to the names of copies, so that no variable of the client has such a name."""
     names = tuple(
         name
-        for one in fetch.entities
-        if one.contexts
-        for name in (one.variable, *(value.variable for value in one.contexts))
+        for entities in fetch.entities
+        if entities.contexts
+        for name in (entities.variable, *(value.variable for value in entities.contexts))
     )
     separator = "_"
     while any(variable.startswith(name + separator) for variable in fetch.variables for name in names):
@@ -130,11 +141,17 @@ def copy_suffixes(fetch: Fetch, count: int) -> list[str]:
 
 
 def copied_operation(fetch: Fetch, suffixes: Sequence[Sequence[str]]) -> str:
-    """The fetch's operation with each `_entities` field that has contexts once for each of its suffixes (none: without it)."""
-    template = _template(fetch.operation, tuple(one for one in fetch.entities if one.contexts))
-    used = template.used.union(*(one.names for one in template.fields if one.owner is None or suffixes[one.owner]))
-    variables = ", ".join(text for one in template.variables if one.names <= used for text in one.copies(suffixes))
-    fields = " ".join(text for one in template.fields for text in one.copies(suffixes))
+    """The fetch's operation with a copy of each `_entities` field with contexts for each of its suffixes.
+
+    A field without suffixes is left out.
+    """
+    template = _template(fetch.operation, tuple(entities for entities in fetch.entities if entities.contexts))
+    kept = [field for field in template.fields if field.owner is None or suffixes[field.owner]]
+    used = template.used.union(*(field.names for field in kept))
+    variables = ", ".join(
+        text for variable in template.variables if variable.names <= used for text in variable.copies(suffixes)
+    )
+    fields = " ".join(text for field in template.fields for text in field.copies(suffixes))
     return f"{template.head}({variables}){template.directives} {{ {fields} }}"
 
 
@@ -145,11 +162,11 @@ def _template(operation: str, contextual: tuple[Entities, ...]) -> _Template:
     mark = "__copy"
     while mark in operation:
         mark += "_"
-    owners = {one.response_key: number for number, one in enumerate(contextual)}
+    owners = {entities.response_key: number for number, entities in enumerate(contextual)}
     of_variable = {
         name: number
-        for number, one in enumerate(contextual)
-        for name in (one.variable, *(value.variable for value in one.contexts))
+        for number, entities in enumerate(contextual)
+        for name in (entities.variable, *(value.variable for value in entities.contexts))
     }
     variables = []
     for node in definition.variable_definitions or ():
@@ -183,17 +200,17 @@ class _Names(Visitor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: set[str] = set()
+        self.names: set[str] = set()
 
     def enter_variable(self, node: VariableNode, *_: object) -> None:
-        self.found.add(node.name.value)
+        self.names.add(node.name.value)
 
 
 def _names(nodes: Iterable[Node]) -> frozenset[str]:
     visitor = _Names()
     for node in nodes:
         visit(node, visitor)
-    return frozenset(visitor.found)
+    return frozenset(visitor.names)
 
 
 class _Marker(Visitor):

@@ -1,7 +1,7 @@
-"""Selection sets with `@defer`, a runtime type -> the fields to answer now, and those to answer later, by the fragments they came in.
+"""Selection sets with `@defer`, a runtime type -> the fields to answer now, and later ones by their deferred fragments.
 
-Follows the incremental delivery proposal: a field that is selected outside of every deferred fragment is answered at once, and
-one that several fragments select is answered once, for all of them.
+By the incremental delivery proposal: a field that is selected outside of every deferred fragment is answered at once; a
+field that several fragments select is answered once, for all of them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ from botberi_gateway.operation.defer import DeferDirective, Defers
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeferUsage:
-    """A directive that is on, as one way through the fragments meets it; `parent` is the deferred fragment around it."""
+    """A `@defer` that is on, reached on a path through the fragments; `parent` is the deferred fragment around it."""
 
     directive: DeferDirective
     parent: "DeferUsage | None"
@@ -52,7 +52,7 @@ SelectedSets: TypeAlias = tuple[tuple[SelectionSetNode, DeferUsage | None], ...]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What becomes of an object's fields."""
+    """An object's fields, divided into those to answer now and later."""
 
     now: Details = field(default_factory=dict)
     later: dict[UsageSet, Details] = field(default_factory=dict)
@@ -61,29 +61,29 @@ class Split:
 
 
 class DeferredSelections:
-    """Splits for one execution, each made once."""
+    """Divides the selections of an execution, each of them once."""
 
     def __init__(self, selections: Selections, defers: Defers, variables: Mapping[str, Any]) -> None:
         self._selections = selections
         self._defers = defers
         self._variables = variables
-        self._made: dict[tuple[str, tuple[tuple[int, DeferUsage | None], ...], UsageSet], Split] = {}
+        self._splits: dict[tuple[str, tuple[tuple[int, DeferUsage | None], ...], UsageSet], Split] = {}
 
     def split(self, sets: SelectedSets, around: UsageSet, runtime_type: GraphQLNamedType) -> Split:
         """`around` are the fragments whose fields are being answered now."""
-        key = (runtime_type.name, tuple((id(one), usage) for one, usage in sets), around)
-        made = self._made.get(key)
-        if made is None:
-            made = self._made[key] = Split()
+        key = (runtime_type.name, tuple((id(selection_set), usage) for selection_set, usage in sets), around)
+        division = self._splits.get(key)
+        if division is None:
+            division = self._splits[key] = Split()
             groups: Details = {}
             visited: dict[str, set[DeferDirective | None]] = {}
             for selection_set, usage in sets:
-                self._collect(selection_set, usage, runtime_type, groups, visited, made.begun)
+                self._collect(selection_set, usage, runtime_type, groups, visited, division.begun)
             for response_key, details in groups.items():
                 usages = _outermost(details)
-                into = made.now if usages == around else made.later.setdefault(usages, {})
+                into = division.now if usages == around else division.later.setdefault(usages, {})
                 into[response_key] = details
-        return made
+        return division
 
     def is_deferred(self, node: FragmentSpreadNode | InlineFragmentNode) -> bool:
         """Whether the fragment has a `@defer` that is on."""
@@ -136,7 +136,7 @@ class DeferredSelections:
 
 
 def _outermost(details: list[Detail]) -> UsageSet:
-    """The fragments that a field waits for: none where it stands outside of all; a fragment within another of them doesn't count."""
+    """The fragments that a field waits for: none for a field outside of all, and none within another of them."""
     usages: dict[DeferUsage, None] = {}
     for detail in details:
         if detail.usage is None:

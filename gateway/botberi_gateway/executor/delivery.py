@@ -1,4 +1,4 @@
-"""What waits for a subscription's consumer, and what was delivered: newest state only, versions only upwards."""
+"""The entities that wait for a subscription's consumer, and the versions that it got: each newer than the last."""
 
 import asyncio
 from collections import OrderedDict
@@ -11,14 +11,17 @@ from botberi_gateway.codec import encode
 from botberi_gateway.errors import EventSourceError
 from botberi_gateway.upstream.events import SourceEvent
 
-#: Versions are remembered of so many entities of one subscription; of those that were heard of longest ago they are forgotten.
-_REMEMBERED_VERSIONS: Final = 10_000
+#: The most entities of a subscription whose versions are remembered; beyond, that with the oldest event is dropped.
+_MAX_REMEMBERED_VERSIONS: Final = 10_000
 
 EntityKey = Mapping[str, Any]
 
 
-def mark_of(key: Any) -> bytes:
-    """What is kept of a key. A copy, as the writer's bytes may hold on to kilobytes around them."""
+def fingerprint_of(key: Any) -> bytes:
+    """The JSON of a key or cursor, by which equal ones are recognised.
+
+    The bytes are copied, as the writer's may keep kilobytes around them alive.
+    """
     return bytes(memoryview(encode(key)))
 
 
@@ -29,10 +32,11 @@ class Moved(Enum):
 
 
 class Pending:
-    """Entities with news, each once, in order of their first unheard news: a slow consumer finds the newest state and nothing in between.
+    """Entities that have changed, each once, in the order of their first event that isn't delivered yet.
 
-    The listener of one subscription (`botberi_gateway.upstream.router.Listener`). With each key comes the time, on the clock of `stamp`, before
-    which an answer would be too old. `present` is the key by which to catch up, None where nobody can.
+    A slow consumer gets the newest state and no states in between. This is the subscription's listener
+    (`botberi_gateway.upstream.router.Listener`). With each key comes the time, on the clock of `stamp`, before which an
+    answer would be too old. `present` is the key by which the subscription catches up after a loss, None if it can't.
     """
 
     def __init__(self, limit: int, key_fields: tuple[str, ...], present: EntityKey | None, stamp: Callable[[], int]):
@@ -70,7 +74,7 @@ class Pending:
         self._wake()
 
     def put(self, key: EntityKey) -> None:
-        self._keys[mark_of(key)] = (key, self._stamp())
+        self._keys[fingerprint_of(key)] = (key, self._stamp())
         if len(self._keys) > self._limit:
             self._keys.clear()
             message = f"More than {self._limit} entities changed faster than the results were read."
@@ -83,7 +87,7 @@ class Pending:
             self._keys.move_to_end(encode(key), last=False)
 
     def put_later(self, key: EntityKey, delay: float) -> None:
-        """Ask again after so many seconds, unless something is heard before."""
+        """Put the entity after `delay` seconds, unless `close` is called before."""
         self.close()
         self._timer = asyncio.get_running_loop().call_later(delay, self.put, key)
 
@@ -93,7 +97,7 @@ class Pending:
             self._timer = None
 
     async def next(self) -> tuple[EntityKey, int] | Moved | None:
-        """None when nothing comes any more; raises what ended it."""
+        """The next entity; None when no event will come; raises the error that ended the source."""
         while True:
             if self._moved:
                 self._moved = False
@@ -120,18 +124,24 @@ class WrongCursor(Exception):
 
 
 class Versions:
-    """The newest version that was delivered, by entity. What has none yet must be newer than `after`, where a client resumes."""
+    """The newest version of each entity that was delivered.
+
+    The first version of an entity must be newer than `after`, the cursor from which a client resumes.
+    """
 
     def __init__(self, after: str | None = None) -> None:
         self._after = after
         self._newest: OrderedDict[bytes, int | float | str] = OrderedDict()
 
     def rises(self, key: EntityKey, version: Any) -> bool:
-        """Is it newer than what was delivered? What has no version always is. Remembers it. Raises `WrongCursor`."""
+        """Whether the version is newer than what was delivered; remembers it. Raises `WrongCursor`.
+
+        An entity without a version is always newer.
+        """
         if isinstance(version, bool) or not isinstance(version, int | float | str):
             return True
-        mark = mark_of(key)
-        newest = self._newest.get(mark)
+        fingerprint = fingerprint_of(key)
+        newest = self._newest.get(fingerprint)
         if newest is None and self._after is not None:
             newest = _cursor(self._after, version)
         if newest is not None and isinstance(newest, str) == isinstance(version, str):
@@ -140,9 +150,9 @@ class Versions:
                     return False
             elif version <= newest:
                 return False
-        self._newest[mark] = version
-        self._newest.move_to_end(mark)
-        if len(self._newest) > _REMEMBERED_VERSIONS:
+        self._newest[fingerprint] = version
+        self._newest.move_to_end(fingerprint)
+        if len(self._newest) > _MAX_REMEMBERED_VERSIONS:
             self._newest.popitem(last=False)
         return True
 
@@ -157,5 +167,5 @@ def _cursor(after: str, version: float | str) -> float | str:
 
 
 def _text_order(version: str) -> tuple[int, int, str]:
-    """Big integers are often sent as strings: those are compared as numbers, other texts (such as UTC timestamps) as they are."""
+    """The order of versions that are strings: numbers by value, other texts (such as UTC timestamps) by characters."""
     return (0, int(version), "") if version.isdecimal() and len(version) < 1000 else (1, 0, version)

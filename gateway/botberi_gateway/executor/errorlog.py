@@ -1,4 +1,4 @@
-"""Collects the errors of one response: in plan order, without repeats, bounded; knows which paths are explained already."""
+"""The errors of a response: in plan order, without repeats, bounded; and which paths they explain."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -7,37 +7,37 @@ from typing import Any, Final
 from botberi_gateway.errors import ErrorEntry
 from botberi_gateway.executor.budget import ResponseTooLarge
 
-#: Places of errors that are remembered, told or not, to know which nulls are explained.
+#: The most paths of errors that are remembered, reported or not, to know which nulls are explained.
 MAX_NOTED: Final = 10_000
 
 ResponsePath = tuple[str | int, ...]
-#: Errors that have it in common are the same to a client.
-Mark = tuple[ResponsePath | None, str, str]
+#: Path, message and code of an error: errors with the same are the same to a client.
+Fingerprint = tuple[ResponsePath | None, str, str]
 
 
-def mark_of(entry: ErrorEntry) -> Mark:
+def fingerprint_of(entry: ErrorEntry) -> Fingerprint:
     return None if entry.path is None else tuple(entry.path), entry.message, entry.code
 
 
 class ReportedExtensions(dict[str, Any]):
-    """The extensions of an error that a subgraph reported: what the gateway says of it, and beside that what the subgraph gave.
+    """The extensions of an error that a subgraph reported: the gateway's own, and those of the subgraph (`reported`).
 
-    Clients get of `given` what the error log's policy names. Whatever never comes to a log (or to one without a policy) keeps it back.
+    Clients get the keys of `reported` that the error log names; without a log, none.
     """
 
-    __slots__ = ("given",)
+    __slots__ = ("reported",)
 
-    def __init__(self, subgraph: str, given: Mapping[str, Any]) -> None:
+    def __init__(self, subgraph: str, reported: Mapping[str, Any]) -> None:
         super().__init__(service=subgraph)
-        self.given = given
+        self.reported = reported
 
     def shown(self, keys: Collection[str]) -> dict[str, Any]:
-        """Those of the subgraph's own in `keys`, and the gateway's."""
-        return {**{key: value for key, value in self.given.items() if key in keys}, **self}
+        """The subgraph's extensions with these keys, and the gateway's."""
+        return {**{key: value for key, value in self.reported.items() if key in keys}, **self}
 
 
 class ErrorLog:
-    """Errors carried from subgraphs have their fetch's order; those that projection finds come after them.
+    """Errors of subgraphs have their fetch's order; the errors that projection adds come after them.
 
     `shown_extensions` are the keys of subgraphs' own extensions that clients get.
     """
@@ -46,26 +46,26 @@ class ErrorLog:
         self._limit = limit
         self._shown_extensions = shown_extensions
         self._entries: list[tuple[int, int, ErrorEntry]] = []
-        self._seen: set[Mark] = set()
+        self._seen: set[Fingerprint] = set()
         self._at: set[ResponsePath] = set()
         self._above: set[ResponsePath] = set()
         self.omitted = 0
 
     @property
     def full(self) -> bool:
-        """Whatever comes now is only counted."""
+        """Whether any further error is only counted."""
         return len(self._entries) >= self._limit
 
     def add(self, order: int, entry: ErrorEntry) -> None:
-        mark = mark_of(entry)
-        if mark[0] is not None:
-            self.note(mark[0])
-        if mark in self._seen:
+        fingerprint = fingerprint_of(entry)
+        if fingerprint[0] is not None:
+            self.note(fingerprint[0])
+        if fingerprint in self._seen:
             return
         if self.full:
             self.omitted += 1
             return
-        self._seen.add(mark)
+        self._seen.add(fingerprint)
         if isinstance(entry.extensions, ReportedExtensions):
             entry = replace(entry, extensions=entry.extensions.shown(self._shown_extensions))
         self._entries.append((order, len(self._entries), entry))
@@ -98,7 +98,7 @@ class ErrorLog:
         return set(self._at), set(self._above)
 
     def restore(self, notes: tuple[set[ResponsePath], set[ResponsePath]]) -> None:
-        """Errors that were only noted since then won't come."""
+        """Forget the errors that were only noted since then."""
         self._at, self._above = set(notes[0]), set(notes[1])
 
     def in_order(self) -> Sequence[tuple[int, ErrorEntry]]:

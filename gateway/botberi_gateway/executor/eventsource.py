@@ -1,4 +1,4 @@
-"""An event source's events -> results: the present state first, then each newer one; the newest alone when the consumer is slow."""
+"""An event source's events -> results: the present state, then newer ones; only the newest for a slow consumer."""
 
 import logging
 from collections.abc import AsyncGenerator, Callable
@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from botberi_gateway.errors import ErrorEntry
-from botberi_gateway.executor.delivery import EntityKey, Moved, Versions, WrongCursor, mark_of
+from botberi_gateway.executor.delivery import EntityKey, Moved, Versions, WrongCursor, fingerprint_of
 from botberi_gateway.executor.execute import finish
 from botberi_gateway.executor.interpreter import run
 from botberi_gateway.executor.listening import FINAL_CODES, Listening, Refused, wrong_cursor
@@ -27,7 +27,7 @@ _EVENT: Final = -1
 
 @dataclass(slots=True)
 class Resolved:
-    """An entity as it was when it was asked for. `failed`: nobody knows its state."""
+    """An entity's state when it was fetched. `failed` says that its state is unknown, because fetches failed."""
 
     make: Callable[[], ExecutionResult]
     version: Any
@@ -39,14 +39,17 @@ class Resolved:
     _result: SharedResult | None = None
 
     def result(self) -> ExecutionResult:
-        """Made once, for whoever delivers it."""
+        """The result, made once for all subscriptions that share it."""
         if self._result is None:
             self._result = SharedResult.of(self.make(), self.event_id)
         return self._result
 
 
 async def entity_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
-    """Raises `EventSourceError` when the source is lost for good, `GatewayError` when the supergraph that came since has no such subscription."""
+    """The subscription's results.
+
+    Raises `EventSourceError` when the source stays lost, `GatewayError` when a new supergraph has no such subscription.
+    """
     listening = Listening(live)
     try:
         await listening.begin()
@@ -54,28 +57,28 @@ async def entity_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
         yield ExecutionResult(None, (refused.entry,))
         return
     try:
-        flights, about_one = live.stage.runtime.flights, listening.about_one
-        versions, failures = Versions(listening.cursor() if about_one else None), 0
+        single_flight, single_entity = live.stage.runtime.single_flight, listening.single_entity
+        versions, failures = Versions(listening.cursor() if single_entity else None), 0
         while (news := await listening.next()) is not None:
             if isinstance(news, Moved):
                 continue
             key, since = news
             trigger = listening.trigger
-            work = partial(resolve, live.stage, trigger, key, about_one)
-            resolved: Resolved = await flights.ask(mark_of(key), since, work)
+            work = partial(resolve, live.stage, trigger, key, single_entity)
+            resolved: Resolved = await single_flight.ask(fingerprint_of(key), since, work)
             if resolved.is_unknown:
-                if about_one:
+                if single_entity:
                     yield not_found(live.stage, trigger, f"There is no such {trigger.type_name}.")
                     return
                 logger.debug("subscription %s: its subgraph doesn't know the entity of an event", trigger.response_key)
                 continue
             if resolved.failed:
-                # Told once, then asked again until it is known: the change that was missed may have been the last one.
+                # Reported once, then fetched again until it is known: the missed change may have been the last.
                 failures += 1
                 listening.again(key, failures)
                 if failures == 1:
                     yield resolved.result()
-                if about_one and any(entry.code in FINAL_CODES for entry in resolved.result().errors):
+                if single_entity and any(entry.code in FINAL_CODES for entry in resolved.result().errors):
                     return
                 continue
             failures = 0
@@ -88,13 +91,13 @@ async def entity_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
                 yield resolved.result()
             if resolved.is_last:
                 return
-            # Nothing is kept of it while nothing happens: thousands wait like this.
+            # A waiting subscription keeps no result: thousands wait at the same time.
             del resolved, work
     finally:
         await listening.end()
 
 
-async def resolve(stage: Stage, trigger: EventTrigger, key: EntityKey, about_one: bool) -> Resolved:
+async def resolve(stage: Stage, trigger: EventTrigger, key: EntityKey, single_entity: bool) -> Resolved:
     """Ask the subgraphs for the entity, under the subscriber's own identity."""
     entity_data = {"__typename": trigger.type_name}
     entity_data |= {source: key[name] for name, sources in trigger.key_sources for source in sources}
@@ -102,27 +105,29 @@ async def resolve(stage: Stage, trigger: EventTrigger, key: EntityKey, about_one
         make, entity = await _asked(stage, trigger.response_key, entity_data)
     version = entity.value(trigger.version_key) if trigger.version_key else None
     is_unknown = _is_unknown(entity, trigger)
-    failed = not is_unknown and any(gap.failure is not None for gap in entity.gaps)
+    failed = not is_unknown and any(gap.failure is not None for gap in entity.missing_data)
     if trigger.version_key is not None:
         failed = failed and not isinstance(version, int | float | str)
     else:
         failed = failed and len(entity.layers) == 1
     is_last = trigger.until_key is not None and entity.value(trigger.until_key) is True
-    has_id = about_one and isinstance(version, int | float | str) and not isinstance(version, bool)
+    has_id = single_entity and isinstance(version, int | float | str) and not isinstance(version, bool)
     return Resolved(make, version, is_last, is_unknown, failed, str(version) if has_id else None)
 
 
-async def _asked(stage: Stage, key: str, given: dict[str, Any]) -> tuple[Callable[[], ExecutionResult], ObjectView]:
-    """How to make the result, and what is known of the entity: by compiled code, or by the interpreter where an answer is strange."""
+async def _asked(
+    stage: Stage, key: str, entity_data: dict[str, Any]
+) -> tuple[Callable[[], ExecutionResult], ObjectView]:
+    """How to make the result, and the entity: by compiled code, or by the interpreter where that bails out."""
     runtime, execution, result = stage.runtime, stage.execution(), None
     if stage.compiled is not None and runtime.environment.executor is not ExecutorKind.INTERPRETED:
-        flown = await stage.compiled.state(key, given, stage.variables, runtime)
-        if flown is not None:
-            flight, result, known = flown
+        outcome = await stage.compiled.state(key, entity_data, stage.variables, runtime)
+        if outcome is not None:
+            flight, result, known = outcome
             if result is not None and known is not None and runtime.environment.executor is not ExecutorKind.BOTH:
                 return partial(_same, result), known
             execution.answered, execution.deadline = flight, flight.deadline
-    _begin(execution, {key: given})
+    _begin(execution, {key: entity_data})
     await run(stage.node.rest, execution, frozenset((_EVENT,)))
     entity: ObjectView = execution.joined.view().child(key)
     if result is None:
@@ -144,16 +149,17 @@ def _same(result: ExecutionResult) -> ExecutionResult:
 def _is_unknown(entity: ObjectView, trigger: EventTrigger) -> bool:
     """It doesn't exist, or the caller may not see it.
 
-    Who has its version knows that; without one, all subgraphs must agree: others may answer something for any key.
+    The subgraph that has its version decides that; without a version all subgraphs must agree, as some give an object
+    for any key.
     """
-    nulls = [gap for gap in entity.gaps if gap.failure is None]
+    nulls = [gap for gap in entity.missing_data if gap.failure is None]
     if trigger.version_key is not None:
         return any(gap.covers([trigger.version_key]) for gap in nulls)
-    return bool(nulls) and len(nulls) == len(entity.gaps) and len(entity.layers) == 1
+    return bool(nulls) and len(nulls) == len(entity.missing_data) and len(entity.layers) == 1
 
 
 def not_found(stage: Stage, trigger: EventTrigger, message: str) -> ExecutionResult:
-    """What is followed doesn't exist, or the caller may not see it (any more)."""
+    """The result for an entity or feed that doesn't exist, or that the caller may not see (any more)."""
     execution = stage.execution()
     _begin(execution, {trigger.response_key: None})
     execution.errors.add(_EVENT, ErrorEntry(message, NOT_FOUND, (trigger.response_key,)))

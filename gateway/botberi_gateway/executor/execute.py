@@ -11,12 +11,12 @@ from botberi_gateway.executor.budget import ResponseTooLarge
 from botberi_gateway.executor.errorlog import ErrorLog, ResponsePath
 from botberi_gateway.executor.interpreter import run
 from botberi_gateway.executor.project import project
+from botberi_gateway.executor.relevance import ErrorRelevance, Relevance
 from botberi_gateway.executor.representations import TypeNames
 from botberi_gateway.executor.result import ExecutionResult, refused
 from botberi_gateway.executor.runtime import Runtime
 from botberi_gateway.executor.selection import Selections
 from botberi_gateway.executor.state import Answered, Execution
-from botberi_gateway.executor.unasked import Asked, Unasked
 from botberi_gateway.executor.view import ObjectView
 from botberi_gateway.operation import Operation
 from botberi_gateway.plan import Fetch, Plan, Subscription
@@ -29,9 +29,9 @@ async def execute(
     runtime: Runtime,
     answered: Answered | None = None,
 ) -> ExecutionResult:
-    """Run a query or mutation. `variables` are coerced already. A subgraph's fault becomes errors and nulls, never an exception.
+    """Run a query or mutation with coerced variables. A subgraph's fault becomes errors and nulls, never an exception.
 
-    What `answered` holds is taken from there instead of being asked again.
+    Requests that `answered` has answers for aren't sent again.
     """
     if isinstance(plan.node, Subscription):
         message = "A subscription can't be executed as a query; subscribe to it."
@@ -47,15 +47,18 @@ async def execute(
 
 
 async def finish_aside(execution: Execution) -> ExecutionResult:
-    """`finish`; in a thread where it takes long, so that the event loop goes on. Nothing else may use the execution meanwhile."""
+    """`finish`, in a thread if the result is large, so that the event loop goes on.
+
+    Nothing else may use the execution meanwhile.
+    """
     if execution.spending.is_large:
         return await asyncio.to_thread(finish, execution)
     return finish(execution)
 
 
 def finish(execution: Execution) -> ExecutionResult:
-    """Project what was fetched."""
-    execution.tell()
+    """Project the fetched data into the result."""
+    execution.log_reports()
     root = execution.joined.view()
     data = project(execution, root)
     selections = Selections(execution.operation, execution.variables)
@@ -77,23 +80,26 @@ def in_clients_terms(
 
     `fetches` are those of entities that were begun; `view` gives the root of the joined view.
     """
-    unasked = Unasked(data, fetches, view, names, selections)
-    entries: list[tuple[ErrorEntry, ResponsePath, Asked]] = []
+    relevance = ErrorRelevance(data, fetches, view, names, selections)
+    entries: list[tuple[ErrorEntry, ResponsePath, Relevance]] = []
     for entry in log.entries():
         known: ResponsePath = ()
-        asked = Asked.YES
+        kind = Relevance.RELEVANT
         if entry.path is not None:
             known = selections.known_part(entry.path)
             if len(known) != len(entry.path):
                 entry = replace(entry, path=known or None)
             else:
-                asked = unasked.asked(known)
-        if asked is not Asked.NO:
-            entries.append((entry, known, asked))
-    doubted = [path for _, path, asked in entries if asked is Asked.UNKNOWN]
-    if doubted:
-        # Below a null that another error explains, what may be nobody's error isn't told.
-        explained = {unasked.landing(path) for _, path, asked in entries if asked is Asked.YES and path}
-        entries = [one for one in entries if one[2] is Asked.YES or unasked.landing(one[1]) not in explained]
-    told = tuple(entry for entry, _, _ in entries)
-    return ExecutionResult(data, told, {"errorsOmitted": log.omitted} if log.omitted else {})
+                kind = relevance.of(known)
+        if kind is not Relevance.IRRELEVANT:
+            entries.append((entry, known, kind))
+    if any(kind is Relevance.UNKNOWN for _, _, kind in entries):
+        # An error whose relevance is unknown isn't reported below a null that another error explains.
+        explained = {relevance.null_place(path) for _, path, kind in entries if kind is Relevance.RELEVANT and path}
+        entries = [
+            (entry, path, kind)
+            for entry, path, kind in entries
+            if kind is Relevance.RELEVANT or relevance.null_place(path) not in explained
+        ]
+    reported = tuple(entry for entry, _, _ in entries)
+    return ExecutionResult(data, reported, {"errorsOmitted": log.omitted} if log.omitted else {})

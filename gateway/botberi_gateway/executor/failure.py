@@ -1,4 +1,4 @@
-"""Why data is missing: a fetch that failed, an entity that its subgraph doesn't know; and which fetch a missing field was expected from."""
+"""Why data is missing (a fetch failed, an entity is unknown to its subgraph), and which fetch should have given it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,31 +23,31 @@ Keys: TypeAlias = dict[str, "Keys"]
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """What to tell the client about each field that is lost by it."""
+class FetchFailure:
+    """Why a fetch gave nothing; each field that is missing for that reason gets it as its error."""
 
     message: str
     code: str
     extensions: Mapping[str, Any] = field(default_factory=dict)
-    #: The subgraph's own nulls climbed up to here from a field whose error it reported. Where they climb further still in the client's
-    #: answer, the fields lost beside that field aren't worth errors of their own.
-    climbed: bool = False
+    #: Whether a null propagated up to here within the subgraph, from a field whose error it reported. If the null
+    #: propagates further in the client's answer, the fields beside that field get no errors of their own.
+    propagated: bool = False
 
     def at(self, path: tuple[str | int, ...] | None) -> ErrorEntry:
         return ErrorEntry(self.message, self.code, path, extensions=self.extensions)
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """A fetch gave nothing at an object. `failure` None: the subgraph answered null for the entity, which is no error in itself."""
+class MissingData:
+    """A fetch gave nothing for an object; without a `failure`, the subgraph answered null for it, which is no error."""
 
     fetch: Fetch
-    #: Of the `_entities` field; None for a fetch at the root.
+    #: The `_entities` field's key; None for a fetch at the root.
     response_key: str | None
-    failure: Failure | None = None
+    failure: FetchFailure | None = None
 
     def covers(self, path: list[str]) -> bool:
-        """Would the fetch have given the field at this path (response keys below the object)?"""
+        """Whether the fetch would have given the field at this path (response keys below the object)."""
         keys = _expected(self.fetch.operation, self.response_key, self.fetch.renames)
         for key in path:
             if key not in keys:

@@ -1,6 +1,7 @@
-"""A feed and bells that say when to look -> results: every node once, in the feed's order, from the client's cursor on.
+"""A feed and events that say when to read it -> results: every node once, in order, from the client's cursor on.
 
-Nothing waits in memory: a page is asked for when the consumer is ready, so that one who reads slowly is behind, not dropped.
+No rows wait in memory: a page is fetched when the consumer is ready for it. A slow consumer falls behind and loses
+nothing.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -9,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from botberi_gateway.errors import ErrorEntry
-from botberi_gateway.executor.delivery import mark_of
+from botberi_gateway.executor.delivery import fingerprint_of
 from botberi_gateway.executor.eventsource import not_found
 from botberi_gateway.executor.listening import FEED, FINAL_CODES, Listening, Refused
 from botberi_gateway.executor.live import FeedPlan, Live, Stage
@@ -21,7 +22,7 @@ _NO_SUCH: Final = "There is nothing to follow."
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What came after a cursor. `failure` is why nobody knows; `rows` None: there is no such feed."""
+    """The rows after a cursor; `failure` if they couldn't be fetched; `rows` is None if there is no such feed."""
 
     rows: Sequence[ExecutionResult] | None
     end: str | None = None
@@ -31,7 +32,7 @@ class Page:
 
 
 async def feed_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
-    """Raises like `entity_results`."""
+    """The subscription's results. Raises like `entity_results`."""
     listening = Listening(live)
     try:
         await listening.begin()
@@ -39,16 +40,16 @@ async def feed_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
         yield ExecutionResult(None, (refused.entry,))
         return
     try:
-        flights, cursor, failures = live.stage.runtime.flights, listening.cursor(), 0
+        single_flight, cursor, failures = live.stage.runtime.single_flight, listening.cursor(), 0
         while (news := await listening.next()) is not None:
             if not isinstance(news, tuple):
                 continue
             since, has_next = news[1], True
             while has_next:
                 work = partial(_page, live.stage, listening.trigger, cursor)
-                page: Page = await flights.ask(mark_of(cursor), since, work)
+                page: Page = await single_flight.ask(fingerprint_of(cursor), since, work)
                 if page.failure is not None:
-                    # Told once, then asked again until it is known: no row is left out.
+                    # Reported once, then fetched again until it is known: no row is left out.
                     failures += 1
                     listening.again(FEED, failures)
                     if failures == 1:
@@ -70,7 +71,7 @@ async def feed_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
             else:
                 if page.is_over:
                     return
-            # Nothing is kept of it while nothing happens: thousands wait like this.
+            # A waiting subscription keeps no result: thousands wait at the same time.
             del page, work
     finally:
         await listening.end()
@@ -104,12 +105,12 @@ def _variables(stage: Stage, prepared: FeedPlan) -> dict[str, Any]:
 
 
 def _rows(
-    trigger: EventTrigger, feed: EventFeed, edges: Sequence[Any], found: Sequence[ErrorEntry]
+    trigger: EventTrigger, feed: EventFeed, edges: Sequence[Any], entries: Sequence[ErrorEntry]
 ) -> list[ExecutionResult]:
-    """Each with its own errors; those that belong to none stand at the first."""
+    """A result for each row, with its errors; errors that belong to no row stand at the first."""
     own: dict[int, list[ErrorEntry]] = {}
     start, first = (*feed.path, "edges"), next((i for i, edge in enumerate(edges) if edge is not None), 0)
-    for entry in found:
+    for entry in entries:
         path = tuple(entry.path or ())
         match path[len(start) :]:
             case (int(index), "node", *rest) if path[: len(start)] == start and edges[index] is not None:

@@ -8,8 +8,8 @@ from typing import TypeAlias
 from botberi_gateway.executor.answers import Outcome, Sorted, entities_of, entry_of, no_data, report_at, report_root
 from botberi_gateway.executor.collect import objects_at
 from botberi_gateway.executor.errorlog import ErrorLog, ResponsePath
-from botberi_gateway.executor.failure import Failure, Gap
-from botberi_gateway.executor.joined import Given
+from botberi_gateway.executor.failure import FetchFailure, MissingData
+from botberi_gateway.executor.joined import Contribution
 from botberi_gateway.executor.renames import renamed
 from botberi_gateway.executor.request import Batch, gather, send
 from botberi_gateway.executor.state import Execution
@@ -20,20 +20,23 @@ from botberi_gateway.upstream.port import SubgraphResponse
 logger = logging.getLogger(__name__)
 
 #: What a fetch gave to objects.
-_Gifts: TypeAlias = Iterator[tuple[ObjectView, Given]]
+_Contributions: TypeAlias = Iterator[tuple[ObjectView, Contribution]]
 
 
 def is_needed(fetch: Fetch, execution: Execution) -> bool:
-    """By its conditions."""
+    """Whether the fetch's conditions hold."""
     return not fetch.only_if or any(_holds(conditions, execution) for conditions in fetch.only_if)
 
 
 def _holds(conditions: Sequence[tuple[str, bool]], execution: Execution) -> bool:
-    return all((execution.variables.get(variable) is True) is wanted for variable, wanted in conditions)
+    return all((execution.variables.get(variable) is True) is value for variable, value in conditions)
 
 
 async def run_fetch(fetch: Fetch, execution: Execution, ended: frozenset[int]) -> None:
-    """Reads what the fetches in `ended` gave. Never raises for a subgraph's fault: what went wrong is kept with the objects that lack data by it."""
+    """Run a fetch over the data of the fetches in `ended`.
+
+    A subgraph's fault doesn't raise; it is kept with the objects that lack data by it.
+    """
     root = execution.joined.view(ended)
     if not fetch.entities:
         targets = list(objects_at(root, fetch.path, execution.names))
@@ -42,21 +45,21 @@ async def run_fetch(fetch: Fetch, execution: Execution, ended: frozenset[int]) -
         return
     execution.fetches.append(fetch)
     batches, operation, left_out = gather(fetch, root, execution)
-    given: list[tuple[ObjectView, Given]] = [*left_out]
+    contributions: list[tuple[ObjectView, Contribution]] = [*left_out]
     if any(batch.representations for batch in batches):
         answer = await send(fetch, batches, execution, operation)
-        if isinstance(answer, Failure):
+        if isinstance(answer, FetchFailure):
             for batch in batches:
-                gap = Gap(fetch, batch.entities.response_key, answer)
-                given += ((view, gap) for views in batch.views for view in views)
+                gap = MissingData(fetch, batch.entities.response_key, answer)
+                contributions += ((view, gap) for views in batch.views for view in views)
             execution.failures.append((fetch.id, answer, partial(_place, batches, execution)))
         else:
-            given += _entities(fetch, batches, answer, execution)
-    execution.joined.put(fetch.id, given)
+            contributions += _entities(fetch, batches, answer, execution)
+    execution.joined.put(fetch.id, contributions)
 
 
 def _place(batches: Sequence[Batch], execution: Execution) -> ResponsePath | None:
-    """Where to report what no field of the answer names: the first object that the fetch was for."""
+    """The path for an error of the fetch as a whole: the first object that the fetch was for."""
     return _first((view for batch in batches for views in batch.views for view in views), execution)
 
 
@@ -66,9 +69,9 @@ def _first(views: Iterable[ObjectView], execution: Execution) -> ResponsePath | 
 
 
 def join_objects(
-    fetch: Fetch, targets: Sequence[ObjectView], answer: SubgraphResponse | Failure, execution: Execution
+    fetch: Fetch, targets: Sequence[ObjectView], answer: SubgraphResponse | FetchFailure, execution: Execution
 ) -> None:
-    """The answer of a fetch without representations becomes a layer of the root, or of objects that stand for a root type."""
+    """Join the answer of a fetch without representations: to the root, or to objects that stand for a root type."""
     if isinstance(answer, SubgraphResponse):
         execution.reports[fetch.id] = partial(_report_root, fetch, targets, answer, execution)
         if answer.data is not None:
@@ -77,7 +80,7 @@ def join_objects(
             return
         answer = no_data(fetch, answer.errors)
         logger.warning("fetch %s: %s: %s", fetch.id, answer.code, answer.message)
-    gap = Gap(fetch, None, answer)
+    gap = MissingData(fetch, None, answer)
     execution.joined.put(fetch.id, [(view, gap) for view in targets])
     execution.failures.append((fetch.id, answer, partial(_first, targets, execution)))
 
@@ -88,7 +91,7 @@ def _report_root(
     report_root(fetch, [*execution.shown(targets)], answer, log)
 
 
-def _entities(fetch: Fetch, batches: Sequence[Batch], answer: SubgraphResponse, execution: Execution) -> _Gifts:
+def _entities(fetch: Fetch, batches: Sequence[Batch], answer: SubgraphResponse, execution: Execution) -> _Contributions:
     sizes = {batch.response_key: len(batch.representations) for batch in batches}
     reported = Sorted(fetch, sizes, answer.errors)
     execution.reports[fetch.id] = partial(_report, fetch, batches, answer, reported, execution)
@@ -104,13 +107,13 @@ def _entities(fetch: Fetch, batches: Sequence[Batch], answer: SubgraphResponse, 
             (fetch.id, failure, partial(_first, batch.views[index], execution)) for failure, index in failures
         ]
         for key, views in zip(batch.keys, batch.views, strict=True):
-            given = _given(fetch, batch, table[key])
-            yield from ((view, given) for view in views)
+            contribution = _contribution(fetch, batch, table[key])
+            yield from ((view, contribution) for view in views)
 
 
-def _given(fetch: Fetch, batch: Batch, entity: Outcome) -> Given:
-    if entity is None or isinstance(entity, Failure):
-        return Gap(fetch, batch.entities.response_key, entity)
+def _contribution(fetch: Fetch, batch: Batch, entity: Outcome) -> Contribution:
+    if entity is None or isinstance(entity, FetchFailure):
+        return MissingData(fetch, batch.entities.response_key, entity)
     return entity
 
 
@@ -122,15 +125,15 @@ def _report(
     execution: Execution,
     log: ErrorLog,
 ) -> None:
-    """The errors that came with the entities. Those may be many, as may be the objects that one entity is for."""
+    """The errors that came with the entities. Those may be many, as may be the objects that an entity is for."""
     if answer.data is not None and reported.elsewhere:
         place = _place(batches, execution)
         for error in reported.elsewhere:
             log.add(fetch.id, entry_of(error, fetch, place))
     for batch in batches:
         for index, views in enumerate(batch.views):
-            found = reported.by_entity.get((batch.response_key, index), ())
-            shown = [*execution.shown(views)] if found else []
-            for error, below in found:
+            entity_errors = reported.by_entity.get((batch.response_key, index), ())
+            shown = [*execution.shown(views)] if entity_errors else []
+            for error, below in entity_errors:
                 if below:
                     report_at(error, fetch, shown, below, log)

@@ -1,4 +1,4 @@
-"""Is an entity the one that was asked for? Compares identifiers that the answer repeats with those of the representation."""
+"""An entity and its representation -> whether identifiers in both contradict each other."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -23,7 +23,10 @@ from botberi_gateway.plan import Fetch
 def contradicts(
     fetch: Fetch, representation: Mapping[str, Any], entity: Mapping[str, Any], schema: GraphQLSchema
 ) -> bool:
-    """The subgraph answered an identifier (a field of type `ID`) otherwise than it was asked: the order of entities can't be trusted."""
+    """Whether an identifier (a field of type `ID`) differs from the representation's.
+
+    If it does, the subgraph has mixed up the order of entities.
+    """
     for name in identifiers(schema, str(representation["__typename"])):
         asked, got = representation.get(name), entity.get(name)
         if asked is None or got is None or isinstance(asked, list | dict) or isinstance(got, list | dict):
@@ -34,7 +37,7 @@ def contradicts(
 
 
 def identifiers(schema: GraphQLSchema, type_name: str) -> tuple[str, ...]:
-    """Fields of type `ID`, nullable or not; found once for the schema."""
+    """Fields of type `ID`, nullable or not; computed once for a schema."""
     known = _IDENTIFIERS.setdefault(schema, {})
     names = known.get(type_name)
     if names is None:
@@ -51,7 +54,7 @@ _IDENTIFIERS: "WeakKeyDictionary[GraphQLSchema, dict[str, tuple[str, ...]]]" = W
 
 @lru_cache(maxsize=512)
 def _aliases(operation: str) -> frozenset[str]:
-    """Response keys that are aliases: they say nothing about the field of that name. Only asked for on a mismatch."""
+    """Response keys that are aliases, which say nothing about the field of that name. Computed only on a mismatch."""
     aliases: set[str] = set()
 
     class Aliases(Visitor):

@@ -11,7 +11,7 @@ from botberi_gateway.executor.compiled import Compiled
 from botberi_gateway.executor.compiled.parts import CompiledParts, Parts
 from botberi_gateway.executor.deferral import DeferredSelections
 from botberi_gateway.executor.execute import execute
-from botberi_gateway.executor.failure import Failure
+from botberi_gateway.executor.failure import FetchFailure
 from botberi_gateway.executor.interpreter import run
 from botberi_gateway.executor.joined import Joined
 from botberi_gateway.executor.latecomers import DeferringProjection, Group
@@ -28,10 +28,10 @@ from botberi_gateway.plan import Condition, Defer, Fetch, Parallel, Plan, PlanNo
 logger = logging.getLogger(__name__)
 
 
-#: Runs the fetches of a deferred part (None: those that aren't deferred); what is wrong with their answers goes to the execution.
+#: Runs the fetches of a deferred part (None: those that aren't deferred); their errors go to the execution.
 Runner: TypeAlias = Callable[[int | None, Execution], Awaitable[None]]
 
-#: Looks at what these fetches gave: what is found goes to the execution.
+#: Projects the data of these fetches; errors go to the execution.
 Looker: TypeAlias = Callable[[frozenset[int], Execution], Look]
 
 
@@ -42,13 +42,13 @@ async def deliver(
     runtime: Runtime,
     compiled: CompiledParts | None = None,
 ) -> AsyncGenerator[Payload, None]:
-    """One payload where nothing is deferred. Closing the generator cancels what is under way.
+    """The payloads of an operation; a single payload where nothing is deferred.
 
-    Nothing is made before it is asked for: who reads slowly gets several fragments in one payload. `compiled` are the plan's programs, where they
-    are at hand.
+    A payload is made when it is asked for, so that a slow reader gets several fragments in the same payload. Closing
+    the generator cancels the requests that are under way. `compiled` are the plan's programs, if they exist already.
     """
     defers = Defers(operation.document)
-    on = frozenset(one.number for one in defers if one.is_on(variables))
+    on = frozenset(directive.number for directive in defers if directive.is_on(variables))
     if not isinstance(plan.node, Defer) or not on:
         whole = None if compiled is None else compiled.whole
         yield Payload(await (whole or Compiled(plan, operation)).execute(variables, runtime))
@@ -89,9 +89,9 @@ async def deliver(
         while payload.has_next:
             for part, branch in work.newly_ended():
                 publisher.absorb(part, branch)
-            made = publisher.next()
-            if made is not None:
-                payload = made
+            next_payload = publisher.next()
+            if next_payload is not None:
+                payload = next_payload
                 yield payload
             else:
                 await work.progress()
@@ -103,7 +103,7 @@ async def deliver(
 
 
 class _Interpreting:
-    """A delivery by the interpreter."""
+    """The fetches and projections of a delivery by the interpreter."""
 
     def __init__(self, node: Defer, selections: Selections, deferred: DeferredSelections) -> None:
         self._node = node
@@ -133,9 +133,9 @@ class _Work:
         self._runner = runner
         self._looker = looker
         self._parts = [(part, part.defers & on) for part in node.deferred]
-        #: Of deferred parts that nobody was told of: which it is, and its errors.
+        #: The task of each deferred part whose end isn't reported yet -> the part's number and execution.
         self._tasks: dict[asyncio.Task[None], tuple[int, Execution]] = {}
-        #: Fetches of what isn't deferred, and of each part that is.
+        #: The fetches that aren't deferred, and those of each deferred part.
         self._now = frozenset(_fetches(node.primary))
         self._later: dict[int, frozenset[int]] = {}
         execution.ends.update((fetch, asyncio.Event()) for part in node.deferred for fetch in part.depends)
@@ -168,7 +168,7 @@ class _Work:
             self._refused = error
         except Exception:
             logger.exception("a deferred part of the plan failed")
-            failure = Failure("A deferred part of the response failed.", errors.INTERNAL_SERVER_ERROR)
+            failure = FetchFailure("A deferred part of the response failed.", errors.INTERNAL_SERVER_ERROR)
             execution.failures.append((0, failure, lambda: None))
 
     async def _run(self, part: int | None, execution: Execution) -> None:
@@ -182,20 +182,23 @@ class _Work:
     async def primary(self) -> None:
         """Wait for all that isn't deferred."""
         await asyncio.gather(*self._needed)
-        self._execution.tell(self._now)
+        self._execution.log_reports(self._now)
 
     async def ended(self) -> None:
         """Wait for everything, however it ends."""
         await asyncio.gather(*self._needed, *self._tasks, return_exceptions=True)
 
     def newly_ended(self) -> list[tuple[int, Execution]]:
-        """Deferred parts, each with its errors, that ended since the last call. Raises `ResponseTooLarge` for the whole delivery."""
+        """Deferred parts that ended since the last call, each with its errors.
+
+        Raises `ResponseTooLarge`, which refuses the whole delivery.
+        """
         if self._refused is not None:
             raise self._refused
         ended = [self._tasks.pop(task) for task in [*self._tasks] if task.done()]
         for part, execution in ended:
             seen = (execution.after.get(fetch, ()) for fetch in self._later[part])
-            execution.tell(frozenset[int]().union(*seen))
+            execution.log_reports(frozenset[int]().union(*seen))
         return ended
 
     def needs(self, group: Group) -> frozenset[int]:
@@ -205,7 +208,7 @@ class _Work:
         )
 
     def look(self, parts: frozenset[int], execution: Execution) -> Look:
-        """At what isn't deferred, and at these parts."""
+        """Project what isn't deferred, and these parts."""
         return self._looker(self._now.union(*(self._later[part] for part in parts)), execution)
 
     async def progress(self) -> None:

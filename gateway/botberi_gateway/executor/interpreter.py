@@ -12,10 +12,10 @@ _NONE: Final = frozenset[int]()
 
 
 async def run(node: PlanNode | None, execution: Execution, ended: frozenset[int] = _NONE) -> frozenset[int]:
-    """Ends when every fetch has answered or failed. Cancelling it cancels the requests that are under way.
+    """Run a node until every fetch has answered or failed. Cancelling it cancels the requests that are under way.
 
-    `ended` are the fetches that the plan has ended before this node, and the result those that it has ended after it. What they gave is all
-    that the node's fetches read: what is beside a fetch in the plan it doesn't see, though it may have answered sooner.
+    `ended` are the fetches that the plan ends before this node; the result adds those that have ended after it. The
+    node's fetches read only the data of those: a parallel fetch isn't read, even if it has answered earlier.
     """
     match node:
         case None:
@@ -34,7 +34,7 @@ async def run(node: PlanNode | None, execution: Execution, ended: frozenset[int]
                     tasks = [group.create_task(run(child, execution, ended)) for child in nodes]
             except ExceptionGroup as failures:
                 raise next(
-                    (one for one in failures.exceptions if isinstance(one, ResponseTooLarge)), failures
+                    (error for error in failures.exceptions if isinstance(error, ResponseTooLarge)), failures
                 ) from None
             ended = ended.union(*(task.result() for task in tasks))
         case Condition(variable, if_true, if_false):

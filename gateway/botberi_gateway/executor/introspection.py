@@ -1,8 +1,8 @@
-"""`__schema` and `__type` of an operation -> their values: by the introspection types' own resolvers, counted while they are made.
+"""`__schema` and `__type` of an operation -> their values, by the introspection types' resolvers, within a limit.
 
-What is selected of one type is made once and shared by all places that show it, so that an answer costs what the schema and the
-document cost, not what it repeats (in the usual introspection query four fields in five are such repeats). The count is that of the
-answer as the client gets it.
+A selection of a type is computed once and shared by all places that show it, so that the cost is that of the schema and
+the document, without repeats (in the usual introspection query, four fields in five are repeats). The limit counts the
+fields of the answer as the client gets it, with repeats.
 """
 
 import sys
@@ -42,10 +42,11 @@ from botberi_gateway.operation.limits import UNLIMITED, refuse
 Introspected: TypeAlias = tuple[Any, Sequence[ErrorEntry]]
 
 _META: Final[Mapping[str, GraphQLField]] = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
-#: A null where the introspection schema allows none: the parent becomes null instead.
-_CLIMBING: Final = object()
-#: How often the usual introspection query's fields are admitted, whatever the limit: clients add `__typename`s and deeper `ofType`s.
-_USUAL: Final = 2
+#: Stands for a null that isn't allowed and makes the parent null (null propagation).
+_PROPAGATE: Final = object()
+#: So many times the fields of the usual introspection query are always allowed: clients add `__typename`s and deeper
+#: `ofType`s.
+_USUAL_FACTOR: Final = 2
 _USUAL_QUERY: Final = get_introspection_query(
     specified_by_url=True,
     directive_is_repeatable=True,
@@ -65,7 +66,7 @@ class _Info:
 
 @dataclass(slots=True)
 class _Step:
-    """One selected field: its response key, how its value is had, and what is selected below it."""
+    """A selected field: its response key, its resolver, and what is selected below it."""
 
     key: str
     resolve: Any
@@ -81,23 +82,23 @@ class _Step:
 
 @dataclass(slots=True)
 class _Plan:
-    """What is selected of one introspection type, and what was made of types by it: the value and its number of fields."""
+    """The selection of an introspection type, and the values that it gave for types, each with its number of fields."""
 
     steps: list[_Step] = field(default_factory=list)
-    made: dict[int, tuple[Any, int]] = field(default_factory=dict)
+    values: dict[int, tuple[Any, int]] = field(default_factory=dict)
 
 
 class Introspection:
-    """The introspection of one operation with one set of variables.
+    """The introspection of an operation with a set of variables.
 
-    `value` makes what isn't made yet. More than `max_fields` in all of it together raises `RequestError`, but what the usual
-    introspection query asks of this schema is always admitted, twice.
+    `value` computes a root field once. More than `max_fields` in all of them raise `RequestError`; twice
+    the fields of the usual introspection query are always allowed.
     """
 
     def __init__(
         self, operation: Operation, variables: Mapping[str, Any], max_fields: int = _DEFAULTS.max_introspection_fields
     ) -> None:
-        #: Fields made so far, repeats counted.
+        #: Fields so far, with repeats.
         self.fields = 0
         self._operation = operation
         self._variables = variables
@@ -109,7 +110,7 @@ class Introspection:
         self._errors: list[ErrorEntry] = []
 
     def make(self) -> "Introspection":
-        """Makes every root field's value; returns itself. Raises `RequestError`."""
+        """Compute every root field's value; returns itself. Raises `RequestError`."""
         query = self._operation.schema.query_type
         if query is not None:
             for key, nodes in self._selections.fields([self._operation.selection_set], query).items():
@@ -118,23 +119,23 @@ class Introspection:
         return self
 
     def value(self, key: str, nodes: list[FieldNode]) -> Introspected:
-        """The value of one root field (its merged nodes), and the errors in it. Raises `RequestError`."""
-        mark = key, tuple(map(id, nodes))
-        if mark not in self._values:
+        """The value of a root field (its merged nodes), and the errors in it. Raises `RequestError`."""
+        cache_key = key, tuple(map(id, nodes))
+        if cache_key not in self._values:
             self._errors = []
             step = self._step(key, _META[nodes[0].name.value], nodes)
             self._count(1)
             value = self._field(step, None, ())
-            self._values[mark] = None if value is _CLIMBING else value, tuple(self._errors)
-        return self._values[mark]
+            self._values[cache_key] = None if value is _PROPAGATE else value, tuple(self._errors)
+        return self._values[cache_key]
 
     # -- what is selected
 
     def _plan(self, kind: GraphQLObjectType, sets: list[SelectionSetNode]) -> _Plan:
-        mark = kind.name, tuple(map(id, sets))
-        plan = self._plans.get(mark)
+        cache_key = kind.name, tuple(map(id, sets))
+        plan = self._plans.get(cache_key)
         if plan is None:
-            plan = self._plans[mark] = _Plan()
+            plan = self._plans[cache_key] = _Plan()
             for key, nodes in self._selections.fields(sets, kind).items():
                 name = nodes[0].name.value
                 if name == "__typename":
@@ -158,9 +159,8 @@ class Introspection:
         )
         try:
             step.arguments = get_argument_values(definition, nodes[0], VariableValues({}, dict(self._variables)))
-        except (
-            GraphQLError
-        ) as error:  # a null variable where the default would have been allowed: wherever the field is
+        except GraphQLError as error:
+            # A null variable where the default would have been allowed: an error wherever the field is.
             step.resolve = _failing(error.message)
         if isinstance(named, GraphQLObjectType):
             sets = [node.selection_set for node in nodes if node.selection_set is not None]
@@ -174,57 +174,57 @@ class Introspection:
     def _count(self, fields: int) -> None:
         self.fields += fields
         if self.fields > self._max_fields:
-            self._max_fields = max(self._max_fields, _USUAL * usual_fields(self._operation.schema))
+            self._max_fields = max(self._max_fields, _USUAL_FACTOR * usual_fields(self._operation.schema))
             if self.fields > self._max_fields:
                 raise refuse("fields of introspection", self._max_fields)
 
     def _object(self, plan: _Plan, source: Any, path: ResponsePath) -> Any:
-        # Other sources are pairs made by resolvers, each met once.
+        # Sources of other kinds are pairs that resolvers make; each comes once.
         is_type = isinstance(source, GraphQLNamedType)
-        if is_type and (known := plan.made.get(id(source))) is not None:
+        if is_type and (known := plan.values.get(id(source))) is not None:
             self._count(known[1])
             return known[0]
         before, errors_before = self.fields, len(self._errors)
         self._count(len(plan.steps))
-        made: dict[str, Any] | object = {}
+        fields: dict[str, Any] | object = {}
         for step in plan.steps:
             value = self._field(step, source, path)
-            if value is _CLIMBING:
-                made = _CLIMBING
+            if value is _PROPAGATE:
+                fields = _PROPAGATE
                 break
-            made[step.key] = value  # type: ignore[index]
+            fields[step.key] = value  # type: ignore[index]
         if is_type and len(self._errors) == errors_before:
-            plan.made[id(source)] = made, self.fields - before
-        return made
+            plan.values[id(source)] = fields, self.fields - before
+        return fields
 
     def _field(self, step: _Step, source: Any, path: ResponsePath) -> Any:
         try:
             value = step.resolve(source, self._info, **step.arguments)
         except Exception as error:
             self._errors.append(ErrorEntry(str(error), errors.INTERNAL_SERVER_ERROR, (*path, step.key)))
-            return _CLIMBING if step.non_null else None
+            return _PROPAGATE if step.non_null else None
         if value is None:
-            return _CLIMBING if step.non_null else None
+            return _PROPAGATE if step.non_null else None
         below, names = step.below, step.names
         if not step.is_list:
             if below is not None:
                 value = self._object(below, value, (*path, step.key))
-                return value if value is not _CLIMBING or step.non_null else None
+                return value if value is not _PROPAGATE or step.non_null else None
             return value if names is None else names[value]
         items = list(value)
         if below is None:
             self._count(len(items))
             return items if names is None else [names[item] for item in items]
         here = (*path, step.key)
-        made = []
+        values = []
         for index, item in enumerate(items):
-            found = self._object(below, item, (*here, index))
-            if found is _CLIMBING:
+            value = self._object(below, item, (*here, index))
+            if value is _PROPAGATE:
                 if step.items_non_null:
-                    return _CLIMBING if step.non_null else None
-                found = None
-            made.append(found)
-        return made
+                    return _PROPAGATE if step.non_null else None
+                value = None
+            values.append(value)
+        return values
 
 
 def _constant(value: str) -> Callable[..., str]:
@@ -242,7 +242,7 @@ _usual_fields: Final[WeakKeyDictionary[GraphQLSchema, int]] = WeakKeyDictionary(
 
 
 def usual_fields(schema: GraphQLSchema) -> int:
-    """How many fields the usual introspection query, with all that it may ask, gives of this schema. Counted once a schema."""
+    """The number of fields of the usual introspection query's answer for this schema; counted once a schema."""
     known = _usual_fields.get(schema)
     if known is None:
         operation = prepare(schema, _USUAL_QUERY, None, UNLIMITED, ())

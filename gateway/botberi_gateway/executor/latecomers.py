@@ -9,7 +9,7 @@ from graphql import GraphQLNamedType, SelectionSetNode, is_object_type
 from botberi_gateway.errors import ErrorEntry
 from botberi_gateway.executor.deferral import DeferredSelections, DeferUsage, Details, SelectedSets, UsageSet
 from botberi_gateway.executor.errorlog import ResponsePath
-from botberi_gateway.executor.project import CLIMBING, Projection
+from botberi_gateway.executor.project import PROPAGATE, Projection
 from botberi_gateway.executor.selection import Selections
 from botberi_gateway.executor.state import Execution
 from botberi_gateway.executor.unknown import Typed
@@ -40,7 +40,7 @@ class Fragment:
         return here
 
     def is_lost(self) -> bool:
-        """It, or one around it, failed: nobody hears of it any more."""
+        """Whether the fragment, or one around it, failed, so that clients get no more of it."""
         here: Fragment | None = self
         while here is not None:
             if here.failed:
@@ -79,7 +79,7 @@ class Below:
 
 
 class DeferringProjection(Projection):
-    """`groups` are those that were found and not lost to a climbing null."""
+    """A projection that leaves out deferred fields; `groups` are those fields, without any that a null removed."""
 
     def __init__(
         self, execution: Execution, root: ObjectView, selections: Selections, deferred: DeferredSelections
@@ -105,7 +105,7 @@ class DeferringProjection(Projection):
         return self.object_value(self.root, root_type, below)
 
     def later(self, group: Group) -> dict[str, Any] | None:
-        """A group's fields; None where a null climbed out of them."""
+        """A group's fields; None where a null propagated out of them."""
         runtime_type = group.runtime_type
         view = object_at(self.root, group.path)
         if view is None:
@@ -118,11 +118,11 @@ class DeferringProjection(Projection):
         return self._fields(view, runtime_type, group.fields, group.usages, group.known)
 
     def again(self) -> "DeferringProjection":
-        """For another group."""
+        """A projection for another group."""
         return DeferringProjection(self.execution, self.root, self.selections, self.deferred)
 
     def close(self) -> None:
-        """It is looked at no more."""
+        """Nothing is kept that would have to be released."""
 
     def object_value(self, view: ObjectView, runtime_type: GraphQLNamedType, sets: Any) -> dict[str, Any] | None:
         below: Below = sets
@@ -154,14 +154,14 @@ class DeferringProjection(Projection):
         for key, details in fields.items():
             sets = tuple((d.node.selection_set, d.usage) for d in details if d.node.selection_set is not None)
             value = self.field(view, runtime_type, key, [d.node for d in details], Below(sets, around, known))
-            if value is CLIMBING:
+            if value is PROPAGATE:
                 self.lose(mark, view.path())
                 return None
             result[key] = value
         return result
 
     def mark(self) -> tuple[int, int]:
-        return len(self.findings.found), len(self.groups)
+        return len(self.field_errors.entries), len(self.groups)
 
     def lose(self, mark: tuple[int, int], place: ResponsePath) -> None:
         super().lose((mark[0], 0), place)
@@ -169,9 +169,9 @@ class DeferringProjection(Projection):
 
 
 def parted(sets: SelectedSets, around: UsageSet) -> tuple[list[SelectionSetNode], list[SelectionSetNode]]:
-    """What is selected below a field that is being answered, and what is by fragments that come later."""
-    now = [one for one, usage in sets if usage is None or usage in around]
-    return now, [one for one, usage in sets if not (usage is None or usage in around)]
+    """The selection sets below a field that are answered now, and those of fragments that come later."""
+    now = [selection_set for selection_set, usage in sets if usage is None or usage in around]
+    return now, [selection_set for selection_set, usage in sets if not (usage is None or usage in around)]
 
 
 def _number(usage: DeferUsage) -> int:

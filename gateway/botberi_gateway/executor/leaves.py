@@ -1,4 +1,7 @@
-"""A subgraph's leaf value and its type in the API schema -> the value for the client, or what is wrong with it (section 3.5, result coercion)."""
+"""A subgraph's leaf value and its type in the API schema -> the value for the client, or what is wrong with it.
+
+The rules are those of result coercion in the GraphQL specification, section 3.5.
+"""
 
 import math
 from collections.abc import Callable

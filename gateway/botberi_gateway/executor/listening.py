@@ -1,4 +1,4 @@
-"""One subscription's place at the event source: heard before the first look, and again where a new plan listens to something else."""
+"""A subscription's registration at the event router: made before the first read, and again for other events."""
 
 from typing import Final
 
@@ -11,16 +11,16 @@ from botberi_gateway.executor.live import Live
 from botberi_gateway.plan import EventTrigger
 from botberi_gateway.upstream.router import Conditions, Place
 
-#: The one thing that a feed's events are about.
+#: The key of all events of a feed.
 FEED: Final[EntityKey] = {}
 #: The argument that says after which event to resume.
 _AFTER: Final = "after"
-_FIRST_RETRY: Final = 0.5
-_LAST_RETRY: Final = 30.0
-_LONGEST_CURSOR: Final = 1024
+_FIRST_RETRY_SECONDS: Final = 0.5
+_MAX_RETRY_SECONDS: Final = 30.0
+_MAX_CURSOR_CHARACTERS: Final = 1024
 
 
-#: Of failures that no patience mends: the subscription ends with them.
+#: Codes of failures that further tries can't fix: the subscription ends with them.
 FINAL_CODES: Final = frozenset({errors.BAD_USER_INPUT, errors.UNAUTHENTICATED, errors.FORBIDDEN})
 
 
@@ -33,25 +33,25 @@ class Refused(Exception):
 
 
 class Listening:
-    """Between `begin`, from which on events are heard, and `end`. What `next` gives first is the present state, where the trigger has one."""
+    """The events of a subscription from `begin` to `end`. `next` gives the present state first, if there is one."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
         self._place: Place | None = None
         self._pending: Pending | None = None
         self._where: tuple[frozenset[str], Conditions] | None = None
-        self._flights = live.stage.runtime.flights
+        self._single_flight = live.stage.runtime.single_flight
 
     @property
     def trigger(self) -> EventTrigger:
-        """What the subscription's present plan begins with."""
+        """The event trigger with which the subscription's present plan begins."""
         primary = self._live.stage.node.primary
         assert isinstance(primary, EventTrigger)
         return primary
 
     @property
-    def about_one(self) -> bool:
-        """Whether all events are about one entity."""
+    def single_entity(self) -> bool:
+        """Whether all events are about the same entity."""
         trigger = self.trigger
         if trigger.snapshot:
             return True
@@ -59,27 +59,27 @@ class Listening:
         return any(name in names for name in trigger.key_fields)
 
     def cursor(self) -> str | None:
-        """After which event the client resumes: what its transport says, which is newer, or the argument."""
-        given = self._live.stage.runtime.last_event_id
-        if given is None:
+        """The event after which the client resumes: by its transport, which is newer, or by the argument."""
+        cursor = self._live.stage.runtime.last_event_id
+        if cursor is None:
             value = arguments(self.trigger, self._live.stage.variables).get(_AFTER)
-            given = None if value is None else str(value)
-        return given or None
+            cursor = None if value is None else str(value)
+        return cursor or None
 
     async def begin(self) -> None:
-        """Raises `Refused`, `EventSourceError`."""
+        """Join the event router. Raises `Refused`, `EventSourceError`."""
         stage = self._live.stage
         if stage.runtime.environment.event_router is None:
             raise EventSourceError("This gateway has no event source.")
-        wanted_topics, wanted, present = self._wishes()
+        topic_set, event_conditions, present = self._interest()
         fields = () if self.trigger.feed is not None else self.trigger.key_fields
         self._pending = Pending(
-            stage.runtime.environment.config.max_pending_events, fields, present, self._flights.stamp
+            stage.runtime.environment.config.max_pending_events, fields, present, self._single_flight.stamp
         )
         self._live.on_change = self._pending.moved
-        self._flights.members += 1
+        self._single_flight.members += 1
         try:
-            await self._listen(wanted_topics, wanted)
+            await self._listen(topic_set, event_conditions)
         except BaseException:
             await self.end()
             raise
@@ -94,9 +94,9 @@ class Listening:
             return news
         if self._live.failure is not None:
             raise self._live.failure
-        wanted_topics, wanted, present = self._wishes()
-        if (wanted_topics, wanted) != self._where:
-            await self._listen(wanted_topics, wanted)
+        topic_set, event_conditions, present = self._interest()
+        if (topic_set, event_conditions) != self._where:
+            await self._listen(topic_set, event_conditions)
             if present is not None:
                 self._pending.put_first(present)
         self._pending.present = present
@@ -104,50 +104,50 @@ class Listening:
         return news
 
     def again(self, key: EntityKey, failures: int) -> None:
-        """Ask for it once more, later and later."""
+        """Put the entity again after a pause that grows with the failures."""
         assert self._pending is not None
-        self._pending.put_later(key, pause_after(failures, _FIRST_RETRY, _LAST_RETRY))
+        self._pending.put_later(key, pause_after(failures, _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS))
 
-    def _wishes(self) -> tuple[frozenset[str], Conditions, EntityKey | None]:
+    def _interest(self) -> tuple[frozenset[str], Conditions, EntityKey | None]:
         trigger, stage = self.trigger, self._live.stage
-        given = arguments(trigger, stage.variables)
+        values = arguments(trigger, stage.variables)
         cursor = self.cursor()
-        if cursor is not None and (len(cursor) > _LONGEST_CURSOR or not cursor.isprintable()):
+        if cursor is not None and (len(cursor) > _MAX_CURSOR_CHARACTERS or not cursor.isprintable()):
             raise Refused(wrong_cursor(trigger))
-        wanted_topics = topics(trigger, given)
-        if isinstance(wanted_topics, ErrorEntry):
-            raise Refused(wanted_topics)
-        wanted = conditions(trigger, given, stage.runtime.subject)
-        if isinstance(wanted, ErrorEntry):
-            raise Refused(wanted)
+        topic_set = topics(trigger, values)
+        if isinstance(topic_set, ErrorEntry):
+            raise Refused(topic_set)
+        event_conditions = conditions(trigger, values, stage.runtime.subject)
+        if isinstance(event_conditions, ErrorEntry):
+            raise Refused(event_conditions)
         present: EntityKey | None = None
         if trigger.feed is not None:
             present = FEED
         elif trigger.snapshot:
-            present = {name: given.get(name) for name in trigger.key_fields}
-        return wanted_topics, wanted, present
+            present = {name: values.get(name) for name in trigger.key_fields}
+        return topic_set, event_conditions, present
 
-    async def _listen(self, wanted_topics: frozenset[str], wanted: Conditions) -> None:
-        """The new place is taken before the old one is left."""
+    async def _listen(self, topic_set: frozenset[str], event_conditions: Conditions) -> None:
+        """Join at a new place before the old one is left, so that no event is missed."""
         router = self._live.stage.runtime.environment.event_router
         assert router is not None
         assert self._pending is not None
-        place = await router.join(wanted_topics, wanted, self._pending)
-        old, self._place, self._where = self._place, place, (wanted_topics, wanted)
+        place = await router.join(topic_set, event_conditions, self._pending)
+        old, self._place, self._where = self._place, place, (topic_set, event_conditions)
         if old is not None:
             await old.leave()
 
     async def end(self) -> None:
-        """Hear nothing any more."""
+        """Leave the event router."""
         assert self._pending is not None
         self._live.on_change = None
-        self._flights.members -= 1
+        self._single_flight.members -= 1
         self._pending.close()
         if self._place is not None:
             await self._place.leave()
 
 
 def wrong_cursor(trigger: EventTrigger) -> ErrorEntry:
-    """The client resumes after something that this subscription never sent."""
+    """The error for a client that resumes after an event that this subscription never sent."""
     message = f"{trigger.response_key} can't resume: the cursor is none of its own."
     return ErrorEntry(message, errors.BAD_USER_INPUT, (trigger.response_key,))

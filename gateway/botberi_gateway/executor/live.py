@@ -1,4 +1,4 @@
-"""A running subscription, and what it runs on; that may be replaced while it runs."""
+"""A running subscription, and what it runs on, which may be replaced while it runs."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -32,16 +32,16 @@ class Stage:
     feed: FeedPlan | None = None
     #: For a subgraph's own events.
     compiled: Compiled | None = None
-    #: The plan's.
+    #: The fields that the plan withholds.
     withheld: tuple[Withheld, ...] = ()
 
     def execution(self) -> Execution:
-        """Of one event."""
+        """An execution for an event."""
         return Execution(self.operation, self.variables, self.runtime, self.withheld)
 
 
 class Live:
-    """`stage` is read by the results' generator; whoever replaces it, or ends it, calls `move` or `end`."""
+    """A running subscription. The results' generator reads `stage`; `move` replaces it, `end` ends the subscription."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage

@@ -1,4 +1,4 @@
-"""What incremental delivery sends: a first payload and those after it, in the form of the present proposal or of Apollo's clients."""
+"""Payloads of incremental delivery -> JSON, in the form of the present proposal or of Apollo's clients."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Incremental:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """All of a fragment has come; with errors: it won't, as a null climbed out of it."""
+    """The end of a fragment: all of it has come, or, with errors, a null propagated out of it."""
 
     id: str
     errors: Sequence[ErrorEntry] = ()
@@ -41,7 +41,7 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """`result` is there in the first one alone."""
+    """A message of the response; only the first has a `result`."""
 
     result: ExecutionResult | None = None
     pending: Sequence[Pending] = ()
@@ -49,7 +49,7 @@ class Payload:
     completed: Sequence[Completed] = ()
     has_next: bool = False
     extensions: Mapping[str, Any] = field(default_factory=dict)
-    #: Of its JSON, by the operation's budget.
+    #: The most bytes of its JSON, by the operation's budget.
     max_bytes: int = field(default=DEFAULT.max_response_bytes, repr=False, compare=False)
 
 
@@ -63,25 +63,27 @@ class PendingForm:
     """`pending`, `incremental`, `completed`: what graphql-js 17 and graphql-core 3.3 send (`incrementalSpec=v0.2`)."""
 
     def json(self, payload: Payload) -> dict[str, Any]:
-        made: dict[str, Any] = {} if payload.result is None else payload.result.to_json()
+        message: dict[str, Any] = {} if payload.result is None else payload.result.to_json()
         if payload.pending:
-            made["pending"] = [{"id": one.id, "path": list(one.path), **_label(one.label)} for one in payload.pending]
+            message["pending"] = [
+                {"id": pending.id, "path": list(pending.path), **_label(pending.label)} for pending in payload.pending
+            ]
         if payload.incremental:
-            made["incremental"] = [
+            message["incremental"] = [
                 {
-                    "id": one.id,
-                    **({"subPath": list(one.sub_path)} if one.sub_path else {}),
-                    "data": one.data,
-                    **_errors(one.errors),
+                    "id": part.id,
+                    **({"subPath": list(part.sub_path)} if part.sub_path else {}),
+                    "data": part.data,
+                    **_errors(part.errors),
                 }
-                for one in payload.incremental
+                for part in payload.incremental
             ]
         if payload.completed:
-            made["completed"] = [{"id": one.id, **_errors(one.errors)} for one in payload.completed]
+            message["completed"] = [{"id": end.id, **_errors(end.errors)} for end in payload.completed]
         if payload.extensions:
-            made["extensions"] = dict(payload.extensions)
-        made["hasNext"] = payload.has_next
-        return made
+            message["extensions"] = dict(payload.extensions)
+        message["hasNext"] = payload.has_next
+        return message
 
 
 class PathForm:
@@ -91,24 +93,24 @@ class PathForm:
         self._pending: dict[str, Pending] = {}
 
     def json(self, payload: Payload) -> dict[str, Any]:
-        self._pending |= {one.id: one for one in payload.pending}
-        made: dict[str, Any] = {} if payload.result is None else payload.result.to_json()
+        self._pending |= {pending.id: pending for pending in payload.pending}
+        message: dict[str, Any] = {} if payload.result is None else payload.result.to_json()
         parts = []
-        for one in payload.incremental:
-            pending = self._pending[one.id]
-            path = [*pending.path, *one.sub_path]
-            parts.append({"data": one.data, "path": path, **_label(pending.label), **_errors(one.errors)})
+        for part in payload.incremental:
+            pending = self._pending[part.id]
+            path = [*pending.path, *part.sub_path]
+            parts.append({"data": part.data, "path": path, **_label(pending.label), **_errors(part.errors)})
         for end in payload.completed:
             pending = self._pending.pop(end.id)
             if end.errors:
                 path = list(pending.path)
                 parts.append({"data": None, "path": path, **_label(pending.label), **_errors(end.errors)})
         if parts:
-            made["incremental"] = parts
+            message["incremental"] = parts
         if payload.extensions:
-            made["extensions"] = dict(payload.extensions)
-        made["hasNext"] = payload.has_next
-        return made
+            message["extensions"] = dict(payload.extensions)
+        message["hasNext"] = payload.has_next
+        return message
 
 
 def payload_bytes(form: PayloadForm, payload: Payload) -> bytes:

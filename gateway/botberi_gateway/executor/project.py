@@ -1,4 +1,4 @@
-"""The joined view -> the response in the client's shape, by the API schema: nulls climb, every lost field has its error."""
+"""The joined view -> the response in the client's shape, by the API schema: nulls propagate, lost fields get errors."""
 
 from collections.abc import Sequence
 from typing import Any, Final, cast
@@ -19,7 +19,7 @@ from graphql import (
 
 from botberi_gateway.executor.definitions import definition_of, is_root_type
 from botberi_gateway.executor.errorlog import ResponsePath
-from botberi_gateway.executor.findings import Findings
+from botberi_gateway.executor.field_errors import FieldErrors
 from botberi_gateway.executor.introspection import Introspection
 from botberi_gateway.executor.leaves import WrongLeaf, leaf
 from botberi_gateway.executor.selection import Selections
@@ -27,8 +27,8 @@ from botberi_gateway.executor.state import Execution
 from botberi_gateway.executor.unknown import Typed
 from botberi_gateway.executor.view import MISSING, ListView, ObjectView, View
 
-#: A null where the schema allows none: the parent becomes null instead.
-CLIMBING: Final = object()
+#: Stands for a null that isn't allowed and makes the parent null (null propagation).
+PROPAGATE: Final = object()
 
 
 def project(execution: Execution, root: ObjectView) -> dict[str, Any] | None:
@@ -36,12 +36,12 @@ def project(execution: Execution, root: ObjectView) -> dict[str, Any] | None:
     projection = Projection(execution, root)
     root_type = projection.root_type()
     data = projection.object_value(root, root_type, [execution.operation.selection_set]) if root_type else None
-    projection.findings.settle(execution.failures)
+    projection.field_errors.settle(execution.failures)
     return data
 
 
 class Projection:
-    """One look at the view with this root. `sets` are the merged fields' selection sets, in a form that `groups` alone reads."""
+    """A projection of the view with this root. `sets` are selection sets of merged fields, or what a subclass has."""
 
     def __init__(self, execution: Execution, root: ObjectView, selections: Selections | None = None) -> None:
         self.execution = execution
@@ -49,7 +49,7 @@ class Projection:
         self.schema = execution.operation.schema
         self.selections = selections or Selections(execution.operation, execution.variables)
         self.typed = Typed(self.selections)
-        self.findings = Findings(execution.errors, execution.names, execution.withheld)
+        self.field_errors = FieldErrors(execution.errors, execution.names, execution.withheld)
 
     def root_type(self) -> GraphQLObjectType | None:
         return self.schema.get_root_type(self.execution.operation.definition.operation)
@@ -66,19 +66,19 @@ class Projection:
         for key, nodes in groups.items():
             below = [node.selection_set for node in nodes if node.selection_set is not None]
             value = self.field(view, runtime_type, key, nodes, below)
-            if value is CLIMBING:
+            if value is PROPAGATE:
                 self.lose(mark, view.path())
                 return None
             result[key] = value
         return result
 
     def mark(self) -> tuple[int, int]:
-        """What is found from here on may be lost again."""
-        return len(self.findings.found), 0
+        """How many errors there are now; `lose` may remove later ones."""
+        return len(self.field_errors.entries), 0
 
     def lose(self, mark: tuple[int, int], place: ResponsePath) -> None:
-        """A null climbed to `place`, past everything since `mark`."""
-        self.findings.lose(mark[0], place)
+        """Remove errors that a null made pointless: it propagated to `place`, past all errors after `mark`."""
+        self.field_errors.lose(mark[0], place)
 
     def field(
         self, view: ObjectView, runtime_type: GraphQLNamedType, key: str, nodes: list[FieldNode], sets: Any
@@ -91,13 +91,13 @@ class Projection:
         definition = definition_of(self.schema, runtime_type, name)
         if definition is None:
             # Never silently: the value may well be there.
-            self.findings.report(f"{runtime_type.name} has no field {name!r}.", (*view.path(), key))
+            self.field_errors.report(f"{runtime_type.name} has no field {name!r}.", (*view.path(), key))
             return None
         kind = definition.type
         value = view.value(key) if _is_leaf(kind) else view.child(key)
         if value is MISSING:
             value = None
-            self.findings.explain(view, key)
+            self.field_errors.explain(view, key)
         return self.complete(kind, value, view, (key,), sets, f"{runtime_type.name}.{name}")
 
     def complete(
@@ -109,12 +109,12 @@ class Projection:
         sets: Any,
         label: str,
     ) -> Any:
-        """`below` is the path from `view`, the nearest position that has one of its own."""
+        """The value for the client; `below` is the path to it from `view`, the nearest position with a view."""
         if is_non_null_type(kind):
             completed = self.complete(kind.of_type, value, view, below, sets, label)
             if completed is None:
-                self.findings.climbing(view.path() + below, label)
-                return CLIMBING
+                self.field_errors.propagate(view.path() + below, label)
+                return PROPAGATE
             return completed
         if value is None:
             return None
@@ -124,10 +124,10 @@ class Projection:
             try:
                 return leaf(kind, value)
             except WrongLeaf as error:
-                self.findings.report(f"The value of {label} {error}.", view.path() + below)
+                self.field_errors.report(f"The value of {label} {error}.", view.path() + below)
                 return None
         if not isinstance(value, ObjectView):
-            self.findings.report(f"The value of {label} is not an object.", view.path() + below)
+            self.field_errors.report(f"The value of {label} is not an object.", view.path() + below)
             return None
         runtime_type = self.runtime_type(cast(GraphQLNamedType, kind), value, sets, label)
         return None if runtime_type is None else self.object_value(value, runtime_type, sets)
@@ -146,14 +146,14 @@ class Projection:
         elif isinstance(value, list):
             items = value
         else:
-            self.findings.report(f"The value of {label} is not a list.", view.path() + below)
+            self.field_errors.report(f"The value of {label} is not a list.", view.path() + below)
             return None
         result = []
         mark = self.mark()
         self.execution.spending.take_fields(len(items))
         for index, item in enumerate(items):
             completed = self.complete(kind, item, view, (*below, index), sets, label)
-            if completed is CLIMBING:
+            if completed is PROPAGATE:
                 self.lose(mark, view.path() + below)
                 return None
             result.append(completed)
@@ -162,9 +162,9 @@ class Projection:
     # -- types
 
     def runtime_type(self, kind: GraphQLNamedType, view: ObjectView, sets: Any, label: str) -> GraphQLNamedType | None:
-        """The object type; the interface itself where the selection is the same for all of its types (`@interfaceObject`).
+        """The object type; the interface itself where the selection is the same for all of its types.
 
-        None, and an error, if it can't be, or nobody could tell it and the answer depends on it.
+        None, after an error, if the type is impossible here, or if it is unknown and the answer depends on it.
         """
         name = self.execution.names.of(view)
         actual = None if name is None else self.schema.get_type(name)
@@ -172,34 +172,34 @@ class Projection:
             if actual is kind or (is_abstract_type(kind) and self.schema.is_sub_type(kind, actual)):
                 return actual
         elif actual is None and name is not None and not is_root_type(self.schema, kind):
-            pass  # a type that the API hides, or that nobody knows
+            pass  # a type that the API hides, or that no schema has
         elif is_object_type(kind):
             return kind
         elif isinstance(kind, GraphQLInterfaceType):
             if not self.type_matters(sets, kind):
                 return kind
-            self.findings.explain_type(view, kind.name)
+            self.field_errors.explain_type(view, kind.name)
             return None
         elif is_abstract_type(kind) and len(possible := self.schema.get_possible_types(kind)) == 1:
             return possible[0]
-        self.findings.report(f"The value of {label} is of a type that it can't have.", view.path())
+        self.field_errors.report(f"The value of {label} is of a type that it can't have.", view.path())
         return None
 
     def typename(self, view: ObjectView, runtime_type: GraphQLNamedType, key: str) -> Any:
         if is_object_type(runtime_type):
             return runtime_type.name
-        self.findings.explain_type(view, runtime_type.name, (key,))
-        return CLIMBING
+        self.field_errors.explain_type(view, runtime_type.name, (key,))
+        return PROPAGATE
 
     def type_matters(self, sets: Any, kind: GraphQLNamedType) -> bool:
         return self.typed.matters(sets, kind)
 
     def introspection(self, key: str, nodes: list[FieldNode]) -> Any:
         execution = self.execution
-        made = execution.runtime.introspection or Introspection(execution.operation, execution.variables)
-        value, found = made.value(key, nodes)
-        self.findings.found += [(entry, None) for entry in found]
-        return CLIMBING if value is None and nodes[0].name.value == "__schema" else value
+        introspection = execution.runtime.introspection or Introspection(execution.operation, execution.variables)
+        value, entries = introspection.value(key, nodes)
+        self.field_errors.entries += [(entry, None) for entry in entries]
+        return PROPAGATE if value is None and nodes[0].name.value == "__schema" else value
 
 
 def _is_leaf(kind: GraphQLOutputType) -> bool:

@@ -1,4 +1,4 @@
-"""Groups of deferred fields, and which are ready -> payloads: what is announced, delivered, completed, and the errors of each."""
+"""Groups of deferred fields, and which are ready -> payloads: what is announced, delivered, completed, with errors."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -7,28 +7,28 @@ from typing import Any, Final, Protocol
 
 from botberi_gateway import errors
 from botberi_gateway.errors import ErrorEntry
-from botberi_gateway.executor.errorlog import ErrorLog, Mark, ResponsePath, mark_of
-from botberi_gateway.executor.findings import Findings, tell_rest
+from botberi_gateway.executor.errorlog import ErrorLog, Fingerprint, ResponsePath, fingerprint_of
+from botberi_gateway.executor.field_errors import FieldErrors, report_rest
 from botberi_gateway.executor.latecomers import Fragment, Group
 from botberi_gateway.executor.payload import Completed, Incremental, Payload, Pending
+from botberi_gateway.executor.relevance import ErrorRelevance, Relevance
 from botberi_gateway.executor.result import ExecutionResult
 from botberi_gateway.executor.selection import Selections
 from botberi_gateway.executor.state import Execution
-from botberi_gateway.executor.unasked import Asked, Unasked
 from botberi_gateway.executor.view import ObjectView
 
 _LOST: Final = "A field of the deferred fragment is null where it can't be."
 
 
 class Look(Protocol):
-    """What some fetches gave, projected once: the first payload's data, or a group's."""
+    """A projection of some fetches' data: the first payload's, or a group's."""
 
     @property
-    def findings(self) -> Findings: ...
+    def field_errors(self) -> FieldErrors: ...
 
     @property
     def groups(self) -> list[Group]:
-        """Those that were found."""
+        """The groups of deferred fields that the projection came upon."""
         ...
 
     def joined(self) -> ObjectView:
@@ -40,19 +40,19 @@ class Look(Protocol):
     def later(self, group: Group) -> dict[str, Any] | None: ...
 
     def again(self) -> "Look":
-        """For another group of the same parts."""
+        """A projection for another group of the same parts."""
         ...
 
     def close(self) -> None:
-        """It is looked at no more."""
+        """Release what the projection keeps."""
         ...
 
 
-class Plan(Protocol):
-    """How deferred parts of the plan, by their numbers, come into it."""
+class DeferredWork(Protocol):
+    """The deferred parts of a plan, by their numbers, as the publisher uses them."""
 
     def look(self, parts: frozenset[int], execution: Execution) -> Look:
-        """At what isn't deferred, and at these parts. The execution has the errors, and gets those that are found."""
+        """Project what isn't deferred, and these parts. Errors are read from the execution and added to it."""
         ...
 
     def needs(self, group: Group) -> frozenset[int]:
@@ -62,7 +62,7 @@ class Plan(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """What is known when these parts have ended: nobody sees more, so that nothing depends on who ends sooner."""
+    """What is known when exactly these parts have ended, so that the result doesn't depend on which part ends first."""
 
     parts: frozenset[int]
     execution: Execution
@@ -70,44 +70,44 @@ class _Scope:
 
 
 class Publisher:
-    """One response. Errors of all payloads together are bounded as those of a plain response are."""
+    """The payloads of a response. All of them together have at most as many errors as a response in one piece."""
 
-    def __init__(self, execution: Execution, selections: Selections, plan: Plan) -> None:
+    def __init__(self, execution: Execution, selections: Selections, work: DeferredWork) -> None:
         self._execution = execution
         self._selections = selections
-        self._plan = plan
+        self._work = work
         #: Deferred parts that have ended, each with its errors.
         self._ended: dict[int, Execution] = {}
         self._scopes: dict[frozenset[int], _Scope] = {}
         self._data: dict[str, Any] | None = None
-        #: All that were found; those that wait.
-        self._found_groups: list[Group] = []
+        #: All groups; those that wait.
+        self._all_groups: list[Group] = []
         self._groups: list[Group] = []
         self._unannounced: dict[Fragment, None] = {}
         self._open: dict[Fragment, None] = {}
-        #: What was told: so many as may be, and more that were left out.
-        self._told: set[Mark] = set()
+        #: Errors that were reported, and further ones beyond the limit, which are only counted.
+        self._reported: set[Fingerprint] = set()
         #: Where entries belong in the client's terms; the scopes keep the entries alive.
         self._paths: dict[int, ResponsePath] = {}
         self._count = 0
         self._max_bytes = execution.runtime.environment.config.budget.max_response_bytes
 
     def first(self) -> Payload:
-        """When everything that isn't deferred has ended."""
+        """The first payload, when everything that isn't deferred has ended."""
         scope = self._scope(frozenset())
         data = self._data = scope.look.initial()
-        self._found(scope, scope.look)
+        self._register(scope, scope.look)
         entries = self._take(scope, lambda path: path is None or _is_in(path, data))
         pending = self._announce()
         if not pending:
-            # Nothing else will come: nothing may be left untold.
+            # No other payload follows, so every error has to be in this one.
             entries += self._rest()
         result = ExecutionResult(data, entries, self._omitted())
         return Payload(result, pending, has_next=bool(pending), max_bytes=self._max_bytes)
 
     def close(self) -> None:
-        """Nothing else is delivered: fragments and their groups hold one another no more, nor looks their programs."""
-        for group in self._found_groups:
+        """Break the circles of fragments, groups and programs, after the last payload."""
+        for group in self._all_groups:
             for fragment in group.fragments:
                 fragment.groups.clear()
             group.fragments = ()
@@ -115,11 +115,11 @@ class Publisher:
             scope.look.close()
 
     def absorb(self, part: int, branch: Execution) -> None:
-        """A part of the plan has ended: its errors are ours."""
+        """Take the errors of a part of the plan that has ended."""
         self._ended[part] = branch
 
     def next(self) -> Payload | None:
-        """All that can be delivered now; None where nothing can."""
+        """A payload with all that can be delivered now; None where nothing can."""
         pending: list[Pending] = []
         incremental: list[Incremental] = []
         completed: list[Completed] = []
@@ -165,8 +165,8 @@ class Publisher:
         data = group.data = look.later(group)
         group.done = True
         if data is None:
-            look.findings.lose(0, ())  # nobody sees what a null took with the whole group
-        self._found(scope, look)
+            look.field_errors.lose(0, ())  # the whole group is null, so errors in it are pointless
+        self._register(scope, look)
         start = len(group.path)
 
         def belongs(path: ResponsePath | None) -> bool:
@@ -181,9 +181,9 @@ class Publisher:
         failed = [group for group in fragment.groups if group.data is None]
         if failed:
             fragment.failed = True
-            found = [entry for group in failed for entry in group.errors]
+            entries = [entry for group in failed for entry in group.errors]
             # Without an error it would look complete.
-            completed.append(Completed(fragment.id, found or [ErrorEntry(_LOST, errors.SUBGRAPH_INVALID_RESPONSE)]))
+            completed.append(Completed(fragment.id, entries or [ErrorEntry(_LOST, errors.SUBGRAPH_INVALID_RESPONSE)]))
             return
         fragment.completed = True
         for group in fragment.groups:
@@ -200,7 +200,7 @@ class Publisher:
         completed.append(Completed(fragment.id))
 
     def _announce(self) -> list[Pending]:
-        """Fragments that nothing stands before any more. One whose fields all came with others is never heard of."""
+        """Announce fragments whose parents are complete, but none whose fields have all come with others."""
         pending = []
         moved = True
         while moved:
@@ -226,20 +226,20 @@ class Publisher:
         if scope is None:
             execution = self._execution.branch()
             execution.errors = ErrorLog(sys.maxsize, execution.runtime.environment.error_extensions)
-            for one in (self._execution, *(self._ended[part] for part in sorted(parts))):
-                for order, entry in one.errors.in_order():
+            for source in (self._execution, *(self._ended[part] for part in sorted(parts))):
+                for order, entry in source.errors.in_order():
                     execution.errors.add(order, entry)
-                execution.failures += one.failures
-                execution.fetches += one.fetches
-            scope = self._scopes[parts] = _Scope(parts, execution, self._plan.look(parts, execution))
+                execution.failures += source.failures
+                execution.fetches += source.fetches
+            scope = self._scopes[parts] = _Scope(parts, execution, self._work.look(parts, execution))
         return scope
 
-    def _found(self, scope: _Scope, look: Look) -> None:
-        look.findings.settle(())
+    def _register(self, scope: _Scope, look: Look) -> None:
+        look.field_errors.settle(())
         for group in look.groups:
-            group.parts = scope.parts | self._plan.needs(group)
+            group.parts = scope.parts | self._work.needs(group)
             self._groups.append(group)
-            self._found_groups.append(group)
+            self._all_groups.append(group)
             for fragment in group.fragments:
                 fragment.groups.append(group)
                 if fragment.id is None:
@@ -248,20 +248,20 @@ class Publisher:
     # -- errors
 
     def _take(self, scope: _Scope, belongs: Callable[[ResponsePath | None], bool]) -> list[ErrorEntry]:
-        """Untold errors at places that belong to what is delivered now; paths end where the client's own selection does."""
+        """Unreported errors at places that are delivered now, their paths cut to the client's own selection."""
         taken: list[ErrorEntry] = []
-        unasked = self._unasked(scope)
+        relevance = self._relevance(scope)
         for _, entry in scope.execution.errors.in_order():
-            mark = mark_of(entry)
-            if mark in self._told:
+            fingerprint = fingerprint_of(entry)
+            if fingerprint in self._reported:
                 continue
             path = self._path(entry)
             if not belongs(path):
                 continue
-            if path and path == entry.path and unasked.below_null(path) is Asked.NO:
+            if path and path == entry.path and relevance.of_selection(path) is Relevance.IRRELEVANT:
                 continue
-            self._told.add(mark)
-            if len(self._told) > self._execution.runtime.environment.config.max_errors:
+            self._reported.add(fingerprint)
+            if len(self._reported) > self._execution.runtime.environment.config.max_errors:
                 continue
             taken.append(entry if path == entry.path else replace(entry, path=path or None))
         return taken
@@ -275,41 +275,44 @@ class Publisher:
         return path
 
     def _rest(self) -> list[ErrorEntry]:
-        """What no payload had a place for, and failures that no field of the response tells of."""
+        """Errors that no payload had a place for, and failures that no field of the response reports."""
         scope = self._scope(frozenset[int]().union(*self._scopes))
         for parts in sorted(self._scopes, key=sorted):
             for order, entry in self._scopes[parts].execution.errors.in_order():
                 scope.execution.errors.add(order, entry)
-        tell_rest(scope.execution.errors, scope.execution.failures)
-        unasked = self._unasked(scope)
+        report_rest(scope.execution.errors, scope.execution.failures)
+        relevance = self._relevance(scope)
         lost = self._lost()
         return self._take(
             scope,
             lambda path: (
                 path is None
-                or not (any(path[:end] in lost for end in range(1, len(path) + 1)) or unasked.asked(path) is Asked.NO)
+                or not (
+                    any(path[:end] in lost for end in range(1, len(path) + 1))
+                    or relevance.of(path) is Relevance.IRRELEVANT
+                )
             ),
         )
 
     def _lost(self) -> set[ResponsePath]:
-        """Places of fields that nobody hears of, as a fragment around theirs failed."""
+        """Places of fields that aren't delivered, because a fragment around theirs failed."""
         return {
             (*group.path, key)
-            for group in self._found_groups
+            for group in self._all_groups
             if not group.delivered and all(fragment.is_lost() for fragment in group.fragments)
             for key in group.fields
         }
 
-    def _unasked(self, scope: _Scope) -> Unasked:
+    def _relevance(self, scope: _Scope) -> ErrorRelevance:
         execution = scope.execution
-        return Unasked(
+        return ErrorRelevance(
             self._data, execution.fetches, scope.look.joined, execution.names, self._selections, self._later()
         )
 
     def _later(self) -> dict[ResponsePath, list[Mapping[str, Any]]]:
         """Deferred fields by the place of their object."""
         later: dict[ResponsePath, list[Mapping[str, Any]]] = {}
-        for group in self._found_groups:
+        for group in self._all_groups:
             fields = dict.fromkeys(group.fields) if group.data is None else group.data
             later.setdefault(group.path, []).append(fields)
         return later
@@ -317,7 +320,7 @@ class Publisher:
     def _omitted(self) -> dict[str, Any]:
         parts = frozenset[int]().union(*self._scopes)
         logs = (self._execution.errors, *(self._ended[part].errors for part in parts))
-        beyond = max(0, len(self._told) - self._execution.runtime.environment.config.max_errors)
+        beyond = max(0, len(self._reported) - self._execution.runtime.environment.config.max_errors)
         omitted = beyond + sum(log.omitted for log in logs)
         return {"errorsOmitted": omitted} if omitted else {}
 

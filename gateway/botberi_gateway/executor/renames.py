@@ -1,4 +1,4 @@
-"""Undoes the planner's renames in a subgraph's answer: new objects along the renamed paths, the rest shared with what was parsed."""
+"""Undoes the planner's renames in a subgraph's answer; objects off the renamed paths are shared with the answer."""
 
 import logging
 from collections.abc import Sequence
@@ -50,9 +50,13 @@ def renamed_path(path: Sequence[str | int], renames: Sequence[Rename]) -> tuple[
     """An error's path (below the operation, or below the entity) in terms of the renamed answer."""
     result = list(path)
     for rename in renames:
-        wanted = [element for element in rename.path if isinstance(element, str)]
+        path_names = [element for element in rename.path if isinstance(element, str)]
         keys = [(index, key) for index, key in enumerate(path) if isinstance(key, str)]
         names = [key for _, key in keys]
-        if len(names) > len(wanted) and names[: len(wanted)] == wanted and names[len(wanted)] == rename.source:
-            result[keys[len(wanted)][0]] = rename.target
+        if (
+            len(names) > len(path_names)
+            and names[: len(path_names)] == path_names
+            and names[len(path_names)] == rename.source
+        ):
+            result[keys[len(path_names)][0]] = rename.target
     return tuple(result)

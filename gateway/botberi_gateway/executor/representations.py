@@ -16,7 +16,7 @@ class TypeNames:
         self.schema = schema
 
     def of(self, view: ObjectView) -> str | None:
-        """The most exact name any layer gives: a concrete type that clients see, before a hidden one, before an interface's.
+        """The most exact name of all layers: a concrete type that clients see, else a hidden type, else an interface.
 
         A subgraph with `@interfaceObject` calls its objects by the interface's name; others know better.
         """
@@ -82,7 +82,7 @@ def _select(
 
 
 def _type_name(name: str | None) -> Any:
-    """Of a `__typename` within a key or `@requires`: not what one subgraph calls the object, which may be an interface's name."""
+    """The value of a `__typename` within a key or `@requires`; a subgraph's own may be an interface's name."""
     return MISSING if name is None else name
 
 
@@ -102,15 +102,15 @@ def _nested(value: Any, selection: KeyField, names: TypeNames) -> Any:
     return None if value is None else MISSING
 
 
-def merge(one: Any, other: Any) -> Any:
-    """Two selections of one field (in and beside a fragment) are one object."""
-    if one is other:  # a leaf, of any depth
-        return one
-    if isinstance(one, dict) and isinstance(other, dict):
-        merged = dict(one)
+def merge(first: Any, other: Any) -> Any:
+    """Merge the values of a field that is selected twice (in and beside a fragment)."""
+    if first is other:  # a leaf, of any depth
+        return first
+    if isinstance(first, dict) and isinstance(other, dict):
+        merged = dict(first)
         for key, value in other.items():
             merged[key] = merge(merged[key], value) if key in merged else value
         return merged
-    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        return [merge(a, b) for a, b in zip(one, other, strict=True)]
-    return other if one is None else one
+    if isinstance(first, list) and isinstance(other, list) and len(first) == len(other):
+        return [merge(a, b) for a, b in zip(first, other, strict=True)]
+    return other if first is None else first

@@ -12,8 +12,8 @@ from botberi_gateway.errors import SubgraphError
 from botberi_gateway.executor.budget import ResponseTooLarge
 from botberi_gateway.executor.collect import objects_at
 from botberi_gateway.executor.contexts import context_values, copied_operation, copy_suffixes, without_context
-from botberi_gateway.executor.failure import Failure, Gap
-from botberi_gateway.executor.gaps import why_left_out
+from botberi_gateway.executor.failure import FetchFailure, MissingData
+from botberi_gateway.executor.missing_data import why_left_out
 from botberi_gateway.executor.representations import represent
 from botberi_gateway.executor.state import Execution
 from botberi_gateway.executor.view import ObjectView
@@ -23,14 +23,15 @@ from botberi_gateway.upstream.port import SubgraphRequest, SubgraphResponse
 logger = logging.getLogger(__name__)
 
 #: Objects that a fetch isn't asked about, and why.
-LeftOut: TypeAlias = list[tuple[ObjectView, Gap]]
+LeftOut: TypeAlias = list[tuple[ObjectView, MissingData]]
 
 
 @dataclass(slots=True)
 class Batch:
-    """The representations of one `_entities` field, each with the objects that it stands for.
+    """The representations of an `_entities` field, each with the objects that it stands for.
 
-    Where objects differ in the values of contextual arguments (`values`), there is a batch for each set of values, and `suffix` is what names its copy.
+    Objects with different values of contextual arguments (`values`) are in different batches; `suffix` is appended to
+    the names of a batch's copy of the field.
     """
 
     entities: Entities
@@ -58,14 +59,14 @@ class Batch:
 
 
 def gather(fetch: Fetch, root: ObjectView, execution: Execution) -> tuple[list[Batch], str, LeftOut]:
-    """The batches of a fetch, and the operation for them: the plan's own, unless entities differ in what their contexts give.
+    """The batches of a fetch, the operation for them, and the objects that are in no batch because of a failure.
 
-    Last come objects that are in no batch by somebody's fault.
+    The operation is the plan's, unless entities differ in the values of their contexts.
     """
     left_out: LeftOut = []
-    found = [(entities, _batches(fetch, entities, root, execution, left_out)) for entities in fetch.entities]
-    all_batches = [batch for _, batches in found for batch in batches]
-    contextual = [batches for entities, batches in found if entities.contexts]
+    batches_of = [(entities, _batches(fetch, entities, root, execution, left_out)) for entities in fetch.entities]
+    all_batches = [batch for _, batches in batches_of for batch in batches]
+    contextual = [batches for entities, batches in batches_of if entities.contexts]
     if all(len(batches) == 1 for batches in contextual):
         return all_batches, fetch.operation, left_out
     suffixes = copy_suffixes(fetch, max(len(batches) for batches in contextual))
@@ -90,17 +91,17 @@ def _batches(
                 continue
             seen.add(id(view))
             execution.spending.take_fields(1)
-            made = represent(view, entities.representations, execution.names)
-            if made is None:
+            representations = represent(view, entities.representations, execution.names)
+            if representations is None:
                 failure = why_left_out(view, entities.representations, execution.names)
                 if failure is not None:
-                    left_out.append((view, Gap(fetch, entities.response_key, failure)))
+                    left_out.append((view, MissingData(fetch, entities.response_key, failure)))
                 continue
             batch = _batch_of(view, fetch, entities, by_values, execution)
-            if isinstance(batch, Failure):
-                left_out.append((view, Gap(fetch, entities.response_key, batch)))
+            if isinstance(batch, FetchFailure):
+                left_out.append((view, MissingData(fetch, entities.response_key, batch)))
                 continue
-            representation = made[0]
+            representation = representations[0]
             key = encode(representation)
             index = batch.index_of.get(key)
             if index is None:
@@ -114,8 +115,8 @@ def _batches(
 
 def _batch_of(
     view: ObjectView, fetch: Fetch, entities: Entities, by_values: dict[bytes, Batch], execution: Execution
-) -> Batch | Failure:
-    """The batch of those with the same contextual values; or why a value is missing."""
+) -> Batch | FetchFailure:
+    """The batch of objects with the same contextual values; or why a value is missing."""
     if not entities.contexts:
         return by_values[b""]
     values = context_values(view, entities.contexts, execution.names)
@@ -123,17 +124,17 @@ def _batch_of(
     if failure is not None:
         logger.warning("fetch %s: no value of a context at %s", fetch.id, view.path())
         return failure
-    mark = encode(values)
-    batch = by_values.get(mark)
+    cache_key = encode(values)
+    batch = by_values.get(cache_key)
     if batch is None:
-        batch = by_values[mark] = Batch(entities, values=values)
+        batch = by_values[cache_key] = Batch(entities, values=values)
     return batch
 
 
 async def send(
     fetch: Fetch, batches: Sequence[Batch], execution: Execution, operation: str | None = None
-) -> SubgraphResponse | Failure:
-    """Within the subgraph's time and the operation's; cancelling it cancels the request."""
+) -> SubgraphResponse | FetchFailure:
+    """Send a request, within the subgraph's timeout and the operation's. Cancelling it cancels the request."""
     runtime = execution.runtime
     known = _known(fetch, batches, execution)
     client = runtime.environment.clients.get(fetch.subgraph)
@@ -172,7 +173,7 @@ async def send(
 
 
 def _known(fetch: Fetch, batches: Sequence[Batch], execution: Execution) -> "asyncio.Future[SubgraphResponse] | None":
-    """The answer to this very request, where it was made before the interpreter took over. A mutation is never made twice."""
+    """The answer that compiled code got to the same request before it bailed out. A mutation is never sent twice."""
     answered = execution.answered
     if answered is None or fetch.id not in answered.answers:
         return None
@@ -182,8 +183,8 @@ def _known(fetch: Fetch, batches: Sequence[Batch], execution: Execution) -> "asy
     return answered.answers[fetch.id]
 
 
-def failed_request(fetch: Fetch, error: Exception) -> Failure:
-    """Why a request gave no answer: its subgraph's fault, time that ran out, or a fault of its client."""
+def failed_request(fetch: Fetch, error: Exception) -> FetchFailure:
+    """Why a request gave no answer: the subgraph's fault, a timeout, or a fault of the client."""
     if isinstance(error, SubgraphError):
         return failure_of(error)
     if isinstance(error, TimeoutError):
@@ -194,10 +195,10 @@ def failed_request(fetch: Fetch, error: Exception) -> Failure:
     return failure_of(SubgraphError(fetch.subgraph, message, code=errors.INTERNAL_SERVER_ERROR))
 
 
-def failure_of(error: SubgraphError) -> Failure:
-    """A subgraph that gave no usable answer; one log line each."""
+def failure_of(error: SubgraphError) -> FetchFailure:
+    """The failure of a subgraph that gave no usable answer; writes a log line."""
     logger.warning("subgraph %s: %s: %s", error.subgraph, error.code, error.message)
     extensions: dict[str, Any] = {"service": error.subgraph}
     if error.status is not None:
         extensions["http"] = {"status": error.status}
-    return Failure(error.message, error.code, extensions)
+    return FetchFailure(error.message, error.code, extensions)

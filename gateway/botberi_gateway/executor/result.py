@@ -22,9 +22,10 @@ class ExecutionResult:
     extensions: Mapping[str, Any] = field(default_factory=dict)
     #: Of a subscription's event, where its client can resume after it; `extensions.eventId` for clients.
     event_id: str | None = None
-    #: Headers of subgraphs' answers: (subgraph, lower-case name, value), in order of arrival. Of a query or mutation, where they are wanted.
+    #: Headers of subgraphs' answers to a query or mutation, if they are collected: (subgraph, lower-case name,
+    #: value), in order of arrival.
     response_headers: Sequence[tuple[str, str, str]] = field(default=(), repr=False, compare=False)
-    #: Of its JSON; None where it can't be larger than what it was made of.
+    #: The most bytes of its JSON; None where it can't be larger than the answers that it was made of.
     max_bytes: int | None = field(default=None, repr=False, compare=False)
     #: Whether the JSON is known to be short enough to be written first and measured then.
     is_short: bool = field(default=False, repr=False, compare=False)
@@ -62,7 +63,7 @@ def response_too_large(max_bytes: int) -> ResponseTooLarge:
 
 
 def refused(error: ResponseTooLarge) -> ExecutionResult:
-    """The result of an operation that used up its budget: no part of it is given."""
+    """The result of an operation that used up its budget: an error without data."""
     return ExecutionResult(None, (error.entry(),))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from botberi_gateway.config import EngineConfig
-from botberi_gateway.executor.flights import Flights
+from botberi_gateway.executor.fresh_flight import FreshSingleFlight
 from botberi_gateway.executor.introspection import Introspection
 from botberi_gateway.executor.statistics import ExecutionStatistics, ExecutorKind
 from botberi_gateway.upstream.port import SubgraphClient
@@ -35,13 +35,13 @@ class Environment:
     statistics: ExecutionStatistics = field(default_factory=ExecutionStatistics)
 
     def timeout_for(self, subgraph: str) -> float:
-        """Seconds for one request to this subgraph."""
+        """Seconds for a request to this subgraph."""
         return self.subgraph_timeouts.get(subgraph, self.config.subgraph_timeout_seconds)
 
 
 @dataclass(slots=True)
 class Runtime:
-    """What one request, or one subscription, brings along."""
+    """What belongs to a single request or subscription."""
 
     environment: Environment
     #: Headers for a request to this subgraph: the caller's assertion, what is forwarded.
@@ -49,11 +49,11 @@ class Runtime:
     #: Who calls, as `@subject` in `where` conditions of event sources; None for an anonymous caller.
     subject: str | None = None
     #: Shared by equal subscriptions of equal identity.
-    flights: Flights[Any] = field(default_factory=Flights)
+    single_flight: FreshSingleFlight[Any] = field(default_factory=FreshSingleFlight)
     #: After which event a client resumes, where its transport says so.
     last_event_id: str | None = None
     #: What the operation asks about the schema, where it was computed beforehand.
     introspection: Introspection | None = None
-    #: Collects (subgraph, lower-case name, value) of each answer's headers in order of arrival, repeated names kept. None where they
-    #: aren't wanted. The request's result has them.
+    #: Collects (subgraph, lower-case name, value) of each answer's headers in order of arrival, with repeats, for the
+    #: request's result. None where they aren't collected.
     response_headers: list[tuple[str, str, str]] | None = None

@@ -1,4 +1,7 @@
-"""A client's selection sets, variables and a runtime type -> the fields to answer, in the specification's order (section 6.3.2)."""
+"""A client's selection sets, variables and a runtime type -> the fields to answer.
+
+They have the order of the GraphQL specification, section 6.3.2.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -24,7 +27,7 @@ FieldGroups: TypeAlias = dict[str, list[FieldNode]]
 
 
 class Selections:
-    """Collects fields for one execution, and remembers what it collected."""
+    """Collects the fields of an execution's selections, each selection once."""
 
     def __init__(self, operation: Operation, variables: Mapping[str, Any]) -> None:
         self.operation = operation
@@ -35,7 +38,7 @@ class Selections:
         self._known_keys: dict[tuple[str, ...], int] = {}
 
     def fields(self, sets: Sequence[SelectionSetNode], runtime_type: GraphQLNamedType) -> FieldGroups:
-        """`sets` are the selection sets of merged fields; `runtime_type` an object type, or an interface where nothing more is known."""
+        """The fields of merged selection sets, for an object type, or an interface if no more is known of the type."""
         key = (runtime_type.name, tuple(map(id, sets)))
         groups = self._collected.get(key)
         if groups is None:
@@ -66,7 +69,7 @@ class Selections:
                     self._collect(fragment.selection_set, runtime_type, groups, visited)
 
     def applies(self, condition: str, runtime_type: GraphQLNamedType) -> bool:
-        """Does a fragment on `condition` apply? To an interface only where it applies to each of its types."""
+        """Whether a fragment on `condition` applies; to an interface only if it applies to each of its types."""
         if condition == runtime_type.name:
             return True
         kind = self.schema.get_type(condition)
@@ -79,7 +82,7 @@ class Selections:
         return False
 
     def included(self, node: SelectionNode) -> bool:
-        """`@skip` and `@include` by the variables."""
+        """Whether `@skip` and `@include` keep the node, by the variables."""
         for directive in node.directives or ():
             if directive.name.value == "skip" and self._condition(directive):
                 return False
@@ -96,7 +99,7 @@ class Selections:
         return False
 
     def known_part(self, path: Sequence[str | int]) -> tuple[str | int, ...]:
-        """The path of an error up to where the client's own selection ends: deeper there are fields that the plan alone asked for."""
+        """An error's path, cut where the client's own selection ends: fields below are selected by the plan only."""
         keys = tuple([element for element in path if not isinstance(element, int)])
         known = self._known_keys.get(keys)
         if known is None:

@@ -1,4 +1,4 @@
-"""What one execution knows so far: the joined view, the errors, the time that is left."""
+"""The state of an execution: the joined view, the errors, the time that is left."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from botberi_gateway.executor.budget import Spending
 from botberi_gateway.executor.errorlog import ErrorLog
-from botberi_gateway.executor.findings import Untold
+from botberi_gateway.executor.field_errors import UnreportedFailure
 from botberi_gateway.executor.joined import Joined, is_shown
 from botberi_gateway.executor.representations import TypeNames
 from botberi_gateway.executor.runtime import Runtime
@@ -18,11 +18,11 @@ from botberi_gateway.upstream.port import SubgraphResponse
 
 
 class Answered(Protocol):
-    """Requests that were made before the interpreter took over."""
+    """Requests that compiled code sent before it bailed out to the interpreter."""
 
     @property
     def deadline(self) -> float:
-        """Of the operation, by the loop's clock."""
+        """The operation's deadline, by the event loop's clock."""
         ...
 
     @property
@@ -31,12 +31,12 @@ class Answered(Protocol):
         ...
 
     def representations(self, fetch: int) -> Sequence[Sequence[Mapping[str, Any]]]:
-        """Those of each `_entities` field that the fetch's request had."""
+        """The representations in the fetch's request, for each `_entities` field."""
         ...
 
 
 class Execution:
-    """One operation being executed, or one event of a subscription. Belongs to one request."""
+    """An operation that is being executed, or an event of a subscription; belongs to a single request."""
 
     __slots__ = (
         "_ended",
@@ -70,51 +70,51 @@ class Execution:
         self.runtime = runtime
         self.spending = Spending(runtime.environment.config.budget)
         self.names = TypeNames(operation.schema)
-        #: What is null on purpose, None where nothing is.
+        #: Fields that the plan withholds, which are null without an error; None where there are none.
         self.withheld = withholding(withheld)
         self.joined = Joined()
         self.errors = ErrorLog(runtime.environment.config.max_errors, runtime.environment.error_extensions)
-        self.failures: list[Untold] = []
-        #: Fetch -> what adds the errors that came with its answer to the log (see `tell`).
+        self.failures: list[UnreportedFailure] = []
+        #: Fetch -> what adds the errors that came with its answer to the log (see `log_reports`).
         self.reports: dict[int, Callable[[ErrorLog], None]] = {}
         self._ended: frozenset[int] | None = None
         self._whole: ObjectView | None = None
-        #: Those of entities that were begun.
+        #: The entity fetches that were begun.
         self.fetches: list[Fetch] = []
         self.deadline = asyncio.get_running_loop().time() + runtime.environment.config.operation_timeout_seconds
-        #: What compiled code has asked already, and isn't asked again.
+        #: Requests that compiled code has sent already, which aren't sent again.
         self.answered: Answered | None = None
-        #: Fetch -> what the plan has ended when it has: itself, and all that was before it.
+        #: Fetch -> the fetches that have ended when it has: itself, and all before it in the plan.
         self.after: dict[int, frozenset[int]] = {}
-        #: Fetch -> set when it has ended, for those that somebody waits for.
+        #: Fetch -> set when it has ended; only for fetches that deferred parts wait for.
         self.ends: dict[int, asyncio.Event] = {}
 
     def branch(self) -> "Execution":
-        """Goes on with the same data, variables and time, but keeps its own errors: for what is delivered apart."""
+        """An execution over the same data, variables and deadline with errors of its own, for a deferred part."""
         other = Execution(self.operation, self.variables, self.runtime)
         other.names, other.joined, other.after = self.names, self.joined, self.after
         other.withheld = self.withheld
         other.deadline, other.ends, other.spending = self.deadline, self.ends, self.spending
         return other
 
-    def tell(self, ended: frozenset[int] | None = None) -> None:
-        """These fetches have ended (None: all): what they reported goes to the log, in the plan's order."""
+    def log_reports(self, ended: frozenset[int] | None = None) -> None:
+        """Write the errors that came with answers to the log, in the plan's order; `ended` have ended (None: all)."""
         self._ended = ended
         for fetch in sorted(self.reports):
             self.reports[fetch](self.errors)
         self.reports.clear()
 
     def shown(self, views: Iterable[ObjectView]) -> Iterator[ObjectView]:
-        """Those objects of a fetch that are where they were, now that all answers are there.
+        """The objects that still have their place when all answers are joined.
 
-        Two answers may differ in what is in a list.
+        Two answers may differ in the items of a list.
         """
         if self._whole is None:
             self._whole = Joined(self.joined).view(self._ended)
         return (view for view in views if is_shown(view, self._whole))
 
     def note_end(self, fetch: int) -> None:
-        """This fetch has ended, or won't be made."""
+        """Note that a fetch has ended, or won't be sent."""
         event = self.ends.get(fetch)
         if event is not None:
             event.set()

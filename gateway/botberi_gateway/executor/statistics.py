@@ -8,7 +8,8 @@ from enum import StrEnum
 class ExecutorKind(StrEnum):
     """What runs plans."""
 
-    #: Python code written for each plan; the interpreter where an answer isn't what the code handles, or a plan can't be compiled.
+    #: Python code that is generated for each plan; the interpreter for a plan that can't be compiled, and for an answer
+    #: that the code bails out of.
     COMPILED = "compiled"
     #: The plain interpreter, which is the reference.
     INTERPRETED = "interpreted"

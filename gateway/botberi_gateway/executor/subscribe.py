@@ -29,9 +29,10 @@ logger = logging.getLogger(__name__)
 async def subscribe(
     plan: Plan, operation: Operation, variables: Mapping[str, Any], runtime: Runtime, *, feed: FeedPlan | None = None
 ) -> AsyncIterator[ExecutionResult]:
-    """Results until the subscription completes; what breaks it is its last result. Closing the iterator ends everything upstream.
+    """Results until the subscription completes; an error that ends it is its last result.
 
-    `feed` is for a plan whose trigger has one.
+    Closing the iterator ends the subscription at its subgraph or event source. `feed` is for a plan whose trigger has
+    a feed.
     """
     if not isinstance(plan.node, Subscription):
         yield ExecutionResult(None, (ErrorEntry("This operation is no subscription.", errors.BAD_REQUEST),))
@@ -92,7 +93,7 @@ async def _subgraph_results(primary: Fetch, live: Live) -> AsyncGenerator[Execut
 
 
 async def _result(primary: Fetch, answer: SubgraphResponse, stage: Stage) -> ExecutionResult:
-    """By compiled code, or by the interpreter where it isn't asked for or an answer is strange."""
+    """By compiled code, or by the interpreter where that is off or bails out of the answer."""
     execution, runtime, result = stage.execution(), stage.runtime, None
     if stage.compiled is not None and runtime.environment.executor is not ExecutorKind.INTERPRETED:
         result, flight = await stage.compiled.event(answer, stage.variables, runtime)

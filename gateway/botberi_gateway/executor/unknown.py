@@ -1,4 +1,7 @@
-"""A selection and an abstract type -> whether the answer depends on which of its types an object is of, for objects that nobody could tell the type of."""
+"""A selection and an abstract type -> whether the answer depends on the object's type.
+
+It is asked for objects whose type no subgraph gave: where the answer doesn't depend on it, the type isn't needed.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -23,32 +26,38 @@ def _never(fragment: Fragment) -> bool:
 
 
 class Typed:
-    """Answers for one execution, each found once. `deferred` says of a fragment that what is in it comes later."""
+    """Whether types matter in an execution, computed once for each selection.
+
+    `deferred` says whether the fields of a fragment come later.
+    """
 
     def __init__(self, selections: Selections, deferred: Callable[[Fragment], bool] = _never) -> None:
         self._selections = selections
         self._deferred = deferred
-        self._found: dict[tuple[str, tuple[int, ...], tuple[int, ...]], bool] = {}
+        self._answers: dict[tuple[str, tuple[int, ...], tuple[int, ...]], bool] = {}
 
     def matters(
         self, sets: Sequence[SelectionSetNode], kind: GraphQLNamedType, later: Sequence[SelectionSetNode] = ()
     ) -> bool:
-        """True where they select `__typename`, or for some of the types what others don't have. `later` are those of which nothing is answered yet."""
+        """Whether the selections have `__typename`, or for some of the types a field that they don't have for others.
+
+        `later` are selections of which nothing is answered yet.
+        """
         key = (kind.name, tuple(map(id, sets)), tuple(map(id, later)))
-        found = self._found.get(key)
-        if found is None:
+        matters = self._answers.get(key)
+        if matters is None:
             look = _Look(self._selections, self._deferred, kind)
             types = _types(self._selections.schema, kind)
-            for one in sets:
-                look.at(one, types, True, True)
-            for one in later:
-                look.at(one, types, True, False)
-            found = self._found[key] = look.decided or bool(look.later - look.common)
-        return found
+            for selection_set in sets:
+                look.at(selection_set, types, always=True, now=True)
+            for selection_set in later:
+                look.at(selection_set, types, always=True, now=False)
+            matters = self._answers[key] = look.decided or bool(look.later - look.common)
+        return matters
 
 
 class _Look:
-    """One look. `common` are the leaves of every type, `later` those that a deferred fragment has for some of them."""
+    """A walk through a selection. `common` are leaves for every type, `later` deferred leaves for some types."""
 
     def __init__(self, selections: Selections, deferred: Callable[[Fragment], bool], kind: GraphQLNamedType) -> None:
         self.selections = selections
@@ -59,10 +68,11 @@ class _Look:
         self.later: set[str] = set()
         self._visited: set[tuple[str, frozenset[str], bool, bool]] = set()
 
-    def at(self, selection_set: SelectionSetNode, here: frozenset[str], always: bool, now: bool) -> None:
-        """`here` are the types that the selection applies to; `always` says that it applies to the abstract type itself, `now` that it isn't deferred.
+    def at(self, selection_set: SelectionSetNode, here: frozenset[str], *, always: bool, now: bool) -> None:
+        """Walk through a selection set that applies to the types `here`.
 
-        A fragment on the only type that an object can be of is none of the abstract type: nobody said that the API shows the object's type.
+        `always`: it applies to the abstract type itself; `now`: it isn't deferred. A fragment on the only type that an
+        object can have isn't `always`: the object's type may be one that the API hides.
         """
         for node in selection_set.selections:
             if self.decided:
@@ -70,7 +80,7 @@ class _Look:
             if not self.selections.included(node):
                 continue
             if isinstance(node, FieldNode):
-                self._field(node, always, now)
+                self._field(node, always=always, now=now)
                 continue
             assert isinstance(node, FragmentSpreadNode | InlineFragmentNode)
             inner_now = now and not self.deferred(node)
@@ -78,21 +88,21 @@ class _Look:
                 condition, inner = node.type_condition, node.selection_set
             else:
                 fragment = self.selections.operation.fragments.get(node.name.value)
-                if fragment is None or (mark := (node.name.value, here, always, inner_now)) in self._visited:
+                if fragment is None or (visit := (node.name.value, here, always, inner_now)) in self._visited:
                     continue
-                self._visited.add(mark)
+                self._visited.add(visit)
                 condition, inner = fragment.type_condition, fragment.selection_set
             narrowed, applies = here, always
             if condition is not None and (other := self.selections.schema.get_type(condition.name.value)) is not None:
                 narrowed = here & _types(self.selections.schema, other)
                 applies = always and self.selections.applies(condition.name.value, self.kind)
             if narrowed:
-                self.at(inner, narrowed, applies, inner_now)
+                self.at(inner, narrowed, always=applies, now=inner_now)
 
-    def _field(self, node: FieldNode, always: bool, now: bool) -> None:
+    def _field(self, node: FieldNode, *, always: bool, now: bool) -> None:
         key = (node.alias or node.name).value
         if node.name.value == "__typename":
-            # Deferred of every type, it may be known in time.
+            # If it is deferred for every type, the type may be known in time.
             self.decided |= now or not always
         elif always:
             if node.selection_set is None:

@@ -1,8 +1,8 @@
 """Parsed answers -> the joined view: at each position of the response, the layers that fetches gave it.
 
-Nothing that a subgraph answered is ever changed. A position (a path with list indices) holds *layers*: the object of the fetch that reached it
-first, then the entity results that later fetches joined there. Reading a key looks through the layers. Positions don't share state, so an
-entity that sits at two paths shows at each only what was fetched for that path.
+An answer of a subgraph is never changed. A position (a path with list indices) holds *layers*: the object of the fetch
+that reached it first, then the entity results that later fetches joined there. Reading a key looks through the layers.
+Positions don't share state: an entity that stands at two paths shows at each only what was fetched for that path.
 """
 
 from bisect import insort
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
-from botberi_gateway.executor.failure import Gap
+from botberi_gateway.executor.failure import MissingData
 
 JsonObject: TypeAlias = Mapping[str, Any]
 
@@ -26,7 +26,7 @@ _ORDER = itemgetter(0)
 
 
 class View:
-    """A position: where it hangs, for paths."""
+    """A position in the response: its parent and its key there."""
 
     __slots__ = ("key", "parent")
 
@@ -44,21 +44,21 @@ class View:
         return tuple(reversed(keys))
 
     def add(self, order: int, value: Any) -> None:
-        """One more layer; of another shape than this position it is ignored."""
+        """Add a layer; a value of another shape than this position is ignored."""
         raise NotImplementedError
 
 
 class ObjectView(View):
-    """An object. `order` of a layer is the fetch's place in the plan, so that the view doesn't depend on who answers first."""
+    """An object. Its layers have the order of fetches in the plan, so that it doesn't depend on which answers first."""
 
-    __slots__ = ("children", "gaps", "layers")
+    __slots__ = ("children", "layers", "missing_data")
 
     def __init__(self, parent: View | None, key: str | int) -> None:
         super().__init__(parent, key)
         self.layers: list[tuple[int, JsonObject]] = []
         self.children: dict[str, ObjectView | ListView] = {}
-        #: Entity fetches that gave nothing here.
-        self.gaps: list[Gap] = []
+        #: Entity fetches that gave nothing for this object.
+        self.missing_data: list[MissingData] = []
 
     def add(self, order: int, value: Any) -> None:
         if not isinstance(value, dict):
@@ -73,34 +73,34 @@ class ObjectView(View):
 
     def value(self, key: str) -> Any:
         """The raw value: the first layer's that isn't null; None if all that have it say null; else MISSING."""
-        found: Any = MISSING
+        result: Any = MISSING
         for _, layer in self.layers:
             value = layer.get(key, MISSING)
             if value is not MISSING:
                 if value is not None:
                     return value
-                found = None
-        return found
+                result = None
+        return result
 
     def child(self, key: str) -> Any:
         """An `ObjectView`, a `ListView`, a raw leaf, None or MISSING."""
         child: Any = self.children.get(key)
         if child is not None:
             return child
-        found: Any = MISSING
+        result: Any = MISSING
         for order, layer in self.layers:
             value = layer.get(key, MISSING)
             if value is MISSING:
                 continue
             if value is None:
-                found = None if found is MISSING else found
+                result = None if result is MISSING else result
             elif isinstance(child, View):
                 child.add(order, value)
             elif child is None:
-                found = child = view_of(self, key, order, value)
+                result = child = view_of(self, key, order, value)
         if isinstance(child, View):
             self.children[key] = child  # type: ignore[assignment]
-        return found
+        return result
 
     def typenames(self) -> Iterator[str]:
         """What the layers say about the object's type, in order."""
@@ -111,9 +111,10 @@ class ObjectView(View):
 
 
 class ListView(View):
-    """A list; each item is an `ObjectView`, a `ListView`, a raw leaf or None. Another list joins item by item if it is as long.
+    """A list; each item is an `ObjectView`, a `ListView`, a raw leaf or None. A list of the same length is joined.
 
-    Items become views when they are first looked at: a hostile answer's nesting is never followed deeper than the plan or the client asks.
+    Items become views when they are first read, so that a hostile answer's nesting is never followed deeper than the
+    plan or the client's selection.
     """
 
     __slots__ = ("_items", "_layers")

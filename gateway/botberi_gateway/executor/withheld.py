@@ -1,4 +1,4 @@
-"""A plan's `Withheld` -> whether a field that an object lacks is one that nobody was to be asked for: null, and no error."""
+"""A plan's `Withheld` -> whether a missing field of an object was withheld by the plan: it is null without an error."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ from botberi_gateway.plan import Path, TypeCondition, Withheld
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Fields of objects of `types`, where the objects above at these depths (how many response keys lead there) are of these types."""
+    """Fields that are withheld from objects of `types`.
+
+    `above` has conditions on ancestors: how many response keys lead to the ancestor, and the types that it may have.
+    """
 
     types: frozenset[str]
     keys: frozenset[str]
@@ -19,7 +22,7 @@ class _Place:
 
 
 class Withholding:
-    """Of one plan, by the response keys that lead to the objects."""
+    """The withheld fields of a plan, by the response keys that lead to their objects."""
 
     def __init__(self, entries: Iterable[Withheld]) -> None:
         self._places: dict[tuple[str, ...], list[_Place]] = {}
@@ -71,10 +74,10 @@ def _read(path: Path) -> tuple[tuple[str, ...], tuple[tuple[int, frozenset[str]]
 
 
 @lru_cache(maxsize=256)
-def _made(entries: tuple[Withheld, ...]) -> Withholding:
+def _withholding(entries: tuple[Withheld, ...]) -> Withholding:
     return Withholding(entries)
 
 
 def withholding(entries: tuple[Withheld, ...]) -> Withholding | None:
-    """Made once for a plan; None where nothing is withheld."""
-    return _made(entries) if entries else None
+    """The withheld fields of a plan, computed once; None where there are none."""
+    return _withholding(entries) if entries else None

@@ -57,7 +57,7 @@ class Scripted:
         return
 
     def untouched(self) -> bool:
-        """Nobody changed what was answered."""
+        """Whether the answers are still as they were given."""
         return all(encode(answer) == before for answer, before in self.given)
 
 

@@ -1,6 +1,6 @@
 """Random operations on random data: our projection of an answer without nullability rules equals graphql-core's execution with them.
 
-The subgraph's schema allows null everywhere, so its answer holds every value and every error; the API schema is strict, so all climbing of
+The subgraph's schema allows null everywhere, so its answer holds every value and every error; the API schema is strict, so all propagation of
 nulls is ours. graphql-core on the strict schema is the truth: same data in the same key order, and no error of its lacks in ours.
 """
 
@@ -161,6 +161,6 @@ async def test_equals_the_reference(first: int) -> None:
         ours = [error["path"] for error in result.get("errors", ())]
         theirs = [error["path"] for error in expected.get("errors", ())]
         assert all(path in ours for path in theirs), (seed, source, ours, theirs)
-        # What graphql-core doesn't tell lies beside a null that climbed: it stops there, our subgraph did not.
+        # Errors that graphql-core doesn't report lie beside a null that propagated: it stops there, our subgraph did not.
         assert all(is_null_at(result["data"], path) for path in ours), (seed, source)
         assert bool(ours) == bool(theirs), (seed, source)

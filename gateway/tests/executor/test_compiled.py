@@ -137,9 +137,11 @@ def test_programs_are_bounded_and_go_to_the_sets_that_are_asked_for() -> None:
     assert {one for one in made if isinstance(one, str)} == {"more sets of conditions than are compiled"}
     favourite = sets[-1]
     answers = [compiled.program(favourite) for _ in range(5)]
-    assert isinstance(answers[-1], Program), "it took the place of one that nobody asks for"
+    assert isinstance(answers[-1], Program), "it took the place of one that is not asked for"
     again = [compiled.program(one) for one in sets]
-    assert sum(isinstance(one, Program) for one in again) == MIN_VARIANTS, "all in turn take nobody's place"
+    assert sum(isinstance(one, Program) for one in again) == MIN_VARIANTS, (
+        "programs that are all asked for keep their places"
+    )
 
 
 # -- requests
@@ -151,8 +153,8 @@ async def test_bodies_are_what_the_interpreter_would_send() -> None:
     class Encoded(Scripted):
         def start(self, body: bytes, kind: Any, headers: Any, timeout: float) -> "asyncio.Future[SubgraphResponse]":
             bodies.append(body)
-            told = decode(body)
-            request = SubgraphRequest(told["query"], told.get("variables", {}), told.get("operationName"))
+            message = decode(body)
+            request = SubgraphRequest(message["query"], message.get("variables", {}), message.get("operationName"))
             assert request_body("a", request) == body
             return asyncio.get_running_loop().create_task(self.execute(request))
 
@@ -222,7 +224,7 @@ async def test_numbers_keep_every_digit(fields: str, type_fields: str, text: str
 # -- the interpreter takes over
 
 
-async def test_a_strange_answer_is_interpreted_without_asking_again() -> None:
+async def test_an_answer_that_compiled_code_bails_out_of_is_interpreted_without_asking_again() -> None:
     b = Scripted([{"data": {"_entities": [{"never": "asked for"}]}}])
     a = Scripted([users("1")])
     answer, counts = await executed(two_steps(), "{ users { id name } }", {"a": a, "b": b})
@@ -233,7 +235,7 @@ async def test_a_strange_answer_is_interpreted_without_asking_again() -> None:
     assert counts.bail_outs == {"a missing field, and others that were not asked for": 1}
 
 
-async def test_a_field_that_is_missing_for_no_reason_is_told_by_compiled_code() -> None:
+async def test_a_field_that_is_missing_for_no_reason_is_reported_by_compiled_code() -> None:
     clients = {"a": Scripted([users("1", "2")]), "b": Scripted([{"data": {"_entities": [{}, {"name": "y"}]}}])}
     answer, counts = await executed(two_steps(), "{ users { id name } }", clients)
     assert answer["data"] == {"users": [{"id": "1", "name": None}, {"id": "2", "name": "y"}]}
@@ -242,8 +244,8 @@ async def test_a_field_that_is_missing_for_no_reason_is_told_by_compiled_code() 
 
 
 @pytest.mark.parametrize("keys", [[None, "1", None], [True, "1"], [["1", "2"], ["1"]], [{"a": 1}, {"a": 2}, {"a": 1}]])
-async def test_keys_that_are_no_scalars_make_the_program_be_written_anew(keys: list[Any]) -> None:
-    """By such keys entities can't be told apart quickly: the first answer is the interpreter's, later ones aren't."""
+async def test_keys_that_are_no_scalars_make_the_program_be_written_again(keys: list[Any]) -> None:
+    """By such keys entities can't be compared quickly: the first answer is the interpreter's, later ones aren't."""
     plan, query = two_steps(), "{ users { name } }"
     compiled = Compiled(plan, operation(query))
     for compiled_answers in (0, 1):
@@ -290,7 +292,7 @@ async def test_an_object_of_a_type_that_its_field_can_not_have_is_null_in_compil
     assert runtime.environment.statistics.compiled == 1, runtime.environment.statistics
 
 
-async def test_errors_at_fields_that_may_be_null_are_told_by_compiled_code() -> None:
+async def test_errors_at_fields_that_may_be_null_are_reported_by_compiled_code() -> None:
     def some(request: SubgraphRequest) -> dict[str, Any]:
         found = [{"name": f"name of {r['id']}"} for r in request.variables["representations"]]
         found[0] = {"name": None}
@@ -335,7 +337,7 @@ async def test_errors_at_fields_that_may_be_null_are_told_by_compiled_code() -> 
     ],
     ids=lambda value: repr(value)[:40],
 )
-async def test_what_is_lost_is_told_by_compiled_code(b: Any, code: str, paths: list[int]) -> None:
+async def test_what_is_lost_is_reported_by_compiled_code(b: Any, code: str, paths: list[int]) -> None:
     a = Scripted([users("1", "2")])
     answer, counts = await executed(two_steps(), "{ users { id name } }", {"a": a, "b": Scripted([b])})
     assert [user["id"] for user in answer["data"]["users"]] == ["1", "2"]
@@ -345,7 +347,7 @@ async def test_what_is_lost_is_told_by_compiled_code(b: Any, code: str, paths: l
     assert counts.compiled == 1, counts
 
 
-async def test_what_could_not_be_asked_for_is_told_with_the_failure_that_kept_it() -> None:
+async def test_what_could_not_be_asked_for_is_reported_with_the_failure_that_kept_it() -> None:
     """Subgraph c needs the age, which b should have given; the name's own subgraph is never asked."""
     by_age = Representation(frozenset({"User"}), "User", (KeyField("id", "id"), KeyField("age", "age")))
     query = (
@@ -366,7 +368,7 @@ async def test_what_could_not_be_asked_for_is_told_with_the_failure_that_kept_it
     assert counts.compiled == 1, counts
 
 
-async def test_a_failure_that_no_field_tells_of_is_told_where_it_struck() -> None:
+async def test_a_failure_that_no_field_reports_is_reported_where_it_struck() -> None:
     """The client's only user is null by another's fault: nothing in the answer lacks what b should have given."""
     plan = two_steps("{ me { __typename id } users { __typename id } }")
     a = Scripted([{"data": {"users": [{"__typename": "User", "id": "1"}, None]}}])
@@ -377,15 +379,15 @@ async def test_a_failure_that_no_field_tells_of_is_told_where_it_struck() -> Non
     assert counts.compiled == 1, counts
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["the subgraph says why", "nobody says why"])
-async def test_nulls_climb_in_compiled_code(told: bool) -> None:
-    reported = [{"message": "no id", "path": ["users", 1, "id"]}] if told else []
+@pytest.mark.parametrize("explained", [True, False], ids=["the subgraph says why", "the subgraph says nothing"])
+async def test_nulls_propagate_in_compiled_code(explained: bool) -> None:
+    reported = [{"message": "no id", "path": ["users", 1, "id"]}] if explained else []
     a = Scripted([{"data": {"users": [{"id": "1"}, {"id": None}]}, "errors": reported}])
     answer, counts = await executed(Plan("query", Fetch(0, "a", "{ users { id } }")), "{ users { id } }", {"a": a})
     assert answer["data"] == {"users": [{"id": "1"}, None]}
     (error,) = answer["errors"]
     assert error["path"] == ["users", 1, "id"]
-    assert error["message"] == ("no id" if told else "Cannot return null for non-nullable field User.id.")
+    assert error["message"] == ("no id" if explained else "Cannot return null for non-nullable field User.id.")
     assert counts.compiled == 1
 
 
@@ -411,7 +413,7 @@ async def test_a_mutation_is_never_made_twice() -> None:
         ("x", None, "The value of Query.users is not a list."),
     ],
 )
-async def test_values_of_another_type_are_told_by_compiled_code(given: Any, data: Any, message: str) -> None:
+async def test_values_of_another_type_are_reported_by_compiled_code(given: Any, data: Any, message: str) -> None:
     a = Scripted([{"data": {"users": given}}])
     plan = Plan("query", Fetch(0, "a", "{ users { id name } }"))
     answer, counts = await executed(plan, "{ users { id name } }", {"a": a})
@@ -519,15 +521,15 @@ async def test_an_entity_without_its_context_is_left_out(currency: Any, type: st
     assert counts.compiled == 1, counts
 
 
-async def test_errors_of_copies_are_told_where_their_entities_sit() -> None:
+async def test_errors_of_copies_are_reported_where_their_entities_sit() -> None:
     def half(request: SubgraphRequest) -> dict[str, Any]:
-        told = priced(request)
-        told["data"]["_entities_1"] = [None, {"price": None}]
-        told["errors"] = [
+        answer = priced(request)
+        answer["data"]["_entities_1"] = [None, {"price": None}]
+        answer["errors"] = [
             {"message": "gone", "path": ["_entities_1", 0]},
             {"message": "no price", "path": ["_entities_1", 1, "price"]},
         ]
-        return told
+        return answer
 
     shops = [shop("EUR", "x"), shop("USD", "x", "y")]
     answer, counts, _ = await shopping(ITEMS, "{ shops { items { price } } }", shops, half)
@@ -539,9 +541,11 @@ async def test_errors_of_copies_are_told_where_their_entities_sit() -> None:
     assert counts.compiled == 1, counts
 
 
-@pytest.mark.parametrize(("currencies", "strange"), [(["EUR", "EUR"], 0), (["EUR", "USD"], 1), (["EUR", "absent"], 1)])
+@pytest.mark.parametrize(
+    ("currencies", "bail_outs"), [(["EUR", "EUR"], 0), (["EUR", "USD"], 1), (["EUR", "absent"], 1)]
+)
 async def test_what_one_entity_has_at_two_places_may_stand_below_several_contexts(
-    currencies: list[Any], strange: int
+    currencies: list[Any], bail_outs: int
 ) -> None:
     """Both shops have one owner, whose box is one object in its subgraph's answer; the shops' currencies may differ."""
     by_id = Representation(frozenset({"User"}), "User", (KeyField("id", "id"),))
@@ -561,4 +565,4 @@ async def test_what_one_entity_has_at_two_places_may_stand_below_several_context
     answer, counts, _ = await shopping(plan, "{ shops { owner { box { item { price } } } } }", shops, priced, [box])
     found = [one["owner"]["box"]["item"]["price"] for one in answer["data"]["shops"]]
     assert found == [None if one == "absent" else f"x in {one}" for one in currencies]
-    assert counts.bail_outs == ({"one object below several contexts": 1} if strange else {})
+    assert counts.bail_outs == ({"one object below several contexts": 1} if bail_outs else {})

@@ -1,4 +1,4 @@
-"""What is deferred: nulls stop at the fragment's border, each part has its own errors, what nobody waits for is cancelled."""
+"""What is deferred: nulls stop at the fragment's border, each part has its own errors, requests without a waiting reader are cancelled."""
 
 import asyncio
 from collections.abc import Mapping
@@ -147,14 +147,14 @@ async def test_errors_of_what_is_not_deferred_stay_in_the_first_payload() -> Non
 
 
 @pytest.mark.parametrize(
-    ("selection", "told"),
+    ("selection", "reported"),
     [
         pytest.param("... on Book { stars } ... @defer { title }", [["best", 0, "stars"]], id="at_once"),
         pytest.param("... @defer { ... on Book { stars } title }", [["best", 0, "stars"]], id="deferred"),
         pytest.param("stars ... @defer { title }", [["best", 0, "stars"], ["best", 1, "stars"]], id="of_all"),
     ],
 )
-async def test_what_the_client_does_not_ask_of_an_object_is_no_error(selection: str, told: Any) -> None:
+async def test_what_the_client_does_not_ask_of_an_object_is_no_error(selection: str, reported: Any) -> None:
     media = graph(("media", MEDIA), ("ratings", RATINGS))
 
     def failing(*place: str | int) -> Any:
@@ -181,7 +181,7 @@ async def test_what_the_client_does_not_ask_of_an_object_is_no_error(selection: 
         supergraph=media,
     )
     entries = [e for one in found for part in (one, *one.get("incremental", ())) for e in part.get("errors", ())]
-    assert sorted(e["path"] for e in entries) == told
+    assert sorted(e["path"] for e in entries) == reported
 
 
 async def test_an_inner_fragment_comes_after_the_outer_one() -> None:

@@ -103,7 +103,7 @@ async def test_delivers_as_the_reference_does(name: str) -> None:
             continue  # aliases that conflict
         truth = world.monolith(source, variables)
         if truth.errors:
-            continue  # an interface that nobody implements
+            continue  # an interface without implementations
         try:
             plan = build_plan(supergraph, operation)
         except PlanningError:

@@ -232,7 +232,7 @@ SUSPICIOUS: dict[str, tuple[Any, list[Any], list[int]]] = {
     "unknown entity": ([None, {"name": "y"}], [None, "y"], []),
     "extra fields": ([{"name": "x", "secret": 1, "users": []}, {"name": "y"}], ["x", "y"], []),
     "id as a number": ([{"id": 1, "name": "x"}, {"id": 2, "name": "y"}], ["x", "y"], []),
-    "unknown type name": ([{"__typename": "Nobody", "name": "x"}, {"name": "y"}], ["x", "y"], []),
+    "unknown type name": ([{"__typename": "Unheard", "name": "x"}, {"name": "y"}], ["x", "y"], []),
 }
 
 
@@ -318,7 +318,7 @@ async def test_lost_entity_with_an_error_of_any_path(path: Any) -> None:
     assert list(result.errors[0].path or ())[:2] == ["users", 0]
 
 
-async def test_non_null_field_of_an_unknown_entity_climbs_with_an_error() -> None:
+async def test_non_null_field_of_an_unknown_entity_propagates_with_an_error() -> None:
     plan = two_steps("{ users { __typename id } }", entity_fetch(2, ("users", EACH), fields="age"))
     answers: dict[str, Any] = {
         "a": {"data": {"users": [user("1"), user("2")]}},
@@ -389,7 +389,7 @@ async def test_errors_are_capped_and_counted() -> None:
 
 
 async def test_lists_of_unequal_length_are_not_mixed() -> None:
-    """A field that two subgraphs share is asked of both; when their lists differ, objects can't be told apart."""
+    """A field that two subgraphs share is asked of both; when their lists differ, objects can't be matched."""
     plan = Plan("query", Parallel((Fetch(1, "a", "{ users { id } }"), Fetch(2, "b", "{ users { name } }"))))
     answers: dict[str, Any] = {
         "a": {"data": {"users": [{"id": "1"}, {"id": "2"}]}},
@@ -434,7 +434,7 @@ async def test_many_errors_times_many_places_are_bounded() -> None:
 
 
 @pytest.mark.parametrize("delays", [(0.0, 0.02), (0.02, 0.0)])
-async def test_layers_are_in_plan_order_whoever_is_quick(delays: tuple[float, float]) -> None:
+async def test_layers_are_in_plan_order_whichever_is_quick(delays: tuple[float, float]) -> None:
     fetches = (entity_fetch(2, ("me",)), entity_fetch(3, ("me",), subgraph="c"))
     plan = two_steps("{ me { __typename id } }", Parallel(fetches))
     answers: dict[str, Any] = {
@@ -446,7 +446,7 @@ async def test_layers_are_in_plan_order_whoever_is_quick(delays: tuple[float, fl
 
 
 @pytest.mark.parametrize("delays", [(0.0, 0.02), (0.02, 0.0)])
-async def test_what_a_fetch_beside_gives_is_not_asked_with_whoever_is_quick(delays: tuple[float, float]) -> None:
+async def test_what_a_fetch_beside_gives_is_not_asked_with_whichever_is_quick(delays: tuple[float, float]) -> None:
     """A required field is lost with the fetch that was to give it, though another branch of the plan has it as well."""
     by_name = Representation(frozenset({"User"}), None, (KeyField("id", "id"), KeyField("name", "name")))
     friends: Path = ("users", EACH, "friend")
@@ -506,15 +506,15 @@ PRICES = Fetch(
 
 
 @pytest.mark.parametrize(
-    ("index", "requires", "told"),
+    ("index", "requires", "reported"),
     [
-        pytest.param(0, False, [], id="nobody asks for a product's name"),
+        pytest.param(0, False, [], id="no client asks for a product's name"),
         pytest.param(0, True, [["things", 0, "name"]], id="the price requires it"),
         pytest.param(1, False, [["things", 1, "name"]], id="the client asks for a user's name"),
     ],
 )
 async def test_errors_of_fields_that_other_types_are_asked_for(
-    index: int, requires: bool, told: list[list[str | int]]
+    index: int, requires: bool, reported: list[list[str | int]]
 ) -> None:
     """A subgraph that can't tell types apart is asked for all objects' fields."""
     things = [{"__typename": "Product", "id": "1", "name": "p"}, {"__typename": "User", "id": "2", "name": "u"}]
@@ -525,5 +525,5 @@ async def test_errors_of_fields_that_other_types_are_asked_for(
     query = "{ things { ... on User { name } " + ("... on Product { price } " if requires else "") + "} }"
     result = await run(SDL, query, plan, {"a": root, "b": {"data": {"_entities": [{"price": 3}]}}})
     assert result.data is not None
-    assert [path for path, _ in errors_of(result)] == told
+    assert [path for path, _ in errors_of(result)] == reported
     assert result.data["things"][0] == ({"price": 3} if requires else {})

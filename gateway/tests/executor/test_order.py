@@ -65,13 +65,13 @@ def knows(name: str) -> Answer:
     """Every user but 2, who is lost, and 3, whose field is null by an error."""
 
     def answer(request: SubgraphRequest) -> dict[str, Any]:
-        found, told = [], []
+        found, reported = [], []
         for index, one in enumerate(request.variables["representations"]):
             found.append({"2": None, "3": {name: None}}.get(one["id"], {name: int(one["id"]) * 10}))
             if one["id"] in "23":
                 path = ["_entities", index] if one["id"] == "2" else ["_entities", index, name]
-                told.append({"message": f"of {one['id']}", "path": path})
-        return {"data": {"_entities": found}, "errors": told}
+                reported.append({"message": f"of {one['id']}", "path": path})
+        return {"data": {"_entities": found}, "errors": reported}
 
     return answer
 
@@ -119,9 +119,9 @@ async def test_what_comes_beside_a_fetch_is_not_read() -> None:
         "c": {"data": {"_entities": [{"age": 7, "size": 3}]}},
         "d": {"data": {"_entities": [{"name": "never"}]}},
     }
-    told, asked = await in_all_orders(plan, "{ me { name age size } }", answers)
+    reported, asked = await in_all_orders(plan, "{ me { name age size } }", answers)
     assert asked["d"] == []
-    assert told == (
+    assert reported == (
         b'{"data":{"me":{"name":null,"age":7,"size":3}},"errors":[{"message":"down","path":["me","name"],'
         b'"extensions":{"code":"SUBGRAPH_UNREACHABLE","service":"b"}}]}'
     )
@@ -142,11 +142,11 @@ async def test_errors_of_fetches_side_by_side_come_in_the_plans_order() -> None:
         },
     }
     query = "{ me { size age name } }"
-    told, _ = await in_all_orders(plan, query, answers)
-    assert [told.index(text) for text in (b"of b", b"both", b"of c", b"of d")] == sorted(
-        told.index(text) for text in (b"of b", b"both", b"of c", b"of d")
+    reported, _ = await in_all_orders(plan, query, answers)
+    assert [reported.index(text) for text in (b"of b", b"both", b"of c", b"of d")] == sorted(
+        reported.index(text) for text in (b"of b", b"both", b"of c", b"of d")
     )
-    assert told.count(b"both") == 1
-    told, _ = await in_all_orders(plan, query, answers, max_errors=2)
-    assert (b"of b" in told, b"both" in told, b"of c" in told) == (True, True, False)
-    assert b'"errorsOmitted":2' in told
+    assert reported.count(b"both") == 1
+    reported, _ = await in_all_orders(plan, query, answers, max_errors=2)
+    assert (b"of b" in reported, b"both" in reported, b"of c" in reported) == (True, True, False)
+    assert b'"errorsOmitted":2' in reported

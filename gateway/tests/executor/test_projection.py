@@ -136,7 +136,7 @@ async def test_a_reported_error_explains_its_null_once() -> None:
     assert [(e.message, e.path) for e in result.errors] == [("no age", ("user", "age"))]
 
 
-async def test_a_null_that_climbed_out_of_the_subgraph_is_told_once() -> None:
+async def test_a_null_that_propagated_out_of_the_subgraph_is_reported_once() -> None:
     reported = [{"message": "no luck", "path": ["must"]}]
     result = await answer("{ int must }", None, errors=reported)
     assert result.data is None
@@ -144,19 +144,19 @@ async def test_a_null_that_climbed_out_of_the_subgraph_is_told_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["String", "String!"])
-async def test_what_was_lost_with_a_failed_field_is_told_where_the_null_climbs_less_far(name: str) -> None:
+async def test_what_was_lost_with_a_failed_field_is_reported_where_the_null_propagates_less_far(name: str) -> None:
     sdl = f"type Tree {{ id: ID made: Int! }} type Thing {{ name: {name} tree: Tree }} type Query {{ thing: Thing }}"
     plan = Plan("query", Sequence((Fetch(1, "a", "{ x }"), Fetch(2, "b", "{ x }"))))
     failed = {"data": {"thing": None}, "errors": [{"message": "no name", "path": ["thing", "name"]}]}
     given = {"a": {"data": {"thing": {"tree": {"id": "1"}}}}, "b": failed}
     result = await run(sdl, "{ thing { tree { id made } name } }", plan, given)
-    told = [(["thing", "name"], errors.DOWNSTREAM_SERVICE_ERROR)]
+    reported = [(["thing", "name"], errors.DOWNSTREAM_SERVICE_ERROR)]
     if name == "String":
         assert result.data == {"thing": {"tree": None, "name": None}}
-        told.append((["thing", "tree", "made"], INVALID))
+        reported.append((["thing", "tree", "made"], INVALID))
     else:
         assert result.data == {"thing": None}
-    assert errors_of(result) == told
+    assert errors_of(result) == reported
 
 
 USER = {"__typename": "User", "name": "Ann", "age": 1, "id": "1"}

@@ -51,7 +51,7 @@ def by_the_parser(text: str) -> tuple[str, list[Selected]]:
     return operation.operation.value, below(operation.selection_set)
 
 
-def told(found: tuple[str, Sequence[Selected]]) -> str:
+def text_of(found: tuple[str, Sequence[Selected]]) -> str:
     return repr(found)
 
 
@@ -71,14 +71,14 @@ def told(found: tuple[str, Sequence[Selected]]) -> str:
     ],
 )
 def test_reads_what_a_parser_reads(text: str) -> None:
-    assert told(selected(text)) == told(by_the_parser(text))
+    assert text_of(selected(text)) == text_of(by_the_parser(text))
 
 
 def test_reads_random_operations_as_a_parser_does() -> None:
     for seed in range(150):
         text = random_document(random.Random(seed))
         for form in (text, print_ast(parse(text))):
-            assert told(selected(form)) == told(by_the_parser(form)), form
+            assert text_of(selected(form)) == text_of(by_the_parser(form)), form
 
 
 def random_document(chosen: random.Random) -> str:

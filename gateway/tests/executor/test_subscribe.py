@@ -13,7 +13,7 @@ from botberi_gateway import errors
 from botberi_gateway.config import EventSourceConfig
 from botberi_gateway.errors import EventSourceError, SubgraphError
 from botberi_gateway.executor import ExecutionResult, ExecutionStatistics, ExecutorKind, subscribe
-from botberi_gateway.executor.flights import Flights
+from botberi_gateway.executor.fresh_flight import FreshSingleFlight
 from botberi_gateway.plan import Entities, EventTrigger, Fetch, KeyField, Plan, Representation, Subscription
 from botberi_gateway.upstream import SourceEvent, SubgraphRequest
 from botberi_gateway.upstream.router import EventRouter
@@ -100,7 +100,7 @@ class Jobs:
 
 
 def router_of(source: Source | None) -> EventRouter | None:
-    """Loses patience soon."""
+    """Gives up soon."""
     return (
         None
         if source is None
@@ -279,7 +279,7 @@ async def test_too_many_entities_for_a_slow_consumer_end_it() -> None:
     assert source.open == 0
 
 
-async def test_nobody_is_no_subject() -> None:
+async def test_an_anonymous_caller_has_no_subject() -> None:
     stream = results(Source(), Jobs(), ALL, ALL_QUERY)
     found = [result async for result in stream]
     assert [errors_of(result) for result in found] == [[(["jobsUpdated"], errors.UNAUTHENTICATED)]]
@@ -325,7 +325,7 @@ async def test_a_failing_subgraph_is_an_error_and_the_stream_goes_on() -> None:
 
 
 async def test_what_a_failing_subgraph_did_not_say_is_asked_again() -> None:
-    """Its error is told once; the event that it cost may have been the last one."""
+    """Its error is reported once; the event that it cost may have been the last one."""
     down = SubgraphError("jobs", "down")
     source, state = Source(), Jobs(**{"1": job(1)})
     stream = results(source, Scripted([state, down, down, Jobs(**{"1": job(2, done=True)})]))
@@ -381,12 +381,14 @@ async def test_a_cursor_that_is_none_is_refused(cursor: str) -> None:
 
 async def test_equal_subscriptions_ask_once() -> None:
     source, jobs = Source(), Scripted([Jobs(**{"1": job(1)})], delay=0.01)
-    flights: Flights[Any] = Flights()
+    single_flight: FreshSingleFlight[Any] = FreshSingleFlight()
     router = router_of(source)
     plan = Plan("subscription", Subscription(trigger(), rest()))
     operation = operation_of(build_schema(SDL), QUERY)
     streams = [
-        subscribe(plan, operation, {"id": "1"}, runtime_of({"jobs": jobs}, event_router=router, flights=flights))
+        subscribe(
+            plan, operation, {"id": "1"}, runtime_of({"jobs": jobs}, event_router=router, single_flight=single_flight)
+        )
         for _ in range(50)
     ]
     assert await asyncio.gather(*map(take, streams)) == [{"jobUpdated": {"status": "s1"}}] * 50
@@ -399,16 +401,16 @@ async def test_equal_subscriptions_ask_once() -> None:
     found = await asyncio.gather(*(asyncio.wait_for(anext(stream), 2) for stream in streams))
     assert len(jobs.requests) == before + 1
     assert len({id(result.to_bytes()) for result in found}) == 1, "written once"
-    assert flights.members == 50
+    assert single_flight.members == 50
     for stream in streams:
         await stream.aclose()  # type: ignore[attr-defined]
-    assert (flights.members, source.open) == (0, 0)
+    assert (single_flight.members, source.open) == (0, 0)
 
 
-async def test_an_answer_that_was_asked_for_before_the_news_serves_nobody() -> None:
-    """Properties of sharing: whoever heard of a change gets an answer that was asked for afterwards."""
-    flights: Flights[int] = Flights()
-    flights.members = 2
+async def test_an_answer_that_was_asked_for_before_the_news_serves_no_subscription() -> None:
+    """Properties of sharing: a subscription that heard of a change gets an answer that was asked for afterwards."""
+    single_flight: FreshSingleFlight[int] = FreshSingleFlight()
+    single_flight.members = 2
     now = 0
 
     async def work() -> int:
@@ -420,8 +422,8 @@ async def test_an_answer_that_was_asked_for_before_the_news_serves_nobody() -> N
         await asyncio.sleep(delay)
         nonlocal now
         now += 1
-        mine, since = now, flights.stamp()
-        return await flights.ask(b"", since, work) >= mine
+        mine, since = now, single_flight.stamp()
+        return await single_flight.ask(b"", since, work) >= mine
 
     assert all(await asyncio.gather(*(asker(i * 0.0007) for i in range(100))))
 
@@ -435,7 +437,7 @@ async def test_a_lost_source_is_followed_again_and_the_present_state_read(loss: 
     stream = results(source, jobs)
     await take(stream)
     source.queue.put_nowait(loss)
-    jobs.jobs["1"] = job(2)  # nobody hears of it
+    jobs.jobs["1"] = job(2)  # no subscription hears of it
     assert await take(stream) == {"jobUpdated": {"status": "s2"}}
     source.queue.put_nowait(loss)  # nothing happened meanwhile: nothing is delivered twice
     await nothing_comes(stream)
@@ -541,7 +543,7 @@ async def test_a_fault_of_our_own_is_an_error_and_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "messages"),
     [
         ({"data": {"_entities": [job(1, done=True)]}}, []),
         (SubgraphError("jobs", "refused"), ["refused"]),
@@ -550,10 +552,10 @@ async def test_a_fault_of_our_own_is_an_error_and_the_end() -> None:
     ],
     ids=["a state", "a failed request", "no data", "nothing"],
 )
-async def test_events_of_a_source_are_answered_by_compiled_code(answer: Any, told: list[str]) -> None:
+async def test_events_of_a_source_are_answered_by_compiled_code(answer: Any, messages: list[str]) -> None:
     counts = ExecutionStatistics()
     stream = results(Source(), Scripted([answer]), statistics=counts)
     result = await asyncio.wait_for(anext(stream), 2)
-    assert [error.message for error in result.errors] == told
+    assert [error.message for error in result.errors] == messages
     assert (counts.compiled, counts.bail_outs, counts.interpreted) == (1, {}, {})
     await stream.aclose()  # type: ignore[attr-defined]

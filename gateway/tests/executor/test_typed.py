@@ -204,7 +204,7 @@ async def test_a_branch_that_still_waits_when_another_gives_up_is_not_asked_agai
         )
 
 
-async def test_where_too_many_answers_do_not_fit_nobody_goes_on_trying() -> None:
+async def test_where_too_many_answers_do_not_fit_no_further_tries_are_made() -> None:
     site = Site("{ users { id name } }", NAMES, a=users({"id": 1}), b=of_each(lambda id: {"name": "x"}))
     await site.run_often()
     for _ in range(30):

@@ -115,5 +115,5 @@ SUPERGRAPH = Supergraph.from_sdl(COMPOSED.supergraph_sdl)
 async def test_fields_of_a_root_that_is_reached_again(document: str, data: Any) -> None:
     operation = prepare(SUPERGRAPH.api_schema, document)
     answering = Answering(build_plan(SUPERGRAPH, operation), operation, coerce_variables(operation, {}))
-    answers = [answer.told async for answer in answering(runtime(CLIENTS, ExecutorKind.BOTH))]  # type: ignore[arg-type]
+    answers = [answer.fixed async for answer in answering(runtime(CLIENTS, ExecutorKind.BOTH))]  # type: ignore[arg-type]
     assert [json.loads(answer) for answer in answers] == [{"data": data}]

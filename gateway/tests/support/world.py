@@ -2,7 +2,7 @@
 
 Every field of every object has a value that follows from the object's identity alone, so a plan is right exactly if the gateway's answer is
 the monolith's. The subgraphs are strict: an operation that isn't valid by the subgraph's own schema, a representation that isn't the truth, a
-field asked without what it `@requires`, or an `@external` field that nobody provides, is an error.
+field asked without what it `@requires`, or an `@external` field that no subgraph provides, is an error.
 """
 
 import json

@@ -370,7 +370,7 @@ async def test_connections_are_kept_and_bounded() -> None:
         await client.aclose()
 
 
-async def test_whoever_comes_when_too_many_wait_is_refused_at_once() -> None:
+async def test_a_request_when_too_many_wait_is_refused_at_once() -> None:
     async with hostile(hangs) as server:
         client = HttpClient("busy", server.url, SubgraphConfig(max_connections=1, max_waiting=1, timeout_seconds=0.5))
         outcomes = await asyncio.gather(
@@ -400,7 +400,7 @@ async def test_a_cancelled_request_closes_its_connection() -> None:
         await client.aclose()
 
 
-async def test_nobody_listens() -> None:
+async def test_a_port_without_a_listener() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

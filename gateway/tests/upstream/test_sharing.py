@@ -92,7 +92,7 @@ async def test_when_all_are_gone_the_request_is_cancelled() -> None:
         await until(lambda: not server.open)
 
 
-async def test_whoever_comes_in_the_moment_that_all_go_is_served() -> None:
+async def test_a_caller_that_comes_in_the_moment_that_all_go_is_served() -> None:
     async with client_to(slow) as (client, server, _):
         calls = [client.start(BODY, "query", {}, 5.0) for _ in range(3)]
         for call in calls:
@@ -110,7 +110,7 @@ async def test_an_error_is_everybodys_own() -> None:
         assert len({id(error) for error in found}) == 3
 
 
-async def test_whoever_has_less_time_waits_no_longer() -> None:
+async def test_a_caller_with_less_time_waits_no_longer() -> None:
     async with client_to(slow) as (client, server, _):
         patient = client.start(BODY, "query", {}, 5.0)
         with pytest.raises(SubgraphError) as caught:

@@ -10,7 +10,7 @@ from typing import Any
 from botberi_gateway.executor.compiled.layout import KeyPath, Layer, Layout, Table, leaf_sources
 from botberi_gateway.executor.compiled.support import EMPTY, Lost
 from botberi_gateway.executor.compiled.walking import TYPENAME
-from botberi_gateway.executor.failure import Failure, Gap
+from botberi_gateway.executor.failure import FetchFailure, MissingData
 
 
 @dataclass(slots=True, eq=False)
@@ -22,7 +22,7 @@ class Giver:
     #: (response key, who alone may give it: None for the object itself)
     needs: "Sequence[tuple[str, Giver | None]] | None" = field(default=None)
 
-    def failure(self, base: Mapping[str, Any], state: Mapping[str, Any]) -> Failure | None:
+    def failure(self, base: Mapping[str, Any], state: Mapping[str, Any]) -> FetchFailure | None:
         """Why it gave nothing. None: the joined view knows."""
         table = self.table
         index = state[table.index]
@@ -62,8 +62,8 @@ class Givers:
         if len(offering) != 1:
             return None
         fetches, tables = self._layout.fetches, self._layout.attached.get(position, ())
-        gaps = [Gap(fetches[one.fetch], None) for one in layers if not position and one.fetch in fetches]
-        gaps += [Gap(t.fetch, None if t.entities is None else t.entities.response_key) for t in tables]
+        gaps = [MissingData(fetches[one.fetch], None) for one in layers if not position and one.fetch in fetches]
+        gaps += [MissingData(t.fetch, None if t.entities is None else t.entities.response_key) for t in tables]
         if [gap.fetch.id for gap in gaps if gap.covers([key])] not in ([], [offering[0].fetch]):
             return None
         mine = (t for t in tables if t.fetch.id == offering[0].fetch and t.keys is offering[0].keys)

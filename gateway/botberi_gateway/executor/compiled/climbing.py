@@ -29,7 +29,7 @@ from botberi_gateway.executor.selection import FieldGroups, Selections
 class Climbing(Project):
     """`p` is the path of the object that a function projects; it gives None where a null climbed up to the object.
 
-    `r` is the flight's `Report`, `w` its `Findings`, `m` how many there were before the object.
+    `r` is the flight's `Report`, `w` its `FieldErrors`, `m` how many there were before the object.
     """
 
     helpers: tuple[str, ...] = ("r", "w")
@@ -51,7 +51,7 @@ class Climbing(Project):
 
     def _count(self, mark: str) -> None:
         """What is found from here on may be lost again."""
-        self._source.line(f"{mark} = len(w.found)")
+        self._source.line(f"{mark} = len(w.entries)")
 
     def _lose(self, mark: str, place: str) -> None:
         """A null climbs to the place."""
@@ -112,7 +112,7 @@ class Climbing(Project):
                 self._climb(nullable, values, value, function, here, label, sets)
         if is_non_null_type(declared):
             with source.block(f"if {value} is None:"):
-                source.line(f"w.climbing({here}, {label})")
+                source.line(f"w.propagate({here}, {label})")
                 self._lose("m", "p")
                 source.line("return None")
         return value
@@ -173,7 +173,7 @@ class Climbing(Project):
         source = self._source
         if is_non_null_type(kind):
             with source.block(f"if {item} is None:"):
-                source.line(f"w.climbing({here}, {label})")
+                source.line(f"w.propagate({here}, {label})")
                 self._lose(mark, place)
                 source.line(f"{items} = None")
                 source.line("break")

@@ -15,7 +15,7 @@ from botberi_gateway.executor.answers import Sorted, entities_of, no_data
 from botberi_gateway.executor.budget import ResponseTooLarge, Spending
 from botberi_gateway.executor.compiled.step import Asked, Step
 from botberi_gateway.executor.compiled.support import EMPTY, UNKNOWN, Lost, OtherKey, Strange
-from botberi_gateway.executor.failure import Failure, Gap
+from botberi_gateway.executor.failure import FetchFailure, MissingData
 from botberi_gateway.executor.introspection import Introspection
 from botberi_gateway.executor.renames import renamed
 from botberi_gateway.executor.representations import TypeNames
@@ -39,7 +39,7 @@ _OBJECTS_AND_NULLS: Final = frozenset((dict, type(None)))
 class Failed(SubgraphResponse):
     """In the place of the answer to a request that failed."""
 
-    failure: Failure | None = None
+    failure: FetchFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Loss:
     """Why a fetch gave nothing, and the first representation that it gave nothing for (of which `_entities` field); None for a fetch without."""
 
     step: Step
-    failure: Failure
+    failure: FetchFailure
     number: int | None = None
     row: int = 0
 
@@ -243,7 +243,7 @@ class Flight:
             failure = no_data(step.fetch, answer.errors)
             logger.warning("fetch %s: %s: %s", step.id, failure.code, failure.message)
         self._lose(Loss(step, failure))
-        return Lost(Gap(step.fetch, None, failure))
+        return Lost(MissingData(step.fetch, None, failure))
 
     def entities(
         self,
@@ -306,17 +306,17 @@ class Flight:
             assert answer.failure is not None
             if not any(loss.failure is answer.failure for loss in self.losses):
                 self._lose(Loss(step, answer.failure, number))
-            return [Lost(Gap(step.fetch, key, answer.failure))] * len(asked)
+            return [Lost(MissingData(step.fetch, key, answer.failure))] * len(asked)
         sizes = {one.key: len(one.representations) for one in self.asked(step.id)}
         reported = Sorted(step.fetch, sizes, answer.errors)
         sent_as = key if copy is None else copy.key
         outcomes, failures = entities_of(step.fetch, sent_as, asked, answer, reported, self.type_names())
         for failure, index in failures:
             self._lose(Loss(step, failure, number, index if copy is None else copy.rows[index]))
-        lost = {id(failure): Lost(Gap(step.fetch, key, failure)) for failure, _ in failures}
+        lost = {id(failure): Lost(MissingData(step.fetch, key, failure)) for failure, _ in failures}
         rows: list[dict[str, Any]] = []
         for outcome in outcomes:
-            if isinstance(outcome, Failure):
+            if isinstance(outcome, FetchFailure):
                 rows.append(lost[id(outcome)])
             else:
                 rows.append(UNKNOWN if outcome is None else outcome)  # type: ignore[arg-type]

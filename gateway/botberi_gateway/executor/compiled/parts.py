@@ -160,7 +160,7 @@ class Look(Report):
         self._program = program
         self._execution = execution
         state = (seen.state[name] for name in program.layout.state())
-        self._own = self.findings
+        self._own = self.field_errors
         self._initial, self._laters = program.project(flight, self, self._own, *state)
 
     def joined(self) -> ObjectView:
@@ -187,8 +187,8 @@ class Look(Report):
 
     def again(self) -> "Look":
         """For another group of the same parts."""
-        self._own.found.clear()
-        self.findings, self.groups = self._own, []
+        self._own.entries.clear()
+        self.field_errors, self.groups = self._own, []
         return self
 
     def close(self) -> None:
@@ -215,12 +215,12 @@ class Look(Report):
             log.restore(notes)
             return self._interpreted(interpreted)
         if runtime.environment.executor is ExecutorKind.BOTH:
-            mine = data, self.findings.found, self.groups
+            mine = data, self.field_errors.entries, self.groups
             log.restore(notes)
-            theirs = self._interpreted(interpreted), self.findings.found, self.groups
+            theirs = self._interpreted(interpreted), self.field_errors.entries, self.groups
             if _told(*mine) != _told(*theirs):
                 raise ExecutorMismatch(_told(*mine), _told(*theirs))
-            data, self.findings.found, self.groups = mine
+            data, self.field_errors.entries, self.groups = mine
         return data
 
     def _interpreted(self, interpreted: Callable[[DeferringProjection], _Data]) -> _Data:
@@ -231,7 +231,7 @@ class Look(Report):
             execution, self.views.whole(), self._program.selections, self._program.deferred
         )
         data = interpreted(projection)
-        self.findings, self.groups = projection.findings, projection.groups
+        self.field_errors, self.groups = projection.field_errors, projection.groups
         return data
 
     # -- what programs call

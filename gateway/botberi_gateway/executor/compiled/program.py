@@ -118,7 +118,7 @@ class Program:
         if self._climbing is None:
             self._compile_climbing()
             assert self._climbing is not None
-        return self._climbing(flight, report, report.findings, *(flight.state[name] for name in names))
+        return self._climbing(flight, report, report.field_errors, *(flight.state[name] for name in names))
 
 
 class Compiled:

@@ -15,7 +15,7 @@ from botberi_gateway.executor.compiled.support import EMPTY, IMPOSSIBLE, UNKNOWN
 from botberi_gateway.executor.compiled.views import Views
 from botberi_gateway.executor.errorlog import ErrorLog, ResponsePath
 from botberi_gateway.executor.execute import in_clients_terms
-from botberi_gateway.executor.findings import Findings, Untold
+from botberi_gateway.executor.field_errors import FieldErrors, UnreportedFailure
 from botberi_gateway.executor.leaves import WrongLeaf, leaf
 from botberi_gateway.executor.representations import TypeNames
 from botberi_gateway.executor.result import ExecutionResult
@@ -23,7 +23,7 @@ from botberi_gateway.executor.selection import Selections
 from botberi_gateway.executor.view import ObjectView
 
 
-class _Findings(Findings):
+class _FieldErrors(FieldErrors):
     """Knows what came but not the report, which knows it: nothing in a circle is left to the garbage collector."""
 
     def __init__(self, log: ErrorLog, layout: Layout, state: Mapping[str, Any], names: TypeNames) -> None:
@@ -32,7 +32,7 @@ class _Findings(Findings):
         self._state = state
         self._more: bool | None = None
 
-    def missing(self, key: str) -> None:
+    def note_missing(self, key: str) -> None:
         # Whoever answers otherwise than asked may also have answered more, which only the interpreter looks for.
         if self._has_more():
             raise Strange("a missing field, and others that were not asked for")
@@ -69,7 +69,7 @@ class Report:
             if log is None
             else log
         )
-        self.findings: Findings = _Findings(self._log, layout, self._state, flight.type_names())
+        self.field_errors: FieldErrors = _FieldErrors(self._log, layout, self._state, flight.type_names())
         losing = frozenset(loss.step.id for loss in flight.losses)
         ended = None if seen is None else seen.fetches
         self.views = Views(layout, self._state, flight.type_names(), losing, ended)
@@ -126,22 +126,22 @@ class Report:
             return
         if self._layout.withheld is not None:
             here = self.views.at(place)
-            if not here.has(key) and self.findings.is_withheld(here, key):
+            if not here.has(key) and self.field_errors.is_withheld(here, key):
                 return
         failure = layer.gap.failure if isinstance(layer, Lost) else None
         if failure is None and layer is EMPTY and base is not None and giver is not None:
             failure = giver.failure(base, self._state)
         if failure is not None:
-            self.findings.blame(failure, (*place, key))
+            self.field_errors.blame(failure, (*place, key))
             return
         view = self.views.at(place)
         if view.has(key):
             raise Strange("a field that was not asked for")
-        self.findings.explain(view, key)
+        self.field_errors.explain(view, key)
 
     def untyped(self, place: ResponsePath, type_name: str) -> None:
         """Nobody could tell of which type the object is."""
-        self.findings.explain_type(self.views.at(place), type_name)
+        self.field_errors.explain_type(self.views.at(place), type_name)
 
     def impossible(self, name: Any) -> Any:
         """An object whose type, called so, its field can't have: whoever asked for the object says which field that is."""
@@ -158,18 +158,18 @@ class Report:
 
     def wrong(self, what: str, place: ResponsePath, label: str) -> None:
         """A value that its field can't have is null."""
-        self.findings.report(f"The value of {label} {what}.", place)
+        self.field_errors.report(f"The value of {label} {what}.", place)
 
     # -- the end
 
     def result(self, data: Any) -> ExecutionResult:
         """The data with the errors."""
-        self.findings.settle(self.untold(self._layout.fetches))
+        self.field_errors.settle(self.untold(self._layout.fetches))
         begun = [fetch for fetch in self._layout.fetches.values() if fetch.entities]
         selections = Selections(self._flight.operation, self._flight.variables)
         return in_clients_terms(data, self._log, selections, begun, self.views.whole, self._flight.type_names())
 
-    def untold(self, fetches: Container[int]) -> list[Untold]:
+    def untold(self, fetches: Container[int]) -> list[UnreportedFailure]:
         """What these fetches lost."""
         losses = [loss for loss in self._flight.losses if loss.step.id in fetches or loss.step.id == self._layout.given]
         return [(loss.step.id, loss.failure, self._of(loss)) for loss in losses]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from botberi_gateway.codec import encode
-from botberi_gateway.executor.failure import Gap
+from botberi_gateway.executor.failure import MissingData
 from botberi_gateway.executor.leaves import WrongLeaf, leaf
 from botberi_gateway.executor.representations import merge
 
@@ -54,7 +54,7 @@ class Lost(dict[str, Any]):
 
     __slots__ = ("gap",)
 
-    def __init__(self, gap: Gap) -> None:
+    def __init__(self, gap: MissingData) -> None:
         super().__init__()
         self.gap = gap
 

@@ -11,8 +11,8 @@ from botberi_gateway.executor.compiled.layout import KeyPath, Layout, Table, key
 from botberi_gateway.executor.compiled.support import EMPTY, UNKNOWN, Lost, Strange
 from botberi_gateway.executor.contexts import context_values, without_context
 from botberi_gateway.executor.errorlog import ResponsePath
-from botberi_gateway.executor.failure import Failure, Gap
-from botberi_gateway.executor.gaps import why_left_out
+from botberi_gateway.executor.failure import FetchFailure, MissingData
+from botberi_gateway.executor.missing_data import why_left_out
 from botberi_gateway.executor.representations import TypeNames, choice_for, represent
 from botberi_gateway.executor.view import ListView, ObjectView
 from botberi_gateway.plan import Entities, KeyField, KeySelection, Path
@@ -117,13 +117,13 @@ class Views:
         row = self._row(table, view)
         if row is not None:
             key = None if table.entities is None else table.entities.response_key
-            self._add(view, table.fetch.id, self._state[table.rows][row], Gap(table.fetch, key))
+            self._add(view, table.fetch.id, self._state[table.rows][row], MissingData(table.fetch, key))
             return
         failure = self._why_not_asked(table, view.path())
         if table.entities is not None and failure is not None:
-            view.gaps.append(Gap(table.fetch, table.entities.response_key, failure))
+            view.missing_data.append(MissingData(table.fetch, table.entities.response_key, failure))
 
-    def _why_not_asked(self, table: Table, path: ResponsePath) -> Failure | None:
+    def _why_not_asked(self, table: Table, path: ResponsePath) -> FetchFailure | None:
         """The failure that kept the object there from giving a representation."""
         entities, before = table.entities, self._layout.before[table.fetch.id]
         if entities is None or (not table.is_contextual and before.isdisjoint(self._losing)):
@@ -136,11 +136,11 @@ class Views:
         values = context_values(view, entities.contexts, self._names)
         return without_context(view, table.fetch, entities, values)
 
-    def _add(self, view: ObjectView, fetch: int, found: dict[str, Any], unknown: Gap | None) -> None:
+    def _add(self, view: ObjectView, fetch: int, found: dict[str, Any], unknown: MissingData | None) -> None:
         if isinstance(found, Lost):
-            view.gaps.append(found.gap)
+            view.missing_data.append(found.gap)
         elif found is UNKNOWN and unknown is not None:
-            view.gaps.append(unknown)
+            view.missing_data.append(unknown)
         elif found is not EMPTY:
             view.add(fetch, found)
 

@@ -3,22 +3,25 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from botberi_gateway.executor.failure import Failure, Gap
+from botberi_gateway.executor.failure import FetchFailure, MissingData
 from botberi_gateway.executor.representations import TypeNames, choice_for
 from botberi_gateway.executor.view import MISSING, ListView, ObjectView, View
 from botberi_gateway.plan import KeyField, KeySelection, Representation
 
 
-def gap_of(view: ObjectView, key: str) -> Gap | None:
-    """The fetch that should have given the field; else the nearest that failed, since what it lacks may have kept others from being sent."""
-    nearest: Gap | None = None
+def missing_data_of(view: ObjectView, key: str) -> MissingData | None:
+    """The fetch that should have given the field; else the nearest failed fetch.
+
+    Other fetches may not have been sent because data of a failed fetch was missing.
+    """
+    nearest: MissingData | None = None
     keys = [key]
     here: View | None = view
     while here is not None:
         if isinstance(here, ObjectView):
-            # In the plan's order: who fails first must not matter.
-            gaps = sorted(here.gaps, key=_fetch_number) if len(here.gaps) > 1 else here.gaps
-            # A failure says more than an unknown entity does.
+            # In the plan's order: which fetch fails first must not matter.
+            gaps = sorted(here.missing_data, key=_fetch_number) if len(here.missing_data) > 1 else here.missing_data
+            # A failure explains more than an unknown entity.
             if covering := [gap for gap in gaps if gap.covers(keys)]:
                 return next((gap for gap in covering if gap.failure is not None), covering[0])
             if nearest is None and gaps:
@@ -29,17 +32,17 @@ def gap_of(view: ObjectView, key: str) -> Gap | None:
     return nearest
 
 
-def _fetch_number(gap: Gap) -> int:
+def _fetch_number(gap: MissingData) -> int:
     return gap.fetch.id
 
 
-def why_left_out(view: ObjectView, choices: Sequence[Representation], names: TypeNames) -> Failure | None:
-    """Of an object that gives no representation as a field of it is absent: the failure that took the field away."""
+def why_left_out(view: ObjectView, choices: Sequence[Representation], names: TypeNames) -> FetchFailure | None:
+    """Why an object gives no representation: the failure of the fetch that should have given a field of it."""
     choice = choice_for(view, choices, names)
     return None if choice is None else next(_causes(view, choice.selections, names), None)
 
 
-def _causes(value: Any, selections: Sequence[KeySelection], names: TypeNames) -> Iterator[Failure]:
+def _causes(value: Any, selections: Sequence[KeySelection], names: TypeNames) -> Iterator[FetchFailure]:
     if isinstance(value, ListView):
         for item in value.items:
             yield from _causes(item, selections, names)
@@ -52,7 +55,7 @@ def _causes(value: Any, selections: Sequence[KeySelection], names: TypeNames) ->
             continue
         child = value.child(selection.source)
         if child is MISSING:
-            gap = gap_of(value, selection.source)
+            gap = missing_data_of(value, selection.source)
             if gap is not None and gap.failure is not None:
                 yield gap.failure
         elif selection.selections:

@@ -1,7 +1,7 @@
-"""Errors of subgraphs, the response's data and the joined view -> which errors are about a field that the client doesn't ask of the object.
+"""Errors of subgraphs, the response's data and the joined view -> which errors concern the client.
 
-A subgraph with `@interfaceObject` can't tell types apart: a field that is wanted of objects of one type it gives of all. What failed on the
-others took nothing from the client.
+A subgraph with `@interfaceObject` doesn't know its objects' types: a field that the client selects for objects of a
+single type is fetched for all of them. An error of that field on an object of another type is irrelevant.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,20 +27,21 @@ from botberi_gateway.executor.view import ObjectView, object_at
 from botberi_gateway.plan import Fetch, KeyField, KeySelection
 
 
-class Asked(Enum):
-    """Whether the client asks for a field of an object."""
+class Relevance(Enum):
+    """Whether an error is about a field that the client selects for the object."""
 
-    YES = auto()
-    NO = auto()
-    #: Nobody knows of which type the object is, and only some types' are asked for it.
+    RELEVANT = auto()
+    IRRELEVANT = auto()
+    #: The object's type is unknown, and the client selects the field for some types only.
     UNKNOWN = auto()
 
 
-class Unasked:
-    """Of one response. Fields that made representations, or contexts, are asked for: what they lack may have spoiled other fields.
+class ErrorRelevance:
+    """The relevance of a response's errors.
 
-    `view` gives the root of the joined view: of objects that are null in the data, it knows the types. `later` are fields that were deferred,
-    by the place of their object; where they failed, each is None.
+    Errors of fields that representations or contexts are made of are always relevant: other fields may be missing for
+    their lack. `view` gives the root of the joined view, which knows the types of objects that are null in the data.
+    `later` are deferred fields by the place of their object; a field that failed is None.
     """
 
     def __init__(
@@ -69,8 +70,8 @@ class Unasked:
     def _root(self) -> ObjectView:
         return self._view()
 
-    def asked(self, path: ResponsePath) -> Asked:
-        """Of the path of an error, which the client selects for objects of some type: whether this object's type is one of them."""
+    def of(self, path: ResponsePath) -> Relevance:
+        """The relevance of an error at a path that the client selects for objects of some type."""
         here = self._data
         for depth, key in enumerate(path):
             if isinstance(here, dict):
@@ -78,16 +79,16 @@ class Unasked:
                     later = self._later.get(path[:depth], ())
                     here = next((fields for fields in later if key in fields), None)
                     if here is None:
-                        return self._not(key)
+                        return self._unselected(key)
             elif here is None:
-                return self.below_null(path)
+                return self.of_selection(path)
             elif not isinstance(here, list) or not isinstance(key, int) or not 0 <= key < len(here):
-                return Asked.YES
+                return Relevance.RELEVANT
             here = here[key]
-        return Asked.YES
+        return Relevance.RELEVANT
 
-    def landing(self, path: ResponsePath) -> ResponsePath:
-        """The place in the data of the null that an error at the path became."""
+    def null_place(self, path: ResponsePath) -> ResponsePath:
+        """The place of the null in the data to which an error at the path led."""
         here = self._data
         for depth, key in enumerate(path):
             if here is None:
@@ -98,11 +99,11 @@ class Unasked:
                 break
         return path
 
-    def below_null(self, path: ResponsePath) -> Asked:
-        """The same by the joined view alone."""
+    def of_selection(self, path: ResponsePath) -> Relevance:
+        """The same as `of`, but by the selection and the joined view instead of the data."""
         keys = tuple([key for key in path if not isinstance(key, int)])
         if keys in self._certain:
-            return Asked.YES
+            return Relevance.RELEVANT
         schema = self._selections.schema
         operation = self._selections.operation
         kind: GraphQLNamedType | None = schema.get_root_type(operation.definition.operation)
@@ -113,29 +114,29 @@ class Unasked:
                 continue
             if not isinstance(kind, GraphQLObjectType):
                 certain = False
-                # The view is made only here: most errors are below objects of declared types alone.
+                # The view is made only here: most errors are below objects of declared types.
                 view = object_at(self._root, path[:depth])
                 name = None if view is None else self._names.of(view)
                 actual = None if name is None else schema.get_type(name)
                 if name is not None and actual is None:
-                    return self._not(key)  # of an object of a hidden type nothing is asked
+                    return self._unselected(key)  # the client can't select fields of a hidden type
                 kind = actual if is_object_type(actual) else kind
             if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
-                return Asked.UNKNOWN
+                return Relevance.UNKNOWN
             nodes = self._selections.fields(sets, kind).get(key)
             if not nodes:
-                return Asked.UNKNOWN if is_abstract_type(kind) else self._not(key)
+                return Relevance.UNKNOWN if is_abstract_type(kind) else self._unselected(key)
             definition = definition_of(schema, kind, nodes[0].name.value)
             if definition is None:
-                return Asked.YES
+                return Relevance.RELEVANT
             kind = get_named_type(definition.type)
             sets = [node.selection_set for node in nodes if node.selection_set is not None]
         if certain:
             self._certain.add(keys)
-        return Asked.YES
+        return Relevance.RELEVANT
 
-    def _not(self, key: str | int) -> Asked:
-        return Asked.YES if key in self._read else Asked.NO
+    def _unselected(self, key: str | int) -> Relevance:
+        return Relevance.RELEVANT if key in self._read else Relevance.IRRELEVANT
 
 
 def _sources(fetch: Fetch) -> Iterator[str]:

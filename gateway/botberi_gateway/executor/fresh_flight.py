@@ -1,4 +1,4 @@
-"""Equal questions of equal subscriptions -> asked once; an answer serves only those whose news came before its asking began."""
+"""Equal questions of equal subscriptions -> asked once; an answer serves only earlier events."""
 
 import asyncio
 from collections import OrderedDict
@@ -7,12 +7,15 @@ from typing import Generic, TypeVar
 
 AnswerT = TypeVar("AnswerT")
 
-#: Questions whose last answer is kept for those of the group who come a little later.
-_MOST_LANES = 64
+#: The most questions whose last answer is kept for subscriptions that ask a little later.
+_MAX_LANES = 64
 
 
-class Flights(Generic[AnswerT]):
-    """Of one group of equal subscriptions. Its clock orders news and askings; `members` is how many there are."""
+class FreshSingleFlight(Generic[AnswerT]):
+    """Single-flight for a group of equal subscriptions: an answer must be newer than the event that asks for it.
+
+    Its clock orders events and questions; `members` is how many subscriptions the group has.
+    """
 
     def __init__(self) -> None:
         self.members = 0
@@ -20,12 +23,12 @@ class Flights(Generic[AnswerT]):
         self._lanes: OrderedDict[bytes, _Lane[AnswerT]] = OrderedDict()
 
     def stamp(self) -> int:
-        """Now, on the group's clock."""
+        """The present time on the group's clock."""
         self._time += 1
         return self._time
 
     async def ask(self, question: bytes, since: int, work: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
-        """The answer of an asking that began after `since`: one that somebody else began, or `work`'s."""
+        """The answer of work that began after `since`: another subscription's, or that of `work`."""
         if self.members <= 1:
             return await work()
         lane = self._lanes.get(question)
@@ -35,19 +38,19 @@ class Flights(Generic[AnswerT]):
         self._lanes.move_to_end(question)
         flight = lane.current if lane.current is not None and lane.began > since else lane.waiting
         if flight is None:
-            flight = lane.waiting = asyncio.get_running_loop().create_task(self._fly(lane, work))
+            flight = lane.waiting = asyncio.get_running_loop().create_task(self._run(lane, work))
             flight.add_done_callback(_retrieved)
-        # Whoever leaves must not take the answer from the others.
+        # A subscription that leaves must not cancel the work of the others.
         return await asyncio.shield(flight)
 
-    async def _fly(self, lane: "_Lane[AnswerT]", work: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+    async def _run(self, lane: "_Lane[AnswerT]", work: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
         if lane.current is not None:
             await asyncio.wait({lane.current})
         lane.current, lane.waiting, lane.began = lane.waiting, None, self.stamp()
         return await work()
 
     def _shrink(self) -> None:
-        while len(self._lanes) > _MOST_LANES:
+        while len(self._lanes) > _MAX_LANES:
             oldest = next(iter(self._lanes))
             lane = self._lanes[oldest]
             if lane.waiting is not None or (lane.current is not None and not lane.current.done()):
@@ -65,6 +68,6 @@ class _Lane(Generic[AnswerT]):
 
 
 def _retrieved(task: asyncio.Task[AnswerT]) -> None:
-    """Its askers may all have left: an exception then concerns nobody."""
+    """Mark the exception as seen: all subscriptions may have left."""
     if not task.cancelled():
         task.exception()
