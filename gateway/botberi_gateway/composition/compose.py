@@ -99,41 +99,41 @@ def _compose(subgraphs: Sequence[Subgraph], memory: Memory) -> Composition:
     if merged.supergraph is None or problems:
         return Composition(None, (*problems, *merged.errors), hints)
     for rules in MERGED_RULES:
-        found = [p for rule in rules for p in rule(merged.supergraph, merged.state)]
-        problems = [p for p in found if p.level == "ERROR"]
-        hints += tuple(p for p in found if p.level != "ERROR")
+        reported = [p for rule in rules for p in rule(merged.supergraph, merged.state)]
+        problems = [p for p in reported if p.level == "ERROR"]
+        hints += tuple(p for p in reported if p.level != "ERROR")
         if problems:
             return Composition(None, tuple(problems), hints)
     return Composition(merged.supergraph, (), hints)
 
 
-def _ingest_all(subgraphs: Sequence[Subgraph], known: dict[str, Known]) -> tuple[list[SubgraphSchema], list[Problem]]:
+def _ingest_all(subgraphs: Sequence[Subgraph], memory: dict[str, Known]) -> tuple[list[SubgraphSchema], list[Problem]]:
     names = graph_names([s.name for s in subgraphs])
-    for gone in known.keys() - names.keys():
-        del known[gone]
+    for gone in memory.keys() - names.keys():
+        del memory[gone]
     schemas, problems = [], []
     for subgraph in subgraphs:
-        found = known.get(subgraph.name)
-        if found is None or found.sdl != subgraph.sdl:
-            found = known[subgraph.name] = Known(subgraph.sdl, *read(subgraph.name, subgraph.sdl))
-        schema = _schema(found, subgraph, names[subgraph.name])
+        result = memory.get(subgraph.name)
+        if result is None or result.sdl != subgraph.sdl:
+            result = memory[subgraph.name] = Known(subgraph.sdl, *read(subgraph.name, subgraph.sdl))
+        schema = _schema(result, subgraph, names[subgraph.name])
         if schema is not None:
             schemas.append(schema)
-        problems += found.problems
+        problems += result.problems
     return schemas, problems
 
 
-def _schema(found: Known, subgraph: Subgraph, graph: str) -> SubgraphSchema | None:
-    if found.schema is not None:
-        found.schema.graph, found.schema.url = graph, subgraph.url or ""
-        return found.schema
-    if found.text is None:
+def _schema(result: Known, subgraph: Subgraph, graph: str) -> SubgraphSchema | None:
+    if result.schema is not None:
+        result.schema.graph, result.schema.url = graph, subgraph.url or ""
+        return result.schema
+    if result.text is None:
         return None
-    schema = build(found.text, subgraph, graph)
+    schema = build(result.text, subgraph, graph)
     note_usage(schema)
     if schema.is_federation_2:  # others are changed by how they are upgraded, which depends on all
-        found.problems += _check_subgraph(schema)
-        found.schema = schema
+        result.problems += _check_subgraph(schema)
+        result.schema = schema
     return schema
 
 

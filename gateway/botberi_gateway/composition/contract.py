@@ -49,12 +49,12 @@ def contract(
     tag, hidden = directive_name(supergraph, TAG, "tag"), inaccessible_name(supergraph)
     rule = _Contract(frozenset(include), frozenset(exclude), tag, hidden)
     types = {name: rule.type(type_) for name, type_ in supergraph.types.items()}
-    made = rule.with_machinery(replace(supergraph, types=rule.settled(types, supergraph), document=None))
+    variant = rule.with_machinery(replace(supergraph, types=rule.settled(types, supergraph), document=None))
     if hide_unreachable:
-        made = replace(made, types=rule.without_unreachable(made))
+        variant = replace(variant, types=rule.without_unreachable(variant))
     state = MergeState((), ComposedDirectives(names={"inaccessible": hidden}, used={"inaccessible"}))
-    errors = tuple(inaccessible.check(made, state))
-    return Composition(None if errors else made, errors, ())
+    errors = tuple(inaccessible.check(variant, state))
+    return Composition(None if errors else variant, errors, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +82,23 @@ class _Contract:
         )
 
     def type(self, type_: SupergraphType) -> SupergraphType:
-        own = self.tags(type_.directives)
-        directives = self.hide(type_.directives) if own & self.exclude else type_.directives
+        tags = self.tags(type_.directives)
+        directives = self.hide(type_.directives) if tags & self.exclude else type_.directives
         return replace(
             type_,
             directives=directives,
-            fields={name: self.field(f, own) for name, f in type_.fields.items()},
+            fields={name: self.field(f, tags) for name, f in type_.fields.items()},
             input_fields={n: InputField(f.name, self.input(f.node), f.joins) for n, f in type_.input_fields.items()},
             values={name: self.value(v) for name, v in type_.values.items()},
         )
 
-    def field(self, found: SupergraphField, above: frozenset[str]) -> SupergraphField:
-        tags = self.tags(found.directives) | above
+    def field(self, field: SupergraphField, above: frozenset[str]) -> SupergraphField:
+        tags = self.tags(field.directives) | above
         hide = bool(tags & self.exclude) or (bool(self.include) and not tags & self.include)
         return replace(
-            found,
-            directives=self.hide(found.directives) if hide else found.directives,
-            arguments=tuple(self.input(a) for a in found.arguments),
+            field,
+            directives=self.hide(field.directives) if hide else field.directives,
+            arguments=tuple(self.input(a) for a in field.arguments),
         )
 
     def input(self, node: InputValueDefinitionNode) -> InputValueDefinitionNode:
@@ -114,9 +114,9 @@ class _Contract:
             loc=node.loc,
         )
 
-    def value(self, found: EnumValue) -> EnumValue:
-        hide = bool(self.tags(found.directives) & self.exclude)
-        return replace(found, directives=self.hide(found.directives)) if hide else found
+    def value(self, value: EnumValue) -> EnumValue:
+        hide = bool(self.tags(value.directives) & self.exclude)
+        return replace(value, directives=self.hide(value.directives)) if hide else value
 
     def settled(self, types: dict[str, SupergraphType], supergraph: Supergraph) -> dict[str, SupergraphType]:
         """Hides the types that have nothing left, and the unions of which all members are hidden.
@@ -172,10 +172,10 @@ class _Contract:
     def referred(self, type_: SupergraphType) -> Iterator[str]:
         yield from type_.members
         yield from type_.interfaces
-        for found in type_.fields.values():
-            if not self.is_hidden(found.directives):
-                yield base_name(found.type)
-                yield from (base_name(a.type) for a in found.arguments if not self.is_hidden(a.directives or ()))
+        for field in type_.fields.values():
+            if not self.is_hidden(field.directives):
+                yield base_name(field.type)
+                yield from (base_name(a.type) for a in field.arguments if not self.is_hidden(a.directives or ()))
         for entry in type_.input_fields.values():
             if not self.is_hidden(entry.node.directives or ()):
                 yield base_name(entry.node.type)

@@ -66,6 +66,6 @@ def anchor(node: Node) -> int:
     return _source(node).skip_ignored(description.loc.end)
 
 
-def places(found: Iterable[tuple[str, Node | None]]) -> tuple[Location, ...]:
+def places(nodes: Iterable[tuple[str, Node | None]]) -> tuple[Location, ...]:
     """The places of several nodes, each with its subgraph."""
-    return tuple(location for subgraph, node in found for location in place(subgraph, node))
+    return tuple(location for subgraph, node in nodes for location in place(subgraph, node))

@@ -51,9 +51,9 @@ class Applied:
 
     def field_set(self) -> str | None:
         """The argument `fields` if it is a string, which an enum value isn't."""
-        for given in self.node.arguments or ():
-            if given.name.value == "fields":
-                return given.value.value if isinstance(given.value, StringValueNode) else None
+        for argument in self.node.arguments or ():
+            if argument.name.value == "fields":
+                return argument.value.value if isinstance(argument.value, StringValueNode) else None
         return None
 
 
@@ -175,21 +175,21 @@ class SubgraphSchema:
 
     def input_field_types(self, name: str) -> dict[str, TypeNode] | None:
         """Types of an input object's fields; None for what is no input object here."""
-        found = self.types.get(name)
-        if found is None or found.kind != "INPUT_OBJECT":
+        type_ = self.types.get(name)
+        if type_ is None or type_.kind != "INPUT_OBJECT":
             return None
-        return {field.name: field.type for field in found.input_fields.values()}
+        return {field.name: field.type for field in type_.input_fields.values()}
 
     def possible_types(self, name: str) -> set[str]:
         """Names of the object types that a value of this type can have here."""
-        found = self.types.get(name)
-        if found is None:
+        type_ = self.types.get(name)
+        if type_ is None:
             return set()
-        if found.kind == "UNION":
-            return set(found.members)
-        if found.kind == "INTERFACE":
+        if type_.kind == "UNION":
+            return set(type_.members)
+        if type_.kind == "INTERFACE":
             return {t.name for t in self.objects() if name in t.interfaces}
-        return {name} if found.kind == "OBJECT" else set()
+        return {name} if type_.kind == "OBJECT" else set()
 
     def is_external(self, type_: TypeDef, field_: FieldDef) -> bool:
         """`@external` on the field or its type, where it means what it says."""

@@ -58,14 +58,14 @@ class _Names:
             )
 
     def _import(self, link: Link, item: Import) -> Iterator[tuple[str, Link]]:
-        known = self.imports.get(item.alias)
-        if known is None:
+        previous = self.imports.get(item.alias)
+        if previous is None:
             self.imports[item.alias] = (link, item.name)
-        elif known[0] is not link:
-            other = known[0]
+        elif previous[0] is not link:
+            other = previous[0]
             yield f'"{item.alias}" is imported from both "{other.url}" and "{link.url}"; rename one with `as`.', other
-        elif known[1] != item.name:
-            yield f'"{known[1]}" and "{item.name}" are both imported as "{item.alias}"; rename one with `as`.', link
+        elif previous[1] != item.name:
+            yield f'"{previous[1]}" and "{item.name}" are both imported as "{item.alias}"; rename one with `as`.', link
         if any(i.name == item.name and i.alias != item.alias for i in _before(link.imports, item)):
             yield f'"{item.name}" is imported under two names; remove one of them.', link
         if (namesake := self._taken_for(link, item)) is not None:

@@ -95,7 +95,7 @@ def with_lists(value: ConstValueNode, type_: TypeNode, input_fields: InputFields
         if not isinstance(value, ConstListValueNode | ListValueNode):
             return ConstListValueNode(values=(with_lists(value, type_.type, input_fields),))
         items = tuple(with_lists(item, type_.type, input_fields) for item in value.values)
-        unchanged = all(one is other for one, other in zip(items, value.values, strict=True))
+        unchanged = all(new is old for new, old in zip(items, value.values, strict=True))
         return value if unchanged else ConstListValueNode(values=items)
     if isinstance(value, EnumValueNode) and isinstance(type_, NamedTypeNode) and type_.name.value in _TEXTS:
         return StringValueNode(value=value.value, block=False)
@@ -103,7 +103,7 @@ def with_lists(value: ConstValueNode, type_: TypeNode, input_fields: InputFields
     if not isinstance(value, ConstObjectValueNode | ObjectValueNode) or not types:
         return value
     fields = tuple(_field_with_lists(f, types, input_fields) for f in value.fields)
-    unchanged = all(one is other for one, other in zip(fields, value.fields, strict=True))
+    unchanged = all(new is old for new, old in zip(fields, value.fields, strict=True))
     return value if unchanged else ConstObjectValueNode(fields=fields)
 
 

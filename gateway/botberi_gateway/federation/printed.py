@@ -61,6 +61,6 @@ def _text(node: Node) -> str | None:
         values = [_text(argument.value) for argument in node.arguments or ()]
         if None in values:
             return None
-        given = [f"{a.name.value}: {text}" for a, text in zip(node.arguments or (), values, strict=True)]
-        return f"@{node.name.value}({', '.join(given)})" if given else f"@{node.name.value}"
+        arguments = [f"{a.name.value}: {text}" for a, text in zip(node.arguments or (), values, strict=True)]
+        return f"@{node.name.value}({', '.join(arguments)})" if arguments else f"@{node.name.value}"
     return None

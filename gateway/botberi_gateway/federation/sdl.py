@@ -74,7 +74,7 @@ class SdlSource(Source):
 
     @cached_property
     def _lines(self) -> list[int]:
-        return [0, *(found.end() for found in _new_line.finditer(self.body))]
+        return [0, *(match.end() for match in _new_line.finditer(self.body))]
 
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column, both counted from 1."""
@@ -83,8 +83,8 @@ class SdlSource(Source):
 
     def skip_ignored(self, offset: int) -> int:
         """The next offset that is no white space, comma or comment."""
-        found = _skipped(self.body, offset)
-        return offset if found is None else found.end()
+        match = _skipped(self.body, offset)
+        return offset if match is None else match.end()
 
 
 _skipped = _matcher("")
@@ -146,112 +146,112 @@ class _Parser:
     # ---- parts ----
 
     def name(self, text: str) -> NameNode:
-        found = self.names.get(text)
-        if found is None:
-            found = self.names[text] = NameNode(value=text)
-        return found
+        node = self.names.get(text)
+        if node is None:
+            node = self.names[text] = NameNode(value=text)
+        return node
 
     def reference(self, text: str) -> TypeNode:
-        found = self.types.get(text)
-        if found is None:
+        node = self.types.get(text)
+        if node is None:
             try:
-                found = self.types[text] = parse_type(text, no_location=True)
+                node = self.types[text] = parse_type(text, no_location=True)
             except GraphQLError as error:
                 raise _UnsureError from error
-        return found
+        return node
 
     def word(self, position: int) -> re.Match[str]:
-        found = _word(self.body, position)
-        if found is None:
+        match = _word(self.body, position)
+        if match is None:
             raise _UnsureError
-        return found
+        return match
 
     def named(self, position: int) -> tuple[Any, int]:
-        found = self.word(position)
-        end = found.end()
-        values = {"name": self.name(found[1]), "loc": Span(found.start(1), end, self.source)}
+        match = self.word(position)
+        end = match.end()
+        values = {"name": self.name(match[1]), "loc": Span(match.start(1), end, self.source)}
         return _make(ast.NamedTypeNode, values), end
 
     def marked(self, position: int, mark: str) -> int | None:
         """The offset after the mark, None where another thing stands."""
-        found = _mark(self.body, position)
-        return found.end() if found is not None and found[1] == mark else None
+        match = _mark(self.body, position)
+        return match.end() if match is not None and match[1] == mark else None
 
     def description(self, position: int) -> tuple[StringValueNode | None, int]:
-        found = _string(self.body, position)
-        return (None, position) if found is None else (self.string(found), found.end())
+        match = _string(self.body, position)
+        return (None, position) if match is None else (self.string(match), match.end())
 
-    def string(self, found: re.Match[str]) -> StringValueNode:
+    def string(self, match: re.Match[str]) -> StringValueNode:
         """Of the first three groups of a match."""
-        plain, block, escaped = found[1], found[2], found[3]
+        plain, block, escaped = match[1], match[2], match[3]
         if plain is not None:
-            start, value = found.start(1) - 1, plain
+            start, value = match.start(1) - 1, plain
         elif block is not None:
             if block.endswith("\\"):
                 raise _UnsureError
-            start, value = found.start(2) - 3, "\n".join(dedent_block_string_lines(_new_line.split(block)))
+            start, value = match.start(2) - 3, "\n".join(dedent_block_string_lines(_new_line.split(block)))
         else:
-            start, value = found.start(3), _unescaped(escaped)
-        loc = Span(start, found.end(), self.source)
+            start, value = match.start(3), _unescaped(escaped)
+        loc = Span(start, match.end(), self.source)
         node: StringValueNode = _make(
             StringValueNode, {"value": value, "block": plain is None and block is not None, "loc": loc}
         )
         return node
 
     def value(self, position: int, depth: int = 0) -> tuple[Any, int]:
-        found = _value(self.body, position)
-        if found is None or depth > _MAX_DEPTH:
+        match = _value(self.body, position)
+        if match is None or depth > _MAX_DEPTH:
             raise _UnsureError
-        end, group = found.end(), found.lastindex
+        end, group = match.end(), match.lastindex
         assert group is not None
         if group <= 3:
-            return self.string(found), end
+            return self.string(match), end
         if group == 4:
-            text = found[4]
-            loc = Span(found.start(4), end, self.source)
+            text = match[4]
+            loc = Span(match.start(4), end, self.source)
             if text == "null":
                 return _make(ast.NullValueNode, {"loc": loc}), end
             kind, value = _SCALARS.get(text, (ast.EnumValueNode, text))
             return _make(kind, {"value": value, "loc": loc}), end
-        if found[5] is not None:
-            whole = found[6] is None and found[7] is None
+        if match[5] is not None:
+            whole = match[6] is None and match[7] is None
             kind = ast.IntValueNode if whole else ast.FloatValueNode
-            return _make(kind, {"value": found[5], "loc": Span(found.start(5), end, self.source)}), end
-        return self.items(found[8], found.start(8), end, depth)
+            return _make(kind, {"value": match[5], "loc": Span(match.start(5), end, self.source)}), end
+        return self.items(match[8], match.start(8), end, depth)
 
     def items(self, opening: str, start: int, position: int, depth: int) -> tuple[Any, int]:
         """A list or an object."""
         closing = "]" if opening == "[" else "}"
-        found: list[Any] = []
+        nodes: list[Any] = []
         while (end := self.marked(position, closing)) is None:
             if opening == "[":
                 node, position = self.value(position, depth + 1)
             else:
                 node, position = self.argument(position, ast.ObjectFieldNode, depth + 1)
-            found.append(node)
+            nodes.append(node)
         loc = Span(start, end, self.source)
         if opening == "[":
-            return _make(ast.ListValueNode, {"values": tuple(found), "loc": loc}), end
-        return _make(ast.ObjectValueNode, {"fields": tuple(found), "loc": loc}), end
+            return _make(ast.ListValueNode, {"values": tuple(nodes), "loc": loc}), end
+        return _make(ast.ObjectValueNode, {"fields": tuple(nodes), "loc": loc}), end
 
     def argument(self, position: int, kind: type[Node], depth: int = 0) -> tuple[Any, int]:
-        found = _argument(self.body, position)
-        if found is None:
+        match = _argument(self.body, position)
+        if match is None:
             raise _UnsureError
-        value, end = self.value(found.end(), depth)
-        loc = Span(found.start(1), end, self.source)
-        return _make(kind, {"name": self.name(found[1]), "value": value, "loc": loc}), end
+        value, end = self.value(match.end(), depth)
+        loc = Span(match.start(1), end, self.source)
+        return _make(kind, {"name": self.name(match[1]), "value": value, "loc": loc}), end
 
     def directives(self, position: int, values: dict[str, Any]) -> int:
         """Puts them into `values`, if there are any."""
-        found = _at(self.body, position)
-        if found is None:
+        match = _at(self.body, position)
+        if match is None:
             return position
         nodes = []
-        while found is not None:
-            position = found.end()
-            node: dict[str, Any] = {"name": self.name(found[2])}
-            if found[3] is not None:
+        while match is not None:
+            position = match.end()
+            node: dict[str, Any] = {"name": self.name(match[2])}
+            if match[3] is not None:
                 arguments = []
                 while (end := self.marked(position, ")")) is None:
                     argument, position = self.argument(position, ast.ArgumentNode)
@@ -262,9 +262,9 @@ class _Parser:
                 position = end
             else:
                 node["arguments"] = None
-            node["loc"] = Span(found.start(1), position, self.source)
+            node["loc"] = Span(match.start(1), position, self.source)
             nodes.append(_make(ast.DirectiveNode, node))
-            found = _at(self.body, position)
+            match = _at(self.body, position)
         values["directives"] = tuple(nodes)
         return position
 
@@ -272,7 +272,7 @@ class _Parser:
 
     def members(self, position: int, closing: str, kind: type[Node]) -> tuple[tuple[Any, ...], int]:
         """Fields, input fields or arguments, after the opening mark."""
-        body, found = self.body, []
+        body, nodes = self.body, []
         is_field = kind is ast.FieldDefinitionNode
         while True:
             head = _member(body, position)
@@ -303,14 +303,14 @@ class _Parser:
                 values["default_value"], position = self.value(after_mark)
             position = self.directives(position, values)
             values["loc"] = Span(start, position, self.source)
-            found.append(_make(kind, values))
+            nodes.append(_make(kind, values))
         end = self.marked(position, closing)
-        if end is None or not found:
+        if end is None or not nodes:
             raise _UnsureError
-        return tuple(found), end
+        return tuple(nodes), end
 
     def enum_values(self, position: int) -> tuple[tuple[Any, ...], int]:
-        found: list[Any] = []
+        nodes: list[Any] = []
         while (end := self.marked(position, "}")) is None:
             values: dict[str, Any] = {}
             description, position = self.description(position)
@@ -324,21 +324,21 @@ class _Parser:
             values["name"] = self.name(word[1])
             position = self.directives(word.end(), values)
             values["loc"] = Span(start, position, self.source)
-            found.append(_make(ast.EnumValueDefinitionNode, values))
-        if not found:
+            nodes.append(_make(ast.EnumValueDefinitionNode, values))
+        if not nodes:
             raise _UnsureError
-        return tuple(found), end
+        return tuple(nodes), end
 
     def separated(self, position: int, mark: str) -> tuple[tuple[Any, ...], int]:
         """Named types between marks; one may stand before the first."""
         position = self.marked(position, mark) or position
-        found = []
+        nodes = []
         after: int | None = position
         while after is not None:
             node, position = self.named(after)
-            found.append(node)
+            nodes.append(node)
             after = self.marked(position, mark)
-        return tuple(found), position
+        return tuple(nodes), position
 
     # ---- definitions ----
 
@@ -375,9 +375,9 @@ class _Parser:
         values["name"] = self.name(word[1])
         position = word.end()
         if keyword in ("type", "interface"):
-            found = _word(self.body, position)
-            if found is not None and found[1] == "implements":
-                values["interfaces"], position = self.separated(found.end(), "&")
+            match = _word(self.body, position)
+            if match is not None and match[1] == "implements":
+                values["interfaces"], position = self.separated(match.end(), "&")
         position = self.directives(position, values)
         if keyword == "scalar":
             return position
@@ -403,12 +403,12 @@ class _Parser:
             position = after
             roots: list[Any] = []
             while (end := self.marked(position, "}")) is None:
-                found = _argument(self.body, position)
-                if found is None or found[1] not in ("query", "mutation", "subscription"):
+                match = _argument(self.body, position)
+                if match is None or match[1] not in ("query", "mutation", "subscription"):
                     raise _UnsureError
-                type_, position = self.named(found.end())
-                loc = Span(found.start(1), position, self.source)
-                operation = OperationType(found[1])
+                type_, position = self.named(match.end())
+                loc = Span(match.start(1), position, self.source)
+                operation = OperationType(match[1])
                 root = {"operation": operation, "type": type_, "loc": loc}
                 roots.append(_make(ast.OperationTypeDefinitionNode, root))
             if not roots:
@@ -419,12 +419,12 @@ class _Parser:
         return (ast.SchemaExtensionNode if extension else ast.SchemaDefinitionNode), position
 
     def directive(self, position: int, values: dict[str, Any]) -> int:
-        found = _at(self.body, position)
-        if found is None:
+        match = _at(self.body, position)
+        if match is None:
             raise _UnsureError
-        values["name"] = self.name(found[2])
-        position = found.end()
-        if found[3] is not None:
+        values["name"] = self.name(match[2])
+        position = match.end()
+        if match[3] is not None:
             values["arguments"], position = self.members(position, ")", ast.InputValueDefinitionNode)
         position = self.directives(position, values)
         word = self.word(position)

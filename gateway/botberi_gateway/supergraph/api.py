@@ -55,7 +55,7 @@ def api_schema(supergraph: SupergraphData) -> GraphQLSchema:
 
 
 def _build(supergraph: SupergraphData, *, hide: bool) -> GraphQLSchema:
-    builder = _Builder(supergraph, hide)
+    builder = _Builder(supergraph, hide=hide)
     return build_ast_schema(DocumentNode(definitions=tuple(builder.definitions())), assume_valid=True)
 
 
@@ -83,13 +83,13 @@ def directive_name(supergraph: SupergraphData, identity: str, default: str) -> s
 
 def feature_namespaces(supergraph: SupergraphData) -> list[str]:
     """The namespaces of the linked specifications (`context` for `context__…`), whose types clients don't see."""
-    found = []
+    namespaces = []
     for feature, values in _features(supergraph):
         namespace = values.get("as")
         name = namespace.value if isinstance(namespace, StringValueNode) else feature.name
         if name:
-            found.append(name)
-    return found
+            namespaces.append(name)
+    return namespaces
 
 
 def _features(supergraph: SupergraphData) -> Iterator[tuple[FeatureUrl, dict[str, ValueNode]]]:
@@ -114,7 +114,7 @@ def _description(text: str | None) -> StringValueNode | None:
 
 
 class _Builder:
-    def __init__(self, supergraph: SupergraphData, hide: bool) -> None:
+    def __init__(self, supergraph: SupergraphData, *, hide: bool) -> None:
         self.supergraph = supergraph
         self.hide = hide
         self.hiding = inaccessible_name(supergraph)

@@ -57,8 +57,8 @@ class Change:
 
 def changes(old: GraphQLSchema, new: GraphQLSchema) -> list[Change]:
     """All of them: the gravest first, then by coordinate."""
-    found = [*_roots(old, new), *_types(old, new), *_directives(old, new)]
-    return sorted(found, key=lambda c: (SEVERITIES.index(c.severity), c.coordinate, c.code))
+    result = [*_roots(old, new), *_types(old, new), *_directives(old, new)]
+    return sorted(result, key=lambda c: (SEVERITIES.index(c.severity), c.coordinate, c.code))
 
 
 def _roots(old: GraphQLSchema, new: GraphQLSchema) -> Iterator[Change]:
@@ -86,21 +86,21 @@ def _types(old: GraphQLSchema, new: GraphQLSchema) -> Iterator[Change]:
     for name in after.keys() - before.keys():
         yield Change("safe", "TYPE_ADDED", name, f'"{name}" was added.')
     for name in before.keys() & after.keys():
-        one, other = before[name], after[name]
-        if type(one) is not type(other):
-            kinds = f"{_kind(one)} to {_kind(other)}"
+        old_type, new_type = before[name], after[name]
+        if type(old_type) is not type(new_type):
+            kinds = f"{_kind(old_type)} to {_kind(new_type)}"
             yield Change("breaking", "TYPE_CHANGED_KIND", name, f'"{name}" changed from {kinds}.')
-        elif isinstance(one, GraphQLEnumType):
-            assert isinstance(other, GraphQLEnumType)
-            yield from _enum(one, other, name in outputs)
-        elif isinstance(one, GraphQLUnionType):
-            assert isinstance(other, GraphQLUnionType)
-            yield from _names(one.types, other.types, name, "TYPE", "UNION", "member")
-        elif isinstance(one, GraphQLInputObjectType):
-            assert isinstance(other, GraphQLInputObjectType)
-            yield from _input(one, other)
-        elif isinstance(one, GraphQLObjectType | GraphQLInterfaceType):
-            yield from _composite(one, other)
+        elif isinstance(old_type, GraphQLEnumType):
+            assert isinstance(new_type, GraphQLEnumType)
+            yield from _enum(old_type, new_type, for_output=name in outputs)
+        elif isinstance(old_type, GraphQLUnionType):
+            assert isinstance(new_type, GraphQLUnionType)
+            yield from _names(old_type.types, new_type.types, name, "TYPE", "UNION", "member")
+        elif isinstance(old_type, GraphQLInputObjectType):
+            assert isinstance(new_type, GraphQLInputObjectType)
+            yield from _input(old_type, new_type)
+        elif isinstance(old_type, GraphQLObjectType | GraphQLInterfaceType):
+            yield from _composite(old_type, new_type)
 
 
 def _kind(type_: GraphQLNamedType) -> str:
@@ -126,7 +126,7 @@ def _names(old: Any, new: Any, owner: str, what: str, place: str, word: str) -> 
         yield Change("dangerous", f"{what}_ADDED_TO_{place}", owner, message)
 
 
-def _enum(old: GraphQLEnumType, new: GraphQLEnumType, for_output: bool) -> Iterator[Change]:
+def _enum(old: GraphQLEnumType, new: GraphQLEnumType, *, for_output: bool) -> Iterator[Change]:
     for value in old.values.keys() - new.values.keys():
         coordinate = f"{old.name}.{value}"
         yield Change("breaking", "VALUE_REMOVED_FROM_ENUM", coordinate, f'"{coordinate}" was removed.')
@@ -156,11 +156,11 @@ def _composite(old: Any, new: Any) -> Iterator[Change]:
         coordinate = f"{old.name}.{name}"
         yield Change("safe", "FIELD_ADDED", coordinate, f'"{coordinate}" was added.')
     for name in old.fields.keys() & new.fields.keys():
-        one, other = old.fields[name], new.fields[name]
+        old_field, new_field = old.fields[name], new.fields[name]
         coordinate = f"{old.name}.{name}"
-        yield from _type_change(one.type, other.type, coordinate, "FIELD", _output_fits)
-        yield from _deprecation(one, other, coordinate)
-        yield from _arguments(one.args, other.args, coordinate)
+        yield from _type_change(old_field.type, new_field.type, coordinate, "FIELD", _output_fits)
+        yield from _deprecation(old_field, new_field, coordinate)
+        yield from _arguments(old_field.args, new_field.args, coordinate)
 
 
 _Input: TypeAlias = GraphQLArgument | GraphQLInputField
@@ -293,11 +293,11 @@ def _directives(old: GraphQLSchema, new: GraphQLSchema) -> Iterator[Change]:
     for name in after.keys() - before.keys():
         yield Change("safe", "DIRECTIVE_ADDED", f"@{name}", f'"@{name}" was added.')
     for name in before.keys() & after.keys():
-        one, other = before[name], after[name]
-        if one.is_repeatable and not other.is_repeatable:
+        old_directive, new_directive = before[name], after[name]
+        if old_directive.is_repeatable and not new_directive.is_repeatable:
             message = f'"@{name}" can no longer be repeated.'
             yield Change("breaking", "DIRECTIVE_REPEATABLE_REMOVED", f"@{name}", message)
-        for location in sorted(place.value for place in set(one.locations) - set(other.locations)):
+        for location in sorted(place.value for place in set(old_directive.locations) - set(new_directive.locations)):
             message = f'"@{name}" can no longer be on {location}.'
             yield Change("breaking", "DIRECTIVE_LOCATION_REMOVED", f"@{name}", message)
-        yield from _arguments(one.args, other.args, f"@{name}", "DIRECTIVE_")
+        yield from _arguments(old_directive.args, new_directive.args, f"@{name}", "DIRECTIVE_")

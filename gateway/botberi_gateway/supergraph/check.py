@@ -68,14 +68,14 @@ def is_machinery(name: str) -> bool:
 
 def check(document: DocumentNode) -> None:
     """Raises `SupergraphError` with a line for each fault."""
-    found = []
+    faults = []
     for node, message in _Check(document).faults():
-        found.append(f"line {node.loc.start_token.line}: {message}" if node.loc is not None else message)
-        if len(found) >= MAX_FAULTS:
-            found.append("…")
+        faults.append(f"line {node.loc.start_token.line}: {message}" if node.loc is not None else message)
+        if len(faults) >= MAX_FAULTS:
+            faults.append("…")
             break
-    if found:
-        raise SupergraphError("The supergraph is malformed.\n" + "\n".join(f"  {line}" for line in found))
+    if faults:
+        raise SupergraphError("The supergraph is malformed.\n" + "\n".join(f"  {line}" for line in faults))
 
 
 class _Check:
@@ -176,11 +176,11 @@ class _Check:
         self, directive: ConstDirectiveNode, mandatory: Collection[str], where: str
     ) -> Iterator[tuple[Node, str]]:
         subject = f"@{directive.name.value} of {where}"
-        given = {a.name.value: a.value for a in directive.arguments or () if not isinstance(a.value, NullValueNode)}
+        values = {a.name.value: a.value for a in directive.arguments or () if not isinstance(a.value, NullValueNode)}
         for name in mandatory:
-            if name not in given:
+            if name not in values:
                 yield directive, f'{subject} lacks the argument "{name}".'
-        for name, value in given.items():
+        for name, value in values.items():
             fault = self._value(name, value)
             if fault is not None:
                 yield directive, f'{subject} has the argument "{name}", {fault}'
@@ -188,8 +188,8 @@ class _Check:
     def _value(self, name: str, value: ValueNode) -> str | None:
         """What is wrong with an argument of a join directive."""
         if name == "graph":
-            known = isinstance(value, EnumValueNode) and value.value in self.graphs
-            return None if known else "which is no value of the enum join__Graph."
+            exists = isinstance(value, EnumValueNode) and value.value in self.graphs
+            return None if exists else "which is no value of the enum join__Graph."
         if name in _STRINGS:
             if not isinstance(value, StringValueNode):
                 return "which is no string."
@@ -216,5 +216,5 @@ def _text_fault(name: str, text: str) -> str | None:
 def _is_context_argument(value: ValueNode) -> bool:
     if not isinstance(value, ObjectValueNode):
         return False
-    given = {f.name.value for f in value.fields if isinstance(f.value, StringValueNode)}
-    return given.issuperset(_CONTEXT_ARGUMENT)
+    names = {f.name.value for f in value.fields if isinstance(f.value, StringValueNode)}
+    return names.issuperset(_CONTEXT_ARGUMENT)

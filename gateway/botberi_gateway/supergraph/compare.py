@@ -35,25 +35,31 @@ _GRAPHQL = {
 _OPTIONAL_PREFIXES = ("join__", "link__", "core__", "context__", "cost__", "requiresScopes__", "policy__")
 
 
-def differences(one: SupergraphData, other: SupergraphData, *, descriptions: bool = True) -> list[str]:
-    """Readable lines, `path: in one | in other`; empty where both mean the same."""
-    return list(_compare("", _Normal(one, descriptions).supergraph(), _Normal(other, descriptions).supergraph()))
+def differences(left: SupergraphData, right: SupergraphData, *, descriptions: bool = True) -> list[str]:
+    """Readable lines, `path: in left | in right`; empty where both mean the same."""
+    return list(
+        _compare(
+            "",
+            _Normal(left, descriptions=descriptions).supergraph(),
+            _Normal(right, descriptions=descriptions).supergraph(),
+        )
+    )
 
 
-def _compare(path: str, one: Any, other: Any) -> Iterable[str]:
-    if isinstance(one, dict) and isinstance(other, dict):
-        for key in sorted(one.keys() | other.keys(), key=str):
+def _compare(path: str, before: Any, after: Any) -> Iterable[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted(before.keys() | after.keys(), key=str):
             below = f"{path}.{key}" if path else str(key)
-            if key not in one or key not in other:
-                yield f"{below}: {one.get(key, '-')} | {other.get(key, '-')}"
+            if key not in before or key not in after:
+                yield f"{below}: {before.get(key, '-')} | {after.get(key, '-')}"
             else:
-                yield from _compare(below, one[key], other[key])
-    elif one != other:
-        if isinstance(one, frozenset) and isinstance(other, frozenset):
-            left, right = sorted(map(str, one - other)), sorted(map(str, other - one))
+                yield from _compare(below, before[key], after[key])
+    elif before != after:
+        if isinstance(before, frozenset) and isinstance(after, frozenset):
+            left, right = sorted(map(str, before - after)), sorted(map(str, after - before))
             yield f"{path}: {left} | {right}"
         else:
-            yield f"{path}: {one!r} | {other!r}"
+            yield f"{path}: {before!r} | {after!r}"
 
 
 def _is_optional(name: str) -> bool:
@@ -63,7 +69,7 @@ def _is_optional(name: str) -> bool:
 class _Normal:
     """A supergraph as nested dicts and frozensets in which equal means the same."""
 
-    def __init__(self, graph: SupergraphData, descriptions: bool) -> None:
+    def __init__(self, graph: SupergraphData, *, descriptions: bool) -> None:
         self.graph = graph
         self.descriptions = descriptions
         self.names = {g.graph: g.name for g in graph.graphs.values()}
@@ -96,22 +102,23 @@ class _Normal:
         name = node.name.value
         self.applied.add(name)
         parameters = self.parameters.get(name, {})
-        given: dict[str, ValueNode] = {n: p.default_value for n, p in parameters.items() if p.default_value is not None}
-        given |= {a.name.value: a.value for a in node.arguments or ()}
+        defaults = {n: p.default_value for n, p in parameters.items()}
+        arguments: dict[str, ValueNode] = {name: value for name, value in defaults.items() if value is not None}
+        arguments |= {a.name.value: a.value for a in node.arguments or ()}
         values: dict[str, Hashable] = {}
-        for argument, value in given.items():
+        for argument, value in arguments.items():
             type_ = parameters[argument].type if argument in parameters else None
             values[argument] = comparable(value, type_, self.input_field_types)
             if argument == "import" and isinstance(value, ListValueNode):
                 values[argument] = frozenset(comparable(item, None) for item in value.values)
-        text = ", ".join(f"{argument}: {print_ast(given[argument])}" for argument in sorted(given))
+        text = ", ".join(f"{argument}: {print_ast(arguments[argument])}" for argument in sorted(arguments))
         return _Written(f"@{name}({text})", (name, frozenset(values.items())))
 
     def input_field_types(self, name: str) -> dict[str, TypeNode] | None:
-        found = self.graph.types.get(name)
-        if found is None or found.kind != "INPUT_OBJECT":
+        type_ = self.graph.types.get(name)
+        if type_ is None or type_.kind != "INPUT_OBJECT":
             return None
-        return {field.name: field.node.type for field in found.input_fields.values()}
+        return {field.name: field.node.type for field in type_.input_fields.values()}
 
     def definition(self, node: DirectiveDefinitionNode) -> dict[str, Any]:
         return {
@@ -168,7 +175,7 @@ class _Normal:
         return {**self.input(field.node), "joins": self.joins(field.joins, owners, print_ast(field.node.type))}
 
     def joins(self, joins: tuple[JoinField, ...], owners: list[str], type_: str) -> frozenset[str]:
-        found = []
+        result = []
         for join in joins or (JoinField(graph) for graph in owners):
             normal = replace(
                 join,
@@ -183,8 +190,8 @@ class _Normal:
                     )
                 ),
             )
-            found.append(str(normal))
-        return frozenset(found)
+            result.append(str(normal))
+        return frozenset(result)
 
     def value(self, value: EnumValue, owners: list[str]) -> dict[str, Any]:
         return {

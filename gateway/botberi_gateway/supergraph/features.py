@@ -73,11 +73,11 @@ def check_enforced(supergraph: SupergraphData, allowed: Collection[str] = ()) ->
 
 def admit(features: Iterable[Unenforced], allowed: Collection[str]) -> tuple[Unenforced, ...]:
     """All of them. Raises `SupergraphError` where one isn't allowed."""
-    found = tuple(features)
-    refused = [feature for feature in found if feature.name not in allowed]
+    unenforced_features = tuple(features)
+    refused = [feature for feature in unenforced_features if feature.name not in allowed]
     if refused:
         raise SupergraphError(_refusal(refused))
-    return found
+    return unenforced_features
 
 
 def _refusal(features: Sequence[Unenforced]) -> str:
@@ -99,14 +99,14 @@ def unenforced(supergraph: SupergraphData) -> Iterator[Unenforced]:
     if document is None:  # made by composition
         schema = SchemaDefinitionNode(directives=supergraph.schema_directives, operation_types=(), description=None)
         document = DocumentNode(definitions=(schema, *supergraph.directive_definitions))
-    found = {feature.name: feature for feature in unenforced_links(document)}
+    by_name = {feature.name: feature for feature in unenforced_links(document)}
     links = read_links(document)
     guards = {name: identity for identity, name in GUARDS.items()}
     for definition in supergraph.directive_definitions:
         name = definition.name.value
         if name in guards and links.source_of(name) is None:
-            found.setdefault(name, Unenforced(name, "without a link", "SECURITY"))
-    yield from found.values()
+            by_name.setdefault(name, Unenforced(name, "without a link", "SECURITY"))
+    yield from by_name.values()
 
 
 def unenforced_links(document: DocumentNode) -> Iterator[Unenforced]:

@@ -70,19 +70,19 @@ def _selected(
     owners = [node]
     if node.kind == "INTERFACE":
         owners += [other for other in types.values() if other.kind == "OBJECT" and type_name in other.interfaces]
-    for one in selection.selections:
-        if isinstance(one, InlineFragmentNode):
-            condition = one.type_condition.name.value if one.type_condition else type_name
-            yield from _selected(types, condition, one.selection_set, graph, external=external)
-        elif isinstance(one, FieldNode):
+    for entry in selection.selections:
+        if isinstance(entry, InlineFragmentNode):
+            condition = entry.type_condition.name.value if entry.type_condition else type_name
+            yield from _selected(types, condition, entry.selection_set, graph, external=external)
+        elif isinstance(entry, FieldNode):
             for owner in owners:
-                field = owner.fields.get(one.name.value)
+                field = owner.fields.get(entry.name.value)
                 if field is None:
                     continue
                 if field.joins:
                     yield owner.name, field.name, graph, external
-                if one.selection_set is not None:
-                    yield from _selected(types, _named(field.type), one.selection_set, graph, external=external)
+                if entry.selection_set is not None:
+                    yield from _selected(types, _named(field.type), entry.selection_set, graph, external=external)
 
 
 def _selection(text: str) -> SelectionSetNode:

@@ -91,8 +91,8 @@ def read_into(kind: type[Read], sdl: str) -> Read:
         types = with_known_fields(types)
 
     def root(kind: str) -> str | None:
-        wanted = explicit_roots is None or kind in explicit_roots
-        return roots[kind] if wanted and roots[kind] in types else None
+        is_named = explicit_roots is None or kind in explicit_roots
+        return roots[kind] if is_named and roots[kind] in types else None
 
     query = root("query")
     if query is None:

@@ -57,63 +57,65 @@ class TypeBuilder:
             return
         extension = isinstance(node, TypeExtensionNode)
         name = self.renames.get(node.name.value, node.name.value)
-        found = self.types.get(name)
-        if found is None:
-            found = self.types[name] = TypeDef(name, node, kind=KINDS[type(node)])
+        type_ = self.types.get(name)
+        if type_ is None:
+            type_ = self.types[name] = TypeDef(name, node, kind=KINDS[type(node)])
         anything: Any = node
         if extension:
-            found.extended = True
+            type_.extended = True
         else:
-            found.defined = True
-            found.node = node
+            type_.defined = True
+            type_.node = node
             if node.description:  # type: ignore[union-attr]
-                found.description = node.description.value  # type: ignore[union-attr]
-        found.directives += self.directives(node.directives, extension)
+                type_.description = node.description.value  # type: ignore[union-attr]
+        type_.directives += self.directives(node.directives, extension=extension)
         for interface in getattr(anything, "interfaces", None) or ():
-            found.interfaces[self.renames.get(interface.name.value, interface.name.value)] = interface
-        if found.kind in ("OBJECT", "INTERFACE"):
+            type_.interfaces[self.renames.get(interface.name.value, interface.name.value)] = interface
+        if type_.kind in ("OBJECT", "INTERFACE"):
             for field in anything.fields or ():
-                found.fields[field.name.value] = self.field(field, name, extension)
-        elif found.kind == "INPUT_OBJECT":
+                type_.fields[field.name.value] = self.field(field, name, extension=extension)
+        elif type_.kind == "INPUT_OBJECT":
             for field in anything.fields or ():
-                found.input_fields[field.name.value] = self.input(field, extension)
-        elif found.kind == "ENUM":
+                type_.input_fields[field.name.value] = self.input(field, extension=extension)
+        elif type_.kind == "ENUM":
             for value in anything.values or ():
-                found.values[value.name.value] = Element(
-                    value.name.value, value, _text(value), self.directives(value.directives, extension)
+                type_.values[value.name.value] = Element(
+                    value.name.value, value, _text(value), self.directives(value.directives, extension=extension)
                 )
-        elif found.kind == "UNION":
+        elif type_.kind == "UNION":
             for member in anything.types or ():
-                found.members[self.renames.get(member.name.value, member.name.value)] = member
+                type_.members[self.renames.get(member.name.value, member.name.value)] = member
 
-    def field(self, node: FieldDefinitionNode, parent: str, extension: bool) -> FieldDef:
+    def field(self, node: FieldDefinitionNode, parent: str, *, extension: bool) -> FieldDef:
         return FieldDef(
             node.name.value,
             node,
             _text(node),
-            self.directives(node.directives, extension),
+            self.directives(node.directives, extension=extension),
             type=rename_type(node.type, self.renames),
-            arguments={a.name.value: self.input(a, extension) for a in node.arguments or ()},
+            arguments={a.name.value: self.input(a, extension=extension) for a in node.arguments or ()},
             parent=parent,
             on_extension=extension,
         )
 
-    def input(self, node: InputValueDefinitionNode, extension: bool) -> InputDef:
+    def input(self, node: InputValueDefinitionNode, *, extension: bool) -> InputDef:
         return InputDef(
             node.name.value,
             node,
             _text(node),
-            self.directives(node.directives, extension),
+            self.directives(node.directives, extension=extension),
             type=rename_type(node.type, self.renames),
             default=node.default_value,
         )
 
-    def directives(self, nodes: Iterable[ConstDirectiveNode] | None, extension: bool) -> list[Applied]:
-        found = []
+    def directives(self, nodes: Iterable[ConstDirectiveNode] | None, *, extension: bool) -> list[Applied]:
+        applications = []
         for node in nodes or ():
             name = self.names.get(node.name.value)
-            found.append(Applied(name or node.name.value, node, name is not None, extension))
-        return found
+            applications.append(
+                Applied(name or node.name.value, node, federation=name is not None, on_extension=extension)
+            )
+        return applications
 
 
 def _text(node: Any) -> str | None:

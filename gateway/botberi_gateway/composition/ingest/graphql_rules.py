@@ -118,12 +118,12 @@ def errors_by_rules(document: DocumentNode, links: Links, words: Vocabulary) -> 
     except (TypeError, GraphQLError) as error:
         return [error if isinstance(error, GraphQLError) else GraphQLError(str(error))]
     try:
-        found = validate_schema(schema)
+        schema_errors = validate_schema(schema)
     except TypeError:  # a default value of what is no input type
         return list(_output_arguments(whole, schema))
     # a subgraph without queries is fine: the gateway's own `_service` and `_entities` make its query root
     allowed = ("Query root type must be provided.", f"Type {_query_root(document)} must define one or more fields.")
-    errors = [e for e in found if e.message not in allowed and not is_ignored(e)]
+    errors = [e for e in schema_errors if e.message not in allowed and not is_ignored(e)]
     return errors or list(_value_errors(whole, schema, words))
 
 
@@ -198,7 +198,7 @@ def is_ignored(error: GraphQLError) -> bool:
 
 
 def _definitions(document: DocumentNode, links: Links, words: Vocabulary) -> Iterator[DefinitionNode]:
-    known = set(words.definitions)
+    names = set(words.definitions)
     machinery = list(link_definitions(links.link_name))
     defined = {
         d.name.value for d in document.definitions if isinstance(d, TypeDefinitionNode | DirectiveDefinitionNode)
@@ -209,17 +209,17 @@ def _definitions(document: DocumentNode, links: Links, words: Vocabulary) -> Ite
         if isinstance(node, TypeDefinitionNode) and name not in defined:
             yield node
         elif isinstance(node, DirectiveDefinitionNode) and (link is not None or name not in defined):
-            known.add(name)
+            names.add(name)
             yield node
-    own = {d.name.value: d for d in document.definitions if isinstance(d, DirectiveDefinitionNode)}
+    definitions = {d.name.value: d for d in document.definitions if isinstance(d, DirectiveDefinitionNode)}
     for name, specified in words.definitions.items():
-        yield applicable(own.get(name), specified, words)
+        yield applicable(definitions.get(name), specified, words)
     for name in sorted(set(words.types.values()) | {"federation__FieldSet"} if links.links else words.types.values()):
         if name not in defined:
             yield scalar(name)
     based = {d.name.value for d in document.definitions if isinstance(d, TypeDefinitionNode)}
     for node in document.definitions:
-        if isinstance(node, DirectiveDefinitionNode) and node.name.value in known:
+        if isinstance(node, DirectiveDefinitionNode) and node.name.value in names:
             continue  # checked against the specification's already
         if isinstance(node, TypeExtensionNode) and node.name.value not in based:
             based.add(node.name.value)
@@ -234,8 +234,8 @@ def _definitions(document: DocumentNode, links: Links, words: Vocabulary) -> Ite
 def _as_definition(node: TypeExtensionNode) -> TypeDefinitionNode:
     values: dict[str, Any] = {key: getattr(node, key) for key in node.keys if hasattr(node, key)}
     values.setdefault("description", None)
-    made: TypeDefinitionNode = _DEFINITION_OF[type(node)](**values)
-    return made
+    definition: TypeDefinitionNode = _DEFINITION_OF[type(node)](**values)
+    return definition
 
 
 def _without_machinery(node: Any) -> Any:
@@ -256,10 +256,10 @@ def _value_errors(document: DocumentNode, schema: GraphQLSchema, words: Vocabula
             if definition is None:
                 continue
             for argument in node.arguments or ():
-                known = definition.args.get(argument.name.value)
-                if known is None or _is_field_set(known.type, words):
+                parameter = definition.args.get(argument.name.value)
+                if parameter is None or _is_field_set(parameter.type, words):
                     continue  # a field set of another kind has an error code of its own
-                for text in mismatches(argument.value, known.type):
+                for text in mismatches(argument.value, parameter.type):
                     yield GraphQLError(
                         f'Argument "{argument.name.value}" of @{node.name.value} has a wrong value: {text}.', argument
                     )
@@ -309,10 +309,10 @@ def mismatches(value: ValueNode, type_: Any) -> Iterator[str]:
         if not isinstance(value, ObjectValueNode):
             yield f"{print_ast(value)} is no {type_.name}"
             return
-        given = {f.name.value: f.value for f in value.fields}
-        if type_.is_one_of and (len(given) != 1 or any(isinstance(item, NullValueNode) for item in given.values())):
+        values = {f.name.value: f.value for f in value.fields}
+        if type_.is_one_of and (len(values) != 1 or any(isinstance(item, NullValueNode) for item in values.values())):
             yield f"{print_ast(value)} is no {type_.name}, of which exactly one field is to be given"
-        for name, item in given.items():
+        for name, item in values.items():
             if name not in type_.fields:
                 yield f'{type_.name} has no field "{name}"'
             else:

@@ -31,7 +31,7 @@ def mixed_kinds(document: DocumentNode) -> Iterator[GraphQLError]:
     kinds = {type_.name: "scalar" for type_ in specified_scalar_types.values() if is_specified_scalar_type(type_)}
     for node in sorted(nodes, key=lambda n: isinstance(n, TypeExtensionNode)):
         name, kind = node.name.value, _KINDS[type(node)]
-        known = kinds.setdefault(name, kind)
-        if known != kind:
+        first = kinds.setdefault(name, kind)
+        if first != kind:
             what = "extended as" if isinstance(node, TypeExtensionNode) else "defined as"
-            yield GraphQLError(f'"{name}" is of the kind {known} and can\'t be {what} {kind}.', node)
+            yield GraphQLError(f'"{name}" is of the kind {first} and can\'t be {what} {kind}.', node)

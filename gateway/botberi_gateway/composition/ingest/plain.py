@@ -82,10 +82,10 @@ class _Check:
         self.given: list[tuple[ValueNode, TypeNode]] = []
 
     def passes(self, definitions: list[DefinitionNode]) -> bool:
-        own = [d for d in definitions if isinstance(d, DirectiveDefinitionNode)]
-        for node in own:
+        directives = [d for d in definitions if isinstance(d, DirectiveDefinitionNode)]
+        for node in directives:
             self.define(node)
-        for node in own:
+        for node in directives:
             client = not EXECUTABLE_LOCATIONS.isdisjoint(self.directives[node.name.value].locations)
             self.inputs(node.arguments or (), "ARGUMENT_DEFINITION", own=client)
         for definition in definitions:
@@ -100,7 +100,7 @@ class _Check:
                 self.roots.setdefault(kind, default)
         return (
             self.shapes.keys() <= self.defined
-            and all(are_inputs(node.arguments or (), self.shapes) for node in own)
+            and all(are_inputs(node.arguments or (), self.shapes) for node in directives)
             and are_sound(self.shapes, self.roots.values())
             and all(surely_fits(value, type_, self.shapes) for value, type_ in (*self.given, *self.defaults))
         )
@@ -153,14 +153,14 @@ class _Check:
             self.values(node, shape)
 
     @staticmethod
-    def unique(known: dict[str, Any], more: dict[str, Any], count: int) -> None:
-        if len(more) < count or not known.keys().isdisjoint(more):
+    def unique(names: dict[str, Any], more: dict[str, Any], count: int) -> None:
+        if len(more) < count or not names.keys().isdisjoint(more):
             raise _Unsure
-        known.update(more)
+        names.update(more)
 
     def fields(self, node: Any, shape: Shape, *, own: bool) -> None:
         fields = node.fields or ()
-        found = {}
+        entries = {}
         for field in fields:
             arguments = field.arguments or ()
             if own and base_name(field.type) in self.machinery:
@@ -171,8 +171,8 @@ class _Check:
                 self.inputs(arguments, "ARGUMENT_DEFINITION", own=own)
                 if len({a.name.value for a in arguments}) < len(arguments):
                     raise _Unsure
-            found[field.name.value] = (field.type, arguments)
-        self.unique(shape.fields, found, len(fields))
+            entries[field.name.value] = (field.type, arguments)
+        self.unique(shape.fields, entries, len(fields))
 
     def inputs(self, nodes: Iterable[InputValueDefinitionNode], location: str, *, own: bool) -> None:
         for node in nodes:
@@ -206,19 +206,19 @@ class _Check:
             if location not in definition.locations or (name in seen and not definition.repeatable):
                 raise _Unsure
             seen.add(name)
-            given = set()
+            names = set()
             for argument in node.arguments or ():
                 argument_name = argument.name.value
                 type_ = definition.arguments.get(argument_name)
-                if type_ is None or argument_name in given:
+                if type_ is None or argument_name in names:
                     raise _Unsure
-                given.add(argument_name)
+                names.add(argument_name)
                 if base_name(type_) in self.field_sets:
                     if isinstance(argument.value, NullValueNode | ObjectValueNode | ListValueNode):
                         raise _Unsure
                 else:
                     self.given.append((argument.value, type_))
-            if not definition.required <= given:
+            if not definition.required <= names:
                 raise _Unsure
 
 

@@ -131,8 +131,8 @@ def _import_problems(links: Links, version: Version, name: str) -> list[Problem]
     directives, types = directives_of(version), types_of(version)
     problems = []
     for item in link.imports:
-        known = item.name[1:] in directives if item.name.startswith("@") else item.name in types
-        if known:
+        exists = item.name[1:] in directives if item.name.startswith("@") else item.name in types
+        if exists:
             continue
         if item.name in directives:
             hint = f'; write "@{item.name}"'
@@ -226,7 +226,9 @@ def build(text: Text, subgraph: Subgraph, graph: str) -> SubgraphSchema:
         elif isinstance(node, DirectiveDefinitionNode):
             if node.name.value not in words.definitions and node.name.value != links.link_name:
                 own_directives[node.name.value] = node
-                arguments[node.name.value] = {a.name.value: builder.input(a, False) for a in node.arguments or ()}
+                arguments[node.name.value] = {
+                    a.name.value: builder.input(a, extension=False) for a in node.arguments or ()
+                }
         elif isinstance(node, TypeDefinitionNode | TypeExtensionNode) and node.name.value not in machinery:
             builder.add(node)
     query = builder.types.get("Query")
@@ -254,4 +256,4 @@ def build(text: Text, subgraph: Subgraph, graph: str) -> SubgraphSchema:
 
 
 def _schema_directives(builder: TypeBuilder, nodes: Iterable[ConstDirectiveNode] | None, links: Links) -> list[Applied]:
-    return [d for d in builder.directives(nodes, False) if d.node.name.value != links.link_name]
+    return [d for d in builder.directives(nodes, extension=False) if d.node.name.value != links.link_name]

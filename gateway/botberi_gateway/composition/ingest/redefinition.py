@@ -49,61 +49,63 @@ def unknown_types(document: DocumentNode, words: Vocabulary, subgraph: str) -> l
     A federation 1 schema defines the field set's scalar itself where it names it; one of federation 2 has what it
     links.
     """
-    known = {d.name.value for d in document.definitions if isinstance(d, TypeDefinitionNode)} | _BUILT_IN
+    names = {d.name.value for d in document.definitions if isinstance(d, TypeDefinitionNode)} | _BUILT_IN
     if not words.federation_1:
-        known |= {*words.types.values(), "federation__FieldSet"}
+        names |= {*words.types.values(), "federation__FieldSet"}
     problems = []
     for node in document.definitions:
         if not isinstance(node, DirectiveDefinitionNode) or node.name.value not in words.definitions:
             continue
         for argument in node.arguments or ():
             name = base_name(argument.type)
-            if name not in known:
+            if name not in names:
                 message = f'[{subgraph}] Unknown type "{name}" of "@{node.name.value}({argument.name.value}:)".'
                 problems.append(Problem("INVALID_GRAPHQL", message, place(subgraph, argument)))
     return problems
 
 
-def _differences(found: DirectiveDefinitionNode, expected: DirectiveDefinitionNode, scalars: set[str]) -> Iterator[str]:
-    wanted = {a.name.value: a for a in expected.arguments or ()}
-    written = {a.name.value: a for a in found.arguments or ()}
-    for name, argument in wanted.items():
+def _differences(
+    actual: DirectiveDefinitionNode, standard: DirectiveDefinitionNode, scalars: set[str]
+) -> Iterator[str]:
+    expected_arguments = {a.name.value: a for a in standard.arguments or ()}
+    written = {a.name.value: a for a in actual.arguments or ()}
+    for name, argument in expected_arguments.items():
         if name not in written:
             if isinstance(argument.type, NonNullTypeNode) and argument.default_value is None:
                 yield f'it lacks the argument "{name}"'
             continue
         yield from _argument_differences(written[name], argument, scalars)
     for name in written:
-        if name not in wanted:
+        if name not in expected_arguments:
             yield f'it has no argument "{name}"'
-    if found.repeatable and not expected.repeatable:
+    if actual.repeatable and not standard.repeatable:
         yield "it is not repeatable"
-    allowed = {location.value for location in expected.locations}
-    foreign = sorted({location.value for location in found.locations} - allowed)
+    allowed = {location.value for location in standard.locations}
+    foreign = sorted({location.value for location in actual.locations} - allowed)
     if foreign:
         yield f"it can't be on {', '.join(foreign)} (only on {', '.join(sorted(allowed))})"
 
 
 def _argument_differences(
-    found: InputValueDefinitionNode, expected: InputValueDefinitionNode, scalars: set[str]
+    actual: InputValueDefinitionNode, expected: InputValueDefinitionNode, scalars: set[str]
 ) -> Iterator[str]:
-    if not _fits(found.type, expected.type, scalars):
-        yield f'"{found.name.value}" has to be of type {print_ast(expected.type)}, not {print_ast(found.type)}'
+    if not _fits(actual.type, expected.type, scalars):
+        yield f'"{actual.name.value}" has to be of type {print_ast(expected.type)}, not {print_ast(actual.type)}'
         return
-    if not isinstance(found.type, NonNullTypeNode) or found.default_value is not None:
-        has = print_ast(found.default_value) if found.default_value else "null"
+    if not isinstance(actual.type, NonNullTypeNode) or actual.default_value is not None:
+        has = print_ast(actual.default_value) if actual.default_value else "null"
         wants = print_ast(expected.default_value) if expected.default_value else "null"
         if has != wants:
-            yield f'the default of "{found.name.value}" has to be {wants}, not {has}'
+            yield f'the default of "{actual.name.value}" has to be {wants}, not {has}'
 
 
-def _fits(found: TypeNode, expected: TypeNode, scalars: set[str]) -> bool:
+def _fits(actual: TypeNode, expected: TypeNode, scalars: set[str]) -> bool:
     """The same type, stricter about null if it likes."""
-    has, wants = print_ast(found), print_ast(expected)
+    has, wants = print_ast(actual), print_ast(expected)
     if has == wants:
         return True
-    if isinstance(found, NonNullTypeNode) and not isinstance(expected, NonNullTypeNode):
-        return _fits(found.type, expected, scalars)
+    if isinstance(actual, NonNullTypeNode) and not isinstance(expected, NonNullTypeNode):
+        return _fits(actual.type, expected, scalars)
     # the specification's scalars may be written as what any library has
     base = expected
     while not isinstance(base, NamedTypeNode):

@@ -31,8 +31,8 @@ class Shape:
 
 def are_sound(shapes: Mapping[str, Shape], roots: Iterable[str]) -> bool:
     """True: `validate_schema` finds nothing. Directives' arguments are the caller's to check (`are_inputs`)."""
-    given = list(roots)
-    if len(set(given)) < len(given) or any(name not in shapes or shapes[name].kind != "OBJECT" for name in given):
+    names = list(roots)
+    if len(set(names)) < len(names) or any(name not in shapes or shapes[name].kind != "OBJECT" for name in names):
         return False
     return all(_is_sound(name, shape, shapes) for name, shape in shapes.items()) and _is_finite(shapes)
 
@@ -90,57 +90,57 @@ def _implements(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> bool:
         other = shapes.get(interface)
         if other is None or other.kind != "INTERFACE" or not set(other.interfaces) <= set(interfaces):
             return False
-        for field_name, (wanted, arguments) in other.fields.items():
-            own = shape.fields.get(field_name)
-            if own is None or not _is_subtype(own[0], wanted, shapes) or not _takes(own[1], arguments):
+        for field_name, (expected, arguments) in other.fields.items():
+            field = shape.fields.get(field_name)
+            if field is None or not _is_subtype(field[0], expected, shapes) or not _takes(field[1], arguments):
                 return False
     return True
 
 
-def _takes(own: Iterable[InputValueDefinitionNode], wanted: Iterable[InputValueDefinitionNode]) -> bool:
+def _takes(arguments: Iterable[InputValueDefinitionNode], expected: Iterable[InputValueDefinitionNode]) -> bool:
     """Each wanted argument with the same type, and no other that is mandatory."""
-    given = {a.name.value: a for a in own}
-    for argument in wanted:
-        found = given.pop(argument.name.value, None)
-        if found is None or not is_same(found.type, argument.type):
+    remaining = {a.name.value: a for a in arguments}
+    for argument in expected:
+        actual = remaining.pop(argument.name.value, None)
+        if actual is None or not is_same(actual.type, argument.type):
             return False
-    return not any(map(is_mandatory, given.values()))
+    return not any(map(is_mandatory, remaining.values()))
 
 
 def is_mandatory(node: InputValueDefinitionNode) -> bool:
     return isinstance(node.type, NonNullTypeNode) and node.default_value is None
 
 
-def is_same(one: TypeNode, other: TypeNode) -> bool:
+def is_same(left: TypeNode, right: TypeNode) -> bool:
     """The same type."""
-    while one is not other:
-        if type(one) is not type(other):
+    while left is not right:
+        if type(left) is not type(right):
             return False
-        if isinstance(one, NamedTypeNode):
-            return isinstance(other, NamedTypeNode) and one.name.value == other.name.value
-        assert isinstance(one, ListTypeNode | NonNullTypeNode)
-        assert isinstance(other, ListTypeNode | NonNullTypeNode)
-        one, other = one.type, other.type
+        if isinstance(left, NamedTypeNode):
+            return isinstance(right, NamedTypeNode) and left.name.value == right.name.value
+        assert isinstance(left, ListTypeNode | NonNullTypeNode)
+        assert isinstance(right, ListTypeNode | NonNullTypeNode)
+        left, right = left.type, right.type
     return True
 
 
-def _is_subtype(one: TypeNode, of: TypeNode, shapes: Mapping[str, Shape]) -> bool:
+def _is_subtype(type_: TypeNode, of: TypeNode, shapes: Mapping[str, Shape]) -> bool:
     while True:
         if isinstance(of, NonNullTypeNode):
-            if not isinstance(one, NonNullTypeNode):
+            if not isinstance(type_, NonNullTypeNode):
                 return False
-            one, of = one.type, of.type
+            type_, of = type_.type, of.type
             continue
-        if isinstance(one, NonNullTypeNode):
-            one = one.type
+        if isinstance(type_, NonNullTypeNode):
+            type_ = type_.type
         if isinstance(of, ListTypeNode):
-            if not isinstance(one, ListTypeNode):
+            if not isinstance(type_, ListTypeNode):
                 return False
-            one, of = one.type, of.type
+            type_, of = type_.type, of.type
             continue
-        if not isinstance(one, NamedTypeNode) or not isinstance(of, NamedTypeNode):
+        if not isinstance(type_, NamedTypeNode) or not isinstance(of, NamedTypeNode):
             return False
-        name, target = one.name.value, of.name.value
+        name, target = type_.name.value, of.name.value
         if name == target:
             return True
         has, wants = shapes.get(name), shapes.get(target)
@@ -159,7 +159,7 @@ def _is_finite(shapes: Mapping[str, Shape]) -> bool:
                 if target in shapes and shapes[target].kind == "INPUT_OBJECT":
                     needs.setdefault(name, set()).add(target)
     while needs:
-        free = {name for name, wanted in needs.items() if not wanted & needs.keys()}
+        free = {name for name, needed in needs.items() if not needed & needs.keys()}
         if not free:
             return False
         for name in free:

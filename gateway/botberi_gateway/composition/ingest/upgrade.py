@@ -48,7 +48,9 @@ def upgrade(schemas: Sequence[SubgraphSchema]) -> list[Problem]:
                     {field.on_extension for field in element.fields.values()} if not element.defined else {False}
                 ):
                     if not any(a.on_extension is on_extension for a in element.applied("shareable")):
-                        element.directives.append(Applied("shareable", _SHAREABLE, True, on_extension))
+                        element.directives.append(
+                            Applied("shareable", _SHAREABLE, federation=True, on_extension=on_extension)
+                        )
             elif not element.has("shareable"):
                 element.directives.append(Applied("shareable", _SHAREABLE, federation=True))
     return problems
@@ -97,11 +99,11 @@ def _join_lists_of_fields(schema: SubgraphSchema) -> None:
         for element in (type_, *type_.fields.values()):
             for applied in element.directives:
                 if applied.federation and applied.name in ("key", "requires", "provides"):
-                    given = applied.arguments.get("fields")
-                    if isinstance(given, str) and applied.field_set() is None:
-                        given = [given]
-                    if isinstance(given, list) and all(isinstance(text, str) for text in given):
-                        applied.node = _with_fields(applied.node, " ".join(given))
+                    fields = applied.arguments.get("fields")
+                    if isinstance(fields, str) and applied.field_set() is None:
+                        fields = [fields]
+                    if isinstance(fields, list) and all(isinstance(text, str) for text in fields):
+                        applied.node = _with_fields(applied.node, " ".join(fields))
 
 
 _SHAREABLE = ConstDirectiveNode(name=NameNode(value="shareable"), arguments=())
@@ -253,8 +255,8 @@ def _drop_tags_on_externals(schema: SubgraphSchema, schemas: Sequence[SubgraphSc
                 str(applied.arguments)
                 for other in schemas
                 if other is not schema
-                and (found := other.types.get(type_.name)) is not None
-                and (same := found.fields.get(field.name)) is not None
+                and (owner := other.types.get(type_.name)) is not None
+                and (same := owner.fields.get(field.name)) is not None
                 and not same.has("external")
                 for applied in same.applied("tag")
             }

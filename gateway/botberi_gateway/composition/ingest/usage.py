@@ -29,9 +29,9 @@ def note_usage(schema: SubgraphSchema) -> None:
             for provides in field.applied("provides"):
                 target = schema.types.get(base_name(field.type))
                 if target is not None:
-                    found = {(t.name, f.name) for t, f in selected(schema, target, provides.field_set())}
-                    schema.used |= found
-                    schema.provided |= found
+                    fields = {(t.name, f.name) for t, f in selected(schema, target, provides.field_set())}
+                    schema.used |= fields
+                    schema.provided |= fields
             for argument in field.arguments.values():
                 for context in argument.applied("fromContext"):
                     _note_context(schema, context.text("field"))

@@ -61,10 +61,10 @@ def _fits_own(value: ValueNode, shape: Shape, shapes: Mapping[str, Shape]) -> bo
         return isinstance(value, EnumValueNode | StringValueNode) and value.value in shape.values
     if shape.kind != "INPUT_OBJECT" or not isinstance(value, ObjectValueNode) or not _has_unique_keys(value):
         return False
-    given = {f.name.value: f.value for f in value.fields}
-    if shape.is_one_of and (len(given) != 1 or any(isinstance(v, NullValueNode) for v in given.values())):
+    values = {f.name.value: f.value for f in value.fields}
+    if shape.is_one_of and (len(values) != 1 or any(isinstance(v, NullValueNode) for v in values.values())):
         return False
-    return all(name in shape.inputs and surely_fits(v, shape.inputs[name].type, shapes) for name, v in given.items())
+    return all(name in shape.inputs and surely_fits(v, shape.inputs[name].type, shapes) for name, v in values.items())
 
 
 def _has_unique_keys(value: ValueNode) -> bool:

@@ -49,26 +49,26 @@ class Vocabulary:
 def vocabulary(links: Links, version: Version, defined: Collection[str] = ()) -> Vocabulary:
     """What a schema of this version with these links, that defines these directives itself, can say."""
     link = links.of(FEDERATION)
-    known = directives_of(version)
+    specified = directives_of(version)
     if link is None:
-        directives = {name: name for name in known}
+        directives = {name: name for name in specified}
         types = {"FieldSet": FEDERATION_1_TYPES[0]}
         # what a federation 1 schema defines under these names means the same once it is upgraded
         directives |= {name: name for name in directives_of(UPGRADED) if name in defined}
     else:
-        directives = {name: link.directive_name(name) for name in known}
+        directives = {name: link.directive_name(name) for name in specified}
         types = {name: link.type_name(name) for name in types_of(version)}
     for feature in COMPOSED:  # a schema may link `tag`, `cost`, … on their own too
-        own = links.of(feature.identity)
-        if own is not None:
-            local = own.directive_name(feature.directive)
+        feature_link = links.of(feature.identity)
+        if feature_link is not None:
+            local = feature_link.directive_name(feature.directive)
             if feature.directive not in directives or directives[feature.directive] not in _imported(links):
                 directives[feature.directive] = local
     newest = directives_of(max(version, Version(2, 14)))
     definitions = {
-        local: _localize(definition(name, known.get(name, newest[name]).sdl), local, types)
+        local: _localize(definition(name, specified.get(name, newest[name]).sdl), local, types)
         for name, local in directives.items()
-        if name in known or link is not None or local not in defined
+        if name in specified or link is not None or local not in defined
     }
     upgraded = {
         name: _localize(definition(name, directives_of(UPGRADED)[name].sdl), name, types)
@@ -79,21 +79,21 @@ def vocabulary(links: Links, version: Version, defined: Collection[str] = ()) ->
 
 
 def applicable(
-    own: DirectiveDefinitionNode | None, specified: DirectiveDefinitionNode, words: Vocabulary
+    definition: DirectiveDefinitionNode | None, specified: DirectiveDefinitionNode, words: Vocabulary
 ) -> DirectiveDefinitionNode:
     """The definition that applications of a directive have to fit.
 
     A subgraph's own may have fewer arguments and locations than the specification's, and not be repeatable.
     """
-    if own is None or (words.federation_1 and is_replaced(own)):
+    if definition is None or (words.federation_1 and is_replaced(definition)):
         return specified
-    given = {a.name.value for a in own.arguments or ()}
+    names = {a.name.value for a in definition.arguments or ()}
     return DirectiveDefinitionNode(
         name=specified.name,
         description=None,
-        arguments=tuple(a for a in specified.arguments or () if a.name.value in given),
-        repeatable=own.repeatable,
-        locations=own.locations,
+        arguments=tuple(a for a in specified.arguments or () if a.name.value in names),
+        repeatable=definition.repeatable,
+        locations=definition.locations,
     )
 
 
@@ -101,11 +101,11 @@ def applicable(
 _OLD_FIELD_SETS = frozenset({"String", "_FieldSet", "FieldSet"})
 
 
-def is_replaced(own: DirectiveDefinitionNode) -> bool:
+def is_replaced(definition: DirectiveDefinitionNode) -> bool:
     """Whether it is a definition as federation 1 libraries printed it, for which the specification's is taken."""
-    if own.name.value not in ("key", "provides", "requires"):
+    if definition.name.value not in ("key", "provides", "requires"):
         return False
-    arguments = own.arguments or ()
+    arguments = definition.arguments or ()
     if not arguments:
         return True
     only = arguments[0].type

@@ -16,7 +16,7 @@ def conjunction(requirements: Iterable[Requirement]) -> list[list[str]]:
     alternatives: set[frozenset[str]] = {frozenset()}
     for requirement in requirements:
         options = {frozenset(option) for option in requirement}
-        combined = {one | other for one, other in product(alternatives, options)}
+        combined = {left | right for left, right in product(alternatives, options)}
         alternatives = minimal(combined)
         if len(alternatives) > MAX_ALTERNATIVES:
             raise LimitExceeded("the access requirements of one element have too many combinations")

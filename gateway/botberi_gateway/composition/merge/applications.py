@@ -24,21 +24,21 @@ Key = frozenset[tuple[str, Hashable]]
 
 
 @cache
-def _known_definition(name: str, federation: bool) -> DirectiveDefinitionNode | None:
+def _known_definition(name: str, *, federation: bool) -> DirectiveDefinitionNode | None:
     if not federation:
         return definition(name, GRAPHQL_DIRECTIVES[name]) if name in GRAPHQL_DIRECTIVES else None
-    known = LATEST_DIRECTIVES.get(name)
-    return None if known is None else definition(name, known.sdl)
+    directive = LATEST_DIRECTIVES.get(name)
+    return None if directive is None else definition(name, directive.sdl)
 
 
 def _definition(state: MergeState, schema: SubgraphSchema, applied: Applied) -> DirectiveDefinitionNode | None:
     """The subgraph's own for a custom directive, the specification's for any other."""
-    known = _known_definition(applied.name, applied.federation)
-    if known is not None:
-        return known
-    own = schema.directive_definitions.get(applied.name)
+    specified = _known_definition(applied.name, federation=applied.federation)
+    if specified is not None:
+        return specified
+    local = schema.directive_definitions.get(applied.name)
     custom = state.composed.custom.get(applied.name)
-    return own if own is not None or custom is None else custom.definition
+    return local if local is not None or custom is None else custom.definition
 
 
 def _parameters(node: DirectiveDefinitionNode | None) -> dict[str, InputValueDefinitionNode]:

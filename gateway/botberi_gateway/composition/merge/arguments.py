@@ -163,38 +163,38 @@ def _input_field_types(state: MergeState, name: str) -> dict[str, TypeNode]:
 
 def merge_default(state: MergeState, what: str, sources: Sequence[Source], prefix: str) -> ConstValueNode | None:
     """The common one; none where a subgraph has none."""
-    given = [(s, a) for s, a in sources if a.default is not None]
-    if not given:
+    having = [(s, a) for s, a in sources if a.default is not None]
+    if not having:
         return None
-    distinct = _distinct_defaults(given)
+    distinct = _distinct_defaults(having)
     if len(distinct) > 1:
         listing = ", ".join(f"{text} in {names_of(schemas)}" for text, schemas in distinct)
         state.error(
             f"{prefix}_DEFAULT_MISMATCH",
             f"{what} has different default values: {listing}.",
-            [(s, a.node) for s, a in given],
+            [(s, a.node) for s, a in having],
         )
-    elif len(given) < len(sources):
+    elif len(having) < len(sources):
         state.hint(
             "INCONSISTENT_DEFAULT_VALUE_PRESENCE",
-            f"{what} has a default value in {names_of(s for s, _ in given)} alone, so the supergraph has none.",
+            f"{what} has a default value in {names_of(s for s, _ in having)} alone, so the supergraph has none.",
             "WARN",
-            [(s, a.node) for s, a in given],
+            [(s, a.node) for s, a in having],
         )
         return None
-    return given[0][1].default
+    return having[0][1].default
 
 
-def _distinct_defaults(given: Sequence[Source]) -> list[tuple[str, list[SubgraphSchema]]]:
+def _distinct_defaults(having: Sequence[Source]) -> list[tuple[str, list[SubgraphSchema]]]:
     """Texts of the defaults that are different values, each with the subgraphs that have the value."""
     texts: dict[str, list[Source]] = {}
-    for schema, argument in given:
+    for schema, argument in having:
         assert argument.default is not None
         texts.setdefault(printed(argument.default), []).append((schema, argument))
-    found: dict[Hashable, tuple[str, list[SubgraphSchema]]] = {}
+    defaults: dict[Hashable, tuple[str, list[SubgraphSchema]]] = {}
     for text, sources in texts.items():
         schema, argument = sources[0]
         assert argument.default is not None
         value = comparable(argument.default, argument.type, schema.input_field_types) if len(texts) > 1 else text
-        found.setdefault(value, (text, []))[1].extend(s for s, _ in sources)
-    return list(found.values())
+        defaults.setdefault(value, (text, []))[1].extend(s for s, _ in sources)
+    return list(defaults.values())

@@ -27,8 +27,8 @@ def plan_directives(schemas: Sequence[SubgraphSchema]) -> ComposedDirectives:
             if link is not None and name is not None:
                 requests.setdefault(name.removeprefix("@"), []).append((schema, applied, link))
     majors = _check_versions(schemas, requests, plan)
-    for name, found in requests.items():
-        _plan_one(name, [r for r in found if r[2].url.identity not in majors], schemas, plan)
+    for name, applications in requests.items():
+        _plan_one(name, [r for r in applications if r[2].url.identity not in majors], schemas, plan)
     return plan
 
 
@@ -100,24 +100,24 @@ def _check_versions(
     plan: ComposedDirectives,
 ) -> set[str]:
     """Identities of features that subgraphs want composed in versions that don't go together."""
-    wanted = {link.url.identity for found in requests.values() for _, _, link in found}
-    composing = {(s.name, link.url.identity) for found in requests.values() for s, _, link in found}
+    requested = {link.url.identity for links in requests.values() for _, _, link in links}
+    composing = {(s.name, link.url.identity) for links in requests.values() for s, _, link in links}
     bad = set()
     identities: dict[str, list[tuple[SubgraphSchema, Link]]] = {}
     for schema in schemas:
         for link in schema.links.links:
             identities.setdefault(link.url.identity, []).append((schema, link))
-    for identity, found in identities.items():
+    for identity, links in identities.items():
         if identity in (FEDERATION, LINK, CORE):
             continue
-        versions = {_compatible(link.url.version) for _, link in found}
+        versions = {_compatible(link.url.version) for _, link in links}
         if len(versions) < 2:
             continue
-        at = places((s.name, link.node) for s, link in found)
-        asking = {_compatible(link.url.version) for s, link in found if (s.name, identity) in composing}
-        if identity in wanted and len(asking) > 1:
+        at = places((s.name, link.node) for s, link in links)
+        asking = {_compatible(link.url.version) for s, link in links if (s.name, identity) in composing}
+        if identity in requested and len(asking) > 1:
             bad.add(identity)
-            listing = ", ".join(f'{link.url.version} in "{s.name}"' for s, link in found)
+            listing = ", ".join(f'{link.url.version} in "{s.name}"' for s, link in links)
             message = f'"{identity}" is composed from versions that are not compatible: {listing}.'
             plan.problems.append(Problem("DIRECTIVE_COMPOSITION_ERROR", message, at))
         else:
@@ -133,23 +133,23 @@ def _compatible(version: Version | None) -> int:
 
 def _plan_one(
     name: str,
-    found: Sequence[tuple[SubgraphSchema, Applied, Link]],
+    applications: Sequence[tuple[SubgraphSchema, Applied, Link]],
     schemas: Sequence[SubgraphSchema],
     plan: ComposedDirectives,
 ) -> None:
-    if not found:
+    if not applications:
         return
-    sources = {(link.url.identity, _original(schema, name)) for schema, _, link in found}
+    sources = {(link.url.identity, _original(schema, name)) for schema, _, link in applications}
     if len(sources) > 1:
         listing = ", ".join(f'"{identity}" (@{original})' for identity, original in sorted(sources))
-        at = places((s.name, a.node) for s, a, _ in found)
+        at = places((s.name, a.node) for s, a, _ in applications)
         message = f'"@{name}" is not the same directive in all subgraphs: it is from {listing}.'
         plan.problems.append(Problem("DIRECTIVE_COMPOSITION_ERROR", message, at))
         return
     # of equal versions the last subgraph's
-    newest = max(reversed(found), key=lambda r: r[2].url.version or Version(0, 0))
+    newest = max(reversed(applications), key=lambda r: r[2].url.version or Version(0, 0))
     identity, original = next(iter(sources))
-    subgraphs = {s.name for s, _, _ in found}
+    subgraphs = {s.name for s, _, _ in applications}
     for schema in schemas:
         link = schema.links.of(identity)
         if link is not None and schema.name not in subgraphs and link.directive_name(original) != name:
@@ -161,7 +161,7 @@ def _plan_one(
                     "WARN",
                 )
             )
-    _check_names(name, identity, original, plan, found)
+    _check_names(name, identity, original, plan, applications)
     plan.custom[name] = CustomDirective(name, newest[0].directive_definitions[name], newest[2], original, subgraphs)
 
 
@@ -170,11 +170,11 @@ def _check_names(
     identity: str,
     original: str,
     plan: ComposedDirectives,
-    found: Sequence[tuple[SubgraphSchema, Applied, Link]],
+    applications: Sequence[tuple[SubgraphSchema, Applied, Link]],
 ) -> None:
     for other in plan.custom.values():
         if other.link is not None and (other.link.url.identity, other.original) == (identity, original):
-            at = places((s.name, a.node) for s, a, _ in found)
+            at = places((s.name, a.node) for s, a, _ in applications)
             message = f'The directive "@{original}" of "{identity}" is composed as "@{other.name}" and as "@{name}".'
             plan.problems.append(Problem("DIRECTIVE_COMPOSITION_ERROR", message, at))
 
@@ -197,10 +197,10 @@ def _federation_names(schemas: Sequence[SubgraphSchema], plan: ComposedDirective
         if not used:
             continue
         if len(used) > 1:
-            listing = ", ".join(f'"@{local}" in {" and ".join(s.name for s in found)}' for local, found in used.items())
+            listing = ", ".join(f'"@{local}" in {" and ".join(s.name for s in users)}' for local, users in used.items())
             level: Level = "ERROR"
             message = f"@{name} has to have one name in all subgraphs, but it is {listing}."
-            links = [(s.name, link.node) for found in used.values() for s in found if (link := s.links.of(FEDERATION))]
+            links = [(s.name, link.node) for users in used.values() for s in users if (link := s.links.of(FEDERATION))]
             plan.problems.append(Problem("LINK_IMPORT_NAME_MISMATCH", message, places(links), level))
         plan.names[name] = next(iter(used))
         plan.used.add(name)

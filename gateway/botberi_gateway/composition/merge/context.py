@@ -34,7 +34,7 @@ def context_name(schema: SubgraphSchema, name: str) -> str:
 
 def context_arguments(schema: SubgraphSchema, type_: TypeDef, field: FieldDef) -> tuple[ContextArgument, ...]:
     """What the gateway fills in for this field in this subgraph."""
-    found = []
+    result = []
     for argument in field.arguments.values():
         applied = next(argument.applied("fromContext"), None)
         text = applied.text("field") if applied else None
@@ -42,9 +42,9 @@ def context_arguments(schema: SubgraphSchema, type_: TypeDef, field: FieldDef) -
             continue
         parsed = parse_from_context(text)
         if parsed.name is not None:
-            found.append(
+            result.append(
                 ContextArgument(
                     context_name(schema, parsed.name), argument.name, print_ast(argument.type), parsed.selection
                 )
             )
-    return tuple(found)
+    return tuple(result)

@@ -35,17 +35,17 @@ def merged_definitions(
     state: MergeState, executable: Mapping[str, DirectiveDefinitionNode]
 ) -> tuple[DirectiveDefinitionNode, ...]:
     """By name. To be called when all elements are merged, as only then it is known what is used."""
-    found = dict(executable)
+    definitions = dict(executable)
     for name, custom in state.composed.custom.items():
-        found[name] = _cleaned(state, custom.definition, custom.subgraphs)
+        definitions[name] = _cleaned(state, custom.definition, custom.subgraphs)
     for feature in COMPOSED:
         if feature.directive in state.composed.used:
             name = state.composed.names[feature.directive]
-            found[name] = _renamed(definition(feature.directive, feature.sdl), name)
+            definitions[name] = _renamed(definition(feature.directive, feature.sdl), name)
     if "context" in state.composed.used:
         sdl = "(field: context__ContextFieldValue) on ARGUMENT_DEFINITION"
-        found["context__fromContext"] = definition("context__fromContext", sdl)
-    return tuple(found[name] for name in sorted(found))
+        definitions["context__fromContext"] = definition("context__fromContext", sdl)
+    return tuple(definitions[name] for name in sorted(definitions))
 
 
 def _renamed(node: DirectiveDefinitionNode, name: str) -> DirectiveDefinitionNode:
@@ -93,7 +93,7 @@ def _cleaned(state: MergeState, node: DirectiveDefinitionNode, subgraphs: set[st
 def executable_definitions(state: MergeState) -> dict[str, DirectiveDefinitionNode]:
     """The executable directives that all subgraphs have, at their common locations: the gateway passes them on."""
     names = dict.fromkeys(name for s in state.schemas for name in s.directive_definitions if name not in _GRAPHQL)
-    found = {}
+    definitions = {}
     for name in names:
         if name in state.composed.custom:
             continue
@@ -130,8 +130,8 @@ def executable_definitions(state: MergeState) -> dict[str, DirectiveDefinitionNo
         if len({d.repeatable for _, d in executable}) > 1:
             message = f'"@{name}" is repeatable in some subgraphs alone; in the supergraph it is not.'
             state.hint("INCONSISTENT_EXECUTABLE_DIRECTIVE_REPEATABLE", message, "WARN", at)
-        found[name] = _merge_executable(state, name, executable, common)
-    return found
+        definitions[name] = _merge_executable(state, name, executable, common)
+    return definitions
 
 
 def _locations(node: DirectiveDefinitionNode) -> list[str]:
@@ -156,12 +156,12 @@ def _merge_executable(
 
 def feature_types(state: MergeState) -> dict[str, SupergraphType]:
     """Scalars that the definitions of features need; they are in the subgraphs that apply the directive."""
-    found = {}
+    scalars = {}
     for directive, scalar in _SCALARS.items():
         if directive in state.composed.used:
             graphs = [s.graph for s in state.schemas if directive in s.federation_names]
-            found[scalar] = SupergraphType(scalar, "SCALAR", tuple(JoinType(g) for g in graphs))
-    return found
+            scalars[scalar] = SupergraphType(scalar, "SCALAR", tuple(JoinType(g) for g in graphs))
+    return scalars
 
 
 def feature_links(state: MergeState) -> tuple[ConstDirectiveNode, ...]:
@@ -182,7 +182,7 @@ def feature_links(state: MergeState) -> tuple[ConstDirectiveNode, ...]:
             url = custom.link.url
             _, _, imports = links.setdefault(url.identity, (url.version, None, []))
             imports.append(Import(f"@{custom.original}", f"@{custom.name}"))
-    return tuple(_link(identity, *found) for identity, found in links.items())
+    return tuple(_link(identity, *parts) for identity, parts in links.items())
 
 
 def _link(identity: str, version: Version | None, purpose: str | None, imports: list[Import]) -> ConstDirectiveNode:

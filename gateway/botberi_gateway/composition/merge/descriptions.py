@@ -11,10 +11,10 @@ from botberi_gateway.composition.subgraph import Element, SubgraphSchema
 
 def merge_description(state: MergeState, what: str, sources: Sequence[tuple[SubgraphSchema, Element]]) -> str | None:
     """The most frequent; of several as frequent, the first. An empty one counts where there is no other."""
-    given = [e.description for _, e in sources if e.description is not None]
-    if not given:  # as most elements
+    descriptions = [e.description for _, e in sources if e.description is not None]
+    if not descriptions:  # as most elements
         return None
-    counted = Counter(filter(None, given))
+    counted = Counter(filter(None, descriptions))
     if not counted:
         return ""
     if len(counted) > 1:

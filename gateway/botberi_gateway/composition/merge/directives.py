@@ -32,7 +32,7 @@ _JOINED = tuple(feature.directive for feature in JOINED)
 
 def merge_directives(state: MergeState, what: str, sources: Sequence[Source]) -> tuple[ConstDirectiveNode, ...]:
     """In a fixed order: GraphQL's own, the federation's, the subgraphs' own by name."""
-    found: list[ConstDirectiveNode] = []
+    result: list[ConstDirectiveNode] = []
     by_name: dict[tuple[bool, str], list[tuple[SubgraphSchema, Applied]]] = {}
     for schema, element in sources:
         for applied in element.directives:
@@ -42,13 +42,13 @@ def merge_directives(state: MergeState, what: str, sources: Sequence[Source]) ->
     for name in _FEDERATION:
         applications = by_name.get((True, name))
         if applications and name in state.composed.names:
-            found += _merge_federation(state, what, name, applications, sources)
+            result += _merge_federation(state, what, name, applications, sources)
     for name in _JOINED:
-        found += _joined(state, name, by_name.get((True, name), ()))
+        result += _joined(state, name, by_name.get((True, name), ()))
     for name in _GRAPHQL:
         applications = by_name.get((False, name))
         if applications:
-            found.append(_most_frequent(state, what, name, applications))
+            result.append(_most_frequent(state, what, name, applications))
     for federation, name in sorted(by_name):
         custom = state.composed.custom.get(name)
         if federation or custom is None:
@@ -57,10 +57,10 @@ def merge_directives(state: MergeState, what: str, sources: Sequence[Source]) ->
         if not applications:
             continue
         if custom.definition.repeatable:
-            found += _distinct(state, name, applications)
+            result += _distinct(state, name, applications)
         else:
-            found.append(_most_frequent(state, what, name, applications))
-    return tuple(found)
+            result.append(_most_frequent(state, what, name, applications))
+    return tuple(result)
 
 
 def _directive(name: str, arguments: dict[str, ConstValueNode]) -> ConstDirectiveNode:
@@ -89,7 +89,7 @@ def _joined(
     graphs: dict[Key, dict[str, Applied]] = {}
     for schema, applied in applications:
         graphs.setdefault(key(state, schema, applied), {}).setdefault(schema.graph, applied)
-    found = []
+    result = []
     for having in graphs.values():
         written = given(next(iter(having.values())).node)
         fields = tuple(ConstObjectFieldNode(name=NameNode(value=k), value=v) for k, v in written.items())
@@ -98,8 +98,8 @@ def _joined(
             "name": StringValueNode(value=f"federation__{name}", block=False),
             "args": ConstObjectValueNode(fields=fields),
         }
-        found.append(_directive("join__directive", arguments))
-    return found
+        result.append(_directive("join__directive", arguments))
+    return result
 
 
 def _most_frequent(
@@ -153,17 +153,17 @@ def _merge_federation(
             values[argument] = _combine(values.get(argument), value)
     if values.get("slicingArguments") is not None:
         # an argument that a subgraph doesn't know is no argument of the supergraph's field
-        known = [set(e.arguments) for _, e in sources if isinstance(e, FieldDef)]
-        values["slicingArguments"] = [v for v in values["slicingArguments"] if all(v in names for names in known)]
+        parameters = [set(e.arguments) for _, e in sources if isinstance(e, FieldDef)]
+        values["slicingArguments"] = [v for v in values["slicingArguments"] if all(v in names for names in parameters)]
     return [_directive(local, {k: value_node(v) for k, v in values.items()})]
 
 
-def _combine(one: Any, other: Any) -> Any:
+def _combine(left: Any, right: Any) -> Any:
     """The costlier of two numbers, both of two lists, a switch only if both have it on."""
-    if one is None or other is None:
-        return other if one is None else one
-    if isinstance(one, bool) and isinstance(other, bool):
-        return one and other
-    if isinstance(one, list) and isinstance(other, list):
-        return [*one, *(v for v in other if v not in one)]
-    return max(one, other)
+    if left is None or right is None:
+        return right if left is None else left
+    if isinstance(left, bool) and isinstance(right, bool):
+        return left and right
+    if isinstance(left, list) and isinstance(right, list):
+        return [*left, *(v for v in right if v not in left)]
+    return max(left, right)

@@ -62,38 +62,38 @@ def _guard_implementations(
         owner = result[implementation]
         fields = dict(owner.fields)
         for field in guarded & fields.keys() & interface.fields.keys():
-            given = interface.fields[field].directives
-            fields[field] = replace(fields[field], directives=_combined(state, fields[field].directives, [given]))
+            required = interface.fields[field].directives
+            fields[field] = replace(fields[field], directives=_combined(state, fields[field].directives, [required]))
         result[implementation] = replace(owner, fields=fields)
 
 
 def _combined(
-    state: MergeState, own: Sequence[ConstDirectiveNode], others: Sequence[Sequence[ConstDirectiveNode]]
+    state: MergeState, required: Sequence[ConstDirectiveNode], others: Sequence[Sequence[ConstDirectiveNode]]
 ) -> tuple[ConstDirectiveNode, ...]:
     names = {state.composed.names[n]: n for n in GUARDS if n in state.composed.names}
-    found: dict[str, list[ConstDirectiveNode]] = {}
-    for directives in (own, *others):
+    by_name: dict[str, list[ConstDirectiveNode]] = {}
+    for directives in (required, *others):
         for node in directives:
             if node.name.value in names:
-                found.setdefault(names[node.name.value], []).append(node)
-    if not found:
-        return tuple(own)
-    kept = [d for d in own if d.name.value not in names]
+                by_name.setdefault(names[node.name.value], []).append(node)
+    if not by_name:
+        return tuple(required)
+    kept = [d for d in required if d.name.value not in names]
     for name, argument in GUARDS.items():
-        if name not in found:
+        if name not in by_name:
             continue
         local = state.composed.names[name]
         arguments: tuple[ConstArgumentNode, ...] = ()
         if argument is not None:
-            merged = conjunction([_value(node, argument) for node in found[name]])
+            merged = conjunction([_value(node, argument) for node in by_name[name]])
             arguments = (ConstArgumentNode(name=NameNode(value=argument), value=value_node(merged)),)
         kept.append(ConstDirectiveNode(name=NameNode(value=local), arguments=arguments))
     return tuple(kept)
 
 
 def _value(node: ConstDirectiveNode, argument: str) -> list[list[str]]:
-    for given in node.arguments or ():
-        if given.name.value == argument:
-            value: list[list[str]] = value_from_ast_untyped(given.value)
+    for entry in node.arguments or ():
+        if entry.name.value == argument:
+            value: list[list[str]] = value_from_ast_untyped(entry.value)
             return value
     return [[]]

@@ -13,24 +13,24 @@ def spread_fields(state: MergeState, types: Mapping[str, SupergraphType]) -> dic
     for interface in types.values():
         if interface.kind != "INTERFACE":
             continue
-        given = _given(state, interface)
-        if not given:
+        fields = _given(state, interface)
+        if not fields:
             continue
         for name in state.implementers(interface.name):
             owner = result[name]
-            changed = {f.name: f for f in given if f.name not in owner.fields}
-            changed |= {f.name: own for f in given if (own := _declared(owner, f)) is not None}
+            changed = {f.name: f for f in fields if f.name not in owner.fields}
+            changed |= {f.name: declared for f in fields if (declared := _declared(owner, f)) is not None}
             if changed:
                 result[name] = replace(owner, fields={**owner.fields, **changed})
     return result
 
 
-def _declared(owner: SupergraphType, given: SupergraphField) -> SupergraphField | None:
+def _declared(owner: SupergraphType, field: SupergraphField) -> SupergraphField | None:
     """The implementation's field with the interface's directives; its own subgraphs have it only as `@external`."""
-    own = owner.fields.get(given.name)
-    if own is None or not own.joins or not all(join.external for join in own.joins):
+    declared = owner.fields.get(field.name)
+    if declared is None or not declared.joins or not all(join.external for join in declared.joins):
         return None
-    return replace(own, directives=tuple(dict.fromkeys((*own.directives, *given.directives))))
+    return replace(declared, directives=tuple(dict.fromkeys((*declared.directives, *field.directives))))
 
 
 def _given(state: MergeState, interface: SupergraphType) -> list[SupergraphField]:
@@ -38,7 +38,7 @@ def _given(state: MergeState, interface: SupergraphType) -> list[SupergraphField
         field
         for schema, type_ in state.sources(interface.name)
         if type_.is_interface_object
-        for field, found in type_.fields.items()
-        if not schema.is_external(type_, found)
+        for field, entry in type_.fields.items()
+        if not schema.is_external(type_, entry)
     }
     return [replace(f, joins=(JoinField(None),)) for f in interface.fields.values() if f.name in names]

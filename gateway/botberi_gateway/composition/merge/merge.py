@@ -38,8 +38,8 @@ class MergeResult:
     hints: tuple[Problem, ...]
 
 
-def merge(schemas: Sequence[SubgraphSchema], known: MergedTypes) -> MergeResult:
-    """Errors of all types at once. Types that are `known` and unchanged aren't merged again."""
+def merge(schemas: Sequence[SubgraphSchema], memory: MergedTypes) -> MergeResult:
+    """Errors of all types at once. Types that `memory` has and that are unchanged aren't merged again."""
     state = MergeState(schemas, plan_directives(schemas))
     state.problems += state.composed.problems
     state.hints += state.composed.hints
@@ -47,9 +47,9 @@ def merge(schemas: Sequence[SubgraphSchema], known: MergedTypes) -> MergeResult:
         return MergeResult(None, state, tuple(state.problems), tuple(state.hints))
     merged_kinds(state)
     executable = executable_definitions(state)  # first, as its arguments use enums
-    known.begin(state)
-    types = _merge_types(state, known)
-    known.end()
+    memory.begin(state)
+    types = _merge_types(state, memory)
+    memory.end()
     if not any(s.query and s.types["Query"].fields for s in schemas if "Query" in s.types):
         state.error("NO_QUERIES", "No subgraph has a query: the type Query needs a field in at least one.")
     definitions = merged_definitions(state, executable)
@@ -76,10 +76,10 @@ def merge(schemas: Sequence[SubgraphSchema], known: MergedTypes) -> MergeResult:
 _ORDER: tuple[TypeKind, ...] = ("SCALAR", "UNION", "INTERFACE", "OBJECT", "INPUT_OBJECT", "ENUM")
 
 
-def _merge_types(state: MergeState, known: MergedTypes) -> dict[str, SupergraphType]:
+def _merge_types(state: MergeState, memory: MergedTypes) -> dict[str, SupergraphType]:
     types: dict[str, SupergraphType] = {}
     by_kind: Mapping[TypeKind, list[str]] = {
-        kind: [name for name, found in state.kinds.items() if found == kind] for kind in _ORDER
+        kind: [name for name, actual in state.kinds.items() if actual == kind] for kind in _ORDER
     }
     for kind in _ORDER:
         if kind == "ENUM":
@@ -97,7 +97,7 @@ def _merge_types(state: MergeState, known: MergedTypes) -> dict[str, SupergraphT
                     types[name] = merge_enum(state, name, owners)
                 case _:
                     again = partial(merge_composite, state, name, kind, owners)
-                    types[name] = known.merged(state, name, owners, again)
+                    types[name] = memory.merged(state, name, owners, again)
     return types
 
 

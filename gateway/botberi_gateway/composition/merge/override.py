@@ -26,12 +26,12 @@ class Overrides:
 def read_overrides(state: MergeState, coordinate: str, sources: Sequence[Source]) -> Overrides:
     """Check every `@override` of this field and say what they come to."""
     result = Overrides()
-    if not any(found.has("override") for _, _, found in sources):
+    if not any(definition.has("override") for _, _, definition in sources):
         return result
     here = {s.name: (s, t, f) for s, t, f in sources}
     names = state.names
-    for schema, type_, found in sources:
-        applied = next(found.applied("override"), None)
+    for schema, type_, definition in sources:
+        applied = next(definition.applied("override"), None)
         if applied is None:
             continue
         source = applied.text("from") or ""
@@ -71,7 +71,7 @@ def read_overrides(state: MergeState, coordinate: str, sources: Sequence[Source]
             continue
         other, other_type, other_field = here[source]
         if other.is_external(other_type, other_field):
-            if _collides(state, coordinate, (schema, type_, found), here[source], applied):
+            if _collides(state, coordinate, (schema, type_, definition), here[source], applied):
                 continue
             state.hint(
                 "OVERRIDE_DIRECTIVE_CAN_BE_REMOVED",
@@ -81,7 +81,7 @@ def read_overrides(state: MergeState, coordinate: str, sources: Sequence[Source]
             )
             result.by[schema.name] = (source, None)
             continue
-        _apply(state, coordinate, (schema, type_, found), here[source], applied, label, result)
+        _apply(state, coordinate, (schema, type_, definition), here[source], applied, label, result)
     return result
 
 
@@ -152,9 +152,9 @@ def _collides(state: MergeState, coordinate: str, overriding: Source, overridden
 
 
 def _collision(overriding: Source, overridden: Source) -> tuple[SubgraphSchema, str] | None:
-    schema, type_, found = overriding
+    schema, type_, definition = overriding
     other, _, other_field = overridden
-    if schema.is_external(type_, found):
+    if schema.is_external(type_, definition):
         return schema, "external"
     for directive in ("requires", "provides"):
         if other_field.has(directive):

@@ -8,36 +8,36 @@ from botberi_gateway.composition.merge.state import MergeState
 from botberi_gateway.federation.printed import printed_type
 
 
-def same(one: TypeNode, other: TypeNode) -> bool:
+def same(left: TypeNode, right: TypeNode) -> bool:
     while True:  # not by their texts: this is asked for every field of every subgraph
-        if isinstance(one, NamedTypeNode):
-            return isinstance(other, NamedTypeNode) and one.name.value == other.name.value
-        if isinstance(one, ListTypeNode):
-            if not isinstance(other, ListTypeNode):
+        if isinstance(left, NamedTypeNode):
+            return isinstance(right, NamedTypeNode) and left.name.value == right.name.value
+        if isinstance(left, ListTypeNode):
+            if not isinstance(right, ListTypeNode):
                 return False
-            one, other = one.type, other.type
+            left, right = left.type, right.type
             continue
-        assert isinstance(one, NonNullTypeNode)
-        if not isinstance(other, NonNullTypeNode):
+        assert isinstance(left, NonNullTypeNode)
+        if not isinstance(right, NonNullTypeNode):
             return False
-        one, other = one.type, other.type
+        left, right = left.type, right.type
 
 
-def is_subtype(state: MergeState, one: TypeNode, other: TypeNode) -> bool:
-    """`one` may stand where `other` is expected (equal types included)."""
-    if isinstance(one, NonNullTypeNode):
-        if isinstance(other, NonNullTypeNode):
-            return is_subtype(state, one.type, other.type)
-        return is_subtype(state, one.type, other)
-    if isinstance(other, NonNullTypeNode):
+def is_subtype(state: MergeState, type_: TypeNode, of: TypeNode) -> bool:
+    """Whether `type_` may stand where `of` is expected (equal types included)."""
+    if isinstance(type_, NonNullTypeNode):
+        if isinstance(of, NonNullTypeNode):
+            return is_subtype(state, type_.type, of.type)
+        return is_subtype(state, type_.type, of)
+    if isinstance(of, NonNullTypeNode):
         return False
-    if isinstance(one, ListTypeNode) or isinstance(other, ListTypeNode):
-        if isinstance(one, ListTypeNode) and isinstance(other, ListTypeNode):
-            return is_subtype(state, one.type, other.type)
+    if isinstance(type_, ListTypeNode) or isinstance(of, ListTypeNode):
+        if isinstance(type_, ListTypeNode) and isinstance(of, ListTypeNode):
+            return is_subtype(state, type_.type, of.type)
         return False
-    assert isinstance(one, NamedTypeNode)
-    assert isinstance(other, NamedTypeNode)
-    name, expected = one.name.value, other.name.value
+    assert isinstance(type_, NamedTypeNode)
+    assert isinstance(of, NamedTypeNode)
+    name, expected = type_.name.value, of.name.value
     return name == expected or state.is_named_subtype(name, expected)
 
 

@@ -67,19 +67,19 @@ class MergedTypes:
             return merge()
         self.seen.add(name)
         having = [(schema, schema.graph) for schema, _ in owners]
-        known = self.types.get(name)
-        if known is None or not _same(known.owners, having):
-            known = self.types[name] = _record(state, having, merge)
-        state.problems += known.problems
-        state.hints += known.hints
-        state.shared += known.shared
-        state.used_as_input |= known.used_as_input
-        state.used_as_output |= known.used_as_output
-        return known.type
+        previous = self.types.get(name)
+        if previous is None or not _same(previous.owners, having):
+            previous = self.types[name] = _record(state, having, merge)
+        state.problems += previous.problems
+        state.hints += previous.hints
+        state.shared += previous.shared
+        state.used_as_input |= previous.used_as_input
+        state.used_as_output |= previous.used_as_output
+        return previous.type
 
 
-def _same(one: list[tuple[SubgraphSchema, str]], other: list[tuple[SubgraphSchema, str]]) -> bool:
-    return len(one) == len(other) and all(a is b and g == h for (a, g), (b, h) in zip(one, other, strict=True))
+def _same(left: list[tuple[SubgraphSchema, str]], right: list[tuple[SubgraphSchema, str]]) -> bool:
+    return len(left) == len(right) and all(a is b and g == h for (a, g), (b, h) in zip(left, right, strict=True))
 
 
 def _record(

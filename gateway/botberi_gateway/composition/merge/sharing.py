@@ -42,17 +42,17 @@ def check_sharing(
 
 
 def _shareable(schema: SubgraphSchema, type_: object, field: object) -> bool:
-    found, member = type_, field
-    name = (found.name, member.name)  # type: ignore[attr-defined]
-    return name in schema.provided or schema.is_shareable(found, member)  # type: ignore[arg-type]
+    owner, member = type_, field
+    name = (owner.name, member.name)  # type: ignore[attr-defined]
+    return name in schema.provided or schema.is_shareable(owner, member)  # type: ignore[arg-type]
 
 
 def through_interface_objects(state: MergeState, type_name: str, name: str, already: AbstractSet[str]) -> list[Source]:
     """A subgraph that has the interface as an object resolves the field for every implementation."""
-    found: list[Source] = []
+    sources: list[Source] = []
     interfaces = state.interfaces.get(type_name, set()) & state.interface_objects
     if not interfaces:
-        return found
+        return sources
     for schema in state.schemas:
         if schema.name in already or type_name in schema.types:
             continue
@@ -61,6 +61,6 @@ def through_interface_objects(state: MergeState, type_name: str, name: str, alre
             if owner is not None and owner.is_interface_object and name in owner.fields:
                 field = owner.fields[name]
                 if not schema.is_external(owner, field):
-                    found.append((schema, owner, field))
+                    sources.append((schema, owner, field))
                     break
-    return found
+    return sources

@@ -46,15 +46,15 @@ class MergeState:
             for type_ in schema.types.values():
                 self._sources.setdefault(type_.name, []).append((schema, type_))
         self.interface_objects = frozenset(
-            name for name, found in self._sources.items() if any(t.is_interface_object for _, t in found)
+            name for name, sources in self._sources.items() if any(t.is_interface_object for _, t in sources)
         )
 
     def sources(self, name: str) -> list[tuple[SubgraphSchema, TypeDef]]:
         """The subgraphs that have this type, with their view of it."""
-        found = self._sources.get(name, [])
+        sources = self._sources.get(name, [])
         if name in self.mismatched:
-            return [(s, t) for s, t in found if kind_of(t) == self.kinds[name]]
-        return found
+            return [(s, t) for s, t in sources if kind_of(t) == self.kinds[name]]
+        return sources
 
     def error(self, code: str, message: str, at: Iterable[tuple[SubgraphSchema, Node | None]] = ()) -> None:
         self.problems.append(Problem(code, message, places((s.name, n) for s, n in at)))
@@ -66,7 +66,7 @@ class MergeState:
 
     def implementers(self, interface: str) -> list[str]:
         """Object types of the merged graph that implement the interface."""
-        return [n for n, found in self.interfaces.items() if interface in found and self.kinds.get(n) == "OBJECT"]
+        return [n for n, names in self.interfaces.items() if interface in names and self.kinds.get(n) == "OBJECT"]
 
     def is_named_subtype(self, name: str, of: str) -> bool:
         return of in self.interfaces.get(name, ()) or name in self.members.get(of, ())

@@ -39,17 +39,17 @@ def type_description(state: MergeState, name: str, owners: Owners) -> str | None
 
 
 def type_directives(state: MergeState, name: str, owners: Owners) -> tuple[ConstDirectiveNode, ...]:
-    found = merge_directives(state, f'"{name}"', _elements(owners))
+    directives = merge_directives(state, f'"{name}"', _elements(owners))
     local = state.composed.names.get("context")
     if local is None:
-        return found
+        return directives
     contexts = []
     for schema, type_ in owners:
         for applied in type_.applied("context"):
             value = StringValueNode(value=context_name(schema, applied.text("name") or ""), block=False)
             argument = ConstArgumentNode(name=NameNode(value="name"), value=value)
             contexts.append(ConstDirectiveNode(name=NameNode(value=local), arguments=(argument,)))
-    return (*found, *contexts)
+    return (*directives, *contexts)
 
 
 def _elements(owners: Owners) -> list[tuple[SubgraphSchema, Element]]:

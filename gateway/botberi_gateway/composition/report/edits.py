@@ -54,8 +54,8 @@ def edit(source: SourceText, start: int, end: int, text: str) -> Edit:
 def apply(sdl: str, edits: Iterable[Edit]) -> str:
     """The text with the edits made; of those that overlap the first one alone."""
     done = len(sdl) + 1
-    for one in sorted(set(edits), key=lambda e: (e.start, e.end), reverse=True):
-        if one.end <= done:
-            sdl = sdl[: one.start] + one.text + sdl[one.end :]
-            done = one.start
+    for edit_ in sorted(set(edits), key=lambda e: (e.start, e.end), reverse=True):
+        if edit_.end <= done:
+            sdl = sdl[: edit_.start] + edit_.text + sdl[edit_.end :]
+            done = edit_.start
     return sdl

@@ -156,7 +156,7 @@ def field_set_without_directives(problem: Problem, at: Location, source: SourceT
                 yield edit(source, value.loc.start, value.loc.end, f'"{bare}"')
 
 
-def known_version(known: object) -> Fix:
+def known_version(newest: object) -> Fix:
     """The newest version that is known, in the URL of the link at the place."""
 
     def make(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
@@ -166,7 +166,7 @@ def known_version(known: object) -> Fix:
                     value = argument.value
                     url, cut, _ = value.value.rpartition("/")
                     if value.loc is not None and cut:
-                        yield edit(source, value.loc.start, value.loc.end, f'"{url}/{known}"')
+                        yield edit(source, value.loc.start, value.loc.end, f'"{url}/{newest}"')
 
     return make
 

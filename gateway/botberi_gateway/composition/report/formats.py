@@ -18,14 +18,14 @@ def to_json(supergraph: str | None, errors: Sequence[Finding], hints: Sequence[F
     return {
         "ok": not errors,
         "supergraph": supergraph,
-        "errors": [one.as_dict() for one in errors],
-        "hints": [one.as_dict() for one in hints],
+        "errors": [finding.as_dict() for finding in errors],
+        "hints": [finding.as_dict() for finding in hints],
     }
 
 
-def sarif(found: Sequence[Finding]) -> dict[str, Any]:
+def sarif(results: Sequence[Finding]) -> dict[str, Any]:
     """One run; a rule for each code that was found."""
-    rules = {one.code: one for one in reversed(found)}
+    rules = {finding.code: finding for finding in reversed(results)}
     codes = sorted(rules)
     return {
         "$schema": SARIF_SCHEMA,
@@ -40,24 +40,24 @@ def sarif(found: Sequence[Finding]) -> dict[str, Any]:
                     }
                 },
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(one, codes) for one in found],
+                "results": [_result(finding, codes) for finding in results],
             }
         ],
     }
 
 
-def github(found: Iterable[Finding]) -> str:
+def github(results: Iterable[Finding]) -> str:
     """A line of workflow commands for each finding, at its first place."""
     lines = []
-    for one in found:
-        properties = {"title": one.code}
-        if one.places:
-            at = one.places[0]
+    for finding in results:
+        properties = {"title": finding.code}
+        if finding.places:
+            at = finding.places[0]
             properties = {"file": at.file or f"{at.subgraph}.graphql", "line": str(at.line), "col": str(at.column)}
-            properties["title"] = one.code
-        body = "\n".join([one.message, *one.details, f"Expected: {one.expected}"])
+            properties["title"] = finding.code
+        body = "\n".join([finding.message, *finding.details, f"Expected: {finding.expected}"])
         listed = ",".join(f"{name}={_escape(value, ':,')}" for name, value in properties.items())
-        lines.append(f"::{_GITHUB_LEVELS[one.level]} {listed}::{_escape(body)}")
+        lines.append(f"::{_GITHUB_LEVELS[finding.level]} {listed}::{_escape(body)}")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -75,27 +75,27 @@ def _version() -> str:
         return "0"
 
 
-def _rule(one: Finding) -> dict[str, Any]:
+def _rule(finding: Finding) -> dict[str, Any]:
     return {
-        "id": one.code,
-        "shortDescription": {"text": one.says or one.code},
-        "help": {"text": f"{one.expected} See {one.page}."},
-        "defaultConfiguration": {"level": _SARIF_LEVELS[one.level]},
+        "id": finding.code,
+        "shortDescription": {"text": finding.says or finding.code},
+        "help": {"text": f"{finding.expected} See {finding.page}."},
+        "defaultConfiguration": {"level": _SARIF_LEVELS[finding.level]},
     }
 
 
-def _result(one: Finding, codes: list[str]) -> dict[str, Any]:
+def _result(finding: Finding, codes: list[str]) -> dict[str, Any]:
     result: dict[str, Any] = {
-        "ruleId": one.code,
-        "ruleIndex": codes.index(one.code),
-        "level": _SARIF_LEVELS[one.level],
-        "message": {"text": "\n".join([one.message, *one.details])},
-        "locations": [_location(place) for place in one.places[:1]],
+        "ruleId": finding.code,
+        "ruleIndex": codes.index(finding.code),
+        "level": _SARIF_LEVELS[finding.level],
+        "message": {"text": "\n".join([finding.message, *finding.details])},
+        "locations": [_location(place) for place in finding.places[:1]],
     }
-    if one.places[1:]:
-        result["relatedLocations"] = [_location(place) for place in one.places[1:]]
-    if one.patch:
-        result["fixes"] = [_fix(one)]
+    if finding.places[1:]:
+        result["relatedLocations"] = [_location(place) for place in finding.places[1:]]
+    if finding.patch:
+        result["fixes"] = [_fix(finding)]
     return result
 
 
@@ -113,12 +113,12 @@ def _location(place: Place) -> dict[str, Any]:
     }
 
 
-def _fix(one: Finding) -> dict[str, Any]:
+def _fix(finding: Finding) -> dict[str, Any]:
     by_file: dict[str, list[Edit]] = {}
-    for edit in one.patch:
+    for edit in finding.patch:
         by_file.setdefault(_uri(edit.file, edit.subgraph), []).append(edit)
     return {
-        "description": {"text": one.expected},
+        "description": {"text": finding.expected},
         "artifactChanges": [
             {
                 "artifactLocation": {"uri": uri},

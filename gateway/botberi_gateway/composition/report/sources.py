@@ -29,7 +29,7 @@ class SourceText:
     @cached_property
     def starts(self) -> list[int]:
         """Offset of each line."""
-        return [0, *(found.end() for found in _LINE_END.finditer(self.sdl))]
+        return [0, *(match.end() for match in _LINE_END.finditer(self.sdl))]
 
     def line(self, number: int) -> str:
         """The text of a line (from 1), without its end; empty past the last one."""
@@ -52,8 +52,8 @@ class SourceText:
 
     def width(self, line: int, column: int) -> int:
         """How many characters the token there has; at least 1."""
-        found = _TOKEN.match(self.line(line), column - 1)
-        return max(1, len(found[0])) if found else 1
+        match = _TOKEN.match(self.line(line), column - 1)
+        return max(1, len(match[0])) if match else 1
 
     def nodes(self, offset: int) -> list[Node]:
         """The nodes that begin there, the outermost first; none where the text can't be parsed."""
@@ -92,12 +92,12 @@ class SourceText:
 
 
 def _by_offset(document: DocumentNode) -> dict[int, list[Node]]:
-    found: dict[int, list[Node]] = {}
+    by_offset: dict[int, list[Node]] = {}
 
     class Collector(Visitor):
         def enter(self, node: Node, *_: Any) -> None:
             if node.loc is not None:
-                found.setdefault(anchor(node), []).append(node)
+                by_offset.setdefault(anchor(node), []).append(node)
 
     visit(document, Collector())
-    return found
+    return by_offset

@@ -17,11 +17,11 @@ _WORDS: Final = {"ERROR": "error", "WARN": "warning", "INFO": "hint", "DEBUG": "
 _MAX_LINES: Final = 20
 
 
-def text(found: Iterable[Finding], *, colour: bool = False) -> str:
+def text(results: Iterable[Finding], *, colour: bool = False) -> str:
     """Hints come first, so that errors stand next to the prompt. Empty for no findings."""
     groups: dict[tuple[bool, str], list[Finding]] = {}
-    for one in found:
-        groups.setdefault((one.level == "ERROR", one.code), []).append(one)
+    for finding in results:
+        groups.setdefault((finding.level == "ERROR", finding.code), []).append(finding)
     paint = _paint if colour else _plain
     blocks = ["\n".join(_group(groups[key], paint)) for key in sorted(groups)]
     return "".join(f"{block}\n\n" for block in blocks).rstrip("\n") + ("\n" if blocks else "")
@@ -44,13 +44,13 @@ def _group(group: list[Finding], paint: Paint) -> Iterator[str]:
     first = group[0]
     count = f" ({len(group)})" if len(group) > 1 else ""
     yield f"{paint(_WORDS[first.level], _BOLD, _COLOURS[first.level])} {paint(first.code, _BOLD)}{count}"
-    for one in group:
-        yield f"  {paint(one.message, _BOLD)}"
-        for line in one.details:
+    for finding in group:
+        yield f"  {paint(finding.message, _BOLD)}"
+        for line in finding.details:
             yield f"    {line}"
-        for place in one.places:
+        for place in finding.places:
             yield from (f"    {line}" for line in _excerpt(place, paint))
-        for edit in one.patch:
+        for edit in finding.patch:
             where = edit.file or edit.subgraph
             yield f"    {paint('fix', _GREEN)} {where}:{edit.line}"
             yield from (f"      {paint('- ' + line, _RED)}" for line in edit.before.splitlines()[:_MAX_LINES])

@@ -79,6 +79,6 @@ def _check_use(
 
 def _implements(schema: SubgraphSchema, type_: TypeDef, field: FieldDef) -> bool:
     return any(
-        (found := schema.types.get(name)) is not None and field.name in found.fields and found.kind == "INTERFACE"
+        (other := schema.types.get(name)) is not None and field.name in other.fields and other.kind == "INTERFACE"
         for name in type_.interfaces
     )

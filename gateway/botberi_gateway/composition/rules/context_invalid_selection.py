@@ -25,15 +25,15 @@ class _Fault(Exception):
     """What is wrong, as the end of a sentence."""
 
 
-def selection_fault(schema: SubgraphSchema, setters: Sequence[TypeDef], text: str, wanted: TypeNode) -> str | None:
+def selection_fault(schema: SubgraphSchema, setters: Sequence[TypeDef], text: str, expected: TypeNode) -> str | None:
     """What is wrong with the selection, None if nothing is. `setters` set the context."""
     try:
         selections = parse_field_set(text).selections
         if isinstance(selections[0], InlineFragmentNode):
-            _check_fragments(schema, setters, selections, printed_type(wanted))
+            _check_fragments(schema, setters, selections, printed_type(expected))
         else:
             for setter in setters:
-                _check_field(schema, setter, selections, printed_type(wanted))
+                _check_field(schema, setter, selections, printed_type(expected))
     except FieldSetSyntaxError as error:
         return f"it can't be read: {error}"
     except _Fault as fault:
@@ -41,14 +41,14 @@ def selection_fault(schema: SubgraphSchema, setters: Sequence[TypeDef], text: st
     return None
 
 
-def _check_field(schema: SubgraphSchema, type_: TypeDef, selections: Sequence[SelectionNode], wanted: str) -> None:
+def _check_field(schema: SubgraphSchema, type_: TypeDef, selections: Sequence[SelectionNode], expected: str) -> None:
     if len(selections) != 1 or not isinstance(selections[0], FieldNode):
         raise _Fault("it has to be one field.")
-    _check_type(_resolved(schema, type_, selections), wanted, type_)
+    _check_type(_resolved(schema, type_, selections), expected, type_)
 
 
 def _check_fragments(
-    schema: SubgraphSchema, setters: Sequence[TypeDef], selections: Sequence[SelectionNode], wanted: str
+    schema: SubgraphSchema, setters: Sequence[TypeDef], selections: Sequence[SelectionNode], expected: str
 ) -> None:
     conditions: dict[str, SelectionSetNode] = {}
     for selection in selections:
@@ -71,27 +71,27 @@ def _check_fragments(
             raise _Fault(f'nothing in it fits "{setter.name}".')
         for name in fitting:
             type_ = schema.types[name]
-            _check_type(_resolved(schema, type_, conditions[name].selections), wanted, type_)
+            _check_type(_resolved(schema, type_, conditions[name].selections), expected, type_)
         used.update(fitting)
     unused = conditions.keys() - used
     if unused:
         raise _Fault(f'the fragment on "{min(unused)}" never fits a type that sets the context.')
 
 
-def _check_type(resolved: str, wanted: str, type_: TypeDef) -> None:
+def _check_type(resolved: str, expected: str, type_: TypeDef) -> None:
     # any value on the way may be missing, so an argument that can't be null is never sure of one
-    if resolved != wanted:
-        raise _Fault(f'on "{type_.name}" its value is {resolved} (it may be null), not {wanted}.')
+    if resolved != expected:
+        raise _Fault(f'on "{type_.name}" its value is {resolved} (it may be null), not {expected}.')
 
 
 def _resolved(schema: SubgraphSchema, type_: TypeDef, selections: Sequence[SelectionNode]) -> str:
     """The type of the selected value, without non-nulls."""
     if type_.is_interface_object:
         raise _Fault(f'"{type_.name}" is an interface object here, whose values can\'t be taken.')
-    found = set(_types(schema, type_, selections))
-    if len(found) != 1:
+    names = set(_types(schema, type_, selections))
+    if len(names) != 1:
         raise _Fault("it has to be one value.")
-    return found.pop()
+    return names.pop()
 
 
 def _types(schema: SubgraphSchema, type_: TypeDef, selections: Sequence[SelectionNode]) -> Iterator[str]:

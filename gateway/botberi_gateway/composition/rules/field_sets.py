@@ -105,8 +105,8 @@ def _run(schema: SubgraphSchema, type_: TypeDef, applied: Applied, prefix: str, 
     name = f"@{prefix.lower()}"
     argument = next((a for a in applied.node.arguments or () if a.name.value == "fields"), None)
     if text is None:
-        given = print_ast(argument.value) if argument else "nothing"
-        message = f'The "fields" of {name} on {where} has to be a string, not {given}.'
+        literal = print_ast(argument.value) if argument else "nothing"
+        message = f'The "fields" of {name} on {where} has to be a string, not {literal}.'
         yield _problem(schema, applied, f"{prefix}_INVALID_FIELDS_TYPE", message)
         return
     try:
@@ -145,8 +145,8 @@ def _walk(
             yield from _walk_field(schema, type_, selection, prefix, external=external)
 
 
-def _overlap(schema: SubgraphSchema, one: TypeDef, other: TypeDef) -> bool:
-    return one.name == other.name or bool(schema.possible_types(one.name) & schema.possible_types(other.name))
+def _overlap(schema: SubgraphSchema, left: TypeDef, right: TypeDef) -> bool:
+    return left.name == right.name or bool(schema.possible_types(left.name) & schema.possible_types(right.name))
 
 
 def _walk_field(
@@ -172,14 +172,14 @@ def _walk_field(
             meant = suggestion(argument.name.value, field.arguments)
             message = f'"{type_.name}.{name}" has no argument "{argument.name.value}".{meant}'
             raise _Fault(f"{prefix}_INVALID_FIELDS", message)
-        wanted = field.arguments[argument.name.value].type
-        if _has_variables(argument.value) or not surely_fits(argument.value, wanted, _input_shapes(schema)):
-            given_text = f"{print_ast(argument.value)} is no {print_ast(wanted)}"
+        expected = field.arguments[argument.name.value].type
+        if _has_variables(argument.value) or not surely_fits(argument.value, expected, _input_shapes(schema)):
+            given_text = f"{print_ast(argument.value)} is no {print_ast(expected)}"
             message = f'the argument "{argument.name.value}" of "{type_.name}.{name}" has a wrong value: {given_text}.'
             raise _Fault(f"{prefix}_INVALID_FIELDS", message)
-    given = {a.name.value for a in node.arguments or ()}
+    names = {a.name.value for a in node.arguments or ()}
     for required in field.arguments.values():
-        if isinstance(required.type, NonNullTypeNode) and required.default is None and required.name not in given:
+        if isinstance(required.type, NonNullTypeNode) and required.default is None and required.name not in names:
             message = f'"{type_.name}.{name}" needs the argument "{required.name}".'
             raise _Fault(f"{prefix}_INVALID_FIELDS", message)
     target = schema.types.get(base_name(field.type))
@@ -200,9 +200,9 @@ def _walk_field(
         )
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, names: Iterable[str]) -> str:
     """` Did you mean "name"?` where one of the known names is like it, else nothing."""
-    near = suggestion_list(name, list(known))[:1]
+    near = suggestion_list(name, list(names))[:1]
     return f' Did you mean "{near[0]}"?' if near else ""
 
 
@@ -236,9 +236,9 @@ def _counts_as_external(schema: SubgraphSchema, type_: TypeDef, field: FieldDef)
     """What is below this field is another subgraph's; of an interface's field: in one of the implementations."""
     if type_.kind == "INTERFACE":
         return any(
-            schema.is_external(found, found.fields[field.name])
+            schema.is_external(interface, interface.fields[field.name])
             for name in schema.possible_types(type_.name)
-            if (found := schema.types.get(name)) is not None and field.name in found.fields
+            if (interface := schema.types.get(name)) is not None and field.name in interface.fields
         )
     return schema.is_external(type_, field)
 

@@ -49,15 +49,15 @@ class _Checker:
         return any(d.name.value == self.directive for d in directives or ())
 
     def problem(self, code: str, message: str, type_name: str, field: str | None = None) -> Problem:
-        found = []
+        places_ = []
         for schema, type_ in self.state.sources(type_name):
             if field is None:
-                found.append((schema.name, type_.node))
+                places_.append((schema.name, type_.node))
                 continue
             member = type_.fields.get(field) or type_.input_fields.get(field) or type_.values.get(field)
             if member is not None:
-                found.append((schema.name, member.node))
-        return Problem(code, message, places(found))
+                places_.append((schema.name, member.node))
+        return Problem(code, message, places(places_))
 
     def directives(self) -> Iterator[Problem]:
         for node in self.supergraph.directive_definitions:
@@ -159,9 +159,9 @@ class _Checker:
         if type_ is None:
             return
         if isinstance(value, EnumValueNode):
-            found = type_.values.get(value.value)
-            if found is not None and self.is_hidden(found.directives):
-                yield f"{type_.name}.{found.name}"
+            member = type_.values.get(value.value)
+            if member is not None and self.is_hidden(member.directives):
+                yield f"{type_.name}.{member.name}"
         elif isinstance(value, ObjectValueNode):
             for entry in value.fields:
                 field = type_.input_fields.get(entry.name.value)

@@ -19,10 +19,10 @@ def check(schema: SubgraphSchema) -> Iterator[Problem]:
         return
     for interface in entities:
         for key in interface.keys:
-            wanted = normal_field_set(key.field_set() or "")
+            expected = normal_field_set(key.field_set() or "")
             for name in sorted(schema.possible_types(interface.name)):
                 type_ = schema.types[name]
-                matching = [k for k in type_.keys if normal_field_set(k.field_set() or "") == wanted]
+                matching = [k for k in type_.keys if normal_field_set(k.field_set() or "") == expected]
                 if not matching:
                     text = f'"{name}" lacks the @key(fields: "{key.field_set()}") of its interface "{interface.name}".'
                 elif _resolvable(key.arguments) and not any(_resolvable(k.arguments) for k in matching):

@@ -76,9 +76,9 @@ def errors_by_rules(supergraph: Supergraph) -> Iterator[str]:
     context.validate_root_types()
     context.validate_directives()
     context.validate_types()
-    found = [error.message for error in context.errors if not is_ignored(error)]
-    yield from found
-    if found:
+    messages = [error.message for error in context.errors if not is_ignored(error)]
+    yield from messages
+    if messages:
         return  # types may not be what their names promise
     for coordinate, node in _inputs(supergraph):
         expected = type_from_ast(supergraph.schema, node.type) if node.default_value is not None else None

@@ -27,9 +27,9 @@ def check(schema: SubgraphSchema) -> Iterator[Problem]:
             yield from _repeated(schema, f'"{field.coordinate}"', list(field.applied("shareable")))
 
 
-def _repeated(schema: SubgraphSchema, where: str, found: list[Applied]) -> Iterator[Problem]:
+def _repeated(schema: SubgraphSchema, where: str, applications: list[Applied]) -> Iterator[Problem]:
     for extension in (False, True):
-        here = [a for a in found if a.on_extension is extension]
+        here = [a for a in applications if a.on_extension is extension]
         if len(here) > 1 and not extension:
             message = f"[{schema.name}] {where} is marked @shareable more than once."
             yield Problem(_CODE, message, place(schema.name, here[1].node))

@@ -39,11 +39,11 @@ def _faults(schema: SubgraphSchema, field: FieldDef, arguments: dict[str, Any]) 
             yield "INVALID_SLICING_ARGUMENT", f'{where}: the slicing argument "{name}" has to be an Int.'
     target = schema.types.get(base_name(field.type))
     for name in _strings(sized):
-        found = target.fields.get(name) if target is not None else None
-        if found is None:
+        sized_field = target.fields.get(name) if target is not None else None
+        if sized_field is None:
             yield "INVALID_SIZED_FIELD", f'{where}: {base_name(field.type)} has no field "{name}" to size.'
-        elif not _is_list(found.type):
-            yield "APPLIED_TO_NON_LIST", f'{where}: the sized field "{found.coordinate}" is no list.'
+        elif not _is_list(sized_field.type):
+            yield "APPLIED_TO_NON_LIST", f'{where}: the sized field "{sized_field.coordinate}" is no list.'
 
 
 def _strings(value: Any) -> list[str]:

@@ -53,19 +53,19 @@ def check(supergraph: Supergraph, state: MergeState) -> Iterator[Problem]:
     for schema in state.schemas:
         for type_ in schema.objects():
             merged = supergraph.types[type_.name]
-            for found in type_.fields.values():
-                if found.name in merged.fields:
-                    yield from _check_field(supergraph, state, schema, merged, found)
+            for definition in type_.fields.values():
+                if definition.name in merged.fields:
+                    yield from _check_field(supergraph, state, schema, merged, definition)
 
 
 def _check_field(
-    supergraph: Supergraph, state: MergeState, schema: SubgraphSchema, type_: SupergraphType, found: FieldDef
+    supergraph: Supergraph, state: MergeState, schema: SubgraphSchema, type_: SupergraphType, definition: FieldDef
 ) -> Iterator[Problem]:
-    own = _field_guard(supergraph, state, type_, found.name)
+    held = _field_guard(supergraph, state, type_, definition.name)
     reads: list[tuple[SupergraphType, str, str]] = []
-    for applied in found.applied("requires"):
+    for applied in definition.applied("requires"):
         reads.append((type_, applied.field_set() or "", "@requires"))
-    for argument in found.arguments.values():
+    for argument in definition.arguments.values():
         for applied in argument.applied("fromContext"):
             parsed = parse_from_context(applied.text("field") or "")
             if parsed.name is None:
@@ -79,12 +79,12 @@ def _check_field(
         except FieldSetSyntaxError:
             continue
         for coordinate, guard in _guards(supergraph, state, start, selection):
-            if not own.covers(guard):
+            if not held.covers(guard):
                 yield Problem(
                     "MISSING_TRANSITIVE_AUTH_REQUIREMENTS",
-                    f'[{schema.name}] "{found.coordinate}" reads "{coordinate}" by {reason}, '
+                    f'[{schema.name}] "{definition.coordinate}" reads "{coordinate}" by {reason}, '
                     "but doesn't ask for the access that it needs.",
-                    place(schema.name, found.node),
+                    place(schema.name, definition.node),
                 )
                 break
 

@@ -103,16 +103,17 @@ def _argument_faults(
     if not node.arguments and not parameters:
         return
     field = node.name.value
-    given = {a.name.value: a.value for a in node.arguments or ()}
-    for name, value in given.items():
+    values = {a.name.value: a.value for a in node.arguments or ()}
+    for name, value in values.items():
         parameter = parameters.get(name)
         if parameter is None:
             yield f'"{field}" is resolved by a subgraph where it has no argument "{name}".'
         elif not surely_fits(value, parameter.type, shapes):
-            wanted = printed(parameter.type)
-            yield f'{printed(value)} is no {wanted}, which the argument "{name}" of "{field}" is where it is resolved.'
+            expected = printed(parameter.type)
+            what = f'the argument "{name}" of "{field}"'
+            yield f"{printed(value)} is no {expected}, which {what} is where it is resolved."
     for name, parameter in parameters.items():
-        if name not in given and is_mandatory(parameter):
+        if name not in values and is_mandatory(parameter):
             yield f'"{field}" needs the argument "{name}", which is mandatory where it is resolved.'
 
 

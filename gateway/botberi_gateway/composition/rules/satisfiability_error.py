@@ -24,8 +24,8 @@ def check(supergraph: Supergraph, state: MergeState) -> Iterator[Problem]:
 def _resolvers(state: MergeState, type_name: str, field: str) -> Iterator[tuple[str, Node | None]]:
     """Where the field is resolved, though one can't come there; for `__typename`, where the type is."""
     for schema, type_ in state.sources(type_name):
-        found = type_.fields.get(field)
+        definition = type_.fields.get(field)
         if field == "__typename":
             yield schema.name, type_.node
-        elif found is not None and not schema.is_external(type_, found):
-            yield schema.name, found.node
+        elif definition is not None and not schema.is_external(type_, definition):
+            yield schema.name, definition.node

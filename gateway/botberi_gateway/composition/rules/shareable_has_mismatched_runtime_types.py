@@ -29,12 +29,12 @@ def _mismatch(state: MergeState, coordinate: str, sources: Sequence[Source]) -> 
     if any((t := s.types.get(base_name(f.type))) is not None and t.is_interface_object for s, _, f in sources):
         return None
     possible = {s.name: (s, s.possible_types(base_name(f.type)), f) for s, _, f in sources}
-    known = {name: entry for name, entry in possible.items() if entry[1]}
-    sets = [entry[1] for entry in known.values()]
-    if len(known) < 2 or all(found == sets[0] for found in sets):
+    nonempty = {name: entry for name, entry in possible.items() if entry[1]}
+    sets = [entry[1] for entry in nonempty.values()]
+    if len(nonempty) < 2 or all(entry == sets[0] for entry in sets):
         return None
-    listing = "; ".join(f'{", ".join(sorted(types))} in "{name}"' for name, (_, types, _) in known.items())
-    at = places((schema.name, field.node) for schema, _, field in known.values())
+    listing = "; ".join(f'{", ".join(sorted(types))} in "{name}"' for name, (_, types, _) in nonempty.items())
+    at = places((schema.name, field.node) for schema, _, field in nonempty.values())
     kind = print_ast(sources[0][2].type)
     if set.intersection(*sets):
         message = f'"{coordinate}" ({kind}) is shared, but its possible types differ: {listing}.'

@@ -125,14 +125,14 @@ class _Walk:
                 continue
             if self._is_covered(self.expanded, type_name, reached):
                 continue  # by keys one gets from here wherever one got from there
-            given = frozenset[str]().union(*map(self.reach.given, reached))
+            fields = frozenset[str]().union(*map(self.reach.given, reached))
             for field in self.visible[type_name]:
                 target = self.graph.facts(type_name, field)[0]
-                if field in given and not self.graph.is_composite(target):
+                if field in fields and not self.graph.is_composite(target):
                     continue
-                found = (c for p in reached if (c := self.reach.child(type_name, p, field)) is not None)
+                targets = (c for p in reached if (c := self.reach.child(type_name, p, field)) is not None)
                 # of a leaf it is enough that somebody has it
-                children = set(found if self.graph.is_composite(target) else islice(found, 1))
+                children = set(targets if self.graph.is_composite(target) else islice(targets, 1))
                 if not children:
                     query = self._query(kind, state, self._leaf(type_name, field))
                     yield f"{type_name}.{field}", explain(self.reach, state, field, query)
@@ -162,10 +162,10 @@ class _Walk:
                 walk.came_from[state] = None
                 walk._enter(state, field, {child})
                 self.starts[child] = next((problem for _, problem in walk._walk("mutation")), None)
-            found = self.starts[child]
-            if found is None:
+            start = self.starts[child]
+            if start is None:
                 return None
-            reasons.append((child, found))
+            reasons.append((child, start))
         return explain_two(self.reach, f"{state[0]}.{field}", reasons)
 
     def _is_object(self, name: str) -> bool:
@@ -185,11 +185,11 @@ class _Walk:
     @staticmethod
     def _is_covered(seen: Seen, type_name: str, positions: AbstractSet[Position]) -> bool:
         """Whether a state with no more positions was seen already. If not, this one is noted."""
-        known = seen.setdefault(type_name, [])
-        if any(other <= positions for other in known):
+        smaller = seen.setdefault(type_name, [])
+        if any(other <= positions for other in smaller):
             return True
-        known[:] = [other for other in known if not positions <= other]
-        known.append(positions)
+        smaller[:] = [other for other in smaller if not positions <= other]
+        smaller.append(positions)
         return False
 
     def _leaf(self, type_name: str, field: str) -> str:

@@ -67,9 +67,9 @@ class Reach:
                 changed = False
                 count = len(self._pending)
                 for entry in list(self._pending):
-                    found = self._step(*entry)
-                    if found != self._table[entry]:
-                        self._table[entry] = found
+                    positions = self._step(*entry)
+                    if positions != self._table[entry]:
+                        self._table[entry] = positions
                         changed = True
                 changed = changed or len(self._pending) > count
             self._final |= self._pending.keys()
@@ -80,11 +80,11 @@ class Reach:
 
     def _step(self, type_name: str, position: Position, without: str | None) -> frozenset[Position]:
         if type_name in self.roots:
-            found = {position}
+            positions = {position}
             for name in self.graph.graphs:
                 if self.graph.subgraph_type(name, type_name) is not None:
-                    found.add(self.with_contexts(Position(name, type_name, None, position.contexts)))
-            return frozenset(found)
+                    positions.add(self.with_contexts(Position(name, type_name, None, position.contexts)))
+            return frozenset(positions)
         #: Position -> the key by which it was entered. A position can't help with the very key that led to it.
         entered: dict[Position, str | None] = {position: None}
         grown = True
@@ -108,12 +108,12 @@ class Reach:
 
     def _target(self, graph: str, entered: str, type_name: str) -> str | None:
         """The type name of the position that one has after entering `graph` by a key of `entered`."""
-        found = self.graph.subgraph_type(graph, entered)
-        if found is None:
+        view = self.graph.subgraph_type(graph, entered)
+        if view is None:
             return None
-        if entered == type_name or found.is_interface_object:
+        if entered == type_name or view.is_interface_object:
             return entered
-        return type_name if type_name in found.possible else None
+        return type_name if type_name in view.possible else None
 
     def satisfied(self, type_name: str, positions: Iterable[Position], selection: SelectionSetNode) -> bool:
         """Everything in the selection can be fetched for an object at these positions."""
@@ -136,9 +136,9 @@ class Reach:
             if isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
                 if condition is None or self._covers(condition.name.value, type_name):
-                    found = self.missing(type_name, held, node.selection_set, without)
-                    if found is not None:
-                        return found
+                    lacking = self.missing(type_name, held, node.selection_set, without)
+                    if lacking is not None:
+                        return lacking
             elif isinstance(node, FieldNode) and node.name.value != "__typename":
                 name = node.name.value
                 children = [c for p in held if (c := self.child(type_name, p, name)) is not None]
@@ -147,49 +147,49 @@ class Reach:
                 if node.selection_set is not None:
                     for concrete, below in self.split(children):
                         reached = self.all_reached(concrete, below, without)
-                        found = self.missing(concrete, reached, node.selection_set, without)
-                        if found is not None:
-                            return found
+                        lacking = self.missing(concrete, reached, node.selection_set, without)
+                        if lacking is not None:
+                            return lacking
         return None
 
     def _is_labelled(self, type_name: str, field: str) -> bool:
-        found = self.graph.types[type_name].fields.get(field)
-        return found is not None and any(join.override_label for join in found.joins)
+        merged = self.graph.types[type_name].fields.get(field)
+        return merged is not None and any(join.override_label for join in merged.joins)
 
     def _covers(self, condition: str, type_name: str) -> bool:
         return condition in self.graph.types and type_name in self.graph.possible(condition)
 
     def all_reached(self, type_name: str, positions: Iterable[Position], without: str | None = None) -> set[Position]:
         """What `reach` gives for each, together."""
-        return {found for position in positions for found in self.reach(type_name, position, without)}
+        return {reached for position in positions for reached in self.reach(type_name, position, without)}
 
     def split(self, positions: Iterable[Position]) -> Iterator[tuple[str, list[Position]]]:
         """Concrete types that objects at these positions can be of, each with the positions where it can be."""
         by_type: dict[str, list[Position]] = {}
         for position in positions:
-            found = self.graph.subgraph_type(position.graph, position.type_name)
-            if found is None:
+            view = self.graph.subgraph_type(position.graph, position.type_name)
+            if view is None:
                 continue
-            for name in found.possible:
+            for name in view.possible:
                 by_type.setdefault(name, []).append(self.narrowed(position, name))
         yield from sorted(by_type.items())
 
     def narrowed(self, position: Position, type_name: str) -> Position:
         """The position once it is known what the object is; an interface object stays one."""
-        found = self.graph.subgraph_type(position.graph, position.type_name)
-        if found is not None and found.is_interface_object:
+        view = self.graph.subgraph_type(position.graph, position.type_name)
+        if view is not None and view.is_interface_object:
             return self.with_contexts(position)
         return self.with_contexts(position._replace(type_name=type_name))
 
     def given(self, position: Position) -> frozenset[str]:
         """Fields that an object at this position gives without any condition."""
         key = (position.graph, position.type_name)
-        found = self._given.get(key)
-        if found is None:
+        result = self._given.get(key)
+        if result is None:
             view = self.graph.subgraph_type(*key)
             fields = view.fields.values() if view is not None else ()
-            found = self._given[key] = frozenset(f.name for f in fields if f.is_local)
-        return found
+            result = self._given[key] = frozenset(f.name for f in fields if f.is_local)
+        return result
 
     def child(self, type_name: str, position: Position, field: str) -> Position | None:
         """Where the field's value is, None if this subgraph can't give it at this position."""
@@ -202,26 +202,26 @@ class Reach:
         self._open.add(key)
         circles = self._circles
         try:
-            found = self._child(type_name, position, field)
+            result = self._child(type_name, position, field)
         finally:
             self._open.discard(key)
         # what can be had stays so; what can't may come with the next round, or when the circle is left
-        if found is not None or not (self._running or (self._open and self._circles > circles)):
-            self._children[key] = found
-        return found
+        if result is not None or not (self._running or (self._open and self._circles > circles)):
+            self._children[key] = result
+        return result
 
     def _child(self, type_name: str, position: Position, field: str) -> Position | None:
         view = self.graph.subgraph_type(position.graph, position.type_name)
-        own = view.fields.get(field) if view is not None else None
-        if own is None:
+        definition = view.fields.get(field) if view is not None else None
+        if definition is None:
             return None
         provided = self._provided(type_name, position.provides, field)
-        if own.external and provided is None:
+        if definition.external and provided is None:
             return None
-        if provided is None and not self._conditions_hold(type_name, position, own):
+        if provided is None and not self._conditions_hold(type_name, position, definition):
             return None
-        texts = [text for text in (own.provides, provided or None) if text]
-        return Position(position.graph, own.type_name, " ".join(texts) or None, position.contexts)
+        texts = [text for text in (definition.provides, provided or None) if text]
+        return Position(position.graph, definition.type_name, " ".join(texts) or None, position.contexts)
 
     def _conditions_hold(self, type_name: str, position: Position, field: SubgraphField) -> bool:
         if not self._contexts_hold(position, field.name):
@@ -239,8 +239,8 @@ class Reach:
         """What is provided below the field ("" for a leaf), None where the field isn't provided."""
         if provides is None:
             return None
-        found = list(self._provided_in(type_name, parse_field_set(provides), field))
-        return " ".join(found) if found else None
+        texts = list(self._provided_in(type_name, parse_field_set(provides), field))
+        return " ".join(texts) if texts else None
 
     def _provided_in(self, type_name: str, selection: SelectionSetNode, field: str) -> Iterator[str]:
         for node in selection.selections:
@@ -262,14 +262,14 @@ class Reach:
             return position
         names = [position.type_name, *self.graph.types[position.type_name].interfaces]
         names += [t.name for t in self.graph.types.values() if position.type_name in t.members]
-        own = {c for name in names for c in self._contexts.get(name, ())}
-        return position._replace(contexts=position.contexts | own) if own else position
+        contexts = {c for name in names for c in self._contexts.get(name, ())}
+        return position._replace(contexts=position.contexts | contexts) if contexts else position
 
     def _contexts_hold(self, position: Position, field: str) -> bool:
         if not self._contexts:
             return True
-        found = self.graph.types[position.type_name].fields.get(field)
-        for join in found.joins if found is not None else ():
+        merged = self.graph.types[position.type_name].fields.get(field)
+        for join in merged.joins if merged is not None else ():
             if join.graph == position.graph:
                 return all(a.context in position.contexts for a in join.context_arguments)
         return True
@@ -277,15 +277,15 @@ class Reach:
 
 def _contexts(graph: QueryGraph) -> dict[str, set[str]]:
     """Type -> the contexts that it sets."""
-    found: dict[str, set[str]] = {}
+    contexts: dict[str, set[str]] = {}
     for type_ in graph.types.values():
         for node in type_.directives:
             if node.name.value == "context" or node.name.value.endswith("__context"):
                 for argument in node.arguments or ():
                     value = getattr(argument.value, "value", None)
                     if argument.name.value == "name" and isinstance(value, str):
-                        found.setdefault(type_.name, set()).add(value)
-    return found
+                        contexts.setdefault(type_.name, set()).add(value)
+    return contexts
 
 
 def _text(selection: SelectionSetNode | None) -> str:
