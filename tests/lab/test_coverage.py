@@ -28,10 +28,12 @@ def summary(folder: Path, environment: dict[str, str]) -> str:
     for number, part in enumerate(TEST.split("\n\n\n")):
         (folder / f"test_{number}.py").write_text(part)
     command = [sys.executable, "-m", "pytest", "-p", "lab.checks.plugin", "-p", "no:cacheprovider", "-n", "2"]
+    # Not as a process of the xdist that runs this test, with the options of its pytest.
+    kept = {name: value for name, value in clean_environment(environment).items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         [*command, "--rootdir", str(folder), str(folder)],
         cwd=ROOT,
-        env=clean_environment(environment),
+        env=kept,
         capture_output=True,
         text=True,
         timeout=100,
