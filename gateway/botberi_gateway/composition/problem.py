@@ -1,4 +1,4 @@
-"""What composition finds wrong (errors) or odd (hints), with the places in the subgraphs."""
+"""The errors and hints of composition, with their places in the subgraphs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Problem:
     level: Level = "ERROR"
 
     def as_dict(self) -> dict[str, Any]:
-        """What `botberi-gateway compose --json` prints."""
+        """The problem as `botberi-gateway compose --json` prints it."""
         return {
             "code": self.code,
             "message": self.message,

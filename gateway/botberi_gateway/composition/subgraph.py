@@ -23,7 +23,7 @@ from botberi_gateway.supergraph import TypeKind
 
 @dataclass(frozen=True, slots=True)
 class Subgraph:
-    """What goes into composition: a name, the SDL, and where the service listens."""
+    """A subgraph as `compose` takes it: a name, the SDL, and the URL at which its service listens."""
 
     name: str
     sdl: str

@@ -21,7 +21,7 @@ def clashes(links: Sequence[Link], *, upgraded: bool) -> Iterator[LinkFault]:
 
 
 class _Names:
-    """What the links so far call things."""
+    """The names that the links so far give."""
 
     def __init__(self) -> None:
         self.identities: set[str] = set()
@@ -32,7 +32,7 @@ class _Names:
         self.look_alikes: dict[str, Link] = {}
 
     def add(self, link: Link) -> Iterator[tuple[str, Link]]:
-        """What clashes with the links so far, each with the other link."""
+        """The clashes with the links so far: a message and the other link."""
         if link.url.identity in self.identities:
             yield f'"{link.url.identity}" is linked twice.', link
             return

@@ -9,7 +9,7 @@ from botberi_gateway.federation.versions import FEDERATION, FeatureUrl
 
 @dataclass(frozen=True, slots=True)
 class LinkFault:
-    """What is wrong with a `@link`: error code, sentence, where."""
+    """A fault of a `@link`: error code, sentence, place."""
 
     code: str
     message: str

@@ -35,7 +35,7 @@ _TEXTS = ("String", "ID")
 
 
 def no_input_fields(_name: str) -> None:
-    """For types among which are no input objects."""
+    """The fields of input objects, for types among which there are none."""
 
 
 def comparable(value: ValueNode, type_: TypeNode | None, input_fields: InputFields = no_input_fields) -> Hashable:

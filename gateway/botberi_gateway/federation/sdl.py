@@ -104,11 +104,11 @@ class Span(Location):
 
 
 class _UnsureError(Exception):
-    """Something that these expressions don't take."""
+    """The text has something that these expressions don't match; graphql-core has to read it."""
 
 
 def parse_sdl(source: Source) -> DocumentNode:
-    """Raises what `graphql.parse` raises."""
+    """The document of the text. Raises the errors of `graphql.parse`."""
     if source.body.isascii() or not _surrogate.search(source.body):
         try:
             return _Parser(source).document()
@@ -118,14 +118,14 @@ def parse_sdl(source: Source) -> DocumentNode:
 
 
 def _make(kind: type[Node], values: dict[str, Any]) -> Any:
-    """A node, past the frozen dataclass's slow way; what is None by default may be left out."""
+    """A node, made without the frozen dataclass's slow constructor; values that are None may be left out."""
     node = _new(kind)
     node.__dict__.update(values)
     return node
 
 
 class _Parser:
-    """Each method takes an offset and gives what stands there with the offset after it."""
+    """Reads recursively: a method takes an offset and returns the node that stands there with the offset after it."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -182,7 +182,7 @@ class _Parser:
         return (None, position) if match is None else (self.string(match), match.end())
 
     def string(self, match: re.Match[str]) -> StringValueNode:
-        """Of the first three groups of a match."""
+        """The string node of the first three groups of a match."""
         plain, block, escaped = match[1], match[2], match[3]
         if plain is not None:
             start, value = match.start(1) - 1, plain
@@ -220,7 +220,7 @@ class _Parser:
         return self.items(match[8], match.start(8), end, depth)
 
     def items(self, opening: str, start: int, position: int, depth: int) -> tuple[Any, int]:
-        """A list or an object."""
+        """The node of a list or an object."""
         closing = "]" if opening == "[" else "}"
         nodes: list[Any] = []
         while (end := self.marked(position, closing)) is None:
@@ -243,7 +243,7 @@ class _Parser:
         return _make(kind, {"name": self.name(match[1]), "value": value, "loc": loc}), end
 
     def directives(self, position: int, values: dict[str, Any]) -> int:
-        """Puts them into `values`, if there are any."""
+        """Puts the directives into `values`, if there are any."""
         match = _at(self.body, position)
         if match is None:
             return position

@@ -60,12 +60,12 @@ def _build(supergraph: SupergraphData, *, hide: bool) -> GraphQLSchema:
 
 
 def inaccessible_name(supergraph: SupergraphData) -> str:
-    """What `@inaccessible` is called here: a `@link` may rename it, and it hides all the same."""
+    """The local name of `@inaccessible`, which a `@link` may rename."""
     return directive_name(supergraph, INACCESSIBLE, "inaccessible")
 
 
 def directive_name(supergraph: SupergraphData, identity: str, default: str) -> str:
-    """What the one directive of a specification is called here, by its `@link`."""
+    """The local name of the one directive of a specification, by its `@link`."""
     for feature, values in _features(supergraph):
         if feature.identity != identity:
             continue

@@ -56,7 +56,7 @@ class Change:
 
 
 def changes(old: GraphQLSchema, new: GraphQLSchema) -> list[Change]:
-    """All of them: the gravest first, then by coordinate."""
+    """All changes: the gravest first, then by coordinate."""
     result = [*_roots(old, new), *_types(old, new), *_directives(old, new)]
     return sorted(result, key=lambda c: (SEVERITIES.index(c.severity), c.coordinate, c.code))
 
@@ -215,7 +215,7 @@ def _type_change(old: Any, new: Any, coordinate: str, what: str, fits: Callable[
 
 
 def _output_fits(old: Any, new: Any) -> bool:
-    """What clients get is what they got, or never null where it could be."""
+    """Whether values of the new type fit the old one: the same type, or non-null where null was possible."""
     if isinstance(new, GraphQLNonNull):
         return _output_fits(old.of_type if isinstance(old, GraphQLNonNull) else old, new.of_type)
     if isinstance(old, GraphQLList):
@@ -224,7 +224,7 @@ def _output_fits(old: Any, new: Any) -> bool:
 
 
 def _input_fits(old: Any, new: Any) -> bool:
-    """What clients gave can still be given."""
+    """Whether each value of the old type is one of the new type."""
     if isinstance(old, GraphQLNonNull):
         return _input_fits(old.of_type, new.of_type if isinstance(new, GraphQLNonNull) else new)
     if isinstance(old, GraphQLList):
@@ -271,7 +271,7 @@ def _field_types(type_: GraphQLNamedType, name: str) -> dict[str, TypeNode] | No
 
 
 def _default_text(node: _Input) -> str | None:
-    """As it was written, for schemas built from SDL; None for no default."""
+    """The default as it is written, for schemas that are built from SDL; None for no default."""
     if node.default is None:
         return None if node.default_value is Undefined else repr(node.default_value)
     return print_ast(node.default.literal) if node.default.literal is not None else repr(node.default.value)

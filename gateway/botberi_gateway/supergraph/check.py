@@ -62,7 +62,7 @@ _CONTEXT_ARGUMENT: Final = ("context", "name", "type", "selection")
 
 
 def is_machinery(name: str) -> bool:
-    """Whether the join, link or core specification defines what is called so."""
+    """Whether the name is one of the join, link or core specification's."""
     return name in ("join", "link", "core") or name.startswith(("join__", "link__", "core__"))
 
 
@@ -85,7 +85,7 @@ class _Check:
         self.graphs: set[str] = set()
 
     def faults(self) -> Iterator[tuple[Node, str]]:
-        """Each with the node where it is."""
+        """The faults, each with its node."""
         for definition in self.document.definitions:
             if isinstance(definition, TypeDefinitionNode):
                 name = definition.name.value
@@ -186,7 +186,7 @@ class _Check:
                 yield directive, f'{subject} has the argument "{name}", {fault}'
 
     def _value(self, name: str, value: ValueNode) -> str | None:
-        """What is wrong with an argument of a join directive."""
+        """The fault of an argument of a join directive, None if it has none."""
         if name == "graph":
             exists = isinstance(value, EnumValueNode) and value.value in self.graphs
             return None if exists else "which is no value of the enum join__Graph."

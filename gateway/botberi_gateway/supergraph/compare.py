@@ -98,7 +98,7 @@ class _Normal:
         return frozenset(self.directive(node) for node in nodes or ())
 
     def directive(self, node: ConstDirectiveNode) -> "_Written":
-        """With the defaults of arguments that aren't given; the order of a `@link`'s imports doesn't count."""
+        """The directive with the defaults of absent arguments; the order of a `@link`'s imports doesn't count."""
         name = node.name.value
         self.applied.add(name)
         parameters = self.parameters.get(name, {})

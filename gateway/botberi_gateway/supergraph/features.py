@@ -67,12 +67,12 @@ class Unenforced:
 
 
 def check_enforced(supergraph: SupergraphData, allowed: Collection[str] = ()) -> tuple[Unenforced, ...]:
-    """What isn't enforced but `allowed` by its name. Raises `SupergraphError` where anything else isn't."""
+    """The unenforced features, all of which are `allowed` by name. Raises `SupergraphError` if one isn't."""
     return admit(unenforced(supergraph), allowed)
 
 
 def admit(features: Iterable[Unenforced], allowed: Collection[str]) -> tuple[Unenforced, ...]:
-    """All of them. Raises `SupergraphError` where one isn't allowed."""
+    """The features, all of which are allowed. Raises `SupergraphError` if one isn't."""
     unenforced_features = tuple(features)
     refused = [feature for feature in unenforced_features if feature.name not in allowed]
     if refused:

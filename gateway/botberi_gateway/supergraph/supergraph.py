@@ -26,12 +26,12 @@ class Supergraph(SupergraphData):
 
     @cached_property
     def schema(self) -> GraphQLSchema:
-        """All types, `@inaccessible` elements included, without machinery: what plans are made against."""
+        """The schema for plans: all types, `@inaccessible` ones included, without those of link and join."""
         return full_schema(self)
 
     @cached_property
     def api_schema(self) -> GraphQLSchema:
-        """What clients see: `schema` without `@inaccessible` elements."""
+        """The schema that clients see: `schema` without `@inaccessible` elements."""
         return api_schema(self)
 
 

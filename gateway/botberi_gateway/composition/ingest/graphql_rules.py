@@ -95,7 +95,7 @@ def _problem(error: GraphQLError, subgraph: str) -> Problem:
 
 
 def errors_by_rules(document: DocumentNode, links: Links, words: Vocabulary) -> list[GraphQLError]:
-    """By graphql-core's rules and ours on values, the federation's vocabulary being known."""
+    """The errors by graphql-core's rules and ours on values; the federation's vocabulary counts as defined."""
     executable = [d for d in document.definitions if isinstance(d, ExecutableDefinitionNode)]
     if executable:
         return [GraphQLError("A schema holds no operations or fragments.", executable)]
@@ -174,7 +174,7 @@ def _output_arguments(document: DocumentNode, schema: GraphQLSchema) -> Iterator
 
 
 def _sdl_errors(document: DocumentNode) -> list[GraphQLError]:
-    """As graphql-core's `validate_sdl`, past the nodes that no rule looks at."""
+    """The errors of graphql-core's `validate_sdl`, which skips the nodes that no rule looks at."""
     errors: list[GraphQLError] = []
 
     def add(error: GraphQLError) -> None:
@@ -189,11 +189,11 @@ def _sdl_errors(document: DocumentNode) -> list[GraphQLError]:
 
 
 class _EnoughError(Exception):
-    """`MAX_ERRORS` were found."""
+    """Ends the search after `MAX_ERRORS`."""
 
 
 def is_ignored(error: GraphQLError) -> bool:
-    """Not an error by the rules of the reference composers; default values are looked at below, in their way."""
+    """Whether the reference composers accept it. Default values are checked below, by the reference's rules."""
     return any(text in error.message for text in _IGNORED)
 
 
@@ -293,7 +293,7 @@ def _field_sets(words: Vocabulary) -> set[str]:
 
 
 def mismatches(value: ValueNode, type_: Any) -> Iterator[str]:
-    """What is wrong with a literal as a value of the type."""
+    """The reasons why a literal is no value of the type."""
     if isinstance(type_, GraphQLNonNull):
         if isinstance(value, NullValueNode):
             yield f"null is no {type_}"

@@ -38,11 +38,11 @@ _OWN_DIRECTIVES = frozenset(d.name for d in specified_directives)
 
 
 class _Unsure(Exception):
-    """To be looked at by graphql-core's rules."""
+    """Ends the pass: graphql-core's rules have to decide."""
 
 
 class _Directive:
-    """A definition, as what applying it has to fit."""
+    """A directive's definition, in the form in which applications are compared with it."""
 
     __slots__ = ("arguments", "locations", "repeatable", "required")
 
@@ -87,7 +87,7 @@ class _Check:
             self.define(node)
         for node in directives:
             client = not EXECUTABLE_LOCATIONS.isdisjoint(self.directives[node.name.value].locations)
-            self.inputs(node.arguments or (), "ARGUMENT_DEFINITION", own=client)
+            self.inputs(node.arguments or (), "ARGUMENT_DEFINITION", is_own=client)
         for definition in definitions:
             if isinstance(definition, TypeDefinitionNode | TypeExtensionNode):
                 self.type(definition)
@@ -141,9 +141,9 @@ class _Check:
             self.apply(node.directives, kind, self.applied.setdefault(name, set()))
         if kind in ("OBJECT", "INTERFACE"):
             shape.interfaces += [i.name.value for i in node.interfaces or ()]
-            self.fields(node, shape, own=name not in self.machinery)
+            self.fields(node, shape, is_own=name not in self.machinery)
         elif kind == "INPUT_OBJECT":
-            self.inputs(node.fields or (), "INPUT_FIELD_DEFINITION", own=name not in self.machinery)
+            self.inputs(node.fields or (), "INPUT_FIELD_DEFINITION", is_own=name not in self.machinery)
             self.unique(shape.inputs, {f.name.value: f for f in node.fields or ()}, len(node.fields or ()))
         elif kind == "UNION":
             shape.members += [m.name.value for m in node.types or ()]
@@ -158,25 +158,25 @@ class _Check:
             raise _Unsure
         names.update(more)
 
-    def fields(self, node: Any, shape: Shape, *, own: bool) -> None:
+    def fields(self, node: Any, shape: Shape, *, is_own: bool) -> None:
         fields = node.fields or ()
         entries = {}
         for field in fields:
             arguments = field.arguments or ()
-            if own and base_name(field.type) in self.machinery:
+            if is_own and base_name(field.type) in self.machinery:
                 raise _Unsure
             if field.directives:
                 self.apply(field.directives, "FIELD_DEFINITION", set())
             if arguments:
-                self.inputs(arguments, "ARGUMENT_DEFINITION", own=own)
+                self.inputs(arguments, "ARGUMENT_DEFINITION", is_own=is_own)
                 if len({a.name.value for a in arguments}) < len(arguments):
                     raise _Unsure
             entries[field.name.value] = (field.type, arguments)
         self.unique(shape.fields, entries, len(fields))
 
-    def inputs(self, nodes: Iterable[InputValueDefinitionNode], location: str, *, own: bool) -> None:
+    def inputs(self, nodes: Iterable[InputValueDefinitionNode], location: str, *, is_own: bool) -> None:
         for node in nodes:
-            if own and base_name(node.type) in self.machinery:
+            if is_own and base_name(node.type) in self.machinery:
                 raise _Unsure
             if node.directives:
                 self.apply(node.directives, location, set())

@@ -34,7 +34,7 @@ _ROOTS = {"query": "Query", "mutation": "Mutation", "subscription": "Subscriptio
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What a subgraph's SDL says, whatever stands beside it."""
+    """A subgraph's SDL as it was read, independent of other subgraphs."""
 
     document: DocumentNode
     links: Links
@@ -45,7 +45,7 @@ class Text:
 
 
 def read(name: str, sdl: str) -> tuple[Text | None, list[Problem]]:
-    """The text is None where its faults leave nothing to look at."""
+    """The text and its problems; the text is None if they leave nothing to build a schema from."""
     try:
         source = SdlSource(sdl, name)
         document = parse_sdl(source)
@@ -96,7 +96,7 @@ def _version(links: Links, name: str) -> tuple[Version, list[Problem]]:
 def _with_unknown(
     problems: list[Problem], document: DocumentNode, links: Links, version: Version, name: str
 ) -> list[Problem]:
-    """With what an unknown version leaves without a meaning: directives without a definition, where they are applied.
+    """The problems, and those that an unknown version adds: applications of directives without a definition.
 
     On the schema itself they are reported alone, as the reference looks at those before it looks at versions.
     """
@@ -177,7 +177,7 @@ def _is_applied(document: DocumentNode, directive: str) -> bool:
 
 
 def _roots(document: DocumentNode, name: str) -> tuple[dict[str, str], dict[str, str], list[Problem]]:
-    """Root kind -> type's name as written; written name -> default name; and what stands in the way."""
+    """Root kind -> the type's name as written; written name -> default name; and the problems of roots."""
     roots: dict[str, str] = {}
     explicit = False
     types: dict[str, TypeDefinitionNode | TypeExtensionNode] = {}

@@ -38,7 +38,7 @@ def are_sound(shapes: Mapping[str, Shape], roots: Iterable[str]) -> bool:
 
 
 def are_inputs(nodes: Iterable[InputValueDefinitionNode], shapes: Mapping[str, Shape]) -> bool:
-    """All have names that GraphQL allows and are of input types; none is mandatory and deprecated."""
+    """Whether all have names that GraphQL allows and input types, and none is both mandatory and deprecated."""
     for node in nodes:
         if node.name.value.startswith("__"):
             return False
@@ -98,7 +98,7 @@ def _implements(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> bool:
 
 
 def _takes(arguments: Iterable[InputValueDefinitionNode], expected: Iterable[InputValueDefinitionNode]) -> bool:
-    """Each wanted argument with the same type, and no other that is mandatory."""
+    """Whether it has each expected argument with the same type, and no other that is mandatory."""
     remaining = {a.name.value: a for a in arguments}
     for argument in expected:
         actual = remaining.pop(argument.name.value, None)
@@ -148,7 +148,7 @@ def _is_subtype(type_: TypeNode, of: TypeNode, shapes: Mapping[str, Shape]) -> b
 
 
 def _is_finite(shapes: Mapping[str, Shape]) -> bool:
-    """No input object needs itself, and none has a default that is an object (which may be a circle too)."""
+    """Whether no input object needs itself, and none has an object as a default (which may be a circle, too)."""
     needs: dict[str, set[str]] = {}
     for name, shape in shapes.items():
         for node in shape.inputs.values():

@@ -23,7 +23,7 @@ _ROOTS = frozenset({"Query", "Mutation", "Subscription"})
 
 
 def upgrade(schemas: Sequence[SubgraphSchema]) -> list[Problem]:
-    """Change the federation 1 schemas in place. `note_usage` was called for all, and has to be again."""
+    """Changes the federation 1 schemas in place. `note_usage` has to be called for them before and after."""
     problems: list[Problem] = []
     old = [s for s in schemas if not s.is_federation_2]
     problems += _interface_objects_without_help(schemas)
@@ -125,7 +125,7 @@ def _own_key_fields(schema: SubgraphSchema, schemas: Sequence[SubgraphSchema]) -
 
 
 def _clear_types(schema: SubgraphSchema) -> None:
-    """Federation 1 took these without a meaning."""
+    """Drops directives that federation 1 accepted at places where it gave them no meaning."""
     for type_ in schema.types.values():
         if type_.kind == "OBJECT":
             type_.drop("external")
@@ -137,7 +137,7 @@ def _clear_types(schema: SubgraphSchema) -> None:
 
 
 def _drop_inactive_field_sets(schema: SubgraphSchema) -> None:
-    """Leaves of a @provides or @requires that aren't @external say nothing."""
+    """Drops the leaves of a @provides or @requires that aren't @external, as they have no effect."""
     for type_ in schema.objects():
         for field in type_.fields.values():
             for applied in list(field.directives):
@@ -246,7 +246,7 @@ def _is_referenced(schema: SubgraphSchema, name: str) -> bool:
 
 
 def _drop_tags_on_externals(schema: SubgraphSchema, schemas: Sequence[SubgraphSchema]) -> None:
-    """Those that the field has where it is resolved, too; others would get lost, which is an error of its own."""
+    """Drops tags of an external field that it also has where it is resolved. The others stay, and are reported."""
     for type_ in schema.composites():
         for field in type_.fields.values():
             if not field.has("external"):
@@ -266,7 +266,7 @@ def _drop_tags_on_externals(schema: SubgraphSchema, schemas: Sequence[SubgraphSc
 
 
 def _shared_elements(schema: SubgraphSchema, schemas: Sequence[SubgraphSchema]) -> Iterator[TypeDef | FieldDef]:
-    """What federation 1 shared without a word: value types, and fields that others resolve too."""
+    """Elements that federation 1 shared without a directive: value types, and fields that others resolve too."""
     others = [s for s in schemas if s is not schema]
     for type_ in schema.objects():
         if type_.name == "Subscription":

@@ -47,7 +47,7 @@ class Vocabulary:
 
 
 def vocabulary(links: Links, version: Version, defined: Collection[str] = ()) -> Vocabulary:
-    """What a schema of this version with these links, that defines these directives itself, can say."""
+    """The directives and types that a schema can use, by its version, its links and its own definitions."""
     link = links.of(FEDERATION)
     specified = directives_of(version)
     if link is None:
@@ -154,7 +154,7 @@ def rename_type(node: TypeNode, names: dict[str, str]) -> TypeNode:
 
 
 def link_definitions(link_name: str | None) -> list[DefinitionNode]:
-    """What `@link` is made of, under its local name."""
+    """The definitions that `@link` consists of, under its local name."""
     if link_name is None:
         return []
     return list(

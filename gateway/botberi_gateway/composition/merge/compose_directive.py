@@ -78,7 +78,7 @@ def _check_request(schema: SubgraphSchema, applied: Applied, plan: ComposedDirec
 def _clashes(
     schemas: Sequence[SubgraphSchema], schema: SubgraphSchema, applied: Applied, plan: ComposedDirectives
 ) -> bool:
-    """Some subgraph gives the name to a directive that is composed without being asked for."""
+    """Whether a subgraph gives this name to @tag or @inaccessible, which are always composed."""
     local = (applied.text("name") or "")[1:]
     for name in ("tag", "inaccessible"):
         others = [s for s in schemas if s.federation_names.get(name) == local]
@@ -99,7 +99,7 @@ def _check_versions(
     requests: dict[str, list[tuple[SubgraphSchema, Applied, Link]]],
     plan: ComposedDirectives,
 ) -> set[str]:
-    """Identities of features that subgraphs want composed in versions that don't go together."""
+    """Identities of features that subgraphs compose in versions that are incompatible."""
     requested = {link.url.identity for links in requests.values() for _, _, link in links}
     composing = {(s.name, link.url.identity) for links in requests.values() for s, _, link in links}
     bad = set()
@@ -127,7 +127,7 @@ def _check_versions(
 
 
 def _compatible(version: Version | None) -> int:
-    """What has to be the same: as the reference composers, the major version alone, though it be 0."""
+    """The part of a version that has to be the same: the major version, even 0, as in the reference composers."""
     return 0 if version is None else version.major
 
 

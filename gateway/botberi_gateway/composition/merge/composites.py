@@ -37,7 +37,7 @@ def merge_composite(state: MergeState, name: str, kind: TypeKind, owners: Owners
 
 
 def _check_subscription(state: MergeState, owners: Owners) -> None:
-    """An event stream has one source."""
+    """`INVALID_FIELD_SHARING` of a subscription's fields: an event stream has one source."""
     for schema, type_ in owners:
         for field in type_.fields.values():
             if field.has("shareable"):

@@ -33,7 +33,7 @@ def context_name(schema: SubgraphSchema, name: str) -> str:
 
 
 def context_arguments(schema: SubgraphSchema, type_: TypeDef, field: FieldDef) -> tuple[ContextArgument, ...]:
-    """What the gateway fills in for this field in this subgraph."""
+    """The arguments that the gateway fills in for this field in this subgraph."""
     result = []
     for argument in field.arguments.values():
         applied = next(argument.applied("fromContext"), None)

@@ -34,7 +34,7 @@ _SCALARS = {
 def merged_definitions(
     state: MergeState, executable: Mapping[str, DirectiveDefinitionNode]
 ) -> tuple[DirectiveDefinitionNode, ...]:
-    """By name. To be called when all elements are merged, as only then it is known what is used."""
+    """The definitions in the order of names. All elements have to be merged before, which note what is used."""
     definitions = dict(executable)
     for name, custom in state.composed.custom.items():
         definitions[name] = _cleaned(state, custom.definition, custom.subgraphs)

@@ -31,7 +31,7 @@ _JOINED = tuple(feature.directive for feature in JOINED)
 
 
 def merge_directives(state: MergeState, what: str, sources: Sequence[Source]) -> tuple[ConstDirectiveNode, ...]:
-    """In a fixed order: GraphQL's own, the federation's, the subgraphs' own by name."""
+    """The merged directives in a fixed order: GraphQL's own, the federation's, the subgraphs' own by name."""
     result: list[ConstDirectiveNode] = []
     by_name: dict[tuple[bool, str], list[tuple[SubgraphSchema, Applied]]] = {}
     for schema, element in sources:

@@ -9,7 +9,7 @@ from botberi_gateway.supergraph import EnumValue, SupergraphType
 
 
 def merge_enum(state: MergeState, name: str, owners: Owners) -> SupergraphType:
-    """Fields and arguments have to be merged before: they tell the use."""
+    """Fields and arguments have to be merged before, as they note how the enum is used."""
     for_input, for_output = name in state.used_as_input, name in state.used_as_output
     if not for_input and not for_output:
         state.hint(

@@ -1,4 +1,4 @@
-"""`@external` declarations of a field -> whether they say the same as where it is resolved."""
+"""`@external` declarations of a field -> errors where they differ from the field as it is resolved."""
 
 from collections.abc import Sequence
 

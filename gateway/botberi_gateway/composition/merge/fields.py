@@ -140,5 +140,5 @@ def _joins(
 
 
 def _says_nothing(join: JoinField) -> bool:
-    """But which subgraph has the field, and what it overrides."""
+    """Whether the join only says which subgraph has the field, and what it overrides."""
     return join == JoinField(join.graph, override=join.override)

@@ -55,7 +55,7 @@ def _field_directives(sources: Sequence[SupergraphType], name: str) -> list[Sequ
 def _guard_implementations(
     state: MergeState, interface: SupergraphType, implementers: Sequence[str], result: dict[str, SupergraphType]
 ) -> None:
-    """What an interface object asks for on a field holds for the field of every implementation."""
+    """Copies the access that an interface object demands on a field to the field of every implementation."""
     objects = [t for _, t in state.sources(interface.name) if t.is_interface_object]
     guarded = {f.name for t in objects for f in t.fields.values() if any(f.has(guard) for guard in GUARDS)}
     for implementation in implementers if guarded else ():

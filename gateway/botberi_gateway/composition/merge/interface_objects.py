@@ -8,7 +8,7 @@ from botberi_gateway.supergraph import JoinField, SupergraphField, SupergraphTyp
 
 
 def spread_fields(state: MergeState, types: Mapping[str, SupergraphType]) -> dict[str, SupergraphType]:
-    """Implementations that lack such a field get it, marked as resolved by no subgraph of their own."""
+    """The types, with such fields on implementations that lack them; no subgraph of the type itself resolves them."""
     result = dict(types)
     for interface in types.values():
         if interface.kind != "INTERFACE":

@@ -1,4 +1,4 @@
-"""All subgraphs -> the merged supergraph."""
+"""The schemas of all subgraphs -> the merged supergraph, with errors and hints."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -13,7 +13,7 @@ _PERCENT = re.compile(r"percent\((100|\d{1,2}(\.\d{1,8})?)\)")
 
 @dataclass(slots=True)
 class Overrides:
-    """By subgraph name: `dropped` no longer has the field, `used` has it for keys and the like only."""
+    """Names of subgraphs: those in `dropped` no longer have the field, in `used` they have it for keys and the like."""
 
     dropped: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)

@@ -15,7 +15,7 @@ _ROOTS = frozenset({"Query", "Mutation", "Subscription"})
 
 @dataclass(slots=True)
 class _Merged:
-    """`owners` are compared by identity: a subgraph that was read again is another."""
+    """A merged type. `owners` are compared by identity: a subgraph that was read again is another."""
 
     owners: list[tuple[SubgraphSchema, str]]
     type: SupergraphType
@@ -62,7 +62,7 @@ class MergedTypes:
     def merged(
         self, state: MergeState, name: str, owners: Owners, merge: Callable[[], SupergraphType]
     ) -> SupergraphType:
-        """What `merge` gives; its effects on the state are had either way."""
+        """The type that `merge` returns or returned before; the state gets its problems and hints in both cases."""
         if name in _ROOTS or state.interfaces.get(name, set()) & state.interface_objects:
             return merge()
         self.seen.add(name)

@@ -1,4 +1,4 @@
-"""Who resolves a field -> whether all of them agreed to share it."""
+"""The subgraphs that resolve a field -> an error if one of them hasn't marked it as shareable."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -11,7 +11,7 @@ from botberi_gateway.composition.subgraph import SubgraphSchema
 def check_sharing(
     state: MergeState, type_name: str, name: str, sources: Sequence[Source], overrides: Overrides
 ) -> None:
-    """`INVALID_FIELD_SHARING`; what is shared is noted, for a later look at the types of its values."""
+    """`INVALID_FIELD_SHARING`. Fields that are shared are noted for the rule on the types of their values."""
     if state.kinds.get(type_name) == "INTERFACE" and not any(t.is_interface_object for _, t, _ in sources):
         return
     resolving: list[Source] = []

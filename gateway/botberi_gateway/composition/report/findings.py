@@ -77,7 +77,7 @@ class Finding:
 def findings(
     problems: Iterable[Problem], subgraphs: Sequence[Subgraph], files: Mapping[str, str] | None = None
 ) -> list[Finding]:
-    """In the order of the problems. `files`: the subgraphs' names -> the files that they were read from."""
+    """One finding for each problem, in their order. `files`: subgraphs' names -> the files that they were read from."""
     sources = {s.name: SourceText(s.name, s.sdl, (files or {}).get(s.name)) for s in subgraphs}
     return [_finding(problem, sources) for problem in problems]
 
@@ -110,5 +110,5 @@ def _place(subgraph: str, line: int, column: int, sources: Mapping[str, SourceTe
 
 
 def _printable(text: str) -> str:
-    """What a terminal would obey is shown as a sign instead."""
+    """The text with a replacement sign for each control character, which a terminal would obey."""
     return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)

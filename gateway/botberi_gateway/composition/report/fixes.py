@@ -27,7 +27,7 @@ Fix: TypeAlias = Callable[[Problem, Location, SourceText], Iterator[Edit]]
 
 
 def fix(problem: Problem, sources: Mapping[str, SourceText]) -> list[Edit]:
-    """All edits that the problem needs together."""
+    """The edits that fix the problem, if all of them are made."""
     make = FIXES.get(problem.code)
     if make is None:
         return []
@@ -39,7 +39,7 @@ def _at(source: SourceText, at: Location) -> list[Node]:
 
 
 def _remove(source: SourceText, node: Node) -> Edit:
-    """With the blanks before it; with its line, if nothing else is there."""
+    """An edit that removes the node with the blanks before it, and with its line if nothing else is there."""
     assert node.loc is not None
     start, end = node.loc.start, node.loc.end
     while start > 0 and source.sdl[start - 1] in " \t":
@@ -51,7 +51,7 @@ def _remove(source: SourceText, node: Node) -> Edit:
 
 
 def remove_directive(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
-    """The directive at the place is what is wrong."""
+    """Removes the directive at the place."""
     for node in _at(source, at):
         if isinstance(node, DirectiveNode):
             yield _remove(source, node)
@@ -59,7 +59,7 @@ def remove_directive(problem: Problem, at: Location, source: SourceText) -> Iter
 
 
 def remove_own_directive(name: str) -> Fix:
-    """The definition at the place has the directive `name`, which is what is wrong."""
+    """Removes the directive `name` from the definition at the place."""
 
     def make(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
         local = source.federation_name(name)
@@ -73,14 +73,14 @@ def remove_own_directive(name: str) -> Fix:
 
 
 def remove_named_directive(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
-    """The message begins with the directive."""
+    """Removes the directive with which the message begins."""
     match = re.match(r"@(\w+) on ", problem.message)
     if match is not None:
         yield from remove_own_directive(match[1])(problem, at, source)
 
 
 def add_directive(name: str) -> Fix:
-    """The field or type at the place lacks the directive `name`."""
+    """Adds the directive `name` to the field or type at the place."""
 
     def make(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
         local = source.federation_name(name)
@@ -109,7 +109,7 @@ def extension_as_definition(problem: Problem, at: Location, source: SourceText) 
 
 
 def key_of_interface(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
-    """The key at the second place is the interface's; the type at the first place lacks it."""
+    """Adds the interface's key, which is the second place, to the type at the first place."""
     if len(problem.locations) != 2 or at is not problem.locations[0]:
         return
     keys = [node for node in _at(source, problem.locations[1]) if isinstance(node, DirectiveNode)]
@@ -122,7 +122,7 @@ def key_of_interface(problem: Problem, at: Location, source: SourceText) -> Iter
 
 
 def remove_field(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
-    """The field at the place, unless its type had nothing left."""
+    """Removes the field at the place, unless its type would have no fields left."""
     for node in _at(source, at):
         if source.siblings(node) > 1:
             yield _remove(source, node)
@@ -157,7 +157,7 @@ def field_set_without_directives(problem: Problem, at: Location, source: SourceT
 
 
 def known_version(newest: object) -> Fix:
-    """The newest version that is known, in the URL of the link at the place."""
+    """Writes the newest version that this gateway knows into the URL of the link at the place."""
 
     def make(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
         for node in _at(source, at):
@@ -172,7 +172,7 @@ def known_version(newest: object) -> Fix:
 
 
 def suggested_name(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
-    """GraphQL itself says what was meant."""
+    """Replaces a name by the one that GraphQL's own message suggests."""
     match = re.search(r"Unknown (?:type|directive) '@?(\w+)'\. Did you mean '@?(\w+)'", problem.message)
     if match is None:
         return
@@ -183,7 +183,7 @@ def suggested_name(problem: Problem, at: Location, source: SourceText) -> Iterat
 
 
 def missing_at(problem: Problem, at: Location, source: SourceText) -> Iterator[Edit]:
-    """An import of a directive without its @; the message says how to write it."""
+    """Adds the @ to an import of a directive, as the message says."""
     match = re.search(r'write "(@\w+)"', problem.message)
     if match is None:
         return

@@ -62,7 +62,7 @@ def github(results: Iterable[Finding]) -> str:
 
 
 def _escape(text: str, more: str = "") -> str:
-    """As workflow commands ask for it: percent signs first."""
+    """The text as GitHub's workflow commands need it; percent signs are escaped first."""
     for sign in "%\r\n" + more:
         text = text.replace(sign, f"%{ord(sign):02X}")
     return text

@@ -22,11 +22,11 @@ from botberi_gateway.federation.printed import printed_type
 
 
 class _Fault(Exception):
-    """What is wrong, as the end of a sentence."""
+    """A fault of the selection. Its text is the end of a sentence."""
 
 
 def selection_fault(schema: SubgraphSchema, setters: Sequence[TypeDef], text: str, expected: TypeNode) -> str | None:
-    """What is wrong with the selection, None if nothing is. `setters` set the context."""
+    """The selection's fault, None if it has none. `setters` are the types with the `@context`."""
     try:
         selections = parse_field_set(text).selections
         if isinstance(selections[0], InlineFragmentNode):

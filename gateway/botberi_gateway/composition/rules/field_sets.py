@@ -60,7 +60,7 @@ def check(schema: SubgraphSchema) -> Iterator[Problem]:
 
 
 def is_faulty_key(schema: SubgraphSchema, type_: TypeDef, key: Applied) -> bool:
-    """It is no selection of the type's fields."""
+    """Whether the key can't be read as a selection of the type's fields."""
     return any(p.code.startswith("KEY_INVALID_FIELDS") for p in _check_key(schema, type_, key))
 
 
@@ -233,7 +233,7 @@ def _input_shapes(schema: SubgraphSchema) -> dict[str, Shape]:
 
 
 def _counts_as_external(schema: SubgraphSchema, type_: TypeDef, field: FieldDef) -> bool:
-    """What is below this field is another subgraph's; of an interface's field: in one of the implementations."""
+    """Whether another subgraph resolves the field; an interface's field counts if one implementation's does."""
     if type_.kind == "INTERFACE":
         return any(
             schema.is_external(interface, interface.fields[field.name])

@@ -19,7 +19,7 @@ from botberi_gateway.supergraph import Supergraph, SupergraphType
 
 @dataclass(slots=True)
 class _Guard:
-    """What one has to have: any of the alternatives, in each list."""
+    """The access that a caller needs: of each list one of its alternatives."""
 
     authenticated: bool = False
     scopes: list[list[list[str]]] = field(default_factory=list)

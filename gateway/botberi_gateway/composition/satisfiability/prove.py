@@ -169,7 +169,7 @@ class _Walk:
         return explain_two(self.reach, f"{state[0]}.{field}", reasons)
 
     def _is_object(self, name: str) -> bool:
-        """An interface that nothing implements has no objects of which a field could be missing."""
+        """Whether it is an object type of the API. An interface without implementations has no objects to check."""
         return name in self.visible and self.supergraph.types[name].kind == "OBJECT"
 
     def _is_known(self, type_name: str, reached: set[Position]) -> bool:
@@ -197,7 +197,7 @@ class _Walk:
         return f"{field} {{ __typename }}" if self.graph.is_composite(target) else field
 
     def _query(self, kind: str, state: State, leaf: str) -> str:
-        """The shortest operation that gets there."""
+        """The shortest operation that leads to the state."""
         text = leaf
         current = self.came_from[state]
         while current is not None:

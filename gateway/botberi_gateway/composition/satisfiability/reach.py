@@ -107,7 +107,7 @@ class Reach:
         return frozenset(entered)
 
     def _target(self, graph: str, entered: str, type_name: str) -> str | None:
-        """The type name of the position that one has after entering `graph` by a key of `entered`."""
+        """The type name of the position after an entry to `graph` by a key of `entered`."""
         view = self.graph.subgraph_type(graph, entered)
         if view is None:
             return None
@@ -116,7 +116,7 @@ class Reach:
         return type_name if type_name in view.possible else None
 
     def satisfied(self, type_name: str, positions: Iterable[Position], selection: SelectionSetNode) -> bool:
-        """Everything in the selection can be fetched for an object at these positions."""
+        """Whether everything in the selection can be fetched for an object at these positions."""
         return self.missing(type_name, positions, selection) is None
 
     def missing(
@@ -160,7 +160,7 @@ class Reach:
         return condition in self.graph.types and type_name in self.graph.possible(condition)
 
     def all_reached(self, type_name: str, positions: Iterable[Position], without: str | None = None) -> set[Position]:
-        """What `reach` gives for each, together."""
+        """The union of `reach` for all positions."""
         return {reached for position in positions for reached in self.reach(type_name, position, without)}
 
     def split(self, positions: Iterable[Position]) -> Iterator[tuple[str, list[Position]]]:
@@ -236,7 +236,7 @@ class Reach:
         return self.satisfied(type_name, self.reach(type_name, position), selection)
 
     def _provided(self, type_name: str, provides: str | None, field: str) -> str | None:
-        """What is provided below the field ("" for a leaf), None where the field isn't provided."""
+        """The field set that is provided below the field ("" for a leaf), None where the field isn't provided."""
         if provides is None:
             return None
         texts = list(self._provided_in(type_name, parse_field_set(provides), field))
