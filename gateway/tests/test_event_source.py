@@ -19,7 +19,8 @@ from gateway.tests.support.runtimes import runtime_of
 FEDERATION = '@link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@composeDirective"])'
 JOBS = f"""
   extend schema {FEDERATION}
-    @link(url: "https://specs.botberi.dev/events/v1.0", import: ["@eventSource"]) @composeDirective(name: "@eventSource")
+    @link(url: "https://specs.botberi.dev/events/v1.0", import: ["@eventSource"])
+    @composeDirective(name: "@eventSource")
   directive @eventSource(
     topics: [String!]! where: [String!]! = [] version: String until: String snapshot: Boolean! = false
   ) on FIELD_DEFINITION

@@ -1,4 +1,4 @@
-"""Subscriptions that an event source feeds, through the gateway's doors: feeds with cursors, sharing, and a supergraph that is replaced."""
+"""Subscriptions at an event source, through the gateway: feeds with cursors, sharing, a supergraph that is replaced."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,10 @@ async def take(results: Any, count: int = 1) -> list[ExecutionResult]:
     return [await asyncio.wait_for(anext(results), 2) for _ in range(count)]
 
 
-LINES = "subscription($id: ID!, $after: String) { l: lines(id: $id, after: $after) { ...Fields } } fragment Fields on Line { text n: number machine { name } }"
+LINES = (
+    "subscription($id: ID!, $after: String) { l: lines(id: $id, after: $after) { ...Fields } } "
+    "fragment Fields on Line { text n: number machine { name } }"
+)
 
 
 # -- feeds

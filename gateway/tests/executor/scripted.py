@@ -20,7 +20,7 @@ Answer = Mapping[str, Any] | Exception | Callable[[SubgraphRequest], Any]
 
 @dataclass
 class Scripted:
-    """Gives its answers in turn, the last one for ever. A callable makes the answer from the request; an exception is raised."""
+    """Gives its answers in turn, the last for ever; a callable makes the answer, an exception is raised."""
 
     answers: list[Answer]
     delay: float = 0

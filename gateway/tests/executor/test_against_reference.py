@@ -1,7 +1,8 @@
-"""Random operations on random data: our projection of an answer without nullability rules equals graphql-core's execution with them.
+"""Random operations on random data: our projection of an answer equals graphql-core's execution.
 
-The subgraph's schema allows null everywhere, so its answer holds every value and every error; the API schema is strict, so all propagation of
-nulls is ours. graphql-core on the strict schema is the truth: same data in the same key order, and no error of its lacks in ours.
+The subgraph's schema allows null everywhere, so its answer holds every value and every error; the API schema is strict,
+so all propagation of nulls is ours. graphql-core on the strict schema is the truth: same data in the same key order,
+and ours has each of its errors.
 """
 
 import random
@@ -18,10 +19,16 @@ from gateway.tests.support.operations import operation_of
 from gateway.tests.support.runtimes import runtime_of
 
 SDL = """
-  type Query { node: Node item: Item! items: [Item!] matrix: [[Int!]]! grid: [[Item]!] me: User! list: [User]! word: String }
+  type Query {
+    node: Node item: Item! items: [Item!] matrix: [[Int!]]! grid: [[Item]!] me: User! list: [User]! word: String
+  }
   interface Node { id: ID! next: Node color: Color }
-  type User implements Node { id: ID! next: Node! color: Color! name: String! friends: [User!]! items: [Item] score: Float }
-  type Product implements Node { id: ID! next: Node color: Color price: Float! owner: User! tags: [String!]! related: [[Node]!]! }
+  type User implements Node {
+    id: ID! next: Node! color: Color! name: String! friends: [User!]! items: [Item] score: Float
+  }
+  type Product implements Node {
+    id: ID! next: Node color: Color price: Float! owner: User! tags: [String!]! related: [[Node]!]!
+  }
   type Note { text: String! author: User about: Item! flags: [Boolean!] }
   union Item = User | Product | Note
   enum Color { RED GREEN BLUE }
@@ -161,6 +168,6 @@ async def test_equals_the_reference(first: int) -> None:
         ours = [error["path"] for error in result.get("errors", ())]
         theirs = [error["path"] for error in expected.get("errors", ())]
         assert all(path in ours for path in theirs), (seed, source, ours, theirs)
-        # Errors that graphql-core doesn't report lie beside a null that propagated: it stops there, our subgraph did not.
+        # Errors that graphql-core doesn't report lie beside a null that propagated: it stops there.
         assert all(is_null_at(result["data"], path) for path in ours), (seed, source)
         assert bool(ours) == bool(theirs), (seed, source)

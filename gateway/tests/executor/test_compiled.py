@@ -45,7 +45,10 @@ EACH_USER = ("users", ListItems())
 def two_steps(first: str = "{ users { __typename id } }", fields: str = "name", **more: Any) -> Plan:
     """Users of subgraph a, and more about each of b."""
     entities = Entities((EACH_USER,), (BY_ID,), **more)
-    query = f"query($representations: [_Any!]!) {{ _entities(representations: $representations) {{ ... on User {{ {fields} }} }} }}"
+    query = (
+        "query($representations: [_Any!]!) "
+        f"{{ _entities(representations: $representations) {{ ... on User {{ {fields} }} }} }}"
+    )
     return Plan("query", Sequence((Fetch(0, "a", first), Fetch(1, "b", query, entities=(entities,)))))
 
 
@@ -264,7 +267,8 @@ async def test_keys_that_are_no_scalars_make_the_program_be_written_again(keys: 
     [
         ("type Query { pet: Pet pets: [Pet!] } union Pet = Cat | Dog type Cat { id: ID } type Dog { id: ID }", "Pet"),
         (
-            "type Query { pet: Pet pets: [Pet!] } interface Pet { id: ID } type Cat implements Pet { id: ID } type Dog implements Pet { id: ID }",
+            "type Query { pet: Pet pets: [Pet!] } interface Pet { id: ID } "
+            "type Cat implements Pet { id: ID } type Dog implements Pet { id: ID }",
             "Pet",
         ),
         ("type Query { pet: Cat pets: [Cat!] } type Cat { id: ID } type Dog { id: ID }", "Cat"),
@@ -445,7 +449,10 @@ SHOPS = """
   type User { id: ID! box: Box }
   type Box { item: Item }
 """
-PRICES = "query($representations: [_Any!]!, $in: String) { _entities(representations: $representations) { ... on Item { price(in: $in) } } }"
+PRICES = (
+    "query($representations: [_Any!]!, $in: String) "
+    "{ _entities(representations: $representations) { ... on Item { price(in: $in) } } }"
+)
 
 
 def prices(*path: Any, up: int, type: str = "String") -> Fetch:
@@ -549,7 +556,10 @@ async def test_what_one_entity_has_at_two_places_may_stand_below_several_context
 ) -> None:
     """Both shops have one owner, whose box is one object in its subgraph's answer; the shops' currencies may differ."""
     by_id = Representation(frozenset({"User"}), "User", (KeyField("id", "id"),))
-    owners = "query($representations: [_Any!]!) { _entities(representations: $representations) { ... on User { box { item { __typename id } } } } }"
+    owners = (
+        "query($representations: [_Any!]!) "
+        "{ _entities(representations: $representations) { ... on User { box { item { __typename id } } } } }"
+    )
     plan = Plan(
         "query",
         Sequence(

@@ -1,4 +1,4 @@
-"""What is deferred: nulls stop at the fragment's border, each part has its own errors, requests without a waiting reader are cancelled."""
+"""Deferred fragments: nulls stop at their border, each part has its own errors, unneeded requests are cancelled."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Random operations with `@defer` over every supergraph of the corpora, against graphql-core's own incremental execution of a monolith."""
+"""Random operations with `@defer` on every supergraph of the corpora, against graphql-core's incremental execution."""
 
 import asyncio
 import json

@@ -37,7 +37,10 @@ BY_ID = Representation(frozenset({"User"}), None, (KeyField("id", "id"),))
 
 
 def entity_fetch(id: int, *paths: Path, fields: str = "name", subgraph: str = "b", **more: Any) -> Fetch:
-    operation = f"query($representations: [_Any!]!) {{ _entities(representations: $representations) {{ ... on User {{ {fields} }} }} }}"
+    operation = (
+        "query($representations: [_Any!]!) "
+        f"{{ _entities(representations: $representations) {{ ... on User {{ {fields} }} }} }}"
+    )
     return Fetch(id, subgraph, operation, entities=(Entities(paths, (BY_ID,)),), **more)
 
 
@@ -96,7 +99,7 @@ async def test_deduplicated_across_paths() -> None:
 
 
 async def test_a_shared_entity_leaks_nothing_between_paths() -> None:
-    """The same entity at two paths, with one alias for different fields: each path sees what was fetched for it, below too."""
+    """The same entity at two paths, with an alias for different fields: each path sees what was fetched for it."""
     plan = Plan(
         "query",
         Sequence(

@@ -1,4 +1,4 @@
-"""Introspection is answered as graphql-core answers it, byte for byte, and its fields are counted while they are made."""
+"""Introspection is answered as by graphql-core, byte for byte, and its fields are counted while they are made."""
 
 import random
 from collections.abc import Iterator
@@ -34,7 +34,9 @@ enum Place { LEFT RIGHT @deprecated(reason: "there is none") }
 scalar Url @specifiedBy(url: "https://example.org/url")
 interface Node { id: ID! }
 interface Named implements Node { id: ID! name(upper: Boolean = false, gone: Int @deprecated): String }
-type User implements Node & Named { id: ID! name(upper: Boolean = false, gone: Int @deprecated): String old: [Int!]! @deprecated }
+type User implements Node & Named {
+  id: ID! name(upper: Boolean = false, gone: Int @deprecated): String old: [Int!]! @deprecated
+}
 type Group implements Node { id: ID! members: [[User!]!] place: Place! home: Url }
 union Any = User | Group
 input Filter { text: String! = "a", places: [Place!] = [LEFT], below: Filter, gone: Int @deprecated }
@@ -139,7 +141,10 @@ def test_a_variable_that_is_null_where_none_may_be_is_an_error_at_each_field() -
 def test_a_default_that_cannot_be_printed_is_an_error_in_its_place() -> None:
     broken = GraphQLArgument(GraphQLInt, default_value="no number")
     schema = GraphQLSchema(GraphQLObjectType("Query", {"a": GraphQLField(GraphQLString, {"x": broken})}))
-    query = '{ a: __type(name: "Query") { fields { args { name defaultValue } } } b: __type(name: "Query") { fields { args { defaultValue } } } }'
+    query = (
+        '{ a: __type(name: "Query") { fields { args { name defaultValue } } } '
+        'b: __type(name: "Query") { fields { args { defaultValue } } } }'
+    )
     given = answer(schema, query, {})
     assert given == reference(schema, query, {})
     assert b"no number" in given

@@ -1,4 +1,4 @@
-"""In which order subgraphs answer never changes a byte of the response, nor what is asked: all orders, by each executor."""
+"""The order in which subgraphs answer changes neither response nor requests: all orders, by each executor."""
 
 import asyncio
 from dataclasses import dataclass
@@ -33,7 +33,10 @@ class Late(Scripted):
 
 
 def entities(number: int, subgraph: str, path: Path, fields: str, *needs: str) -> Fetch:
-    operation = f"query($representations: [_Any!]!) {{ _entities(representations: $representations) {{ ... on User {{ {fields} }} }} }}"
+    operation = (
+        "query($representations: [_Any!]!) "
+        f"{{ _entities(representations: $representations) {{ ... on User {{ {fields} }} }} }}"
+    )
     key = Representation(frozenset({"User"}), "User", tuple(KeyField(name, name) for name in ("id", *needs)))
     return Fetch(number, subgraph, operation, entities=(Entities((path,), (key,)),))
 

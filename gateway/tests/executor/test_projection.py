@@ -22,7 +22,8 @@ SDL = """
   union Thing = User | Robot
   type Query {
     int: Int float: Float string: String boolean: Boolean id: ID color: Color json: JSON
-    ints: [Int] strict: [Int!] nested: [[Int!]!] must: Int! user: User users: [User!] named: Named thing: Thing things: [Thing!]
+    ints: [Int] strict: [Int!] nested: [[Int!]!] must: Int!
+    user: User users: [User!] named: Named thing: Thing things: [Thing!]
     mustUser: User!
   }
 """
@@ -262,7 +263,7 @@ async def test_a_fetch_that_some_conditions_need(yes: bool, no: bool, sent: int)
 
 
 async def test_a_fetch_at_objects_that_stand_for_the_root() -> None:
-    """A field that leads back to the query type: what other subgraphs have of it is fetched at the root and joined at each such object."""
+    """A field that leads back to the query type: other subgraphs' fields are fetched at the root and joined there."""
     sdl = "type Query { int: Int string: String add: Payload } type Payload { again: [Query!] }"
     path = ("add", "again", ListItems())
     plan = Plan(

@@ -63,7 +63,8 @@ def text_of(found: tuple[str, Sequence[Selected]]) -> str:
         "subscription S($x: [Int!]! = [1, 2] @deprecated) @live { a(b: {c: [$x, -1.5e3]}) { __typename } }",
         'mutation M { a(text: "a ) \\" } { b", block: """ ) } "quoted" \\""" """, empty: "", e2: """""") { b } }',
         "{ ... on A { b } ... { c } ... @include(if: $x) { d } ...@skip(if: true) { e } }",
-        "{ a @include(if: $x) @skip(if: $y) @other(x: 1) ...F @skip(if: $z) } fragment F on T { b ...G } fragment G on U { c fragment G on }",
+        "{ a @include(if: $x) @skip(if: $y) @other(x: 1) ...F @skip(if: $z) } "
+        "fragment F on T { b ...G } fragment G on U { c fragment G on }",
         "fragment G on U @x { c } query($on: Int) { ...F g: on } fragment F on T { b ...G fragment }",
         '# a comment with { and "\n{ a # } \n, b: on, query }',
         "{ fragment on on: fragment { on } query mutation }",

@@ -1,4 +1,4 @@
-"""Subscriptions: fed by an event source (snapshot, filters, versions, slow consumers, loss), and by a subgraph's own events."""
+"""Subscriptions at an event source (snapshot, filters, versions, slow consumers, loss), and at a subgraph."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,7 +28,10 @@ SDL = """
   type Tick { number: Int job: Job }
 """
 JOB = Representation(frozenset({"Job"}), None, (KeyField("id", "id"),))
-OPERATION = "query($representations: [_Any!]!) { _entities(representations: $representations) { ... on Job { status v: version d: done } } }"
+OPERATION = (
+    "query($representations: [_Any!]!) "
+    "{ _entities(representations: $representations) { ... on Job { status v: version d: done } } }"
+)
 
 
 def rest(key: str = "jobUpdated") -> Fetch:

@@ -60,7 +60,10 @@ class Encoded(Scripted):
 
 
 def entities(number: int, subgraph: str, fields: str, *paths: Any) -> Fetch:
-    query = f"query($representations: [_Any!]!) {{ _entities(representations: $representations) {{ ... on User {{ {fields} }} }} }}"
+    query = (
+        "query($representations: [_Any!]!) "
+        f"{{ _entities(representations: $representations) {{ ... on User {{ {fields} }} }} }}"
+    )
     return Fetch(number, subgraph, query, entities=(Entities(paths, (BY_ID,)),))
 
 
@@ -105,7 +108,10 @@ class Site:
         return self.runtime.environment.statistics.typed
 
 
-NAMES = Plan("query", Sequence((Fetch(0, "a", "{ users { __typename id } }"), entities(1, "b", "name", ("users", ListItems())))))  # fmt: skip
+NAMES = Plan(
+    "query",
+    Sequence((Fetch(0, "a", "{ users { __typename id } }"), entities(1, "b", "name", ("users", ListItems())))),
+)
 
 
 async def test_what_is_asked_often_gets_a_typed_program() -> None:

@@ -21,7 +21,9 @@ from gateway.tests.support.subgraph_app import serving, subgraph_app
 
 SDL = """
   scalar JSON
-  type Query { hello(name: String!): String echo(value: JSON): JSON fails: String! slow: String header(name: String!): String }
+  type Query {
+    hello(name: String!): String echo(value: JSON): JSON fails: String! slow: String header(name: String!): String
+  }
   type Mutation { add(by: Int!): Int }
   type Subscription { count(to: Int!): Int forever: Int breaks: Int }
 """

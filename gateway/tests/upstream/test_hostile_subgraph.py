@@ -1,4 +1,4 @@
-"""What a broken or malicious subgraph may answer, over a real socket: an error with a code in bounded time and memory, never a crash."""
+"""A broken or malicious subgraph on a real socket: an error with a code in bounded time and memory, never a crash."""
 
 import asyncio
 import gzip
@@ -319,7 +319,7 @@ async def test_understood(name: str, wire: Wire) -> None:
 
 @pytest.mark.parametrize("name", REFUSED)
 async def test_loses_only_its_own_fields(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The same table through the executor: the other subgraph's field is there, the lost one has an error with its path."""
+    """The same table through the executor: the other subgraph's field is there, the lost field has an error."""
     script, code = REFUSED[name]
     schema = build_schema("type Query { a: Int b: Int }")
     plan = Plan("query", Parallel((Fetch(1, "bad", "{ a }"), Fetch(2, "good", "{ b }"))))

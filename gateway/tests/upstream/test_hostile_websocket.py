@@ -1,4 +1,4 @@
-"""What a broken or malicious subgraph may do on a subscription's WebSocket: one error with a code, in bounded time, nothing left open."""
+"""A broken or malicious subgraph on a WebSocket: an error with a code in bounded time, and nothing is left open."""
 
 import asyncio
 import json

@@ -370,7 +370,7 @@ async def test_a_url_that_is_none(url: str) -> None:
 
 
 async def test_header_values_go_as_they_came() -> None:
-    """What a client's header was in bytes (decoded as Latin-1 on its way) is sent in the same bytes; other text as UTF-8."""
+    """A client's header (decoded as Latin-1 on its way) is sent in its original bytes; other text as UTF-8."""
     async with pool_to(answers(response(GOOD))) as (pool, server):
         await pool.start(BODY, "query", {"x-a": "caf\xe9 100%s %(x)d", "X-B": "\t tab"}, 5.0)
         await pool.start(BODY, "query", {"x-a": "🙂"}, 5.0)
