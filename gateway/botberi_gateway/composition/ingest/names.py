@@ -11,7 +11,7 @@ def graph_names(names: Sequence[str]) -> dict[str, str]:
         text = re.sub(r"[^A-Za-z0-9_]", "_", name)
         if not text or text[0].isdigit():
             text = f"_{text}"
-        if re.search(r"_\d+$", text):  # a number at the end is what tells equal names apart
+        if re.search(r"_\d+$", text):  # a number at the end makes equal names different
             text += "_"
         names_of.setdefault(text.upper(), []).append(name)
     return {

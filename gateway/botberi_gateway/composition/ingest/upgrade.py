@@ -189,7 +189,7 @@ def _active(
                     "SCALAR",
                     "ENUM",
                 ):
-                    kept.append(selection)  # it lacks a selection: for the rules to tell
+                    kept.append(selection)  # it lacks a selection, which the rules report
                 continue
             target = schema.types.get(base_name(field.type))
             here = external or _is_external_somewhere(schema, type_, field)

@@ -9,7 +9,7 @@ from botberi_gateway.composition.problem import Problem
 from botberi_gateway.composition.subgraph import SubgraphSchema
 from botberi_gateway.supergraph import SupergraphType
 
-#: These depend on more than who has them.
+#: Root types depend on more than the subgraphs that have them, so they are merged each time.
 _ROOTS = frozenset({"Query", "Mutation", "Subscription"})
 
 

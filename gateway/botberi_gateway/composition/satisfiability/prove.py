@@ -131,7 +131,7 @@ class _Walk:
                 if field in fields and not self.graph.is_composite(target):
                     continue
                 targets = (c for p in reached if (c := self.reach.child(type_name, p, field)) is not None)
-                # of a leaf it is enough that somebody has it
+                # a leaf has no selection, so one position that has it is enough
                 children = set(targets if self.graph.is_composite(target) else islice(targets, 1))
                 if not children:
                     query = self._query(kind, state, self._leaf(type_name, field))
