@@ -1,6 +1,9 @@
-"""Writes docs/reference/errors/: a page for each code of composition, from the code's own test case. `python docs/error_pages.py [--check]`.
+"""Writes docs/reference/errors/: a page for each code of composition, from the code's own test case.
 
-A case is a folder of `gateway/tests/composition/cases` (errors) or `hints`: subgraphs that give the code, and below `fixed` what composes.
+`python docs/error_pages.py [--check]`
+
+A case is a folder of `gateway/tests/composition/cases` (errors) or `hints`: subgraphs that give the code, and below
+`fixed` what composes.
 """
 
 import sys
@@ -26,15 +29,18 @@ def load(folder: Path) -> list[Subgraph]:
 
 def pages() -> dict[str, str]:
     """File name -> text, of all pages."""
-    made = {f"{code}.md": "\n".join(_page(code, ERRORS[code], CASES / "cases" / code)) + "\n" for code in ERRORS}
-    made |= {f"{code}.md": "\n".join(_page(code, HINTS[code], CASES / "hints" / code)) + "\n" for code in HINTS}
-    made["README.md"] = "\n".join(_index()) + "\n"
-    return made
+    files = {f"{code}.md": "\n".join(_page(code, ERRORS[code], CASES / "cases" / code)) + "\n" for code in ERRORS}
+    files |= {f"{code}.md": "\n".join(_page(code, HINTS[code], CASES / "hints" / code)) + "\n" for code in HINTS}
+    files["README.md"] = "\n".join(_index()) + "\n"
+    return files
 
 
 def _index() -> Iterator[str]:
     yield "# Errors and hints of composition\n"
-    yield "Made by `python docs/error_pages.py` from the test cases; don't edit by hand. `botberi-gateway compose` names the page of each code.\n"
+    yield (
+        "Made by `python docs/error_pages.py` from the test cases; don't edit by hand. "
+        "`botberi-gateway compose` names the page of each code.\n"
+    )
     for title, codes in (("Errors", ERRORS), ("Hints", HINTS)):
         yield f"## {title}\n"
         if codes is HINTS:
@@ -57,8 +63,8 @@ def _page(code: str, meaning: Meaning, case: Path) -> Iterator[str]:
         yield "No subgraphs at all.\n"
     yield from _files(before)
     yield "Composition says:\n\n```text"
-    made = compose(failing)
-    problems = [p for p in (*made.hints, *made.errors) if p.code == code or p.level == "ERROR"]
+    composition = compose(failing)
+    problems = [p for p in (*composition.hints, *composition.errors) if p.code == code or p.level == "ERROR"]
     files = {s.name: f"{s.name}.graphql" for s in failing}
     yield text(findings(problems, failing, files)).rstrip("\n")
     yield "```\n"

@@ -1,4 +1,4 @@
-"""The federation audit by our planner and executor, on its supergraphs, with its subgraphs in this process."""
+"""The federation audit through our planner and executor: given supergraphs, mock subgraphs in this process."""
 
 import json
 from typing import Any

@@ -1,4 +1,7 @@
-"""The composition corpus -> a verdict a case, and the table; `python gateway/tests/composition/corpus.py [--write] [id …]`."""
+"""The composition corpus -> a verdict for each case, and a table.
+
+`python gateway/tests/composition/corpus.py [--write] [id …]`
+"""
 
 import json
 import sys

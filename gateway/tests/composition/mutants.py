@@ -1,7 +1,10 @@
-"""Mutated SDLs through composition: an answer each, never a traceback. `python -m gateway.tests.composition.mutants --count 20000 --seed 1`.
+"""Mutated SDLs through composition, which has to answer each without a traceback.
 
-Mutants are made of the error cases (and the conformance corpus, where it is beside the project): tokens dropped, doubled, swapped, replaced;
-characters changed; lines moved between subgraphs. Every answer is reported in all formats too, and every supergraph is read back.
+`python -m gateway.tests.composition.mutants --count 20000 --seed 1`
+
+Mutants are made of the error cases (and the conformance corpus, where it is beside the project): tokens are dropped,
+doubled, swapped or replaced, characters changed, lines moved between subgraphs. Every answer is reported in all formats
+too, and every supergraph is read back.
 """
 
 import argparse
@@ -23,15 +26,24 @@ HERE = Path(__file__).parent
 CORPUS = HERE.parents[3] / "shared" / "conformance" / "composition" / "cases"
 _TOKEN = re.compile(r'\s+|"""|"(?:[^"\\\n]|\\.)*"|@?\w+|.', re.DOTALL)
 _WORDS = (
-    *("type", "interface", "union", "enum", "input", "scalar", "extend", "schema", "directive", "implements", "on", "repeatable"),
-    *("Query", "Mutation", "ID!", "[Int!]!", "String", "Product", "_Entity", "__Type", "federation__FieldSet", "null", "true", "-1", "1e9"),
-    *("@key", "@key(fields: \"id\")", "@external", "@requires(fields: \"a { b }\")", "@provides(fields: \"...\")", "@shareable", "@inaccessible"),
-    *("@override(from: \"a\")", "@override(from: \"b\", label: \"percent(5)\")", "@interfaceObject", "@tag(name: \"x\")", "@context(name: \"c\")"),
-    *("@link(url: \"https://specs.apollo.dev/federation/v2.3\")", "@listSize(assumedSize: 1)", "@cost(weight: 1)", "@authenticated"),
-    *("@policy(policies: [[\"p\"]])", "@deprecated", "@specifiedBy(url: \"u\")", "@composeDirective(name: \"@x\")", "@oneOf"),
-    *("@listSize(slicingArguments: \"first\", sizedFields: \"a\")", "@requiresScopes(scopes: \"a\")", "@policy(policies: [\"a\"])"),
-    *("@cost(weight: \"1\")", "@deprecated(reason: x)", "@fromContext(field: \"$c { id }\")", "@oneOf", "@w(a: {b: [1]})", "@key(fields: id)"),
-    *("{", "}", "(", ")", "[", "]", "!", ":", "=", "|", "&", "@", "$", "...", "#", '"', '"""', "\\", "\ufeff", "\r\n", "\x00", "é", "0"),
+    *("type", "interface", "union", "enum", "input", "scalar"),
+    *("extend", "schema", "directive", "implements", "on", "repeatable"),
+    *("Query", "Mutation", "ID!", "[Int!]!", "String", "Product"),
+    *("_Entity", "__Type", "federation__FieldSet", "null", "true", "-1", "1e9"),
+    *("@key", "@key(fields: \"id\")", "@external"),
+    *("@requires(fields: \"a { b }\")", "@provides(fields: \"...\")", "@shareable", "@inaccessible"),
+    *("@override(from: \"a\")", "@override(from: \"b\", label: \"percent(5)\")"),
+    *("@interfaceObject", "@tag(name: \"x\")", "@context(name: \"c\")"),
+    *("@link(url: \"https://specs.apollo.dev/federation/v2.3\")", "@listSize(assumedSize: 1)"),
+    *("@cost(weight: 1)", "@authenticated"),
+    *("@policy(policies: [[\"p\"]])", "@deprecated"),
+    *("@specifiedBy(url: \"u\")", "@composeDirective(name: \"@x\")", "@oneOf"),
+    *("@listSize(slicingArguments: \"first\", sizedFields: \"a\")"),
+    *("@requiresScopes(scopes: \"a\")", "@policy(policies: [\"a\"])"),
+    *("@cost(weight: \"1\")", "@deprecated(reason: x)", "@fromContext(field: \"$c { id }\")"),
+    *("@oneOf", "@w(a: {b: [1]})", "@key(fields: id)"),
+    *("{", "}", "(", ")", "[", "]", "!", ":", "=", "|", "&"),
+    *("@", "$", "...", "#", '"', '"""', "\\", "\ufeff", "\r\n", "\x00", "é", "0"),
 )  # fmt: skip
 
 
@@ -106,7 +118,8 @@ def _mutate(sdl: str, other: str, dice: random.Random) -> str:
 
 #: Literals of every kind, in places of every type.
 _VALUES = (
-    *("null", "true", "1", "1.0", "-0", "1e400", "9" * 5000, "1e99999", '"a"', '""', '"""a"""', "A", "[]", "[[]]", "[null]", "[[1], 1]"),
+    *("null", "true", "1", "1.0", "-0", "1e400", "9" * 5000, "1e99999"),
+    *('"a"', '""', '"""a"""', "A", "[]", "[[]]", "[null]", "[[1], 1]"),
     *("{}", "{a: 1}", "{a: {a: [null]}}", '["a", ["b"]]', '{id: 1, name: "x"}', "[{a: 1}, 2]", "x"),
 )  # fmt: skip
 #: What still parses, mostly: a pattern, and what one of its finds becomes.
@@ -138,7 +151,8 @@ _MEANINGS: list[tuple[str, Callable[[re.Match[str], random.Random], str]]] = [
     (
         r"\n(?=type )",
         lambda _, dice: (
-            f"\ndirective @w(a: J = {dice.choice(_VALUES)} @deprecated) repeatable on FIELD_DEFINITION | FIELD\nscalar J\n"
+            f"\ndirective @w(a: J = {dice.choice(_VALUES)} @deprecated) "
+            "repeatable on FIELD_DEFINITION | FIELD\nscalar J\n"
         ),
     ),
     (

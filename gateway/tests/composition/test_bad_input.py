@@ -153,7 +153,9 @@ ODD: dict[str, Callable[[], list[Subgraph]]] = {
     "a description of 1 MB": lambda: one(f'"""{"ü" * 1_000_000}"""\n{FINE}'),
     "1 MB in one line": lambda: one(f'"{"x" * 1_000_000}" {FINE}'),
     "a union of 10,000 members": lambda: one(members(10_000) + "type Query { any: Any }"),
-    "an enum of 10,000 values": lambda: one("enum E { " + " ".join(f"V{i}" for i in range(10_000)) + " } type Query { e: E }"),
+    "an enum of 10,000 values": lambda: one(
+        "enum E { " + " ".join(f"V{i}" for i in range(10_000)) + " } type Query { e: E }"
+    ),
     "a type of 5,000 fields": lambda: one("type Query { " + " ".join(f"f{i}: Int" for i in range(5_000)) + " }"),
     "Unicode in descriptions": lambda: one('"""日本語 \U0001f600 \u202e ق"""\n' + FINE),
     "a name of any signs": lambda: [Subgraph("große Straße/1 \U0001f600", FINE)],

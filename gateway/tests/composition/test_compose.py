@@ -27,7 +27,8 @@ USERS = Subgraph(
 REVIEWS = Subgraph(
     "reviews",
     fed("@key", "@external", "@requires", "@shareable")
-    + 'type User @key(fields: "id") { id: ID! name: String @external greeting(loud: Boolean = false): String @requires(fields: "name") }',
+    + 'type User @key(fields: "id") { id: ID! name: String @external '
+    + 'greeting(loud: Boolean = false): String @requires(fields: "name") }',
     "http://reviews",
 )
 

@@ -1,4 +1,7 @@
-"""The corpus and the suites of two independent composers, judged by `botberi_gateway.supergraph.compare`. `corpus.py` prints the table."""
+"""The corpus and the suites of two independent composers, judged by `botberi_gateway.supergraph.compare`.
+
+`corpus.py` prints the table.
+"""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every code that composition can emit has a page, a failing example that gives it, a fixed one that composes, and patches that fix."""
+"""Each code of composition has a page, an example that gives it, one that composes, and patches that fix it."""
 
 import ast
 import importlib.util
@@ -105,7 +105,8 @@ def test_patch_fixes_what_it_is_for(code: str, case: Path) -> None:
     [
         ("type Query {\n  a: Prodct\n}\ntype Product {\n  id: ID\n}", "INVALID_GRAPHQL", "a: Product"),
         (
-            'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["key"])\ntype Query { a: Int }',
+            'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["key"])\n'
+            "type Query { a: Int }",
             "INVALID_LINK_DIRECTIVE_USAGE",
             '["@key"]',
         ),

@@ -1,4 +1,7 @@
-"""Our own reader of SDL and our own look for validity beside graphql-core's: the same documents, and never a yes where it says no."""
+"""Our reader of SDL and our check of validity beside graphql-core's.
+
+Both read the same documents, and ours accepts none that graphql-core refuses.
+"""
 
 from collections.abc import Iterator
 from typing import Any

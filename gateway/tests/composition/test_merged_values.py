@@ -6,7 +6,8 @@ from botberi_gateway.composition import Subgraph, compose
 
 FED = (
     'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", '
-    'import: ["@shareable", "@requiresScopes", "@policy", "@listSize", "@key", "@interfaceObject", "@composeDirective"])\n'
+    'import: ["@shareable", "@requiresScopes", "@policy", "@listSize", "@key", "@interfaceObject", '
+    '"@composeDirective"])\n'
 )
 OWN = (
     'extend schema @link(url: "https://x.example/w/v1.0", import: ["@w"]) @composeDirective(name: "@w")\n'
@@ -17,10 +18,20 @@ OWN = (
 @pytest.mark.parametrize(
     ("before", "first", "second", "merged"),
     [
-        ("", '@requiresScopes(scopes: "ab")', '@requiresScopes(scopes: "cd")', '@requiresScopes(scopes: [["ab", "cd"]])'),
+        (
+            "",
+            '@requiresScopes(scopes: "ab")',
+            '@requiresScopes(scopes: "cd")',
+            '@requiresScopes(scopes: [["ab", "cd"]])',
+        ),
         ("", '@requiresScopes(scopes: ["ab"])', '@requiresScopes(scopes: "ab")', '@requiresScopes(scopes: [["ab"]])'),
         ("", '@policy(policies: "ab")', '@policy(policies: [["ab"]])', '@policy(policies: [["ab"]])'),
-        ("", '@listSize(slicingArguments: "n")', '@listSize(slicingArguments: ["n"])', '@listSize(slicingArguments: ["n"])'),
+        (
+            "",
+            '@listSize(slicingArguments: "n")',
+            '@listSize(slicingArguments: ["n"])',
+            '@listSize(slicingArguments: ["n"])',
+        ),
         (
             "",
             '@listSize(slicingArguments: "n")',
@@ -65,7 +76,8 @@ def test_scopes_of_one_implementation_are_not_its_siblings() -> None:
                 "b",
                 FED
                 + 'type Query { i: I }\ninterface I @key(fields: "id") { id: ID! }\n'
-                + 'type T implements I @key(fields: "id") { id: ID! }\ntype U implements I @key(fields: "id") { id: ID! }',
+                + 'type T implements I @key(fields: "id") { id: ID! }\n'
+                + 'type U implements I @key(fields: "id") { id: ID! }',
             ),
             Subgraph(
                 "c", FED + 'type T @key(fields: "id") { id: ID! s: String @shareable @requiresScopes(scopes: "S2") }'

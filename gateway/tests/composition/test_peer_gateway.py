@@ -1,4 +1,7 @@
-"""Supergraphs made by us, loaded by a peer's gateway from npm, over real subgraphs: it answers the audit's cases as expected."""
+"""Supergraphs made by us, loaded by a peer's gateway from npm over real subgraphs.
+
+It answers the audit's cases as expected.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

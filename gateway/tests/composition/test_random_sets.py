@@ -1,4 +1,7 @@
-"""The generator of random subgraph sets, and ours beside two peers on some of them; `python -m lab.bench.composition random` takes more."""
+"""The generator of random subgraph sets, and our composer beside two peers on some of them.
+
+`python -m lab.bench.composition random` takes more sets.
+"""
 
 import os
 

@@ -1,7 +1,7 @@
-"""Small sets of subgraphs with the codes (or "ok") that the reference composer gives, `@apollo/composition` 2.14.4; found by asking it.
+"""Small sets of subgraphs with the codes (or "ok") that the reference composer gives, `@apollo/composition` 2.14.4.
 
-A folder is a case, within one for its area: `subgraphs/*.graphql`, and `expected` with the codes. The reference's own supergraph was
-compared by meaning where both compose.
+A folder is a case, within one for its area: `subgraphs/*.graphql`, and `expected` with the codes, which that composer
+gave. Its supergraph was compared by meaning where both compose.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from botberi_gateway.supergraph import read_supergraph
 from botberi_gateway.supergraph.compare import differences
 
 FOLDER = Path(__file__).parent / "verdicts"
-#: Sets on which the reference crashes or says something else; docs/reference/composition-differences.md says why ours does.
+#: Sets on which the reference crashes or answers otherwise; docs/reference/composition-differences.md says why.
 OWN = Path(__file__).parent / "own_verdicts"
 
 
@@ -58,7 +58,8 @@ def test_cache_tags_say_which_subgraph_has_them() -> None:
         '@link(url: "https://specs.apollo.dev/cacheTag/v0.1", for: EXECUTION)',
         '@join__directive(graphs: [A, B], name: "federation__cacheTag", args: { format: "a-{$key.id}" })',
         '@join__directive(graphs: [B], name: "federation__cacheTag", args: { format: "b" })',
-        'a: A @join__field(graph: A) @join__directive(graphs: [A], name: "federation__cacheTag", args: { format: "q" })',
+        "a: A @join__field(graph: A) "
+        '@join__directive(graphs: [A], name: "federation__cacheTag", args: { format: "q" })',
     ):
         assert text in made.supergraph_sdl
     assert made.supergraph is not None

@@ -27,10 +27,11 @@ def test_inaccessible_hides_under_any_name(imported: str, directive: str) -> Non
 
 
 def test_types_of_linked_specifications_are_hidden() -> None:
-    """A client has no use for `context__ContextFieldValue`; a type of the graph's own with such a name before its own `__` stays."""
+    """`context__ContextFieldValue` is hidden; a type that only has the name of a specification (`tag`) is not."""
     imports = '"@key", "@context", "@fromContext"'
     sdl = LINK % imports + (
-        'type Query { a: A tag: tag }\ntype tag { x: Int }\ntype A @key(fields: "id") @context(name: "c") { id: ID! label: String b: B }\n'
+        "type Query { a: A tag: tag }\ntype tag { x: Int }\n"
+        'type A @key(fields: "id") @context(name: "c") { id: ID! label: String b: B }\n'
         'type B @key(fields: "id") { id: ID! f(x: String @fromContext(field: "$c { label }")): Int }'
     )
     supergraph = compose([Subgraph("a", sdl)]).supergraph

@@ -10,7 +10,8 @@ from botberi_gateway.supergraph.changes import changes
 OLD = """
 directive @trace(deep: Boolean) repeatable on FIELD | QUERY
 interface Node { id: ID! }
-type Query { node(id: ID!, kind: Kind = A, limit: Int): Node product: Product search(filter: Filter): [Hit!]! unit: Unit }
+type Query { node(id: ID!, kind: Kind = A, limit: Int): Node product: Product \
+search(filter: Filter): [Hit!]! unit: Unit }
 type Mutation { add(name: String): Product }
 type Product implements Node { id: ID! name: String price: Int! tags: [String] }
 type Film { id: ID! title: String }
@@ -32,7 +33,11 @@ def found(new: str) -> set[tuple[str, str, str]]:
         ("scalar Day", "", ("breaking", "TYPE_REMOVED", "Day")),
         ("scalar Day", "scalar Day scalar Night", ("safe", "TYPE_ADDED", "Night")),
         ("scalar Day", "enum Day { MON }", ("breaking", "TYPE_CHANGED_KIND", "Day")),
-        ("type Mutation { add(name: String): Product }", "schema { query: Query } type Mutation { add(name: String): Product }", ("breaking", "ROOT_TYPE_REMOVED", "Mutation")),
+        (
+            "type Mutation { add(name: String): Product }",
+            "schema { query: Query } type Mutation { add(name: String): Product }",
+            ("breaking", "ROOT_TYPE_REMOVED", "Mutation"),
+        ),
         ("name: String price", "price", ("breaking", "FIELD_REMOVED", "Product.name")),
         ("price: Int!", "price: Int! size: Int", ("safe", "FIELD_ADDED", "Product.size")),
         ("price: Int!", "price: Int", ("breaking", "FIELD_CHANGED_KIND", "Product.price")),

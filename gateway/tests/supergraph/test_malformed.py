@@ -5,7 +5,8 @@ import pytest
 from botberi_gateway.errors import SupergraphError
 from botberi_gateway.supergraph import read_supergraph
 
-SUPERGRAPH = """schema @link(url: "https://specs.apollo.dev/link/v1.0") @link(url: "https://specs.apollo.dev/join/v0.5", for: EXECUTION) {
+SUPERGRAPH = """schema @link(url: "https://specs.apollo.dev/link/v1.0") \
+@link(url: "https://specs.apollo.dev/join/v0.5", for: EXECUTION) {
   query: Query
 }
 enum join__Graph { A @join__graph(name: "a", url: "http://a/") }

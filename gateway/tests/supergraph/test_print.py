@@ -50,10 +50,12 @@ type Thing implements Node @join__implements(graph: A, interface: "Node")
   id: ID!
   sku: Sku @join__field(graph: A, type: "Sku!") @join__field(graph: B, external: true, usedOverridden: true)
   name: String @join__field(graph: A, external: true) @join__field(graph: B)
-  label: String @join__field(graph: B, requires: "name", contextArguments: [{context: "b__c", name: "l", type: "String", selection: "{ x }"}])
+  label: String @join__field(graph: B, requires: "name", \
+contextArguments: [{context: "b__c", name: "l", type: "String", selection: "{ x }"}])
   extra: Int @join__field
 }
-type Sku @join__type(graph: A) @join__directive(graphs: [A], name: "connect", args: {http: {GET: "/x"}}) { code: String }
+type Sku @join__type(graph: A) \
+@join__directive(graphs: [A], name: "connect", args: {http: {GET: "/x"}}) { code: String }
 union Any @join__type(graph: A) @join__unionMember(graph: A, member: "Thing") = Thing
 enum Kind @join__type(graph: A) { ONE @join__enumValue(graph: A) @tag(name: "x") }
 input Filter @join__type(graph: A) @join__type(graph: B) {
@@ -98,7 +100,8 @@ def test_join_versions() -> None:
 
 
 V0_1 = """
-schema @core(feature: "https://specs.apollo.dev/core/v0.1") @core(feature: "https://specs.apollo.dev/join/v0.1") { query: Query }
+schema @core(feature: "https://specs.apollo.dev/core/v0.1") \
+@core(feature: "https://specs.apollo.dev/join/v0.1") { query: Query }
 directive @core(feature: String!) repeatable on SCHEMA
 scalar join__FieldSet
 enum join__Graph {
