@@ -171,7 +171,7 @@ def suspicious(fetch: Fetch, what: str) -> FetchFailure:
 
 
 def json_kind(value: Any) -> str:
-    """What a JSON value is, for people."""
+    """The kind of a JSON value, for messages."""
     for kind, name in ((bool, "boolean"), (str, "string"), (list, "list"), (dict, "object")):
         if isinstance(value, kind):
             return name

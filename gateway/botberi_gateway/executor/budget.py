@@ -29,12 +29,12 @@ class ResponseTooLarge(GatewayError):
         super().__init__(f"The response needs more than {what}. Ask for less at a time.")
 
     def entry(self) -> ErrorEntry:
-        """What the client gets, without data."""
+        """The error that the client gets instead of data."""
         return ErrorEntry(self.message, self.code)
 
 
 class Spending:
-    """What is left of an operation's budget. The methods raise `ResponseTooLarge`."""
+    """The rest of an operation's budget. The `take_…` methods raise `ResponseTooLarge`."""
 
     __slots__ = ("_budget", "bytes", "entities", "fields", "longest")
 

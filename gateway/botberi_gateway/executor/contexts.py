@@ -127,7 +127,7 @@ class _Template:
 
 
 def copy_suffixes(fetch: Fetch, count: int) -> list[str]:
-    """What to append to the names of copies, so that no variable of the client has such a name."""
+    """Suffixes for the names of copies, such that no variable of the client has the same name."""
     names = tuple(
         name
         for entities in fetch.entities

@@ -64,7 +64,7 @@ async def entity_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
                 continue
             key, since = news
             trigger = listening.trigger
-            work = partial(resolve, live.stage, trigger, key, single_entity)
+            work = partial(resolve, live.stage, trigger, key, single_entity=single_entity)
             resolved: Resolved = await single_flight.ask(fingerprint_of(key), since, work)
             if resolved.is_unknown:
                 if single_entity:
@@ -97,8 +97,11 @@ async def entity_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
         await listening.end()
 
 
-async def resolve(stage: Stage, trigger: EventTrigger, key: EntityKey, single_entity: bool) -> Resolved:
-    """Ask the subgraphs for the entity, under the subscriber's own identity."""
+async def resolve(stage: Stage, trigger: EventTrigger, key: EntityKey, *, single_entity: bool) -> Resolved:
+    """Fetch the entity from the subgraphs, under the subscriber's own identity.
+
+    `single_entity`: all events of the subscription are about this entity, so that a client can resume by its version.
+    """
     entity_data = {"__typename": trigger.type_name}
     entity_data |= {source: key[name] for name, sources in trigger.key_sources for source in sources}
     async with stage.runtime.environment.event_slots:

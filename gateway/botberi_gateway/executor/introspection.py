@@ -59,7 +59,7 @@ _DEFAULTS: Final = OperationLimits()
 
 @dataclass(frozen=True, slots=True)
 class _Info:
-    """What the introspection types' resolvers read of graphql-core's `GraphQLResolveInfo`."""
+    """The part of graphql-core's `GraphQLResolveInfo` that the introspection types' resolvers read."""
 
     schema: GraphQLSchema
 
@@ -139,7 +139,9 @@ class Introspection:
             for key, nodes in self._selections.fields(sets, kind).items():
                 name = nodes[0].name.value
                 if name == "__typename":
-                    plan.steps.append(_Step(key, _constant(kind.name), {}, True, False, False))
+                    plan.steps.append(
+                        _Step(key, _constant(kind.name), {}, non_null=True, is_list=False, items_non_null=False)
+                    )
                 elif name in kind.fields:
                     plan.steps.append(self._step(key, kind.fields[name], nodes))
         return plan
@@ -153,9 +155,9 @@ class Introspection:
             key,
             definition.resolve,
             {},
-            non_null,
-            is_list_type(inner),
-            is_list_type(inner) and is_non_null_type(inner.of_type),
+            non_null=non_null,
+            is_list=is_list_type(inner),
+            items_non_null=is_list_type(inner) and is_non_null_type(inner.of_type),
         )
         try:
             step.arguments = get_argument_values(definition, nodes[0], VariableValues({}, dict(self._variables)))

@@ -23,7 +23,7 @@ class FeedPlan:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a subscription runs on until its supergraph is replaced."""
+    """Plan, operation, variables and runtime of a subscription, until its supergraph is replaced."""
 
     node: Subscription
     operation: Operation

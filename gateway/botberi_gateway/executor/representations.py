@@ -10,7 +10,7 @@ from botberi_gateway.plan import KeyField, KeySelection, Representation
 
 
 class TypeNames:
-    """What is known of an object's type from what subgraphs called it."""
+    """The types of objects, by the names that subgraphs gave them in `__typename`."""
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self.schema = schema

@@ -1,4 +1,4 @@
-"""What an execution needs beside plan and variables: the gateway's part, and the request's."""
+"""The surroundings of an execution: what the gateway fixes for all, and what a request brings."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping

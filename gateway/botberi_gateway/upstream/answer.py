@@ -1,4 +1,4 @@
-"""What came back from a subgraph (status, content type, bytes) -> `SubgraphResponse`, or `SubgraphError`."""
+"""An HTTP answer of a subgraph (status, content type, bytes) -> `SubgraphResponse`, or `SubgraphError`."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache

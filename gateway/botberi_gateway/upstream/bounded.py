@@ -53,7 +53,10 @@ _ZEROS: Final = memoryview(bytes(KEPT[-1]))
 
 
 def encode_all(value: Any) -> bytes:
-    """What can't be longer than it came. Raises what msgspec raises for what it can't write."""
+    """The JSON of a value whose length needs no limit, as it was parsed from an answer.
+
+    Raises msgspec's errors for a value that msgspec can't write.
+    """
     buffer = _buffers.growing
     _encode_into(value, buffer)
     written = bytes(buffer)
@@ -63,9 +66,9 @@ def encode_all(value: Any) -> bytes:
 
 
 def encode_bounded(value: Any, limit: int, expected: int = 0) -> bytes:
-    """At most `limit` bytes, quickest where they are about `expected`.
+    """The JSON of a value, of at most `limit` bytes; quickest where `expected` is about its length.
 
-    Raises `TooLong`, and what msgspec raises for what it can't write.
+    Raises `TooLong`, and msgspec's errors for a value that msgspec can't write.
     """
     size = KEPT[0]
     while size < expected:
@@ -89,7 +92,7 @@ def _kept(size: int) -> bytearray:
 
 
 def _write(value: Any, buffer: bytearray) -> bytes:
-    # A bytearray that somebody looks at can't grow: msgspec raises where it would have to.
+    # A bytearray with a memoryview on it can't grow: msgspec raises where it would have to.
     lock = memoryview(buffer)
     try:
         _encode_into(value, buffer)

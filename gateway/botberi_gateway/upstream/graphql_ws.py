@@ -30,7 +30,7 @@ class SocketClosed(Exception):
 
 
 class TextSocket(Protocol):
-    """What the protocol needs of a WebSocket. All raise `SocketClosed`."""
+    """The methods of a WebSocket that the protocol uses; each raises `SocketClosed`."""
 
     async def send(self, text: str) -> None: ...
 

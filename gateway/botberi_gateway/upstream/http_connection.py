@@ -173,7 +173,7 @@ class Connection(asyncio.Protocol):
     # The pool's side.
 
     def carry(self, call: Call) -> None:
-        """Send it; only when idle."""
+        """Send the call's request; only on an idle connection."""
         assert self._transport is not None
         self._call = call
         call.holder = self
@@ -181,11 +181,11 @@ class Connection(asyncio.Protocol):
 
     @property
     def call(self) -> Call | None:
-        """What it carries now."""
+        """The call that the connection carries now."""
         return self._call
 
     def drop(self) -> None:
-        """Close it without waiting for anything."""
+        """Close the connection at once."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -214,7 +214,7 @@ class Connection(asyncio.Protocol):
             end = data.find(b"\r\n\r\n", 0, _MAX_HEAD_BYTES) + 4
             head = self._heads.get(data[:end])
             if head is not None and len(data) - end == head.length:
-                self._answered(call, head.status, head.content_type, head.headers, data[end:], True)
+                self._answered(call, head.status, head.content_type, head.headers, data[end:], reusable=True)
                 return
         self._wire += len(data)
         try:
@@ -272,12 +272,12 @@ class Connection(asyncio.Protocol):
             try:
                 body = unpack.finish()
             except BodyError as error:
-                self._free(call, reusable)
+                self._free(call, reusable=reusable)
                 call.set_exception(invalid(self._owner.name, str(error)))
                 return
-        self._answered(call, status, content_type, headers, body, reusable)
+        self._answered(call, status, content_type, headers, body, reusable=reusable)
 
-    def _free(self, call: Call, reusable: bool) -> None:
+    def _free(self, call: Call, *, reusable: bool) -> None:
         """The call has its answer; the connection takes another call, or is closed."""
         assert self._transport is not None
         self._call = call.holder = None
@@ -294,9 +294,10 @@ class Connection(asyncio.Protocol):
         content_type: str | None,
         headers: list[tuple[bytes, bytes]],
         body: bytes | bytearray,
+        *,
         reusable: bool,
     ) -> None:
-        self._free(call, reusable)
+        self._free(call, reusable=reusable)
         name = self._owner.name
         if len(body) < LARGE:
             _read(call, name, status, content_type, headers, body)

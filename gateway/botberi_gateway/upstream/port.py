@@ -1,4 +1,4 @@
-"""What every way to a subgraph gives: `SubgraphRequest` -> `SubgraphResponse`."""
+"""The protocol of all clients of subgraphs: `SubgraphRequest` -> `SubgraphResponse`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -63,7 +63,7 @@ def takes_long(body: bytes | bytearray) -> bool:
 
 
 class Spending(Protocol):
-    """What is left of an operation's budget."""
+    """The rest of an operation's budget, which large answers are taken from."""
 
     def take_bytes(self, count: int) -> None:
         """Take the bytes of an answer that isn't parsed yet. Raises `GatewayError` where the budget hasn't so many."""
