@@ -62,10 +62,8 @@ class _Collector:
         """The callback for `gc.callbacks`: sets objects aside after full collections."""
         if phase != "stop" or details["generation"] != 2:
             return
-        if not self._is_whole and len(gc.get_objects(generation=2)) < _SET_ASIDE:
-            return
-        gc.freeze()
         if self._is_whole:
+            gc.freeze()
             self._is_whole = False
             self._whole_at, self._count = time.monotonic(), gc.get_freeze_count()
         elif (
@@ -74,6 +72,8 @@ class _Collector:
         ):
             gc.unfreeze()
             self._is_whole = True
+        elif len(gc.get_objects(generation=2)) >= _SET_ASIDE:
+            gc.freeze()
 
 
 _collector: Final = _Collector()
