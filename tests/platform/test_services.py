@@ -106,7 +106,7 @@ def services(
             stack.callback(service_.stop)
         for name in ("identity", "catalog", "instance"):
             running[name].output.wait_for(rf"{name}\s+ready", 60)
-        running["gateway"] = stack.enter_context(service("gateway", urls | own | bus, r'"part": "gateway".*"ready'))
+        running["gateway"] = stack.enter_context(service("gateway", urls | own | bus, r'"ready .*"part": "gateway"'))
         for name, ready in (
             ("broker", r"broker\s+ready"),
             ("dispatcher", r"dispatcher\s+ready"),
