@@ -137,6 +137,9 @@ def nested(field: str, levels: int, first: int = 60) -> str:
     return f"{{ nodes {query} }}"
 
 
+#: Before, the loop stood still for 13 to 31 s. `lab bench attacks` shows that it is below 0.1 s on an idle machine.
+MAX_STALL_SECONDS = 0.3
+
 ATTACKS = {
     "lists in lists": nested("children", 3),
     "lists in lists that are loaded": nested("loaded", 3),
@@ -153,7 +156,7 @@ async def test_more_than_a_request_may_ask_for_is_refused_as_a_whole(attack: str
     (error,) = answer["errors"]
     assert error["extensions"]["code"] == "RESPONSE_TOO_LARGE"
     assert ("1000 fields of the request failed" if "errors" in attack else "20000 fields") in error["message"]
-    assert stall < 0.1
+    assert stall < MAX_STALL_SECONDS
 
 
 @pytest.mark.parametrize("field", ["children", "loaded"])
@@ -181,7 +184,7 @@ async def test_slow_fields_under_aliases_share_the_loop() -> None:
     query = "{ nodes(first: 5) { " + " ".join(f"a{n}: slow" for n in range(40)) + " } }"
     answer, stall = await longest_stall(post(endpoint(), query))
     assert answer["data"]["nodes"] == [{f"a{n}": number for n in range(40)} for number in range(5)]
-    assert stall < 0.1  # all together take at least 0.4 s
+    assert stall < MAX_STALL_SECONDS  # all together take at least 0.4 s
 
 
 async def test_errors_keep_their_places_when_the_work_is_done_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +231,7 @@ async def test_pages_that_come_in_one_batch_are_made_in_turns(monkeypatch: pytes
     asking = (loader.connection(uuid4(), request, _slow) for _ in range(100))
     connections, stall = await longest_stall(asyncio.gather(*asking))
     assert [connection.nodes for connection in connections] == [[*range(20)]] * 100
-    assert stall < 0.1  # all together take at least 0.4 s
+    assert stall < MAX_STALL_SECONDS  # all together take at least 0.4 s
 
 
 async def test_the_same_page_is_made_once_for_all_places_that_show_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,7 +161,7 @@ async def test_what_takes_long_is_ended_by_a_clock_and_stalls_no_other(checks: P
     problems, stall = await longest_stall(checks.value(HEAVY, value, P))
     assert time.perf_counter() - started < 4
     assert [problem.path for problem in problems] == [P] or problems
-    assert stall < 0.1
+    assert stall < 0.3
     # Another process answers the next one.
     assert await checks.value({"type": "object"}, {"a": "x" * 10_000}, P) == []
 
