@@ -1,4 +1,4 @@
-"""A layout, an object and a field that it lacks -> the failure that took the field away, where that can be told by the object's own rows alone.
+"""A layout, an object and a field that it lacks -> the failure that took the field away, where the object's own rows alone show it.
 
 It is what `gaps` finds in the joined view, without making one: for objects of one type whose fields come from one fetch each, as most do.
 """

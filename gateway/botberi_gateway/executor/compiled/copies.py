@@ -5,7 +5,7 @@ from typing import Any
 
 from botberi_gateway.codec import encode
 from botberi_gateway.executor.compiled.step import Asked, Step, head
-from botberi_gateway.executor.compiled.support import Strange
+from botberi_gateway.executor.compiled.support import BailOut
 from botberi_gateway.executor.contexts import copied_operation, copy_suffixes
 from botberi_gateway.upstream.port import Spending, SubgraphRequest
 
@@ -57,7 +57,7 @@ def one_row(index: dict[int, int | None], object_id: int, row: int | None) -> No
     Objects below an entity are shared by all places where the entity sits; where those differ in their contexts, one row can't serve.
     """
     if index.setdefault(object_id, row) != row:
-        raise Strange("one object below several contexts")
+        raise BailOut("one object below several contexts")
 
 
 class CopyingStep(Step):

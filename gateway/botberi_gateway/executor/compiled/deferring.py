@@ -6,8 +6,8 @@ from typing import Any
 
 from graphql import FieldNode, GraphQLNamedType, GraphQLObjectType, SelectionSetNode, is_object_type
 
-from botberi_gateway.executor.compiled.climbing import Climbing
 from botberi_gateway.executor.compiled.layout import KeyPath, Layer, Layout, layers_at_root
+from botberi_gateway.executor.compiled.null_propagation import NullPropagation
 from botberi_gateway.executor.compiled.project import Deliver, Project, Shape, returned
 from botberi_gateway.executor.compiled.source import Source
 from botberi_gateway.executor.compiled.spending import count_fields, count_items
@@ -45,7 +45,7 @@ class Later:
     fields: Details
 
 
-class Deferring(Climbing):
+class Deferring(NullPropagation):
     """`k` are the fragments that began at the object or above it, `r` the look's `Look`."""
 
     parameters = ("p", "k")
@@ -142,7 +142,7 @@ class Deferring(Climbing):
         assert isinstance(groups, Now)
         source, base, split = self._source, self._base, groups.split
         if not is_object_type(kind) and (split.begun or split.later):
-            source.line("raise Strange('deferred fields of an object of unknown type')")
+            source.line("raise BailOut('deferred fields of an object of unknown type')")
             return
         if split.begun:
             source.line(f"k = r.begin(k, p, {source.constant('BEGUN', tuple(split.begun))})")
@@ -189,7 +189,7 @@ class Deferring(Climbing):
             arguments,
         )
         captured = [layer.var for layer in arguments] if position else []
-        # That the object is of another type than it was: nobody above could tell of it.
+        # That the object is of another type than it was: nothing above could report it.
         self._impossible = Project._impossible
         with (
             self._source.aside(depth=1) as lines,
@@ -201,7 +201,7 @@ class Deferring(Climbing):
                 self._object(arguments, position, kind, groups, returned(self._source))
             else:
                 self._fields(arguments, (), kind, groups, repr(kind.name), returned(self._source), root=True)
-        self._impossible = Climbing._impossible
+        self._impossible = NullPropagation._impossible
         self._loops, self._in_abstract, self._base = before
         self._written += lines
         return later

@@ -1,4 +1,4 @@
-"""One execution of a program: requests on their way, answers as they came, and whether anything about them is strange."""
+"""One execution of a program: requests on their way, answers as they came, and whether compiled code has to bail out."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from botberi_gateway.errors import SubgraphError
 from botberi_gateway.executor.answers import Sorted, entities_of, no_data
 from botberi_gateway.executor.budget import ResponseTooLarge, Spending
 from botberi_gateway.executor.compiled.step import Asked, Step
-from botberi_gateway.executor.compiled.support import EMPTY, UNKNOWN, Lost, OtherKey, Strange
+from botberi_gateway.executor.compiled.support import EMPTY, UNKNOWN, BailOut, Lost, OtherKey
 from botberi_gateway.executor.failure import FetchFailure, MissingData
 from botberi_gateway.executor.introspection import Introspection
 from botberi_gateway.executor.renames import renamed
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 #: What a request may fail by: `SubgraphError`, `TimeoutError`, or a fault of its client.
 FAULT: Final = Exception
 #: What walking answers of another shape than expected may raise in a program.
-ODD: Final = (Strange, TypeError, KeyError, IndexError, AttributeError, ValueError, RecursionError)
+ODD: Final = (BailOut, TypeError, KeyError, IndexError, AttributeError, ValueError, RecursionError)
 
 _OBJECTS: Final = frozenset((dict,))
 _OBJECTS_AND_NULLS: Final = frozenset((dict, type(None)))
@@ -53,10 +53,11 @@ class Loss:
 
 
 class Flight:
-    """Belongs to one request. `answers` serve the interpreter where the flight turns out strange: nothing is asked twice."""
+    """Belongs to one request. `answers` serve the interpreter where the flight bails out: nothing is asked twice."""
 
     __slots__ = (
         "answers",
+        "bail_out",
         "before",
         "deadline",
         "ended",
@@ -72,7 +73,6 @@ class Flight:
         "sent",
         "spending",
         "state",
-        "strange",
         "tasks",
         "unfit",
         "variables",
@@ -114,7 +114,7 @@ class Flight:
         #: What the fetches left behind, by its names in the program.
         self.state: dict[str, Any] = {}
         #: In a few fixed words, for a metric.
-        self.strange: str | None = None
+        self.bail_out: str | None = None
         self.names: TypeNames | None = None
         #: Tables that can't be indexed by a key's value.
         self.unfit: set[str] = set()
@@ -192,7 +192,7 @@ class Flight:
         made = self.runtime.introspection or Introspection(self.operation, self.variables)
         value, found = made.value(key, nodes)
         if found or (value is None and nodes[0].name.value == "__schema"):
-            raise Strange("an introspection error")
+            raise BailOut("an introspection error")
         return value
 
     def _failed(self, error: Exception) -> "asyncio.Future[SubgraphResponse]":
@@ -349,14 +349,14 @@ class Flight:
 
     def odd(self, step: Step, error: BaseException) -> None:
         """Representations couldn't be made of what came."""
-        self.strange = str(error.args[0]) if isinstance(error, Strange) else "an answer of another shape"
+        self.bail_out = str(error.args[0]) if isinstance(error, BailOut) else "an answer of another shape"
         if isinstance(error, OtherKey):
             self.unfit.add(error.index)
         logger.debug("fetch %s: %s", step.id, error)
 
 
 def _seen(task: asyncio.Task[None]) -> None:
-    """Whatever it ended by concerns nobody any more."""
+    """No caller waits for the result any more."""
     if not task.cancelled():
         task.exception()
 

@@ -26,7 +26,7 @@ class Flow:
         state = layout.state()
         with source.block("async def run(x):"):
             self._node(layout.node, self._declare())
-            with source.block("if x.strange is not None:"):
+            with source.block("if x.bail_out is not None:"):
                 source.line("return None")
             saved = f"x.state = {{{', '.join(f'{name!r}: {name}' for name in state)}}}"
             with source.block("if x.keeps:"):
@@ -142,7 +142,7 @@ class Flow:
             source.line(f"x.odd({step}, error)")
         with source.block("else:"):
             if tables[0].entities is None:
-                with source.block(f"if {tables[0].index} and x.strange is None:"):
+                with source.block(f"if {tables[0].index} and x.bail_out is None:"):
                     source.line(f"{future} = x.send({step})")
             else:
                 self._ask(tables, step, future)
@@ -153,7 +153,7 @@ class Flow:
         Not after an answer that this code can't read: the interpreter goes on, and may have more entities to ask for in the same request.
         """
         lists = [table.asked for table in tables]
-        with self._source.block(f"if ({' or '.join(dict.fromkeys(lists))}) and x.strange is None:"):
+        with self._source.block(f"if ({' or '.join(dict.fromkeys(lists))}) and x.bail_out is None:"):
             self._source.line(f"{future} = x.send({step}, ({''.join(f'{name}, ' for name in lists)}))")
 
     def _end(self, fetch: Fetch) -> None:

@@ -132,7 +132,7 @@ class Gather(Loops):
             by_name = choices[0].typename is None and name is not None
             self._simple(typename, base, layers, table, by_name, (at, position), rows)
             return
-        # Representations are equal where their JSON is. Of leaves alone that is told by the values, and which fields they are of.
+        # Representations are equal where their JSON is. For leaves alone the values show that, and which fields they are of.
         sets: dict[tuple[str, ...], int] = {}
         for number, choice in enumerate(choices):
             with ExitStack() as stack:

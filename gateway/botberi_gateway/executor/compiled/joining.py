@@ -65,7 +65,7 @@ class Joins:
                 key = keys.get(table.by_key)
                 if key is None:
                     key = keys[table.by_key] = self.key(table, base[0])
-                # Without it a field is missing: as strange as no such key.
+                # Without it a field is missing, which bails out as a missing key does.
                 found = f"{table.index}[{key}]" if needed else f"{table.index}.get({key})"
             else:
                 needed = False

@@ -264,5 +264,5 @@ def _single_key(entities: Entities, schema: GraphQLSchema) -> str | None:
     ((name, source),) = fields
     field = getattr(schema.get_type(only.typename), "fields", {}).get(name)
     kind = None if field is None else get_nullable_type(field.type)
-    # Other values than these make the program be written anew (`OtherKey`); a list is known beforehand.
+    # Other values than these make the program be written again (`OtherKey`); a list is known beforehand.
     return None if is_list_type(kind) else source

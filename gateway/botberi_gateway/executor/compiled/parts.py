@@ -18,7 +18,7 @@ from botberi_gateway.executor.compiled.layout import Layout, root_name
 from botberi_gateway.executor.compiled.program import GLOBALS, Compiled, condition_variables
 from botberi_gateway.executor.compiled.reporting import Report, Seen
 from botberi_gateway.executor.compiled.source import Source, Unsupported
-from botberi_gateway.executor.compiled.support import EMPTY, Strange
+from botberi_gateway.executor.compiled.support import EMPTY, BailOut
 from botberi_gateway.executor.compiled.variants import Submit, Variants
 from botberi_gateway.executor.deferral import DeferredSelections, DeferUsage
 from botberi_gateway.executor.errorlog import ResponsePath
@@ -121,13 +121,13 @@ class Parts:
         """A deferred part's fetches, or those that aren't deferred; what is wrong with their answers goes to this execution."""
         flight, layout = self.flight, self.program.layout
         await self._parts[0 if part is None else part + 1]()
-        if flight.strange is not None:
-            raise Strange(flight.strange)
+        if flight.bail_out is not None:
+            raise BailOut(flight.bail_out)
         fetches = [number for number, owner in layout.part_of.items() if owner == part]
         seen = frozenset(fetches).union(*(layout.before[number] for number in fetches))
         report = Report(layout, flight, execution.errors, Seen(self.state(seen), seen))
         execution.reports |= {number: partial(report.tell, number) for number in fetches if number in flight.reported}
-        execution.failures += report.untold(fetches)
+        execution.failures += report.unreported(fetches)
         execution.fetches += [layout.fetches[number] for number in fetches if layout.fetches[number].entities]
 
     def look(self, fetches: frozenset[int], execution: Execution) -> "Look":
@@ -150,7 +150,7 @@ class Parts:
 
 
 class Look(Report):
-    """Stands in for `DeferringProjection`. `groups` are those that were found and not lost to a climbing null."""
+    """Stands in for `DeferringProjection`. `groups` are those that were found and not lost to a null that propagates."""
 
     def __init__(self, parts: Parts, fetches: frozenset[int], execution: Execution) -> None:
         program, flight = parts.program, parts.flight
@@ -172,7 +172,7 @@ class Look(Report):
         return self._either(self._initial, lambda projection: projection.initial())
 
     def later(self, group: Group) -> _Data:
-        """A group's fields; None where a null climbed out of them."""
+        """A group's fields; None where a null propagated out of them."""
 
         def interpreted(projection: DeferringProjection) -> _Data:
             return projection.later(group)
@@ -196,7 +196,7 @@ class Look(Report):
         self._initial, self._laters = _closed, ()
 
     def _either(self, compiled: Callable[[], _Data], interpreted: Callable[[DeferringProjection], _Data]) -> _Data:
-        """Compiled code's data, or the interpreter's where something is strange about the answers."""
+        """Compiled code's data, or the interpreter's where compiled code bails out."""
         runtime, log = self._execution.runtime, self._log
         notes = log.notes()
         try:
@@ -204,7 +204,7 @@ class Look(Report):
         except ResponseTooLarge:
             raise
         except Exception as error:
-            reason = str(error.args[0]) if isinstance(error, Strange) else "an answer of another shape"
+            reason = str(error.args[0]) if isinstance(error, BailOut) else "an answer of another shape"
             if not isinstance(error, ODD):
                 if runtime.environment.executor is ExecutorKind.BOTH:
                     raise
@@ -218,8 +218,8 @@ class Look(Report):
             mine = data, self.field_errors.entries, self.groups
             log.restore(notes)
             theirs = self._interpreted(interpreted), self.field_errors.entries, self.groups
-            if _told(*mine) != _told(*theirs):
-                raise ExecutorMismatch(_told(*mine), _told(*theirs))
+            if _reported(*mine) != _reported(*theirs):
+                raise ExecutorMismatch(_reported(*mine), _reported(*theirs))
             data, self.field_errors.entries, self.groups = mine
         return data
 
@@ -258,7 +258,7 @@ def _closed() -> _Data:
     raise RuntimeError("The delivery has ended.")
 
 
-def _told(data: _Data, found: Sequence[tuple[ErrorEntry, ResponsePath | None]], groups: Sequence[Group]) -> bytes:
+def _reported(data: _Data, found: Sequence[tuple[ErrorEntry, ResponsePath | None]], groups: Sequence[Group]) -> bytes:
     """For comparing."""
     return encode(
         [

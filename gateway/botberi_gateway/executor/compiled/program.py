@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 from graphql import FieldNode, InlineFragmentNode, SelectionSetNode, VariableNode
 
 from botberi_gateway.executor.budget import ResponseTooLarge
-from botberi_gateway.executor.compiled.climbing import Climbing
 from botberi_gateway.executor.compiled.copies import Copies, one_row
 from botberi_gateway.executor.compiled.flight import FAULT, ODD, Flight
 from botberi_gateway.executor.compiled.flow import Flow
 from botberi_gateway.executor.compiled.laying import lay_out
 from botberi_gateway.executor.compiled.layout import Layout, UnfitKey
+from botberi_gateway.executor.compiled.null_propagation import NullPropagation
 from botberi_gateway.executor.compiled.project import Project
 from botberi_gateway.executor.compiled.reporting import Report
 from botberi_gateway.executor.compiled.shape import Conditions
 from botberi_gateway.executor.compiled.source import Source, Unsupported
 from botberi_gateway.executor.compiled.step import Step
-from botberi_gateway.executor.compiled.support import HELPERS, Strange
+from botberi_gateway.executor.compiled.support import HELPERS, BailOut
 from botberi_gateway.executor.compiled.variants import Submit, Variants
 from botberi_gateway.executor.execute import execute
 from botberi_gateway.executor.result import ExecutionResult, refused
@@ -56,7 +56,7 @@ class Program:
     given: Step | None
     layout: Layout
     run: Callable[[Flight], Awaitable[dict[str, Any] | None]]
-    _climbing: Callable[..., dict[str, Any] | None] | None = None
+    _propagation: Callable[..., dict[str, Any] | None] | None = None
     _typed: "TypedProgram | None" = None
     _runs: int = 0
     _compiling: "asyncio.Future[None] | None" = None
@@ -96,29 +96,31 @@ class Program:
         """Whether compiling as much again would hold up the loop."""
         return self.source.count("\n") > LONG
 
-    async def compile_climbing_elsewhere(self) -> None:
-        """What `climb` needs, compiled in a thread, once for all who wait."""
-        if self._climbing is None:
+    async def compile_propagation_elsewhere(self) -> None:
+        """What `propagate_nulls` needs, compiled in a thread, once for all who wait."""
+        if self._propagation is None:
             if self._compiling is None or self._compiling.cancelled():
                 loop = asyncio.get_running_loop()
-                self._compiling = loop.run_in_executor(None, self._compile_climbing)
+                self._compiling = loop.run_in_executor(None, self._compile_propagation)
             await asyncio.wait({self._compiling})
 
-    def _compile_climbing(self) -> None:
+    def _compile_propagation(self) -> None:
         source = Source()
         selections = Selections(self.operation, self.layout.conditions)
         root_type = self.operation.schema.get_root_type(self.operation.definition.operation)
         assert root_type is not None
-        Climbing(source, self.layout, selections, self.layout.state()).write(root_type, self.operation.selection_set)
-        self._climbing = source.function("project", self.operation.name or self.operation.kind, GLOBALS)
+        NullPropagation(source, self.layout, selections, self.layout.state()).write(
+            root_type, self.operation.selection_set
+        )
+        self._propagation = source.function("project", self.operation.name or self.operation.kind, GLOBALS)
 
-    def climb(self, flight: Flight, report: Report) -> dict[str, Any] | None:
+    def propagate_nulls(self, flight: Flight, report: Report) -> dict[str, Any] | None:
         """`project` for a flight with nulls or losses that need an error; compiled when first needed."""
         names = self.layout.state()
-        if self._climbing is None:
-            self._compile_climbing()
-            assert self._climbing is not None
-        return self._climbing(flight, report, report.field_errors, *(flight.state[name] for name in names))
+        if self._propagation is None:
+            self._compile_propagation()
+            assert self._propagation is not None
+        return self._propagation(flight, report, report.field_errors, *(flight.state[name] for name in names))
 
 
 class Compiled:
@@ -129,7 +131,7 @@ class Compiled:
         self._operation = operation
         #: The variables in `@skip` and `@include`.
         self.conditions = condition_variables(plan, operation)
-        #: Tables (by the names of their indices) whose objects aren't told apart by a key's value.
+        #: Tables (by the names of their indices) whose objects a key's value does not distinguish.
         self._by_identity: set[str] = set()
         self._variants = Variants(partial(compile_plan, plan, operation, by_identity=self._by_identity))
         if not self.conditions:
@@ -226,7 +228,7 @@ class Compiled:
         try:
             result = await self._land(program, flight)
         except ODD as error:
-            flight.strange = str(error.args[0]) if isinstance(error, Strange) else "an answer of another shape"
+            flight.bail_out = str(error.args[0]) if isinstance(error, BailOut) else "an answer of another shape"
         except ResponseTooLarge:
             flight.give_up()
             raise
@@ -235,40 +237,40 @@ class Compiled:
                 raise
             # The interpreter answers all the same; an operator finds the count and this line.
             logger.exception("compiled code failed")
-            flight.strange = "a fault of the compiler"
+            flight.bail_out = "a fault of the compiler"
         except BaseException:
             flight.give_up()
             raise
-        if flight.strange is None:
+        if flight.bail_out is None:
             runtime.environment.statistics.compiled += 1
             if result is not None and flight.spending.has_entities:
                 result.max_bytes = runtime.environment.config.budget.max_response_bytes
                 # What an event brought isn't among the answers that were counted.
                 result.is_short = not flight.given and flight.spending.is_short
             return result
-        runtime.environment.statistics.bail_outs[flight.strange] += 1
+        runtime.environment.statistics.bail_outs[flight.bail_out] += 1
         if not flight.unfit <= self._by_identity:
-            # The interpreter answers this one; the next has a program to which such keys are nothing strange.
+            # The interpreter answers this one; the next has a program to which such keys are ordinary.
             self._by_identity |= flight.unfit
             self._variants.forget()
         return None
 
     async def _land(self, program: Program, flight: Flight) -> ExecutionResult | None:
         data = None
-        climbs = False
+        propagates = False
         try:
             data = await program.run(flight)
         except ODD:
-            if flight.strange is not None or not flight.state:
+            if flight.bail_out is not None or not flight.state:
                 raise
-            climbs = True
-        if flight.strange is not None:
+            propagates = True
+        if flight.bail_out is not None:
             return None
-        if climbs or flight.losses:
+        if propagates or flight.losses:
             report = Report(program.layout, flight)
             if program.is_long:
-                await program.compile_climbing_elsewhere()
-            return report.result(program.climb(flight, report))
+                await program.compile_propagation_elsewhere()
+            return report.result(program.propagate_nulls(flight, report))
         return Report(program.layout, flight).result(data) if flight.reported else ExecutionResult(data)
 
     async def _verify(

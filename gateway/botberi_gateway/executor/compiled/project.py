@@ -57,7 +57,7 @@ class Project:
     """Writes one function for each position of the response and each way in which types select there."""
 
     #: What is done with an object that is called `n`, a type that its field can't have.
-    _impossible = "raise Strange('a type that the field can not have')"
+    _impossible = "raise BailOut('a type that the field can not have')"
     #: What `project` takes beside the flight and the state; what each function takes beside the object's layers.
     helpers: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class Project:
         self._in_abstract = False
 
     def write(self, root_type: GraphQLObjectType, root: SelectionSetNode) -> None:
-        """`project(x, …)` takes what the fetches left behind, and gives the data. Raises `Strange` and others of `ODD`."""
+        """`project(x, …)` takes what the fetches left behind, and gives the data. Raises `BailOut` and others of `ODD`."""
         source = self._source
         with source.block(f"def project({', '.join(['x', *self.helpers, *self._state])}):"):
             top = len(source.lines)
@@ -272,13 +272,13 @@ class Project:
         name = nodes[0].name.value
         if name == TYPENAME:
             if not is_object_type(kind):
-                source.line("raise Strange('a type that is not known')")
+                source.line("raise BailOut('a type that is not known')")
             return typename
         if name in ("__schema", "__type") and root:
             return f"x.introspect({key!r}, {source.constant('NODES', nodes)})"
         definition = definition_of(self._schema, kind, name)
         if definition is None:
-            source.line("raise Strange('a field that the type of the object has not')")
+            source.line("raise BailOut('a field that the type of the object has not')")
             return "None"
         value = source.name("v")
         offering = [layer for layer in layers if key in layer.keys]
@@ -310,13 +310,13 @@ class Project:
         return value
 
     def _is_withheld(self, position: KeyPath, kind: GraphQLNamedType, key: str) -> bool:
-        """Whether nobody is asked for the field on purpose."""
+        """Whether no subgraph is asked for the field on purpose."""
         withheld = self._layout.withheld
         return withheld is not None and withheld.always(position, kind.name, key)
 
     def _withheld(self, key: str, layers: list[Layer]) -> str:
         with self._source.block(f"if {' or '.join(f'{key!r} in {layer.var}' for layer in layers)}:"):
-            self._source.line("raise Strange('a field that was not asked for')")
+            self._source.line("raise BailOut('a field that was not asked for')")
         return "None"
 
     def _read(self, value: str, key: str, layers: list[Layer], offering: list[Layer]) -> None:

@@ -11,7 +11,7 @@ from botberi_gateway.executor.compiled.blame import Giver
 from botberi_gateway.executor.compiled.flight import Flight, Loss
 from botberi_gateway.executor.compiled.layout import Layout, Table, root_name
 from botberi_gateway.executor.compiled.step import Step
-from botberi_gateway.executor.compiled.support import EMPTY, IMPOSSIBLE, UNKNOWN, Lost, Strange
+from botberi_gateway.executor.compiled.support import EMPTY, IMPOSSIBLE, UNKNOWN, BailOut, Lost
 from botberi_gateway.executor.compiled.views import Views
 from botberi_gateway.executor.errorlog import ErrorLog, ResponsePath
 from botberi_gateway.executor.execute import in_clients_terms
@@ -33,9 +33,9 @@ class _FieldErrors(FieldErrors):
         self._more: bool | None = None
 
     def note_missing(self, key: str) -> None:
-        # Whoever answers otherwise than asked may also have answered more, which only the interpreter looks for.
+        # A subgraph that answers otherwise than asked may also have answered more, which only the interpreter looks for.
         if self._has_more():
-            raise Strange("a missing field, and others that were not asked for")
+            raise BailOut("a missing field, and others that were not asked for")
 
     def _has_more(self) -> bool:
         """Whether some answer has a field that was not asked for."""
@@ -136,17 +136,17 @@ class Report:
             return
         view = self.views.at(place)
         if view.has(key):
-            raise Strange("a field that was not asked for")
+            raise BailOut("a field that was not asked for")
         self.field_errors.explain(view, key)
 
     def untyped(self, place: ResponsePath, type_name: str) -> None:
-        """Nobody could tell of which type the object is."""
+        """No subgraph could say of which type the object is."""
         self.field_errors.explain_type(self.views.at(place), type_name)
 
     def impossible(self, name: Any) -> Any:
-        """An object whose type, called so, its field can't have: whoever asked for the object says which field that is."""
+        """An object whose type, called so, its field can't have: the code that asked for the object says which field that is."""
         if not isinstance(name, str):
-            raise Strange("a type that has no name")
+            raise BailOut("a type that has no name")
         return IMPOSSIBLE
 
     def leaf(self, kind: GraphQLNamedType, value: Any, place: ResponsePath, label: str) -> Any:
@@ -164,12 +164,12 @@ class Report:
 
     def result(self, data: Any) -> ExecutionResult:
         """The data with the errors."""
-        self.field_errors.settle(self.untold(self._layout.fetches))
+        self.field_errors.settle(self.unreported(self._layout.fetches))
         begun = [fetch for fetch in self._layout.fetches.values() if fetch.entities]
         selections = Selections(self._flight.operation, self._flight.variables)
         return in_clients_terms(data, self._log, selections, begun, self.views.whole, self._flight.type_names())
 
-    def untold(self, fetches: Container[int]) -> list[UnreportedFailure]:
+    def unreported(self, fetches: Container[int]) -> list[UnreportedFailure]:
         """What these fetches lost."""
         losses = [loss for loss in self._flight.losses if loss.step.id in fetches or loss.step.id == self._layout.given]
         return [(loss.step.id, loss.failure, self._of(loss)) for loss in losses]

@@ -9,12 +9,12 @@ from botberi_gateway.executor.leaves import WrongLeaf, leaf
 from botberi_gateway.executor.representations import merge
 
 
-class Strange(Exception):
+class BailOut(Exception):
     """Something in the answers that a program leaves to the interpreter; the argument says what, in a few fixed words."""
 
 
-class OtherKey(Strange):
-    """The key of an object in the table with this index is neither text nor an integer: by such keys entities can't be told apart."""
+class OtherKey(BailOut):
+    """The key of an object in the table with this index is neither text nor an integer: such keys do not distinguish entities."""
 
     def __init__(self, index: str) -> None:
         super().__init__("a key of another type")
@@ -83,7 +83,7 @@ def read(key: str, *layers: dict[str, Any]) -> Any:
     if found is M:
         if any(layer is UNKNOWN for layer in layers):
             return None
-        raise Strange("a missing field")
+        raise BailOut("a missing field")
     return found
 
 
@@ -113,25 +113,25 @@ def rows(*values: Any) -> Sequence[tuple[Any, ...]] | None:
 
 
 def strict_objects(*values: Any) -> tuple[dict[str, Any], ...] | None:
-    """`objects` for projection: None for null, `Strange` for another shape."""
+    """`objects` for projection: None for null, `BailOut` for another shape."""
     found = objects(*values)
     if found is None and any(v is not None and v is not M for v in values):
-        raise Strange("no object")
+        raise BailOut("no object")
     return found
 
 
 def strict_rows(*values: Any) -> Sequence[tuple[Any, ...]] | None:
-    """`rows` for projection: None for null, `Strange` for another shape."""
+    """`rows` for projection: None for null, `BailOut` for another shape."""
     found = rows(*values)
     if found is None and any(v is not None and v is not M for v in values):
-        raise Strange("no list")
+        raise BailOut("no list")
     return found
 
 
 def missing(*values_and_layers: Any) -> None:
-    """No layer has the key: null where an entity is unknown, else `Strange`."""
+    """No layer has the key: null where an entity is unknown, else `BailOut`."""
     if not any(layer is UNKNOWN for layer in values_and_layers):
-        raise Strange("a missing field")
+        raise BailOut("a missing field")
 
 
 def at(index: dict[int, int], *layers: dict[str, Any]) -> int | None:
@@ -149,7 +149,7 @@ def anchor(*layers: dict[str, Any]) -> int:
     for layer in layers:
         if layer is not EMPTY:
             return id(layer)
-    raise Strange("an object without layers")
+    raise BailOut("an object without layers")
 
 
 def name_of(known: frozenset[str], abstract: frozenset[str], *names: Any) -> str | None:
@@ -179,7 +179,7 @@ def plain(value: Any) -> Any:
 def plain_id(value: Any) -> Any:
     """`plain` for what has no fraction by its type: a double there is a number that was rounded."""
     if value.__class__ is float:
-        raise Strange("a key that is rounded")
+        raise BailOut("a key that is rounded")
     return plain(value)
 
 
@@ -225,32 +225,32 @@ def leaf_or_null(kind: Any, value: Any) -> Any:
     try:
         return leaf(kind, value)
     except (WrongLeaf, TypeError):
-        raise Strange("a leaf of another type") from None
+        raise BailOut("a leaf of another type") from None
 
 
 def leaf_value(kind: Any, value: Any) -> Any:
     """A leaf that can't be null."""
     if value is None:
-        raise Strange("a null where none may be")
+        raise BailOut("a null where none may be")
     return leaf_or_null(kind, value)
 
 
 def null_item(value: Any) -> None:
-    """An item of a list that is no object (or no list): null, or strange."""
+    """An item of a list that is no object (or no list): null, or `BailOut`."""
     if value is not None:
-        raise Strange("an item of another shape")
+        raise BailOut("an item of another shape")
 
 
 def no_null(value: Any) -> Any:
     """The value of a field or an item that can't be null."""
     if value is None:
-        raise Strange("a null where none may be")
+        raise BailOut("a null where none may be")
     return value
 
 
 def refuse(value: Any) -> Any:
     """An item of a list that can't be null, and isn't what it should be."""
-    raise Strange("a null where none may be" if value is None else "an item of another shape")
+    raise BailOut("a null where none may be" if value is None else "an item of another shape")
 
 
 #: The globals of every program.
@@ -260,7 +260,7 @@ HELPERS: Final[dict[str, Any]] = {
     "M": M,
     "OtherKey": OtherKey,
     "ONCE": ONCE,
-    "Strange": Strange,
+    "BailOut": BailOut,
     **{
         helper.__name__: helper
         for helper in (

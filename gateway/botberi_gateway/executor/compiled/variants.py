@@ -125,7 +125,7 @@ class Variants(Generic[ProgramT]):
     def _compiled(self, values: tuple[bool, ...], done: "asyncio.Future[ProgramT | str]") -> None:
         self._compiling.pop(values, None)
         if not done.cancelled() and done.exception() is None:
-            while len(self._ahead) >= _MAX_AHEAD:  # nobody came for them
+            while len(self._ahead) >= _MAX_AHEAD:  # no request came for them
                 self._ahead.pop(next(iter(self._ahead)))
             self._ahead[values] = done.result()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from botberi_gateway.executor.collect import objects_at
 from botberi_gateway.executor.compiled.layout import KeyPath, Layout, Table, key_path, layers_at_root
-from botberi_gateway.executor.compiled.support import EMPTY, UNKNOWN, Lost, Strange
+from botberi_gateway.executor.compiled.support import EMPTY, UNKNOWN, BailOut, Lost
 from botberi_gateway.executor.contexts import context_values, without_context
 from botberi_gateway.executor.errorlog import ResponsePath
 from botberi_gateway.executor.failure import FetchFailure, MissingData
@@ -46,7 +46,7 @@ class Views:
         """The object there, with all that is known of it."""
         view = self._find(path)
         if view is None:
-            raise Strange("no object where one was lost")
+            raise BailOut("no object where one was lost")
         return view
 
     def _find(self, path: ResponsePath) -> ObjectView | None:
@@ -78,7 +78,7 @@ class Views:
         """Row of the table -> the objects that it stands for, as the interpreter comes by them."""
         found = self._places.get(id(table))
         if found is None:
-            # What an earlier entity told of the objects, such as their type, decides whether they gave a representation.
+            # What an earlier entity said of the objects, such as their type, decides whether they gave a representation.
             for position in self._positions(table):
                 self._join(position)
             found = self._places[id(table)] = [[] for _ in self._state[table.rows]]

@@ -98,7 +98,7 @@ class Loops:
                     self._source.line(f"{name} = []")
 
     def _list_for(self, table: Table, path: Path) -> str | None:
-        """The list that is filled on the way to a path; None where nobody wants it, or another path of this fetch was the same."""
+        """The list that is filled on the way to a path; None where it is not needed, or another path of this fetch was the same."""
         return None if self._is_walked(path) else self._kept.get((id(table), path))
 
     def _is_walked(self, path: Path) -> bool:

@@ -44,9 +44,9 @@ class Objects:
 
     kind: GraphQLObjectType
     fields: dict[str, tuple[GraphQLOutputType | None, "Objects | None"]] = field(default_factory=dict)
-    #: The keys in the order of the client's selection there, others behind them; None while nobody has projected it.
+    #: The keys in the order of the client's selection there, others behind them; None until it is projected.
     order: tuple[str, ...] | None = None
-    #: An entity: a key that nobody asked for may contradict the representation, so it doesn't fit.
+    #: An entity: a key that was not asked for may contradict the representation, so it doesn't fit.
     is_entity: bool = False
     #: Its struct type; made when the order is known.
     struct: type | None = None

@@ -1,4 +1,4 @@
-"""A layout -> the source of `run(x)` over typed answers: `compiled.flow` where nothing may be strange."""
+"""A layout -> the source of `run(x)` over typed answers: `compiled.flow` where every answer has the expected shape."""
 
 from contextlib import ExitStack
 
@@ -53,7 +53,7 @@ class TypedFlow(Flow):
                 assert table.entities is not None
                 source.line(f"{table.rows} = {data}.{attribute(table.entities.response_key)}")
                 with source.block(f"if len({table.rows}) != len({table.asked}):"):
-                    source.line("raise Misfit")
+                    source.line("raise ShapeMismatch")
                 self._check_identity(table)
 
     def _check_identity(self, table: Table) -> None:
@@ -70,4 +70,4 @@ class TypedFlow(Flow):
             for key in repeated:
                 got = f"e.{attribute(key)}"
                 with source.block(f"if e is not None and q.get({key!r}, {got}) != {got}:"):
-                    source.line("raise Misfit")
+                    source.line("raise ShapeMismatch")

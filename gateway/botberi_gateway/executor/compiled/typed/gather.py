@@ -74,7 +74,7 @@ class Gather(Loops):
             source.line(f"{var} = {self._value(layer, key)}")
             if not is_non_null_type(self._type(layer, key)):
                 with source.block(f"if {var} is None:"):
-                    source.line("raise Misfit")
+                    source.line("raise ShapeMismatch")
             note_key(source, rows, table.asked, var, literal(repr(kind.name), [f"{name!r}: {var}"]))
             return
         names, parts = [], []

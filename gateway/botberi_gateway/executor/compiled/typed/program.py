@@ -37,7 +37,7 @@ _Response: Final = projected(("data",))
 _FAULTS: Final = (AttributeError, NameError, TypeError, IndexError)
 
 
-class Misfit(Exception):
+class ShapeMismatch(Exception):
     """Something in the answers that a typed program leaves to the compiled code."""
 
 
@@ -58,7 +58,7 @@ class TypedResult(ExecutionResult):
         self.response_headers: Sequence[tuple[str, str, str]] = ()
 
     @property
-    def data(self) -> Any:  # type: ignore[override] # nobody assigns it
+    def data(self) -> Any:  # type: ignore[override] # it is never assigned
         """Read when first asked for."""
         if self._read is None:
             self._read = orjson.loads(self._written())["data"]
@@ -93,14 +93,14 @@ class TypedProgram:
         self.source = source
         self._steps = steps
         self._run = run
-        self._runs = self._misfits = 0
+        self._runs = self._mismatches = 0
         #: Of the next response: what the last one had.
         self.expected_bytes = 0
 
     @property
     def useless(self) -> bool:
         """Whether reading answers twice costs more than is saved."""
-        return self._misfits >= 8 and self._misfits * 8 > self._runs
+        return self._mismatches >= 8 and self._mismatches * 8 > self._runs
 
     async def execute(self, flight: Flight) -> TypedResult | None:
         """None where the flight's answers are left to the compiled code."""
@@ -111,7 +111,7 @@ class TypedProgram:
             flight.give_up()
             raise
         except Exception as error:
-            self._misfits += 1
+            self._mismatches += 1
             flight.leave()
             if isinstance(error, _FAULTS):
                 if flight.runtime.environment.executor is ExecutorKind.BOTH:
@@ -160,7 +160,7 @@ def compile_typed(layout: Layout, operation: Operation) -> TypedProgram:
         source.constants[f"DATA_{fetch.id}"], step.read = answers.reader(fetch)
         steps.append(step)
     title = operation.name or operation.kind
-    run = source.function("run", title, {"EMPTY": EMPTY, "ONCE": ONCE, "Misfit": Misfit, "typed": typed})
+    run = source.function("run", title, {"EMPTY": EMPTY, "ONCE": ONCE, "ShapeMismatch": ShapeMismatch, "typed": typed})
     program = TypedProgram(source.text(), steps, run)
     _alive.add(program)
     return program
@@ -169,7 +169,7 @@ def compile_typed(layout: Layout, operation: Operation) -> TypedProgram:
 def typed(flight: Flight, step: Step, answer: SubgraphResponse) -> Any:
     """The data of an answer that was not read as typed. Where executors are compared it is read now, so that clients of every kind test it.
 
-    Raises `Misfit`.
+    Raises `ShapeMismatch`.
     """
     if (
         flight.runtime.environment.executor is ExecutorKind.BOTH
@@ -181,4 +181,4 @@ def typed(flight: Flight, step: Step, answer: SubgraphResponse) -> Any:
             return step.read(encode({"data": answer.data}))[0]
         except ValueError:
             pass
-    raise Misfit
+    raise ShapeMismatch

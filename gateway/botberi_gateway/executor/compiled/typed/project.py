@@ -35,7 +35,7 @@ class _Place:
 
 
 class Project:
-    """Writes one function. Objects are changed in place: nobody but this request has them."""
+    """Writes one function. Objects are changed in place: only this request has them."""
 
     def __init__(self, source: Source, layout: Layout, selections: Selections, answers: Answers) -> None:
         self._source = source
@@ -49,7 +49,7 @@ class Project:
         self._loops = 0
 
     def write(self, root_type: GraphQLObjectType, root: SelectionSetNode) -> None:
-        """`project(…)` takes what the fetches left behind, and gives the data. Raises `Misfit` and `KeyError`."""
+        """`project(…)` takes what the fetches left behind, and gives the data. Raises `ShapeMismatch` and `KeyError`."""
         source = self._source
         with source.block(f"def project({', '.join(['x', *self._layout.state()])}):"):
             source.line("spending = x.spending")
@@ -70,7 +70,7 @@ class Project:
                 # An entity that its subgraph doesn't know has null for every field.
                 self._first.append(f"if not KNOWN_{table.rows}.issuperset(map(type, {table.rows})):")
                 if strict:
-                    self._first.append("    raise Misfit")
+                    self._first.append("    raise ShapeMismatch")
                 else:
                     self._first.append(
                         f"    {table.rows} = [UNKNOWN_{table.rows} if e is None else e for e in {table.rows}]"
@@ -190,7 +190,7 @@ class Project:
                 source.line(f"{row} = {table.index}[{key}]" if key is not None else f"{row} = {found}")
                 if key is None:
                     with source.block(f"if {row} is None:"):
-                        source.line("raise Misfit")
+                        source.line("raise ShapeMismatch")
             var = source.name("e")
             source.line(f"{var} = {table.rows}[{row}]")
             layers[id(table)] = Layer(table.fetch.id, table.keys, var), row

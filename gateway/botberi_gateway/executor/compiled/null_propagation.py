@@ -1,6 +1,6 @@
 """A layout and the client's operation -> the source of `project` once more, for answers with nulls where none may be, and for what was lost.
 
-Nulls climb; what is lost has an error. It knows the path of every object, which costs; so it is written and compiled when a program first meets such an answer.
+Nulls propagate; what is lost has an error. It knows the path of every object, which costs; so it is written and compiled when a program first meets such an answer.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ from botberi_gateway.executor.definitions import definition_of
 from botberi_gateway.executor.selection import FieldGroups, Selections
 
 
-class Climbing(Project):
-    """`p` is the path of the object that a function projects; it gives None where a null climbed up to the object.
+class NullPropagation(Project):
+    """`p` is the path of the object that a function projects; it gives None where a null propagated up to the object.
 
     `r` is the flight's `Report`, `w` its `FieldErrors`, `m` how many there were before the object.
     """
@@ -54,7 +54,7 @@ class Climbing(Project):
         self._source.line(f"{mark} = len(w.entries)")
 
     def _lose(self, mark: str, place: str) -> None:
-        """A null climbs to the place."""
+        """A null propagates to the place."""
         self._source.line(f"w.lose({mark}, {place})")
 
     def _object(
@@ -109,7 +109,7 @@ class Climbing(Project):
             with source.block(f"if {' is '.join(values)} is M:"):
                 source.line(lost)
             with source.block("else:"):
-                self._climb(nullable, values, value, function, here, label, sets)
+                self._propagate(nullable, values, value, function, here, label, sets)
         if is_non_null_type(declared):
             with source.block(f"if {value} is None:"):
                 source.line(f"w.propagate({here}, {label})")
@@ -179,7 +179,7 @@ class Climbing(Project):
                 source.line("break")
         source.line(f"{items}.append({item})")
 
-    def _climb(
+    def _propagate(
         self, kind: GraphQLOutputType, values: list[str], into: str, function: str, here: str, label: str, sets: Any
     ) -> None:
         """An object or lists of objects, nullable, whose layers are in `values`; `here` is the expression of its path."""
@@ -216,6 +216,6 @@ class Climbing(Project):
             item = parts[0] if len(parts) == 1 else source.name("y")
             shown = parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
             with source.block(f"for {number}, {shown} in enumerate({listed}):"):
-                self._climb(nullable, parts, item, function, f"(*{place}, {number})", label, sets)
+                self._propagate(nullable, parts, item, function, f"(*{place}, {number})", label, sets)
                 self._end_item(item_kind, item, items, f"(*{place}, {number})", mark, place, label)
             source.line(f"{into} = {items}")
