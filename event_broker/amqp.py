@@ -51,7 +51,7 @@ class AmqpBus:
 
     @property
     def blocked(self) -> bool:
-        """True if RabbitMQ has an alarm and takes no messages; it tells those alone who publish."""
+        """True if RabbitMQ has an alarm and takes no messages; it informs only those that publish."""
         return self._publisher.blocked
 
     async def start(self) -> None:

@@ -109,7 +109,7 @@ async def _run(replays: dict[str, Replay], kinds: Sequence[tuple[str, Kind]], to
     except ReplayStalled as stalled:
         raise StartError(
             f"Stopped after {sent} of {total}: {stalled}. They leave once a broker relays them (`botberi events lag` "
-            "tells); then run this again for the rest: what has left is not sent twice by --until."
+            "says); then run this again for the rest: what has left is not sent twice by --until."
         ) from None
     _summary(kinds, sent, json=json)
     return 0

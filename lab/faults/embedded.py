@@ -70,7 +70,7 @@ class EmbeddedEnvironment:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         async with asyncio.timeout(_GONE_SECONDS):
-            while any(_POSTMASTER in command_of(pid) for pid in found):  # noqa: ASYNC110 - no signal tells
+            while any(_POSTMASTER in command_of(pid) for pid in found):  # noqa: ASYNC110 - there is no signal for it
                 await asyncio.sleep(0.05)
 
     async def __aenter__(self) -> Self:

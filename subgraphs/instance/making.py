@@ -34,7 +34,7 @@ class NewInstance:
     idempotency_key: str | None = None
 
     def request_hash(self) -> bytes:
-        """Hash that tells this request from another under the same idempotency key."""
+        """Hash that distinguishes this request from another under the same idempotency key."""
         return request_hash("create", self.name, *self.origin.request_parts(), self.parameters)
 
 

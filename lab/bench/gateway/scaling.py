@@ -115,7 +115,7 @@ def _subgraphs(folder: Path, seconds: float, rounds: int) -> Iterator[str]:
 def _processes(folder: Path, seconds: float, rounds: int) -> Iterator[str]:
     """All of it (load, subgraphs, one process) on one core, and on two cores with two processes, in turn.
 
-    Load and subgraphs need a part of each core, so that both are full in either case, and the clock tells what the
+    Load and subgraphs need a part of each core, so that both are full in either case, and the clock says what the
     second process brings.
     """
     large = workloads()["large"]

@@ -99,4 +99,4 @@ class Typenames:
                 if self.routes.gives_key(goal_of_all, edge):
                     return self.run.calls.jump(goal_of_all, edge, sys.maxsize)
         where = ".".join(position.keys)
-        raise PlanningError(f"No subgraph tells the types of {' or '.join(interfaces)} objects at {where!r}")
+        raise PlanningError(f"No subgraph gives the types of {' or '.join(interfaces)} objects at {where!r}")
