@@ -11,6 +11,7 @@ from graphql import DocumentNode, parse
 from botberi_gateway.codec import decode, encode
 from botberi_gateway.plan import Condition, Defer, Fetch, Parallel, Plan, Subscription
 from botberi_gateway.plan import Sequence as Steps
+from botberi_gateway.planner.measure import fetch_steps
 from botberi_gateway.upstream import SubgraphRequest
 from lab.fuzzing.riding import Ridden, choices, has_key, ridden
 from lab.fuzzing.subgraph import Run
@@ -299,30 +300,12 @@ def _is_met_again(plan: Plan, subgraph: str, operation: str) -> bool:
     Two fetches of one step would be one, and the planner has no reason to ask for a place twice. Fetches of root fields
     may repeat where a field leads to the root type.
     """
-    own = [(f, step) for f, step in _steps_of(plan.node) if f.subgraph == subgraph and f.operation == operation]
-    if not any(fetch.entities for fetch, _ in own):
-        return len({tuple(fetch.path) for fetch, _ in own}) == len(own) > 1
-    places = [place for fetch, _ in own for place in set(entity_places(fetch))]
-    return len(own) > 1 and len({step for _, step in own}) == len(own) and len(set(places)) == len(places)
-
-
-def _steps_of(node: Any, before: int = 0) -> list[tuple[Fetch, int]]:
-    """Each fetch of a plan without deferred parts, with how many steps come before it."""
-    match node:
-        case Fetch():
-            return [(node, before)]
-        case Steps(nodes):
-            fetched: list[tuple[Fetch, int]] = []
-            for child in nodes:
-                fetched += _steps_of(child, max((step + 1 for _, step in fetched), default=before))
-            return fetched
-        case Parallel(nodes):
-            return [each for child in nodes for each in _steps_of(child, before)]
-        case Condition(_, if_true, if_false):
-            return _steps_of(if_true, before) + _steps_of(if_false, before)
-        case Subscription(primary, rest):
-            return [*_steps_of(primary, before), *_steps_of(rest, before + 1)]
-    return []
+    own = [f for f in fetches(plan.node) if f.subgraph == subgraph and f.operation == operation]
+    if not any(fetch.entities for fetch in own):
+        return len({tuple(fetch.path) for fetch in own}) == len(own) > 1
+    step_of = fetch_steps(plan.node)
+    places = [place for fetch in own for place in set(entity_places(fetch))]
+    return len(own) > 1 and len({step_of[fetch.id] for fetch in own}) == len(own) and len(set(places)) == len(places)
 
 
 def check_size(plan: Plan, operation: Any, subgraphs: int) -> None:

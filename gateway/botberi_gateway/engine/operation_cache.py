@@ -69,7 +69,8 @@ class OperationCache(Generic[KeyT, ItemT]):
         self._drop(key)
         self._sizes[key] = size = item.estimate_bytes()
         self.bytes += size
-        if self._made_room.pop(hash(key), self) is None:
+        if hash(key) in self._made_room:
+            del self._made_room[hash(key)]
             self._again[key] = item
         else:
             self._once[key] = item

@@ -10,6 +10,13 @@ def measure(node: PlanNode | Subscription | None) -> tuple[int, int]:
     return len(ends), steps
 
 
+def fetch_steps(node: PlanNode | Subscription | None) -> dict[int, int]:
+    """The sequential step of each fetch, from 1 on, by the fetch's id."""
+    ends: dict[int, int] = {}
+    _end(node, 0, ends)
+    return ends
+
+
 def _end(node: PlanNode | Subscription | None, start: int, ends: dict[int, int]) -> int:
     """The step in which the node ends, if it begins after the step `start`.
 

@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 from lab.bench.attacks import turns
 from lab.bench.attacks.turns import LAYOUT
+from lab.bench.gateway.process import free_port, resident
 
 #: Seconds for the first start, which makes the databases.
 _START: Final = 180.0
@@ -89,11 +89,7 @@ class RunningPlatform:
 
     def resident(self, *, peak: bool = False) -> float:
         """Megabytes of the process now, or at most since `forget_peak`."""
-        name = "VmHWM:" if peak else "VmRSS:"
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith(name):
-                return int(line.split()[1]) / 1024
-        return 0.0
+        return resident(self.pid, peak=peak)
 
     def longest_turn(self) -> float:
         """Seconds of processor time that the event loop's thread took at most without a pause, since `forget_peak`."""
@@ -117,14 +113,6 @@ def _outcome(body: dict[str, Any]) -> str:
             reasons = [value, *value.get("fields", ())]
             return f"{value['__typename']} ({str(reasons[-1].get('message', ''))[:80]})"
     return "ok"
-
-
-def free_port() -> int:
-    """Return a port on which no process listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final
 import aiohttp
 import typer
 
-from lab.bench.gateway.process import Server, free_port
+from lab.bench.gateway.process import Server, free_port, resident
 
 #: The graph that the gateway alone serves: what the operations ask the platform for, from one subgraph.
 _SDL: Final = (
@@ -37,11 +37,6 @@ class Subject(StrEnum):
 class _Running:
     port: int
     pid: int
-
-    def resident(self) -> float:
-        """Megabytes of the process now."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.findall(r"^VmRSS:\s+(\d+)", status, re.MULTILINE)[0]) / 1024
 
 
 def soak(
@@ -134,7 +129,7 @@ async def _run(subject: Subject, running: _Running, operations: int, connections
     began, sent = time.perf_counter(), 0
 
     def note() -> None:
-        seconds, megabytes = round(time.perf_counter() - began, 1), round(running.resident(), 1)
+        seconds, megabytes = round(time.perf_counter() - began, 1), round(resident(running.pid), 1)
         curve.append({"subject": subject.value, "operations": sent, "seconds": seconds, "mb": megabytes})
         typer.echo(f"{subject.value:<8} {sent:>9,} operations {seconds:>8} s {megabytes:>7} MB")
 

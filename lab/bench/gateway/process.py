@@ -94,7 +94,7 @@ class Server:
 
     def memory(self) -> float:
         """Resident megabytes, all processes together."""
-        return sum(_resident(pid) for pid in self.processes())
+        return sum(resident(pid) for pid in self.processes())
 
     def last_words(self) -> str:
         """The end of its log."""
@@ -135,9 +135,11 @@ def _stat(pid: int) -> list[str]:
     return text[text.rindex(")") + 2 :].split()
 
 
-def _resident(pid: int) -> float:
+def resident(pid: int, *, peak: bool = False) -> float:
+    """Megabytes of memory of the process now, or its peak; 0 when it is gone."""
+    name = "VmHWM:" if peak else "VmRSS:"
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
         return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(name)), 0.0)
