@@ -1,6 +1,9 @@
-"""Writes docs/conformance.md: runs the repository's own conformance cases and counts them. `python docs/conformance.py [--check]`.
+"""Writes docs/conformance.md: runs the repository's own conformance cases and counts them.
 
-The page is written only where every case passes. `--check` runs nothing: it says whether the page counts the cases that there are.
+`python docs/conformance.py [--check]`.
+
+The page is written only where every case passes. `--check` runs nothing: it says whether the page counts the cases that
+there are.
 """
 
 import subprocess

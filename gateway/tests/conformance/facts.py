@@ -1,7 +1,7 @@
 """Facts about a schema, written as SDL -> which of them an SDL lacks.
 
-A type, field, argument, value or member that the facts name has to be there; a field's type, an argument's type and default, and each
-directive that they write have to be the same. What the facts leave out is not looked at.
+A type, field, argument, value or member that the facts name has to be there; a field's type, an argument's type and
+default, and each directive that they write have to be the same. What the facts leave out is not looked at.
 """
 
 from collections.abc import Iterable, Iterator

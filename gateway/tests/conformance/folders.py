@@ -1,6 +1,7 @@
 """The cases of this folder: each is a folder with a `README.md`, the SDLs of subgraphs, and what is expected of them.
 
-`composition/RULE/CASE`, `planner/FEATURE/CASE` and `execution/FEATURE/CASE`; README.md beside this file describes their files.
+`composition/RULE/CASE`, `planner/FEATURE/CASE` and `execution/FEATURE/CASE`; README.md beside this file describes their
+files.
 """
 
 import json

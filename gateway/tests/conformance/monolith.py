@@ -1,8 +1,8 @@
 """SDLs of subgraphs -> the SDL of one schema with everything that clients see: made naively, without the gateway's composition.
 
-It is the independent half of a comparison, so it knows the rules that cases need and no more: fields are united, arguments and input fields
-are those that all subgraphs have, types of fields are the loosest and types of arguments the strictest in `!`. A case that needs another rule
-has a `monolith.graphql` of its own.
+It is the independent half of a comparison, so it knows the rules that cases need and no more: fields are united,
+arguments and input fields are those that all subgraphs have, types of fields are the loosest and types of arguments the
+strictest in `!`. A case that needs another rule has a `monolith.graphql` of its own.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,7 @@
 """Operations on written data: each answer is what the case says, what a monolith answers, and what every executor answers.
 
-A field that the plan must not ask of a subgraph, a representation with too little or too much, an operation that isn't valid there: the
-subgraphs complain of each.
+A field that the plan must not ask of a subgraph, a representation with too little or too much, an operation that isn't
+valid there: the subgraphs complain of each.
 """
 
 from collections.abc import Mapping

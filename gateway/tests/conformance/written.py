@@ -1,9 +1,10 @@
 r"""`data.json` of a case -> the facts that its subgraphs and the monolith answer with.
 
-An object of the file is named by its type and a label, `"Book 1": {"title": "Emma", "author": "Person 7"}`; where a field gives an object,
-its value is such a name, or the object itself (`{"__typename": ..., ...}` where the type alone doesn't say which). A field with arguments may
-have a value for each: `"price(currency: \"EUR\")": 12`. `{"!": "message"}` is a field that fails. Fields of `Query`, `Mutation` and
-`Subscription 1` are those of the root types; a subscription's objects are its events.
+An object of the file is named by its type and a label, `"Book 1": {"title": "Emma", "author": "Person 7"}`; where a
+field gives an object, its value is such a name, or the object itself (`{"__typename": ..., ...}` where the type alone
+doesn't say which). A field with arguments may have a value for each: `"price(currency: \"EUR\")": 12`. `{"!":
+"message"}` is a field that fails. Fields of `Query`, `Mutation` and `Subscription 1` are those of the root types; a
+subscription's objects are its events.
 """
 
 import json

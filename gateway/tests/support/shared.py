@@ -1,4 +1,7 @@
-"""`../shared/conformance`: other projects' cases, which are not part of the repository. Tests on them are skipped where they aren't there."""
+"""`../shared/conformance`: other projects' cases, which are not part of the repository.
+
+Tests on them are skipped where they aren't there.
+"""
 
 from pathlib import Path
 
@@ -8,7 +11,10 @@ SHARED = Path(__file__).resolve().parents[4] / "shared" / "conformance"
 
 
 def needs(folder: Path, adds: str) -> pytest.MarkDecorator:
-    """The mark of a test that reads `folder`. `adds` says in a few words what the test would add to the repository's own cases."""
+    """The mark of a test that reads `folder`.
+
+    `adds` says in a few words what the test would add to the repository's own cases.
+    """
     return pytest.mark.skipif(
         not folder.is_dir(), reason=f"no ../shared/{folder.relative_to(SHARED.parent)}: it would add {adds}"
     )

@@ -1,8 +1,9 @@
 """A world of made-up objects behind any supergraph: its subgraphs in this process, and the truth by one monolith schema.
 
-Every field of every object has a value that follows from the object's identity alone, so a plan is right exactly if the gateway's answer is
-the monolith's. The subgraphs are strict: an operation that isn't valid by the subgraph's own schema, a representation that isn't the truth, a
-field asked without what it `@requires`, or an `@external` field that no subgraph provides, is an error.
+Every field of every object has a value that follows from the object's identity alone, so a plan is right exactly if the
+gateway's answer is the monolith's. The subgraphs are strict: an operation that isn't valid by the subgraph's own
+schema, a representation that isn't the truth, a field asked without what it `@requires`, or an `@external` field that
+no subgraph provides, is an error.
 """
 
 import json
@@ -77,7 +78,8 @@ class World:
         self.nulls = nulls
         self.roots = {name for name in self.graph.roots.values() if name}
 
-    # ---- the truth ----------------------------------------------------------------------------------------------------------
+    # ---- the truth
+    # ----------------------------------------------------------------------------------------------------------
 
     def value(self, thing: Thing, name: str, arguments: Mapping[str, Any]) -> Any:
         """The value of a field: leaves as JSON, objects as `Thing`s."""
@@ -188,7 +190,8 @@ class World:
                 return self._selected(value, node.selection_set) if node.selection_set else value
         raise AssertionError("nothing is selected")
 
-    # ---- representations --------------------------------------------------------------------------------------------------------
+    # ---- representations
+    # --------------------------------------------------------------------------------------------------------
 
     def find(self, representation: Mapping[str, Any]) -> Thing:
         """The thing that a representation means; every field in it must be the truth."""

@@ -1,4 +1,7 @@
-"""What holds for subscriptions on every way: WebSocket, server-sent events, multipart. Ids, resuming, limits, the last error."""
+"""What holds for subscriptions on every way: WebSocket, server-sent events, multipart.
+
+Ids, resuming, limits, the last error.
+"""
 
 import asyncio
 import json

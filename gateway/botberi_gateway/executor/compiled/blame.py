@@ -1,6 +1,7 @@
 """A layout, an object and a field that it lacks -> the failure that took the field away, where the object's own rows alone show it.
 
-It is what `gaps` finds in the joined view, without making one: for objects of one type whose fields come from one fetch each, as most do.
+It is what `gaps` finds in the joined view, without making one: for objects of one type whose fields come from one fetch
+each, as most do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,10 @@ from botberi_gateway.executor.failure import FetchFailure, MissingData
 
 @dataclass(slots=True, eq=False)
 class Giver:
-    """The only fetch that may give some field of an object here. `needs`: what its representation is made of; None where that isn't simple."""
+    """The only fetch that may give some field of an object here.
+
+    `needs`: what its representation is made of; None where that isn't simple.
+    """
 
     table: Table
     type_name: str

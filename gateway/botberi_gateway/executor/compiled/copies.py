@@ -54,7 +54,8 @@ class Copies:
 def one_row(index: dict[int, int | None], object_id: int, row: int | None) -> None:
     """The object's row, None where a contextual value is missing.
 
-    Objects below an entity are shared by all places where the entity sits; where those differ in their contexts, one row can't serve.
+    Objects below an entity are shared by all places where the entity sits; where those differ in their contexts, one
+    row can't serve.
     """
     if index.setdefault(object_id, row) != row:
         raise BailOut("one object below several contexts")

@@ -86,7 +86,8 @@ class Flight:
         self.operation = operation
         self.variables = variables
         self.runtime = runtime
-        #: What is left of the operation's budget; what one that gave up has spent came from answers that are used again.
+        #: What is left of the operation's budget; what one that gave up has spent came from answers that are used
+        #: again.
         self.spending = Spending(runtime.environment.config.budget)
         if before is not None:
             self.spending.go_on_from(before.spending)
@@ -120,7 +121,10 @@ class Flight:
         self.unfit: set[str] = set()
 
     def send(self, step: Step, batches: Sequence[Any] = ()) -> "asyncio.Future[SubgraphResponse]":
-        """Begin the request. What goes wrong with it the future raises. Raises `ResponseTooLarge` for too many representations."""
+        """Begin the request.
+
+        What goes wrong with it the future raises. Raises `ResponseTooLarge` for too many representations.
+        """
         runtime = self.runtime
         future: asyncio.Future[SubgraphResponse]
         if self.ended:

@@ -150,7 +150,8 @@ class Flow:
     def _ask(self, tables: list[Table], step: str, future: str) -> None:
         """Sends the request, if there is anything to ask for.
 
-        Not after an answer that this code can't read: the interpreter goes on, and may have more entities to ask for in the same request.
+        Not after an answer that this code can't read: the interpreter goes on, and may have more entities to ask for in
+        the same request.
         """
         lists = [table.asked for table in tables]
         with self._source.block(f"if ({' or '.join(dict.fromkeys(lists))}) and x.bail_out is None:"):

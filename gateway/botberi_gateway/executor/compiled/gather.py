@@ -20,7 +20,10 @@ from botberi_gateway.plan import Entities, Fetch, KeyField, KeyFragment, KeySele
 
 
 class Gather(Loops):
-    """Writes the loops of one fetch. They never raise for what a subgraph answered: what is null, absent or of another shape is passed over."""
+    """Writes the loops of one fetch.
+
+    They never raise for what a subgraph answered: what is null, absent or of another shape is passed over.
+    """
 
     def __init__(self, source: Source, layout: Layout, fetch: Fetch, walks: Walks) -> None:
         super().__init__(source, layout, fetch, walks)
@@ -132,7 +135,8 @@ class Gather(Loops):
             by_name = choices[0].typename is None and name is not None
             self._simple(typename, base, layers, table, by_name, (at, position), rows)
             return
-        # Representations are equal where their JSON is. For leaves alone the values show that, and which fields they are of.
+        # Representations are equal where their JSON is. For leaves alone the values show that, and which fields they
+        # are of.
         sets: dict[tuple[str, ...], int] = {}
         for number, choice in enumerate(choices):
             with ExitStack() as stack:

@@ -54,7 +54,8 @@ class Joins:
         """Writes the look-ups in the tables; of those in `known` the row is there already."""
         source = self._source
         keys: dict[str, str] = {}
-        # Tables of the same objects share an index: the row is looked up once. (index, whether there must be one) -> its variable
+        # Tables of the same objects share an index: the row is looked up once. (index, whether there must be one) ->
+        # its variable
         rows: dict[tuple[str, bool], str] = {}
         for table, layer, row in tables:
             needed = any(

@@ -36,7 +36,10 @@ from botberi_gateway.plan import (
 
 
 def lay_out(plan: Plan, schema: GraphQLSchema, conditions: Conditions, by_identity: Collection[str] = ()) -> Layout:
-    """Raises `Unsupported`. Tables are indexed by a key's value where its shape allows, but for those named in `by_identity`."""
+    """Raises `Unsupported`.
+
+    Tables are indexed by a key's value where its shape allows, but for those named in `by_identity`.
+    """
     primary, node = (plan.node.primary, plan.node.rest) if isinstance(plan.node, Subscription) else (None, plan.node)
     layout = Layout(schema, conditions, _decided(node, conditions), withheld=withholding(plan.withheld))
     if isinstance(primary, Fetch):
@@ -85,10 +88,14 @@ def lay_out_parts(
 
 
 def _settle(layout: Layout, by_identity: Collection[str]) -> None:
-    """Once it is known which fetches run: where their entities belong, and which tables are like others. Raises `Unsupported`."""
+    """Once it is known which fetches run: where their entities belong, and which tables are like others.
+
+    Raises `Unsupported`.
+    """
     again = [key_path(fetch.path) for fetch in layout.fetches.values() if fetch.path]
     if len(set(again)) < len(again):
-        # An entity that stands at several places gives the same object at each: which of the fetches failed for it could not be said.
+        # An entity that stands at several places gives the same object at each: which of the fetches failed for it
+        # could not be said.
         raise Unsupported("a root type at places that are one to the client")
     for number in sorted(layout.fetches):
         _place(layout.fetches[number], layout, by_identity)

@@ -42,7 +42,8 @@ class Layer:
 class Table:
     """A side table: the objects that one `_entities` field was asked for (or that stand for a root type), and the entities that came.
 
-    In the program `index` finds the position in `rows` by an object's identity, or by its key value where `by_key` names the field.
+    In the program `index` finds the position in `rows` by an object's identity, or by its key value where `by_key`
+    names the field.
     """
 
     fetch: Fetch
@@ -146,7 +147,10 @@ def _offering(
 
 
 def trace(layout: Layout, path: Path, ended: frozenset[int], wanted: Collection[str] = ()) -> Trace:
-    """Which answers a walk to the objects at a path looks into; two walks of one trace find the same. All tables must be in their places."""
+    """Which answers a walk to the objects at a path looks into; two walks of one trace find the same.
+
+    All tables must be in their places.
+    """
     mark = (path, ended, tuple(sorted(wanted)))
     known = layout.traces.get(mark)
     if known is None:

@@ -61,7 +61,10 @@ class LeafChecks:
                 source.line(f"no_null({value})")
 
     def wrong(self, kind: GraphQLNamedType, value: str, non_null: bool) -> str | None:
-        """An expression: whether the executor's own rules must decide about a leaf. None for custom scalars, which are what they are."""
+        """An expression: whether the executor's own rules must decide about a leaf.
+
+        None for custom scalars, which are what they are.
+        """
         if is_scalar_type(kind) and kind.name not in _BUILT_IN:
             return None
         if isinstance(kind, GraphQLEnumType):

@@ -1,6 +1,7 @@
 """A layout and the client's operation -> the source of `project` once more, for answers with nulls where none may be, and for what was lost.
 
-Nulls propagate; what is lost has an error. It knows the path of every object, which costs; so it is written and compiled when a program first meets such an answer.
+Nulls propagate; what is lost has an error. It knows the path of every object, which costs; so it is written and
+compiled when a program first meets such an answer.
 """
 
 from collections.abc import Sequence

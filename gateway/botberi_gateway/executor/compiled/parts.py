@@ -150,7 +150,10 @@ class Parts:
 
 
 class Look(Report):
-    """Stands in for `DeferringProjection`. `groups` are those that were found and not lost to a null that propagates."""
+    """Stands in for `DeferringProjection`.
+
+    `groups` are those that were found and not lost to a null that propagates.
+    """
 
     def __init__(self, parts: Parts, fetches: frozenset[int], execution: Execution) -> None:
         program, flight = parts.program, parts.flight

@@ -147,11 +147,17 @@ class Compiled:
         return self._variants.get({name: variables.get(name) is True for name in self.conditions})
 
     def ahead(self, variables: Mapping[str, Any], submit: Submit) -> "asyncio.Future[Any] | None":
-        """Has the program for these values compiled in a thread: wait for it before `execute`. None where it is there already."""
+        """Has the program for these values compiled in a thread: wait for it before `execute`.
+
+        None where it is there already.
+        """
         return self._variants.ahead({name: variables.get(name) is True for name in self.conditions}, submit)
 
     async def execute(self, variables: Mapping[str, Any], runtime: Runtime) -> ExecutionResult:
-        """As `botberi_gateway.executor.execute`. Where the runtime asks for both executors, raises `ExecutorMismatch`."""
+        """As `botberi_gateway.executor.execute`.
+
+        Where the runtime asks for both executors, raises `ExecutorMismatch`.
+        """
         try:
             if runtime.environment.executor is ExecutorKind.INTERPRETED:
                 return await execute(self._plan, self._operation, variables, runtime)
@@ -209,7 +215,8 @@ class Compiled:
     ) -> tuple[Flight, ExecutionResult | None, ObjectView | None] | None:
         """What follows an event of an event source, which gives the entity at `key`: the result, and what is known of the entity.
 
-        Without a result the interpreter answers, and needn't ask what the flight has asked. None: it is for the interpreter altogether.
+        Without a result the interpreter answers, and needn't ask what the flight has asked. None: it is for the
+        interpreter altogether.
         """
         program = self.program(variables)
         if isinstance(program, str):
@@ -291,7 +298,10 @@ def compare(result: ExecutionResult, reference: ExecutionResult) -> None:
 
 
 def compile_plan(plan: Plan, operation: Operation, conditions: Conditions, by_identity: set[str]) -> Program:
-    """Tables in `by_identity` are indexed so; those that turn out to be unfit for another index are added. Raises `Unsupported`."""
+    """Tables in `by_identity` are indexed so; those that turn out to be unfit for another index are added.
+
+    Raises `Unsupported`.
+    """
     by_identity = set(by_identity)
     while True:
         try:

@@ -85,7 +85,10 @@ class Project:
         self._in_abstract = False
 
     def write(self, root_type: GraphQLObjectType, root: SelectionSetNode) -> None:
-        """`project(x, …)` takes what the fetches left behind, and gives the data. Raises `BailOut` and others of `ODD`."""
+        """`project(x, …)` takes what the fetches left behind, and gives the data.
+
+        Raises `BailOut` and others of `ODD`.
+        """
         source = self._source
         with source.block(f"def project({', '.join(['x', *self.helpers, *self._state])}):"):
             top = len(source.lines)
@@ -215,7 +218,8 @@ class Project:
             if choice is kind and matters:
                 continue  # an error, which the interpreter tells
             number_of.update((name, number) for name in names_alike)
-            # Nothing more is known than the interface, and no answer depends on it; or there is but one type that it can be.
+            # Nothing more is known than the interface, and no answer depends on it; or there is but one type that it
+            # can be.
             if (choice is kind and not matters) or (not isinstance(kind, GraphQLInterfaceType) and len(possible) == 1):
                 number_of.update((name, number) for name in (None, *self._abstract_names))
         source.line(f"c = {source.constant('SHAPES', number_of)}.get(n)")

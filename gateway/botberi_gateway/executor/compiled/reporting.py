@@ -33,7 +33,8 @@ class _FieldErrors(FieldErrors):
         self._more: bool | None = None
 
     def note_missing(self, key: str) -> None:
-        # A subgraph that answers otherwise than asked may also have answered more, which only the interpreter looks for.
+        # A subgraph that answers otherwise than asked may also have answered more, which only the interpreter looks
+        # for.
         if self._has_more():
             raise BailOut("a missing field, and others that were not asked for")
 
@@ -120,7 +121,8 @@ class Report:
     ) -> None:
         """No answer has the field `key` of the object at this place.
 
-        `layer` is what alone might have given it; `base` the object before entities are joined to it, and `giver` who would have joined that layer.
+        `layer` is what alone might have given it; `base` the object before entities are joined to it, and `giver` who
+        would have joined that layer.
         """
         if layer is UNKNOWN:
             return

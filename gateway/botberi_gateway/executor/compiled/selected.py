@@ -1,6 +1,7 @@
 """The text of a fetch's operation -> what it selects, read quickly: for each new operation all its fetches are, and a parser's nodes would cost a third of compiling.
 
-It reads what the planner prints (any executable document is fine) and relies on it: a plan that is written by hand has to hold valid operations.
+It reads what the planner prints (any executable document is fine) and relies on it: a plan that is written by hand has
+to hold valid operations.
 """
 
 import re
@@ -10,7 +11,8 @@ from typing import Final
 
 from botberi_gateway.executor.compiled.source import Unsupported
 
-#: Block strings, strings, comments, `...`, names, and everything else sign by sign: numbers only stand within arguments.
+#: Block strings, strings, comments, `...`, names, and everything else sign by sign: numbers only stand within
+#: arguments.
 _TOKEN: Final = re.compile(
     r'"""(?:[^"\\]|\\"""|\\|"(?!""))*"""|"(?:[^"\\]|\\.)*"|\#[^\n\r]*|\.\.\.|[A-Za-z_][A-Za-z_0-9]*|[^\s,\ufeff]'
 )

@@ -25,7 +25,10 @@ Conditions: TypeAlias = Mapping[str, bool]
 
 @dataclass(slots=True, eq=False)
 class Keys:
-    """The response keys of an object in an answer. Whether the object's type has a key is left to the answer: type conditions don't matter here."""
+    """The response keys of an object in an answer.
+
+    Whether the object's type has a key is left to the answer: type conditions don't matter here.
+    """
 
     below: dict[str, "Keys"] = field(default_factory=dict)
     #: Response keys that are another field's alias.

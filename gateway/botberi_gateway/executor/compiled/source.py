@@ -83,8 +83,8 @@ class Source:
     def functions(self, names: Sequence[str], title: str, helpers: dict[str, Any]) -> tuple[Any, ...]:
         """Compile, and give the functions of these names.
 
-        They are made by a function around them and see each other as its variables, not as globals: a function holds its globals, and
-        globals that held the function would keep both until the garbage collector looks at them.
+        They are made by a function around them and see each other as its variables, not as globals: a function holds
+        its globals, and globals that held the function would keep both until the garbage collector looks at them.
         """
         lines = ["def program():", *("    " + line for line in self.lines), f"    return ({', '.join(names)},)"]
         code = compile("\n".join(lines) + "\n", f"<plan {title}>", "exec", dont_inherit=True)

@@ -11,7 +11,8 @@ from botberi_gateway.executor.selection import Selections
 def count_items(source: Source, items: str, fields: int = 0) -> None:
     """Writes it for the list in the variable `items`, each with so many fields; `spending` is the execution's.
 
-    A list counts at each place: what is walked, or made, once for each place multiplies through entities that many places show.
+    A list counts at each place: what is walked, or made, once for each place multiplies through entities that many
+    places show.
     """
     source.line(f"spending.fields -= {f'{1 + fields} * ' if fields else ''}len({items})")
     with source.block("if spending.fields < 0:"):

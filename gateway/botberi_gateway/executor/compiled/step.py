@@ -14,7 +14,8 @@ from botberi_gateway.plan import Fetch
 from botberi_gateway.upstream.port import Read, Spending, SubgraphRequest
 
 Objects: TypeAlias = Sequence[Mapping[str, Any]]
-#: (representations, entities) -> whether each entity may be what was asked for. A no is looked at again by the interpreter.
+#: (representations, entities) -> whether each entity may be what was asked for. A no is looked at again by the
+#: interpreter.
 Check: TypeAlias = Callable[[Objects, Objects], bool]
 
 

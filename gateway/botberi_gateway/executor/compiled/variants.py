@@ -14,11 +14,15 @@ logger = logging.getLogger(__name__)
 
 #: Sets of conditions that an operation is compiled for, however long its programs are.
 MIN_VARIANTS: Final = 16
-#: Beyond them it is compiled for more while all its programs together have no more lines: an operation of some hundred lines has room for
-#: every set of six conditions, and none takes more memory than one operation may take that is as long as a program can be.
+#: Beyond them it is compiled for more while all its programs together have no more lines: an operation of some hundred
+#: lines has room for
+#: every set of six conditions, and none takes more memory than one operation may take that is as long as a program can
+#: be.
 MAX_LINES: Final = 20_000
-#: Lines of the programs of all operations together, in one process; about 300 bytes each. Where they are used up an operation has the first
-#: of its programs, and the interpreter for other sets of conditions: a client that asks for every set of every operation fills no memory.
+#: Lines of the programs of all operations together, in one process; about 300 bytes each. Where they are used up an
+#: operation has the first
+#: of its programs, and the interpreter for other sets of conditions: a client that asks for every set of every
+#: operation fills no memory.
 MAX_LINES_IN_PROCESS: Final = 200_000
 #: Uses of an operation after which they count half: what was asked for lately counts most.
 _HALF_LIFE: Final = 4_096
@@ -51,7 +55,8 @@ ProgramT = TypeVar("ProgramT", bound=_Written)
 class Variants(Generic[ProgramT]):
     """Of one plan. `write` compiles for a set of conditions, and may raise `Unsupported`.
 
-    Where there is no room for more programs, a set that is asked for more than twice as often as another takes the other's place.
+    Where there is no room for more programs, a set that is asked for more than twice as often as another takes the
+    other's place.
     """
 
     def __init__(self, write: Callable[[Conditions], ProgramT]) -> None:
@@ -67,7 +72,10 @@ class Variants(Generic[ProgramT]):
         self._ahead: dict[tuple[bool, ...], ProgramT | str] = {}
 
     def ahead(self, conditions: Conditions, submit: Submit) -> "asyncio.Future[Any] | None":
-        """What `get` would compile on the loop, compiled through `submit` in the meantime: wait for it. None where nothing is to be done."""
+        """What `get` would compile on the loop, compiled through `submit` in the meantime: wait for it.
+
+        None where nothing is to be done.
+        """
         values = tuple(conditions.values())
         if values in self._programs or values in self._ahead:
             return None

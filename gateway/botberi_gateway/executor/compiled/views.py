@@ -78,7 +78,8 @@ class Views:
         """Row of the table -> the objects that it stands for, as the interpreter comes by them."""
         found = self._places.get(id(table))
         if found is None:
-            # What an earlier entity said of the objects, such as their type, decides whether they gave a representation.
+            # What an earlier entity said of the objects, such as their type, decides whether they gave a
+            # representation.
             for position in self._positions(table):
                 self._join(position)
             found = self._places[id(table)] = [[] for _ in self._state[table.rows]]

@@ -167,7 +167,9 @@ def compile_typed(layout: Layout, operation: Operation) -> TypedProgram:
 
 
 def typed(flight: Flight, step: Step, answer: SubgraphResponse) -> Any:
-    """The data of an answer that was not read as typed. Where executors are compared it is read now, so that clients of every kind test it.
+    """The data of an answer that was not read as typed.
+
+    Where executors are compared it is read now, so that clients of every kind test it.
 
     Raises `ShapeMismatch`.
     """

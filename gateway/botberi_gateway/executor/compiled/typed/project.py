@@ -49,7 +49,10 @@ class Project:
         self._loops = 0
 
     def write(self, root_type: GraphQLObjectType, root: SelectionSetNode) -> None:
-        """`project(…)` takes what the fetches left behind, and gives the data. Raises `ShapeMismatch` and `KeyError`."""
+        """`project(…)` takes what the fetches left behind, and gives the data.
+
+        Raises `ShapeMismatch` and `KeyError`.
+        """
         source = self._source
         with source.block(f"def project({', '.join(['x', *self._layout.state()])}):"):
             source.line("spending = x.spending")
@@ -177,7 +180,10 @@ class Project:
     def _display(
         self, place: _Place, selected: Objects, groups: FieldGroups, tables: list[Table], key: str | None
     ) -> str:
-        """An expression: the object that the client gets. `key` is the variable with the key of its entity, where it is known."""
+        """An expression: the object that the client gets.
+
+        `key` is the variable with the key of its entity, where it is known.
+        """
         source, base = self._source, place.layer
         rows: dict[str, str] = {}
         layers: dict[int, tuple[Layer, str]] = {}
