@@ -111,8 +111,10 @@ def _lines(everything: list[Case]) -> Iterator[str]:
     own = [case for case in everything if case.folder is not None]
     yield "# Conformance\n"
     yield (
-        "Made by `python docs/conformance.py`, which runs all cases counted here and writes this page only where each of\n"
-        "them passes; don't edit it by hand. A clone needs nothing else to run them: all schemas and data are our own.\n"
+        "Made by `python docs/conformance.py`, which runs all cases counted here and writes this page only "
+        "where each of\n"
+        "them passes; don't edit it by hand. A clone needs nothing else to run them: all schemas and data "
+        "are our own.\n"
     )
     yield "| | `conformance/` | elsewhere | all | compared with |\n|---|--:|--:|--:|---|"
     against = {
@@ -124,9 +126,12 @@ def _lines(everything: list[Case]) -> Iterator[str]:
         mine, total = (sum(case.kind == kind for case in some) for some in (own, everything))
         yield f"| {kind} | {mine} | {total - mine} | {total} | {against[kind]} |"
     yield (
-        "\nEach case is a folder. `gateway/tests/conformance/README.md` says what stands in those of that folder. Elsewhere: one for each\n"
-        "code (`gateway/tests/composition/cases` and `hints`), sets with a reference composer's verdict (`verdicts` and\n"
-        "`own_verdicts` beside them), and graphs on which the fuzzer found a fault once (`gateway/tests/cases`, each operation a case).\n"
+        "\nEach case is a folder. `gateway/tests/conformance/README.md` says what stands in those of that "
+        "folder. Elsewhere: one for each\n"
+        "code (`gateway/tests/composition/cases` and `hints`), sets with a reference composer's verdict "
+        "(`verdicts` and\n"
+        "`own_verdicts` beside them), and graphs on which the fuzzer found a fault once "
+        "(`gateway/tests/cases`, each operation a case).\n"
     )
     yield "## By directive\n"
     yield "How many cases apply the directive in a subgraph or use it in their operation.\n"
@@ -176,14 +181,19 @@ def _shared() -> Iterator[str]:
     planned = len((TESTS / "planner" / "baseline.txt").read_text("utf-8").split())
     yield "\n## What other projects' cases add\n"
     yield (
-        "Where the folder `../shared/conformance` is beside the project, tests read other projects' cases as well; they are not part of\n"
-        "this repository. Without it these tests are skipped, and each says what it would add. The number is of the cases that passed\n"
+        "Where the folder `../shared/conformance` is beside the project, tests read other projects' cases "
+        "as well; they are not part of\n"
+        "this repository. Without it these tests are skipped, and each says what it would add. The number "
+        "is of the cases that passed\n"
         "when the baseline beside the test was written; none of them may fail again.\n"
     )
     yield "| folder | what it adds | passed |\n|---|---|--:|"
     yield f"| `composition` | 1,030 sets of subgraphs with the verdicts of two composers | {agreeing} |"
     yield f"| `planner` | 179 operations with the fetches and steps of two planners | {planned} |"
-    yield "| `federation` | the public federation audit: 30 graphs with 151 operations, their data and their supergraphs | all |"
+    yield (
+        "| `federation` | the public federation audit: 30 graphs with 151 operations, their data and their "
+        "supergraphs | all |"
+    )
     yield "| `scale` | four large graphs with what two composers and planners needed for them | all |"
 
 

@@ -1,4 +1,4 @@
-"""A case -> an arena of the fuzzer: the gateway's answers compared with graphql-core's on one monolith, by every executor."""
+"""A case -> an arena of the fuzzer: every executor's answers, compared with graphql-core's on one monolith."""
 
 from collections.abc import Mapping
 from typing import Any

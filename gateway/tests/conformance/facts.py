@@ -24,7 +24,10 @@ def missing(facts: str, sdl: str) -> list[str]:
 
 
 def present(names: Iterable[str], sdl: str) -> list[str]:
-    """Those of the names (`Type`, `Type.field`, `Type.field.argument`, `ENUM.VALUE`, `Union.Member`, `@directive`) that the SDL has."""
+    """The names that the SDL has.
+
+    Names are `Type`, `Type.field`, `Type.field.argument`, `ENUM.VALUE`, `Union.Member` or `@directive`.
+    """
     known = set(_names(sdl))
     return [name for name in names if name in known]
 

@@ -69,7 +69,10 @@ class Folder:
 
 
 def applied(text: str) -> frozenset[str]:
-    """Names of the directives that an SDL or an operation applies, but for `@link`; not those that it only imports or defines."""
+    """Names of the directives that an SDL or an operation applies, but for `@link`.
+
+    Directives that it only imports or defines don't count.
+    """
     return frozenset(_APPLIED.findall(_OTHER.sub("", _COMMENT.sub("", text)))) - {"link"}
 
 

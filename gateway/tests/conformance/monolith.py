@@ -1,4 +1,4 @@
-"""SDLs of subgraphs -> the SDL of one schema with everything that clients see: made naively, without the gateway's composition.
+"""SDLs of subgraphs -> the SDL of one schema that clients see, made naively, without the gateway's composition.
 
 It is the independent half of a comparison, so it knows the rules that cases need and no more: fields are united,
 arguments and input fields are those that all subgraphs have, types of fields are the loosest and types of arguments the

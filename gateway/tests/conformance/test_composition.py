@@ -1,4 +1,7 @@
-"""Sets of subgraphs with what they compose to: facts of the supergraph and of what clients see, or errors with places; and the hints."""
+"""Sets of subgraphs with what they compose to.
+
+That is facts of the supergraph and of what clients see, or errors with places; and the hints.
+"""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Operations on written data: each answer is what the case says, what a monolith answers, and what every executor answers.
+"""Operations on written data: every executor answers what the case says and a monolith answers.
 
 A field that the plan must not ask of a subgraph, a representation with too little or too much, an operation that isn't
 valid there: the subgraphs complain of each.
@@ -15,7 +15,10 @@ from lab.fuzzing.world import Trouble
 
 
 def plain(answer: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer's data, and of its errors what the case says of them; `failed` are deferred fragments, by path and label."""
+    """The answer's data, and of its errors what the case says of them.
+
+    `failed` are deferred fragments, by path and label.
+    """
     found: dict[str, Any] = {"data": answer["data"]}
     keys = {key for error in wanted.get("errors", ()) for key in error}
     if answer.get("errors"):

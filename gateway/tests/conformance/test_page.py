@@ -1,4 +1,4 @@
-"""docs/conformance.md counts the cases that there are, and there are as many as we promise, of each directive and each code."""
+"""docs/conformance.md counts the cases that there are; of each directive and each code there are some."""
 
 import importlib.util
 from collections import Counter

@@ -1,4 +1,7 @@
-"""Operations with their plans: the text, the number of fetches and of sequential steps, and that executing them answers as a monolith does."""
+"""Operations with their plans: the text, the fetches and the sequential steps.
+
+Executing each plan answers as a monolith does.
+"""
 
 import pytest
 

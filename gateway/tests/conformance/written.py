@@ -57,7 +57,10 @@ class WrittenFacts(Facts):
         return self._read(fields[chosen], self.world.type_of(thing.type, name), fields, (chosen,))
 
     def _lost(self, thing: Thing, name: str) -> bool:
-        """Whether no subgraph can give the field: none of those that have it knows the object, or none can get what it requires."""
+        """Whether no subgraph can give the field.
+
+        Then none of those that have it knows the object, or none can get what it requires.
+        """
         givers = [
             (subgraph, declared)
             for subgraph, facts in self.world.subgraphs.items()

@@ -1,4 +1,4 @@
-"""The federation audit as its runner sees it: every case over HTTP, on the supergraph given and on the one we compose."""
+"""The federation audit as its runner sees it: over HTTP, on the supergraph given and on the one we compose."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The how-tos "serve your own graph" and "CORS", followed from their text; their ports are replaced, as another program may have them."""
+"""The how-tos "serve your own graph" and "CORS", followed from their text but for the ports."""
 
 import asyncio
 import json

@@ -61,7 +61,7 @@ def test_a_full_collection_looks_only_at_what_came_since_the_last_one() -> None:
 
 
 def test_what_a_collection_leaves_of_requests_in_flight_is_not_set_aside() -> None:
-    """Their cycles would outlive them: of four requests at a time, 16 objects for each request, until everything is collected."""
+    """Their cycles would outlive them, 16 objects for each request, until everything is collected."""
     settle()
     before = gc.get_freeze_count()
     for _ in range(5):

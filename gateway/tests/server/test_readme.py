@@ -1,4 +1,4 @@
-"""The commands and imports of both READMEs for any graph, as they stand but for the ports, which another program may have."""
+"""The commands and imports of both READMEs for any graph, as they stand but for the ports."""
 
 import json
 import os

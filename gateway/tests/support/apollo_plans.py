@@ -1,4 +1,4 @@
-"""Apollo query-plan JSON -> `botberi_gateway.plan.Plan`, so that the executor can be tried on plans that another planner made."""
+"""Apollo query-plan JSON -> `botberi_gateway.plan.Plan`: the executor can be tried on another planner's plans."""
 
 from typing import Any
 

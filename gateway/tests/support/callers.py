@@ -1,4 +1,4 @@
-"""An authenticator and subgraph headers for tests: bearer tokens and session cookies that are names, and can be revoked."""
+"""An authenticator and subgraph headers for tests: bearer tokens and session cookies are names."""
 
 import asyncio
 from collections.abc import Mapping

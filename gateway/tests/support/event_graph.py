@@ -1,4 +1,7 @@
-"""Two subgraphs and an event bus that a test feeds: subscriptions of states (`jobUpdated`, `jobsOf`) and of rows (`lines`)."""
+"""Two subgraphs and an event bus that a test feeds.
+
+There are subscriptions of states (`jobUpdated`, `jobsOf`) and of rows (`lines`).
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Execute a plan by compiled code, and hold the interpreter's answer from the same subgraph answers equal to it, byte for byte."""
+"""Execute a plan by compiled code; the interpreter has to give the same bytes from the same subgraph answers."""
 
 from collections.abc import Mapping
 from dataclasses import replace

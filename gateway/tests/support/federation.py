@@ -1,4 +1,7 @@
-"""The federation audit's suites (../shared/conformance/federation): their SDLs, cases, and subgraphs, in this process or over HTTP."""
+"""The federation audit's suites (../shared/conformance/federation): SDLs, cases and subgraphs.
+
+The subgraphs are in this process or served over HTTP.
+"""
 
 import importlib.util
 import json

@@ -1,4 +1,7 @@
-"""Payloads of incremental delivery -> the whole response, as a strict client reads them; and operations with `@defer` at random places."""
+"""Payloads of incremental delivery -> the whole response, as a strict client reads them.
+
+Also operations with `@defer` at random places.
+"""
 
 import copy
 import random

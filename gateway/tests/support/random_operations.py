@@ -1,4 +1,7 @@
-"""A schema and a seed -> a random valid-looking operation: aliases, fragments of every kind, conditions, arguments, `__typename`."""
+"""A schema and a seed -> a random valid-looking operation.
+
+It has aliases, fragments of every kind, conditions, arguments, `__typename`.
+"""
 
 import random
 from typing import Any

@@ -1,4 +1,7 @@
-"""A graphql-core schema -> an ASGI app with `POST /graphql` and `graphql-transport-ws`; and a uvicorn server for it in this process."""
+"""A graphql-core schema -> an ASGI app with `POST /graphql` and `graphql-transport-ws`.
+
+Also a uvicorn server for it in this process.
+"""
 
 import asyncio
 import json

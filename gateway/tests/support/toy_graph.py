@@ -1,4 +1,7 @@
-"""Two small subgraphs in this process (graphql-core), their supergraph, and a gateway over them: every kind of operation, fast and slow."""
+"""Two small subgraphs in this process (graphql-core), their supergraph, and a gateway over them.
+
+They have every kind of operation, fast and slow.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
