@@ -27,7 +27,8 @@ class EngineConfig:
 
     max_cached_operations: int = setting(
         2_000,
-        "Operations that are kept ready (parsed, validated, planned); what was used longest ago makes room.",
+        "Operations that are kept ready (parsed, validated, planned); those that came once are evicted first, then "
+        "what was used longest ago.",
         unit="operations",
         option="--max-cached-operations",
     )

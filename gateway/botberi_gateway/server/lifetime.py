@@ -20,15 +20,18 @@ class ServerContext:
     """What all connections of one server share."""
 
     config: ServerConfig = field(default_factory=ServerConfig)
-    #: Answers plain `POST`s to the endpoint.
+    #: Answers whole JSON `POST`s to the endpoint without ASGI (`quick.py`); None: all go through the app.
     door: QuickDoor | None = None
     connections: ConnectionLimit | None = None
-    #: Header lines of refusals that the server itself writes.
+    #: Security headers, as lines of a head, for answers that don't come from the app.
     refusal_headers: bytes = b""
 
 
 class Part(Enum):
-    """The part of a message that comes next on a connection. `ENDING`: none, what still comes is thrown away."""
+    """What the next bytes of a connection are.
+
+    `UPGRADED`: a WebSocket's. `ENDING`: nothing that counts, they are thrown away.
+    """
 
     HEAD = auto()
     BODY = auto()
@@ -38,12 +41,16 @@ class Part(Enum):
 
 
 class ConnectionLifetime(HttpToolsProtocol):
-    """Uvicorn's protocol with limits on time and number, and with answers that reach the client before the end."""
+    """Uvicorn's protocol with timeouts and a limit of connections.
+
+    A connection is not closed before the client can have its answer.
+    """
 
     def __init__(self, context: ServerContext, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self._context, self._config = context, context.config
         self._part = Part.HEAD
+        #: The server stops: no further answer keeps the connection alive.
         self._stopping = False
         #: Bytes that were thrown away since the connection began to end.
         self._drained = 0
@@ -51,7 +58,7 @@ class ConnectionLifetime(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._end_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
-        #: What `ConnectionLimit.enter` gave.
+        #: The key under which `ConnectionLimit` counts this connection; None: not counted.
         self._counted: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -72,6 +79,7 @@ class ConnectionLifetime(HttpToolsProtocol):
                 timer.cancel()
         self._release()
         super().connection_lost(exc)
+        # Uvicorn's own method, which cancels the idle timer; the override below does not.
         super()._unset_keepalive_if_required()
 
     def _release(self) -> None:
@@ -84,7 +92,7 @@ class ConnectionLifetime(HttpToolsProtocol):
         self._stopping = True
         super().shutdown()
 
-    # One timer looks after a connection's idleness, instead of a new one after each answer.
+    # Idleness: one timer for each connection, set again when it ends too early, in place of one for each answer.
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -125,20 +133,21 @@ class ConnectionLifetime(HttpToolsProtocol):
             self._write_timer.cancel()
             self._write_timer = None
 
-    # The end.
+    # Refusals, and the end of a connection.
 
     def _head_is_late(self) -> None:
         self._head_timer = None
         if self._part is Part.HEAD and not self.transport.is_closing():
-            # What a client sends after its time is over isn't read any more.
+            # The time is over: no request is taken from what still comes.
             self._part = Part.ENDING
             self.transport.write(self._refusal(408, ""))
             self.transport.close()
             self._cut_later()
 
     def _refuse(self, status: int, reason: str = "") -> None:
-        """Answer bytes that are no valid request by this status, and end the connection."""
+        """Refuse bytes that are no valid request with this status, or just close where an answer has begun."""
         cycle = self.cycle
+        # A `QuickCycle` writes at once: one that isn't complete counts as begun.
         begun = cycle is not None and not cycle.response_complete and getattr(cycle, "response_started", True)
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
@@ -165,7 +174,7 @@ class ConnectionLifetime(HttpToolsProtocol):
         return b"".join(lines)
 
     def _end_answer(self) -> None:
-        """End the connection after an answer, whose request may not have come as a whole yet."""
+        """End the connection after an answer; linger where its request has not wholly arrived."""
         if self._part in (Part.BODY, Part.CHUNKS):
             self._linger()
         elif not self.transport.is_closing():
@@ -191,9 +200,6 @@ class ConnectionLifetime(HttpToolsProtocol):
             self.transport.abort()
 
     def _cut_later(self) -> None:
-        """Cut the connection after `linger_timeout_seconds`.
-
-        It doesn't matter how slowly the client reads, and what it still sends.
-        """
+        """Cut the connection after `linger_timeout_seconds`, whatever the client still reads or sends."""
         if self._end_timer is None:
             self._end_timer = self.loop.call_later(self._config.linger_timeout_seconds, self.transport.abort)

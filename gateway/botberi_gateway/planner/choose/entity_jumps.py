@@ -1,4 +1,7 @@
-"""Entity jumps: a group that asks a subgraph for entities, made or widened, with all that its representations need."""
+"""Entity jumps: makes the group that asks a subgraph for entities, or widens one that exists.
+
+Everything that its representations need is selected with it.
+"""
 
 from dataclasses import dataclass
 
@@ -16,10 +19,10 @@ from botberi_gateway.query_graph import KeyEdge, Resolver, SubgraphType
 
 @dataclass(slots=True)
 class _Representations:
-    """What a jump sends."""
+    """The representations of one jump: what they hold, which groups give it, and when they can be sent."""
 
     edge: KeyEdge
-    #: The type name that all representations say; None: each object's own.
+    #: The `__typename` in every representation; None: each object's own type.
     typename: str | None
     inputs: list[KeySelection]
     contexts: dict[str, ContextValue]
@@ -54,8 +57,9 @@ class EntityJumps:
     def jump(self, goal: Goal, edge: KeyEdge, last_step: int, resolver: Resolver | None = None) -> Entry:
         """The entry of the goal's objects in the subgraph that the edge leads to.
 
-        The objects come with a group that is there if it has its step, or a later one up to `last_step`. `resolver`:
-        its required fields and contextual arguments are sent as well.
+        An existing group is widened if its step is the first in which the representations can be sent, or a later one
+        up to `last_step`; otherwise a group is made. With `resolver`, the fields that its field requires and its
+        contextual arguments are sent too.
         """
         sent = self._representations(goal, edge, resolver)
         for entry in goal.position.entries:
@@ -68,7 +72,7 @@ class EntityJumps:
         return self.run.enter(group, self._selection(edge.graph, sent.typename, goal.types))
 
     def jump_requiring(self, goal: Goal, resolver: Resolver, last_step: int) -> Entry:
-        """The jump by which a field is resolved that needs more than its object."""
+        """Make the jump for a field that needs more than its object (`@requires`, `@fromContext`)."""
         with self.routes.requiring(goal, resolver):
             route = self.routes.to_entity(goal, resolver)
             assert route is not None
@@ -76,7 +80,7 @@ class EntityJumps:
             return self.jump(goal, route.key_edge, last_step, resolver)
 
     def _representations(self, goal: Goal, edge: KeyEdge, resolver: Resolver | None) -> _Representations:
-        """Have all that is sent selected; how it is read."""
+        """Select everything that the representations hold; returns how they are built from it."""
         position, types, conditions = goal.position, goal.types, goal.conditions
         needs = self.typenames.learn_above(position)
         edge = self._edge_in_use(goal, edge)
@@ -94,7 +98,7 @@ class EntityJumps:
         contexts: dict[str, ContextValue] = {}
         uncertain: frozenset[str] = frozenset()
         if resolver is not None:
-            # After the key: what is required may come from another field of the same subgraph, by the same jump.
+            # After the key, when this jump may be used again: a required field may itself come by the same jump.
             if resolver.field.requires:
                 required, groups = self.gathering.gather(
                     position, types, edge.type_name, resolver.field.requires, conditions, self.gathering.may_null
@@ -104,26 +108,26 @@ class EntityJumps:
                 needs.update(groups)
             contexts, groups = self.context_values.gather(goal, resolver)
             needs.update(groups)
-        typename = edge.type_name if by_interface else (min(types) if len(types) == 1 else None)
+        typename = edge.type_name if by_interface else (next(iter(types)) if len(types) == 1 else None)
         step = 1 + max((group.step for group in needs), default=0)
         return _Representations(edge, typename, inputs, contexts, needs, _reason(edge, resolver), step, uncertain)
 
     def _uncertain(self, required: Groups, needs: Groups) -> frozenset[str]:
-        """Subgraphs that may not know the objects of which they give what is required.
+        """Subgraphs that give required fields but may not know each of the objects (`FetchGroup.uncertain`).
 
-        `needs` are the groups that give the key.
+        `needs` are the groups that give the key and the types.
         """
         uncertain: set[str] = set()
         for group in required:
             if group in needs:
-                continue  # without it there is no key either
+                continue  # without its answer there is no representation in any case
             uncertain |= group.uncertain
             if group.kind == "entity" and self.run.graph.may_not_know(group.graph, group.types):
                 uncertain.add(group.graph)
         return frozenset(uncertain)
 
     def _edge_in_use(self, goal: Goal, edge: KeyEdge) -> KeyEdge:
-        """The key by which these objects enter the subgraph already, else this one: a representation has one key."""
+        """The key of a group by which these objects already enter the subgraph, else `edge`: a group uses one key."""
         for entry in goal.position.entries:
             group = entry.group
             known = group.key_edge
@@ -151,7 +155,7 @@ class EntityJumps:
             and group.typename == sent.typename
             and group.conditions == goal.conditions
             and group.uncertain == sent.uncertain
-            and (group.step == step or step < group.step <= last_step)
+            and step <= group.step <= max(step, last_step)
             and not conflicting(group.inputs, sent.inputs)
         )
 

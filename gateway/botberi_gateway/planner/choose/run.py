@@ -24,7 +24,10 @@ class Place(Protocol):
 
 
 class Jump(Protocol):
-    """Makes an entity jump, to select a field of the resolver if there is one. It ends in `last_step` at the latest."""
+    """Makes an entity jump, to select a field of the resolver if there is one.
+
+    An existing group later than the first possible step is used only up to `last_step`.
+    """
 
     def __call__(self, goal: Goal, edge: KeyEdge, last_step: int, resolver: Resolver | None = None, /) -> Entry: ...
 
