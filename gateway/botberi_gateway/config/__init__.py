@@ -3,6 +3,14 @@
 from botberi_gateway.config.tree import GatewayConfig
 from botberi_gateway.config.server import ServerConfig
 from botberi_gateway.config.transport import TransportConfig, WebSocketConfig
+from botberi_gateway.config.headers import (
+    HeaderAction,
+    HeaderMerge,
+    HeadersConfig,
+    RequestHeaderRule,
+    ResponseHeaderRule,
+    SubgraphHeaderRules,
+)
 from botberi_gateway.config.engine import EngineConfig, EventSourceConfig
 from botberi_gateway.config.operation import ExecutionBudget, OperationLimits
 from botberi_gateway.config.subgraph import InProcessConfig, SubgraphConfig, SubgraphSocketConfig
@@ -12,6 +20,12 @@ __all__ = [
     "ServerConfig",
     "TransportConfig",
     "WebSocketConfig",
+    "HeadersConfig",
+    "SubgraphHeaderRules",
+    "RequestHeaderRule",
+    "ResponseHeaderRule",
+    "HeaderAction",
+    "HeaderMerge",
     "EngineConfig",
     "EventSourceConfig",
     "OperationLimits",

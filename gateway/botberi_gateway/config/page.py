@@ -31,9 +31,18 @@ def page() -> str:
 
 
 def _lines() -> Iterator[str]:
+    described: dict[str, str] = {}
+    hidden: str | None = None
     for entry in settings_of(GatewayConfig()):
+        if hidden is not None and entry.path.startswith(hidden):
+            continue
         if isinstance(entry, Branch):
             yield f"\n## `{entry.path}`\n"
+            hidden = f"{entry.path}." if entry.kind in described else None
+            if hidden is not None:
+                yield f"`{entry.kind}`. {entry.meaning} The values are those of `{described[entry.kind]}`."
+                continue
+            described[entry.kind] = entry.path
             yield f"`{entry.kind}`. {entry.meaning}\n"
             yield "| value | default | unit | meaning |"
             yield "|---|---|---|---|"

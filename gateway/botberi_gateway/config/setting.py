@@ -10,12 +10,16 @@ SECONDS: Final = "s"
 BYTES: Final = "bytes"
 
 
-def setting(default: ValueT, meaning: str, *, unit: str = "", option: str | None = None) -> ValueT:
+def setting(
+    default: ValueT, meaning: str, *, unit: str = "", option: str | None = None, item: type[Any] | None = None
+) -> ValueT:
     """Declare a dataclass field: its default, what it means, its unit, and the option of `serve` that sets it.
+
+    `item` is the configuration class of each entry, where the value is a sequence or a mapping of such.
 
     A type checker sees the default's type, as with `dataclasses.field`.
     """
-    metadata = {"meaning": meaning, "unit": unit, "option": option}
+    metadata = {"meaning": meaning, "unit": unit, "option": option, "item": item}
     declared: Any
     if isinstance(default, dict):  # dataclasses refuse a dictionary as a default, which all instances would share
         declared = field(default_factory=default.copy, metadata=metadata)
@@ -42,7 +46,10 @@ class Setting:
 
 
 def settings_of(config: Any, path: str = "") -> Iterator["Setting | Branch"]:
-    """Every branch and value below a configuration, in the order of their declaration, a branch before its values."""
+    """Every branch and value below a configuration, in the order of their declaration, a branch before its values.
+
+    The classes of entries come as branches too: `path[]` for those of a sequence, `path.*` for those of a mapping.
+    """
     inner: list[tuple[str, Any, str]] = []
     for declared in fields(config):
         value = getattr(config, declared.name)
@@ -52,6 +59,10 @@ def settings_of(config: Any, path: str = "") -> Iterator["Setting | Branch"]:
             inner.append((below, value, meaning))
         else:
             yield Setting(below, value, meaning, declared.metadata["unit"], declared.metadata["option"])
+            item = declared.metadata["item"]
+            if item is not None:
+                entry = f"{below}.*" if isinstance(value, dict) else f"{below}[]"
+                inner.append((entry, item(), f"One entry of `{declared.name}`."))
     for below, value, meaning in inner:
         yield Branch(below, type(value).__name__, meaning)
         yield from settings_of(value, below)

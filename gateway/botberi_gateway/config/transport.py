@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from botberi_gateway.config.headers import HeadersConfig
 from botberi_gateway.config.setting import BYTES, SECONDS, branch, setting
 
 
@@ -115,4 +116,5 @@ class TransportConfig:
     )
     graphiql: bool = setting(True, "Whether browsers get GraphiQL at the endpoint.", option="--graphiql/--no-graphiql")
     graphiql_query: str | None = setting(None, "The text with which GraphiQL's editor begins.")
+    headers: HeadersConfig = branch(HeadersConfig, "Rules for headers between clients and subgraphs.")
     websocket: WebSocketConfig = branch(WebSocketConfig, "Sockets of clients.")

@@ -41,7 +41,10 @@ class QuickDoor:
         log: bool,
     ) -> None:
         """`headers` are those of every answer."""
-        self.fixed = b"".join(b"%b: %b\r\n" % pair for pair in add_missing(FIXED_HEADERS, headers))
+        fixed = add_missing(FIXED_HEADERS, headers)
+        self.fixed = b"".join(b"%b: %b\r\n" % pair for pair in fixed)
+        #: The same for an answer that says itself how long it may be kept.
+        self.cacheable = b"".join(b"%b: %b\r\n" % pair for pair in fixed if pair[0] != b"cache-control")
         self.core = core
         self.url = path.encode()
         self.log = log
@@ -173,6 +176,8 @@ class QuickCycle:
                 if b"close" in value.lower():
                     self.keep_alive = False
                 continue
+            if name == b"cache-control":
+                lines[3] = self._door.cacheable
             if b"\r" in value or b"\n" in value or b"\0" in value:
                 raise RuntimeError("Invalid HTTP header value.")
             lines.append(b"%b: %b\r\n" % (name, value))

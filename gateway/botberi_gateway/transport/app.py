@@ -42,6 +42,7 @@ class GraphQLApp:
             config.forward_headers,
             config.response_headers,
             config.internal_headers,
+            config.headers,
         )
         self._core = Core(gateway, identity, OriginPolicy.of(config), config)
         if observer is not None:

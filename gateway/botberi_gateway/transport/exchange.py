@@ -17,7 +17,8 @@ CONTENT_TYPES: Final = {
     media_type: (b"content-type", f"{media_type}; charset=utf-8".encode())
     for media_type in (negotiate.JSON, negotiate.GRAPHQL_JSON)
 }
-#: Headers of every answer in one piece: it is never cached, and browsers don't guess its type.
+#: Headers of every answer in one piece: it isn't cached where no header rule says so, and browsers don't guess its
+#: type.
 FIXED_HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
@@ -107,6 +108,8 @@ class Posted(Exchange):
 
 async def send_bytes(send: Any, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
     """Send a whole answer."""
-    start = [(b"content-length", str(len(body)).encode()), *FIXED_HEADERS, *headers]
+    own = list(headers)
+    fixed = FIXED_HEADERS[1:] if any(name == b"cache-control" for name, _ in own) else FIXED_HEADERS
+    start = [(b"content-length", str(len(body)).encode()), *fixed, *own]
     await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": body})

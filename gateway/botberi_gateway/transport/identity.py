@@ -1,48 +1,31 @@
 """Headers, cookies and socket payloads -> credentials -> caller -> the engine's request context."""
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from inspect import Parameter, signature
 from typing import Any, Final
 
+from botberi_gateway.config import HeadersConfig
 from botberi_gateway.engine import RequestContext
 from botberi_gateway.executor import ExecutionResult
 from botberi_gateway.transport.client import UNKNOWN, Client
+from botberi_gateway.transport.header_rules import (
+    ADDRESS_HEADERS,
+    HEADER_NAME,
+    NEVER_SENT,
+    PROXY_HEADERS,
+    RequestRules,
+    ResponseRules,
+    is_header_value,
+)
 from botberi_gateway.transport.notice import Notice
 from botberi_gateway.transport.port import Authenticator, Caller, Credentials, SubgraphHeaders
 
 logger = logging.getLogger(__name__)
 
-#: A token of RFC 9110, section 5.6.2.
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-#: Never forwarded, whatever the configuration says: they belong to one connection, or would reframe the request.
-_NEVER: Final = frozenset(
-    {
-        *("connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer"),
-        *("transfer-encoding", "upgrade", "host", "expect", "content-length", "content-type", "content-encoding"),
-        *("accept", "accept-encoding", "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol"),
-        *("sec-websocket-extensions", "sec-websocket-accept", "http2-settings"),
-    }
-)
 #: They differ from request to request and change no answer.
 _TRACING: Final = frozenset({"traceparent", "tracestate", "baggage", "x-request-id", "x-correlation-id"})
-#: Headers in which proxies report the client's address: where one is forwarded, the address that the gateway found
-#: stands in it.
-_ADDRESS_HEADERS: Final = frozenset(
-    {
-        "x-forwarded-for",
-        "forwarded",
-        "x-real-ip",
-        "x-client-ip",
-        "true-client-ip",
-        "cf-connecting-ip",
-        "fastly-client-ip",
-    }
-)
-#: Other headers that only a trusted proxy may set.
-_PROXY_HEADERS: Final = frozenset({"x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix"})
 #: Of headers that nearly every request has.
 _NAMES: Final = {
     name.encode(): name
@@ -90,10 +73,10 @@ def check_forwarded(names: Sequence[str], internal: AbstractSet[str] = frozenset
     These are headers of one connection or one request's framing, those in `internal`, and what can't be a header's name
     at all (RFC 9110, section 5.1).
     """
-    refused = sorted((_NEVER | internal).intersection(name.lower() for name in names))
+    refused = sorted((NEVER_SENT | internal).intersection(name.lower() for name in names))
     if refused:
         raise ValueError(f"These headers can't be forwarded to subgraphs: {', '.join(refused)}")
-    invalid = sorted(name for name in names if not _HEADER_NAME.fullmatch(name))
+    invalid = sorted(name for name in names if not HEADER_NAME.fullmatch(name))
     if invalid:
         raise ValueError(f"These can't be names of headers: {', '.join(map(repr, invalid))}")
 
@@ -108,7 +91,9 @@ class Identity:
         forward_headers: Sequence[str],
         response_headers: Mapping[str, Sequence[str]],
         internal_headers: Sequence[str] = (),
+        rules: HeadersConfig | None = None,
     ) -> None:
+        """Raises `ValueError` for headers or rules that can't be."""
         self._internal = frozenset(name.lower() for name in internal_headers)
         self._arrived = Notice(logger)
         check_forwarded(forward_headers, self._internal)
@@ -116,11 +101,15 @@ class Identity:
         self._subgraph_headers = subgraph_headers
         self._takes_client = subgraph_headers is not None and _takes_client(subgraph_headers)
         names = tuple(name.lower() for name in forward_headers)
-        self._forward = tuple(name for name in names if name not in _ADDRESS_HEADERS | _PROXY_HEADERS)
-        self._reported = tuple(name for name in names if name in _ADDRESS_HEADERS)
-        self._proxied = tuple(name for name in names if name in _PROXY_HEADERS)
+        self._forward = tuple(name for name in names if name not in ADDRESS_HEADERS | PROXY_HEADERS)
+        self._reported = tuple(name for name in names if name in ADDRESS_HEADERS)
+        self._proxied = tuple(name for name in names if name in PROXY_HEADERS)
         self._significant = tuple(name for name in self._forward if name not in _TRACING)
         self._response = {name: frozenset(h.lower() for h in allowed) for name, allowed in response_headers.items()}
+        request_rules = RequestRules(rules or HeadersConfig(), self._internal)
+        response_rules = ResponseRules(rules or HeadersConfig())
+        self._rules = None if request_rules.is_empty else request_rules
+        self._response_rules = None if response_rules.is_empty else response_rules
 
     @property
     def is_checked(self) -> bool:
@@ -148,12 +137,16 @@ class Identity:
             lowered = name.lower()
             if (
                 isinstance(value, str)
-                and _is_header_value(value)
-                and (lowered in self._forward or lowered == "authorization")
+                and is_header_value(value)
+                and (
+                    lowered in self._forward
+                    or lowered == "authorization"
+                    or (self._rules is not None and self._rules.reads(lowered))
+                )
             ):
                 merged[lowered] = value
         token = (params or {}).get("token")
-        if isinstance(token, str) and _is_header_value(token) and not _given(params, "authorization"):
+        if isinstance(token, str) and is_header_value(token) and not _given(params, "authorization"):
             merged["authorization"] = token if token.lower().startswith("bearer ") else f"Bearer {token}"
         cookies, ambiguous = parse_cookies(merged.get("cookie", ""))
         return Credentials(merged, cookies, dict(params or {}), client, ambiguous)
@@ -190,7 +183,7 @@ class Identity:
         return RequestContext(
             self._subgraph_headers_of(caller, headers, client),
             subject,
-            wants_response_headers=bool(self._response),
+            wants_response_headers=bool(self._response) or self._response_rules is not None,
             last_event_id=last_event_id,
         )
 
@@ -202,6 +195,9 @@ class Identity:
         subgraphs get none with the requests that are made for all of them.
         """
         reported = tuple([(name, headers[name]) for name in self._significant if name in headers])
+        rules = self._rules
+        if rules is not None:
+            reported += tuple([pair for pair in headers.items() if pair[0] not in _TRACING and rules.reads(pair[0])])
         present = caller()
         try:
             hash(present)
@@ -218,12 +214,17 @@ class Identity:
         if self._reported or self._proxied:
             self._add_reported(forwarded, headers, client)
         port, client_argument = self._subgraph_headers, (client,) if self._takes_client else ()
+        rules = self._rules
 
         def subgraph_headers(subgraph: str) -> Mapping[str, str]:
+            sent = forwarded
+            if rules is not None:
+                sent = dict(forwarded)
+                rules.apply(subgraph, sent, headers)
             if port is None:
-                return forwarded
+                return sent
             reported = port.headers_for(caller(), subgraph, *client_argument)
-            return {**forwarded, **{name.lower(): value for name, value in reported.items()}}
+            return {**sent, **{name.lower(): value for name, value in reported.items()}}
 
         return subgraph_headers
 
@@ -238,11 +239,18 @@ class Identity:
 
     def client_headers(self, result: ExecutionResult) -> list[tuple[bytes, bytes]]:
         """Subgraphs' response headers that the rules let through."""
-        return [
+        sent = [
             (name.encode("latin-1"), value.encode("latin-1"))
             for subgraph, name, value in result.response_headers
             if name.lower() in self._response.get(subgraph, ())
         ]
+        if self._response_rules is not None:
+            answered = [(subgraph, name.lower(), value) for subgraph, name, value in result.response_headers]
+            sent += [
+                (name.encode("latin-1"), value.encode("latin-1"))
+                for name, value in self._response_rules.headers(answered, has_errors=bool(result.errors))
+            ]
+        return sent
 
 
 def _takes_client(port: SubgraphHeaders) -> bool:
@@ -252,7 +260,3 @@ def _takes_client(port: SubgraphHeaders) -> bool:
 
 def _given(params: Mapping[str, Any] | None, name: str) -> bool:
     return any(key.lower() == name for key in params or {})
-
-
-def _is_header_value(value: str) -> bool:
-    return len(value) <= 8192 and all(" " <= char <= "~" or char == "\t" for char in value)

@@ -69,7 +69,7 @@ async def _start(exchange: Exchange, form: PayloadForm) -> None:
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
         (b"x-accel-buffering", b"no"),
-        *exchange.extra,
+        *(pair for pair in exchange.extra if pair[0] != b"cache-control"),
     ]
     exchange.begun = True
     await exchange.send({"type": "http.response.start", "status": 200, "headers": headers})

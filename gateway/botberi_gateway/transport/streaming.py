@@ -86,7 +86,8 @@ async def start(exchange: Exchange, frames: Frames) -> None:
     """Send the status and the headers."""
     exchange.begun = True
     common = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"), (b"x-accel-buffering", b"no")]
-    headers = [*frames.headers, *common, *exchange.extra]
+    extra = [pair for pair in exchange.extra if pair[0] != b"cache-control"]
+    headers = [*frames.headers, *common, *extra]
     await exchange.send({"type": "http.response.start", "status": 200, "headers": headers})
 
 

@@ -125,6 +125,8 @@ class World:
         self.running = 0
         self.streams = 0
         self.renames = 0
+        #: Subgraph -> further headers of its answers.
+        self.answer_headers: dict[str, list[tuple[str, str]]] = {}
 
 
 class SchemaClient:
@@ -160,7 +162,9 @@ class SchemaClient:
         finally:
             self.world.running -= 1
         errors = [dict(error.formatted) for error in result.errors or ()]
-        return SubgraphResponse(result.data, errors, headers=[("set-cookie", f"{self.name}=1"), ("x-secret", "s")])
+        own = self.world.answer_headers.get(self.name, ())
+        headers = [("set-cookie", f"{self.name}=1"), ("x-secret", "s"), *own]
+        return SubgraphResponse(result.data, errors, headers=headers)
 
     async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
         self.world.streams += 1
