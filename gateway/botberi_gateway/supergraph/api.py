@@ -31,7 +31,7 @@ from graphql import (
     parse,
 )
 
-from botberi_gateway.federation.directives import EXECUTABLE_LOCATIONS
+from botberi_gateway.federation.specified import EXECUTABLE_LOCATIONS
 from botberi_gateway.federation.versions import INACCESSIBLE, FeatureUrl
 from botberi_gateway.supergraph.model import SupergraphData, SupergraphType
 

@@ -15,8 +15,9 @@ from graphql import (
 )
 
 from botberi_gateway.federation import normal_field_set
-from botberi_gateway.federation.directives import COMPOSED_BY_NAME, GRAPHQL_DIRECTIVES, definition
+from botberi_gateway.federation.directives import COMPOSED
 from botberi_gateway.federation.literals import comparable
+from botberi_gateway.federation.specified import GRAPHQL_DIRECTIVES, definition
 from botberi_gateway.supergraph.model import (
     EnumValue,
     InputField,
@@ -63,7 +64,7 @@ def _compare(path: str, before: Any, after: Any) -> Iterable[str]:
 
 
 def _is_optional(name: str) -> bool:
-    return name.startswith(_OPTIONAL_PREFIXES) or name in COMPOSED_BY_NAME
+    return name.startswith(_OPTIONAL_PREFIXES) or name in COMPOSED
 
 
 class _Normal:

@@ -48,7 +48,7 @@ from botberi_gateway.composition.ingest.plain import is_plainly_valid
 from botberi_gateway.composition.ingest.vocabulary import Vocabulary, applicable, link_definitions, scalar
 from botberi_gateway.composition.problem import Location, Problem
 from botberi_gateway.federation import Links
-from botberi_gateway.federation.directives import GRAPHQL_DIRECTIVES, SUBGRAPH_FIELDS, SUBGRAPH_TYPES
+from botberi_gateway.federation.specified import GRAPHQL_DIRECTIVES, SUBGRAPH_FIELDS, SUBGRAPH_TYPES
 from botberi_gateway.federation.versions import LINK
 
 #: Extensions of types that other subgraphs define are what federation is about: they count as definitions.

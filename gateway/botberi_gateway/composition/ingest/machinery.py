@@ -11,7 +11,7 @@ from graphql import DirectiveDefinitionNode, DocumentNode, GraphQLError, TypeDef
 from botberi_gateway.composition.ingest.vocabulary import Vocabulary
 from botberi_gateway.composition.subgraph import base_name
 from botberi_gateway.federation import Links
-from botberi_gateway.federation.directives import EXECUTABLE_LOCATIONS, SUBGRAPH_FIELDS, SUBGRAPH_TYPES
+from botberi_gateway.federation.specified import EXECUTABLE_LOCATIONS, SUBGRAPH_FIELDS, SUBGRAPH_TYPES
 from botberi_gateway.federation.versions import LINK
 
 

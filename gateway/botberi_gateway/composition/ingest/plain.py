@@ -31,7 +31,7 @@ from botberi_gateway.composition.ingest.build import KINDS
 from botberi_gateway.composition.ingest.shapes import Shape, are_inputs, are_sound
 from botberi_gateway.composition.ingest.values import surely_fits
 from botberi_gateway.composition.subgraph import base_name
-from botberi_gateway.federation.directives import EXECUTABLE_LOCATIONS
+from botberi_gateway.federation.specified import EXECUTABLE_LOCATIONS
 
 _ROOTS = {"query": "Query", "mutation": "Mutation", "subscription": "Subscription"}
 _OWN_DIRECTIVES = frozenset(d.name for d in specified_directives)

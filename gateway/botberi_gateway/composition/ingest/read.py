@@ -25,8 +25,9 @@ from botberi_gateway.composition.ingest.vocabulary import Vocabulary, vocabulary
 from botberi_gateway.composition.problem import Location, Problem, place
 from botberi_gateway.composition.subgraph import Applied, Element, InputDef, Subgraph, SubgraphSchema
 from botberi_gateway.federation import Links, Version, read_links
-from botberi_gateway.federation.directives import SUBGRAPH_FIELDS, TYPES, directives_of, types_of
+from botberi_gateway.federation.directives import directives_of
 from botberi_gateway.federation.sdl import SdlSource, parse_sdl
+from botberi_gateway.federation.specified import SUBGRAPH_FIELDS, TYPES, types_of
 from botberi_gateway.federation.versions import CORE, FEDERATION, FEDERATION_1, KNOWN_FEDERATION, KNOWN_LINK, LINK
 
 _ROOTS = {"query": "Query", "mutation": "Mutation", "subscription": "Subscription"}

@@ -17,14 +17,8 @@ from graphql import (
 )
 
 from botberi_gateway.federation import Links, Version
-from botberi_gateway.federation.directives import (
-    COMPOSED,
-    FEDERATION_1_TYPES,
-    TYPES,
-    definition,
-    directives_of,
-    types_of,
-)
+from botberi_gateway.federation.directives import COMPOSED, directives_of
+from botberi_gateway.federation.specified import FEDERATION_1_TYPES, TYPES, definition, types_of
 from botberi_gateway.federation.versions import FEDERATION, UPGRADED
 
 _LINK_SDL = """
@@ -58,20 +52,20 @@ def vocabulary(links: Links, version: Version, defined: Collection[str] = ()) ->
     else:
         directives = {name: link.directive_name(name) for name in specified}
         types = {name: link.type_name(name) for name in types_of(version)}
-    for feature in COMPOSED:  # a schema may link `tag`, `cost`, … on their own too
+    for name, feature in COMPOSED.items():  # a schema may link `tag`, `cost`, … on their own too
         feature_link = links.of(feature.identity)
         if feature_link is not None:
-            local = feature_link.directive_name(feature.directive)
-            if feature.directive not in directives or directives[feature.directive] not in _imported(links):
-                directives[feature.directive] = local
+            local = feature_link.directive_name(name)
+            if name not in directives or directives[name] not in _imported(links):
+                directives[name] = local
     newest = directives_of(max(version, Version(2, 14)))
     definitions = {
-        local: _localize(definition(name, specified.get(name, newest[name]).sdl), local, types)
+        local: _localize(definition(name, specified.get(name, newest[name])), local, types)
         for name, local in directives.items()
         if name in specified or link is not None or local not in defined
     }
     upgraded = {
-        name: _localize(definition(name, directives_of(UPGRADED)[name].sdl), name, types)
+        name: _localize(definition(name, directives_of(UPGRADED)[name]), name, types)
         for name in (directives if link is None else ())
         if name not in definitions and name in directives_of(UPGRADED)
     }

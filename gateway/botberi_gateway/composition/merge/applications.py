@@ -16,8 +16,9 @@ from graphql import (
 
 from botberi_gateway.composition.merge.state import MergeState
 from botberi_gateway.composition.subgraph import Applied, SubgraphSchema
-from botberi_gateway.federation.directives import GRAPHQL_DIRECTIVES, LATEST_DIRECTIVES, definition
+from botberi_gateway.federation.directives import DIRECTIVES
 from botberi_gateway.federation.literals import comparable, with_lists
+from botberi_gateway.federation.specified import GRAPHQL_DIRECTIVES, definition
 
 #: Arguments as values, by name; equal for applications that mean the same.
 Key = frozenset[tuple[str, Hashable]]
@@ -27,8 +28,8 @@ Key = frozenset[tuple[str, Hashable]]
 def _known_definition(name: str, *, federation: bool) -> DirectiveDefinitionNode | None:
     if not federation:
         return definition(name, GRAPHQL_DIRECTIVES[name]) if name in GRAPHQL_DIRECTIVES else None
-    directive = LATEST_DIRECTIVES.get(name)
-    return None if directive is None else definition(name, directive.sdl)
+    directive = DIRECTIVES.get(name)
+    return None if directive is None else definition(name, directive.definitions[-1].sdl)
 
 
 def _definition(state: MergeState, schema: SubgraphSchema, applied: Applied) -> DirectiveDefinitionNode | None:

@@ -9,9 +9,6 @@ from botberi_gateway.federation import Link, Version
 from botberi_gateway.federation.directives import COMPOSED, JOINED
 from botberi_gateway.federation.versions import CORE, FEDERATION, LINK
 
-#: Default names in the supergraph that aren't the feature's own name.
-_OWN_NAME = {feature.directive for feature in COMPOSED}
-
 
 def plan_directives(schemas: Sequence[SubgraphSchema]) -> ComposedDirectives:
     """Errors: `DIRECTIVE_COMPOSITION_ERROR`, `LINK_IMPORT_NAME_MISMATCH`."""
@@ -48,7 +45,7 @@ def _check_request(schema: SubgraphSchema, applied: Applied, plan: ComposedDirec
     local = name[1:]
     if local in schema.federation_names.values():
         specification = next(k for k, v in schema.federation_names.items() if v == local)
-        if specification in _OWN_NAME and (link := schema.links.of(FEDERATION)) is not None and _imports(link, name):
+        if specification in COMPOSED and (link := schema.links.of(FEDERATION)) is not None and _imports(link, name):
             plan.hints.append(
                 Problem(
                     "DIRECTIVE_COMPOSITION_WARN",
@@ -186,8 +183,7 @@ def _original(schema: SubgraphSchema, name: str) -> str:
 
 def _federation_names(schemas: Sequence[SubgraphSchema], plan: ComposedDirectives) -> None:
     applied = {schema.name: _applied_names(schema) for schema in schemas}
-    for feature in (*COMPOSED, *JOINED):
-        name = feature.directive
+    for name in (*COMPOSED, *JOINED):
         used: dict[str, list[SubgraphSchema]] = {}
         for schema in schemas:
             if name in applied[schema.name]:

@@ -20,15 +20,11 @@ from botberi_gateway.composition.merge.arguments import merge_arguments
 from botberi_gateway.composition.merge.state import MergeState, names_of
 from botberi_gateway.composition.subgraph import SubgraphSchema
 from botberi_gateway.federation import Import, Version
-from botberi_gateway.federation.directives import COMPOSED, EXECUTABLE_LOCATIONS, JOINED, definition
+from botberi_gateway.federation.directives import COMPOSED, JOINED
+from botberi_gateway.federation.specified import EXECUTABLE_LOCATIONS, definition
 from botberi_gateway.supergraph import JoinType, SupergraphType
 
 _GRAPHQL = frozenset({"deprecated", "specifiedBy", "oneOf", "skip", "include", "defer", "stream"})
-_SCALARS = {
-    "requiresScopes": "requiresScopes__Scope",
-    "policy": "policy__Policy",
-    "context": "context__ContextFieldValue",
-}
 
 
 def merged_definitions(
@@ -38,13 +34,11 @@ def merged_definitions(
     definitions = dict(executable)
     for name, custom in state.composed.custom.items():
         definitions[name] = _cleaned(state, custom.definition, custom.subgraphs)
-    for feature in COMPOSED:
-        if feature.directive in state.composed.used:
-            name = state.composed.names[feature.directive]
-            definitions[name] = _renamed(definition(feature.directive, feature.sdl), name)
-    if "context" in state.composed.used:
-        sdl = "(field: context__ContextFieldValue) on ARGUMENT_DEFINITION"
-        definitions["context__fromContext"] = definition("context__fromContext", sdl)
+    for directive, feature in COMPOSED.items():
+        if directive in state.composed.used:
+            name = state.composed.names[directive]
+            definitions[name] = _renamed(definition(directive, feature.sdl), name)
+            definitions |= {other: definition(other, sdl) for other, sdl in feature.beside.items()}
     return tuple(definitions[name] for name in sorted(definitions))
 
 
@@ -157,25 +151,25 @@ def _merge_executable(
 def feature_types(state: MergeState) -> dict[str, SupergraphType]:
     """Scalars that the definitions of features need; they are in the subgraphs that apply the directive."""
     scalars = {}
-    for directive, scalar in _SCALARS.items():
-        if directive in state.composed.used:
-            graphs = [s.graph for s in state.schemas if directive in s.federation_names]
-            scalars[scalar] = SupergraphType(scalar, "SCALAR", tuple(JoinType(g) for g in graphs))
+    for directive, feature in COMPOSED.items():
+        if feature.scalar is not None and directive in state.composed.used:
+            joins = tuple(JoinType(s.graph) for s in state.schemas if directive in s.federation_names)
+            scalars[feature.scalar] = SupergraphType(feature.scalar, "SCALAR", joins)
     return scalars
 
 
 def feature_links(state: MergeState) -> tuple[ConstDirectiveNode, ...]:
     """`@link`s of everything composed; the link and join specifications' own are the printer's."""
     links: dict[str, tuple[Version | None, str | None, list[Import]]] = {}
-    for feature in COMPOSED:
-        if feature.directive not in state.composed.used:
+    for directive, feature in COMPOSED.items():
+        if directive not in state.composed.used:
             continue
         _, _, imports = links.setdefault(feature.identity, (feature.version, feature.purpose, []))
-        name = state.composed.names[feature.directive]
+        name = state.composed.names[directive]
         if name != feature.identity.rsplit("/", 1)[-1]:
-            imports.append(Import(f"@{feature.directive}", f"@{name}"))
-    for feature in JOINED:
-        if feature.directive in state.composed.used:
+            imports.append(Import(f"@{directive}", f"@{name}"))
+    for directive, feature in JOINED.items():
+        if directive in state.composed.used:
             links.setdefault(feature.identity, (feature.version, feature.purpose, []))
     for custom in state.composed.custom.values():
         if custom.link is not None:

@@ -20,14 +20,13 @@ from botberi_gateway.composition.merge.access import conjunction
 from botberi_gateway.composition.merge.applications import Key, coerced, given, key
 from botberi_gateway.composition.merge.state import MergeState
 from botberi_gateway.composition.subgraph import Applied, Element, FieldDef, SubgraphSchema
-from botberi_gateway.federation.directives import JOINED
+from botberi_gateway.federation.directives import COMPOSED, JOINED, Composed, Merge
+from botberi_gateway.federation.specified import definition
 from botberi_gateway.supergraph.values import value_node
 
 Source = tuple[SubgraphSchema, Element]
 #: Directives of GraphQL itself that are merged under their own names.
 _GRAPHQL = ("deprecated", "specifiedBy")
-_FEDERATION = ("inaccessible", "tag", "authenticated", "requiresScopes", "policy", "cost", "listSize")
-_JOINED = tuple(feature.directive for feature in JOINED)
 
 
 def merge_directives(state: MergeState, what: str, sources: Sequence[Source]) -> tuple[ConstDirectiveNode, ...]:
@@ -39,11 +38,11 @@ def merge_directives(state: MergeState, what: str, sources: Sequence[Source]) ->
             by_name.setdefault((applied.federation, applied.name), []).append((schema, applied))
     if not by_name:
         return ()
-    for name in _FEDERATION:
+    for name, composed in COMPOSED.items():
         applications = by_name.get((True, name))
-        if applications and name in state.composed.names:
-            result += _merge_federation(state, what, name, applications, sources)
-    for name in _JOINED:
+        if applications and name in state.composed.names and composed.merge is not Merge.CONTEXT:
+            result += _merge_federation(state, what, name, composed, applications, sources)
+    for name in JOINED:
         result += _joined(state, name, by_name.get((True, name), ()))
     for name in _GRAPHQL:
         applications = by_name.get((False, name))
@@ -125,13 +124,14 @@ def _merge_federation(
     state: MergeState,
     what: str,
     name: str,
+    composed: Composed,
     applications: Sequence[tuple[SubgraphSchema, Applied]],
     sources: Sequence[Source],
 ) -> list[ConstDirectiveNode]:
     local = state.composed.names[name]
-    if name == "tag":
+    if composed.merge is Merge.EACH:
         return _distinct(state, local, applications)
-    if name in ("inaccessible", "authenticated"):
+    if composed.merge is Merge.ONCE:
         return [_directive(local, {})]
     if len(applications) == 1 or len({key(state, s, a) for s, a in applications}) == 1:
         return [_directive(local, coerced(state, *applications[0]))]
@@ -142,19 +142,23 @@ def _merge_federation(
         [(s, a.node) for s, a in applications],
     )
     values_of = [{n: value_from_ast_untyped(v) for n, v in coerced(state, s, a).items()} for s, a in applications]
-    if name in ("requiresScopes", "policy"):
-        argument = "scopes" if name == "requiresScopes" else "policies"
+    parameters = definition(name, composed.sdl).arguments or ()
+    if composed.merge is Merge.ALL_REQUIRED:
+        argument = parameters[0].name.value
         merged = conjunction([values.get(argument) or [[]] for values in values_of])
         return [_directive(local, {argument: value_node(merged)})]
+    defaults = {
+        p.name.value: value_from_ast_untyped(p.default_value) for p in parameters if p.default_value is not None
+    }
     values: dict[str, Any] = {}
-    defaults = {"requireOneSlicingArgument": True} if name == "listSize" else {}
     for arguments in values_of:
         for argument, value in (defaults | arguments).items():
             values[argument] = _combine(values.get(argument), value)
-    if values.get("slicingArguments") is not None:
+    names = composed.names_arguments
+    if names is not None and values.get(names) is not None:
         # an argument that a subgraph doesn't know is no argument of the supergraph's field
-        parameters = [set(e.arguments) for _, e in sources if isinstance(e, FieldDef)]
-        values["slicingArguments"] = [v for v in values["slicingArguments"] if all(v in names for names in parameters)]
+        known = [set(e.arguments) for _, e in sources if isinstance(e, FieldDef)]
+        values[names] = [v for v in values[names] if all(v in arguments for arguments in known)]
     return [_directive(local, {k: value_node(v) for k, v in values.items()})]
 
 

@@ -24,7 +24,7 @@ from graphql import (
 from botberi_gateway.composition.merge.state import MergeState
 from botberi_gateway.composition.problem import Problem, places
 from botberi_gateway.composition.subgraph import base_name
-from botberi_gateway.federation.directives import EXECUTABLE_LOCATIONS
+from botberi_gateway.federation.specified import EXECUTABLE_LOCATIONS
 from botberi_gateway.supergraph import Supergraph, SupergraphField, SupergraphType
 
 
