@@ -8,6 +8,7 @@ class Role(StrEnum):
     """Rights of an account beyond its own things."""
 
     USER = "user"
+    CURATOR = "curator"
     ADMIN = "admin"
 
 

@@ -18,7 +18,7 @@ LIFETIME_SECONDS: Final = 30
 ANONYMOUS: Final = "anonymous"
 GATEWAY: Final = "gateway"
 
-CallerRole = Literal["user", "admin", "anonymous"]
+CallerRole = Literal["user", "curator", "admin", "anonymous"]
 Scope = Annotated[str, Field(min_length=1, max_length=128)]
 
 
@@ -72,7 +72,7 @@ class Claims(BaseModel):
         if not no_account and str(UUID(self.sub)) != self.sub:
             raise ValueError("an account is named by its UUID in the canonical form")
         if no_account != (self.role == "anonymous"):
-            raise ValueError("an account has the role user or admin, and only an account has one")
+            raise ValueError("an account has the role user, curator or admin, and only an account has one")
         if not self.iat < self.exp <= self.iat + LIFETIME_SECONDS:
             raise ValueError(f"exp must follow iat within {LIFETIME_SECONDS} seconds")
         return self

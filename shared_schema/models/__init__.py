@@ -1,5 +1,14 @@
 """The rows of both databases, as SQLAlchemy models."""
 
+from shared_schema.models.account import (
+    Challenge,
+    DataExport,
+    ExternalIdentity,
+    Mail,
+    Passkey,
+    RecoveryCode,
+    TotpFactor,
+)
 from shared_schema.models.base import SharedBase, UserBase
 from shared_schema.models.runs import InstanceArtifact, InstanceHistory, InstanceLog, Schedule
 from shared_schema.models.shared import Agent, Instance, SharedInbox, SharedOutbox, Template
@@ -20,17 +29,24 @@ __all__ = [
     "Agent",
     "ApiKey",
     "AuditEntry",
+    "Challenge",
+    "DataExport",
+    "ExternalIdentity",
     "Instance",
     "InstanceArtifact",
     "InstanceHistory",
     "InstanceLog",
     "KnownDevice",
+    "Mail",
+    "Passkey",
+    "RecoveryCode",
     "Schedule",
     "SharedBase",
     "SharedInbox",
     "SharedOutbox",
     "SignInThrottle",
     "Template",
+    "TotpFactor",
     "UserBase",
     "UserInbox",
     "UserOutbox",

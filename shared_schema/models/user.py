@@ -36,8 +36,14 @@ class Account(Versioned, UserBase):
     role: Mapped[Role] = mapped_column(status_type(Role), server_default=Role.USER.value)
     # The PHC string of argon2id ($argon2id$v=19$…); the password itself is nowhere.
     password_hash: Mapped[str] = mapped_column(String(255))
+    # Of mails to the account.
+    language: Mapped[str] = mapped_column(String(16), server_default="en")
     email_verified_at: Mapped[datetime | None]
+    # Suspended by an admin, and why.
     disabled_at: Mapped[datetime | None]
+    disabled_reason: Mapped[str | None] = mapped_column(String(500))
+    # Its owner closed it: it is emptied then, unless they keep it.
+    closes_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
 
     sessions: Mapped[list["AccountSession"]] = relationship(back_populates="account", passive_deletes=True)
@@ -52,6 +58,7 @@ class Account(Versioned, UserBase):
         # One living account per address, however it is capitalised.
         Index("uq_accounts_email", func.lower(text("email")), unique=True, postgresql_where=text("deleted_at IS NULL")),
         Index("ix_accounts_created_at_id", "created_at", "id"),
+        Index("ix_accounts_closes_at", "closes_at", postgresql_where=text("closes_at IS NOT NULL")),
     )
 
 
@@ -65,6 +72,8 @@ class AccountSession(Identified, UserBase):
     user_agent: Mapped[str | None] = mapped_column(String(400))
     ip_address: Mapped[str | None] = mapped_column(INET)
     last_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    # When its owner last proved with a password, a code or a passkey that it is they.
+    proved_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
 

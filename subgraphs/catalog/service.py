@@ -39,15 +39,15 @@ E = TypeVar("E", Agent, Template)
 
 def manages(caller: Caller) -> bool:
     """True if the caller sees and changes what is not published."""
-    return caller.administers(Scope.CATALOG_WRITE)
+    return caller.curates(Scope.CATALOG_WRITE)
 
 
 def listed(caller: Caller, status: PublicationStatus | None) -> frozenset[PublicationStatus]:
-    """The statuses that a list shows: published ones, to admins all or the one they ask for."""
+    """The statuses that a list shows: published ones, to curators and admins all or the one they ask for."""
     if manages(caller):
         return EVERYTHING if status is None else frozenset({status})
     if status not in (None, PublicationStatus.PUBLISHED):
-        raise Forbidden("Only admins may list what is not published.")
+        raise Forbidden("Only curators and admins may list what is not published.")
     return PUBLISHED
 
 
@@ -68,7 +68,7 @@ class CatalogService:
 
     async def create_agent(self, caller: Caller, values: Mapping[str, Any]) -> Agent:
         """Make a draft of an agent."""
-        publisher = caller.require_admin(Scope.CATALOG_WRITE)
+        publisher = caller.require_curator(Scope.CATALOG_WRITE)
         _refuse(await self._agent_problems(values))
         agent = Agent(**_cleaned(values), publisher_id=publisher)
         return await self._insert(agent, "uq_agents_slug", caller)
@@ -77,7 +77,7 @@ class CatalogService:
         self, caller: Caller, agent_id: UUID, values: Mapping[str, Any], expected_version: int | None
     ) -> Agent:
         """Change an agent; what is published of its templates has to stay valid."""
-        caller.require_admin(Scope.CATALOG_WRITE)
+        caller.require_curator(Scope.CATALOG_WRITE)
         _refuse(await self._agent_problems(values))
         checked = await self._checked_templates(agent_id, values)
         try:
@@ -93,7 +93,7 @@ class CatalogService:
 
     async def publish_agent(self, caller: Caller, agent_id: UUID, expected_version: int | None) -> Agent:
         """Let everybody find and run the agent."""
-        caller.require_admin(Scope.CATALOG_WRITE)
+        caller.require_curator(Scope.CATALOG_WRITE)
         async with self._store.unit_of_work() as session:
             agent = _expected(await repository.lock_agent(session, agent_id), "agent", expected_version)
             await _publish(session, agent)
@@ -102,7 +102,7 @@ class CatalogService:
 
     async def retire_agent(self, caller: Caller, agent_id: UUID, expected_version: int | None) -> Agent:
         """Take the agent off the lists: what runs goes on, nothing new starts."""
-        caller.require_admin(Scope.CATALOG_WRITE)
+        caller.require_curator(Scope.CATALOG_WRITE)
         async with self._store.unit_of_work() as session:
             agent = _expected(await repository.lock_agent(session, agent_id), "agent", expected_version)
             await _retire(session, agent)
@@ -111,7 +111,7 @@ class CatalogService:
 
     async def create_template(self, caller: Caller, agent_id: UUID, values: Mapping[str, Any]) -> Template:
         """Make a draft of a template."""
-        publisher = caller.require_admin(Scope.CATALOG_WRITE)
+        publisher = caller.require_curator(Scope.CATALOG_WRITE)
         async with self._store.read() as session:
             agent = (await repository.agents_by_id(session, [agent_id])).get(agent_id)
         if agent is None:
@@ -124,7 +124,7 @@ class CatalogService:
         self, caller: Caller, template_id: UUID, values: Mapping[str, Any], expected_version: int | None
     ) -> Template:
         """Change a template."""
-        caller.require_admin(Scope.CATALOG_WRITE)
+        caller.require_curator(Scope.CATALOG_WRITE)
         agent = await self._agent_of(template_id)
         _refuse(await self._template_problems(values, agent))
         try:
@@ -141,7 +141,7 @@ class CatalogService:
 
     async def publish_template(self, caller: Caller, template_id: UUID, expected_version: int | None) -> Template:
         """Let everybody find the template and start from it."""
-        caller.require_admin(Scope.CATALOG_WRITE)
+        caller.require_curator(Scope.CATALOG_WRITE)
         agent = await self._agent_of(template_id)
         async with self._store.read() as session:
             looked = (await repository.templates_by_id(session, [template_id]))[template_id]
@@ -161,7 +161,7 @@ class CatalogService:
 
     async def retire_template(self, caller: Caller, template_id: UUID, expected_version: int | None) -> Template:
         """Take the template off the lists."""
-        caller.require_admin(Scope.CATALOG_WRITE)
+        caller.require_curator(Scope.CATALOG_WRITE)
         async with self._store.unit_of_work() as session:
             locked = await repository.lock_template(session, template_id)
             template = _expected(locked, "template", expected_version)

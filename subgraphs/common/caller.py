@@ -14,6 +14,7 @@ class Role(StrEnum):
 
     ANONYMOUS = "anonymous"
     USER = "user"
+    CURATOR = "curator"
     ADMIN = "admin"
 
 
@@ -45,6 +46,10 @@ class Caller:
         """True if the credential covers `scope`."""
         return self.account_id is not None and scope.value in self.scopes
 
+    def curates(self, scope: Scope) -> bool:
+        """True if the caller is a curator or an admin whose credential covers `scope`."""
+        return self.role in (Role.CURATOR, Role.ADMIN) and self.allows(scope)
+
     def administers(self, scope: Scope) -> bool:
         """True if the caller is an admin whose credential covers `scope`."""
         return self.role is Role.ADMIN and self.allows(scope)
@@ -60,6 +65,13 @@ class Caller:
         if scope.value not in self.scopes:
             raise ForbiddenRefusal(f"These credentials do not have the scope {scope.value}.")
         return self.account_id
+
+    def require_curator(self, scope: Scope) -> UUID:
+        """The curator's or admin's account, or the refusal that a mutation answers."""
+        account_id = self.require(scope)
+        if self.role not in (Role.CURATOR, Role.ADMIN):
+            raise ForbiddenRefusal("Only curators and admins may do this.")
+        return account_id
 
     def require_admin(self, scope: Scope) -> UUID:
         """The admin's account, or the refusal that a mutation answers."""

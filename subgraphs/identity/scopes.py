@@ -8,6 +8,7 @@ _OWN_THINGS = frozenset({Scope.ACCOUNT_READ, Scope.ACCOUNT_WRITE, Scope.INSTANCE
 _OF_ROLE: dict[Role, frozenset[Scope]] = {
     Role.ANONYMOUS: frozenset(),
     Role.USER: _OWN_THINGS,
+    Role.CURATOR: _OWN_THINGS | {Scope.CATALOG_WRITE},
     Role.ADMIN: _OWN_THINGS | {Scope.CATALOG_WRITE},
 }
 
