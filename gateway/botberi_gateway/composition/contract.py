@@ -20,8 +20,8 @@ from graphql import (
 )
 
 from botberi_gateway.composition.compose import Composition
-from botberi_gateway.composition.merge.composed import ComposedDirectives
-from botberi_gateway.composition.merge.state import MergeState
+from botberi_gateway.composition.composed_directives import ComposedDirectives
+from botberi_gateway.composition.merge_state import MergeState
 from botberi_gateway.composition.rules import inaccessible
 from botberi_gateway.composition.subgraph import base_name
 from botberi_gateway.federation.versions import INACCESSIBLE, TAG

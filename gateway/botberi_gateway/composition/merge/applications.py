@@ -14,7 +14,7 @@ from graphql import (
     NullValueNode,
 )
 
-from botberi_gateway.composition.merge.state import MergeState
+from botberi_gateway.composition.merge_state import MergeState
 from botberi_gateway.composition.subgraph import Applied, SubgraphSchema
 from botberi_gateway.federation.directives import DIRECTIVES
 from botberi_gateway.federation.literals import comparable, with_lists

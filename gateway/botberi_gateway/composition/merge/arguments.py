@@ -22,9 +22,9 @@ from graphql import (
 
 from botberi_gateway.composition.merge.descriptions import merge_description
 from botberi_gateway.composition.merge.directives import merge_directives
-from botberi_gateway.composition.merge.references import describe, merge_input_types, same
-from botberi_gateway.composition.merge.state import MergeState, names_of
+from botberi_gateway.composition.merge_state import MergeState, names_of
 from botberi_gateway.composition.subgraph import Element, InputDef, SubgraphSchema, base_name
+from botberi_gateway.composition.type_references import describe, merge_input_types, same
 from botberi_gateway.federation.literals import comparable
 from botberi_gateway.federation.printed import printed, printed_type
 

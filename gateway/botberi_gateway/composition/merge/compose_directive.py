@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from botberi_gateway.composition.merge.composed import ComposedDirectives, CustomDirective
+from botberi_gateway.composition.composed_directives import ComposedDirectives, CustomDirective
 from botberi_gateway.composition.problem import Level, Problem, place, places
 from botberi_gateway.composition.subgraph import Applied, Element, SubgraphSchema
 from botberi_gateway.federation import Link, Version

@@ -1,8 +1,9 @@
 """Objects and interfaces of several subgraphs -> one type with the fields of all."""
 
 from botberi_gateway.composition.merge.fields import merge_field
-from botberi_gateway.composition.merge.state import MergeState, names_of
 from botberi_gateway.composition.merge.types import Owners, type_description, type_directives, type_joins
+from botberi_gateway.composition.merge_state import MergeState, names_of
+from botberi_gateway.composition.rules import invalid_field_sharing
 from botberi_gateway.supergraph import JoinImplements, JoinType, SupergraphType, TypeKind
 
 
@@ -11,7 +12,7 @@ def merge_composite(state: MergeState, name: str, kind: TypeKind, owners: Owners
     names = dict.fromkeys(field for _, t in owners for field in t.fields)
     fields = {}
     if name == "Subscription":
-        _check_subscription(state, owners)
+        invalid_field_sharing.check_subscription(state, owners)
     for field_name in names:
         merged = merge_field(state, name, field_name, owners)
         if merged is not None:
@@ -34,19 +35,6 @@ def merge_composite(state: MergeState, name: str, kind: TypeKind, owners: Owners
         directives=type_directives(state, name, owners),
         description=type_description(state, name, owners),
     )
-
-
-def _check_subscription(state: MergeState, owners: Owners) -> None:
-    """`INVALID_FIELD_SHARING` of a subscription's fields: an event stream has one source."""
-    for schema, type_ in owners:
-        for field in type_.fields.values():
-            if field.has("shareable"):
-                state.error(
-                    "INVALID_FIELD_SHARING",
-                    f'"{field.coordinate}" in "{schema.name}" can\'t be @shareable: '
-                    "it is a field of the subscription root.",
-                    [(schema, field.node)],
-                )
 
 
 def _hint_differences(state: MergeState, name: str, kind: TypeKind, owners: Owners) -> None:

@@ -1,30 +1,10 @@
 """`@context` and `@fromContext` -> `@context` of the supergraph and the context arguments of joins."""
 
-import re
-from dataclasses import dataclass
-
 from graphql import print_ast
 
 from botberi_gateway.composition.subgraph import FieldDef, SubgraphSchema, TypeDef
+from botberi_gateway.federation.context_value import parse_from_context
 from botberi_gateway.supergraph.model import ContextArgument
-
-_FROM = re.compile(r"\s*\$\s*([A-Za-z_]\w*)?\s*(.*)", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class FromContext:
-    """`$name { selection }` in its parts; `name` None where there is no context in it."""
-
-    name: str | None
-    selection: str
-
-
-def parse_from_context(text: str) -> FromContext:
-    """Never raises; what is missing is empty."""
-    match = _FROM.fullmatch(text)
-    if match is None:
-        return FromContext(None, text)
-    return FromContext(match[1], match[2].strip())
 
 
 def context_name(schema: SubgraphSchema, name: str) -> str:

@@ -17,7 +17,7 @@ from graphql import (
 )
 
 from botberi_gateway.composition.merge.arguments import merge_arguments
-from botberi_gateway.composition.merge.state import MergeState, names_of
+from botberi_gateway.composition.merge_state import MergeState, names_of
 from botberi_gateway.composition.subgraph import SubgraphSchema
 from botberi_gateway.federation import Import, Version
 from botberi_gateway.federation.directives import COMPOSED, JOINED

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from graphql import Node
 
-from botberi_gateway.composition.merge.state import MergeState
+from botberi_gateway.composition.merge_state import MergeState
 from botberi_gateway.composition.subgraph import Element, SubgraphSchema
 
 

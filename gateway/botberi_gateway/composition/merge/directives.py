@@ -16,9 +16,9 @@ from graphql import (
     value_from_ast_untyped,
 )
 
-from botberi_gateway.composition.merge.access import conjunction
+from botberi_gateway.composition.access import conjunction
 from botberi_gateway.composition.merge.applications import Key, coerced, given, key
-from botberi_gateway.composition.merge.state import MergeState
+from botberi_gateway.composition.merge_state import MergeState
 from botberi_gateway.composition.subgraph import Applied, Element, FieldDef, SubgraphSchema
 from botberi_gateway.federation.directives import COMPOSED, JOINED, Composed, Merge
 from botberi_gateway.federation.specified import definition

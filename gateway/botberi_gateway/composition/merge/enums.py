@@ -2,8 +2,8 @@
 
 from botberi_gateway.composition.merge.descriptions import merge_description
 from botberi_gateway.composition.merge.directives import merge_directives
-from botberi_gateway.composition.merge.state import MergeState, names_of
 from botberi_gateway.composition.merge.types import Owners, type_description, type_directives, type_joins
+from botberi_gateway.composition.merge_state import MergeState, names_of
 from botberi_gateway.composition.subgraph import Element, SubgraphSchema
 from botberi_gateway.supergraph import EnumValue, SupergraphType
 

@@ -8,12 +8,11 @@ from botberi_gateway.composition.merge.arguments import merge_arguments
 from botberi_gateway.composition.merge.context import context_arguments
 from botberi_gateway.composition.merge.descriptions import merge_description
 from botberi_gateway.composition.merge.directives import merge_directives
-from botberi_gateway.composition.merge.external import check_external
 from botberi_gateway.composition.merge.override import Overrides, read_overrides
-from botberi_gateway.composition.merge.references import describe, merge_output_types, same
-from botberi_gateway.composition.merge.sharing import check_sharing, through_interface_objects
-from botberi_gateway.composition.merge.state import MergeState, Source, names_of
+from botberi_gateway.composition.merge_state import MergeState, Source, names_of
+from botberi_gateway.composition.rules import external_mismatch, invalid_field_sharing
 from botberi_gateway.composition.subgraph import Element, SubgraphSchema, TypeDef, base_name
+from botberi_gateway.composition.type_references import describe, merge_output_types, same
 from botberi_gateway.federation.printed import printed_type
 from botberi_gateway.supergraph import JoinField, SupergraphField
 
@@ -28,7 +27,7 @@ def merge_field(
     coordinate = f"{type_name}.{name}"
     sources: list[Source] = [(s, t, t.fields[name]) for s, t in owners if name in t.fields]
     if all(s.is_external(t, f) for s, t, f in sources):
-        if through_interface_objects(state, type_name, name, frozenset()):
+        if state.given_by_interface_objects(type_name, name):
             return _given_by_interface_object(state, coordinate, sources, owners)
         state.error(
             "EXTERNAL_MISSING_ON_BASE",
@@ -52,8 +51,8 @@ def merge_field(
     directives = merge_directives(state, what, elements)
     description = merge_description(state, what, elements)
     if len(resolving) < len(kept):
-        check_external(state, merged, arguments, coordinate, kept)
-    check_sharing(state, type_name, name, kept, overrides)
+        external_mismatch.check(state, merged, arguments, coordinate, kept)
+    invalid_field_sharing.check(state, type_name, name, kept, overrides.still_held)
     varied = any(f.type is not merged and not same(f.type, merged) for _, _, f in declared)
     joins = _joins(state, coordinate, owners, kept, overrides, varied=varied)
     return SupergraphField(
@@ -76,9 +75,9 @@ def _given_by_interface_object(
     overrides = read_overrides(state, coordinate, sources)
     merged = _merge_type(state, f'"{coordinate}"', sources)
     arguments = merge_arguments(state, coordinate, [(s, f.arguments) for s, _, f in sources])
-    check_external(state, merged, arguments, coordinate, sources)
+    external_mismatch.check(state, merged, arguments, coordinate, sources)
     type_name, _, name = coordinate.partition(".")
-    check_sharing(state, type_name, name, sources, overrides)
+    invalid_field_sharing.check(state, type_name, name, sources, overrides.still_held)
     varied = any(not same(f.type, merged) for _, _, f in sources)
     joins = _joins(state, coordinate, owners, sources, overrides, varied=varied)
     return SupergraphField(name=name, type=merged, arguments=arguments, joins=joins)

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from graphql import ConstArgumentNode, ConstDirectiveNode, NameNode, value_from_ast_untyped
 
-from botberi_gateway.composition.merge.access import conjunction
-from botberi_gateway.composition.merge.state import MergeState
+from botberi_gateway.composition.access import conjunction
+from botberi_gateway.composition.merge_state import MergeState
 from botberi_gateway.supergraph import SupergraphType
 from botberi_gateway.supergraph.values import value_node
 

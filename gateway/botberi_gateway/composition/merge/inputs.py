@@ -3,17 +3,20 @@
 from graphql import ConstDirectiveNode, NameNode
 
 from botberi_gateway.composition.merge.arguments import is_required, merge_input_value
-from botberi_gateway.composition.merge.references import same
-from botberi_gateway.composition.merge.state import MergeState, names_of
 from botberi_gateway.composition.merge.types import Owners, type_description, type_directives, type_joins
+from botberi_gateway.composition.merge_state import MergeState, names_of
+from botberi_gateway.composition.rules import one_of_mismatch
 from botberi_gateway.composition.subgraph import is_one_of
+from botberi_gateway.composition.type_references import same
 from botberi_gateway.federation.printed import printed_type
 from botberi_gateway.supergraph import InputField, JoinField, SupergraphType
 
 
 def merge_input_object(state: MergeState, name: str, owners: Owners) -> SupergraphType:
     """A field that a subgraph lacks is left out, unless another one demands it."""
-    one_of = _one_of(state, name, owners)
+    one_of_mismatch.check(state, name, owners)
+    is_one_of_anywhere = any(is_one_of(t) for _, t in owners)
+    one_of = (ConstDirectiveNode(name=NameNode(value="oneOf"), arguments=()),) if is_one_of_anywhere else ()
     fields = {}
     for field in dict.fromkeys(f for _, t in owners for f in t.input_fields):
         having = [(s, t.input_fields[field]) for s, t in owners if field in t.input_fields]
@@ -60,16 +63,3 @@ def merge_input_object(state: MergeState, name: str, owners: Owners) -> Supergra
         directives=(*type_directives(state, name, owners), *one_of),
         description=type_description(state, name, owners),
     )
-
-
-def _one_of(state: MergeState, name: str, owners: Owners) -> tuple[ConstDirectiveNode, ...]:
-    """GraphQL's own `@oneOf`, which all subgraphs or none must have: clients send the same value to each of them."""
-    having = [(s, t) for s, t in owners if is_one_of(t)]
-    if having and len(having) < len(owners):
-        lacking = names_of(s for s, t in owners if not is_one_of(t))
-        state.error(
-            "ONE_OF_MISMATCH",
-            f'The input type "{name}" is @oneOf in {names_of(s for s, _ in having)}, but not in {lacking}.',
-            [(s, t.node) for s, t in owners],
-        )
-    return (ConstDirectiveNode(name=NameNode(value="oneOf"), arguments=()),) if having else ()

@@ -1,11 +1,11 @@
 """Names of types in all subgraphs -> the kind of each in the supergraph, and the hierarchy of types."""
 
-from botberi_gateway.composition.merge.state import MergeState, kind_of, names_of
+from botberi_gateway.composition.merge_state import MergeState, kind_of, names_of
+from botberi_gateway.composition.rules import extension_with_no_base
 from botberi_gateway.composition.subgraph import SubgraphSchema, TypeDef
 from botberi_gateway.supergraph import TypeKind
 
 _BUILT_IN = frozenset({"Int", "Float", "String", "Boolean", "ID"})
-_ROOTS = frozenset({"Query", "Mutation", "Subscription"})
 
 
 def merged_kinds(state: MergeState) -> None:
@@ -17,7 +17,7 @@ def merged_kinds(state: MergeState) -> None:
         if name in state.mismatched:
             owners = state.sources(name)
         if owners:
-            _check_base(state, name, owners)
+            extension_with_no_base.check(state, name, owners)
         if kind in ("OBJECT", "INTERFACE"):
             state.interfaces[name] = {i for _, t in owners for i in t.interfaces}
         elif kind == "UNION":
@@ -37,15 +37,3 @@ def _kind(state: MergeState, name: str, owners: list[tuple[SubgraphSchema, TypeD
         )
         state.mismatched.add(name)
     return next(iter(seen))
-
-
-def _check_base(state: MergeState, name: str, owners: list[tuple[SubgraphSchema, TypeDef]]) -> None:
-    if name in _ROOTS or any(t.defined for _, t in owners):
-        return
-    extending = [(s, t.node) for s, t in owners if t.extended]
-    if extending:
-        state.error(
-            "EXTENSION_WITH_NO_BASE",
-            f'"{name}" is extended in {names_of(s for s, _ in extending)}, but defined in no subgraph.',
-            extending,
-        )

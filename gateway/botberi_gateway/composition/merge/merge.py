@@ -21,8 +21,8 @@ from botberi_gateway.composition.merge.interface_objects import spread_fields
 from botberi_gateway.composition.merge.kinds import merged_kinds
 from botberi_gateway.composition.merge.reuse import MergedTypes
 from botberi_gateway.composition.merge.scalars import merge_scalar
-from botberi_gateway.composition.merge.state import MergeState
 from botberi_gateway.composition.merge.unions import merge_union
+from botberi_gateway.composition.merge_state import MergeState
 from botberi_gateway.composition.problem import Problem
 from botberi_gateway.composition.subgraph import Element, SubgraphSchema, base_name
 from botberi_gateway.supergraph import Graph, Supergraph, SupergraphType, TypeKind

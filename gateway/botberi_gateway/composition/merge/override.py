@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from botberi_gateway.composition.merge.state import MergeState, Source
+from botberi_gateway.composition.merge_state import MergeState, Source
 from botberi_gateway.composition.subgraph import Applied, SubgraphSchema
 
 _LABEL = re.compile(r"[a-zA-Z][a-zA-Z0-9_\-:./]*")
@@ -21,6 +21,11 @@ class Overrides:
     labels: dict[str, str] = field(default_factory=dict)
     #: Overriding subgraph -> (from, label).
     by: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+
+    @property
+    def still_held(self) -> frozenset[str]:
+        """Subgraphs that are overridden and have the field all the same."""
+        return frozenset(self.used | self.labels.keys())
 
 
 def read_overrides(state: MergeState, coordinate: str, sources: Sequence[Source]) -> Overrides:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from botberi_gateway.composition.merge.state import MergeState, Source
 from botberi_gateway.composition.merge.types import Owners
+from botberi_gateway.composition.merge_state import MergeState, Source
 from botberi_gateway.composition.problem import Problem
 from botberi_gateway.composition.subgraph import SubgraphSchema
 from botberi_gateway.supergraph import SupergraphType

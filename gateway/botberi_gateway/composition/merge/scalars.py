@@ -1,7 +1,7 @@
 """Scalars of several subgraphs -> one."""
 
-from botberi_gateway.composition.merge.state import MergeState
 from botberi_gateway.composition.merge.types import Owners, type_description, type_directives, type_joins
+from botberi_gateway.composition.merge_state import MergeState
 from botberi_gateway.supergraph import SupergraphType
 
 

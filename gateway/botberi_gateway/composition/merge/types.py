@@ -7,7 +7,7 @@ from graphql import ConstArgumentNode, ConstDirectiveNode, NameNode, StringValue
 from botberi_gateway.composition.merge.context import context_name
 from botberi_gateway.composition.merge.descriptions import merge_description
 from botberi_gateway.composition.merge.directives import merge_directives
-from botberi_gateway.composition.merge.state import MergeState
+from botberi_gateway.composition.merge_state import MergeState
 from botberi_gateway.composition.subgraph import Element, SubgraphSchema, TypeDef
 from botberi_gateway.supergraph import JoinType
 

@@ -1,7 +1,7 @@
 """Unions of several subgraphs -> one with the members of all."""
 
-from botberi_gateway.composition.merge.state import MergeState, names_of
 from botberi_gateway.composition.merge.types import Owners, type_description, type_directives, type_joins
+from botberi_gateway.composition.merge_state import MergeState, names_of
 from botberi_gateway.supergraph import JoinMember, SupergraphType
 
 

@@ -3,12 +3,16 @@
 A rule is a file with the name of its error code, or of the family of codes that one walk over the schema finds. It
 names the page of its codes in Apollo's reference, which describes what the code means; where that page has none, it
 names the directive's section. `docs/reference/errors` has a page with an example for each code.
+
+Rules about one merged element are applied by `merge/` where it makes that element: `extension_with_no_base`,
+`external_mismatch`, `invalid_field_sharing`, `one_of_mismatch`. A difference that decides what the merged element is
+(types that don't fit together, an `@override` that holds) is reported by `merge/` itself.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
-from botberi_gateway.composition.merge.state import MergeState
+from botberi_gateway.composition.merge_state import MergeState
 from botberi_gateway.composition.problem import Problem
 from botberi_gateway.composition.rules import (
     auth_requirements_applied_on_interface,

@@ -8,10 +8,10 @@ The directives: https://www.apollographql.com/docs/graphos/reference/federation/
 import re
 from collections.abc import Iterator
 
-from botberi_gateway.composition.merge.context import parse_from_context
 from botberi_gateway.composition.problem import Problem, place
 from botberi_gateway.composition.rules.context_invalid_selection import selection_fault
 from botberi_gateway.composition.subgraph import Applied, FieldDef, InputDef, SubgraphSchema, TypeDef
+from botberi_gateway.federation.context_value import parse_from_context
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 

@@ -21,7 +21,7 @@ from graphql import (
     ValueNode,
 )
 
-from botberi_gateway.composition.merge.state import MergeState
+from botberi_gateway.composition.merge_state import MergeState
 from botberi_gateway.composition.problem import Problem, places
 from botberi_gateway.composition.subgraph import base_name
 from botberi_gateway.federation.specified import EXECUTABLE_LOCATIONS

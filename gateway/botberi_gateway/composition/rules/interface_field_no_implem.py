@@ -5,7 +5,7 @@ https://www.apollographql.com/docs/graphos/reference/federation/errors#interface
 
 from collections.abc import Iterator
 
-from botberi_gateway.composition.merge.state import MergeState, names_of
+from botberi_gateway.composition.merge_state import MergeState, names_of
 from botberi_gateway.composition.problem import Problem, places
 from botberi_gateway.supergraph import Supergraph
 

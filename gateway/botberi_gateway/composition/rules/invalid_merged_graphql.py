@@ -13,7 +13,7 @@ from graphql.type.validate import SchemaValidationContext
 from botberi_gateway.composition.ingest.graphql_rules import is_ignored, mismatches
 from botberi_gateway.composition.ingest.shapes import Shape, are_inputs, are_sound
 from botberi_gateway.composition.ingest.values import surely_fits
-from botberi_gateway.composition.merge.state import MergeState
+from botberi_gateway.composition.merge_state import MergeState
 from botberi_gateway.composition.problem import Problem, places
 from botberi_gateway.supergraph import Supergraph, SupergraphType
 

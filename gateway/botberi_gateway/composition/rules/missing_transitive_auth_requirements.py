@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from graphql import ConstDirectiveNode, FieldNode, InlineFragmentNode, SelectionSetNode, value_from_ast_untyped
 
-from botberi_gateway.composition.merge.access import conjunction, implies
-from botberi_gateway.composition.merge.context import parse_from_context
-from botberi_gateway.composition.merge.state import MergeState
+from botberi_gateway.composition.access import conjunction, implies
+from botberi_gateway.composition.merge_state import MergeState
 from botberi_gateway.composition.problem import Problem, place
 from botberi_gateway.composition.subgraph import FieldDef, SubgraphSchema, base_name
 from botberi_gateway.federation import FieldSetSyntaxError, parse_field_set
+from botberi_gateway.federation.context_value import parse_from_context
 from botberi_gateway.supergraph import Supergraph, SupergraphType
 
 

@@ -13,11 +13,11 @@ from graphql import FieldNode, InlineFragmentNode, InputValueDefinitionNode, Nod
 
 from botberi_gateway.composition.ingest.shapes import Shape, is_mandatory
 from botberi_gateway.composition.ingest.values import surely_fits
-from botberi_gateway.composition.merge.context import parse_from_context
-from botberi_gateway.composition.merge.state import MergeState
+from botberi_gateway.composition.merge_state import MergeState
 from botberi_gateway.composition.problem import Problem, places
 from botberi_gateway.composition.subgraph import Applied, FieldDef, SubgraphSchema, base_name
 from botberi_gateway.federation import FieldSetSyntaxError, parse_field_set
+from botberi_gateway.federation.context_value import parse_from_context
 from botberi_gateway.federation.printed import printed
 from botberi_gateway.supergraph import Supergraph, SupergraphType
 

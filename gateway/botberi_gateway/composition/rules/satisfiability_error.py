@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from graphql import Node
 
-from botberi_gateway.composition.merge.state import MergeState
+from botberi_gateway.composition.merge_state import MergeState
 from botberi_gateway.composition.problem import Problem, places
 from botberi_gateway.composition.satisfiability import unsatisfiable
 from botberi_gateway.supergraph import Supergraph

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from graphql import print_ast
 
-from botberi_gateway.composition.merge.state import MergeState, Source
+from botberi_gateway.composition.merge_state import MergeState, Source
 from botberi_gateway.composition.problem import Problem, places
 from botberi_gateway.composition.subgraph import base_name
 from botberi_gateway.supergraph import Supergraph

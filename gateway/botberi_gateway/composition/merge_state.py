@@ -1,12 +1,13 @@
 """The data that merging a type shares with all others: subgraphs, the type hierarchy, and the problems so far."""
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from graphql import Node
 
-from botberi_gateway.composition.merge.composed import ComposedDirectives
+from botberi_gateway.composition.composed_directives import ComposedDirectives
 from botberi_gateway.composition.problem import Level, Problem, places
 from botberi_gateway.composition.subgraph import FieldDef, SubgraphSchema, TypeDef
 from botberi_gateway.supergraph import TypeKind
@@ -70,6 +71,26 @@ class MergeState:
 
     def is_named_subtype(self, name: str, of: str) -> bool:
         return of in self.interfaces.get(name, ()) or name in self.members.get(of, ())
+
+    def given_by_interface_objects(
+        self, type_name: str, name: str, already: AbstractSet[str] = frozenset()
+    ) -> list[Source]:
+        """A subgraph that has the interface as an object resolves the field for every implementation."""
+        sources: list[Source] = []
+        interfaces = self.interfaces.get(type_name, set()) & self.interface_objects
+        if not interfaces:
+            return sources
+        for schema in self.schemas:
+            if schema.name in already or type_name in schema.types:
+                continue
+            for interface in interfaces:
+                owner = schema.types.get(interface)
+                if owner is not None and owner.is_interface_object and name in owner.fields:
+                    field = owner.fields[name]
+                    if not schema.is_external(owner, field):
+                        sources.append((schema, owner, field))
+                        break
+        return sources
 
 
 def kind_of(type_: TypeDef) -> TypeKind:

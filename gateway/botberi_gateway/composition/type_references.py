@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from graphql import ListTypeNode, NamedTypeNode, NonNullTypeNode, TypeNode
 
-from botberi_gateway.composition.merge.state import MergeState
+from botberi_gateway.composition.merge_state import MergeState
 from botberi_gateway.federation.printed import printed_type
 
 

@@ -1,24 +1,30 @@
-"""`@external` declarations of a field -> errors where they differ from the field as it is resolved."""
+"""`EXTERNAL_TYPE_MISMATCH` and its family: an `@external` field differs from the field as it is resolved.
+
+`EXTERNAL_ARGUMENT_MISSING`, `EXTERNAL_ARGUMENT_TYPE_MISMATCH`, `EXTERNAL_ARGUMENT_DEFAULT_MISMATCH`,
+`MERGED_DIRECTIVE_APPLICATION_ON_EXTERNAL`.
+
+The codes: https://www.apollographql.com/docs/graphos/reference/federation/composition-rules
+"""
 
 from collections.abc import Sequence
 
 from graphql import InputValueDefinitionNode, TypeNode
 
-from botberi_gateway.composition.merge.references import is_subtype, same
-from botberi_gateway.composition.merge.state import MergeState, Source
+from botberi_gateway.composition.merge_state import MergeState, Source
 from botberi_gateway.composition.subgraph import InputDef, SubgraphSchema
+from botberi_gateway.composition.type_references import is_subtype, same
 from botberi_gateway.federation.literals import comparable
 from botberi_gateway.federation.printed import printed, printed_type
 
 
-def check_external(
+def check(
     state: MergeState,
     merged: TypeNode,
     arguments: Sequence[InputValueDefinitionNode],
     coordinate: str,
     sources: Sequence[Source],
 ) -> None:
-    """`EXTERNAL_TYPE_MISMATCH`, `EXTERNAL_ARGUMENT_*`, `MERGED_DIRECTIVE_APPLICATION_ON_EXTERNAL`."""
+    """`merged` and `arguments` are those of the supergraph's field, `sources` all declarations of it."""
     for schema, type_, field in sources:
         if not schema.is_external(type_, field):
             continue
