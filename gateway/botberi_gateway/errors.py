@@ -19,6 +19,8 @@ COST_LIMIT_EXCEEDED: Final = "COST_LIMIT_EXCEEDED"
 SUBGRAPH_UNREACHABLE: Final = "SUBGRAPH_UNREACHABLE"
 SUBGRAPH_TIMEOUT: Final = "SUBGRAPH_TIMEOUT"
 SUBGRAPH_HTTP_ERROR: Final = "SUBGRAPH_HTTP_ERROR"
+#: The circuit breaker is open: the subgraph failed too often, and wasn't asked.
+SUBGRAPH_CIRCUIT_OPEN: Final = "SUBGRAPH_CIRCUIT_OPEN"
 SUBGRAPH_INVALID_RESPONSE: Final = "SUBGRAPH_INVALID_RESPONSE"
 DOWNSTREAM_SERVICE_ERROR: Final = "DOWNSTREAM_SERVICE_ERROR"
 QUERY_PLANNING_FAILED: Final = "QUERY_PLANNING_FAILED"
@@ -93,10 +95,28 @@ class SubgraphError(GatewayError):
 
     code = SUBGRAPH_UNREACHABLE
 
-    def __init__(self, subgraph: str, message: str, *, code: str | None = None, status: int | None = None) -> None:
+    def __init__(
+        self,
+        subgraph: str,
+        message: str,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        retry_after: str | None = None,
+    ) -> None:
+        """`status` and `retry_after` are of its HTTP answer, where it gave one."""
         super().__init__(message, code=code)
         self.subgraph = subgraph
         self.status = status
+        self.retry_after = retry_after
+
+
+class ConnectionFailed(SubgraphError):
+    """No connection to the subgraph: the request was not sent."""
+
+
+class SubgraphQueueFull(SubgraphError):
+    """Too many requests to the subgraph wait already: the request was not sent."""
 
 
 class EventSourceError(GatewayError):

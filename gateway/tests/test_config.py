@@ -12,7 +12,11 @@ from botberi_gateway.config.setting import BYTES, SECONDS, Setting, settings_of
 PAGE = Path(__file__).parents[2] / "docs/reference/gateway-configuration.md"
 SETTINGS = [entry for entry in settings_of(GatewayConfig()) if isinstance(entry, Setting)]
 #: Values with a unit that are neither a limit nor a time.
-OTHERS = {"engine.operation.assumed_list_size"}
+OTHERS = {"engine.operation.assumed_list_size"} | {
+    f"engine.subgraph{entry}.{name}"
+    for entry in ("", "s.*")
+    for name in ("breaker.min_requests", "compress_from_bytes")
+}
 
 
 def test_the_documented_table_is_the_real_one() -> None:
@@ -36,8 +40,11 @@ def test_there_is_every_branch() -> None:
         "engine.operation",
         "engine.budget",
         "engine.event_source",
-        "engine.subgraph",
-        "engine.subgraph.websocket",
+        *(
+            f"engine.subgraph{entry}{branch}"
+            for entry in ("", "s.*")
+            for branch in ("", ".websocket", ".retry", ".breaker", ".balancing", ".tls")
+        ),
         "engine.in_process",
     }
 

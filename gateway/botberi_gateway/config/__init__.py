@@ -13,6 +13,7 @@ from botberi_gateway.config.headers import (
 )
 from botberi_gateway.config.engine import EngineConfig, EventSourceConfig
 from botberi_gateway.config.operation import ExecutionBudget, OperationLimits
+from botberi_gateway.config.traffic import Balancing, BalancingConfig, BreakerConfig, RetryConfig, TlsConfig
 from botberi_gateway.config.subgraph import InProcessConfig, SubgraphConfig, SubgraphSocketConfig
 
 __all__ = [
@@ -32,5 +33,10 @@ __all__ = [
     "ExecutionBudget",
     "SubgraphConfig",
     "SubgraphSocketConfig",
+    "RetryConfig",
+    "BreakerConfig",
+    "Balancing",
+    "BalancingConfig",
+    "TlsConfig",
     "InProcessConfig",
 ]

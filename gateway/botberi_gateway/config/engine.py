@@ -1,5 +1,6 @@
 """How operations are prepared, run and fed with events."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from botberi_gateway.config.operation import ExecutionBudget, OperationLimits
@@ -46,7 +47,9 @@ class EngineConfig:
     operation_timeout_seconds: float = setting(
         30.0, "A query or mutation as a whole; of a subscription, one event.", unit=SECONDS
     )
-    subgraph_timeout_seconds: float = setting(15.0, "One request to a subgraph.", unit=SECONDS)
+    subgraph_timeout_seconds: float = setting(
+        15.0, "One request to a subgraph that has no configuration of its own.", unit=SECONDS
+    )
     max_concurrent_events: int = setting(
         64, "Events that are resolved at the same time, of all subscriptions together.", unit="events"
     )
@@ -61,6 +64,12 @@ class EngineConfig:
     event_source: EventSourceConfig = branch(EventSourceConfig, "What happens while the event source is lost.")
     subgraph: SubgraphConfig = branch(
         SubgraphConfig, "Calls to subgraphs over HTTP, where a subgraph's client isn't given one of its own."
+    )
+    subgraphs: Mapping[str, SubgraphConfig] = setting(
+        {},
+        "The same for single subgraphs, by name; their whole `timeout_seconds` counts in place of "
+        "`subgraph_timeout_seconds`.",
+        item=SubgraphConfig,
     )
     in_process: InProcessConfig = branch(
         InProcessConfig, "Calls to subgraphs in this process, where a subgraph's client isn't given one of its own."

@@ -2,13 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Optional
 
 from botberi_gateway.config.setting import BYTES, SECONDS, branch, setting
-
-# `ssl` is loaded where TLS is used; this room is imported by `--help` too.
-if TYPE_CHECKING:
-    import ssl
+from botberi_gateway.config.traffic import BalancingConfig, BreakerConfig, RetryConfig, TlsConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +32,12 @@ class SubgraphConfig:
     """Calls to one subgraph over HTTP."""
 
     timeout_seconds: float = setting(
-        30.0, "A whole request, waiting for a connection included. A request may ask for less.", unit=SECONDS
+        30.0,
+        "A whole request: waiting for a connection and all attempts included. A request may ask for less.",
+        unit=SECONDS,
+    )
+    response_timeout_seconds: float = setting(
+        30.0, "One attempt at a request, waiting for a connection included.", unit=SECONDS
     )
     connect_timeout_seconds: float = setting(2.0, "Time to open a connection.", unit=SECONDS)
     keep_alive_seconds: float = setting(
@@ -54,10 +55,20 @@ class SubgraphConfig:
         65_536, "Status line and headers of an answer, interim answers (1xx) included.", unit=BYTES
     )
     headers: Mapping[str, str] = setting({}, "Sent with each request that doesn't have headers of these names.")
-    tls: Optional["ssl.SSLContext"] = setting(
-        None,
-        "For `https`: own certificate authorities, a client certificate. Unset: the authorities of the system.",
+    timeout_header: str | None = setting(
+        None, "A header that says the subgraph how many milliseconds are left for its answer, such as `x-timeout-ms`."
     )
+    compress_requests: bool = setting(
+        False, "Whether large request bodies are sent with gzip. The subgraph's server has to understand that."
+    )
+    compress_from_bytes: int = setting(1024, "Shorter bodies are sent as they are.", unit=BYTES)
+    socket_path: str | None = setting(
+        None, "A Unix socket by which the subgraph is reached, with the URL's path (`http` alone)."
+    )
+    retry: RetryConfig = branch(RetryConfig, "Requests that are sent again.")
+    breaker: BreakerConfig = branch(BreakerConfig, "A circuit breaker for a failing subgraph.")
+    balancing: BalancingConfig = branch(BalancingConfig, "Several addresses.")
+    tls: TlsConfig = branch(TlsConfig, "Certificates for `https`.")
     websocket: SubgraphSocketConfig = branch(SubgraphSocketConfig, "Subscriptions over WebSocket.")
 
 

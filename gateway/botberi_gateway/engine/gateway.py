@@ -76,6 +76,7 @@ class Gateway:
         self.execution_statistics = ExecutionStatistics()
         self._label_resolver = labels
         self._config = config or EngineConfig()
+        self._subgraph_timeouts = {name: own.timeout_seconds for name, own in self._config.subgraphs.items()}
         self._current = Generation(supergraph, clients, self._config, self._allow_unenforced)
         source_config = self._config.event_source
         self._event_router = EventRouter(event_source, source_config) if event_source is not None else None
@@ -137,13 +138,20 @@ class Gateway:
         if nowhere:
             raise SupergraphError(f"The supergraph has no http(s) URL for subgraph {', '.join(nowhere)}.")
         config = config or EngineConfig()
-        clients = {name: HttpClient(name, url, config.subgraph) for name, url in urls.items()}
+        clients = {
+            name: HttpClient(name, url, config.subgraphs.get(name, config.subgraph)) for name, url in urls.items()
+        }
         return cls(supergraph, clients, config=config, **options)
 
     @property
     def supergraph(self) -> Supergraph:
         """The supergraph that new operations run on."""
         return self._current.supergraph
+
+    @property
+    def clients(self) -> Mapping[str, SubgraphClient]:
+        """The subgraphs' clients of new operations, by name, without what wraps them."""
+        return self._current.clients
 
     @property
     def cache_statistics(self) -> CacheStatistics:
@@ -315,6 +323,7 @@ class Gateway:
                 self._event_router,
                 self._event_slots,
                 self._error_extensions,
+                self._subgraph_timeouts,
                 executor=self._executor,
                 statistics=self.execution_statistics,
             )

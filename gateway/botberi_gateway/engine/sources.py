@@ -50,7 +50,7 @@ class SubgraphSource:
         if self.app is not None:
             return AsgiClient(name, self.app, config.in_process, path=self.path)
         if self.url is not None:
-            return HttpClient(name, self.url, config.subgraph)
+            return HttpClient(name, self.url, config.subgraphs.get(name, config.subgraph))
         raise ValueError(f"Subgraph {name!r} has neither a client, nor an app, nor a URL.")
 
 

@@ -13,6 +13,8 @@ from botberi_gateway.engine import Gateway
 from botberi_gateway.errors import GatewayError
 from botberi_gateway.plan import OperationKind
 from botberi_gateway.server.tally import Counts, Durations
+from botberi_gateway.upstream.breaker import CircuitState
+from botberi_gateway.upstream.http import HttpClient
 from botberi_gateway.upstream.port import Answer, EncodedClient, SubgraphClient, SubgraphRequest, SubgraphResponse
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -59,6 +61,7 @@ class Metrics:
         )
         self._sockets = Gauge("gateway_websockets_open", "Open WebSockets.", registry=self.registry)
         self.registry.register(_CacheCollector(gateway))
+        self.registry.register(_TrafficCollector(gateway))
         gateway.wrap_clients(lambda name, client: measured(name, client, self))
 
     def operation(self, kind: str, outcome: str, seconds: float) -> None:
@@ -120,6 +123,33 @@ class _CacheCollector(Collector):
         for reason, count in counts.bail_outs.items():
             family.add_metric(["compiled, then interpreter", reason], count)
         return family
+
+
+class _TrafficCollector(Collector):
+    """Reads what the rules for traffic to subgraphs did, when it is scraped."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def collect(self) -> Iterator[Metric]:
+        """Implements prometheus_client's `Collector`."""
+        circuits = GaugeMetricFamily(
+            "gateway_subgraph_circuit_open",
+            "1 while the circuit breaker of a subgraph is open or half open.",
+            labels=["subgraph"],
+        )
+        retries = CounterMetricFamily(
+            "gateway_subgraph_retries", "Requests to a subgraph that were sent again.", labels=["subgraph"]
+        )
+        for name, client in self._gateway.clients.items():
+            traffic = client.traffic if isinstance(client, HttpClient) else None
+            if traffic is None:
+                continue
+            retries.add_metric([name], traffic.retries.count)
+            if traffic.breaker is not None:
+                circuits.add_metric([name], int(traffic.breaker.state is not CircuitState.CLOSED))
+        yield circuits
+        yield retries
 
 
 def measured(name: str, client: SubgraphClient, metrics: Metrics) -> SubgraphClient:

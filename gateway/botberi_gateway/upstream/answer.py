@@ -7,7 +7,7 @@ from typing import Any, Final
 from botberi_gateway import errors
 from botberi_gateway.codec import CodecError, decode, decode_rounded, encode
 from botberi_gateway.errors import SubgraphError
-from botberi_gateway.upstream.port import Read, SubgraphRequest, SubgraphResponse
+from botberi_gateway.upstream.port import Read, RefusedResponse, SubgraphRequest, SubgraphResponse
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 #: The most objects and lists that an answer may have. Parsing isn't interrupted: 10 MiB of empty lists would stop the
@@ -117,7 +117,7 @@ def read_answer(
     media = _media_type(content_type)
     if media is None:
         if not fine:
-            raise _http_error(subgraph, status)
+            raise _http_error(subgraph, status, headers)
         raise invalid(subgraph, "no JSON" if content_type else "without a content type")
     if read is not None and status == 200:
         try:
@@ -137,24 +137,30 @@ def read_answer(
         response = to_response(subgraph, value, headers)
     except CodecError as error:
         if not fine:
-            raise _http_error(subgraph, status) from error
+            raise _http_error(subgraph, status, headers) from error
         raise invalid(subgraph, "malformed JSON" if body else "without a body") from error
     except SubgraphError as error:
         if not fine:
-            raise _http_error(subgraph, status) from error
+            raise _http_error(subgraph, status, headers) from error
         raise
     if fine:
         return response
     if not response.errors or 300 <= status < 400:
-        raise _http_error(subgraph, status)
+        raise _http_error(subgraph, status, headers)
     # Only in `application/graphql-response+json` does a body with such a status speak for itself.
     data = response.data if media == GRAPHQL_RESPONSE else None
-    return SubgraphResponse(data, response.errors, response.extensions, response.headers)
+    return RefusedResponse(status, data, response.errors, response.extensions, response.headers)
 
 
-def _http_error(subgraph: str, status: int) -> SubgraphError:
+def _http_error(subgraph: str, status: int, headers: Sequence[tuple[str, str]]) -> SubgraphError:
     message = f"Subgraph {subgraph!r} answered with HTTP status {status}."
-    return SubgraphError(subgraph, message, code=errors.SUBGRAPH_HTTP_ERROR, status=status)
+    retry_after = retry_after_of(headers)
+    return SubgraphError(subgraph, message, code=errors.SUBGRAPH_HTTP_ERROR, status=status, retry_after=retry_after)
+
+
+def retry_after_of(headers: Sequence[tuple[str, str]]) -> str | None:
+    """The `Retry-After` of an answer."""
+    return next((value for name, value in headers if name == "retry-after"), None)
 
 
 def _media_type(content_type: str | None) -> str | None:

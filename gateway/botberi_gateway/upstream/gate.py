@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from botberi_gateway import errors
-from botberi_gateway.errors import SubgraphError
+from botberi_gateway.errors import SubgraphQueueFull
 
 
 class Gate:
@@ -25,7 +25,7 @@ class Gate:
     async def enter(self) -> AsyncIterator[None]:
         if self._inside >= self._room:
             message = f"Too many requests wait for subgraph {self._subgraph!r}."
-            raise SubgraphError(self._subgraph, message, code=errors.SUBGRAPH_UNREACHABLE)
+            raise SubgraphQueueFull(self._subgraph, message, code=errors.SUBGRAPH_UNREACHABLE)
         self._inside += 1
         try:
             async with self._places:

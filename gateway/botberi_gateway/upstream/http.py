@@ -1,9 +1,8 @@
-"""A subgraph over HTTP: `POST` of JSON through one keep-alive pool; subscriptions over WebSocket."""
+"""A subgraph over HTTP: `POST` of JSON through keep-alive pools; subscriptions over WebSocket."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from typing import Protocol
 
 from botberi_gateway import errors
 from botberi_gateway.config import SubgraphConfig
@@ -12,6 +11,7 @@ from botberi_gateway.plan import OperationKind
 from botberi_gateway.upstream.answer import request_body
 from botberi_gateway.upstream.http_pool import Pool
 from botberi_gateway.upstream.port import CountedAnswer, SubgraphRequest, SubgraphResponse
+from botberi_gateway.upstream.traffic import TrafficTransport, Transport, needs_traffic_rules
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +24,14 @@ class HttpClient:
 
     def __init__(self, name: str, url: str, options: SubgraphConfig | None = None) -> None:
         self.name = name
-        self.url = url
         self.options = options or SubgraphConfig()
-        self._transport = _transport(name, url, self.options)
+        urls = tuple(self.options.balancing.urls) or (url,)
+        self.url = urls[0]
+        #: What stands in front of the connections; None where the configuration asks for nothing.
+        self.traffic: TrafficTransport | None = None
+        if needs_traffic_rules(self.options):
+            self.traffic = TrafficTransport(name, [_transport(name, each, self.options) for each in urls], self.options)
+        self._transport: Transport = self.traffic or _transport(name, urls[0], self.options)
         self._closed = False
         self._subscriptions = 0
 
@@ -56,9 +61,7 @@ class HttpClient:
         from botberi_gateway.upstream.websocket import subscribe_over_websocket
 
         self._subscriptions += 1
-        answers = subscribe_over_websocket(
-            self.name, self.url, request, self.options.headers, self.options.websocket, self.options.tls
-        )
+        answers = subscribe_over_websocket(self.name, self.url, request, self.options)
         try:
             async for answer in answers:
                 yield answer
@@ -73,14 +76,6 @@ class HttpClient:
         """Close the pool; requests that are under way fail."""
         self._closed = True
         await self._transport.aclose()
-
-
-class _Transport(Protocol):
-    def start(
-        self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
-    ) -> asyncio.Future[SubgraphResponse]: ...
-
-    async def aclose(self) -> None: ...
 
 
 class _NoTransport:
@@ -100,7 +95,7 @@ class _NoTransport:
     async def aclose(self) -> None: ...
 
 
-def _transport(name: str, url: str, options: SubgraphConfig) -> _Transport:
+def _transport(name: str, url: str, options: SubgraphConfig) -> Transport:
     if url[:8].lower() == "https://":
         # aiohttp takes a fifth of the gateway's start, and plain subgraphs do without.
         from botberi_gateway.upstream.http_library import LibraryTransport

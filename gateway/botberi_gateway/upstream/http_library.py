@@ -4,18 +4,18 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import aiohttp
 
 from botberi_gateway import errors
 from botberi_gateway.config import SubgraphConfig
-from botberi_gateway.errors import SubgraphError
+from botberi_gateway.errors import ConnectionFailed, SubgraphError
 from botberi_gateway.plan import OperationKind
 from botberi_gateway.upstream.answer import ACCEPT, invalid, read_answer, request_headers
-from botberi_gateway.upstream.body import BodyError, BodyReader
+from botberi_gateway.upstream.body import BodyError, BodyReader, packed
 from botberi_gateway.upstream.gate import Gate
-from botberi_gateway.upstream.port import Answer, SubgraphResponse, takes_long
+from botberi_gateway.upstream.port import Answer, SubgraphResponse, TaskAnswer, takes_long
+from botberi_gateway.upstream.tls import tls_context
 
 logger = logging.getLogger(__name__)
 
@@ -35,18 +35,17 @@ class LibraryTransport:
         self, body: bytes, kind: OperationKind, headers: Mapping[str, str], timeout: float
     ) -> asyncio.Future[SubgraphResponse]:
         """See `EncodedClient.start`."""
-        loop = asyncio.get_running_loop()
-        call = _Call(loop=loop)
-        call.over = call.read = call.spending = None
-        call.task = loop.create_task(self._send(call, body, kind, headers, min(timeout, self._options.timeout_seconds)))
-        call.task.add_done_callback(call.end)
-        return call
+        seconds = min(timeout, self._options.timeout_seconds)
+        return TaskAnswer.of(lambda call: self._send(call, body, kind, headers, seconds))
 
     async def _send(
         self, call: Answer, body: bytes, kind: OperationKind, own_headers: Mapping[str, str], seconds: float
     ) -> SubgraphResponse:
         headers = request_headers(self.name, self._options.headers, own_headers)
         headers |= {"content-type": "application/json", "accept": ACCEPT, "accept-encoding": "gzip, deflate"}
+        if self._options.compress_requests and len(body) >= self._options.compress_from_bytes:
+            body = packed(body)
+            headers["content-encoding"] = "gzip"
         try:
             async with asyncio.timeout(seconds), self._gate.enter():
                 try:
@@ -61,11 +60,17 @@ class LibraryTransport:
 
     async def _post(self, call: Answer, body: bytes, headers: Mapping[str, str]) -> SubgraphResponse:
         try:
-            response = await self._open().post(self._url, data=body, headers=headers, allow_redirects=False)
+            response = await self._open().post(
+                self._url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                server_hostname=self._options.tls.server_name,
+            )
         except aiohttp.ClientConnectorError as error:
-            raise self._failed("can't be reached", errors.SUBGRAPH_UNREACHABLE, error) from error
+            raise self._unconnected("can't be reached", errors.SUBGRAPH_UNREACHABLE, error) from error
         except aiohttp.ServerTimeoutError as error:
-            raise self._failed("can't be reached in time", errors.SUBGRAPH_TIMEOUT, error) from error
+            raise self._unconnected("can't be reached in time", errors.SUBGRAPH_TIMEOUT, error) from error
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             logger.debug("subgraph %s: %s", self.name, type(error).__name__)
             raise _ConnectionLost(self.name, f"Subgraph {self.name!r} closed the connection.") from error
@@ -95,6 +100,10 @@ class LibraryTransport:
         read = partial(read_answer, self.name, response.status, response.headers.get("content-type"), text, headers)
         return await asyncio.to_thread(read) if takes_long(text) else read()
 
+    def _unconnected(self, what: str, code: str, cause: Exception) -> SubgraphError:
+        logger.debug("subgraph %s: %s", self.name, type(cause).__name__)
+        return ConnectionFailed(self.name, f"Subgraph {self.name!r} {what}.", code=code)
+
     def _failed(self, what: str, code: str, cause: Exception | None = None) -> SubgraphError:
         if cause is not None:
             logger.debug("subgraph %s: %s", self.name, type(cause).__name__)
@@ -108,7 +117,7 @@ class LibraryTransport:
                 connector=aiohttp.TCPConnector(
                     limit=self._options.max_connections,
                     keepalive_timeout=self._options.keep_alive_seconds,
-                    ssl=self._options.tls or True,
+                    ssl=tls_context(self._options.tls),
                 ),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._options.connect_timeout_seconds),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -126,29 +135,6 @@ class LibraryTransport:
         if self._session is not None:
             await self._session.close()
             self._session = None
-
-
-class _Call(Answer):
-    """A request under way, and the future of its answer. Cancelling it cancels the request."""
-
-    __slots__ = ("task",)
-
-    task: "asyncio.Task[SubgraphResponse]"
-
-    def cancel(self, msg: Any | None = None) -> bool:
-        """See asyncio."""
-        self.task.cancel(msg)
-        return super().cancel(msg)
-
-    def end(self, task: "asyncio.Task[SubgraphResponse]") -> None:
-        """Set the task's result or error as the answer, unless the call was cancelled."""
-        if task.cancelled():
-            super().cancel()
-        elif (error := task.exception()) is not None:
-            if not self.done():
-                self.set_exception(error)
-        elif not self.done():
-            self.set_result(task.result())
 
 
 class _ConnectionLost(SubgraphError):

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 import socket
+import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,8 +15,9 @@ import aiohappyeyeballs
 
 from botberi_gateway import errors
 from botberi_gateway.config import SubgraphConfig
-from botberi_gateway.errors import SubgraphError
+from botberi_gateway.errors import ConnectionFailed, SubgraphError, SubgraphQueueFull
 from botberi_gateway.plan import OperationKind
+from botberi_gateway.upstream.body import packed
 from botberi_gateway.upstream.http_connection import BufferedConnection, Call, Connection, Head
 from botberi_gateway.upstream.http_request import RequestWriter
 from botberi_gateway.upstream.port import SubgraphResponse
@@ -40,6 +42,8 @@ class Pool:
         self.heads: dict[bytes, Head] = {}
         self._keep_alive = options.keep_alive_seconds
         self._writer = RequestWriter(name, url, options.headers)
+        self._packing_writer = RequestWriter(name, url, options.headers, "gzip")
+        self._compress_from = options.compress_from_bytes if options.compress_requests else sys.maxsize
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connections: set[Connection] = set()
         #: In the order in which they became idle.
@@ -76,7 +80,10 @@ class Pool:
         call = Call(loop=loop)
         call.holder = call.over = call.read = call.spending = None
         try:
-            call.request = self._writer.write(headers, body)
+            if len(body) < self._compress_from:
+                call.request = self._writer.write(headers, body)
+            else:
+                call.request = self._packing_writer.write(headers, packed(body))
         except SubgraphError as error:
             call.set_exception(error)
             return call
@@ -97,7 +104,7 @@ class Pool:
             call.set_exception(self._failed("is not in use any more", errors.SUBGRAPH_UNREACHABLE))
         elif len(self._waiting) - (options.max_connections - len(self._connections)) >= options.max_waiting:
             message = f"Too many requests wait for subgraph {self.name!r}."
-            call.set_exception(SubgraphError(self.name, message, code=errors.SUBGRAPH_UNREACHABLE))
+            call.set_exception(SubgraphQueueFull(self.name, message, code=errors.SUBGRAPH_UNREACHABLE))
         else:
             self._queue(call)
         return call
@@ -135,6 +142,9 @@ class Pool:
         if earliest < self._next_look:
             self._look_at(earliest)
 
+    def _unconnected(self, what: str, code: str) -> SubgraphError:
+        return ConnectionFailed(self.name, f"Subgraph {self.name!r} {what}.", code=code)
+
     def _failed(self, what: str, code: str) -> SubgraphError:
         return SubgraphError(self.name, f"Subgraph {self.name!r} {what}.", code=code)
 
@@ -155,10 +165,10 @@ class Pool:
             async with asyncio.timeout(self.options.connect_timeout_seconds):
                 connection = await self._dial()
         except TimeoutError:
-            problem = self._failed("can't be reached in time", errors.SUBGRAPH_TIMEOUT)
+            problem = self._unconnected("can't be reached in time", errors.SUBGRAPH_TIMEOUT)
         except (OSError, ValueError) as error:
             logger.debug("subgraph %s: %s", self.name, type(error).__name__)
-            problem = self._failed("can't be reached", errors.SUBGRAPH_UNREACHABLE)
+            problem = self._unconnected("can't be reached", errors.SUBGRAPH_UNREACHABLE)
             # For operators alone (clients never see it). Without its traceback, which would refer back to `problem`.
             problem.__cause__ = error.with_traceback(None)
         else:
@@ -187,13 +197,16 @@ class Pool:
 
     async def _dial(self) -> Connection:
         loop = asyncio.get_running_loop()
+        kind = Connection if type(loop).__module__.partition(".")[0] == "uvloop" else BufferedConnection
+        if self.options.socket_path is not None:
+            _, connection = await loop.create_unix_connection(lambda: kind(self), self.options.socket_path)
+            return connection
         addresses = await loop.getaddrinfo(self._writer.host, self._writer.port, type=socket.SOCK_STREAM)
         opened = await aiohappyeyeballs.start_connection(
             addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1, loop=loop
         )
         try:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            kind = Connection if type(loop).__module__.partition(".")[0] == "uvloop" else BufferedConnection
             _, connection = await loop.create_connection(lambda: kind(self), sock=opened)
         except BaseException:
             opened.close()

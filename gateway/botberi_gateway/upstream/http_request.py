@@ -20,8 +20,10 @@ _MAX_TEMPLATES: Final = 256
 class RequestWriter:
     """Writes `POST`s to one address. `host` and `port` say where to connect."""
 
-    def __init__(self, subgraph: str, url: str, headers: Mapping[str, str]) -> None:
-        """`headers` are sent with each request that doesn't have them itself.
+    def __init__(
+        self, subgraph: str, url: str, headers: Mapping[str, str], content_encoding: str | None = None
+    ) -> None:
+        """`headers` are sent with each request that doesn't have them itself; `content_encoding` is the bodies'.
 
         Raises `ValueError` for anything but an `http` URL.
         """
@@ -34,6 +36,7 @@ class RequestWriter:
         if address.user is not None or address.password is not None:
             pair = f"{address.user or ''}:{address.password or ''}".encode()
             self._default_headers.setdefault("authorization", "Basic " + base64.b64encode(pair).decode())
+        self._encoding = f"content-encoding: {content_encoding}\r\n" if content_encoding is not None else ""
         self._begin = f"POST {address.raw_path_qs} HTTP/1.1\r\nhost: {address.host_port_subcomponent}\r\n"
         #: The names of a request's headers, in their order -> how to write its head from their values.
         self._templates: dict[tuple[str, ...], _Template] = {}
@@ -79,7 +82,7 @@ class RequestWriter:
             if not _is_token(lower):
                 raise refused_header(self._subgraph, lower)
         lines = [self._begin, "content-type: application/json\r\n", f"accept: {ACCEPT}\r\n"]
-        lines.append("accept-encoding: gzip, deflate\r\n")
+        lines.append(f"accept-encoding: gzip, deflate\r\n{self._encoding}")
         for name, value in self._default_headers.items():
             if name in sent or owned_by_client(name):
                 continue

@@ -1,7 +1,7 @@
 """The protocol of all clients of subgraphs: `SubgraphRequest` -> `SubgraphResponse`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
@@ -55,6 +55,23 @@ class SubgraphResponse:
         if self.raw is None:
             return self
         return await asyncio.to_thread(self.exact) if takes_long(self.raw) else self.exact()
+
+
+class RefusedResponse(SubgraphResponse):
+    """A GraphQL response that came with an HTTP status of failure."""
+
+    __slots__ = ("status",)
+
+    def __init__(
+        self,
+        status: int,
+        data: Mapping[str, Any] | None,
+        errors: Sequence[Mapping[str, Any]],
+        extensions: Mapping[str, Any],
+        headers: Sequence[tuple[str, str]],
+    ) -> None:
+        super().__init__(data, errors, extensions, headers)
+        self.status = status
 
 
 def takes_long(body: bytes | bytearray) -> bool:
@@ -116,6 +133,39 @@ class Answer(CountedAnswer):
         if cancelled and self.over is not None:
             self.over(self)
         return cancelled
+
+
+class TaskAnswer(Answer):
+    """The answer of a coroutine that runs as a task. Cancelling it cancels the task."""
+
+    __slots__ = ("task",)
+
+    task: "asyncio.Task[SubgraphResponse]"
+
+    @classmethod
+    def of(cls, work: "Callable[[TaskAnswer], Coroutine[Any, Any, SubgraphResponse]]") -> "TaskAnswer":
+        """Begin `work`, which gets the answer, whose `read` and `spending` are set before it runs."""
+        loop = asyncio.get_running_loop()
+        call = cls(loop=loop)
+        call.over = call.read = call.spending = None
+        call.task = loop.create_task(work(call))
+        call.task.add_done_callback(call.end)
+        return call
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """See asyncio."""
+        self.task.cancel(msg)
+        return super().cancel(msg)
+
+    def end(self, task: "asyncio.Task[SubgraphResponse]") -> None:
+        """Set the task's result or error as the answer, unless the call was cancelled."""
+        if task.cancelled():
+            super().cancel()
+        elif (error := task.exception()) is not None:
+            if not self.done():
+                self.set_exception(error)
+        elif not self.done():
+            self.set_result(task.result())
 
 
 class SubgraphClient(Protocol):

@@ -155,6 +155,8 @@ class _Size:
 
 def _copy(error: BaseException) -> BaseException:
     """The error as a new object for each caller, because a traceback grows with every raise."""
-    if type(error) is SubgraphError:
-        return SubgraphError(error.subgraph, error.message, code=error.code, status=error.status)
+    if isinstance(error, SubgraphError):
+        return type(error)(
+            error.subgraph, error.message, code=error.code, status=error.status, retry_after=error.retry_after
+        )
     return error

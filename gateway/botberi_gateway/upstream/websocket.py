@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -11,11 +11,12 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
 from botberi_gateway import errors
-from botberi_gateway.config import SubgraphSocketConfig
+from botberi_gateway.config import SubgraphConfig
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.upstream.answer import invalid, request_headers
 from botberi_gateway.upstream.graphql_ws import SUBPROTOCOL, SocketClosed, subscription
 from botberi_gateway.upstream.port import SubgraphRequest, SubgraphResponse
+from botberi_gateway.upstream.tls import tls_context
 
 logger = logging.getLogger(__name__)
 
@@ -63,18 +64,24 @@ async def subscribe_over_websocket(
     subgraph: str,
     url: str,
     request: SubgraphRequest,
-    headers: Mapping[str, str],
-    options: SubgraphSocketConfig,
-    tls: ssl.SSLContext | None = None,
+    config: SubgraphConfig,
 ) -> AsyncGenerator[SubgraphResponse, None]:
     """Open a connection for the subscription; the request's headers go with the handshake."""
+    options = config.websocket
     address = options.url or websocket_url(url)
+    reached: dict[str, Any] = {}
+    if address.startswith("wss:"):
+        reached["ssl"] = tls_context(config.tls)
+        if config.tls.server_name is not None:
+            reached["server_hostname"] = config.tls.server_name
+    elif config.socket_path is not None:
+        reached |= {"unix": True, "path": config.socket_path}
     try:
         connection = await _Connect(
             address,
-            ssl=tls if address.startswith("wss:") else None,
+            **reached,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
-            additional_headers=request_headers(subgraph, headers, request.headers),
+            additional_headers=request_headers(subgraph, config.headers, request.headers),
             user_agent_header=None,
             proxy=None,
             open_timeout=options.open_timeout_seconds,

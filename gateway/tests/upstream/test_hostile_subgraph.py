@@ -291,7 +291,7 @@ OTHERWISE_IN_THE_LIBRARY = {
 @pytest.mark.parametrize("name", REFUSED)
 async def test_refused(name: str, wire: Wire) -> None:
     script, code = REFUSED[name]
-    if wire.client is not None:
+    if wire.server is not None:
         code = OTHERWISE_IN_THE_LIBRARY.get(name, code)
     async with hostile(script, wire.server) as server:
         client = HttpClient("bad", server.url, replace(SMALL, tls=wire.client))
