@@ -90,7 +90,7 @@ async def truth(
 
     def resolve(place: Place, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
         path = tuple(info.path.as_list())
-        arguments |= world.hidden_defaults(place.thing.type, info.field_name)
+        arguments = {**world.hidden_defaults(place.thing.type, info.field_name), **arguments}
         ledger.note(info, arguments)
         if info.field_name.startswith("count_"):
             return ledger.count(arguments)

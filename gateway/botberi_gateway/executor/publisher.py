@@ -275,7 +275,10 @@ class Publisher:
         return path
 
     def _rest(self) -> list[ErrorEntry]:
-        """Errors that no payload had a place for, and failures that no field of the response reports."""
+        """Errors that no payload had a place for, and failures that no field of the response reports.
+
+        An error below a null that another error explains isn't reported: in which payload it came would depend on time.
+        """
         scope = self._scope(frozenset[int]().union(*self._scopes))
         for parts in sorted(self._scopes, key=sorted):
             for order, entry in self._scopes[parts].execution.errors.in_order():
@@ -283,16 +286,17 @@ class Publisher:
         report_rest(scope.execution.errors, scope.execution.failures)
         relevance = self._relevance(scope)
         lost = self._lost()
-        return self._take(
-            scope,
-            lambda path: (
-                path is None
-                or not (
-                    any(path[:end] in lost for end in range(1, len(path) + 1))
-                    or relevance.of(path) is Relevance.IRRELEVANT
-                )
-            ),
-        )
+        explained = {relevance.null_place(path) for path, *_ in self._reported if path}
+
+        def belongs(path: ResponsePath | None) -> bool:
+            if path is None:
+                return True
+            if any(path[:end] in lost for end in range(1, len(path) + 1)):
+                return False
+            null = relevance.null_place(path)
+            return not (len(null) < len(path) and null in explained) and relevance.of(path) is not Relevance.IRRELEVANT
+
+        return self._take(scope, belongs)
 
     def _lost(self) -> set[ResponsePath]:
         """Places of fields that aren't delivered, because a fragment around theirs failed."""

@@ -10,9 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from graphql import (
-    GraphQLInterfaceType,
     GraphQLNamedType,
-    GraphQLObjectType,
     SelectionSetNode,
     get_named_type,
     is_abstract_type,
@@ -93,6 +91,8 @@ class ErrorRelevance:
         for depth, key in enumerate(path):
             if here is None:
                 return path[:depth]
+            if isinstance(here, dict) and key not in here:
+                here = next((fields for fields in self._later.get(path[:depth], ()) if key in fields), here)
             try:
                 here = here[key]
             except (KeyError, IndexError, TypeError):
@@ -104,36 +104,52 @@ class ErrorRelevance:
         keys = tuple([key for key in path if not isinstance(key, int)])
         if keys in self._certain:
             return Relevance.RELEVANT
-        schema = self._selections.schema
-        operation = self._selections.operation
-        kind: GraphQLNamedType | None = schema.get_root_type(operation.definition.operation)
-        sets: list[SelectionSetNode] = [operation.selection_set]
-        certain = True
+        schema, selections = self._selections.schema, self._selections
+        root = schema.get_root_type(selections.operation.definition.operation)
+        assert root is not None
+        #: The types that the object may have, as far as they are known, each with what the client selects of it then.
+        selected: dict[GraphQLNamedType, list[SelectionSetNode]] = {root: [selections.operation.selection_set]}
+        certain, relevance = True, Relevance.RELEVANT
         for depth, key in enumerate(path):
             if isinstance(key, int):
                 continue
-            if not isinstance(kind, GraphQLObjectType):
-                certain = False
-                # The view is made only here: most errors are below objects of declared types.
-                view = object_at(self._root, path[:depth])
-                name = None if view is None else self._names.of(view)
-                actual = None if name is None else schema.get_type(name)
-                if name is not None and actual is None:
-                    return self._unselected(key)  # the client can't select fields of a hidden type
-                kind = actual if is_object_type(actual) else kind
-            if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
-                return Relevance.UNKNOWN
-            nodes = self._selections.fields(sets, kind).get(key)
-            if not nodes:
-                return Relevance.UNKNOWN if is_abstract_type(kind) else self._unselected(key)
-            definition = definition_of(schema, kind, nodes[0].name.value)
-            if definition is None:
-                return Relevance.RELEVANT
-            kind = get_named_type(definition.type)
-            sets = [node.selection_set for node in nodes if node.selection_set is not None]
+            below: dict[GraphQLNamedType, list[SelectionSetNode]] = {}
+            for declared, sets in selected.items():
+                certain &= is_object_type(declared)
+                for kind in self._types(declared, path[:depth]):
+                    nodes = selections.fields(sets, kind).get(key)
+                    if not nodes:
+                        relevance = Relevance.UNKNOWN
+                        continue
+                    definition = definition_of(schema, kind, nodes[0].name.value)
+                    if definition is None:
+                        return relevance
+                    nested = [node.selection_set for node in nodes if node.selection_set is not None]
+                    others = below.setdefault(get_named_type(definition.type), nested)
+                    if others != nested:
+                        relevance = Relevance.UNKNOWN
+                        others += [selection for selection in nested if selection not in others]
+            if not below:
+                return self._unselected(key)
+            selected = below
         if certain:
             self._certain.add(keys)
-        return Relevance.RELEVANT
+        return relevance
+
+    def _types(self, declared: GraphQLNamedType, place: ResponsePath) -> Sequence[GraphQLNamedType]:
+        """The object types that the object at a place may have; none where its type is hidden."""
+        if not is_abstract_type(declared):
+            return (declared,)
+        schema = self._selections.schema
+        # The view is made only here: most errors are below objects of declared types.
+        view = object_at(self._root, place)
+        name = None if view is None else self._names.of(view)
+        if name is None:
+            return schema.get_possible_types(declared)
+        actual = schema.get_type(name)
+        if actual is None:
+            return ()  # the client can't select fields of a hidden type
+        return (actual,) if is_object_type(actual) else schema.get_possible_types(declared)
 
     def _unselected(self, key: str | int) -> Relevance:
         return Relevance.RELEVANT if key in self._read else Relevance.IRRELEVANT

@@ -173,14 +173,9 @@ async def send(
 
 
 def _known(fetch: Fetch, batches: Sequence[Batch], execution: Execution) -> "asyncio.Future[SubgraphResponse] | None":
-    """The answer that compiled code got to the same request before it bailed out. A mutation is never sent twice."""
+    """The answer that compiled code got to the same request before it bailed out."""
     answered = execution.answered
-    if answered is None or fetch.id not in answered.answers:
-        return None
-    if fetch.kind == "query" and [b.representations for b in batches] != answered.representations(fetch.id):
-        logger.error("fetch %s: compiled code made other representations than the interpreter", fetch.id)
-        return None
-    return answered.answers[fetch.id]
+    return None if answered is None else answered.answer_to(fetch, [batch.representations for batch in batches])
 
 
 def failed_request(fetch: Fetch, error: Exception) -> FetchFailure:

@@ -25,13 +25,13 @@ class Answered(Protocol):
         """The operation's deadline, by the event loop's clock."""
         ...
 
-    @property
-    def answers(self) -> "Mapping[int, asyncio.Future[SubgraphResponse]]":
-        """Fetch -> its answer, or its failure."""
-        ...
+    def answer_to(
+        self, fetch: Fetch, representations: Sequence[Sequence[Mapping[str, Any]]]
+    ) -> "asyncio.Future[SubgraphResponse] | None":
+        """The answer to the fetch's request, or its failure; None if no request with these representations was sent.
 
-    def representations(self, fetch: int) -> Sequence[Sequence[Mapping[str, Any]]]:
-        """The representations in the fetch's request, for each `_entities` field."""
+        `representations` are those of each `_entities` field. A mutation is never sent twice.
+        """
         ...
 
 

@@ -22,6 +22,7 @@ from botberi_gateway.executor.representations import TypeNames
 from botberi_gateway.executor.request import failed_request
 from botberi_gateway.executor.runtime import Runtime
 from botberi_gateway.operation import Operation
+from botberi_gateway.plan import Fetch
 from botberi_gateway.upstream.port import Answer, CountedAnswer, SubgraphClient, SubgraphRequest, SubgraphResponse
 
 logger = logging.getLogger(__name__)
@@ -172,6 +173,20 @@ class Flight:
     def representations(self, fetch: int) -> list[Sequence[dict[str, Any]]]:
         return [one.representations for one in self.asked(fetch)]
 
+    def answer_to(
+        self, fetch: Fetch, representations: Sequence[Sequence[Mapping[str, Any]]]
+    ) -> "asyncio.Future[SubgraphResponse] | None":
+        """See `Answered`. What this flight didn't send, the one before it may have sent."""
+        if fetch.id in self.answers:
+            if fetch.kind == "query" and representations != self.representations(fetch.id):
+                logger.error("fetch %s: compiled code made other representations than the interpreter", fetch.id)
+                return None
+            return self.answers[fetch.id]
+        before = self.before
+        if before is None or fetch.id not in before.answers or representations != before.representations(fetch.id):
+            return None
+        return before.again(*before.sent[fetch.id])
+
     def again(self, step: Step, batches: Sequence[list[dict[str, Any]]]) -> "asyncio.Future[SubgraphResponse] | None":
         """What this flight was answered, or will be, as any other reads it; None if it didn't ask the same."""
         future = self.answers.get(step.id)
@@ -228,6 +243,8 @@ class Flight:
             task.cancel()
         for future in self.answers.values():
             future.cancel()
+        if self.before is not None:
+            self.before.give_up()
 
     # -- answers
 
