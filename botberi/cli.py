@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from botberi.audit.command import app as audit_app
 from botberi.events.command import app as events_app
 from botberi.run import extras
 from botberi.run.to_end import run_to_end as _run
@@ -139,6 +140,7 @@ def healthy(url: str) -> None:
     raise typer.Exit(0 if is_healthy(url) else 1)
 
 
+app.add_typer(audit_app)
 app.add_typer(events_app)
 
 

@@ -12,6 +12,7 @@ ROLES: Final = {
     "catalog": roles.CATALOG,
     "instance": roles.INSTANCE,
     "broker": roles.BROKER,
+    "audit": roles.BROKER,
     "dispatcher": roles.DISPATCHER,
     "reaper": roles.DISPATCHER,
     "worker": roles.WORKER,

@@ -19,6 +19,7 @@ from botberi.wiring.events import BusEventSource
 from botberi.wiring.internal_call import HttpCall, InternalCall, LocalCall
 from botberi.wiring.supergraph import read_sdl, source_at
 from botberi_gateway.engine import SubgraphSource
+from event_broker.audit_trail import AuditTrail
 from event_broker.bus import Bus, BusUnavailable, TopologyMismatch
 from event_broker.factory import make_bus
 from event_broker.service import EventBroker
@@ -38,6 +39,7 @@ PARTS: Final = (
     "postgres",
     *subgraphs.NAMES,
     "broker",
+    "audit",
     "dispatcher",
     "reaper",
     "worker",
@@ -107,7 +109,7 @@ class Platform:
         require_subgraphs(self._settings, self.names)
         self._warn_of_gaps()
         local = {name: self._local(name) for name in subgraphs.NAMES if name in self.names}
-        if self.names & {"broker", "dispatcher", "gateway"}:
+        if self.names & {"broker", "audit", "dispatcher", "gateway"}:
             await self._start_bus()
         parts: list[Part] = []
         if "worker" in self.names:
@@ -194,6 +196,10 @@ class Platform:
         parts: list[Part] = []
         if "broker" in self.names:
             parts.append(self._broker())
+        if "audit" in self.names:
+            assert self._bus is not None
+            trail = AuditTrail(self._bus, self._database(0, "audit"))
+            parts.append(background.part("audit", trail.run, "entries of the audit log"))
         if "dispatcher" in self.names:
             settings = self._worker_settings()
             assert self._bus is not None

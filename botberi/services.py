@@ -17,10 +17,10 @@ from botberi.run.stopping import stop_signals, until_stopped
 from botberi.run.supervisor import Part, Supervisor
 from botberi.settings import ServiceSettings, UpSettings
 
-#: What a service's name starts: the reaper is the dispatcher's companion.
+#: What a service's name starts: the writer of the audit log is the broker's companion, the reaper the dispatcher's.
 _PARTS: Final = {
     "gateway": frozenset({"gateway"}),
-    "broker": frozenset({"broker"}),
+    "broker": frozenset({"broker", "audit"}),
     "dispatcher": frozenset({"dispatcher", "reaper"}),
 }
 

@@ -78,7 +78,10 @@ EXCHANGES: Final = (
 
 #: The consumers' queues. Every process declares them at its start, so that what happens before their consumer's first
 #: start waits for it. A queue that `consume` names and this does not know is declared there.
-QUEUES: Final = (QueueSpec("agents-dispatcher", ("instance.created",)),)
+QUEUES: Final = (
+    QueueSpec("agents-dispatcher", ("instance.created",)),
+    QueueSpec("audit-trail", ("audit.recorded",)),
+)
 
 #: What no queue asked for lands here (bounded), so that every publish is routed somewhere and an unroutable one is a
 #: mistake in the topology, not the normal fate of a topic without followers.

@@ -21,6 +21,9 @@ CONNECT_TIMEOUT_SECONDS: Final = 5.0
 # A dead peer is noticed in about 15 s, not in the kernel's two hours; these are the server's side.
 KEEPALIVE: Final = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3"}
 
+#: The key in a session's `info` of rows that its unit of work writes last, right before it commits.
+LAST_ROWS: Final = "last_rows"
+
 
 @dataclass(frozen=True, slots=True)
 class PoolOptions:
@@ -84,6 +87,10 @@ class Database:
             if (who := origin.current()) is not None:
                 await session.execute(origin.STATEMENT, who.parameters())
             yield session
+            if rows := session.info.pop(LAST_ROWS, None):
+                await session.flush()
+                session.add_all(rows)
+                await session.flush()
 
     async def ping(self) -> None:
         """Raise unless the database answers."""
@@ -109,6 +116,10 @@ class SyncDatabase:
             if (who := origin.current()) is not None:
                 session.execute(origin.STATEMENT, who.parameters())
             yield session
+            if rows := session.info.pop(LAST_ROWS, None):
+                session.flush()
+                session.add_all(rows)
+                session.flush()
 
     def close(self) -> None:
         """Close the pool."""

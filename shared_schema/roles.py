@@ -49,7 +49,8 @@ RIGHTS: Final[Mapping[str, Mapping[str, Rights]]] = {
         # Accounts and all that belongs to them are identity's alone. What was done stays done: the audit log grows, and
         # no part that serves requests changes it.
         IDENTITY: Rights({**_CHANGES, "audit_log": "SELECT, INSERT", "inbox": "SELECT, INSERT"}, others=_ALL),
-        BROKER: Rights(_EVENTS),
+        # It brings entries of the other services to the audit log.
+        BROKER: Rights({**_EVENTS, "inbox": "SELECT, INSERT, DELETE", "audit_log": _ADD}),
     },
     "shared_psql": {
         CATALOG: Rights({**_CHANGES, "agents": _WRITE, "templates": _WRITE}),

@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from botberi.wiring.keys import KeyRing, b64url
 from botberi_gateway.transport.client import UNKNOWN, Client
@@ -29,6 +29,7 @@ class Caller:
     role: str
     session_id: str | None = None
     scopes: tuple[str, ...] = ()
+    credential: Literal["SESSION", "API_KEY"] | None = None
     #: SHA-256 of the secret in the browser's device cookie; no part of who it is.
     device: str | None = field(default=None, compare=False)
 
@@ -133,6 +134,7 @@ def _claims(caller: Caller, audience: str, client: Client, device: str | None, n
         "sub": caller.subject,
         "role": caller.role,
         "sid": caller.session_id,
+        "cred": caller.credential,
         "scopes": list(caller.scopes),
         "addr": client.address,
         "agent": client.agent,

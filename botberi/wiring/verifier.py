@@ -118,4 +118,5 @@ def _caller(answer: Any) -> Caller:
         role=verified.role.value,
         session_id=str(verified.session_id),
         scopes=tuple(verified.scopes),
+        credential=verified.credential,
     )

@@ -22,11 +22,12 @@ user() { # name, password, tags, what it may declare, write to, read from
 }
 
 # Events: the exchange event_bus, its queues and dead letters. Runs: Celery's exchange and queue, both called agents.
-bus='event_bus([.].*)?|agents-dispatcher([.]dead)?'
+queues='(agents-dispatcher|audit-trail)([.]dead)?'
+bus="event_bus([.].*)?|$queues"
 celery='agents|celery.*|reply[.]celery.*|.*[.]pidbox'
 user admin "${ADMIN_PASSWORD:-}" administrator '.*' '.*' '.*'
 # Each service that declares queues binds them, too. It may write to all but the exchange itself: it publishes no event.
-user gateway "${GATEWAY_PASSWORD:-}" '' "^($bus)$" '^(event_bus[.].*|agents-dispatcher([.]dead)?)$' "^($bus)$"
+user gateway "${GATEWAY_PASSWORD:-}" '' "^($bus)$" "^(event_bus[.].*|$queues)$" "^($bus)$"
 user broker "${BROKER_PASSWORD:-}" '' "^($bus)$" "^($bus)$" "^($bus)$"
 # Celery sends to a queue by the default exchange.
 user dispatcher "${DISPATCHER_PASSWORD:-}" '' "^($bus|agents)$" "^($bus|agents|amq[.]default)$" "^($bus|agents)$"

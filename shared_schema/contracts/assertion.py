@@ -46,8 +46,9 @@ class Claims(BaseModel):
 
     `addr` is the IP address that the caller's request came from, `agent` the device (its `User-Agent`); null where
     either isn't known. `base` is the address (scheme, host and port) by which the client reached the gateway: for
-    addresses in its own answers, proof of nothing. `device` (for identity alone) is the SHA-256 of the secret in the
-    browser's device cookie, in hexadecimal digits. Every claim is there, of exactly its type, and there is no other.
+    addresses in its own answers, proof of nothing. `cred` says whether `sid` is a session or an API key. `device` (for
+    identity alone) is the SHA-256 of the secret in the browser's device cookie, in hexadecimal digits. Every claim is
+    there, of exactly its type, and there is no other.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -57,6 +58,7 @@ class Claims(BaseModel):
     sub: Annotated[str, Field(max_length=64)]
     role: CallerRole
     sid: Annotated[UUID, BeforeValidator(_canonical_uuid)] | None
+    cred: Literal["SESSION", "API_KEY"] | None
     scopes: Annotated[list[Scope], Field(max_length=256)]
     addr: Annotated[str, Field(max_length=45), AfterValidator(_canonical_address)] | None
     agent: Annotated[str, Field(min_length=1, max_length=400)] | None
@@ -119,6 +121,7 @@ class Assertion(Claims):
             sub=str(account_id) if account_id else ANONYMOUS,
             role=role,
             sid=session_id,
+            cred="SESSION" if session_id else None,
             scopes=scopes or [],
             addr=None,
             agent=None,

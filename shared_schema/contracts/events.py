@@ -89,6 +89,21 @@ class CredentialRevoked(EventData):
     terminal: Literal[True] = Field(description="Nothing follows.")
 
 
+class AuditRecorded(EventData):
+    """Somebody did something, or was refused it: an entry for the audit log; `id` is the entry's own."""
+
+    source: Annotated[str, Field(max_length=32, description="The part of the platform that says it.")]
+    action: Annotated[str, Field(max_length=120, description="What was done, such as `agent.publish`.")]
+    outcome: Literal["SUCCESS", "FAILURE", "DENIED"] = Field(description="What came of it.")
+    credential: Literal["SESSION", "API_KEY"] | None = Field(default=None, description="What the actor called with.")
+    credential_id: UUID | None = Field(default=None, description="The id of that session or key.")
+    object_type: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="The object's type.")
+    object_id: UUID | None = Field(default=None, description="The object's id.")
+    ip_address: Annotated[str, Field(max_length=45)] | None = Field(default=None, description="The client's address.")
+    user_agent: Annotated[str, Field(max_length=400)] | None = Field(default=None, description="The client's device.")
+    detail: dict[str, str | int | bool | None] = Field(default={}, description="A little more, never a secret.")
+
+
 @dataclass(frozen=True, slots=True)
 class Contract:
     """Meaning of an event of one type in one version. An incompatible change is a new version beside the old."""
@@ -114,6 +129,7 @@ _ALL: Final = (
     *_of_a_row("account", "user_psql", AccountChanged, "An account"),
     Contract("session.revoked", "user_psql", CredentialRevoked, "A session was ended before its time."),
     Contract("api_key.revoked", "user_psql", CredentialRevoked, "An API key was revoked."),
+    Contract("audit.recorded", "shared_psql", AuditRecorded, "An entry for the audit log."),
 )
 #: Every contract by type and version.
 CONTRACTS: Final[Mapping[tuple[str, int], Contract]] = MappingProxyType({(one.topic, one.version): one for one in _ALL})

@@ -26,3 +26,4 @@ class VerifiedCaller(BaseModel):
     role: Role
     scopes: list[str] = []
     session_id: UUID
+    credential: Literal["SESSION", "API_KEY"] = "SESSION"

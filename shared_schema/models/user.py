@@ -5,9 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     DateTime,
     Double,
+    FetchedValue,
     ForeignKey,
     Index,
     LargeBinary,
@@ -159,14 +161,22 @@ class SignInThrottle(UserBase):
 
 
 class AuditEntry(UserBase):
-    """Record of an actor's action on an object, and of the permission. A trigger refuses to change or delete a row."""
+    """Record of an actor's action on an object, and of the permission. A trigger refuses to change or delete a row.
+
+    Another trigger numbers the rows and gives each the hash of the one before and its own (`shared_schema.audit`).
+    """
 
     __tablename__ = "audit_log"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    seq: Mapped[int] = mapped_column(BigInteger, server_default=FetchedValue())
     occurred_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=text("clock_timestamp()"))
+    # The part of the platform that wrote it.
+    source: Mapped[str] = mapped_column(String(32), server_default=text("'identity'"))
     # No foreign key: the entry outlives the account.
     actor_id: Mapped[UUID | None]
+    # What the actor called with, and its id: a session's or an API key's.
+    credential: Mapped[str | None] = mapped_column(String(16))
     session_id: Mapped[UUID | None]
     action: Mapped[str] = mapped_column(String(120))
     object_type: Mapped[str | None] = mapped_column(String(64))
@@ -176,11 +186,16 @@ class AuditEntry(UserBase):
     ip_address: Mapped[str | None] = mapped_column(INET)
     user_agent: Mapped[str | None] = mapped_column(String(400))
     detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    previous_hash: Mapped[bytes] = mapped_column(LargeBinary(32), server_default=FetchedValue())
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32), server_default=FetchedValue())
 
     __table_args__ = (
         CheckConstraint("outcome IN ('SUCCESS', 'FAILURE', 'DENIED')", name="outcome"),
+        CheckConstraint("credential IN ('SESSION', 'API_KEY')", name="credential"),
+        Index("uq_audit_log_seq", "seq", unique=True),
         Index("ix_audit_log_occurred_at_id", "occurred_at", "id"),
         Index("ix_audit_log_actor_id_occurred_at_id", "actor_id", "occurred_at", "id"),
+        Index("ix_audit_log_object_id_occurred_at_id", "object_id", "occurred_at", "id"),
     )
 
 

@@ -9,8 +9,7 @@ from subgraphs.catalog.schema import build_schema, sdl
 from subgraphs.catalog.service import CatalogService
 from subgraphs.catalog.settings import CatalogSettings
 from subgraphs.common.app import Keys, Subgraph
-from subgraphs.common.caller import Caller
-from subgraphs.common.context import RequestFacts
+from subgraphs.common.caller import Caller, RequestFacts
 
 __all__ = ["create_app", "sdl"]
 
@@ -19,7 +18,7 @@ def create_app(settings: CatalogSettings | None = None, *, jwks: Keys | None = N
     """The app; `jwks` gives the gateway's public keys in place of the file or URL of the settings."""
     settings = settings or CatalogSettings()
     subgraph = Subgraph("catalog", settings, settings.require_shared_database_url(), jwks)
-    service = CatalogService(subgraph.store, settings, subgraph.checks)
+    service = CatalogService(subgraph.store, settings, subgraph.checks, subgraph.audit)
 
     def context(caller: Caller, facts: RequestFacts) -> Context:
         return Context(caller, subgraph.store, facts, service=service)

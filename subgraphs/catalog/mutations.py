@@ -53,7 +53,7 @@ class Mutation:
             row = await info.context.service.create_agent(info.context.caller, columns(input))
             return CreateAgentSuccess(agent=Agent.of(row))
 
-        return await attempt(info.context, work())
+        return await attempt(info, work())
 
     @strawberry.mutation(description="Change an agent.")
     async def update_agent(self, info: Info, id: strawberry.ID, input: UpdateAgentInput) -> UpdateAgentResult:
@@ -63,7 +63,7 @@ class Mutation:
             )
             return UpdateAgentSuccess(agent=Agent.of(row))
 
-        return await attempt(info.context, work())
+        return await attempt(info, work())
 
     @strawberry.mutation(description="Let everybody find and run an agent.")
     async def publish_agent(
@@ -73,7 +73,7 @@ class Mutation:
             row = await info.context.service.publish_agent(info.context.caller, input_id("Agent", id), expected_version)
             return PublishAgentSuccess(agent=Agent.of(row))
 
-        return await attempt(info.context, work())
+        return await attempt(info, work())
 
     @strawberry.mutation(description="Take an agent off the lists: what runs goes on, nothing new starts.")
     async def retire_agent(
@@ -83,7 +83,7 @@ class Mutation:
             row = await info.context.service.retire_agent(info.context.caller, input_id("Agent", id), expected_version)
             return RetireAgentSuccess(agent=Agent.of(row))
 
-        return await attempt(info.context, work())
+        return await attempt(info, work())
 
     @strawberry.mutation(description="Make a draft of a template.")
     async def create_template(self, info: Info, input: CreateTemplateInput) -> CreateTemplateResult:
@@ -93,7 +93,7 @@ class Mutation:
             )
             return CreateTemplateSuccess(template=Template.of(row))
 
-        return await attempt(info.context, work())
+        return await attempt(info, work())
 
     @strawberry.mutation(description="Change a template.")
     async def update_template(self, info: Info, id: strawberry.ID, input: UpdateTemplateInput) -> UpdateTemplateResult:
@@ -103,7 +103,7 @@ class Mutation:
             )
             return UpdateTemplateSuccess(template=Template.of(row))
 
-        return await attempt(info.context, work())
+        return await attempt(info, work())
 
     @strawberry.mutation(description="Let everybody find a template and start from it.")
     async def publish_template(
@@ -115,7 +115,7 @@ class Mutation:
             )
             return PublishTemplateSuccess(template=Template.of(row))
 
-        return await attempt(info.context, work())
+        return await attempt(info, work())
 
     @strawberry.mutation(description="Take a template off the lists.")
     async def retire_template(
@@ -127,4 +127,4 @@ class Mutation:
             )
             return RetireTemplateSuccess(template=Template.of(row))
 
-        return await attempt(info.context, work())
+        return await attempt(info, work())

@@ -14,6 +14,7 @@ from shared_schema.models import Agent, Template
 from shared_schema.states import PublicationStatus
 from subgraphs.catalog import repository, validation
 from subgraphs.catalog.settings import CatalogSettings
+from subgraphs.common.audit import Fact, Writer
 from subgraphs.common.caller import Caller, Scope
 from subgraphs.common.context import Store
 from subgraphs.common.errors import (
@@ -61,7 +62,8 @@ def visible(caller: Caller, row: E | None, statuses: frozenset[PublicationStatus
 class CatalogService:
     """Agents and templates; one for the process."""
 
-    def __init__(self, store: Store, settings: CatalogSettings, checks: ParameterChecks) -> None:
+    def __init__(self, store: Store, settings: CatalogSettings, checks: ParameterChecks, audit: Writer) -> None:
+        self._audit = audit
         self._store = store
         self._settings = settings
         self._checks = checks
@@ -86,6 +88,7 @@ class CatalogService:
                 if checked is not None and checked != await _versions(session, agent_id):
                     raise ConflictRefusal(_CHANGED)
                 await _apply(session, agent, values)
+                self._record(session, caller, "update", agent)
         except IntegrityError as problem:
             raise _slug_conflict(problem, "uq_agents_slug") from None
         _log(caller, "updated", agent)
@@ -97,6 +100,7 @@ class CatalogService:
         async with self._store.unit_of_work() as session:
             agent = _expected(await repository.lock_agent(session, agent_id), "agent", expected_version)
             await _publish(session, agent)
+            self._record(session, caller, "publish", agent)
         _log(caller, "published", agent)
         return agent
 
@@ -106,6 +110,7 @@ class CatalogService:
         async with self._store.unit_of_work() as session:
             agent = _expected(await repository.lock_agent(session, agent_id), "agent", expected_version)
             await _retire(session, agent)
+            self._record(session, caller, "retire", agent)
         _log(caller, "retired", agent)
         return agent
 
@@ -134,6 +139,7 @@ class CatalogService:
                 if "parameters" in values:
                     await _unchanged(session, agent)
                 await _apply(session, template, values)
+                self._record(session, caller, "update", template)
         except IntegrityError as problem:
             raise _slug_conflict(problem, "uq_templates_slug") from None
         _log(caller, "updated", template)
@@ -156,6 +162,7 @@ class CatalogService:
                 raise ConflictRefusal(f"The agent {agent.slug} is not published.")
             _refuse(problems)
             await _publish(session, template)
+            self._record(session, caller, "publish", template)
         _log(caller, "published", template)
         return template
 
@@ -166,6 +173,7 @@ class CatalogService:
             locked = await repository.lock_template(session, template_id)
             template = _expected(locked, "template", expected_version)
             await _retire(session, template)
+            self._record(session, caller, "retire", template)
         _log(caller, "retired", template)
         return template
 
@@ -174,10 +182,16 @@ class CatalogService:
             async with self._store.unit_of_work() as session:
                 session.add(row)
                 await session.flush()
+                self._record(session, caller, "create", row)
         except IntegrityError as problem:
             raise _slug_conflict(problem, slug_constraint) from None
         _log(caller, "created", row)
         return row
+
+    def _record(self, session: AsyncSession, caller: Caller, verb: str, row: Agent | Template) -> None:
+        kind = type(row).__name__
+        detail = {"slug": row.slug, "version": row.version}
+        self._audit(session, Fact(f"{kind.lower()}.{verb}", "SUCCESS", caller, kind, row.id, detail))
 
     async def _checked_templates(self, agent_id: UUID, values: Mapping[str, Any]) -> dict[UUID, int] | None:
         """The published templates' versions, once a new schema is known to keep them valid; None without a new schema.

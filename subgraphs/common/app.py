@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from shared_schema.database import Database, PoolOptions
 from subgraphs.common.assertion import AssertionVerifier
+from subgraphs.common.audit import Denials, Writer, by_event
 from subgraphs.common.context import Store
 from subgraphs.common.endpoint import GraphQLEndpoint, Limits, MakeContext
 from subgraphs.common.keys import Jwks, KeySource, mapping_keys
@@ -25,11 +27,22 @@ from subgraphs.common.settings import SubgraphSettings
 # Keys as the composition root has them: a source, a JWKS, or a callable that gives the present JWKS.
 Keys = KeySource | Jwks | Callable[[], Jwks]
 
+# Of the last refusals, into the audit log.
+_CLOSE_SECONDS = 5.0
+
 
 class Subgraph:
     """State that the parts of one subgraph's app share, made once and closed with the app."""
 
-    def __init__(self, name: str, settings: SubgraphSettings, database_url: str, keys: Keys | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: SubgraphSettings,
+        database_url: str,
+        keys: Keys | None = None,
+        audit: Writer | None = None,
+    ) -> None:
+        """`audit` writes into the audit log; by events where it is None."""
         self.name = name
         self.settings = settings
         self.logger = logging.getLogger(f"subgraphs.{name}")
@@ -37,6 +50,8 @@ class Subgraph:
         self.verifier = AssertionVerifier(name, key_source(settings, keys))
         options = PoolOptions.from_settings(settings, application_name=f"botberi-{name}")
         self.store = Store(Database(database_url, options))
+        self.audit = audit or by_event(name)
+        self.denials = Denials(self.store, self.audit)
         self.checks = ParameterChecks(
             processes=settings.parameters_check_processes, seconds=settings.parameters_check_seconds
         )
@@ -55,15 +70,18 @@ class Subgraph:
             seconds=self.settings.subgraph_request_timeout_seconds,
             max_fields=self.settings.subgraph_max_fields,
         )
-        endpoint = GraphQLEndpoint(schema, self.verifier, make_context, limits, self.metrics, self.logger)
+        endpoint = GraphQLEndpoint(schema, self.verifier, make_context, limits, self.metrics, self.logger, self.denials)
 
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            writing = asyncio.create_task(self.denials.run(), name="denials")
             try:
                 yield
             finally:
                 for close in on_close:
                     close()
+                writing.cancel()
+                await asyncio.wait({writing}, timeout=_CLOSE_SECONDS)
                 await self.checks.aclose()
                 await self.store.database.aclose()
 

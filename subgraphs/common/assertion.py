@@ -22,8 +22,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 
 from shared_schema.contracts.assertion import ALGORITHM, GATEWAY, HEADER, Assertion, Claims
-from subgraphs.common.caller import Caller, Role
-from subgraphs.common.context import RequestFacts
+from subgraphs.common.caller import Caller, RequestFacts, Role
 from subgraphs.common.keys import KeySource
 
 # RFC 9864 renames EdDSA with this curve to Ed25519; the contract with the gateway has the older name.
@@ -62,6 +61,8 @@ class Vouched:
             role=Role(claims.role),
             scopes=frozenset(claims.scopes),
             session_id=claims.sid,
+            credential=claims.cred,
+            facts=self.facts(),
         )
 
     def facts(self) -> RequestFacts:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv6Address, ip_address
+from typing import Literal
 from uuid import UUID
 
 from subgraphs.common.errors import ForbiddenRefusal, UnauthenticatedRefusal
@@ -29,6 +31,31 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """Origin of the person's request, as the gateway vouches for it; None for a fact that isn't known.
+
+    `ip_address` is canonical (IPv4 in IPv6 as IPv4) and found behind trusted proxies, so it may be relied on.
+    `user_agent` is what the client says about itself, at most 400 printable characters: good for telling devices apart
+    to their owner, proof of nothing.
+    """
+
+    user_agent: str | None = None
+    ip_address: str | None = None
+    # SHA-256 of the secret in the browser's device cookie, which identity alone gets.
+    device_hash: bytes | None = field(default=None, repr=False)
+    # Scheme, host and port by which the client reached the gateway: for addresses in its own answers.
+    base_url: str | None = None
+
+    @property
+    def network(self) -> str:
+        """Key of throttles' counts: an IPv4 address, the /64 of an IPv6 one (one connection has it), or `unknown`."""
+        if self.ip_address is None:
+            return "unknown"
+        address = ip_address(self.ip_address)
+        return self.ip_address if address.version == 4 else f"{IPv6Address(int(address) >> 64 << 64)}/64"
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """The caller, as the gateway vouches for it."""
 
@@ -36,6 +63,9 @@ class Caller:
     role: Role
     scopes: frozenset[str]
     session_id: UUID | None
+    #: What `session_id` is the id of.
+    credential: Literal["SESSION", "API_KEY"] | None = None
+    facts: RequestFacts = field(default_factory=RequestFacts, compare=False)
 
     @property
     def is_authenticated(self) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from shared_schema.database import Database
-from subgraphs.common.caller import Caller
+from subgraphs.common.caller import Caller, RequestFacts
 from subgraphs.common.work import Work
 
 
@@ -35,28 +35,13 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestFacts:
-    """Origin of the person's request, as the gateway vouches for it; None for a fact that isn't known.
+class Denial:
+    """An access that was refused: the root field, the error's code, and the object where it is known."""
 
-    `ip_address` is canonical (IPv4 in IPv6 as IPv4) and found behind trusted proxies, so it may be relied on.
-    `user_agent` is what the client says about itself, at most 400 printable characters: good for telling devices apart
-    to their owner, proof of nothing.
-    """
-
-    user_agent: str | None = None
-    ip_address: str | None = None
-    # SHA-256 of the secret in the browser's device cookie, which identity alone gets.
-    device_hash: bytes | None = field(default=None, repr=False)
-    # Scheme, host and port by which the client reached the gateway: for addresses in its own answers.
-    base_url: str | None = None
-
-    @property
-    def network(self) -> str:
-        """Key of throttles' counts: an IPv4 address, the /64 of an IPv6 one (one connection has it), or `unknown`."""
-        if self.ip_address is None:
-            return "unknown"
-        address = ip_address(self.ip_address)
-        return self.ip_address if address.version == 4 else f"{IPv6Address(int(address) >> 64 << 64)}/64"
+    field: str
+    code: str
+    object_type: str | None = None
+    object_id: UUID | None = None
 
 
 @dataclass(slots=True)
@@ -69,6 +54,8 @@ class RequestContext:
     response_headers: list[tuple[str, str]] = field(default_factory=list)
     #: What this request has made the subgraph do; None where nothing bounds it (a test of a schema alone).
     work: Work | None = None
+    #: What was refused to the caller, for the audit log.
+    denials: list[Denial] = field(default_factory=list)
 
     def renew_loaders(self) -> None:
         """Forget what was loaded: a mutation may have changed it, and the next one reads again."""

@@ -21,10 +21,11 @@ from strawberry.types.graphql import OperationType
 from shared_schema.contracts.assertion import HEADER
 from shared_schema.origin import acting
 from subgraphs.common.assertion import AssertionRefused, AssertionVerifier, Vouched
-from subgraphs.common.caller import Caller
-from subgraphs.common.context import RequestContext, RequestFacts
-from subgraphs.common.errors import PublicError
-from subgraphs.common.masking import formatted, unexpected
+from subgraphs.common.audit import Denials
+from subgraphs.common.caller import Caller, RequestFacts
+from subgraphs.common.context import Denial, RequestContext
+from subgraphs.common.errors import Forbidden, PublicError, Unauthenticated
+from subgraphs.common.masking import formatted, public_cause, unexpected
 from subgraphs.common.metrics import SubgraphMetrics
 from subgraphs.common.schema import SubgraphSchema
 from subgraphs.common.work import Work
@@ -69,7 +70,9 @@ class GraphQLEndpoint:
         limits: Limits,
         metrics: SubgraphMetrics,
         logger: logging.Logger,
+        denials: Denials,
     ) -> None:
+        self._denials = denials
         self._schema = schema
         self._verifier = verifier
         self._make_context = make_context
@@ -93,6 +96,9 @@ class GraphQLEndpoint:
                 # What was executed isn't half given; its errors would say the same for each place.
                 result = ExecutionResult(data=None, errors=[GraphQLError("", original_error=work.refusal())])
             errors = [formatted(error, self._logger) for error in (result.errors or ())[:MAXIMUM_ERRORS]]
+            context.denials += [denial for error in (result.errors or ())[:MAXIMUM_ERRORS] for denial in _denied(error)]
+            if context.denials:
+                self._denials.note(context)
             executed = result.data is not None or any(error.path for error in result.errors or ()) or work.is_too_much
             body: dict[str, Any] = {"data": result.data} if executed else {}
             status = 200
@@ -187,6 +193,13 @@ def _operation(body: bytes, request: Request) -> dict[str, Any]:
     if not isinstance(operation.get("operationName"), str | None):
         raise RequestRefused(400, "BAD_REQUEST", '"operationName" must be a text.')
     return operation
+
+
+def _denied(error: GraphQLError) -> list[Denial]:
+    cause = public_cause(error.original_error)
+    if not isinstance(cause, Forbidden | Unauthenticated):
+        return []
+    return [Denial(".".join(str(step) for step in error.path or () if isinstance(step, str)), cause.code)]
 
 
 def _actor(caller: Caller) -> str | None:

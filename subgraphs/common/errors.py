@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
+from uuid import UUID
 
 
 class PublicError(Exception):
@@ -66,6 +67,13 @@ class Refusal(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+        #: True if the service has written it into the audit log itself.
+        self.is_recorded = False
+
+    def recorded(self) -> Self:
+        """This refusal, which the service has written into the audit log itself."""
+        self.is_recorded = True
+        return self
 
 
 class ValidationRefusal(Refusal):
@@ -82,7 +90,11 @@ class ValidationRefusal(Refusal):
 
 
 class NotFoundRefusal(Refusal):
-    """The thing is not there, or not there for this caller."""
+    """The thing is not there, or not there for this caller; `hidden` is then its type and id, for the audit log."""
+
+    def __init__(self, message: str, *, hidden: tuple[str, UUID] | None = None) -> None:
+        super().__init__(message)
+        self.hidden = hidden
 
 
 class ForbiddenRefusal(Refusal):

@@ -26,7 +26,7 @@ def formatted(error: GraphQLError, logger: logging.Logger) -> dict[str, Any]:
         entry["locations"] = [{"line": at.line, "column": at.column} for at in error.locations]
     if error.path is not None:
         entry["path"] = error.path
-    cause = _public(error.original_error)
+    cause = public_cause(error.original_error)
     if isinstance(cause, PublicError):
         entry["message"] = cause.message
         entry["extensions"] = {**cause.extensions, "code": cause.code}
@@ -52,9 +52,10 @@ def unexpected(logger: logging.Logger, path: object, cause: BaseException) -> st
     return incident
 
 
-def _public(cause: BaseException | None) -> BaseException | None:
+def public_cause(cause: BaseException | None) -> BaseException | None:
+    """What a resolver raised, as clients may see it: errors of the database in the words of a public one."""
     if isinstance(cause, GraphQLError):
-        return _public(cause.original_error)
+        return public_cause(cause.original_error)
     if isinstance(cause, DBAPIError):
         state = str(getattr(cause.orig, "sqlstate", None) or "")
         if state in _UNSTORABLE_TEXT:

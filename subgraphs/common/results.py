@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import strawberry
 
-from subgraphs.common.context import RequestContext
+from subgraphs.common.context import Denial, RequestContext
 from subgraphs.common.errors import (
     ConflictRefusal,
     ForbiddenRefusal,
@@ -78,11 +78,17 @@ def typed_error(refusal: Refusal) -> TypedError:
     raise TypeError(f"no typed error for {type(refusal).__name__}") from refusal
 
 
-async def attempt(context: RequestContext, work: Awaitable[T]) -> T | TypedError:
+async def attempt(info: strawberry.Info[Any, None], work: Awaitable[T]) -> T | TypedError:
     """Result of a mutation's `work`, or the typed error for its refusal."""
+    context: RequestContext = info.context
     try:
         return await work
     except Refusal as refusal:
+        if isinstance(refusal, ForbiddenRefusal | UnauthenticatedRefusal) and not refusal.is_recorded:
+            code = "FORBIDDEN" if isinstance(refusal, ForbiddenRefusal) else "UNAUTHENTICATED"
+            context.denials.append(Denial(info.field_name, code))
+        elif isinstance(refusal, NotFoundRefusal) and refusal.hidden is not None:
+            context.denials.append(Denial(info.field_name, "NOT_FOUND", *refusal.hidden))
         return typed_error(refusal)
     finally:
         context.renew_loaders()

@@ -6,8 +6,8 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from subgraphs.common.app import Keys, Subgraph
-from subgraphs.common.caller import Caller
-from subgraphs.common.context import RequestFacts
+from subgraphs.common.audit import into_log
+from subgraphs.common.caller import Caller, RequestFacts
 from subgraphs.identity.context import Context
 from subgraphs.identity.passwords import Passwords
 from subgraphs.identity.schema import build_schema, sdl
@@ -21,7 +21,7 @@ __all__ = ["create_app", "sdl"]
 def create_app(settings: IdentitySettings | None = None, *, jwks: Keys | None = None) -> Starlette:
     """The app; `jwks` gives the gateway's public keys in place of the file or URL of the settings."""
     settings = settings or IdentitySettings()
-    subgraph = Subgraph("identity", settings, settings.require_user_database_url(), jwks)
+    subgraph = Subgraph("identity", settings, settings.require_user_database_url(), jwks, into_log)
     passwords = Passwords(settings)
     service = IdentityService(subgraph.store, settings, passwords)
     verify = VerifyEndpoint(subgraph.verifier, subgraph.store, settings.session_idle, subgraph.logger)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from subgraphs.common.caller import Caller
-from subgraphs.common.context import RequestFacts
+from subgraphs.common.caller import Caller, RequestFacts
 from subgraphs.identity.networks import site_of
 from subgraphs.identity.turns import Applicant
 

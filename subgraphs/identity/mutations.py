@@ -78,7 +78,7 @@ class Mutation:
             )
             return RegisterSuccess(account=Account.of(row))
 
-        return await attempt_throttled(info.context, work())
+        return await attempt_throttled(info, work())
 
     @strawberry.mutation(description="Sign in: sets the session cookie, and answers the same token.")
     async def login(self, info: Info, input: LoginInput) -> LoginResult:
@@ -90,7 +90,7 @@ class Mutation:
             account = Account.of(login.account)
             return LoginSuccess(account=account, token=login.token, expires_at=login.expires_at)
 
-        return await attempt_throttled(info.context, work())
+        return await attempt_throttled(info, work())
 
     @strawberry.mutation(description="End this session and drop its cookie.")
     async def logout(self, info: Info) -> LogoutResult:
@@ -101,7 +101,7 @@ class Mutation:
 
         # The cookie goes in any case: one that signs no one in is of no use.
         forget_session(info.context)
-        return await attempt(info.context, work())
+        return await attempt(info, work())
 
     @strawberry.mutation(
         description="Change your password; your other sessions and your API keys end, and this session gets a new "
@@ -117,7 +117,7 @@ class Mutation:
             account = Account.of(changed.account)
             return ChangePasswordSuccess(account=account, token=changed.token, expires_at=changed.expires_at)
 
-        return await attempt_throttled(info.context, work())
+        return await attempt_throttled(info, work())
 
     @strawberry.mutation(description="Make an API key. Its secret is shown once.")
     async def create_api_key(self, info: Info, input: CreateApiKeyInput) -> CreateApiKeyResult:
@@ -127,7 +127,7 @@ class Mutation:
             )
             return CreateApiKeySuccess(api_key=ApiKey.of(created.key), secret=created.secret)
 
-        return await attempt_throttled(info.context, work())
+        return await attempt_throttled(info, work())
 
     @strawberry.mutation(description="End one of your API keys.")
     async def revoke_api_key(self, info: Info, id: strawberry.ID) -> RevokeApiKeyResult:
@@ -135,7 +135,7 @@ class Mutation:
             row = await info.context.service.api_keys.revoke(info.context.client, input_id("ApiKey", id))
             return RevokeApiKeySuccess(api_key=ApiKey.of(row))
 
-        return await attempt(info.context, work())
+        return await attempt(info, work())
 
     @strawberry.mutation(description="End one of your sessions.")
     async def revoke_session(self, info: Info, id: strawberry.ID) -> RevokeSessionResult:
@@ -144,4 +144,4 @@ class Mutation:
             row = await info.context.service.sessions.revoke(info.context.client, input_id("Session", id))
             return RevokeSessionSuccess(session=Session.of(row, caller.session_id))
 
-        return await attempt(info.context, work())
+        return await attempt(info, work())

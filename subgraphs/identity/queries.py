@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import strawberry
 
+from subgraphs.common.caller import Scope
+from subgraphs.common.connection import After, Before, Connection, First, Last, list_connection
+from subgraphs.common.errors import Forbidden, Unauthenticated
+from subgraphs.common.pagination import PageRequest
 from subgraphs.common.schema import ServiceQuery
 from subgraphs.identity.context import Info
+from subgraphs.identity.trail import NEWEST, AuditEntry, AuditFilter, everything
 from subgraphs.identity.types import Account
 
 
@@ -21,3 +26,22 @@ class Query(ServiceQuery):
         account_id = info.context.caller.account_id
         row = await info.context.loaders.accounts.load(account_id) if account_id else None
         return Account.of(row) if row else None
+
+    @strawberry.field(description="The audit log, newest first; for admins.")
+    async def audit_trail(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: AuditFilter | None = None,
+    ) -> Connection[AuditEntry] | None:
+        caller = info.context.caller
+        if not caller.is_authenticated:
+            raise Unauthenticated("Sign in as an admin to read the audit log.")
+        if not caller.administers(Scope.ACCOUNT_READ):
+            raise Forbidden("Only admins may read the whole audit log; your own entries are at `me { auditTrail }`.")
+        entries = (filter or AuditFilter()).applied(everything())
+        request = PageRequest.of(first, after, last, before)
+        return await list_connection(info.context.store, entries, NEWEST, request, AuditEntry.of)

@@ -12,6 +12,7 @@ from sqlalchemy import Row, Select, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared_schema.audit import write as write_audit
 from shared_schema.ids import new_id
 from shared_schema.models import Account, AccountSession, ApiKey, AuditEntry, KnownDevice, SignInThrottle
 from subgraphs.common.pagination import Order, count_all
@@ -276,17 +277,19 @@ async def revoke_api_keys(session: AsyncSession, account_id: UUID) -> int:
 
 
 async def audit(session: AsyncSession, fact: AuditFact) -> None:
-    """Write an entry of the audit log in this unit of work."""
-    session.add(
-        AuditEntry(
-            action=fact.action,
-            outcome=fact.outcome,
-            actor_id=fact.actor_id,
-            session_id=fact.session_id,
-            object_type=fact.object_type,
-            object_id=fact.object_id,
-            ip_address=fact.client.facts.ip_address,
-            user_agent=fact.client.facts.user_agent,
-            detail=dict(fact.detail or {}),
-        )
+    """Write an entry of the audit log, last in this unit of work."""
+    caller = fact.client.caller
+    entry = AuditEntry(
+        source="identity",
+        action=fact.action,
+        outcome=fact.outcome,
+        actor_id=fact.actor_id,
+        credential=caller.credential if fact.session_id == caller.session_id else None,
+        session_id=fact.session_id,
+        object_type=fact.object_type,
+        object_id=fact.object_id,
+        ip_address=fact.client.facts.ip_address,
+        user_agent=fact.client.facts.user_agent,
+        detail=dict(fact.detail or {}),
     )
+    write_audit(session, entry)

@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 import strawberry
 
 from subgraphs.common.results import Error, TypedError, attempt
-from subgraphs.identity.context import Context
+from subgraphs.identity.context import Info
 from subgraphs.identity.throttle import ThrottledRefusal
 from subgraphs.identity.types import Account, ApiKey, Session
 
@@ -78,7 +78,7 @@ RevokeApiKeyResult = Annotated[RevokeApiKeySuccess | TypedError, strawberry.unio
 RevokeSessionResult = Annotated[RevokeSessionSuccess | TypedError, strawberry.union("RevokeSessionResult")]
 
 
-async def attempt_throttled(context: Context, work: Awaitable[T]) -> T | TypedError | ThrottledError:
+async def attempt_throttled(info: Info, work: Awaitable[T]) -> T | TypedError | ThrottledError:
     """As `attempt`, for mutations that are counted."""
 
     async def counted() -> T | ThrottledError:
@@ -87,4 +87,4 @@ async def attempt_throttled(context: Context, work: Awaitable[T]) -> T | TypedEr
         except ThrottledRefusal as refusal:
             return ThrottledError(message=refusal.message, retry_after_seconds=refusal.retry_after)
 
-    return await attempt(context, counted())
+    return await attempt(info, counted())

@@ -70,7 +70,7 @@ class Sessions:
         if account is None or not matched or account.disabled_at is not None:
             async with self._store.unit_of_work() as session:
                 await repository.audit(session, unsuccessful("FAILURE"))
-            raise UnauthenticatedRefusal(WRONG_CREDENTIALS)
+            raise UnauthenticatedRefusal(WRONG_CREDENTIALS).recorded()
         await self._throttle.forgive(buckets)
         await self._throttle.count(
             self._buckets.credential(account.id), unsuccessful("DENIED", reason="TOO_MANY_SESSIONS")

@@ -13,11 +13,12 @@ import strawberry
 from shared_schema import models, states
 from shared_schema.ids import to_global_id
 from subgraphs.common.caller import Scope
-from subgraphs.common.connection import After, Before, Connection, First, Last
+from subgraphs.common.connection import After, Before, Connection, First, Last, list_connection
 from subgraphs.common.errors import Forbidden
 from subgraphs.common.ids import reference_id
 from subgraphs.common.pagination import PageRequest
 from subgraphs.identity.context import Info
+from subgraphs.identity.trail import NEWEST, AuditEntry, AuditFilter, of_account
 
 strawberry.enum(states.Role, name="Role", description="What an account may do at large.")
 
@@ -124,6 +125,21 @@ class Account:
         return await info.context.loaders.sessions.connection(
             self.row.id, request, lambda row: Session.of(row, current)
         )
+
+    @strawberry.field(description="What the account did and what was done to it, newest first; for itself and admins.")
+    async def audit_trail(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: AuditFilter | None = None,
+    ) -> Connection[AuditEntry] | None:
+        self._require_open_to(info)
+        entries = (filter or AuditFilter()).applied(of_account(self.row.id))
+        request = PageRequest.of(first, after, last, before)
+        return await list_connection(info.context.store, entries, NEWEST, request, AuditEntry.of)
 
     def _is_open_to(self, info: Info) -> bool:
         return info.context.caller.may_read(self.row.id, Scope.ACCOUNT_READ)

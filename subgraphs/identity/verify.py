@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -75,7 +76,7 @@ class VerifyEndpoint:
             opened, account = row
             if stale(opened.last_seen_at):
                 await repository.touch_session(session, opened.id)
-        return _verified(account, session_scopes(Role(account.role)), opened.id)
+        return _verified(account, session_scopes(Role(account.role)), opened.id, "SESSION")
 
     async def _key(self, secret_hash: bytes) -> VerifiedCaller | None:
         async with self._store.read() as session:
@@ -86,7 +87,7 @@ class VerifyEndpoint:
             if key.last_used_at is None or stale(key.last_used_at):
                 await repository.touch_key(session, key.id)
         # A key never reaches beyond its owner's present role.
-        return _verified(account, session_scopes(Role(account.role)) & frozenset(key.scopes), key.id)
+        return _verified(account, session_scopes(Role(account.role)) & frozenset(key.scopes), key.id, "API_KEY")
 
 
 def stale(last_use: datetime) -> bool:
@@ -94,8 +95,16 @@ def stale(last_use: datetime) -> bool:
     return datetime.now(UTC) - last_use >= repository.LAST_USE_GRAIN
 
 
-def _verified(account: Account, scopes: frozenset[str], session_id: UUID) -> VerifiedCaller:
-    return VerifiedCaller(account_id=account.id, role=account.role, scopes=sorted(scopes), session_id=session_id)
+def _verified(
+    account: Account, scopes: frozenset[str], session_id: UUID, credential: Literal["SESSION", "API_KEY"]
+) -> VerifiedCaller:
+    return VerifiedCaller(
+        account_id=account.id,
+        role=account.role,
+        scopes=sorted(scopes),
+        session_id=session_id,
+        credential=credential,
+    )
 
 
 def _problem(status: int, code: str) -> Response:

@@ -6,8 +6,7 @@ from starlette.applications import Starlette
 
 from shared_schema.artifacts import make_storage
 from subgraphs.common.app import Keys, Subgraph
-from subgraphs.common.caller import Caller
-from subgraphs.common.context import RequestFacts
+from subgraphs.common.caller import Caller, RequestFacts
 from subgraphs.instance.context import Context, Files
 from subgraphs.instance.scheduling import ScheduleService
 from subgraphs.instance.schema import build_schema, sdl

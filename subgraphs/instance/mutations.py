@@ -67,7 +67,7 @@ class Mutation(ScheduleMutation):
             row = await info.context.service.create(info.context.caller, new)
             return CreateInstanceSuccess(instance=Instance.of(row))
 
-        return await attempt(info.context, work())
+        return await attempt(info, work())
 
     @strawberry.mutation(description="Run one of your instances once more: another instance of the same inputs.")
     async def rerun_instance(
@@ -82,7 +82,7 @@ class Mutation(ScheduleMutation):
             row = await info.context.service.rerun(info.context.caller, input_id("Instance", id), idempotency_key)
             return RerunInstanceSuccess(instance=Instance.of(row))
 
-        return await attempt(info.context, work())
+        return await attempt(info, work())
 
     @strawberry.mutation(
         description="Try again what failed, took too long or was cancelled: a new instance in its place. "
@@ -93,7 +93,7 @@ class Mutation(ScheduleMutation):
             row = await info.context.service.retry(info.context.caller, input_id("Instance", id))
             return RetryInstanceSuccess(instance=Instance.of(row))
 
-        return await attempt(info.context, work())
+        return await attempt(info, work())
 
     @strawberry.mutation(description="End one of your instances before it is done.")
     async def cancel_instance(self, info: Info, id: strawberry.ID) -> CancelInstanceResult:
@@ -101,7 +101,7 @@ class Mutation(ScheduleMutation):
             row = await info.context.service.cancel(info.context.caller, input_id("Instance", id))
             return CancelInstanceSuccess(instance=Instance.of(row))
 
-        return await attempt(info.context, work())
+        return await attempt(info, work())
 
     @strawberry.mutation(description="Delete one of your instances, once it has ended.")
     async def delete_instance(self, info: Info, id: strawberry.ID) -> DeleteInstanceResult:
@@ -110,4 +110,4 @@ class Mutation(ScheduleMutation):
             instance = Instance.of(row)
             return DeleteInstanceSuccess(id=instance.id, instance=instance)
 
-        return await attempt(info.context, work())
+        return await attempt(info, work())

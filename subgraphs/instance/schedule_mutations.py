@@ -40,7 +40,7 @@ async def _answer(info: Info, success: type[S], work: Awaitable[models.Schedule]
     async def done() -> S:
         return success(schedule=Schedule.of(await work))
 
-    return await attempt(info.context, done())
+    return await attempt(info, done())
 
 
 @strawberry.type
@@ -87,4 +87,4 @@ class ScheduleMutation:
             schedule = Schedule.of(row)
             return DeleteScheduleSuccess(id=schedule.id, schedule=schedule)
 
-        return await attempt(info.context, work())
+        return await attempt(info, work())

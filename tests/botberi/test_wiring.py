@@ -32,7 +32,7 @@ from shared_schema.contracts.events import Event, EventData
 from shared_schema.ids import to_global_id
 
 ACCOUNT, SESSION = uuid.uuid4(), uuid.uuid4()
-SOMEBODY = Caller(str(ACCOUNT), "user", str(SESSION), ("instances:read",))
+SOMEBODY = Caller(str(ACCOUNT), "user", str(SESSION), ("instances:read",), "SESSION")
 
 
 @pytest.fixture

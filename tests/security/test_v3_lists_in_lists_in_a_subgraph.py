@@ -23,8 +23,8 @@ from starlette.requests import Request
 from botberi_gateway.server import memory
 from subgraphs.common import loaders
 from subgraphs.common import work as working
-from subgraphs.common.caller import ANONYMOUS, Caller
-from subgraphs.common.context import RequestContext, RequestFacts
+from subgraphs.common.caller import ANONYMOUS, Caller, RequestFacts
+from subgraphs.common.context import RequestContext
 from subgraphs.common.endpoint import GraphQLEndpoint, Limits
 from subgraphs.common.metrics import SubgraphMetrics
 from subgraphs.common.pagination import Page, PageRequest

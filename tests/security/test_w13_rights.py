@@ -18,8 +18,12 @@ from pydantic import ValidationError
 from botberi import settings_table
 from botberi.postgres import DATABASES, EmbeddedPostgres
 from botberi.settings import UpSettings
+from event_broker.audit_trail import AuditTrail
+from event_broker.memory import MemoryBus
 from event_broker.outbox import Outbox
 from shared_schema import roles
+from shared_schema.contracts.events import AuditRecorded, Event
+from shared_schema.database import Database
 from shared_schema.ids import new_id
 from shared_schema.migrate import upgrade
 from shared_schema.settings import DEVELOPMENT
@@ -78,7 +82,10 @@ def test_a_service_that_has_no_business_in_a_database_does_not_get_in(
 def test_accounts_and_passwords_are_identitys_alone(server: EmbeddedPostgres) -> None:
     for role in roles.SERVICES:
         if role != roles.IDENTITY:
-            assert set(rights(server, role, "user_psql")) <= {"outbox", "inbox", "alembic_version"}, role
+            found = rights(server, role, "user_psql")
+            # The broker brings entries of other services to the audit log, and reads none.
+            assert found.pop("audit_log", set()) == ({"INSERT"} if role == roles.BROKER else set()), role
+            assert set(found) <= {"outbox", "inbox", "alembic_version"}, role
 
 
 @pytest.mark.postgres
@@ -176,6 +183,23 @@ async def test_the_brokers_role_may_run_every_statement_of_its_housekeeping(
         assert await outbox.forget(timedelta(days=7), 100) == 1
     finally:
         await connection.close()
+
+
+@pytest.mark.postgres
+async def test_the_brokers_role_may_add_an_entry_to_the_audit_log_once(server: EmbeddedPostgres) -> None:
+    database = Database(server.role_url(roles.BROKER, "user_psql"))
+    entry = new_id()
+    data = AuditRecorded(id=entry, version=1, source="catalog", action="agent.publish", outcome="SUCCESS")
+    event = Event(id=new_id(), source="botberi/shared_psql", type="audit.recorded", subject=entry, data=data)
+    try:
+        trail = AuditTrail(MemoryBus(), database)
+        await trail.handle(event)
+        await trail.handle(event)
+    finally:
+        await database.aclose()
+    with psycopg.connect(server.url("user_psql")) as owner:
+        found = owner.execute("SELECT count(*), min(action) FROM audit_log WHERE id = %s", (entry,)).fetchone()
+    assert found == (1, "agent.publish")
 
 
 # -- compose, env, RabbitMQ --------------------------------------------------------------------------------------------

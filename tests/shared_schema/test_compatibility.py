@@ -191,6 +191,7 @@ def test_a_broken_promise_is_not_written(
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=lambda one: one.topic)
 def test_messages_are_what_their_schema_says(contract: Any) -> None:
     values = {"owner_id": new_id(), "agent_id": new_id(), "terminal": True, "log_from": 3, "log_to": 5}
+    values |= {"source": "catalog", "action": "agent.publish", "outcome": "SUCCESS"}
     for status in ("RUNNING", "ACTIVE", "REVOKED", "DRAFT"):
         try:
             data = contract.data(id=new_id(), version=3, status=status, **values)

@@ -1,0 +1,1 @@
+"""`botberi audit`: the audit log, checked and exported."""
