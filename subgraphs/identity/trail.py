@@ -57,7 +57,7 @@ class AuditEntry:
             outcome=row.outcome,
             ip_address=row.ip_address and str(row.ip_address),
             user_agent=row.user_agent,
-            detail=row.detail,
+            detail=JSON(row.detail),
             hash=row.hash.hex(),
         )
 
