@@ -27,7 +27,7 @@ SECONDS: Final = 300
 #: below.
 SECTIONS: Final = (
     ("Begin", ("README.md", "docs/how-to", "CONTRIBUTING.md", "docs/glossary.md")),
-    ("Gateway", ("gateway/README.md", "docs/reference")),
+    ("Gateway", ("gateway/README.md", "docs/gateway", "docs/reference")),
     ("Composition errors", ("docs/reference/errors",)),
     ("Events", ("docs/reference/events",)),
     ("Operations", ("docs/operations", "docs/data")),

@@ -39,6 +39,12 @@ class TransportConfig:
 
     max_body_bytes: int = setting(1_500_000, "The body of a request.", unit=BYTES)
     body_timeout_seconds: float = setting(10.0, "Time that a client may take to send its body.", unit=SECONDS)
+    max_requests: int = setting(
+        1_000,
+        "Queries and mutations of one process that are under way at the same time; the next ones are refused at once "
+        "with 503 and `Retry-After`. Where the processor is what runs short, about 100 keeps answers quick.",
+        unit="requests",
+    )
     allowed_origins: Sequence[str] = setting(
         (),
         "Origins (`https://app.example`) beside the gateway's own that browsers may call from, with their cookies; "

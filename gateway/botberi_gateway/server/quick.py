@@ -20,6 +20,8 @@ from botberi_gateway.transport.client import Client
 from botberi_gateway.transport.core import Core
 from botberi_gateway.transport.exchange import CONTENT_TYPES, FIXED_HEADERS, Posted
 from botberi_gateway.transport.http import answer
+from botberi_gateway.transport.negotiate import JSON
+from botberi_gateway.transport.problem import BUSY, RETRY_SOON
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +126,15 @@ class QuickCycle:
 
         `headers` belongs to this object from now on; `peer` is the address of the connection.
         """
-        client = self._door.core.clients.resolve(peer, headers)
+        core = self._door.core
+        if core.is_full:
+            core.refused()
+            self._request_id = take_id(headers)
+            cors = core.origins.cors(headers)
+            loop.call_soon(self._write, 503, [CONTENT_TYPES[JSON], *cors, *RETRY_SOON], BUSY)
+            return
+        client = core.clients.resolve(peer, headers)
+        core.at_work += 1
         self._task = loop.create_task(self._run(headers, client, body))
         self._tasks.add(self._task)
 
@@ -135,6 +145,7 @@ class QuickCycle:
             self._task.cancel()
             if self._posted is None:
                 self._tasks.discard(self._task)  # it won't begin
+                self._door.core.at_work -= 1
 
     async def _run(self, headers: dict[str, str], client: Client, body: bytes) -> None:
         door = self._door
@@ -153,6 +164,7 @@ class QuickCycle:
                 self.keep_alive = False
                 self._write(500, [(b"content-type", b"text/plain; charset=utf-8")], _FAILED)
         finally:
+            door.core.at_work -= 1
             # It ends with this step: a callback for that would cost a turn of the loop.
             if self._task is not None:
                 self._tasks.discard(self._task)

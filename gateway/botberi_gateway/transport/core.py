@@ -16,7 +16,9 @@ from botberi_gateway.errors import GatewayError
 from botberi_gateway.executor import ExecutionResult
 from botberi_gateway.single_flight import SingleFlight
 from botberi_gateway.transport.client import Client, ClientResolver
+from botberi_gateway.transport.exchange import Exchange
 from botberi_gateway.transport.identity import Identity
+from botberi_gateway.transport.notice import Notice
 from botberi_gateway.transport.origin import OriginPolicy
 from botberi_gateway.transport.port import Observer
 from botberi_gateway.transport.rechecks import Rechecks
@@ -66,6 +68,10 @@ class Core:
     #: Mutations whose client has gone; they run to their end.
     unattended: set[asyncio.Task[Any]] = field(default_factory=set)
 
+    #: Queries and mutations under way, but for those of streams that have begun.
+    at_work: int = 0
+    _refused: Notice = field(default_factory=lambda: Notice(logger))
+
     #: Says where requests come from.
     clients: ClientResolver = field(init=False)
     rechecks: Rechecks = field(init=False)
@@ -79,6 +85,43 @@ class Core:
     def __post_init__(self) -> None:
         self.clients = ClientResolver(self.config.trusted_proxies)
         self.rechecks = Rechecks(self.config.recheck_interval_seconds)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many requests are under way as may be."""
+        return self.at_work >= self.config.max_requests
+
+    def refused(self) -> None:
+        """Report a request that was refused because there are too many."""
+        self.observer.operation("unknown", OVERLOADED, 0.0)
+        self._refused.warn("%d requests are under way, further ones are refused", self.at_work)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Count one more request while inside. Raises `GatewayError` where there are too many."""
+        if self.is_full:
+            self.refused()
+            raise GatewayError("Too many requests are under way; try again.", code=OVERLOADED)
+        self.at_work += 1
+        try:
+            yield
+        finally:
+            self.at_work -= 1
+
+    def begin(self, exchange: Exchange) -> bool:
+        """Count one more request, until `end`; False where there are too many."""
+        if self.is_full:
+            self.refused()
+            return False
+        self.at_work += 1
+        exchange.at_work = True
+        return True
+
+    def end(self, exchange: Exchange) -> None:
+        """The request is answered, or is a stream from now on, which has limits of its own."""
+        if exchange.at_work:
+            exchange.at_work = False
+            self.at_work -= 1
 
     @contextmanager
     def subscribing(self, context: RequestContext, client: Client) -> Iterator[None]:

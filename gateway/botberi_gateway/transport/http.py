@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from botberi_gateway import errors
 from botberi_gateway.codec import encode
-from botberi_gateway.engine import GraphQLRequest, Prepared, RequestContext
+from botberi_gateway.engine import OVERLOADED, GraphQLRequest, Prepared, RequestContext
 from botberi_gateway.errors import ErrorEntry, RequestError
 from botberi_gateway.transport import negotiate
 from botberi_gateway.transport.body import ClientGone
@@ -17,8 +17,10 @@ from botberi_gateway.transport.multipart import PartFrames
 from botberi_gateway.transport.parameters import from_body, from_query_string, last_event_id
 from botberi_gateway.transport.parts import send_parts
 from botberi_gateway.transport.problem import (
+    BUSY,
     METHOD_NOT_ALLOWED,
     NOT_ACCEPTABLE,
+    RETRY_SOON,
     UNSUPPORTED_MEDIA_TYPE,
     HttpProblem,
     describe,
@@ -47,7 +49,14 @@ async def serve_http(core: Core, scope: Mapping[str, Any], receive: Any, send: A
     if exchange.method == "OPTIONS":
         await send_bytes(send, 204, b"", [*core.origins.preflight(headers), *_ALLOWED])
         return
-    await answer(core, exchange, scope["query_string"])
+    if not core.begin(exchange):
+        note["outcome"] = OVERLOADED
+        await exchange.respond(503, BUSY, (*core.origins.cors(headers), *RETRY_SOON))
+        return
+    try:
+        await answer(core, exchange, scope["query_string"])
+    finally:
+        core.end(exchange)
 
 
 async def answer(core: Core, exchange: Exchange, query_string: bytes = b"") -> None:

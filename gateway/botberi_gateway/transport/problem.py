@@ -49,6 +49,11 @@ class HttpProblem(Exception):
         return ErrorEntry(self.message, self.code)
 
 
+#: The answer to a request that isn't looked at, as too many are under way; written once.
+BUSY: Final = encode({"errors": [ErrorEntry("Too many requests are under way; try again.", OVERLOADED).to_json()]})
+RETRY_SOON: Final = ((b"retry-after", b"1"),)
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What a client gets in place of an answer.
@@ -85,7 +90,7 @@ def describe(error: Exception) -> Failure:
         return Failure(error.errors, _STATUSES.get(error.code))
     if isinstance(error, GatewayError) and error.code != errors.INTERNAL_SERVER_ERROR:
         status = _STATUSES.get(error.code)
-        retry = ((b"retry-after", b"1"),) if status == 503 else ()
+        retry = RETRY_SOON if status == 503 else ()
         if status is not None and status >= 500:
             reference = _reference()
             logger.error("%s %s: %s", reference, error.code, error.message)

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import Final
 
 from botberi_gateway.engine import GraphQLRequest, Prepared, RequestContext
-from botberi_gateway.executor import ExecutionResult, PendingForm, first_payload_bytes, payload_bytes
+from botberi_gateway.executor import ExecutionResult, Payload, PendingForm, first_payload_bytes, payload_bytes
 from botberi_gateway.transport.core import Core
 from botberi_gateway.transport.exchange import Exchange
 from botberi_gateway.transport.problem import Failure
@@ -55,7 +55,9 @@ async def stream_events(
     elif kind == "subscription":
         await stream_subscription(core, exchange, prepared, request, context, watch, _FRAMES)
     else:
-        result = await core.gateway.run(prepared, request.variables, context)
+        work = core.gateway.run(prepared, request.variables, context)
+        # Nothing watches for a disconnect there: a mutation that began runs to its end.
+        result = await (work if kind == "mutation" else exchange.attended(work))
         exchange.note["outcome"] = core.ended(kind, exchange.started, result)
         exchange.extra += core.identity.client_headers(result)
         await start(exchange, _FRAMES)
@@ -74,7 +76,7 @@ async def _stream_payloads(
     """An operation with `@defer`: each later payload is a further event."""
     kind, form = prepared.operation.kind, PendingForm()
     async with aclosing(core.gateway.deliver(prepared, request.variables, context)) as payloads:
-        first = await anext(payloads)
+        first = await (anext(payloads) if kind == "mutation" else exchange.attended(_pull(payloads)))
         assert first.result is not None
         exchange.extra += core.identity.client_headers(first.result)
         first, body = first_payload_bytes(form, first)
@@ -91,6 +93,10 @@ async def _stream_payloads(
         outcome = await Stream(core, exchange, watch, _FRAMES, ends_with_server=False).run(rest())
         ended = core.ended(kind, exchange.started, first.result)
         exchange.note["outcome"] = ended if outcome == "ok" else outcome
+
+
+async def _pull(payloads: AsyncGenerator[Payload, None]) -> Payload:
+    return await anext(payloads)
 
 
 async def fail_as_events(exchange: Exchange, failure: Failure) -> None:

@@ -73,6 +73,7 @@ async def stream_subscription(
 ) -> None:
     """Run a subscription and send its results until it ends."""
     with core.subscribing(context, exchange.client):
+        core.end(exchange)
         core.identity.share(context, lambda: watch.caller, watch.headers)
         results = core.gateway.stream(prepared, request.variables, context)
         await start(exchange, frames)

@@ -287,6 +287,10 @@ class Session:
         task = asyncio.current_task()
         assert task is not None
         self._queries.add(task)
+        with self._core.working():
+            await self._run(identifier, prepared, request, started)
+
+    async def _run(self, identifier: str, prepared: Prepared, request: GraphQLRequest, started: float) -> None:
         if prepared.deferred is not None:
             await self._in_parts(identifier, prepared, request, started)
             return
