@@ -41,6 +41,17 @@ class EngineConfig:
         200, "New operations that wait for such a thread; the next ones are refused.", unit="operations"
     )
     planning_timeout_seconds: float = setting(5.0, "How long a request waits for its plan.", unit=SECONDS)
+    max_interpreted_runs: int = setting(
+        2,
+        "Runs of a query or mutation by the interpreter before its plan is compiled, in a thread and when there is "
+        "time; 0 compiles it before its first run.",
+        unit="runs",
+    )
+    max_untyped_runs: int = setting(
+        20,
+        "Runs of a query or mutation before it gets a program over typed answers, too.",
+        unit="runs",
+    )
     label_timeout_seconds: float = setting(
         1.0, "Time that the labels of progressive overrides may take to be decided.", unit=SECONDS
     )

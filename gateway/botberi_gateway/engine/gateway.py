@@ -81,7 +81,7 @@ class Gateway:
         source_config = self._config.event_source
         self._event_router = EventRouter(event_source, source_config) if event_source is not None else None
         self._event_slots = asyncio.Semaphore(self._config.max_concurrent_events)
-        self._preparer = Preparer(self._config)
+        self._preparer = Preparer(self._config, compiles_at_once=executor is ExecutorKind.BOTH)
         self._introspector = Introspector(self._config)
         self._subscriptions = Subscriptions(self._preparer, self._runtime)
         self._closing: set[asyncio.Task[None]] = set()
@@ -226,8 +226,6 @@ class Gateway:
                 coerced = coerce_variables(prepared.operation, variables)
                 if prepared.cost is not None:
                     prepared.cost.check(coerced)
-            if prepared.compiled.conditions and self._executor is not ExecutorKind.INTERPRETED:
-                await self._preparer.compile(prepared.compiled, coerced)
             runtime = self._runtime(generation, context)
             if prepared.operation.introspects:
                 runtime.introspection = await self._introspector.introspection(prepared.operation, coerced)
@@ -260,8 +258,8 @@ class Gateway:
         try:
             variables = await self._preparer.work(coerced) if callable(coerced) else coerced
             parts = prepared.deferred
-            if self._executor is not ExecutorKind.INTERPRETED:
-                await self._preparer.compile(parts or prepared.compiled, variables)
+            if parts is not None and self._executor is not ExecutorKind.INTERPRETED:
+                await self._preparer.compile(parts, variables)
             runtime = self._runtime(generation, context)
             if prepared.operation.introspects:
                 runtime.introspection = await self._introspector.introspection(prepared.operation, variables)

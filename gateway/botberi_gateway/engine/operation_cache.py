@@ -80,6 +80,21 @@ class OperationCache(Generic[KeyT, ItemT]):
             self._once_bytes += size
         self._evict()
 
+    def weigh(self, key: KeyT) -> None:
+        """Estimate the item's size again, as it has grown; others are evicted for it, or it itself."""
+        item = self._once.get(key) or self._again.get(key)
+        if item is None:
+            return
+        size = item.estimate_bytes()
+        if size > self._max_bytes:
+            self._drop(key)
+            return
+        self.bytes += size - self._sizes[key]
+        if key in self._once:
+            self._once_bytes += size - self._sizes[key]
+        self._sizes[key] = size
+        self._evict()
+
     def _evict(self) -> None:
         while self._once and (len(self._once) > self._max_once or self._once_bytes > self._max_once_bytes):
             self._drop(key := next(iter(self._once)))

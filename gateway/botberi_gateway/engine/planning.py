@@ -9,9 +9,11 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from botberi_gateway import errors
 from botberi_gateway.config import EngineConfig, OperationLimits
+from botberi_gateway.engine.compiling import IdleCompiler
 from botberi_gateway.engine.operation_cache import OperationCache
 from botberi_gateway.errors import GatewayError, PlanningError, RequestError
 from botberi_gateway.executor import Compiled, CompiledParts, Environment
+from botberi_gateway.executor.compiled.variants import Compiler
 from botberi_gateway.executor.live import FeedPlan
 from botberi_gateway.operation import Operation, prepare
 from botberi_gateway.operation.cost import Cost
@@ -30,7 +32,7 @@ OVERLOADED: Final = "OVERLOADED"
 
 #: Of an operation that is kept ready: of the smallest, for each character of its document and each line of its programs
 #: (measured with tracemalloc: `tests/security/test_v11_memory_of_operations.py`).
-_BYTES: Final = 12_000
+_BYTES: Final = 6_000
 _BYTES_PER_CHARACTER: Final = 60
 _BYTES_PER_LINE: Final = 250
 
@@ -116,8 +118,9 @@ class Generation:
         #: Operations and subscriptions that run on it, or will as soon as they are planned.
         self.running = 0
 
-    def make(self, query: str, operation_name: str | None, labels: frozenset[str], limits: OperationLimits) -> Prepared:
-        """Parse, validate, plan, compile. Runs in a thread."""
+    def make(self, key: Key, limits: OperationLimits, compiler: Compiler | None) -> Prepared:
+        """Parse, validate, plan; without a compiler for later, compile as well. Runs in a thread."""
+        query, operation_name, labels = key
         operation = prepare(self.schema, query, operation_name, limits)
         estimate = Cost(operation, limits)
         cost = estimate if estimate.varies else None
@@ -125,14 +128,13 @@ class Generation:
             estimate.check({})
         plan = build_plan(self.supergraph, operation, labels=labels)
         if isinstance(plan.node, Subscription):
-            key = (query, operation_name, labels)
             return Prepared(
                 operation, plan, Compiled(plan, operation), self, feed=self._feed(plan.node, labels), key=key, cost=cost
             )
         if not isinstance(plan.node, Defer):
-            return Prepared(operation, plan, Compiled(plan, operation), self, cost=cost)
+            return Prepared(operation, plan, Compiled(plan, operation, compiler), self, cost=cost)
         whole = build_plan(self.supergraph, operation, labels=labels, defer=False)
-        compiled = Compiled(whole, operation)
+        compiled = Compiled(whole, operation, compiler)
         return Prepared(operation, whole, compiled, self, CompiledParts(plan, operation, compiled), cost=cost)
 
     def _feed(self, node: Subscription, labels: frozenset[str]) -> FeedPlan | None:
@@ -151,8 +153,11 @@ class Generation:
 class Preparer:
     """Prepares operations: from the cache, or in a thread, once for all requests that wait for the same operation."""
 
-    def __init__(self, config: EngineConfig) -> None:
-        self._config = config
+    def __init__(self, config: EngineConfig, *, compiles_at_once: bool = False) -> None:
+        """`compiles_at_once` leaves out the first runs by the interpreter."""
+        self.config = self._config = config
+        self._compiles_at_once = compiles_at_once
+        self.idle_compiler = IdleCompiler(self.submit)
         self._threads = ThreadPoolExecutor(config.max_planning_threads, thread_name_prefix="gateway-plan")
         #: Programs that are being compiled, or wait for it.
         self._compiling = 0
@@ -181,7 +186,7 @@ class Preparer:
 
         Raises `GatewayError` where too many wait or it takes too long.
         """
-        future = compiled.ahead(variables, self._submit)
+        future = compiled.ahead(variables, self.submit)
         if future is not None:
             done, _ = await asyncio.wait({future}, timeout=self._config.planning_timeout_seconds)
             if not done:
@@ -192,7 +197,7 @@ class Preparer:
 
         Raises what `function` raises, and `GatewayError`.
         """
-        future = self._submit(function)
+        future = self.submit(function)
         try:
             async with asyncio.timeout(self._config.planning_timeout_seconds):
                 return cast(ResultT, await future)
@@ -201,7 +206,8 @@ class Preparer:
         finally:
             del future  # the traceback holds this frame, which must not hold the future that holds the error
 
-    def _submit(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
+    def submit(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
+        """Call `work` in a thread. Raises `GatewayError` where too much waits already."""
         if self._compiling >= self._config.max_planning_backlog:
             raise GatewayError("Too many new operations are being planned; try again.", code=OVERLOADED)
         self._compiling += 1
@@ -221,8 +227,9 @@ class Preparer:
         if len(generation.in_flight) >= self._config.max_planning_backlog:
             raise GatewayError("Too many new operations are being planned; try again.", code=OVERLOADED)
         loop = asyncio.get_running_loop()
+        compiler = None if self._compiles_at_once else _OperationCompiler(self, generation, key)
         # Always in a thread: a document of 500 characters can cost 150 ms to validate, and its length does not tell.
-        future = loop.run_in_executor(self._threads, generation.make, *key, self._config.operation)
+        future = loop.run_in_executor(self._threads, generation.make, key, self._config.operation, compiler)
         future.add_done_callback(lambda done: self._planned(generation, key, done))
         return future
 
@@ -236,4 +243,29 @@ class Preparer:
 
     def close(self) -> None:
         """Cancel what waits for a thread."""
+        self.idle_compiler.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _OperationCompiler:
+    """A `Compiler` for one operation of the cache."""
+
+    __slots__ = ("_generation", "_key", "_preparer", "max_interpreted_runs", "max_untyped_runs")
+
+    def __init__(self, preparer: Preparer, generation: Generation, key: Key) -> None:
+        self._preparer, self._generation, self._key = preparer, generation, key
+        self.max_interpreted_runs = preparer.config.max_interpreted_runs
+        self.max_untyped_runs = preparer.config.max_untyped_runs
+
+    def later(self, work: Callable[[], Any], then: Callable[[Any], None]) -> bool:
+        """See `Compiler`."""
+
+        def compiled(result: Any) -> None:
+            then(result)
+            self._generation.cache.weigh(self._key)
+
+        return self._preparer.idle_compiler.later(work, compiled)
+
+    def now(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
+        """See `Compiler`."""
+        return self._preparer.submit(work)

@@ -9,6 +9,7 @@ from botberi_gateway import errors
 from botberi_gateway.errors import ErrorEntry
 from botberi_gateway.executor.budget import ResponseTooLarge
 from botberi_gateway.executor.errorlog import ErrorLog, ResponsePath
+from botberi_gateway.executor.first_run import FirstRun, Outgrown
 from botberi_gateway.executor.interpreter import run
 from botberi_gateway.executor.project import project
 from botberi_gateway.executor.relevance import ErrorRelevance, Relevance
@@ -28,10 +29,12 @@ async def execute(
     variables: Mapping[str, Any],
     runtime: Runtime,
     answered: Answered | None = None,
+    first_run: FirstRun | None = None,
 ) -> ExecutionResult:
     """Run a query or mutation with coerced variables. A subgraph's fault becomes errors and nulls, never an exception.
 
-    Requests that `answered` has answers for aren't sent again.
+    Requests that `answered` has answers for aren't sent again. With `first_run`, raises `Outgrown` where an answer is
+    large.
     """
     if isinstance(plan.node, Subscription):
         message = "A subscription can't be executed as a query; subscribe to it."
@@ -39,11 +42,21 @@ async def execute(
     execution = Execution(operation, variables, runtime, plan.withheld)
     if answered is not None:
         execution.answered, execution.deadline = answered, answered.deadline
+    if first_run is not None:
+        execution.first_run, first_run.spending = first_run, execution.spending
     try:
         await run(plan.node, execution)
-        return await finish_aside(execution)
+        if first_run is not None:
+            await first_run.check()
+        result = await finish_aside(execution)
     except ResponseTooLarge as error:
-        return refused(error)
+        result = refused(error)
+    except Outgrown:
+        execution.release()
+        raise
+    # Not where it is cancelled: a thread may be looking at the views.
+    execution.release()
+    return result
 
 
 async def finish_aside(execution: Execution) -> ExecutionResult:

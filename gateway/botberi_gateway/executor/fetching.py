@@ -43,6 +43,8 @@ async def run_fetch(fetch: Fetch, execution: Execution, ended: frozenset[int]) -
         if targets:
             join_objects(fetch, targets, await send(fetch, (), execution), execution)
         return
+    if execution.first_run is not None:
+        await execution.first_run.check()
     execution.fetches.append(fetch)
     batches, operation, left_out = gather(fetch, root, execution)
     contributions: list[tuple[ObjectView, Contribution]] = [*left_out]

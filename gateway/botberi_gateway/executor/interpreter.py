@@ -5,6 +5,7 @@ from typing import Final
 
 from botberi_gateway.executor.budget import ResponseTooLarge
 from botberi_gateway.executor.fetching import is_needed, run_fetch
+from botberi_gateway.executor.first_run import Outgrown
 from botberi_gateway.executor.state import Execution
 from botberi_gateway.plan import Condition, Defer, Fetch, Parallel, PlanNode, Sequence
 
@@ -34,7 +35,7 @@ async def run(node: PlanNode | None, execution: Execution, ended: frozenset[int]
                     tasks = [group.create_task(run(child, execution, ended)) for child in nodes]
             except ExceptionGroup as failures:
                 raise next(
-                    (error for error in failures.exceptions if isinstance(error, ResponseTooLarge)), failures
+                    (error for error in failures.exceptions if isinstance(error, ResponseTooLarge | Outgrown)), failures
                 ) from None
             ended = ended.union(*(task.result() for task in tasks))
         case Condition(variable, if_true, if_false):

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from botberi_gateway.executor.errorlog import ResponsePath
 from botberi_gateway.executor.failure import MissingData
-from botberi_gateway.executor.view import JsonObject, ObjectView, object_at
+from botberi_gateway.executor.view import JsonObject, ObjectView, object_at, release
 
 #: What a fetch gave for an object: a layer, or why there is none.
 Contribution: TypeAlias = JsonObject | MissingData
@@ -32,6 +32,7 @@ class Joined:
             {} if other is None else other._contributions
         )
         self._root = ObjectView(None, "")
+        self._former_roots: list[ObjectView] = []
         #: The fetches that `_root` shows.
         self._shown: frozenset[int] = frozenset()
 
@@ -47,12 +48,18 @@ class Joined:
         fetches = frozenset(self._contributions) if ended is None else ended.intersection(self._contributions)
         new = sorted(fetches - self._shown)
         if not self._shown <= fetches or (new and self._shown and new[0] < max(self._shown)):
+            self._former_roots.append(self._root)
             self._root, new = ObjectView(None, ""), sorted(fetches)
         self._shown = fetches
         for fetch in new:
             for place, contribution in self._contributions[fetch]:
                 self._join(fetch, place, contribution)
         return self._root
+
+    def release(self) -> None:
+        """Let go of all views, so that they are freed at once. Nothing may read them any more."""
+        for root in (self._root, *self._former_roots):
+            release(root)
 
     def _join(self, fetch: int, place: _Place, contribution: Contribution) -> None:
         view = _object_at_place(self._root, place)

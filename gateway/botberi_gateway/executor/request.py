@@ -143,6 +143,9 @@ async def send(
         variables.update(batch.variables())
     timeout = min(runtime.environment.timeout_for(fetch.subgraph), execution.time_left())
     execution.spending.take_entities(sum(len(batch.representations) for batch in batches))
+    first_run = execution.first_run
+    if first_run is not None:
+        first_run.begin()
     try:
         if known is not None:
             return await (await known).exactly()
@@ -166,7 +169,14 @@ async def send(
     except ResponseTooLarge:
         raise
     except Exception as error:
+        if first_run is not None:
+            first_run.keep(fetch, [batch.representations for batch in batches], error)
         return failed_request(fetch, error)
+    finally:
+        if first_run is not None:
+            first_run.end()
+    if first_run is not None:
+        first_run.keep(fetch, [batch.representations for batch in batches], answer)
     if runtime.response_headers is not None:
         runtime.response_headers.extend((fetch.subgraph, name, value) for name, value in answer.headers)
     return answer

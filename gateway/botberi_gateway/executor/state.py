@@ -7,10 +7,11 @@ from typing import Any, Protocol
 from botberi_gateway.executor.budget import Spending
 from botberi_gateway.executor.errorlog import ErrorLog
 from botberi_gateway.executor.field_errors import UnreportedFailure
+from botberi_gateway.executor.first_run import FirstRun
 from botberi_gateway.executor.joined import Joined, is_shown
 from botberi_gateway.executor.representations import TypeNames
 from botberi_gateway.executor.runtime import Runtime
-from botberi_gateway.executor.view import ObjectView
+from botberi_gateway.executor.view import ObjectView, release
 from botberi_gateway.executor.withheld import withholding
 from botberi_gateway.operation import Operation
 from botberi_gateway.plan import Fetch, Withheld
@@ -48,6 +49,7 @@ class Execution:
         "errors",
         "failures",
         "fetches",
+        "first_run",
         "joined",
         "names",
         "operation",
@@ -84,6 +86,8 @@ class Execution:
         self.deadline = asyncio.get_running_loop().time() + runtime.environment.config.operation_timeout_seconds
         #: Requests that compiled code has sent already, which aren't sent again.
         self.answered: Answered | None = None
+        #: What an operation's first run keeps for compiled code, which goes on where an answer is large.
+        self.first_run: FirstRun | None = None
         #: Fetch -> the fetches that have ended when it has: itself, and all before it in the plan.
         self.after: dict[int, frozenset[int]] = {}
         #: Fetch -> set when it has ended; only for fetches that deferred parts wait for.
@@ -112,6 +116,13 @@ class Execution:
         if self._whole is None:
             self._whole = Joined(self.joined).view(self._ended)
         return (view for view in views if is_shown(view, self._whole))
+
+    def release(self) -> None:
+        """Let go of all views, so that they are freed at once. Nothing may read them any more."""
+        self.joined.release()
+        if self._whole is not None:
+            release(self._whole)
+            self._whole = None
 
     def note_end(self, fetch: int) -> None:
         """Note that a fetch has ended, or won't be sent."""

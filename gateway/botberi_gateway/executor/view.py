@@ -142,6 +142,11 @@ class ListView(View):
         else:
             self._join(order, value)
 
+    def release(self) -> list[View]:
+        """Let go of the items; returns those that are views."""
+        items, self._items, self._layers = self._items or (), None, [(0, [])]
+        return [item for item in items if isinstance(item, View)]
+
     def _join(self, order: int, values: list[Any]) -> None:
         items = self.items
         for index, value in enumerate(values):
@@ -161,6 +166,18 @@ def object_at(root: ObjectView, path: Sequence[str | int]) -> ObjectView | None:
         else:
             here = here.child(key) if isinstance(here, ObjectView) else None
     return here if isinstance(here, ObjectView) else None
+
+
+def release(root: ObjectView) -> None:
+    """Let go of all views below this one, which is a circle of references otherwise. Nothing may read them any more."""
+    left: list[View] = [root]
+    while left:
+        view = left.pop()
+        if isinstance(view, ObjectView):
+            left += view.children.values()
+            view.children = {}
+        elif isinstance(view, ListView):
+            left += view.release()
 
 
 def view_of(parent: View | None, key: str | int, order: int, value: Any) -> Any:

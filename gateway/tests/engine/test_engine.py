@@ -56,7 +56,7 @@ async def test_the_cache_is_bounded_by_number_and_by_size() -> None:
     assert gateway.cached_operations == 3
     await gateway.prepare("{ a5: hello }")
     assert gateway.cache_statistics.hits == 1
-    gateway = toy_gateway(config=EngineConfig(max_cache_bytes=30_000))
+    gateway = toy_gateway(config=EngineConfig(max_cache_bytes=15_000))
     for number in range(6):
         await gateway.prepare(f"{{ a{number}: hello }} #{'x' * 40}")
     assert gateway.cached_operations == 1

@@ -108,3 +108,31 @@ def test_no_order_of_requests_goes_beyond_the_limits(
         assert len(cache) <= max_items
         assert cache.bytes <= max_bytes
         assert cache.bytes == sum(model[kept].size for kept in model if kept in cache)
+
+
+class Growing:
+    """An item whose size changes."""
+
+    size = 100
+
+    def estimate_bytes(self) -> int:
+        return self.size
+
+
+def test_an_item_that_has_grown_is_weighed_again_and_others_make_room() -> None:
+    cache = OperationCache[str, Growing](1_000, 2_000_000)
+    items = {f"{number}": Growing() for number in range(10)}
+    for key, item in items.items():
+        cache.keep(key, item)
+        cache.get(key)
+    cache.get("3")
+    items["3"].size = 1_999_500
+    cache.weigh("3")
+    assert cache.bytes == 1_999_500 + 5 * 100
+    assert "3" in cache
+    assert "0" not in cache
+    items["3"].size = 3_000_000
+    cache.weigh("3")
+    assert "3" not in cache
+    assert cache.bytes == 500
+    cache.weigh("unknown")

@@ -16,6 +16,7 @@ from botberi_gateway.executor.budget import ResponseTooLarge, Spending
 from botberi_gateway.executor.compiled.step import Asked, Step
 from botberi_gateway.executor.compiled.support import EMPTY, UNKNOWN, BailOut, Lost, OtherKey
 from botberi_gateway.executor.failure import FetchFailure, MissingData
+from botberi_gateway.executor.first_run import FirstRun
 from botberi_gateway.executor.introspection import Introspection
 from botberi_gateway.executor.renames import renamed
 from botberi_gateway.executor.representations import TypeNames
@@ -80,9 +81,13 @@ class Flight:
     )
 
     def __init__(
-        self, operation: Operation, variables: Mapping[str, Any], runtime: Runtime, before: "Flight | None" = None
+        self,
+        operation: Operation,
+        variables: Mapping[str, Any],
+        runtime: Runtime,
+        before: "Flight | FirstRun | None" = None,
     ) -> None:
-        """`before` is one of the same request whose program gave up: what it has asked isn't asked again."""
+        """`before` was an attempt at the same request, which gave up: what it has asked isn't asked again."""
         self.before = before
         self.operation = operation
         self.variables = variables
@@ -183,6 +188,8 @@ class Flight:
                 return None
             return self.answers[fetch.id]
         before = self.before
+        if isinstance(before, FirstRun):
+            return before.answer_to(fetch, representations)
         if before is None or fetch.id not in before.answers or representations != before.representations(fetch.id):
             return None
         return before.again(*before.sent[fetch.id])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from graphql import FieldNode, InlineFragmentNode, SelectionSetNode, VariableNode
 
+from botberi_gateway.errors import GatewayError
 from botberi_gateway.executor.budget import ResponseTooLarge
 from botberi_gateway.executor.compiled.copies import Copies, one_row
 from botberi_gateway.executor.compiled.flight import FAULT, ODD, Flight
@@ -22,8 +23,9 @@ from botberi_gateway.executor.compiled.shape import Conditions
 from botberi_gateway.executor.compiled.source import Source, Unsupported
 from botberi_gateway.executor.compiled.step import Step
 from botberi_gateway.executor.compiled.support import HELPERS, BailOut
-from botberi_gateway.executor.compiled.variants import Submit, Variants
+from botberi_gateway.executor.compiled.variants import Compiler, Submit, Variants
 from botberi_gateway.executor.execute import execute
+from botberi_gateway.executor.first_run import FirstRun, Outgrown
 from botberi_gateway.executor.result import ExecutionResult, refused
 from botberi_gateway.executor.runtime import Runtime
 from botberi_gateway.executor.selection import Selections
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Runs after which a program over typed answers is made.
+#: Runs after which a program over typed answers is made, where no `Compiler` says another number.
 OFTEN: Final = 20
 #: Lines of a program that take some 20 ms to compile.
 LONG: Final = 500
@@ -59,24 +61,30 @@ class Program:
     _propagation: Callable[..., dict[str, Any] | None] | None = None
     _typed: "TypedProgram | None" = None
     _runs: int = 0
+    #: Whether a program over typed answers was asked for.
+    _was_typed: bool = False
     _compiling: "asyncio.Future[None] | None" = None
 
-    def typed(self, executor: ExecutorKind) -> "TypedProgram | None":
+    def typed(self, executor: ExecutorKind, compiler: Compiler | None) -> "TypedProgram | None":
         """The program over typed answers, once this one has run often (where executors are compared, at once)."""
         typed = self._typed
         if typed is not None:
             if not typed.useless:
                 return typed
             self._typed = None
-        elif self._runs < OFTEN:
+        elif not self._was_typed:
             self._runs += 1
             if executor is ExecutorKind.BOTH:
-                self._runs = OFTEN
+                self._was_typed = True
                 self._compile_typed()
                 return self._typed
-            if self._runs == OFTEN:
-                # It takes some milliseconds; meanwhile this program goes on.
-                asyncio.get_running_loop().run_in_executor(None, self._compile_typed)
+            # It takes some milliseconds; meanwhile this program goes on.
+            if compiler is None:
+                if self._runs >= OFTEN:
+                    self._was_typed = True
+                    asyncio.get_running_loop().run_in_executor(None, self._compile_typed)
+            elif self._runs >= compiler.max_untyped_runs - compiler.max_interpreted_runs:
+                self._was_typed = compiler.later(self._compile_typed, _ignore)
         return None
 
     def _compile_typed(self) -> None:
@@ -123,18 +131,27 @@ class Program:
         return self._propagation(flight, report, report.field_errors, *(flight.state[name] for name in names))
 
 
-class Compiled:
-    """A plan's programs, by the values of the variables in `@skip` and `@include`."""
+def _ignore(_: object) -> None:
+    """Nothing is to be done with the result."""
 
-    def __init__(self, plan: Plan, operation: Operation) -> None:
+
+class Compiled:
+    """A plan's programs, by the values of the variables in `@skip` and `@include`.
+
+    With a `Compiler`, the first runs are interpreted and what comes again is compiled; without, the first run is
+    compiled.
+    """
+
+    def __init__(self, plan: Plan, operation: Operation, compiler: Compiler | None = None) -> None:
         self._plan = plan
+        self._compiler = compiler
         self._operation = operation
         #: The variables in `@skip` and `@include`.
         self.conditions = condition_variables(plan, operation)
         #: Tables (by the names of their indices) whose objects a key's value does not distinguish.
         self._by_identity: set[str] = set()
         self._variants = Variants(partial(compile_plan, plan, operation, by_identity=self._by_identity))
-        if not self.conditions:
+        if not self.conditions and (compiler is None or not compiler.max_interpreted_runs):
             self._variants.get({})
 
     @property
@@ -144,14 +161,14 @@ class Compiled:
 
     def program(self, variables: Mapping[str, Any]) -> Program | str:
         """For these values; compiled now if it is not there yet. A text says why there is none."""
-        return self._variants.get({name: variables.get(name) is True for name in self.conditions})
+        return self._variants.get(self._conditions_by(variables))
 
     def ahead(self, variables: Mapping[str, Any], submit: Submit) -> "asyncio.Future[Any] | None":
         """Has the program for these values compiled in a thread: wait for it before `execute`.
 
         None where it is there already.
         """
-        return self._variants.ahead({name: variables.get(name) is True for name in self.conditions}, submit)
+        return self._variants.ahead(self._conditions_by(variables), submit)
 
     async def execute(self, variables: Mapping[str, Any], runtime: Runtime) -> ExecutionResult:
         """As `botberi_gateway.executor.execute`.
@@ -161,38 +178,74 @@ class Compiled:
         try:
             if runtime.environment.executor is ExecutorKind.INTERPRETED:
                 return await execute(self._plan, self._operation, variables, runtime)
-            statistics, verify = runtime.environment.statistics, runtime.environment.executor is ExecutorKind.BOTH
-            program = self.program(variables)
-            if isinstance(program, str):
-                statistics.interpreted[program] += 1
-                return await execute(self._plan, self._operation, variables, runtime)
-            flight = Flight(self._operation, variables, runtime)
-            first: ExecutionResult | None = None
-            typed = program.typed(runtime.environment.executor)
-            if typed is not None:
-                first = await typed.execute(flight)
-                if first is not None and not verify:
-                    statistics.typed += 1
-                    return first
-                flight = Flight(self._operation, variables, runtime, flight)
-            result = await self._fly(program, flight)
-            if result is None:
-                try:
-                    result = await execute(self._plan, self._operation, variables, runtime, flight)
-                except asyncio.CancelledError:
-                    flight.give_up()
-                    raise
-            else:
-                if typed is not None and first is None:
-                    statistics.typed_bail_outs += 1
-                if verify:
-                    await self._verify(result, variables, runtime, flight)
-            if first is not None:
-                statistics.typed += 1
-                compare(first, result)
+            if self._compiler is None:
+                return await self._run(self.program(variables), variables, runtime)
+            program = self._variants.after_first_runs(self._conditions_by(variables), self._compiler)
+            if program is not None:
+                return await self._run(program, variables, runtime)
+            first_run = FirstRun(runtime)
+            try:
+                result = await execute(self._plan, self._operation, variables, runtime, first_run=first_run)
+            except Outgrown:
+                if runtime.response_headers is not None:
+                    runtime.response_headers.clear()  # they come again, with the same answers
+                program = await self._compiled_now(variables, self._compiler)
+                return await self._run(program, variables, runtime, first_run)
+            runtime.environment.statistics.interpreted["first runs"] += 1
             return result
         except ResponseTooLarge as error:
             return refused(error)
+
+    async def _run(
+        self,
+        program: Program | str,
+        variables: Mapping[str, Any],
+        runtime: Runtime,
+        before: FirstRun | None = None,
+    ) -> ExecutionResult:
+        """By the program, or by the interpreter where there is none; `before` has answers to go on with."""
+        statistics, verify = runtime.environment.statistics, runtime.environment.executor is ExecutorKind.BOTH
+        if isinstance(program, str):
+            statistics.interpreted[program] += 1
+            return await execute(self._plan, self._operation, variables, runtime, before)
+        flight = Flight(self._operation, variables, runtime, before)
+        first: ExecutionResult | None = None
+        typed = program.typed(runtime.environment.executor, self._compiler)
+        if typed is not None:
+            first = await typed.execute(flight)
+            if first is not None and not verify:
+                statistics.typed += 1
+                return first
+            flight = Flight(self._operation, variables, runtime, flight)
+        result = await self._fly(program, flight)
+        if result is None:
+            try:
+                result = await execute(self._plan, self._operation, variables, runtime, flight)
+            except asyncio.CancelledError:
+                flight.give_up()
+                raise
+        else:
+            if typed is not None and first is None:
+                statistics.typed_bail_outs += 1
+            if verify:
+                await self._verify(result, variables, runtime, flight)
+        if first is not None:
+            statistics.typed += 1
+            compare(first, result)
+        return result
+
+    def _conditions_by(self, variables: Mapping[str, Any]) -> dict[str, bool]:
+        return {name: variables.get(name) is True for name in self.conditions}
+
+    async def _compiled_now(self, variables: Mapping[str, Any], compiler: Compiler) -> Program | str:
+        """The program for these values, compiled in a thread. A text says why there is none."""
+        try:
+            future = self.ahead(variables, compiler.now)
+        except GatewayError:
+            return "too many programs to compile"
+        if future is not None:
+            await asyncio.wait({future})
+        return self.program(variables)
 
     async def event(
         self, answer: SubgraphResponse, variables: Mapping[str, Any], runtime: Runtime

@@ -62,6 +62,10 @@ class Step:
             for number, (key, batch) in enumerate(zip(self.keys, batches, strict=True))
         ]
 
+    def representations(self, batches: Sequence[Any]) -> Sequence[Sequence[dict[str, Any]]]:
+        """The representations of the request that was sent with these, for each `_entities` field."""
+        return [one.representations for one in self.asked(batches)]
+
     def body(self, given: Mapping[str, Any], batches: Sequence[list[dict[str, Any]]]) -> bytes:
         """The request's JSON, the same bytes as `upstream.answer.request_body` gives. Raises `CodecError`."""
         fetch = self.fetch

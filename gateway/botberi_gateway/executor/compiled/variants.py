@@ -35,6 +35,26 @@ _MAX_AHEAD: Final = 4
 Submit: TypeAlias = Callable[[Callable[[], Any]], "asyncio.Future[Any]"]
 
 
+class Compiler(Protocol):
+    """Who compiles the programs of one operation, and from which run on."""
+
+    #: Runs of an operation, with one set of conditions, that are interpreted.
+    max_interpreted_runs: int
+    #: Runs after which a program over typed answers is compiled, too.
+    max_untyped_runs: int
+
+    def later(self, work: Callable[[], Any], then: Callable[[Any], None]) -> bool:
+        """Call `work` in a thread when there is time for it, and `then` with its result, on the event loop.
+
+        False where too much waits already: it isn't called then.
+        """
+        ...
+
+    def now(self, work: Callable[[], Any]) -> "asyncio.Future[Any]":
+        """Call `work` in a thread as soon as one is free. Raises `GatewayError` where too much waits already."""
+        ...
+
+
 class _Written(Protocol):
     @property
     def source(self) -> str: ...
@@ -70,6 +90,28 @@ class Variants(Generic[ProgramT]):
         #: Being compiled in a thread, and compiled there but not taken yet.
         self._compiling: dict[tuple[bool, ...], asyncio.Future[ProgramT | str]] = {}
         self._ahead: dict[tuple[bool, ...], ProgramT | str] = {}
+        #: Sets whose programs are to be compiled when there is time; and how often each set was run without.
+        self._queued: set[tuple[bool, ...]] = set()
+        self._runs: dict[tuple[bool, ...], int] = {}
+
+    def after_first_runs(self, conditions: Conditions, compiler: Compiler) -> ProgramT | str | None:
+        """As `get`, but never compiles on the event loop: None for a run that the interpreter takes meanwhile."""
+        values = tuple(conditions.values())
+        if values in self._programs or values in self._ahead:
+            return self.get(conditions)
+        runs = self._runs.get(values, 0) + 1
+        if runs <= compiler.max_interpreted_runs:
+            if len(self._runs) >= _MAX_WAITING:
+                self._runs.clear()
+            self._runs[values] = runs
+            return None
+        if values in self._queued:
+            return None
+        if not self._is_worth_a_program(values):
+            return self.get(conditions)
+        if compiler.later(partial(self._compile, dict(conditions)), partial(self._compiled_later, values)):
+            self._queued.add(values)
+        return None
 
     def ahead(self, conditions: Conditions, submit: Submit) -> "asyncio.Future[Any] | None":
         """What `get` would compile on the loop, compiled through `submit` in the meantime: wait for it.
@@ -133,9 +175,21 @@ class Variants(Generic[ProgramT]):
     def _compiled(self, values: tuple[bool, ...], done: "asyncio.Future[ProgramT | str]") -> None:
         self._compiling.pop(values, None)
         if not done.cancelled() and done.exception() is None:
-            while len(self._ahead) >= _MAX_AHEAD:  # no request came for them
-                self._ahead.pop(next(iter(self._ahead)))
-            self._ahead[values] = done.result()
+            self._keep_ahead(values, done.result())
+
+    def _compiled_later(self, values: tuple[bool, ...], program: ProgramT | str) -> None:
+        self._queued.discard(values)
+        self._runs.pop(values, None)
+        if self._uses is None and values not in self._programs and self._make_room(values):
+            self._programs[values] = program
+            self._take(_length(program))
+        else:
+            self._keep_ahead(values, program)
+
+    def _keep_ahead(self, values: tuple[bool, ...], program: ProgramT | str) -> None:
+        while len(self._ahead) >= _MAX_AHEAD:  # no request came for them
+            self._ahead.pop(next(iter(self._ahead)))
+        self._ahead[values] = program
 
     def _make_room(self, values: tuple[bool, ...]) -> bool:
         if not self._programs:
