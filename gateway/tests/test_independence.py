@@ -37,7 +37,8 @@ def test_the_gateways_tests_import_nothing_of_the_platform() -> None:
 
 def test_every_package_that_is_imported_is_a_dependency() -> None:
     metadata = tomllib.loads((GATEWAY / "pyproject.toml").read_text())["project"]
-    named = {_normalized(requirement) for requirement in metadata["dependencies"]}
+    extras = (entry for extra in metadata["optional-dependencies"].values() for entry in extra)
+    named = {_normalized(requirement) for requirement in (*metadata["dependencies"], *extras)}
     distributions = packages_distributions()
     imported = {module.split(".")[0] for _, module in imports(GATEWAY / "botberi_gateway")}
     foreign = imported - set(sys.stdlib_module_names) - {"botberi_gateway"}

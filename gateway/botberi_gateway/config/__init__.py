@@ -1,7 +1,7 @@
 """`GatewayConfig`: every limit and setting of the gateway, a tree of frozen values. A room takes its own branch."""
 
 from botberi_gateway.config.tree import GatewayConfig
-from botberi_gateway.config.server import ServerConfig
+from botberi_gateway.config.server import LogConfig, ServerConfig
 from botberi_gateway.config.transport import TransportConfig, WebSocketConfig
 from botberi_gateway.config.headers import (
     HeaderAction,
@@ -11,6 +11,7 @@ from botberi_gateway.config.headers import (
     ResponseHeaderRule,
     SubgraphHeaderRules,
 )
+from botberi_gateway.config.graph import ContractConfig, GraphConfig, SchemaConfig, SubgraphSourceConfig
 from botberi_gateway.config.engine import EngineConfig, EventSourceConfig
 from botberi_gateway.config.operation import ExecutionBudget, OperationLimits
 from botberi_gateway.config.traffic import Balancing, BalancingConfig, BreakerConfig, RetryConfig, TlsConfig
@@ -19,6 +20,11 @@ from botberi_gateway.config.subgraph import InProcessConfig, SubgraphConfig, Sub
 __all__ = [
     "GatewayConfig",
     "ServerConfig",
+    "LogConfig",
+    "GraphConfig",
+    "SchemaConfig",
+    "SubgraphSourceConfig",
+    "ContractConfig",
     "TransportConfig",
     "WebSocketConfig",
     "HeadersConfig",

@@ -1,6 +1,9 @@
-"""`python -m botberi_gateway.config` prints the page `docs/reference/gateway-configuration.md`."""
+"""`python -m botberi_gateway.config docs/reference` writes the page of the configuration and its JSON Schema."""
 
-from botberi_gateway.config.page import page
+import sys
+from pathlib import Path
+
+from botberi_gateway.config.page import write
 
 if __name__ == "__main__":
-    print(page(), end="")
+    write(Path(sys.argv[1]))

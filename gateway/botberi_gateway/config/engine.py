@@ -1,7 +1,8 @@
 """How operations are prepared, run and fed with events."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from botberi_gateway.config.operation import ExecutionBudget, OperationLimits
 from botberi_gateway.config.setting import BYTES, SECONDS, branch, setting
@@ -13,13 +14,17 @@ class EventSourceConfig:
     """What happens while the event source can't be followed."""
 
     loss_timeout_seconds: float = setting(
-        60.0, "A source that stays lost for longer ends the subscriptions that it feeds.", unit=SECONDS
+        60.0, "A source that stays lost for longer ends the subscriptions that it feeds.", unit=SECONDS, restart=True
     )
     join_timeout_seconds: float = setting(
-        10.0, "How long a new subscription waits for a source that is lost at that moment.", unit=SECONDS
+        10.0, "How long a new subscription waits for a source that is lost at that moment.", unit=SECONDS, restart=True
     )
-    first_backoff_seconds: float = setting(0.1, "Pause before the source is followed again.", unit=SECONDS)
-    max_backoff_seconds: float = setting(5.0, "The pause doubles with each failure, up to this one.", unit=SECONDS)
+    first_backoff_seconds: float = setting(
+        0.1, "Pause before the source is followed again.", unit=SECONDS, restart=True
+    )
+    max_backoff_seconds: float = setting(
+        5.0, "The pause doubles with each failure, up to this one.", unit=SECONDS, restart=True
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,9 @@ class EngineConfig:
     max_cache_bytes: int = setting(
         64 * 1024 * 1024, "The same by the memory that they are estimated to take, whichever comes first.", unit=BYTES
     )
-    max_planning_threads: int = setting(2, "Threads that parse, validate, plan and compile operations.", unit="threads")
+    max_planning_threads: int = setting(
+        2, "Threads that parse, validate, plan and compile operations.", unit="threads", restart=True
+    )
     max_planning_backlog: int = setting(
         200, "New operations that wait for such a thread; the next ones are refused.", unit="operations"
     )
@@ -62,7 +69,7 @@ class EngineConfig:
         15.0, "One request to a subgraph that has no configuration of its own.", unit=SECONDS
     )
     max_concurrent_events: int = setting(
-        64, "Events that are resolved at the same time, of all subscriptions together.", unit="events"
+        64, "Events that are resolved at the same time, of all subscriptions together.", unit="events", restart=True
     )
     max_pending_events: int = setting(
         1_000,
@@ -70,6 +77,20 @@ class EngineConfig:
         unit="events",
     )
     max_errors: int = setting(50, "Entries of `errors` in one response; more are counted.", unit="errors")
+    allow_unenforced: Sequence[str] = setting(
+        (),
+        "Security features (such as `authenticated`) that the graph may have though nothing here enforces them.",
+        option="--allow-unenforced",
+    )
+    error_extensions: Sequence[str] = setting(
+        (), "Keys of `extensions` in subgraphs' errors that clients get too, beside `code`.", option="--error-extension"
+    )
+    executor: Literal["compiled", "interpreted", "both"] = setting(
+        "compiled",
+        "What runs plans: generated code, the interpreter, or both (what differs is an error; for tests).",
+        option="--executor",
+        restart=True,
+    )
     operation: OperationLimits = branch(OperationLimits, "What one document may ask for.")
     budget: ExecutionBudget = branch(ExecutionBudget, "What one operation may use while it runs.")
     event_source: EventSourceConfig = branch(EventSourceConfig, "What happens while the event source is lost.")
@@ -79,8 +100,9 @@ class EngineConfig:
     subgraphs: Mapping[str, SubgraphConfig] = setting(
         {},
         "The same for single subgraphs, by name; their whole `timeout_seconds` counts in place of "
-        "`subgraph_timeout_seconds`.",
+        "`subgraph_timeout_seconds`. In a file, what an entry doesn't say is as in `subgraph`.",
         item=SubgraphConfig,
+        inherits="engine.subgraph",
     )
     in_process: InProcessConfig = branch(
         InProcessConfig, "Calls to subgraphs in this process, where a subgraph's client isn't given one of its own."

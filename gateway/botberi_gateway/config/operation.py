@@ -17,14 +17,15 @@ class OperationLimits:
         4_000, "Tokens of the document. graphql-core takes about 20 µs to parse each.", unit="tokens"
     )
     max_depth: int = setting(25, "Fields within fields. The usual introspection query has 13 levels.", unit="levels")
-    max_aliases: int = setting(200, "Fields that have an alias.", unit="fields")
-    max_directives: int = setting(200, "Uses of directives.", unit="directives")
+    max_aliases: int = setting(200, "Fields that have an alias.", unit="fields", minimum=0)
+    max_directives: int = setting(200, "Uses of directives.", unit="directives", minimum=0)
     max_fields: int = setting(10_000, "Fields of the operation.", unit="fields")
     max_root_fields: int = setting(100, "Fields at the root of the operation.", unit="fields")
     max_root_mutations: int = setting(
         10,
         "Mutations in one document (different response keys at the root); a subgraph runs each of them by itself.",
         unit="fields",
+        minimum=0,
         option="--max-mutations",
     )
     max_repeats: int = setting(
@@ -44,6 +45,7 @@ class OperationLimits:
         "`fields`, `inputFields`, `interfaces` and `possibleTypes` within one another below `__schema` and `__type`, "
         "as graphql-js counts them. The usual introspection queries have 1.",
         unit="levels",
+        minimum=0,
     )
     max_introspection_fields: int = setting(
         100_000,

@@ -1,8 +1,11 @@
 """`GatewayConfig` -> the page `docs/reference/gateway-configuration.md`."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
+from botberi_gateway.config.json_schema import json_schema
 from botberi_gateway.config.setting import Branch, Setting, settings_of
 from botberi_gateway.config.tree import GatewayConfig
 
@@ -20,14 +23,30 @@ config = GatewayConfig(
 )
 ```
 
-Names that begin with `max_` are limits, names that end with `_seconds` are times. Where a value names an option,
-`botberi-gateway serve` sets it by that option. This page is made by `python -m botberi_gateway.config`.
+`botberi-gateway serve --config gateway.yaml` reads the same tree from a file: [configuration
+files](../gateway/configuration.md) says how. Names that begin with `max_` are limits, names that end with `_seconds`
+are times. Where a value names an option, `botberi-gateway serve` sets it by that option. Changes take effect when the
+file is read again, but for values with "restart", for which the process starts again. This page is made by `python -m
+botberi_gateway.config docs/reference`.
+
+## The root
+
+`GatewayConfig`.
+
+| value | default | unit | meaning |
+|---|---|---|---|
 """
 
 
 def page() -> str:
     """The page, in Markdown."""
     return _HEAD + "\n".join(_lines()) + "\n"
+
+
+def write(folder: Path) -> None:
+    """Write the page and the JSON Schema into `docs/reference`."""
+    (folder / "gateway-configuration.md").write_text(page())
+    (folder / "gateway-configuration.schema.json").write_text(json.dumps(json_schema(), indent=2) + "\n")
 
 
 def _lines() -> Iterator[str]:
@@ -53,7 +72,8 @@ def _lines() -> Iterator[str]:
 def _row(setting: Setting) -> str:
     name = setting.path.rpartition(".")[2]
     option = f" `{setting.option}`" if setting.option else ""
-    return f"| `{name}` | {_shown(setting.default)} | {setting.unit} | {setting.meaning}{option} |"
+    restart = " (restart)" if setting.restart else ""
+    return f"| `{name}` | {_shown(setting.default)} | {setting.unit} | {setting.meaning}{option}{restart} |"
 
 
 def _shown(default: Any) -> str:

@@ -1,15 +1,36 @@
 """The ready-made server: its connections, its pages beside GraphQL, and how it stops."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from botberi_gateway.config.setting import BYTES, SECONDS, setting
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    """Log lines on standard error."""
+
+    format: Literal["text", "json"] = setting("text", "How log lines look.", option="--log-format")
+    level: Literal["debug", "info", "warning", "error"] = setting(
+        "info", "The least important lines that are written.", option="--log-level"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
     """One server, in each of its processes."""
 
-    path: str = setting("/graphql", "Where GraphQL and GraphiQL are.", option="--path")
+    host: str = setting("127.0.0.1", "Address to listen on.", option="--host", restart=True)
+    port: int = setting(8080, "Port; 0 takes any free one.", option="--port", minimum=0, maximum=65535, restart=True)
+    workers: int = setting(
+        1,
+        "Processes that serve, each with caches of its own: one for each core.",
+        option="--workers",
+        maximum=256,
+        restart=True,
+    )
+    path: str = setting("/graphql", "Where GraphQL and GraphiQL are.", option="--path", restart=True)
     max_header_bytes: int = setting(65_536, "A request's line and headers.", unit=BYTES)
     header_timeout_seconds: float = setting(
         10.0, "Time that a client may take to send a request's line and headers.", unit=SECONDS
@@ -24,7 +45,9 @@ class ServerConfig:
         5.0, "How long such a request is still read before its connection is cut.", unit=SECONDS
     )
     write_timeout_seconds: float = setting(
-        30.0, "A client that reads nothing of an answer for so long is cut off.", unit=SECONDS
+        30.0,
+        "A client that for so long does not empty the write buffer below its low-water mark is cut off.",
+        unit=SECONDS,
     )
     max_connections_per_address: int = setting(
         1_000,
@@ -52,3 +75,8 @@ class ServerConfig:
         0.0, "Time between `/ready` saying no and the port being closed, so that load balancers notice.", unit=SECONDS
     )
     drain_timeout_seconds: float = setting(30.0, "Time that requests have to end when the server stops.", unit=SECONDS)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """What is wrong with it."""
+        if not self.path.startswith("/"):
+            yield "path", f"{self.path!r} does not begin with a slash"

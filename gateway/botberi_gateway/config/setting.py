@@ -11,15 +11,43 @@ BYTES: Final = "bytes"
 
 
 def setting(
-    default: ValueT, meaning: str, *, unit: str = "", option: str | None = None, item: type[Any] | None = None
+    default: ValueT,
+    meaning: str,
+    *,
+    unit: str = "",
+    option: str | None = None,
+    item: type[Any] | None = None,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    restart: bool = False,
+    secret: bool = False,
+    inherits: str | None = None,
+    extends: bool = False,
 ) -> ValueT:
     """Declare a dataclass field: its default, what it means, its unit, and the option of `serve` that sets it.
 
-    `item` is the configuration class of each entry, where the value is a sequence or a mapping of such.
+    - `item`: the configuration class of each entry, where the value is a sequence or a mapping of such.
+    - `minimum`, `maximum`: bounds of a number. By default numbers are at least 1 and times greater than 0; where the
+      default is 0, at least 0.
+    - `restart`: a change takes effect when the process starts again; all else can change while it runs.
+    - `secret`: `config show` doesn't print it.
+    - `inherits`: the path of the branch that gives the values which an entry of this mapping doesn't have.
+    - `extends`: what the option gives is added to what holds already.
 
     A type checker sees the default's type, as with `dataclasses.field`.
     """
-    metadata = {"meaning": meaning, "unit": unit, "option": option, "item": item}
+    metadata = {
+        "meaning": meaning,
+        "unit": unit,
+        "option": option,
+        "item": item,
+        "minimum": minimum,
+        "maximum": maximum,
+        "restart": restart,
+        "secret": secret,
+        "inherits": inherits,
+        "extends": extends,
+    }
     declared: Any
     if isinstance(default, dict):  # dataclasses refuse a dictionary as a default, which all instances would share
         declared = field(default_factory=default.copy, metadata=metadata)
@@ -43,6 +71,10 @@ class Setting:
     meaning: str
     unit: str
     option: str | None
+    #: Whether a change takes effect only when the process starts again.
+    restart: bool = False
+    #: Whether what its option gives is added to what holds already.
+    extends: bool = False
 
 
 def settings_of(config: Any, path: str = "") -> Iterator["Setting | Branch"]:
@@ -54,12 +86,20 @@ def settings_of(config: Any, path: str = "") -> Iterator["Setting | Branch"]:
     for declared in fields(config):
         value = getattr(config, declared.name)
         below = f"{path}.{declared.name}" if path else declared.name
-        meaning = declared.metadata["meaning"]
+        metadata = declared.metadata
         if is_dataclass(value):
-            inner.append((below, value, meaning))
+            inner.append((below, value, metadata["meaning"]))
         else:
-            yield Setting(below, value, meaning, declared.metadata["unit"], declared.metadata["option"])
-            item = declared.metadata["item"]
+            yield Setting(
+                below,
+                value,
+                metadata["meaning"],
+                metadata["unit"],
+                metadata["option"],
+                metadata["restart"],
+                metadata["extends"],
+            )
+            item = metadata["item"]
             if item is not None:
                 entry = f"{below}.*" if isinstance(value, dict) else f"{below}[]"
                 inner.append((entry, item(), f"One entry of `{declared.name}`."))

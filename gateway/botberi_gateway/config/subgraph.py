@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from botberi_gateway.config.setting import BYTES, SECONDS, branch, setting
 from botberi_gateway.config.traffic import BalancingConfig, BreakerConfig, RetryConfig, TlsConfig
@@ -48,13 +49,15 @@ class SubgraphConfig:
     )
     max_connections: int = setting(100, "Connections at the same time.", unit="connections")
     max_waiting: int = setting(
-        1_000, "Requests that wait for a connection; the next ones are refused.", unit="requests"
+        1_000, "Requests that wait for a connection; the next ones are refused.", unit="requests", minimum=0
     )
     max_response_bytes: int = setting(10 * 1024 * 1024, "The body of an answer, unpacked.", unit=BYTES)
     max_header_bytes: int = setting(
         65_536, "Status line and headers of an answer, interim answers (1xx) included.", unit=BYTES
     )
-    headers: Mapping[str, str] = setting({}, "Sent with each request that doesn't have headers of these names.")
+    headers: Mapping[str, str] = setting(
+        {}, "Sent with each request that doesn't have headers of these names.", secret=True
+    )
     timeout_header: str | None = setting(
         None, "A header that says the subgraph how many milliseconds are left for its answer, such as `x-timeout-ms`."
     )
@@ -62,7 +65,7 @@ class SubgraphConfig:
         False, "Whether large request bodies are sent with gzip. The subgraph's server has to understand that."
     )
     compress_from_bytes: int = setting(1024, "Shorter bodies are sent as they are.", unit=BYTES)
-    socket_path: str | None = setting(
+    socket_path: Path | None = setting(
         None, "A Unix socket by which the subgraph is reached, with the URL's path (`http` alone)."
     )
     retry: RetryConfig = branch(RetryConfig, "Requests that are sent again.")
@@ -78,10 +81,14 @@ class InProcessConfig:
 
     timeout_seconds: float = setting(30.0, "A whole request. A request may ask for less.", unit=SECONDS)
     max_concurrent: int = setting(1_000, "Requests that run at the same time.", unit="requests")
-    max_waiting: int = setting(1_000, "Requests that wait for their turn; the next ones are refused.", unit="requests")
+    max_waiting: int = setting(
+        1_000, "Requests that wait for their turn; the next ones are refused.", unit="requests", minimum=0
+    )
     max_response_bytes: int = setting(10 * 1024 * 1024, "The body of an answer.", unit=BYTES)
     ack_timeout_seconds: float = setting(5.0, "Time that the app may take to answer `connection_init`.", unit=SECONDS)
     max_queued_messages: int = setting(
         16, "Messages of a subscription that wait for their reader; then the app waits.", unit="messages"
     )
-    headers: Mapping[str, str] = setting({}, "Sent with each request that doesn't have headers of these names.")
+    headers: Mapping[str, str] = setting(
+        {}, "Sent with each request that doesn't have headers of these names.", secret=True
+    )

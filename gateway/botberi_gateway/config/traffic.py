@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from botberi_gateway.config.setting import SECONDS, setting
 
@@ -82,11 +83,11 @@ class BalancingConfig:
 class TlsConfig:
     """TLS to a subgraph (`https`, `wss`)."""
 
-    ca_file: str | None = setting(
+    ca_file: Path | None = setting(
         None, "Certificates (PEM) of the authorities to trust, in place of those of the system."
     )
-    certificate_file: str | None = setting(None, "The gateway's own certificate (PEM), by which it identifies itself.")
-    key_file: str | None = setting(None, "The certificate's private key (PEM), where it isn't in the same file.")
+    certificate_file: Path | None = setting(None, "The gateway's own certificate (PEM), by which it identifies itself.")
+    key_file: Path | None = setting(None, "The certificate's private key (PEM), where it isn't in the same file.")
     server_name: str | None = setting(
         None, "The name that is asked for (SNI) and has to stand in the certificate. Unset: the URL's host."
     )

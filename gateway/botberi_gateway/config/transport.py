@@ -72,6 +72,7 @@ class TransportConfig:
         "Request headers of the client that subgraphs get. Never add `cookie` or `authorization` for subgraphs that "
         "aren't yours.",
         option="--forward-header",
+        extends=True,
     )
     trusted_proxies: Sequence[str] = setting(
         (),

@@ -2,7 +2,7 @@
 
 from botberi_gateway.engine.request import GraphQLRequest, RequestContext
 from botberi_gateway.engine.labels import LabelResolver
-from botberi_gateway.engine.sources import CompositionError, SubgraphSource, compose_sources, fetch_sdl
+from botberi_gateway.engine.sources import CompositionError, SubgraphSource, check_sources, compose_sources, fetch_sdl
 from botberi_gateway.engine.planning import OVERLOADED, CacheStatistics, Prepared
 from botberi_gateway.engine.gateway import Gateway
 
@@ -12,6 +12,7 @@ __all__ = [
     "LabelResolver",
     "CompositionError",
     "SubgraphSource",
+    "check_sources",
     "compose_sources",
     "fetch_sdl",
     "OVERLOADED",

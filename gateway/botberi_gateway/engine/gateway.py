@@ -56,7 +56,7 @@ class Gateway:
         event_source: EventSource | None = None,
         config: EngineConfig | None = None,
         labels: LabelResolver | None = None,
-        executor: ExecutorKind = ExecutorKind.COMPILED,
+        executor: ExecutorKind | None = None,
         allow_unenforced: Collection[str] = (),
         error_extensions: Collection[str] = (),
     ) -> None:
@@ -65,17 +65,19 @@ class Gateway:
         `error_extensions` are keys of `extensions` in subgraphs' errors that clients get; they always get `code`.
 
         `allow_unenforced` names security features, such as `"authenticated"`, that the supergraph may link though this
-        gateway doesn't enforce them.
+        gateway doesn't enforce them. Both are added to what the configuration has; `executor` is in its place.
 
         Raises `SupergraphError` for a supergraph with other features that the gateway doesn't enforce.
         """
-        self._executor = executor
-        self._allow_unenforced = frozenset(allow_unenforced)
-        self._error_extensions = frozenset(error_extensions)
+        self._config = config or EngineConfig()
+        self._executor = executor or ExecutorKind(self._config.executor)
+        self._own_unenforced = frozenset(allow_unenforced)
+        self._own_error_extensions = frozenset(error_extensions)
+        self._allow_unenforced = self._own_unenforced.union(self._config.allow_unenforced)
+        self._error_extensions = self._own_error_extensions.union(self._config.error_extensions)
         #: How operations were executed.
         self.execution_statistics = ExecutionStatistics()
         self._label_resolver = labels
-        self._config = config or EngineConfig()
         self._subgraph_timeouts = {name: own.timeout_seconds for name, own in self._config.subgraphs.items()}
         self._current = Generation(supergraph, clients, self._config, self._allow_unenforced)
         source_config = self._config.event_source
@@ -96,13 +98,13 @@ class Gateway:
         event_source: EventSource | None = None,
         config: EngineConfig | None = None,
         labels: LabelResolver | None = None,
-        executor: ExecutorKind = ExecutorKind.COMPILED,
+        executor: ExecutorKind | None = None,
         allow_unenforced: Collection[str] = (),
         error_extensions: Collection[str] = (),
     ) -> "Gateway":
         """Compose, and serve the result. Raises `CompositionError`, `SupergraphError`."""
         supergraph = compose_sources(subgraphs)
-        check_sources(subgraphs, allow_unenforced)
+        check_sources(subgraphs, {*allow_unenforced, *(config.allow_unenforced if config is not None else ())})
         clients = {name: source.connect(name, config) for name, source in subgraphs.items()}
         return cls(
             supergraph,
@@ -327,7 +329,15 @@ class Gateway:
             )
         return generation.environment
 
-    async def replace(self, supergraph: Supergraph, clients: Mapping[str, SubgraphClient] | None = None) -> None:
+    async def replace(
+        self,
+        supergraph: Supergraph,
+        clients: Mapping[str, SubgraphClient] | None = None,
+        *,
+        config: EngineConfig | None = None,
+        warm_operations: int = 0,
+        warm_timeout_seconds: float = 10.0,
+    ) -> None:
         """Serve another supergraph from now on.
 
         Running operations end on the supergraph that they began on. Subscriptions that an event source feeds go on with
@@ -335,19 +345,28 @@ class Gateway:
         `SUBSCRIPTION_SCHEMA_RELOAD`.
 
         Without `clients` the present ones are kept. Clients that aren't among the new ones are closed when nothing uses
-        them any more.
+        them any more. With `config` its limits hold for what begins from now on.
+
+        `warm_operations` that are in use are prepared for the new supergraph first, those that were used last before
+        others, so that their next requests needn't wait; after `warm_timeout_seconds` it goes on without the rest.
 
         Raises `SupergraphError` for a supergraph with security features that the gateway doesn't enforce; then nothing
         changes.
         """
         old = self._current
+        config = config or self._config
+        allow_unenforced = self._own_unenforced.union(config.allow_unenforced)
         new = await asyncio.to_thread(
-            Generation,
-            supergraph,
-            old.clients if clients is None else clients,
-            self._config,
-            self._allow_unenforced,
+            Generation, supergraph, old.clients if clients is None else clients, config, allow_unenforced
         )
+        if warm_operations:
+            await self._preparer.warm(new, old.cache.latest(warm_operations), warm_timeout_seconds)
+        if config is not self._config:
+            self._config, self._allow_unenforced = config, allow_unenforced
+            self._error_extensions = self._own_error_extensions.union(config.error_extensions)
+            self._subgraph_timeouts = {name: own.timeout_seconds for name, own in config.subgraphs.items()}
+            self._preparer.use(config)
+            self._introspector.use(config)
         self._current = self._wrapped(new)
         self._introspector.forget()
         self._subscriptions.move_to(new)

@@ -67,6 +67,10 @@ class Introspector:
         while len(self._kept) > MAX_KEPT or sum(answer.fields for answer in self._kept.values()) > MAX_KEPT_FIELDS:
             self._kept.popitem(last=False)
 
+    def use(self, config: EngineConfig) -> None:
+        """Take another configuration from now on."""
+        self._config = config
+
     def forget(self) -> None:
         """Empty the cache, because the schema was replaced."""
         self._kept.clear()

@@ -9,6 +9,7 @@ High Performance Buffer Management Replacement Algorithm", VLDB 1994).
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from itertools import chain, islice
 from typing import Final, Generic, Protocol, TypeVar
 
 
@@ -63,6 +64,10 @@ class OperationCache(Generic[KeyT, ItemT]):
             self._once_bytes -= self._sizes[key]
             self._again[key] = item
         return item
+
+    def latest(self, count: int) -> list[KeyT]:
+        """Keys of what is kept: those that were asked for more than once and lately come first."""
+        return list(islice(chain(reversed(self._again), reversed(self._once)), count))
 
     def keep(self, key: KeyT, item: ItemT) -> None:
         """Keep the item in place of the one with this key, unless it is larger than the cache; others are evicted."""

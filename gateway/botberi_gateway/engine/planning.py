@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from botberi_gateway import errors
@@ -110,6 +112,8 @@ class Generation:
         #: What is the same for all requests on this supergraph; made when the first one runs.
         self.environment: Environment | None = None
         self.schema = supergraph.api_schema
+        #: What one document may ask for.
+        self.limits = config.operation
         #: Those of progressive overrides that each request decides.
         self.labels = open_labels(supergraph)
         self.cache: OperationCache[Key, Prepared] = OperationCache(config.max_cached_operations, config.max_cache_bytes)
@@ -181,6 +185,23 @@ class Preparer:
         finally:
             generation.running -= 1
 
+    async def warm(self, generation: Generation, keys: Sequence[Key], timeout_seconds: float) -> None:
+        """Prepare operations of another generation for this one, which isn't served yet; after the time, no more.
+
+        One at a time: the other threads are for clients. What doesn't fit the new supergraph is left out.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                for query, operation_name, labels in keys:
+                    # The labels that a request has decided which the new supergraph doesn't ask for don't count.
+                    key = query, operation_name, labels & frozenset(generation.labels)
+                    with suppress(GatewayError):
+                        await generation.in_flight.run(key, partial(self._begin, generation, key), timeout_seconds)
+
+    def use(self, config: EngineConfig) -> None:
+        """Take another configuration from now on; the number of threads stays."""
+        self.config = self._config = config
+
     async def compile(self, compiled: Compiled | CompiledParts, variables: Mapping[str, Any]) -> None:
         """Compile the program for these variables in a thread, where it doesn't exist yet.
 
@@ -229,7 +250,7 @@ class Preparer:
         loop = asyncio.get_running_loop()
         compiler = None if self._compiles_at_once else _OperationCompiler(self, generation, key)
         # Always in a thread: a document of 500 characters can cost 150 ms to validate, and its length does not tell.
-        future = loop.run_in_executor(self._threads, generation.make, key, self._config.operation, compiler)
+        future = loop.run_in_executor(self._threads, generation.make, key, generation.limits, compiler)
         future.add_done_callback(lambda done: self._planned(generation, key, done))
         return future
 

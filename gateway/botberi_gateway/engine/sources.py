@@ -81,10 +81,15 @@ def check_sources(subgraphs: Mapping[str, SubgraphSource], allow_unenforced: Col
     admit(unenforced.values(), allow_unenforced)
 
 
-async def fetch_sdl(name: str, client: SubgraphClient, timeout_seconds: float = 10.0) -> str:
+async def fetch_sdl(
+    name: str, client: SubgraphClient, timeout_seconds: float = 10.0, headers: Mapping[str, str] | None = None
+) -> str:
     """A running subgraph's SDL, by `_service { sdl }` of the federation specification. Raises `SubgraphError`."""
     request = SubgraphRequest(
-        "query SubgraphSdl { _service { sdl } }", operation_name="SubgraphSdl", timeout=timeout_seconds
+        "query SubgraphSdl { _service { sdl } }",
+        operation_name="SubgraphSdl",
+        headers=headers or {},
+        timeout=timeout_seconds,
     )
     response = await client.execute(request)
     sdl: Any = None

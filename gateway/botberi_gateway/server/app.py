@@ -1,5 +1,6 @@
 """A gateway and a configuration -> a Starlette app: GraphQL, health, readiness, metrics, and routes of the user's."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from botberi_gateway.config import GatewayConfig, ServerConfig
 from botberi_gateway.engine import Gateway
+from botberi_gateway.schema_delivery import SchemaDelivery
 from botberi_gateway.server.access import AccessLog
 from botberi_gateway.server.headers import security_headers
 from botberi_gateway.server.metrics import CONTENT_TYPE, Metrics
@@ -38,15 +40,18 @@ def create_app(
     routes: Sequence[BaseRoute] = (),
     checks: Mapping[str, ReadinessCheck] | None = None,
     lifespan: Lifespan | None = None,
+    delivery: SchemaDelivery | None = None,
 ) -> Starlette:
     """Make the app. It owns `gateway` and closes it at the end of its lifespan.
+
+    `delivery` keeps the gateway's graph up to date while the app runs.
 
     `app.state.drain()` (a coroutine function) ends sockets and streams; `botberi_gateway.server.serve` calls it before
     the server stops.
     """
     config = config or GatewayConfig()
     server = config.server
-    metrics = Metrics(gateway) if server.metrics else None
+    metrics = Metrics(gateway, None if delivery is None else delivery.status) if server.metrics else None
     if server.share_subgraph_requests:
         joined = metrics.shared if metrics is not None else lambda _: None
         # In front of what counts requests: one that was saved is none.
@@ -58,10 +63,11 @@ def create_app(
         config=config.transport,
         observer=metrics,
     )
-    state = _State(graphql, server, checks or {})
+    state = _State(graphql, server, checks or {}, dict if delivery is None else delivery.status.warnings)
 
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
+        updating = None if delivery is None else asyncio.get_running_loop().create_task(delivery.run(gateway))
         try:
             if lifespan is None:
                 yield
@@ -69,6 +75,9 @@ def create_app(
                 async with lifespan(app):
                     yield
         finally:
+            if updating is not None:
+                updating.cancel()
+                await asyncio.wait({updating})
             await graphql.drain(server.drain_timeout_seconds)
             await gateway.aclose()
 
@@ -107,8 +116,15 @@ def create_app(
 class _State:
     """Answers `/health` and `/ready`: whether this process wants requests."""
 
-    def __init__(self, graphql: GraphQLApp, config: ServerConfig, checks: Mapping[str, ReadinessCheck]) -> None:
+    def __init__(
+        self,
+        graphql: GraphQLApp,
+        config: ServerConfig,
+        checks: Mapping[str, ReadinessCheck],
+        warnings: Callable[[], Mapping[str, str]],
+    ) -> None:
         self._graphql = graphql
+        self._warnings = warnings
         self._config = config
         self._checks = checks
         self._draining = False
@@ -130,7 +146,9 @@ class _State:
                 problems[name] = problem
         if problems:
             return JSONResponse({"status": "unavailable", "problems": problems}, 503)
-        return JSONResponse({"status": "ready"})
+        # A refused graph or a subgraph that is down takes no gateway out of a load balancer: the old graph is served.
+        warnings = self._warnings()
+        return JSONResponse({"status": "ready", "warnings": warnings} if warnings else {"status": "ready"})
 
     async def drain(self) -> None:
         """Be not ready from now on, end sockets and streams, and wait for queries and mutations."""

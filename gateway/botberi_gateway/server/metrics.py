@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from botberi_gateway.engine import Gateway
 from botberi_gateway.errors import GatewayError
 from botberi_gateway.plan import OperationKind
+from botberi_gateway.schema_delivery import DeliveryStatus
 from botberi_gateway.server.tally import Counts, Durations
 from botberi_gateway.upstream.breaker import CircuitState
 from botberi_gateway.upstream.http import HttpClient
@@ -23,7 +24,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 class Metrics:
     """The transport's `Observer`, the wrapper that times each subgraph's client, and the text of `/metrics`."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, delivery: DeliveryStatus | None = None) -> None:
         self.registry = CollectorRegistry()
         self._operations = Counts(
             "gateway_operations",
@@ -62,6 +63,8 @@ class Metrics:
         self._sockets = Gauge("gateway_websockets_open", "Open WebSockets.", registry=self.registry)
         self.registry.register(_CacheCollector(gateway))
         self.registry.register(_TrafficCollector(gateway))
+        if delivery is not None:
+            self.registry.register(_DeliveryCollector(delivery))
         gateway.wrap_clients(lambda name, client: measured(name, client, self))
 
     def operation(self, kind: str, outcome: str, seconds: float) -> None:
@@ -150,6 +153,27 @@ class _TrafficCollector(Collector):
                 circuits.add_metric([name], int(traffic.breaker.state is not CircuitState.CLOSED))
         yield circuits
         yield retries
+
+
+class _DeliveryCollector(Collector):
+    """Reads how the delivery of the graph stands when it is scraped."""
+
+    def __init__(self, status: DeliveryStatus) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        """Implements prometheus_client's `Collector`."""
+        status = self._status
+        updates = CounterMetricFamily("gateway_schema_updates", "Graphs that came after the first.", labels=["outcome"])
+        updates.add_metric(["applied"], status.applied)
+        updates.add_metric(["refused"], status.refusals)
+        yield updates
+        refused = int(status.refused is not None)
+        yield GaugeMetricFamily("gateway_schema_refused", "1 while the newest graph isn't served.", value=refused)
+        stale = len(status.unavailable)
+        yield GaugeMetricFamily(
+            "gateway_schema_unavailable", "SDLs that can't be read now; their last ones are served.", value=stale
+        )
 
 
 def measured(name: str, client: SubgraphClient, metrics: Metrics) -> SubgraphClient:

@@ -285,8 +285,8 @@ def run(*arguments: str) -> tuple[int, str]:
             1,
             "do not compose",
         ),
-        ({}, ["serve", "--subgraph", "a=x", "--log-level", "loud"], 2, "none of debug"),
-        ({}, ["serve", "--subgraph", "a=x", "--path", "graphql"], 2, "does not begin with a slash"),
+        ({}, ["serve", "--subgraph", "a=http://x", "--log-level", "loud"], 2, "one of debug, info, warning, error"),
+        ({}, ["serve", "--subgraph", "a=http://x", "--path", "graphql"], 2, "does not begin with a slash"),
         ({}, ["serve", "--supergraph", "x", "--port", "70000"], 2, "--port"),
     ],
 )

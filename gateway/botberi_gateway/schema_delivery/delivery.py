@@ -1,0 +1,230 @@
+"""A graph's configuration -> a gateway, kept up to date: places are looked at again, and what changed is served.
+
+An update that can't be served is refused with its errors, and the old graph stays.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from botberi_gateway.config import EngineConfig, GraphConfig
+from botberi_gateway.engine import CompositionError, Gateway
+from botberi_gateway.errors import GatewayError
+from botberi_gateway.schema_delivery.assembly import SUPERGRAPH, Assembled, assemble, places_of
+from botberi_gateway.schema_delivery.places import SchemaUnavailable
+from botberi_gateway.schema_delivery.state import SchemaState
+
+logger = logging.getLogger(__name__)
+
+#: The pause before places that were down at the start are looked at again, with `wait`; it doubles.
+_FIRST_PAUSE_SECONDS: Final = 0.5
+#: Lines of a refused graph's errors that `/ready` shows; the log has all.
+_MAX_SHOWN_LINES: Final = 5
+
+#: Writes composition's errors for people: subgraphs' SDLs by name, and the errors -> text.
+Report = Callable[[Mapping[str, str], Sequence[Any]], str]
+
+
+class DeliveryError(Exception):
+    """There is no graph to begin with. `problems` are pairs of a code and a sentence."""
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        super().__init__("\n".join(f"{code}: {message}" for code, message in problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(slots=True)
+class DeliveryStatus:
+    """How the delivery of one graph stands."""
+
+    #: Why the newest graph isn't served, or None.
+    refused: str | None = None
+    #: Subgraphs (and "supergraph") whose place can't be read now, and why; their last SDL is served.
+    unavailable: dict[str, str] = field(default_factory=dict)
+    #: Graphs that were served after the first, and refused.
+    applied: int = 0
+    refusals: int = 0
+    #: When the graph that is served now came, in seconds since 1970.
+    updated_at: float = 0.0
+
+    def warnings(self) -> dict[str, str]:
+        """What an operator should look at; requests are served all the same."""
+        problems = {f"schema of {name}": reason for name, reason in self.unavailable.items()}
+        if self.refused is not None:
+            lines = self.refused.splitlines()
+            more = [f"… {len(lines) - _MAX_SHOWN_LINES} more lines in the log"] if len(lines) > _MAX_SHOWN_LINES else []
+            problems["graph"] = "\n".join((*lines[:_MAX_SHOWN_LINES], *more))
+        return problems
+
+
+class SchemaDelivery:
+    """One graph's places, what they gave, and the gateway that serves it."""
+
+    def __init__(
+        self, graph: GraphConfig, engine: EngineConfig, *, name: str = "", report: Report | None = None
+    ) -> None:
+        """`name` is the graph's among several; `report` writes composition's errors."""
+        self.status = DeliveryStatus()
+        self._graph = graph
+        self._engine = engine
+        self._name = name
+        self._write_report = report or _plain_report
+        self._places = places_of(graph, engine)
+        self._state = SchemaState(graph.state_folder, name)
+        self._texts: dict[str, str] = {}
+        self._failures: dict[str, int] = {}
+        self._due: dict[str, float] = {}
+        self._composer: Any = None
+        self._assembled: Assembled | None = None
+        self._changing = asyncio.Lock()
+        self._woken = asyncio.Event()
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """The SDLs as they were read last."""
+        return self._texts
+
+    def report(self, problems: Sequence[Any]) -> str:
+        """Composition's errors about the SDLs that were read last, as text."""
+        return self._write_report(self._texts, problems)
+
+    async def begin(self, **options: Any) -> Gateway:
+        """The gateway over the graph as it is now; `options` are those of `Gateway`.
+
+        Raises `DeliveryError` where an SDL can't be had, `CompositionError` and other `GatewayError`s.
+        """
+        await self._first_texts()
+        self._assembled = await asyncio.to_thread(self._assemble, self._graph, self._engine, self._texts)
+        gateway = Gateway(self._assembled.supergraph, self._assembled.clients, config=self._engine, **options)
+        self.status.updated_at = time.time()
+        await asyncio.to_thread(self._state.keep, dict(self._texts))
+        return gateway
+
+    async def _first_texts(self) -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            problems = await self._read(list(self._places), at_start=True)
+            if not problems:
+                return
+            waits = self._graph.wait and all(not self._places[name].is_local for name in problems)
+            if not waits:
+                raise DeliveryError([problems[name] for name in sorted(problems)])
+            for _, message in problems.values():
+                logger.warning("waiting: %s", message)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, self._graph.max_backoff_seconds)
+
+    async def _read(self, names: Sequence[str], *, at_start: bool = False) -> dict[str, tuple[str, str]]:
+        """Look at places. Returns the code and message of those that have nothing to be served, by name."""
+        missing: dict[str, tuple[str, str]] = {}
+        for name, answer in zip(names, await asyncio.gather(*(self._one(name) for name in names)), strict=True):
+            shown = name or "supergraph"
+            if isinstance(answer, str):
+                if self.status.unavailable.pop(shown, None) is not None:
+                    logger.info("the schema of %s is there again", shown)
+                self._failures.pop(name, None)
+                self._texts[name] = answer
+                continue
+            self._failures[name] = self._failures.get(name, 0) + 1
+            if name not in self._texts:
+                last = self._state.last(name) if at_start else None
+                if last is None:
+                    missing[name] = (answer.code, str(answer))
+                    continue
+                self._texts[name] = last
+                logger.warning("%s The last known SDL of %s is served.", answer, shown)
+            elif shown not in self.status.unavailable:
+                logger.warning("%s The present SDL stays.", answer)
+            self.status.unavailable[shown] = str(answer)
+        return missing
+
+    async def _one(self, name: str) -> str | SchemaUnavailable:
+        try:
+            return await self._places[name].read()
+        except SchemaUnavailable as error:
+            return error
+
+    def _assemble(
+        self, graph: GraphConfig, engine: EngineConfig, texts: Mapping[str, str], present: Assembled | None = None
+    ) -> Assembled:
+        if self._composer is None and SUPERGRAPH not in texts:
+            from botberi_gateway.composition import Composer
+
+            self._composer = Composer()
+        return assemble(graph, engine, texts, self._composer, present)
+
+    async def run(self, gateway: Gateway) -> None:
+        """Keep the gateway up to date until this is cancelled."""
+        while True:
+            names = self._due_now()
+            if names:
+                before = dict(self._texts)
+                await self._read(names)
+                if self._texts != before:
+                    await self._update(gateway, self._graph, self._engine)
+            self._woken.clear()
+            wait = min((due - time.monotonic() for due in self._due.values()), default=None)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if wait is None else max(wait, 0.01)):
+                    await self._woken.wait()
+
+    def look_now(self) -> None:
+        """Look at every place again at once."""
+        self._due = dict.fromkeys(self._places, 0.0)
+        self._woken.set()
+
+    def _due_now(self) -> list[str]:
+        now = time.monotonic()
+        due = []
+        for name, place in self._places.items():
+            interval = self._graph.watch_interval_seconds if place.is_local else self._graph.poll_interval_seconds
+            if name in self._due and self._due[name] <= now:
+                due.append(name)
+                del self._due[name]
+            if interval and name not in self._due:
+                failures = 0 if place.is_local else self._failures.get(name, 0)
+                slowest = max(interval, self._graph.max_backoff_seconds)
+                self._due[name] = now + min(interval * 2 ** min(failures, 20), slowest)
+        return due
+
+    async def _update(self, gateway: Gateway, graph: GraphConfig, engine: EngineConfig) -> bool:
+        """Serve the SDLs as they are now, or refuse them. Returns whether they are served."""
+        async with self._changing:
+            texts = dict(self._texts)
+            try:
+                assembled = await asyncio.to_thread(self._assemble, graph, engine, texts, self._assembled)
+                await gateway.replace(
+                    assembled.supergraph,
+                    assembled.clients,
+                    config=engine,
+                    warm_operations=graph.warm_operations,
+                    warm_timeout_seconds=graph.warm_timeout_seconds,
+                )
+            except CompositionError as error:
+                return self._refuse(f"The subgraphs do not compose:\n{self._write_report(texts, error.errors)}")
+            except GatewayError as error:
+                return self._refuse(f"{error.code}: {error.message}")
+            except Exception:
+                logger.exception("a new graph could not be taken into service")
+                return self._refuse("A new graph could not be taken into service; the log says why.")
+            self._assembled = assembled
+            self.status.refused = None
+            self.status.applied += 1
+            self.status.updated_at = time.time()
+            logger.info("a new graph is served%s", f" as {self._name}" if self._name else "")
+            await asyncio.to_thread(self._state.keep, texts)
+            return True
+
+    def _refuse(self, reason: str) -> bool:
+        self.status.refused = reason.rstrip()
+        self.status.refusals += 1
+        logger.error("a new graph is refused, the present one stays. %s", reason)
+        return False
+
+
+def _plain_report(_: Mapping[str, str], problems: Sequence[Any]) -> str:
+    return "\n".join(str(problem) for problem in problems)
