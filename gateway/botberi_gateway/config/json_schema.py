@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
+from enum import Enum
 from pathlib import Path
 from types import UnionType
 from typing import Any, Final, Union, get_args, get_origin
@@ -91,6 +92,8 @@ def _leaf(kind: Any, declared: Field[Any] | None) -> dict[str, Any]:
             if declared.metadata.get("maximum") is not None:
                 number["maximum"] = declared.metadata["maximum"]
         return {"anyOf": [number, _EXPANDED]}
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return {"anyOf": [{"enum": [member.value for member in kind]}, _EXPANDED]}
     return {"anyOf": [msgspec.json.schema(kind), _EXPANDED]}
 
 

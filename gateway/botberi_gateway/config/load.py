@@ -190,14 +190,14 @@ class _Builder:
         self.origins: dict[str, Origin] = {}
         self.written: dict[str, str] = {}
 
-    def branch(self, kind: type[ConfigT], node: Node, base: Any, path: str) -> ConfigT:
+    def branch(self, kind: "type[ConfigT]", node: Node, base: Any, path: str) -> ConfigT:
         """A configuration class from the table; what the table doesn't have is as in `base`."""
         if isinstance(node, Scalar) and node.text is None:
             return cast(ConfigT, base)
         if not isinstance(node, Table):
             self._problems.append(Problem(path, "it needs a mapping of settings", node.origin))
             return cast(ConfigT, base)
-        types = hints(kind)
+        types = hints(cast(Any, kind))
         declared = {entry.name: entry for entry in fields(cast(Any, kind)) if in_files(types[entry.name])}
         values: dict[str, Any] = {}
         for key, inner in node.entries.items():

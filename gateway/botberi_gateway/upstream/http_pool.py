@@ -199,7 +199,7 @@ class Pool:
         loop = asyncio.get_running_loop()
         kind = Connection if type(loop).__module__.partition(".")[0] == "uvloop" else BufferedConnection
         if self.options.socket_path is not None:
-            _, connection = await loop.create_unix_connection(lambda: kind(self), self.options.socket_path)
+            _, connection = await loop.create_unix_connection(lambda: kind(self), str(self.options.socket_path))
             return connection
         addresses = await loop.getaddrinfo(self._writer.host, self._writer.port, type=socket.SOCK_STREAM)
         opened = await aiohappyeyeballs.start_connection(

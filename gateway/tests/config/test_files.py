@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any, get_args
 
@@ -211,6 +212,8 @@ def _examples(kind: Any, value: Any, path: str = "") -> dict[str, Any]:
 
 
 def _another(kind: Any, present: Any, path: str) -> Any:
+    if isinstance(present, Enum):
+        return next(member.value for member in type(present) if member is not present)
     options = [option for option in get_args(kind) if isinstance(option, str)]
     if options:
         return next(option for option in options if option != present)
