@@ -91,11 +91,18 @@ class LogSettings(Settings):
 
 
 class CookieSettings(LogSettings):
-    """Cookies for HTTPS alone or not; identity, which sets them, and the gateway, which reads them, must agree."""
+    """Cookies and API keys; identity, which makes them, and the gateway, which reads them, must agree."""
 
     # Cookies are `Secure` and their names begin with `__Host-`. Unset: on, but for BOTBERI_ENV=dev, whose
     # http://localhost has no HTTPS. BOTBERI_ENV=prod refuses `false`.
     session_cookie_secure: bool | None = None
+    # The environment that API keys name (`bb_<environment>_…`); keys of another are refused. Unset: BOTBERI_ENV.
+    api_key_environment: Annotated[str, Field(pattern=r"^[a-z0-9]{1,12}$")] | None = None
+
+    @property
+    def key_environment(self) -> str:
+        """The environment of API keys."""
+        return self.api_key_environment or self.env
 
     @property
     def cookies_are_secure(self) -> bool:

@@ -102,7 +102,7 @@ def make_app(
     return create_app(
         gateway,
         gateway_config(settings),
-        authenticator=PlatformAuthenticator(verifier, settings.cookies_are_secure),
+        authenticator=PlatformAuthenticator(verifier, settings.cookies_are_secure, settings.key_environment),
         subgraph_headers=AssertionHeaders(signer),
         routes=[Route("/.well-known/jwks.json", keys), Route("/metrics/platform", metrics), *routes],
         checks=readiness.checks(identity, bus_problem),

@@ -9,6 +9,7 @@ from botberi.wiring.assertion import ANONYMOUS, AssertionSigner, Caller, Visitor
 from botberi.wiring.verifier import Verifier
 from botberi_gateway.transport import port
 from botberi_gateway.transport.client import UNKNOWN, Client
+from shared_schema.api_keys import KeyRefused, looks_like_key, parse_key
 from shared_schema.contracts.assertion import HEADER
 from shared_schema.contracts.cookies import device_cookie, session_cookie
 
@@ -24,6 +25,8 @@ class PlatformAuthenticator:
     verifier: Verifier
     #: True if cookies are for HTTPS alone, which their names say; identity sets them by the same setting.
     secure_cookies: bool = False
+    #: The environment that API keys name; those of another are refused without a question.
+    key_environment: str = "dev"
 
     async def authenticate(self, credentials: port.Credentials) -> Caller | Visitor | None:
         """Implements `transport.port.Authenticator`; raises `VerifierUnavailableError` when identity can't be asked."""
@@ -37,7 +40,13 @@ class PlatformAuthenticator:
     async def _caller(self, credentials: port.Credentials) -> Caller | None:
         header = credentials.headers.get("authorization")
         if header is not None:
-            caller = await self.verifier.verify(_bearer(header), "bearer")
+            credential = _bearer(header)
+            if looks_like_key(credential):
+                try:
+                    parse_key(credential, self.key_environment)
+                except KeyRefused as refused:
+                    raise port.Unauthenticated(str(refused)) from None
+            caller = await self.verifier.verify(credential, "bearer", credentials.client.address)
             if caller is None:
                 raise port.Unauthenticated("The credentials are unknown, have ended or were revoked. Sign in again.")
             return caller

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from botberi.wiring.assertion import GATEWAY, AssertionSigner, Caller
 from botberi.wiring.internal_call import InternalCall, InternalCallError
+from shared_schema.api_keys import looks_like_key
 from shared_schema.contracts.assertion import HEADER
 from shared_schema.contracts.verification import CredentialCheck, VerifiedCaller
 
@@ -39,18 +40,23 @@ class Verifier:
         self._asking: dict[bytes, asyncio.Task[Caller | None]] = {}
         self._forgot_at = float("-inf")
 
-    async def verify(self, credential: str, kind: Kind) -> Caller | None:
-        """Return the caller; None if the credential is unknown, ended or revoked. Raises `VerifierUnavailableError`."""
+    async def verify(self, credential: str, kind: Kind, address: str | None = None) -> Caller | None:
+        """Return the caller; None if the credential is unknown, ended or revoked. Raises `VerifierUnavailableError`.
+
+        `address` is where the request comes from: an API key may be good from some networks alone.
+        """
         if not credential or len(credential) > _MAX_CREDENTIAL:
             return None
+        # The answer about a session is the same from everywhere.
+        origin = address if looks_like_key(credential) else None
         # Hashed, so that a memory dump of the cache holds no usable credential.
-        name = hashlib.sha256(f"{kind}:{credential}".encode("utf-8", "surrogatepass")).digest()
+        name = hashlib.sha256(f"{kind}:{origin}:{credential}".encode("utf-8", "surrogatepass")).digest()
         known = self._known.get(name)
         if known is not None and self._clock() < known[0]:
             return known[1]
         task = self._asking.get(name)
         if task is None:
-            task = asyncio.create_task(self._ask(name, credential, kind))
+            task = asyncio.create_task(self._ask(name, credential, kind, origin))
             self._asking[name] = task
             task.add_done_callback(lambda done: self._answered(name, done))
         # One caller's leaving must not fail the others who wait for the same answer.
@@ -84,11 +90,11 @@ class Verifier:
             # The tasks that asked may all have left: then no task needs to learn of a failure.
             done.exception()
 
-    async def _ask(self, name: bytes, credential: str, kind: Kind) -> Caller | None:
+    async def _ask(self, name: bytes, credential: str, kind: Kind, address: str | None) -> Caller | None:
         # The answer is as old as the question: what is revoked while identity answers is not believed longer.
         asked = self._clock()
         headers = {HEADER: self._signer.claims(GATEWAY, "identity")}
-        body = CredentialCheck(credential=credential, kind=kind).model_dump()
+        body = CredentialCheck(credential=credential, kind=kind, address=address).model_dump()
         try:
             status, answer = await self._identity.post("/internal/verify", body, headers)
         except InternalCallError as error:

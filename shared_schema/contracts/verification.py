@@ -15,6 +15,8 @@ class CredentialCheck(BaseModel):
 
     credential: Annotated[str, Field(min_length=1, max_length=512, repr=False)]
     kind: Literal["cookie", "bearer"]
+    # Where the request comes from: keys may be bound to networks.
+    address: Annotated[str, Field(max_length=45)] | None = None
 
 
 class VerifiedCaller(BaseModel):

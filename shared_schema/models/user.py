@@ -91,15 +91,21 @@ class AccountSession(Identified, UserBase):
 
 
 class ApiKey(Identified, UserBase):
-    """A key for programs. The secret is shown once; here lie its SHA-256 and the few letters that name it."""
+    """A key for programs. The secret is shown once; here lies its SHA-256, and for a while that of the one before."""
 
     __tablename__ = "api_keys"
 
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(120))
-    # How the key begins, so that its owner recognises it in a list; far too little to guess the rest.
-    prefix: Mapped[str] = mapped_column(String(16))
+    # How the key begins, so that its owner recognises it in a list; nothing of the secret.
+    prefix: Mapped[str] = mapped_column(String(40))
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    # Good until then, so that programs can be given the new one in their own time.
+    previous_secret_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    previous_expires_at: Mapped[datetime | None]
+    rotated_at: Mapped[datetime | None]
+    # Networks (such as 192.0.2.0/24) from which it may be used; none: from everywhere.
+    allowed_networks: Mapped[list[str]] = mapped_column(ARRAY(Text()), server_default=text("'{}'"))
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text()), server_default=text("'{}'"))
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
@@ -112,7 +118,8 @@ class ApiKey(Identified, UserBase):
         CheckConstraint("btrim(name) <> ''", name="name"),
         CheckConstraint("expires_at > created_at", name="expires_at"),
         CheckConstraint("array_position(scopes, NULL) IS NULL", name="scopes"),
-        Index("uq_api_keys_secret_hash", "secret_hash", unique=True),
+        CheckConstraint("octet_length(previous_secret_hash) = 32", name="previous_secret_hash"),
+        CheckConstraint("(previous_secret_hash IS NULL) = (previous_expires_at IS NULL)", name="previous"),
         Index("ix_api_keys_account_id_created_at_id", "account_id", "created_at", "id"),
     )
 

@@ -113,18 +113,21 @@ class Denials:
 
     def note(self, context: RequestContext) -> None:
         """Count what was refused in a request."""
-        caller = context.caller
-        who = (caller.account_id, caller.session_id) if caller.is_authenticated else (caller.facts.network,)
         for denial in context.denials:
-            key: tuple[object, ...] = (who, denial.field, denial.code)
-            if key not in self._folds and len(self._folds) >= MAX_FOLDS:
-                key = (denial.field, denial.code)
-            fold = self._folds.get(key)
-            if fold is not None:
-                fold.times += 1
-            else:
-                self._folds[key] = _Fold(caller, denial, self._clock())
-                self._wake_up.set()
+            self.count(context.caller, denial)
+
+    def count(self, caller: Caller, denial: Denial) -> None:
+        """Count a refusal."""
+        who = (caller.account_id, caller.session_id) if caller.is_authenticated else (caller.facts.network,)
+        key: tuple[object, ...] = (who, denial.field, denial.code)
+        if key not in self._folds and len(self._folds) >= MAX_FOLDS:
+            key = (denial.field, denial.code)
+        fold = self._folds.get(key)
+        if fold is not None:
+            fold.times += 1
+        else:
+            self._folds[key] = _Fold(caller, denial, self._clock())
+            self._wake_up.set()
 
     async def run(self) -> None:
         """Write what is due until it is cancelled; then what is left."""

@@ -1,16 +1,20 @@
-"""Changes of API keys: making and revoking one."""
+"""Changes of API keys: making, rotating and revoking one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared_schema.api_keys import new_key, shown
+from shared_schema.ids import new_id
 from shared_schema.models import ApiKey
 from subgraphs.common.caller import Scope
 from subgraphs.common.context import Store
-from subgraphs.common.errors import ConflictRefusal, NotFoundRefusal, ValidationRefusal
+from subgraphs.common.errors import ConflictRefusal, FieldProblem, NotFoundRefusal, ValidationRefusal
 from subgraphs.identity import credentials, repository, validation
 from subgraphs.identity.buckets import Buckets
 from subgraphs.identity.clients import Client
@@ -18,6 +22,9 @@ from subgraphs.identity.repository import AuditFact
 from subgraphs.identity.scopes import grantable
 from subgraphs.identity.settings import IdentitySettings
 from subgraphs.identity.throttle import Throttle
+
+MAX_OVERLAP_SECONDS = 30 * 24 * 3600
+NO_KEY = "There is no such key."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +35,18 @@ class NewKey:
     secret: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeyRequest:
+    """A key as a client wants it; None means the default: all scopes that a key may have, 90 days, from everywhere."""
+
+    name: str
+    scopes: Sequence[str] | None = None
+    expires_at: datetime | None = None
+    allowed_networks: Sequence[str] = ()
+
+
 class ApiKeys:
-    """Makes and revokes keys; one for the process."""
+    """Makes, rotates and revokes keys; one for the process."""
 
     def __init__(self, store: Store, settings: IdentitySettings, throttle: Throttle) -> None:
         self._store = store
@@ -37,22 +54,25 @@ class ApiKeys:
         self._throttle = throttle
         self._buckets = Buckets(settings)
 
-    async def create(
-        self, client: Client, name: str, scopes: Sequence[str] | None, expires_at: datetime | None
-    ) -> NewKey:
-        """Make a key with some of the caller's scopes; None means all that a key may be given. Raises a `Refusal`."""
+    async def create(self, client: Client, asked: KeyRequest) -> NewKey:
+        """Make a key with some of the caller's scopes. Raises a `Refusal`."""
         caller = client.caller
         account_id = caller.require(Scope.ACCOUNT_WRITE)
-        cleaned = name.strip()
+        cleaned = asked.name.strip()
+        scopes = asked.scopes
         if scopes is None:
             scopes = sorted(grantable(caller.role) & caller.scopes)
-        if problems := validation.api_key_problems(caller, cleaned, scopes, expires_at):
+        problems = validation.api_key_problems(caller, cleaned, scopes)
+        problems += self._expiry_problems(asked.expires_at)
+        problems += validation.network_problems(asked.allowed_networks)
+        if problems:
             raise ValidationRefusal(problems)
         denied = AuditFact(
             "api_key.create", "DENIED", client, account_id, caller.session_id, detail={"reason": "THROTTLED"}
         )
         await self._throttle.count(self._buckets.credential(account_id), denied)
-        secret = credentials.new_api_key()
+        key_id = new_id()
+        secret = new_key(self._settings.key_environment, key_id)
         async with self._store.unit_of_work() as session:
             # The lock makes the count and the insert one step.
             await repository.lock_account(session, account_id)
@@ -61,29 +81,83 @@ class ApiKeys:
                 raise ConflictRefusal(f"An account may have {max_keys} keys; revoke one first.")
             await repository.keep_api_keys(session, account_id)
             key = ApiKey(
+                id=key_id,
                 account_id=account_id,
                 name=cleaned,
-                prefix=secret[: credentials.SHOWN],
+                prefix=shown(self._settings.key_environment, key_id),
                 secret_hash=credentials.digest(secret),
                 scopes=sorted(set(scopes)),
-                expires_at=expires_at,
+                expires_at=asked.expires_at or await self._default_expiry(session),
+                allowed_networks=validation.normalised_networks(asked.allowed_networks),
             )
             session.add(key)
             await session.flush()
-            fact = AuditFact("api_key.create", "SUCCESS", client, account_id, caller.session_id, "ApiKey", key.id)
-            await repository.audit(session, fact)
+            await repository.audit(session, _fact("api_key.create", client, key))
+        return NewKey(key, secret)
+
+    async def rotate(self, client: Client, key_id: UUID, overlap_seconds: int, expires_at: datetime | None) -> NewKey:
+        """Give a key a new secret; the one before is good for the overlap. Raises a `Refusal`."""
+        caller = client.caller
+        account_id = caller.require(Scope.ACCOUNT_WRITE)
+        problems = self._expiry_problems(expires_at)
+        if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
+            problems.append(FieldProblem(("overlapSeconds",), f"0 to {MAX_OVERLAP_SECONDS} seconds are allowed."))
+        if problems:
+            raise ValidationRefusal(problems)
+        denied = AuditFact(
+            "api_key.rotate", "DENIED", client, account_id, caller.session_id, detail={"reason": "THROTTLED"}
+        )
+        await self._throttle.count(self._buckets.credential(account_id), denied)
+        async with self._store.unit_of_work() as session:
+            key = await self._locked(session, key_id, account_id)
+            if key.revoked_at is not None:
+                raise ConflictRefusal("This key was revoked; make a new one.")
+            now = await repository.database_now(session)
+            secret = new_key(self._settings.key_environment, key.id)
+            ends = now + timedelta(seconds=overlap_seconds)
+            # The former secret lives no longer than it would have.
+            ends = min(ends, key.expires_at) if key.expires_at is not None else ends
+            key.previous_secret_hash, key.previous_expires_at = key.secret_hash, ends
+            key.secret_hash, key.rotated_at = credentials.digest(secret), now
+            key.prefix = shown(self._settings.key_environment, key.id)
+            key.expires_at = expires_at or await self._default_expiry(session)
+            await session.flush()
+            await repository.audit(session, _fact("api_key.rotate", client, key, overlap_seconds=overlap_seconds))
         return NewKey(key, secret)
 
     async def revoke(self, client: Client, key_id: UUID) -> ApiKey:
-        """End a key of the caller's. Raises a `Refusal`."""
-        caller = client.caller
-        account_id = caller.require(Scope.ACCOUNT_WRITE)
+        """End a key of the caller's, both its secrets. Raises a `Refusal`."""
+        account_id = client.caller.require(Scope.ACCOUNT_WRITE)
         async with self._store.unit_of_work() as session:
-            key = await repository.lock_api_key(session, key_id)
-            if key is None or key.account_id != account_id:
-                raise NotFoundRefusal("There is no such key.")
+            key = await self._locked(session, key_id, account_id)
             if key.revoked_at is None:
                 key.revoked_at = await repository.database_now(session)
-                fact = AuditFact("api_key.revoke", "SUCCESS", client, account_id, caller.session_id, "ApiKey", key.id)
-                await repository.audit(session, fact)
+                await repository.audit(session, _fact("api_key.revoke", client, key))
         return key
+
+    async def _locked(self, session: AsyncSession, key_id: UUID, account_id: UUID) -> ApiKey:
+        key = await repository.lock_api_key(session, key_id)
+        if key is None:
+            raise NotFoundRefusal(NO_KEY)
+        if key.account_id != account_id:
+            raise NotFoundRefusal(NO_KEY, hidden=("ApiKey", key_id))
+        return key
+
+    def _expiry_problems(self, expires_at: datetime | None) -> list[FieldProblem]:
+        if expires_at is None:
+            return []
+        now = datetime.now(UTC)
+        if expires_at <= now:
+            return [FieldProblem(("expiresAt",), "This time has passed.")]
+        max_days = self._settings.api_key_max_days
+        if expires_at > now + timedelta(days=max_days):
+            return [FieldProblem(("expiresAt",), f"A key lives {max_days} days at most; rotate it before it ends.")]
+        return []
+
+    async def _default_expiry(self, session: AsyncSession) -> datetime:
+        return await repository.database_now(session) + timedelta(days=self._settings.api_key_days)
+
+
+def _fact(action: str, client: Client, key: ApiKey, **detail: object) -> AuditFact:
+    caller = client.caller
+    return AuditFact(action, "SUCCESS", client, caller.account_id, caller.session_id, "ApiKey", key.id, detail)

@@ -24,7 +24,7 @@ def create_app(settings: IdentitySettings | None = None, *, jwks: Keys | None = 
     subgraph = Subgraph("identity", settings, settings.require_user_database_url(), jwks, into_log)
     passwords = Passwords(settings)
     service = IdentityService(subgraph.store, settings, passwords)
-    verify = VerifyEndpoint(subgraph.verifier, subgraph.store, settings.session_idle, subgraph.logger)
+    verify = VerifyEndpoint(subgraph.verifier, subgraph.store, settings, subgraph.denials, subgraph.logger)
 
     def context(caller: Caller, facts: RequestFacts) -> Context:
         return Context(caller, subgraph.store, facts, service=service, settings=settings)

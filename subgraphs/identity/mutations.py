@@ -11,6 +11,7 @@ import strawberry
 
 from subgraphs.common.ids import input_id
 from subgraphs.common.results import attempt
+from subgraphs.identity.api_keys import KeyRequest
 from subgraphs.identity.context import Info
 from subgraphs.identity.cookie import forget_session, keep_device, keep_session
 from subgraphs.identity.results import (
@@ -27,7 +28,11 @@ from subgraphs.identity.results import (
     RevokeApiKeyResult,
     RevokeApiKeySuccess,
     RevokeSessionResult,
+    RevokeSessionsResult,
+    RevokeSessionsSuccess,
     RevokeSessionSuccess,
+    RotateApiKeyResult,
+    RotateApiKeySuccess,
     attempt_throttled,
 )
 from subgraphs.identity.types import Account, ApiKey, Session
@@ -62,7 +67,20 @@ class CreateApiKeyInput:
     scopes: list[str] | None = strawberry.field(
         default=None, description="Some of your own, e.g. `instances:read`; else all that a key may be given."
     )
-    expires_at: datetime | None = None
+    expires_at: datetime | None = strawberry.field(default=None, description="90 days from now if it is left out.")
+    allowed_networks: list[str] = strawberry.field(
+        default_factory=list,
+        description="Networks such as `192.0.2.0/24` from which alone the key may be used; none: from everywhere.",
+    )
+
+
+@strawberry.input
+class RotateApiKeyInput:
+    id: strawberry.ID
+    overlap_seconds: int = strawberry.field(
+        default=24 * 3600, description="How long the secret of before is good as well: 0 to 2592000 (30 days)."
+    )
+    expires_at: datetime | None = strawberry.field(default=None, description="90 days from now if it is left out.")
 
 
 @strawberry.type
@@ -122,12 +140,32 @@ class Mutation:
     @strawberry.mutation(description="Make an API key. Its secret is shown once.")
     async def create_api_key(self, info: Info, input: CreateApiKeyInput) -> CreateApiKeyResult:
         async def work() -> CreateApiKeySuccess:
-            created = await info.context.service.api_keys.create(
-                info.context.client, input.name, input.scopes, input.expires_at
-            )
+            asked = KeyRequest(input.name, input.scopes, input.expires_at, input.allowed_networks)
+            created = await info.context.service.api_keys.create(info.context.client, asked)
             return CreateApiKeySuccess(api_key=ApiKey.of(created.key), secret=created.secret)
 
         return await attempt_throttled(info, work())
+
+    @strawberry.mutation(description="Give an API key a new secret, shown once; the one before stays good for a while.")
+    async def rotate_api_key(self, info: Info, input: RotateApiKeyInput) -> RotateApiKeyResult:
+        async def work() -> RotateApiKeySuccess:
+            key_id = input_id("ApiKey", input.id)
+            rotated = await info.context.service.api_keys.rotate(
+                info.context.client, key_id, input.overlap_seconds, input.expires_at
+            )
+            return RotateApiKeySuccess(api_key=ApiKey.of(rotated.key), secret=rotated.secret)
+
+        return await attempt_throttled(info, work())
+
+    @strawberry.mutation(description="End all your sessions but this one, or this one too.")
+    async def revoke_sessions(self, info: Info, keep_current: bool = True) -> RevokeSessionsResult:
+        async def work() -> RevokeSessionsSuccess:
+            ended = await info.context.service.sessions.revoke_all(info.context.client, keep_current=keep_current)
+            return RevokeSessionsSuccess(ended=ended)
+
+        if not keep_current:
+            forget_session(info.context)
+        return await attempt(info, work())
 
     @strawberry.mutation(description="End one of your API keys.")
     async def revoke_api_key(self, info: Info, id: strawberry.ID) -> RevokeApiKeyResult:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, delete, func, select, update
+from sqlalchemy import Row, Select, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -92,12 +92,12 @@ async def lock_session(session: AsyncSession, session_id: UUID) -> AccountSessio
     return await session.get(AccountSession, session_id, with_for_update=True)
 
 
-async def revoke_other_sessions(session: AsyncSession, account_id: UUID, kept: UUID | None) -> None:
-    """End all sessions of an account but one."""
+async def revoke_other_sessions(session: AsyncSession, account_id: UUID, kept: UUID | None) -> int:
+    """End all sessions of an account but one; how many there were."""
     ended = update(AccountSession).where(AccountSession.account_id == account_id, AccountSession.revoked_at.is_(None))
     if kept is not None:
         ended = ended.where(AccountSession.id != kept)
-    await session.execute(ended.values(revoked_at=func.now()))
+    return len((await session.scalars(ended.values(revoked_at=func.now()).returning(AccountSession.id))).all())
 
 
 async def rotate_session(
@@ -177,13 +177,17 @@ async def session_behind(
     return (await session.execute(statement)).one_or_none()
 
 
-async def key_behind(session: AsyncSession, secret_hash: bytes) -> Row[ApiKey, Account] | None:
+async def key_behind(session: AsyncSession, key_id: UUID, secret_hash: bytes) -> Row[ApiKey, Account] | None:
     """The key and account that a secret signs in, unless revoked, run out or disabled."""
     statement = (
         select(ApiKey, Account)
         .join(Account, Account.id == ApiKey.account_id)
         .where(
-            ApiKey.secret_hash == secret_hash,
+            ApiKey.id == key_id,
+            or_(
+                ApiKey.secret_hash == secret_hash,
+                and_(ApiKey.previous_secret_hash == secret_hash, ApiKey.previous_expires_at > func.now()),
+            ),
             ApiKey.revoked_at.is_(None),
             (ApiKey.expires_at.is_(None)) | (ApiKey.expires_at > func.now()),
             Account.disabled_at.is_(None),

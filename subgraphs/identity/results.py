@@ -56,6 +56,12 @@ class CreateApiKeySuccess:
 
 
 @strawberry.type
+class RotateApiKeySuccess:
+    api_key: ApiKey
+    secret: str = strawberry.field(description="The key with its new secret. It is shown this once and stored nowhere.")
+
+
+@strawberry.type
 class RevokeApiKeySuccess:
     api_key: ApiKey
 
@@ -63,6 +69,11 @@ class RevokeApiKeySuccess:
 @strawberry.type
 class RevokeSessionSuccess:
     session: Session
+
+
+@strawberry.type
+class RevokeSessionsSuccess:
+    ended: int = strawberry.field(description="How many sessions were ended.")
 
 
 RegisterResult = Annotated[RegisterSuccess | TypedError | ThrottledError, strawberry.union("RegisterResult")]
@@ -74,7 +85,11 @@ LogoutResult = Annotated[LogoutSuccess | TypedError, strawberry.union("LogoutRes
 CreateApiKeyResult = Annotated[
     CreateApiKeySuccess | TypedError | ThrottledError, strawberry.union("CreateApiKeyResult")
 ]
+RotateApiKeyResult = Annotated[
+    RotateApiKeySuccess | TypedError | ThrottledError, strawberry.union("RotateApiKeyResult")
+]
 RevokeApiKeyResult = Annotated[RevokeApiKeySuccess | TypedError, strawberry.union("RevokeApiKeyResult")]
+RevokeSessionsResult = Annotated[RevokeSessionsSuccess | TypedError, strawberry.union("RevokeSessionsResult")]
 RevokeSessionResult = Annotated[RevokeSessionSuccess | TypedError, strawberry.union("RevokeSessionResult")]
 
 

@@ -92,6 +92,17 @@ class Sessions:
         account_id = client.caller.require(Scope.ACCOUNT_WRITE)
         return await self._end(client, account_id, session_id, "session.revoke")
 
+    async def revoke_all(self, client: Client, *, keep_current: bool) -> int:
+        """End the caller's sessions, all or all but the one that calls; how many."""
+        caller = client.caller
+        account_id = caller.require(Scope.ACCOUNT_WRITE)
+        kept = caller.session_id if keep_current else None
+        async with self._store.unit_of_work() as session:
+            ended = await repository.revoke_other_sessions(session, account_id, kept)
+            about = (client, account_id, caller.session_id, "Account", account_id, {"ended": ended})
+            await repository.audit(session, AuditFact("session.revoke_all", "SUCCESS", *about))
+        return ended
+
     async def _known_as(self, client: Client, account: Account | None) -> str | None:
         """The name of the session or device by which the account knows the client, or None."""
         if account is not None and (own_session := client.session_of(account.id)):

@@ -48,6 +48,10 @@ class IdentitySettings(SubgraphSettings, CookieSettings):
     # Whether people without an account may make one.
     registration_open: bool = True
     api_keys_per_account: Annotated[int, Field(ge=1, le=10_000)] = 50
+    # An API key ends this many days after it was made or rotated, unless its owner says earlier or later.
+    api_key_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    # No API key may be good for longer than this many days.
+    api_key_max_days: Annotated[int, Field(ge=1, le=3650)] = 365
 
     @property
     def session_idle(self) -> timedelta:

@@ -27,12 +27,19 @@ strawberry.enum(states.Role, name="Role", description="What an account may do at
 class ApiKey:
     id: strawberry.ID
     name: str
-    prefix: str = strawberry.field(description="How the secret begins.")
+    prefix: str = strawberry.field(description="How the key begins: its environment and its id.")
     scopes: list[str] = strawberry.field(description="What the key may be used for, e.g. `instances:read`.")
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None = strawberry.field(description="To the minute.")
     revoked_at: datetime | None
+    rotated_at: datetime | None
+    previous_secret_expires_at: datetime | None = strawberry.field(
+        description="Until when the secret before the last rotation is good."
+    )
+    allowed_networks: list[str] = strawberry.field(
+        description="Networks from which it may be used; an empty list: from everywhere."
+    )
 
     @classmethod
     def of(cls, row: models.ApiKey) -> ApiKey:
@@ -46,6 +53,9 @@ class ApiKey:
             expires_at=row.expires_at,
             last_used_at=row.last_used_at,
             revoked_at=row.revoked_at,
+            rotated_at=row.rotated_at,
+            previous_secret_expires_at=row.previous_expires_at,
+            allowed_networks=row.allowed_networks,
         )
 
 

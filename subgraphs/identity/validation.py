@@ -5,13 +5,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from email_validator import EmailNotValidError, validate_email
 
 from subgraphs.common.caller import Caller
 from subgraphs.common.errors import FieldProblem, ValidationRefusal
 from subgraphs.identity.display_names import display_name_problems, name_problems, normalised_name
+from subgraphs.identity.networks import MAX_NETWORKS, normalised_network
 from subgraphs.identity.passwords import weakness
 from subgraphs.identity.scopes import grantable
 
@@ -63,9 +63,7 @@ def registration(email: str, password: str, display_name: str, reserved: Sequenc
     return Registration(address, password, name)
 
 
-def api_key_problems(
-    caller: Caller, name: str, scopes: Sequence[str], expires_at: datetime | None
-) -> list[FieldProblem]:
+def api_key_problems(caller: Caller, name: str, scopes: Sequence[str]) -> list[FieldProblem]:
     """Problems of a key that is to be made."""
     problems = name_problems("name", name)
     if not 1 <= len(scopes) <= MAXIMUM_SCOPES:
@@ -75,6 +73,21 @@ def api_key_problems(
         if scope not in allowed:
             message = f"Only these scopes can be given to a key of yours: {', '.join(sorted(allowed))}."
             problems.append(FieldProblem(("scopes", str(position)), message))
-    if expires_at is not None and expires_at <= datetime.now(UTC):
-        problems.append(FieldProblem(("expiresAt",), "This time has passed."))
     return problems
+
+
+def network_problems(networks: Sequence[str]) -> list[FieldProblem]:
+    """Problems of the networks from which a key may be used."""
+    if len(networks) > MAX_NETWORKS:
+        return [FieldProblem(("allowedNetworks",), f"At most {MAX_NETWORKS} networks are allowed.")]
+    message = "This is no network, such as 192.0.2.0/24 or 2001:db8::/32, and no address."
+    return [
+        FieldProblem(("allowedNetworks", str(position)), message)
+        for position, network in enumerate(networks)
+        if normalised_network(network) is None
+    ]
+
+
+def normalised_networks(networks: Sequence[str]) -> list[str]:
+    """The networks in their canonical form, each once."""
+    return sorted({network for each in networks if (network := normalised_network(each)) is not None})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -11,16 +12,20 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from shared_schema.api_keys import Key, KeyRefused, looks_like_key, parse_key
 from shared_schema.contracts.verification import CredentialCheck, VerifiedCaller
 from shared_schema.models import Account
 from subgraphs.common.assertion import AssertionRefused, AssertionVerifier
-from subgraphs.common.caller import Role
-from subgraphs.common.context import Store
+from subgraphs.common.audit import Denials
+from subgraphs.common.caller import ANONYMOUS, RequestFacts, Role
+from subgraphs.common.context import Denial, Store
 from subgraphs.common.endpoint import RequestRefused, read_body
 from subgraphs.common.errors import Unavailable
 from subgraphs.common.masking import unavailable
 from subgraphs.identity import credentials, repository
+from subgraphs.identity.networks import is_within
 from subgraphs.identity.scopes import session_scopes
+from subgraphs.identity.settings import IdentitySettings
 
 MAXIMUM_BODY = 4096
 
@@ -28,10 +33,19 @@ MAXIMUM_BODY = 4096
 class VerifyEndpoint:
     """Answers the gateway, and no other client."""
 
-    def __init__(self, verifier: AssertionVerifier, store: Store, idle: timedelta, logger: logging.Logger) -> None:
+    def __init__(
+        self,
+        verifier: AssertionVerifier,
+        store: Store,
+        settings: IdentitySettings,
+        denials: Denials,
+        logger: logging.Logger,
+    ) -> None:
         self._verifier = verifier
         self._store = store
-        self._idle = idle
+        self._idle = settings.session_idle
+        self._environment = settings.key_environment
+        self._denials = denials
         self._logger = logger
 
     async def __call__(self, request: Request) -> Response:
@@ -64,8 +78,12 @@ class VerifyEndpoint:
         if credentials.is_session_token(check.credential):
             return await self._session(credentials.digest(check.credential))
         # A key in a cookie is a mistake or an attack: browsers send cookies unasked.
-        if check.kind == "bearer" and credentials.is_api_key(check.credential):
-            return await self._key(credentials.digest(check.credential))
+        if check.kind == "bearer" and looks_like_key(check.credential):
+            try:
+                key = parse_key(check.credential, self._environment)
+            except KeyRefused:
+                return None
+            return await self._key(key, check.address)
         return None
 
     async def _session(self, token_hash: bytes) -> VerifiedCaller | None:
@@ -78,16 +96,24 @@ class VerifyEndpoint:
                 await repository.touch_session(session, opened.id)
         return _verified(account, session_scopes(Role(account.role)), opened.id, "SESSION")
 
-    async def _key(self, secret_hash: bytes) -> VerifiedCaller | None:
+    async def _key(self, presented: Key, address: str | None) -> VerifiedCaller | None:
+        facts = RequestFacts(ip_address=address)
         async with self._store.read() as session:
-            row = await repository.key_behind(session, secret_hash)
+            row = await repository.key_behind(session, presented.id, presented.secret_hash)
             if row is None:
+                self._deny(facts, "UNKNOWN_CREDENTIAL", presented.id)
                 return None
             key, account = row
+            if not is_within(address, key.allowed_networks):
+                self._deny(facts, "ADDRESS_NOT_ALLOWED", key.id)
+                return None
             if key.last_used_at is None or stale(key.last_used_at):
                 await repository.touch_key(session, key.id)
         # A key never reaches beyond its owner's present role.
         return _verified(account, session_scopes(Role(account.role)) & frozenset(key.scopes), key.id, "API_KEY")
+
+    def _deny(self, facts: RequestFacts, code: str, key_id: UUID) -> None:
+        self._denials.count(replace(ANONYMOUS, facts=facts), Denial("apiKey", code, "ApiKey", key_id))
 
 
 def stale(last_use: datetime) -> bool:

@@ -198,7 +198,7 @@ class TestVerifier:
         clock.now += 1.01
         assert await verifier.verify("good", "bearer") is None
         path, body, headers = identity.asked[0]
-        assert (path, body) == ("/internal/verify", {"credential": "good", "kind": "bearer"})
+        assert (path, body) == ("/internal/verify", {"credential": "good", "kind": "bearer", "address": None})
         assert payload(headers[HEADER])["sub"] == "gateway"
 
     async def test_what_an_account_just_changed_is_asked_again(self, ring: keys.KeyRing, identity: Identity) -> None:

@@ -115,3 +115,17 @@ async def test_a_wrong_password_leaves_the_session_alone(identity: Client) -> No
     given = {"input": {"email": email, "password": "not this one at all"}}
     await identity.ask(LOGIN, given, account_id=account_id, session_id=session_id)
     assert (await verify(identity, token))["account_id"] == str(account_id)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+async def test_all_sessions_end_at_once_but_the_one_that_calls(identity: Client, keep: bool) -> None:
+    _, email = await register(identity)
+    tokens = [(await login(identity, email))["token"] for _ in range(3)]
+    found = await verify(identity, tokens[0])
+    who = {"account_id": UUID(found["account_id"]), "session_id": UUID(found["session_id"])}
+    mutation = """mutation ($keep: Boolean!) { revokeSessions(keepCurrent: $keep) {
+        ... on RevokeSessionsSuccess { ended } } }"""
+    ended = (await identity.ask(mutation, {"keep": keep}, **who))["revokeSessions"]["ended"]
+    assert ended == (2 if keep else 3)
+    left = [await verify(identity, token) != 404 for token in tokens]
+    assert left == [keep, False, False]

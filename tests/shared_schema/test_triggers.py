@@ -336,7 +336,7 @@ def test_expired_sessions_go_silently_and_living_ones_do_not(user: psycopg.Conne
 def test_a_revoked_key_is_announced(user: psycopg.Connection[Row], account: UUID) -> None:
     row_id = new_id()
     user.execute(
-        "INSERT INTO api_keys (id, account_id, name, prefix, secret_hash) VALUES (%s, %s, 'ci', 'bbk_x', sha256('s'))",
+        "INSERT INTO api_keys (id, account_id, name, prefix, secret_hash) VALUES (%s, %s, 'ci', 'bb_x', sha256('s'))",
         (row_id, account),
     )
     user.execute("UPDATE api_keys SET revoked_at = now() WHERE id = %s", (row_id,))

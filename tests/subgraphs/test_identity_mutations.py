@@ -1,5 +1,6 @@
 """Identity's mutations over HTTP: each success, and each way to be refused."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -236,9 +237,13 @@ async def test_logout_ends_the_session_and_drops_the_cookie(identity: Client) ->
     assert (await identity.ask(LOGOUT))["logout"]["__typename"] == "UnauthenticatedError"
 
 
+def later(**since_now: float) -> str:
+    return (datetime.now(UTC) + timedelta(**since_now)).isoformat()
+
+
 async def test_an_api_key_is_shown_once_verifies_and_dies(identity: Client) -> None:
     account_id, _ = await register(identity)
-    given = {"name": " ci ", "scopes": ["instances:read"], "expiresAt": "2999-01-01T00:00:00Z"}
+    given = {"name": " ci ", "scopes": ["instances:read"], "expiresAt": later(days=30)}
     made = (await identity.ask(CREATE_KEY, {"input": given}, account_id=account_id))["createApiKey"]
     key, secret = made["apiKey"], made["secret"]
     assert key["name"] == "ci"
@@ -266,6 +271,9 @@ async def test_an_api_key_is_shown_once_verifies_and_dies(identity: Client) -> N
         ({"name": "k", "scopes": ["anything"]}, ["scopes", "0"]),
         ({"name": "k", "scopes": ["instances:read"] * 33}, ["scopes"]),
         ({"name": "k", "expiresAt": "2001-01-01T00:00:00Z"}, ["expiresAt"]),
+        ({"name": "k", "expiresAt": "2999-01-01T00:00:00Z"}, ["expiresAt"]),
+        ({"name": "k", "allowedNetworks": ["192.0.2.0/24", "192.0.2.1/24"]}, ["allowedNetworks", "1"]),
+        ({"name": "k", "allowedNetworks": ["192.0.2.1"] * 21}, ["allowedNetworks"]),
     ],
 )
 async def test_create_api_key_names_what_is_wrong(identity: Client, given: Any, path: list[str]) -> None:
