@@ -14,7 +14,11 @@ from botberi_gateway.config.setting import BYTES, SECONDS, Setting, settings_of
 PAGE = Path(__file__).parents[2] / "docs/reference/gateway-configuration.md"
 SETTINGS = [entry for entry in settings_of(GatewayConfig()) if isinstance(entry, Setting)]
 #: Values with a unit that are neither a limit nor a time.
-OTHERS = {"engine.operation.assumed_list_size", "graph.warm_operations"} | {
+OTHERS = {
+    "engine.operation.assumed_list_size",
+    "graph.warm_operations",
+    "transport.compression.compress_from_bytes",
+} | {
     f"engine.subgraph{entry}.{name}"
     for entry in ("", "s.*")
     for name in ("breaker.min_requests", "compress_from_bytes")
@@ -40,6 +44,8 @@ def test_there_is_every_branch() -> None:
         "server",
         "transport",
         "transport.websocket",
+        "transport.batching",
+        "transport.compression",
         "transport.headers",
         "transport.headers.all",
         "transport.headers.all.request[]",

@@ -2,7 +2,7 @@
 
 from botberi_gateway.config.tree import GatewayConfig
 from botberi_gateway.config.server import LogConfig, ServerConfig
-from botberi_gateway.config.transport import TransportConfig, WebSocketConfig
+from botberi_gateway.config.transport import BatchingConfig, CompressionConfig, TransportConfig, WebSocketConfig
 from botberi_gateway.config.headers import (
     HeaderAction,
     HeaderMerge,
@@ -27,6 +27,8 @@ __all__ = [
     "ContractConfig",
     "TransportConfig",
     "WebSocketConfig",
+    "BatchingConfig",
+    "CompressionConfig",
     "HeadersConfig",
     "SubgraphHeaderRules",
     "RequestHeaderRule",

@@ -12,6 +12,9 @@ class WebSocketConfig:
     """Sockets of clients (`graphql-transport-ws`)."""
 
     enabled: bool = setting(True, "Whether the endpoint takes WebSockets.")
+    legacy_protocol: bool = setting(
+        False, "Whether sockets of the older subprotocol `graphql-ws` (subscriptions-transport-ws) are taken too."
+    )
     init_timeout_seconds: float = setting(3.0, "Time that a client may take to send `connection_init`.", unit=SECONDS)
     max_operations: int = setting(100, "Operations that may run on one socket at the same time.", unit="operations")
     max_sockets: int = setting(20_000, "Sockets of one process; the next ones are refused with 503.", unit="sockets")
@@ -30,6 +33,29 @@ class WebSocketConfig:
     max_message_burst: int = setting(1_000, "Messages that a client may send on one socket at once.", unit="messages")
     max_queued_messages: int = setting(
         128, "Messages that wait for a slow client before its subscriptions pause.", unit="messages"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchingConfig:
+    """Several operations in one request, as an array."""
+
+    enabled: bool = setting(False, "Whether batches are taken.")
+    max_operations: int = setting(10, "Operations of one batch; each counts as a request under way.", unit="operations")
+
+
+@dataclass(frozen=True, slots=True)
+class CompressionConfig:
+    """Compression between clients and the gateway; a proxy in front often does it better."""
+
+    encodings: Sequence[str] = setting(
+        (),
+        "How answers in one piece are packed for clients that take that, the preferred one first: `zstd`, `br` (both "
+        "need `botberi-gateway[compression]`), `gzip`. Empty: they aren't.",
+    )
+    compress_from_bytes: int = setting(1024, "Shorter answers are sent as they are.", unit=BYTES)
+    requests: bool = setting(
+        False, "Whether bodies of requests may be packed (gzip, deflate); `max_body_bytes` holds packed and unpacked."
     )
 
 
@@ -115,6 +141,11 @@ class TransportConfig:
         unit="subscriptions",
     )
     sse: bool = setting(True, "Whether subscriptions over server-sent events are served.")
+    sse_single_connection: bool = setting(
+        False,
+        "Whether clients may share one stream of events for many operations (graphql-sse, single connection mode). All "
+        "requests of a client then have to reach the same process.",
+    )
     sse_keep_alive_seconds: float = setting(
         12.0,
         "After so long without a result a stream gets a comment (in multipart an empty part), so that proxies don't "
@@ -123,5 +154,7 @@ class TransportConfig:
     )
     graphiql: bool = setting(True, "Whether browsers get GraphiQL at the endpoint.", option="--graphiql/--no-graphiql")
     graphiql_query: str | None = setting(None, "The text with which GraphiQL's editor begins.")
+    batching: BatchingConfig = branch(BatchingConfig, "Several operations in one request.")
+    compression: CompressionConfig = branch(CompressionConfig, "Compression between clients and the gateway.")
     headers: HeadersConfig = branch(HeadersConfig, "Rules for headers between clients and subgraphs.")
     websocket: WebSocketConfig = branch(WebSocketConfig, "Sockets of clients.")

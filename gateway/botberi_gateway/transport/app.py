@@ -8,6 +8,7 @@ from typing import Any, Final
 from botberi_gateway.config import TransportConfig
 from botberi_gateway.engine import Gateway
 from botberi_gateway.single_flight import SingleFlight
+from botberi_gateway.transport.compression import Compression
 from botberi_gateway.transport.core import Core
 from botberi_gateway.transport.exchange import send_bytes
 from botberi_gateway.transport.graphiql.page import PREFIX, GraphiQL
@@ -16,6 +17,7 @@ from botberi_gateway.transport.identity import Identity, decode_headers
 from botberi_gateway.transport.negotiate import prefers_html
 from botberi_gateway.transport.origin import OriginPolicy
 from botberi_gateway.transport.port import Authenticator, Observer, SubgraphHeaders
+from botberi_gateway.transport.sse_single import SingleConnections
 from botberi_gateway.transport.websocket import serve_socket
 
 logger = logging.getLogger(__name__)
@@ -45,6 +47,10 @@ class GraphQLApp:
             config.headers,
         )
         self._core = Core(gateway, identity, OriginPolicy.of(config), config)
+        if config.sse_single_connection:
+            self._core.event_connections = SingleConnections(self._core)
+        if config.compression.encodings:
+            self._core.compression = Compression(config.compression)
         if observer is not None:
             self._core.observer = observer
         if config.share_queries:

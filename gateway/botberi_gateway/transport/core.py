@@ -16,6 +16,7 @@ from botberi_gateway.errors import GatewayError
 from botberi_gateway.executor import ExecutionResult
 from botberi_gateway.single_flight import SingleFlight
 from botberi_gateway.transport.client import Client, ClientResolver
+from botberi_gateway.transport.compression import Compression
 from botberi_gateway.transport.exchange import Exchange
 from botberi_gateway.transport.identity import Identity
 from botberi_gateway.transport.notice import Notice
@@ -50,6 +51,18 @@ class DrainableSocket(Protocol):
         ...
 
 
+class EventConnections(Protocol):
+    """Streams of server-sent events that many operations share (graphql-sse, single connection mode)."""
+
+    def concerns(self, exchange: Exchange, query_string: bytes) -> bool:
+        """Whether a request is about such a stream."""
+        ...
+
+    async def answer(self, exchange: Exchange, query_string: bytes) -> None:
+        """Answer it. Raises as an operation does."""
+        ...
+
+
 @dataclass(slots=True)
 class Core:
     """The parts that every transport needs, made once for an app."""
@@ -61,6 +74,10 @@ class Core:
     observer: Observer = field(default_factory=_NoObserver)
     #: Equal queries under way, where they are answered together.
     sharing: SingleFlight[Written] | None = None
+    #: Streams that many operations share, where they are served.
+    event_connections: EventConnections | None = None
+    #: What packs answers, where they are packed.
+    compression: Compression | None = None
     #: Set when the server is about to stop: streams end, new sockets are refused.
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     #: Open sockets.
@@ -107,6 +124,13 @@ class Core:
             yield
         finally:
             self.at_work -= 1
+
+    async def respond(self, exchange: Exchange, body: bytes) -> None:
+        """Send an answer in one piece, packed where that is set up."""
+        if self.compression is not None:
+            body, headers = await self.compression.pack(exchange.headers.get("accept-encoding"), body)
+            exchange.extra += headers
+        await exchange.respond(200, body)
 
     def begin(self, exchange: Exchange) -> bool:
         """Count one more request, until `end`; False where there are too many."""

@@ -50,9 +50,9 @@ class Exchange:
     #: Set for a mutation that has begun: it goes on even if the client goes.
     to_its_end: bool = False
 
-    async def body(self, max_bytes: int, timeout_seconds: float) -> bytes:
+    async def body(self, max_bytes: int, timeout_seconds: float, *, unpacks: bool = False) -> bytes:
         """The request's body. Raises `HttpProblem` or `ClientGone`."""
-        return await read_body(self.receive, self.headers, max_bytes, timeout_seconds)
+        return await read_body(self.receive, self.headers, max_bytes, timeout_seconds, unpacks=unpacks)
 
     def attended(self, work: Coroutine[Any, Any, ResultT]) -> Coroutine[Any, Any, ResultT]:
         """Await `work` as long as the client is connected. Raises `ClientGone`."""
@@ -94,7 +94,7 @@ class Posted(Exchange):
         self._body = body
         self._write = write
 
-    async def body(self, max_bytes: int, timeout_seconds: float) -> bytes:
+    async def body(self, max_bytes: int, timeout_seconds: float, *, unpacks: bool = False) -> bytes:
         """Overrides `Exchange`'s method."""
         return self._body
 

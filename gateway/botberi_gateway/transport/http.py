@@ -9,6 +9,7 @@ from botberi_gateway.codec import encode
 from botberi_gateway.engine import OVERLOADED, GraphQLRequest, Prepared, RequestContext
 from botberi_gateway.errors import ErrorEntry, RequestError
 from botberi_gateway.transport import negotiate
+from botberi_gateway.transport.batch import answer_batch
 from botberi_gateway.transport.body import ClientGone
 from botberi_gateway.transport.core import Core, Written
 from botberi_gateway.transport.exchange import Exchange, send_bytes
@@ -81,11 +82,19 @@ async def _dispatch(core: Core, exchange: Exchange, query_string: bytes) -> None
 
     The steps are: negotiate the media type, read the body, authenticate, parse and plan.
     """
+    connections = core.event_connections
+    if connections is not None and connections.concerns(exchange, query_string):
+        await connections.answer(exchange, query_string)
+        return
     _negotiate(core, exchange)
     request = await _read(core, exchange, query_string)
     watch = CallerWatch(core.identity, core.identity.credentials(exchange.headers, exchange.client))
     if core.identity.is_checked:
         await watch.begin()
+    if isinstance(request, list):
+        exchange.note["kind"] = "batch"
+        await answer_batch(core, exchange, request, watch)
+        return
     context = core.identity.context(
         lambda: watch.caller, watch.headers, watch.client, last_event_id(request, exchange.headers)
     )
@@ -125,14 +134,17 @@ def _negotiate(core: Core, exchange: Exchange) -> None:
         exchange.media_type = media_type
 
 
-async def _read(core: Core, exchange: Exchange, query_string: bytes) -> GraphQLRequest:
+async def _read(core: Core, exchange: Exchange, query_string: bytes) -> GraphQLRequest | list[Any]:
     content_type = exchange.headers.get("content-type")
     if (content_type is not None or exchange.method == "POST") and not negotiate.is_json(content_type or ""):
         raise HttpProblem(415, "Send `content-type: application/json` (UTF-8).", UNSUPPORTED_MEDIA_TYPE, _ACCEPT_POST)
     if exchange.method == "GET":
         core.origins.check_get(exchange.headers)
         return from_query_string(query_string)
-    return from_body(await exchange.body(core.config.max_body_bytes, core.config.body_timeout_seconds))
+    config = core.config
+    unpacks = config.compression.requests
+    body = await exchange.body(config.max_body_bytes, config.body_timeout_seconds, unpacks=unpacks)
+    return from_body(body, batching=config.batching.enabled)
 
 
 async def _respond(
@@ -152,8 +164,8 @@ async def _respond(
         work = core.sharing.run(key, lambda: loop.create_task(_run(core, prepared, request, context)))
         result, body = await exchange.attended(work)
     exchange.note["outcome"] = core.ended(prepared.operation.kind, exchange.started, result)
-    exchange.extra += core.identity.client_headers(result)
-    await exchange.respond(200, body)
+    exchange.extra += core.identity.client_headers(result.response_headers, has_errors=bool(result.errors))
+    await core.respond(exchange, body)
 
 
 async def _run(core: Core, prepared: Prepared, request: GraphQLRequest, context: RequestContext) -> Written:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from botberi_gateway.config import HeadersConfig
 from botberi_gateway.engine import RequestContext
-from botberi_gateway.executor import ExecutionResult
 from botberi_gateway.transport.client import UNKNOWN, Client
 from botberi_gateway.transport.header_rules import (
     ADDRESS_HEADERS,
@@ -237,18 +236,20 @@ class Identity:
         if client.proxied:
             forwarded.update({name: headers[name] for name in self._proxied if name in headers})
 
-    def client_headers(self, result: ExecutionResult) -> list[tuple[bytes, bytes]]:
-        """Subgraphs' response headers that the rules let through."""
+    def client_headers(
+        self, answered: Sequence[tuple[str, str, str]], *, has_errors: bool
+    ) -> list[tuple[bytes, bytes]]:
+        """Of the headers of subgraphs' answers (subgraph, name, value) those that the rules let through."""
         sent = [
             (name.encode("latin-1"), value.encode("latin-1"))
-            for subgraph, name, value in result.response_headers
+            for subgraph, name, value in answered
             if name.lower() in self._response.get(subgraph, ())
         ]
         if self._response_rules is not None:
-            answered = [(subgraph, name.lower(), value) for subgraph, name, value in result.response_headers]
+            lowered = [(subgraph, name.lower(), value) for subgraph, name, value in answered]
             sent += [
                 (name.encode("latin-1"), value.encode("latin-1"))
-                for name, value in self._response_rules.headers(answered, has_errors=bool(result.errors))
+                for name, value in self._response_rules.headers(lowered, has_errors=has_errors)
             ]
         return sent
 

@@ -17,7 +17,7 @@ PATH_SPEC: Final = "20220824"
 #: In the order of our preference where the client has none: `*/*` gets plain JSON, as clients of old expect.
 _ANSWERS: Final = (JSON, GRAPHQL_JSON)
 #: Entries of one header that are looked at.
-_MAX_ITEMS: Final = 32
+MAX_ITEMS: Final = 32
 _MAX_CACHED_CHARACTERS: Final = 256
 
 
@@ -40,7 +40,7 @@ def accepted(accept: str | None) -> list[tuple[float, int, str]]:
     A range with a charset that isn't UTF-8 is left out.
     """
     ranges = []
-    for item in (accept or "*/*").split(",", _MAX_ITEMS)[:_MAX_ITEMS]:
+    for item in (accept or "*/*").split(",", MAX_ITEMS)[:MAX_ITEMS]:
         essence, parameters = parse_media_type(item)
         try:
             weight = float(parameters.get("q", "1"))
@@ -90,7 +90,7 @@ def part_form(accept: str | None) -> PayloadForm | None:
     if accept is None or "multipart" not in accept.lower():
         return None
     best: tuple[float, PayloadForm] | None = None
-    for item in (accept or "").split(",", _MAX_ITEMS)[:_MAX_ITEMS]:
+    for item in (accept or "").split(",", MAX_ITEMS)[:MAX_ITEMS]:
         essence, parameters = parse_media_type(item)
         if essence != MULTIPART:
             continue

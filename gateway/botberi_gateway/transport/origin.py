@@ -27,6 +27,8 @@ class OriginPolicy:
     any_origin: bool = False
     #: Our own hosts and ports (None: the scheme's); empty where `Host` is believed.
     own_hosts: frozenset[tuple[str, int | None]] = frozenset()
+    #: Methods that pages of allowed origins may use.
+    methods: bytes = b"GET, POST"
 
     @classmethod
     def of(cls, config: TransportConfig) -> "OriginPolicy":
@@ -37,6 +39,7 @@ class OriginPolicy:
             tuple(name.lower() for name in config.csrf_headers),
             len(named) < len(config.allowed_origins),
             _own_hosts(config),
+            b"GET, POST, PUT, DELETE" if config.sse_single_connection else b"GET, POST",
         )
 
     def trusts(self, origin: str, host: str | None) -> bool:
@@ -109,7 +112,7 @@ class OriginPolicy:
         if len(answer) > 1:
             requested = headers.get("access-control-request-headers", "content-type")
             answer += [
-                (b"access-control-allow-methods", b"GET, POST"),
+                (b"access-control-allow-methods", self.methods),
                 (b"access-control-allow-headers", requested.encode("latin-1")),
                 (b"access-control-max-age", b"600"),
             ]

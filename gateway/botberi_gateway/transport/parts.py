@@ -41,12 +41,14 @@ async def send_parts(
         # Nothing watches for a disconnect there: a mutation that began runs to its end (what it deferred doesn't).
         first = await (anext(payloads) if kind == "mutation" else while_connected(exchange.receive, _pull(payloads)))
         assert first.result is not None
-        exchange.extra += core.identity.client_headers(first.result)
+        exchange.extra += core.identity.client_headers(
+            first.result.response_headers, has_errors=bool(first.result.errors)
+        )
         first, body = first_payload_bytes(form, first, as_part=exchange.parts_only)
         assert first.result is not None
         if not first.has_next and not exchange.parts_only:
             exchange.note["outcome"] = core.ended(kind, exchange.started, first.result)
-            await exchange.respond(200, body)
+            await core.respond(exchange, body)
             return
         await _start(exchange, form)
         try:

@@ -59,7 +59,7 @@ async def stream_events(
         # Nothing watches for a disconnect there: a mutation that began runs to its end.
         result = await (work if kind == "mutation" else exchange.attended(work))
         exchange.note["outcome"] = core.ended(kind, exchange.started, result)
-        exchange.extra += core.identity.client_headers(result)
+        exchange.extra += core.identity.client_headers(result.response_headers, has_errors=bool(result.errors))
         await start(exchange, _FRAMES)
         await send_some(core, exchange, _FRAMES.next(result))
         await send_some(core, exchange, _FRAMES.complete, more=False)
@@ -78,7 +78,9 @@ async def _stream_payloads(
     async with aclosing(core.gateway.deliver(prepared, request.variables, context)) as payloads:
         first = await (anext(payloads) if kind == "mutation" else exchange.attended(_pull(payloads)))
         assert first.result is not None
-        exchange.extra += core.identity.client_headers(first.result)
+        exchange.extra += core.identity.client_headers(
+            first.result.response_headers, has_errors=bool(first.result.errors)
+        )
         first, body = first_payload_bytes(form, first)
         assert first.result is not None
         await start(exchange, _FRAMES)

@@ -1,9 +1,9 @@
-"""A WebSocket -> operations and subscriptions over `graphql-transport-ws`."""
+"""A WebSocket -> operations and subscriptions over `graphql-transport-ws`, or the older `graphql-ws`."""
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Any, Final
 
@@ -18,9 +18,9 @@ from botberi_gateway.transport.core import Core
 from botberi_gateway.transport.identity import decode_headers
 from botberi_gateway.transport.outbox import Outbox
 from botberi_gateway.transport.parameters import last_event_id
-from botberi_gateway.transport.port import Unauthenticated
+from botberi_gateway.transport.port import Caller, Unauthenticated
 from botberi_gateway.transport.problem import describe
-from botberi_gateway.transport.socket_messages import Close, Message
+from botberi_gateway.transport.socket_messages import Close, Dialect, Message
 from botberi_gateway.transport.watch import CallerWatch
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,8 @@ async def serve_socket(core: Core, scope: Mapping[str, Any], receive: Any, send:
     if core.draining.is_set() or len(core.sockets) >= core.config.websocket.max_sockets:
         await _refuse(scope, send, 503)
         return
-    if protocol.SUBPROTOCOL not in scope.get("subprotocols", ()):
+    dialect = _dialect(core, scope.get("subprotocols", ()))
+    if dialect is None:
         # Accepted first: a browser shows no code of a refused handshake.
         await send({"type": "websocket.accept"})
         await send(
@@ -59,15 +60,24 @@ async def serve_socket(core: Core, scope: Mapping[str, Any], receive: Any, send:
         if not admitted:
             await _refuse(scope, send, 429)
             return
-        session = Session(core, headers, client, receive, send)
+        session = Session(core, headers, client, receive, send, dialect)
         core.sockets.add(session)
         core.observer.sockets(+1)
         try:
-            await send({"type": "websocket.accept", "subprotocol": protocol.SUBPROTOCOL})
+            await send({"type": "websocket.accept", "subprotocol": dialect.subprotocol})
             await session.run()
         finally:
             core.sockets.discard(session)
             core.observer.sockets(-1)
+
+
+def _dialect(core: Core, offered: Sequence[str]) -> Dialect | None:
+    """The subprotocol to speak with a client that offers these; None where the gateway speaks none of them."""
+    if protocol.MODERN.subprotocol in offered:
+        return protocol.MODERN
+    if core.config.websocket.legacy_protocol and protocol.LEGACY.subprotocol in offered:
+        return protocol.LEGACY
+    return None
 
 
 async def _refuse(scope: Mapping[str, Any], send: Any, status: int) -> None:
@@ -86,8 +96,17 @@ class Session:
     Each of them may set `_end`, which ends the socket.
     """
 
-    def __init__(self, core: Core, headers: Mapping[str, str], client: Client, receive: Any, send: Any) -> None:
+    def __init__(
+        self,
+        core: Core,
+        headers: Mapping[str, str],
+        client: Client,
+        receive: Any,
+        send: Any,
+        dialect: Dialect = protocol.MODERN,
+    ) -> None:
         self._core, self._headers, self._receive, self._send = core, headers, receive, send
+        self._dialect = dialect
         self._client = client
         self._config = core.config.websocket
         self._end: asyncio.Future[Close | None] = asyncio.get_running_loop().create_future()
@@ -99,8 +118,17 @@ class Session:
         self._messages_left: float = self._config.max_message_burst
         self._counted_at = time.monotonic()
         self._init_received = False
-        self._acknowledged = False
+        self._acknowledged = asyncio.Event()
         self._draining = False
+
+    @property
+    def caller(self) -> Caller | None:
+        """Who opened the socket; None for an anonymous caller, and before `connection_init`."""
+        return self._watch.caller if self._watch is not None else None
+
+    def is_running(self, identifier: str) -> bool:
+        """Whether the socket has an operation of this id."""
+        return identifier in self._operations
 
     async def run(self) -> None:
         """Serve the socket until either side ends it."""
@@ -165,7 +193,7 @@ class Session:
                 self._finish(None)
                 return
             self._count_message()
-            await self._handle(protocol.parse(event, self._config.max_message_bytes))
+            await self._handle(protocol.parse(event, self._config.max_message_bytes, self._dialect))
 
     def _count_message(self) -> None:
         now, config = time.monotonic(), self._config
@@ -218,34 +246,38 @@ class Session:
                 # Not awaited here: what a client sends before the answer must be noticed (4401, 4429).
                 self._spawn(self._initialise(message.payload or {}))
             case "ping":
-                await self._emit(protocol.plain("pong", message.payload))
+                await self._emit(self._dialect.plain("pong", message.payload))
             case "subscribe":
                 await self._subscribe(message)
             case "complete":
                 task = self._operations.pop(message.id, None)
                 if task is not None:
                     task.cancel()
+            case "terminate":
+                raise Close(protocol.NORMAL, "Terminated")
 
     async def _initialise(self, payload: Mapping[str, Any]) -> None:
         credentials = self._core.identity.credentials(self._headers, self._client, payload)
         watch = CallerWatch(self._core.identity, credentials)
         await self._checked(watch.begin())
         self._watch = watch
-        self._acknowledged = True
+        self._acknowledged.set()
         if self._core.identity.is_checked and not self._end.done():
             self._core.rechecks.add(self)
-        await self._emit(protocol.plain("connection_ack"))
+        await self._emit(self._dialect.plain("connection_ack"))
 
     async def _subscribe(self, message: Message) -> None:
-        if not self._acknowledged:
-            raise Close(protocol.UNAUTHORIZED, "Unauthorized")
+        if not self._acknowledged.is_set():
+            if not (self._dialect.is_hasty and self._init_received):
+                raise Close(protocol.UNAUTHORIZED, "Unauthorized")
+            await self._acknowledged.wait()
         request = protocol.request_of(message)
         if message.id in self._operations:
             raise Close(protocol.DUPLICATE_ID, f"Subscriber for {message.id} already exists")
         if self._draining or len(self._operations) >= self._config.max_operations:
             reason = "The server is going away." if self._draining else "Too many operations on this socket."
             entry = ErrorEntry(reason, errors.LIMIT_EXCEEDED)
-            await self._emit(protocol.about(message.id, "error", encode([entry.to_json()])))
+            await self._emit(self._dialect.about(message.id, "error", encode([entry.to_json()])))
             return
         task = asyncio.get_running_loop().create_task(self._operation(message.id, request))
         self._operations[message.id] = task
@@ -266,7 +298,7 @@ class Session:
                 context = self._context(last_event_id(request))
                 with self._core.subscribing(context, self._client):
                     await self._stream(identifier, prepared, request, context)
-                await self._last(identifier, protocol.about(identifier, "complete"))
+                await self._last(identifier, self._dialect.about(identifier, "complete"))
                 self._core.failed(kind, started, "ok")
             else:
                 await self._once(identifier, prepared, request, started)
@@ -281,7 +313,7 @@ class Session:
             failure = describe(error)
             self._core.failed(kind, started, failure.code)
             with suppress(Close):
-                await self._last(identifier, protocol.about(identifier, "error", encode(failure.to_json())))
+                await self._last(identifier, self._dialect.about(identifier, "error", encode(failure.to_json())))
 
     async def _once(self, identifier: str, prepared: Prepared, request: GraphQLRequest, started: float) -> None:
         task = asyncio.current_task()
@@ -297,8 +329,8 @@ class Session:
         work = self._core.gateway.run(prepared, request.variables, self._context())
         result = await (self._core.to_the_end(work) if prepared.operation.kind == "mutation" else work)
         self._core.ended(prepared.operation.kind, started, result)
-        await self._emit(protocol.about(identifier, "next", result.to_bytes()))
-        await self._last(identifier, protocol.about(identifier, "complete"))
+        await self._emit(self._dialect.about(identifier, "next", result.to_bytes()))
+        await self._last(identifier, self._dialect.about(identifier, "complete"))
 
     async def _in_parts(self, identifier: str, prepared: Prepared, request: GraphQLRequest, started: float) -> None:
         """Run an operation with `@defer`: what is deferred comes in further `next` messages."""
@@ -313,12 +345,12 @@ class Session:
         async with aclosing(payloads):
             payload, body = first_payload_bytes(form, payload)
             assert payload.result is not None
-            await self._emit(protocol.about(identifier, "next", body))
+            await self._emit(self._dialect.about(identifier, "next", body))
             if payload.has_next:
                 async for later in payloads:
-                    await self._emit(protocol.about(identifier, "next", payload_bytes(form, later)))
+                    await self._emit(self._dialect.about(identifier, "next", payload_bytes(form, later)))
             self._core.ended(kind, started, payload.result)
-        await self._last(identifier, protocol.about(identifier, "complete"))
+        await self._last(identifier, self._dialect.about(identifier, "complete"))
 
     async def _stream(
         self, identifier: str, prepared: Prepared, request: GraphQLRequest, context: RequestContext
@@ -331,7 +363,7 @@ class Session:
             async for result in results:
                 if self._watch is not None:
                     await self._checked(self._watch.fresh(self._core.config.max_check_age_seconds))
-                await self._emit(protocol.about(identifier, "next", result.to_bytes()))
+                await self._emit(self._dialect.about(identifier, "next", result.to_bytes()))
                 del result
         finally:
             close = getattr(results, "aclose", None)

@@ -20,6 +20,10 @@ class BodyError(ValueError):
     """The body can't be used; the message completes "the subgraph answered …"."""
 
 
+class BodyTooLarge(BodyError):
+    """The body is longer than the limit, packed or unpacked."""
+
+
 class BodyReader:
     """Unpacks a body piece by piece and counts bytes, so that a small body that unpacks to a huge one is refused."""
 
@@ -68,7 +72,7 @@ class BodyReader:
         self._parts.append(part)
 
     def _too_large(self) -> BodyError:
-        return BodyError(f"more than {self._limit} bytes")
+        return BodyTooLarge(f"more than {self._limit} bytes")
 
     def finish(self) -> bytes:
         if self._unpack is not None and not self._unpack.eof:

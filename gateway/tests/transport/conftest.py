@@ -150,6 +150,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
         "graphql@16",
         "graphql-ws@6",
         "graphql-sse@2",
+        "subscriptions-transport-ws@0.11",
         "ws@8",
         "@apollo/client@3",
         "@urql/core@5",

@@ -15,7 +15,7 @@ from botberi_gateway.transport.negotiate import choose, parse_media_type, prefer
 from botberi_gateway.transport.origin import OriginPolicy
 from botberi_gateway.transport.parameters import from_body, from_query_string
 from botberi_gateway.transport.problem import HttpProblem
-from botberi_gateway.transport.socket_messages import Close, about, parse, plain, request_of
+from botberi_gateway.transport.socket_messages import MODERN, Close, parse, request_of
 
 JSON: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -69,8 +69,8 @@ def test_a_frame_is_a_message_or_a_close_code(text: str) -> None:
         message = parse({"text": text}, 10_000)
         if message.type == "subscribe":
             request_of(message)
-        json.loads(plain("pong", message.payload))
-        json.loads(about(message.id, "complete"))
+        json.loads(MODERN.plain("pong", message.payload))
+        json.loads(MODERN.about(message.id, "complete"))
     except Close as close:
         closed = close
     assert closed.code in (1009, 4400)
