@@ -38,7 +38,6 @@ class SubgraphTypes(SupergraphTypes):
         self._graphs_by_name = {g.name: g.graph for g in supergraph.graphs.values()}
         self._subgraph_types: dict[tuple[str, str], SubgraphType | None] = {}
         self._declarations: dict[str, _Declarations] = {}
-        self._returned: dict[str, frozenset[str]] = {}
         self._partial: frozenset[str] | None = None
 
     def subgraph_type(self, graph: str, name: str) -> SubgraphType | None:
@@ -98,33 +97,6 @@ class SubgraphTypes(SupergraphTypes):
                 if len({self._possible_in(join.graph, node) for join in node.joins if join.graph is not None}) > 1
             )
         return self._partial
-
-    def may_not_know(self, graph: str, types: frozenset[str]) -> bool:
-        """Whether `graph` has no field that gives objects of some of these types.
-
-        It only adds fields to objects that others give. It may then know some of those objects and not others, for
-        which it answers null.
-        """
-        returned = self._returned.get(graph)
-        if returned is None:
-            returned = self._returned[graph] = self._returned_by(graph)
-        return not types <= returned
-
-    def _returned_by(self, graph: str) -> frozenset[str]:
-        """The concrete types of which some field of `graph` gives objects."""
-        names: set[str] = set()
-        for node in self.types.values():
-            joins = [join for join in node.joins if join.graph == graph]
-            if node.kind == "INTERFACE" and any(join.key and not join.is_interface_object for join in joins):
-                names.add(node.name)  # it knows of which types the interface's objects are
-            if joins and node.kind in ("OBJECT", "INTERFACE"):
-                names.update(self.facts(node.name, field.name).name for field, _ in self._declared(node, graph))
-        returned: set[str] = set()
-        for name in names:
-            below = self.subgraph_type(graph, name) if self.is_composite(name) else None
-            if below is not None:
-                returned |= below.possible
-        return frozenset(returned)
 
     def _has(self, graph: str, name: str) -> bool:
         return any(join.graph == graph for join in self.types[name].joins)

@@ -113,16 +113,17 @@ class EntityJumps:
         return _Representations(edge, typename, inputs, contexts, needs, _reason(edge, resolver), step, uncertain)
 
     def _uncertain(self, required: Groups, needs: Groups) -> frozenset[str]:
-        """Subgraphs that give required fields but may not know each of the objects (`FetchGroup.uncertain`).
+        """Subgraphs that are asked by key for required fields: they may not know each object (`FetchGroup.uncertain`).
 
-        `needs` are the groups that give the key and the types.
+        Not even a type's own subgraph does, where another still refers to an object that it has deleted. `needs` are
+        the groups that give the key and the types.
         """
         uncertain: set[str] = set()
         for group in required:
             if group in needs:
                 continue  # without its answer there is no representation in any case
             uncertain |= group.uncertain
-            if group.kind == "entity" and self.run.graph.may_not_know(group.graph, group.types):
+            if group.kind == "entity":
                 uncertain.add(group.graph)
         return frozenset(uncertain)
 
