@@ -8,7 +8,7 @@ from typing import Final
 from graphql import DirectiveNode, print_ast
 
 from botberi_gateway.operation import Operation
-from botberi_gateway.plan import Condition, Entities, Fetch, OperationKind, PlanNode
+from botberi_gateway.plan import Condition, Entities, Fetch, OperationKind, Path, PlanNode, TypeCondition
 from botberi_gateway.planner.arrange import arrange
 from botberi_gateway.planner.conditions import VariableCondition, in_order
 from botberi_gateway.planner.document import Printer, document
@@ -82,10 +82,10 @@ class Emitter:
         self._count += 1
         entities: tuple[Entities, ...] = ()
         first = request.groups[0]
-        path = first.position.path if request.kind == "root" else ()
+        path = _path_of(first) if request.kind == "root" else ()
         if request.kind == "root":
             if path:
-                kind = "mutation" if first.position.type_name == self.graph.roots["mutation"] else "query"
+                kind = "mutation" if self.graph.roots["mutation"] in first.types else "query"
             selection = printer.selection(first.selection, implied=request.conditions)
         else:
             kind = "query"
@@ -142,6 +142,12 @@ class Emitter:
             return None
         subgraph = _NOT_A_NAME.sub("_", self.graph.graphs[request.graph].name)
         return f"{self.operation.name}__{subgraph}__{request.number}"
+
+
+def _path_of(group: FetchGroup) -> Path:
+    """The path to the objects that are the root type which the group asks for."""
+    position = group.position
+    return (*position.path, TypeCondition(group.types)) if group.types < position.types else position.path
 
 
 def _reasons(request: Request) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def requests_of(groups: list[FetchGroup]) -> list[Request]:
 def _key(group: FetchGroup) -> object:
     """Equal for groups that may be sent together. Each root selection has a request of its own."""
     key = (group.step, group.graph, group.kind)
-    return (key, id(group.position), group.conditions) if group.kind == "root" else key
+    return (key, id(group.position), group.types, group.conditions) if group.kind == "root" else key
 
 
 def conditions_of_root_fields(group: FetchGroup) -> list[Conditions]:

@@ -54,13 +54,16 @@ class Follower:
     def _ask_root(self, goal: Goal, graph: str) -> Entry:
         """A request for the fields of a root type."""
         position = goal.position
-        static = self.run.graph.subgraph_type(graph, position.type_name)
+        type_name = min(goal.types)
+        static = self.run.graph.subgraph_type(graph, type_name)
         if static is None:
-            raise PlanningError(f"Subgraph {graph} has no type {position.type_name}")
+            raise PlanningError(f"Subgraph {graph} has no type {type_name}")
         conditions = Conditions(defers=goal.conditions.defers if position.parent is None else frozenset())
-        group = self.run.add_group("root", graph, position, position.types, conditions)
+        group = self.run.add_group("root", graph, position, goal.types, conditions)
         if position.parent is not None:  # a field that leads back to a root type: its objects have to be there first
             group.needs[min(position.entries, key=step_of).group] = None
             group.needs.update(self.typenames.learn_above(position))
+            if goal.types < position.types:
+                group.needs.update(self.typenames.learn(position, goal.conditions))
         group.step = 1 + max((need.step for need in group.needs), default=0)
-        return self.run.enter(group, Selection(graph, static, position.types))
+        return self.run.enter(group, Selection(graph, static, goal.types))

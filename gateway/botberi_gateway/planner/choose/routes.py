@@ -101,7 +101,7 @@ class Routes:
         if goal.position.parent is None and goal.position.type_name in self.graph.roots.values():
             return Route(host[0], 1, ((1, host[0]),), is_root=True)
         options += self._by_move_or_jump(goal, host)
-        if not options and goal.position.entries and self._is_asked_again(goal.position.type_name):
+        if not options and goal.position.entries and self._is_asked_again(goal.types):
             options.append(Route(host[0], near, ((near, host[0]),), is_root=True))
         if all(route.step > near for route in options):
             detour = self.detours.find(goal, host)
@@ -143,9 +143,9 @@ class Routes:
             if entry.host == host and types <= entry.types and self.local.is_usable(entry, position, goal.conditions):
                 yield Route(entry.graph, entry.group.step, (), entry=entry)
 
-    def _is_asked_again(self, type_name: str) -> bool:
+    def _is_asked_again(self, types: frozenset[str]) -> bool:
         """Whether a field that leads back to a root type is followed by a request for that root; events begin once."""
-        return type_name in (self.graph.roots["query"], self.graph.roots["mutation"])
+        return len(types) == 1 and min(types) in (self.graph.roots["query"], self.graph.roots["mutation"])
 
     def through_parent(self, goal: Goal, host: Host) -> Route | None:
         """The field that leads to the position, asked of the parents in the host's subgraph."""
