@@ -140,7 +140,35 @@ def healthy(url: str) -> None:
     raise typer.Exit(0 if is_healthy(url) else 1)
 
 
+keys_app = typer.Typer(name="keys", help="The keys with which the gateway signs who calls.", no_args_is_help=True)
+
+
+@keys_app.command("list")
+def list_keys(state_dir: StateDir = None) -> None:
+    """List the keys in the state folder, newest first."""
+    from botberi.key_files import list_keys as work
+
+    _run(lambda: work(state_dir))
+
+
+@keys_app.command("rotate")
+def rotate_key(state_dir: StateDir = None) -> None:
+    """Add a key. Gateways that run publish it at once, and sign with it 90 s later."""
+    from botberi.key_files import rotate as work
+
+    _run(lambda: work(state_dir))
+
+
+@keys_app.command("prune")
+def prune_keys(state_dir: StateDir = None) -> None:
+    """Remove the keys that are signed with no more: all but the newest, once that signs."""
+    from botberi.key_files import prune as work
+
+    _run(lambda: work(state_dir))
+
+
 app.add_typer(audit_app)
+app.add_typer(keys_app)
 app.add_typer(events_app)
 
 

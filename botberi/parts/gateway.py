@@ -76,10 +76,9 @@ def make_app(
     """The app, to be served; it owns what it is made of. `bus_problem` says why no events come, if none do."""
     signer = AssertionSigner(ring)
     verifier = Verifier(identity, signer)
-    jwks = ring.jwks()
 
     def keys(_: Request) -> Response:
-        return JSONResponse(jwks, headers={"cache-control": "public, max-age=60"})
+        return JSONResponse(ring.jwks(), headers={"cache-control": "public, max-age=60"})
 
     def metrics(_: Request) -> Response:
         text = b"".join(generate_latest(registry) for registry in (REGISTRY, *registries))

@@ -120,7 +120,7 @@ def file_keys(path: Path) -> KeySource:
 
 
 def url_keys(url: str, *, timeout_seconds: float = 5.0) -> KeySource:
-    """Keys that an HTTP server publishes, fetched again when a kid is new and every five minutes."""
+    """Keys that an HTTP server publishes, fetched again when a kid is new and every minute."""
 
     async def fetch() -> Jwks:
         timeout = aiohttp.ClientTimeout(total=timeout_seconds)
@@ -132,7 +132,7 @@ def url_keys(url: str, *, timeout_seconds: float = 5.0) -> KeySource:
                 raise ValueError(f"HTTP {response.status}")
             return _parse(await response.content.read(MAXIMUM_JWKS_BYTES + 1))
 
-    return RefreshingKeys(fetch, maximum_age=300.0, name=url)
+    return RefreshingKeys(fetch, maximum_age=60.0, name=url)
 
 
 def _parse(body: bytes) -> Jwks:

@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import json
+import os
 import stat
+import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -70,6 +72,8 @@ class TestKeys:
         (folder / "kept.pem").rename(tmp_path / "kept.pem")
         new = keys.load_folder(folder).signing
         (tmp_path / "kept.pem").rename(folder / "assertion-0.pem")
+        for name, age in (("assertion-0.pem", 2000), ("assertion-1.pem", 1000)):
+            os.utime(folder / name, (time.time() - age, time.time() - age))
         ring = keys.load_folder(folder)
         assert ring.signing.kid == new.kid
         assert {key["kid"] for key in ring.jwks()["keys"]} == {old.kid, new.kid}
