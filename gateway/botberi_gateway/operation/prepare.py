@@ -35,6 +35,7 @@ from botberi_gateway.operation.fields_merge import FieldsMergeRule
 from botberi_gateway.operation.introspecting import check_introspection
 from botberi_gateway.operation.limits import check_size, refuse
 from botberi_gateway.operation.model import Operation
+from botberi_gateway.operation.plain import is_certainly_valid
 from botberi_gateway.operation.tokens import drop_tokens
 from botberi_gateway.operation.validating import violations
 from botberi_gateway.operation.wording import ValuesRule, bounded, without_tokens
@@ -85,7 +86,7 @@ def prepare(
         if isinstance(other, OperationDefinitionNode):
             check_size(schema, other, fragments, limits)
             check_introspection(other, fragments, limits)
-    violated = violations(schema, document, rules, limits.max_errors)
+    violated = () if is_certainly_valid(schema, document) else violations(schema, document, rules, limits.max_errors)
     if violated:
         raise RequestError([_entry(error, errors.GRAPHQL_VALIDATION_FAILED) for error in violated])
     if schema.get_root_type(OperationType(definition.operation.value)) is None:

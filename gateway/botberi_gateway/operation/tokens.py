@@ -3,9 +3,12 @@
 from typing import Any, Final
 
 from graphql import DocumentNode, Location, Node, Token, TokenKind
+from graphql.language.ast import QUERY_DOCUMENT_KEYS
 
 #: Stands in for the tokens of every location; `start` and `end` of a location are numbers of its own.
 _NO_TOKEN: Final = Token(TokenKind.SOF, 0, 0, 0, 0)
+#: Kind of node -> the attributes that hold other nodes.
+_KEYS: Final = QUERY_DOCUMENT_KEYS
 
 
 def drop_tokens(document: DocumentNode) -> None:
@@ -27,7 +30,7 @@ def drop_tokens(document: DocumentNode) -> None:
         location: Location | None = node.loc
         if location is not None:
             location.start_token = location.end_token = _NO_TOKEN
-        for key in node.keys:
+        for key in _KEYS.get(node.kind, ()):
             value = getattr(node, key)
             if isinstance(value, Node):
                 left.append(value)
