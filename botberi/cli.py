@@ -124,6 +124,22 @@ def worker() -> None:
     become_worker()
 
 
+@app.command("catalog-worker")
+def catalog_worker() -> None:
+    """Run a Celery worker of the catalog's own tasks: how often agents are run, and how it ends (RabbitMQ only)."""
+    from botberi.services import become_catalog_worker
+
+    become_catalog_worker()
+
+
+@app.command()
+def beat() -> None:
+    """Run Celery's beat, which says when periodic tasks are due (RabbitMQ only; one of it)."""
+    from botberi.services import become_beat
+
+    become_beat()
+
+
 @app.command()
 def flower(port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 4400) -> None:
     """Run Flower, the view of Celery's workers and tasks (RabbitMQ only)."""

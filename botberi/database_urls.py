@@ -10,6 +10,7 @@ from shared_schema import roles
 ROLES: Final = {
     "identity": roles.IDENTITY,
     "catalog": roles.CATALOG,
+    "catalog-tasks": roles.CATALOG,
     "instance": roles.INSTANCE,
     "broker": roles.BROKER,
     "audit": roles.BROKER,

@@ -26,6 +26,8 @@ from event_broker.service import EventBroker
 from shared_schema.artifacts import make_storage
 from shared_schema.database import Database, PoolOptions
 from shared_schema.migrate import DATABASES
+from workers.catalog.counting import Counting
+from workers.catalog.settings import CatalogWorkerSettings
 from workers.celery_app import create_app as create_celery
 from workers.dispatch import Dispatcher
 from workers.runs.janitor import Janitor
@@ -42,6 +44,7 @@ PARTS: Final = (
     "audit",
     "dispatcher",
     "reaper",
+    "catalog-tasks",
     "worker",
     "gateway",
 )
@@ -176,8 +179,9 @@ class Platform:
     # -- parts -------------------------------------------------------------------------------
 
     def _variables_of(self, part: str) -> dict[str, str]:
-        urls = {} if self._urls is None else dict(zip(_URL_VARIABLES, self._urls.of(part), strict=True))
-        return self._variables | urls
+        urls = () if self._urls is None else zip(_URL_VARIABLES, self._urls.of(part), strict=True)
+        # A part that runs on its own is given the way to its own database alone.
+        return self._variables | {variable: url for variable, url in urls if url}
 
     def _overrides(self, part: str) -> dict[str, Any]:
         return {name.removeprefix("BOTBERI_").lower(): value for name, value in self._variables_of(part).items()}
@@ -214,6 +218,10 @@ class Platform:
                 Janitor(database, make_storage(settings), settings).run,
             )
             parts.append(background.part("reaper", background.together(*loops), "every few seconds"))
+        if "catalog-tasks" in self.names:
+            assert self._urls is not None
+            counting = Counting(self._urls.of("catalog-tasks")[1], CatalogWorkerSettings().catalog_count_seconds)
+            parts.append(background.part("catalog-tasks", counting.run, "every few minutes"))
         return parts
 
     def _broker(self) -> Part:

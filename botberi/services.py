@@ -6,6 +6,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from prometheus_client import start_http_server
@@ -78,10 +79,42 @@ def become_worker() -> None:
     os.execve(argv[0], argv, os.environ | worker_metrics.environment(settings))  # noqa: S606 - our own command line
 
 
+def become_catalog_worker() -> None:
+    """Replace this process by the worker of the catalog's tasks."""
+    from workers import worker_metrics
+    from workers.catalog.settings import QUEUE, CatalogWorkerSettings
+    from workers.service_app import worker_argv
+
+    settings = CatalogWorkerSettings()
+    if settings.amqp_url is None:
+        raise SystemExit("botberi: the catalog's worker needs RabbitMQ: set BOTBERI_AMQP_URL, or run `botberi up`.")
+    settings.require_shared_database_url()
+    argv = worker_argv("workers.catalog.app:app", QUEUE)
+    os.execve(argv[0], argv, os.environ | worker_metrics.environment(settings))  # noqa: S606 - our own command line
+
+
+def become_beat() -> None:
+    """Replace this process by Celery's beat."""
+    from workers.beat import beat_argv
+    from workers.catalog.settings import CatalogWorkerSettings
+
+    if CatalogWorkerSettings().amqp_url is None:
+        raise SystemExit("botberi: beat needs RabbitMQ: set BOTBERI_AMQP_URL, or run `botberi up`.")
+    argv = beat_argv()
+    os.execv(argv[0], argv)  # noqa: S606 - our own command line
+
+
 def become_flower(port: int) -> None:
     """Replace this process by Flower."""
     argv = [sys.executable, "-m", "celery", "--app", "workers.celery_app:app", "flower", f"--port={port}"]
-    os.execv(argv[0], argv)  # noqa: S606 - our own command line
+    environment = dict(os.environ)
+    # Flower itself reads no secret from a file.
+    if path := environment.get("FLOWER_BASIC_AUTH_FILE"):
+        try:
+            environment["FLOWER_BASIC_AUTH"] = Path(path).read_text().strip()
+        except OSError as error:
+            raise SystemExit(f"botberi: FLOWER_BASIC_AUTH_FILE: {path} can't be read: {error.strerror}") from None
+    os.execve(argv[0], argv, environment)  # noqa: S606 - our own command line
 
 
 def is_healthy(url: str) -> bool:

@@ -22,6 +22,7 @@ MODULES: Final = (
     "subgraphs.instance.settings",
     "event_broker.settings",
     "workers.settings",
+    "workers.catalog.settings",
     "botberi.settings",
 )
 #: Classes that a part reads -> how the table calls the part; the others are bases of these.
@@ -32,6 +33,7 @@ READERS: Final[Mapping[str, str]] = {
     "InstanceSettings": "instance",
     "EventBrokerSettings": "broker",
     "WorkerSettings": "dispatcher, worker",
+    "CatalogWorkerSettings": "beat, catalog-worker",
     "ServiceSettings": "parts on their own",
     "UpSettings": "up",
     "SeedSettings": "seed",

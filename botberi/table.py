@@ -18,6 +18,7 @@ _TITLES: Mapping[str, str] = {
     "broker": "event broker",
     "dispatcher": "dispatcher",
     "reaper": "reaper of lost runs",
+    "catalog-tasks": "catalog's counting of runs",
     "worker": "agents worker",
     "gateway": "gateway",
 }

@@ -53,7 +53,16 @@ RIGHTS: Final[Mapping[str, Mapping[str, Rights]]] = {
         BROKER: Rights({**_EVENTS, "inbox": "SELECT, INSERT, DELETE", "audit_log": _ADD}),
     },
     "shared_psql": {
-        CATALOG: Rights({**_CHANGES, "agents": _WRITE, "templates": _WRITE}),
+        # Its worker counts runs: of an instance it sees which agent ran, when it was made, and how it ended.
+        CATALOG: Rights(
+            {
+                **_CHANGES,
+                "agents": _WRITE,
+                "templates": _WRITE,
+                "agent_days": "SELECT, INSERT, UPDATE, DELETE",
+                "instances": "SELECT (agent_id, created_at, status)",
+            }
+        ),
         INSTANCE: Rights(
             {
                 **_CHANGES,

@@ -4,11 +4,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import unquote
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 #: What the secrets of env/dev begin with.
 DEVELOPMENT: Final = "development"
@@ -38,8 +39,32 @@ PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
 AmqpUrl = Annotated[str, AfterValidator(_amqp_url)]
 
 
+class _FileSource(PydanticBaseSettingsSource):
+    """`BOTBERI_…_FILE` -> the setting's value is what that file holds, as Docker and Kubernetes hand out secrets."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str | None, str, bool]:
+        """Overrides `PydanticBaseSettingsSource.get_field_value`."""
+        variable = f"BOTBERI_{field_name.upper()}_FILE"
+        path = os.environ.get(variable)
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text().strip(), field_name, False
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise SettingsError(f"{variable}: {path} can't be read: {reason}") from None
+
+    def __call__(self) -> dict[str, Any]:
+        """Overrides `PydanticBaseSettingsSource.__call__`."""
+        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in values.items() if value}
+
+
 class Settings(BaseSettings):
-    """The base: names from `BOTBERI_…`, empty means unset, unknown names are other parts' business."""
+    """The base: names from `BOTBERI_…` or from the files that `BOTBERI_…_FILE` name.
+
+    Empty means unset; unknown names are other parts' business.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="BOTBERI_",
@@ -48,6 +73,18 @@ class Settings(BaseSettings):
         frozen=True,
         hide_input_in_errors=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, and a value there over a file that is named there."""
+        return init_settings, env_settings, _FileSource(settings_cls)
 
     @model_validator(mode="after")
     def _no_development_values_in_production(self) -> Self:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+from typing import Literal, Protocol
 
 from botberi_gateway import logs
-from shared_schema.settings import LogSettings
 
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:
@@ -23,18 +23,31 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logs.JsonFormatter):
-    """The gateway's JSON lines, as lines of a worker."""
+    """The gateway's JSON lines, as lines of a worker or of beat."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__()
+        self._part = part
 
     def fields(self, record: logging.LogRecord) -> dict[str, object]:
         """Further fields of the line."""
-        return {"part": "worker", **_extras(record)}
+        return {"part": self._part, **_extras(record)}
 
 
-def configure_logging(settings: LogSettings) -> None:
-    """Send every log line of this process to standard error."""
+class LogChoice(Protocol):
+    """The part of `LogSettings` that counts here."""
+
+    @property
+    def log_format(self) -> Literal["text", "json"]: ...
+    @property
+    def log_level(self) -> str: ...
+
+
+def configure_logging(settings: LogChoice, part: str = "worker") -> None:
+    """Send every log line of this process to standard error; `part` is what JSON lines call it."""
     handler = logging.StreamHandler()
     handler.setFormatter(
-        JsonFormatter()
+        JsonFormatter(part)
         if settings.log_format == "json"
         else TextFormatter("%(asctime)s %(levelname)s %(name)s %(message)s")
     )

@@ -13,6 +13,12 @@ quoted() { # A password as JSON. Nothing in it needs escaping, or it is refused.
     printf '"%s"' "$1"
 }
 
+# `…_PASSWORD_FILE` names a file with the password, as Docker and Kubernetes hand out secrets.
+for name in ADMIN GATEWAY BROKER DISPATCHER WORKER CATALOG BEAT FLOWER; do
+    eval "file=\${${name}_PASSWORD_FILE:-}"
+    [ -z "$file" ] || eval "${name}_PASSWORD=\$(cat \"\$file\")"
+done
+
 users=
 permissions=
 user() { # name, password, tags, what it may declare, write to, read from
@@ -32,6 +38,11 @@ user broker "${BROKER_PASSWORD:-}" '' "^($bus)$" "^($bus)$" "^($bus)$"
 # Celery sends to a queue by the default exchange.
 user dispatcher "${DISPATCHER_PASSWORD:-}" '' "^($bus|agents)$" "^($bus|agents|amq[.]default)$" "^($bus|agents)$"
 user worker "${WORKER_PASSWORD:-}" '' "^($celery)$" "^($celery|amq[.]default)$" "^($celery)$"
-user flower "${FLOWER_PASSWORD:-}" '' '^(celery.*|reply[.]celery.*|.*[.]pidbox)$' '^(celery.*|reply[.]celery.*|.*[.]pidbox)$' "^($celery)$"
+# The catalog's worker and beat, which says what is due: the queue `catalog`, and Celery's own. Beat only sends.
+tasks='catalog'
+user catalog "${CATALOG_PASSWORD:-}" '' "^($tasks|celery.*|reply[.]celery.*|.*[.]pidbox)$" \
+    "^($tasks|celery.*|reply[.]celery.*|.*[.]pidbox|amq[.]default)$" "^($tasks|celery.*|reply[.]celery.*|.*[.]pidbox)$"
+user beat "${BEAT_PASSWORD:-}" '' "^($tasks|celery.*)$" "^($tasks|celery.*|amq[.]default)$" "^($tasks)$"
+user flower "${FLOWER_PASSWORD:-}" '' '^(celery.*|reply[.]celery.*|.*[.]pidbox)$' '^(celery.*|reply[.]celery.*|.*[.]pidbox)$' "^($celery|$tasks)$"
 
 printf '{"vhosts":[{"name":"/"}],"users":[%s],"permissions":[%s]}\n' "$users" "$permissions"

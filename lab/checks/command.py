@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from lab.checks import coverage, debian
+from lab.checks import containers, coverage, debian
 from lab.checks.chains import ALONE
 from lab.checks.steps import LINES, Background, Outcome, Step
 
@@ -17,6 +17,10 @@ NO_SYSTEM_PACKAGES: Final = "--no-system-packages"
 ONLY: Final = "--only"
 #: Measures which lines the tests of `unit` run.
 COVERAGE: Final = "--coverage"
+#: Runs the compose files on a Docker engine, and nothing else.
+CONTAINERS: Final = "--containers"
+#: The environment variable by which the tests in tests/containers know that they are meant.
+CONTAINERS_VARIABLE: Final = "BOTBERI_TEST_CONTAINERS"
 _IN_PARALLEL: Final = ("-p", "lab.checks.plugin", "-n", "2", "--no-loadscope-reorder")
 #: Parts without a test -> names of their steps.
 _STEPS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -26,7 +30,11 @@ _STEPS: Final[Mapping[str, tuple[str, ...]]] = {
 #: Parts that are tests -> what pytest gets.
 _TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "gateway": ("gateway/tests",),
-    "unit": ("gateway/tests", "tests", *(f"--ignore={folder}" for folder in (*ALONE, "tests/packaging/"))),
+    "unit": (
+        "gateway/tests",
+        "tests",
+        *(f"--ignore={folder}" for folder in (*ALONE, "tests/packaging/", "tests/containers/")),
+    ),
     "servers": ALONE,
     "packaging": ("tests/packaging",),
 }
@@ -41,6 +49,8 @@ def run(arguments: Sequence[str]) -> int:
         os.environ.update(coverage.environment(_ROOT))
         given.remove(COVERAGE)
         given = given if ONLY in given else [ONLY, "unit", *given]
+    if CONTAINERS in given:
+        return _containers([argument for argument in given if argument != CONTAINERS])
     if ONLY in given:
         return _only(given)
     install = NO_SYSTEM_PACKAGES not in given
@@ -65,6 +75,18 @@ def _only(given: list[str]) -> int:
     return int(any(not outcome.ok for outcome in outcomes))
 
 
+def _containers(arguments: list[str]) -> int:
+    """`--containers`, and further arguments of pytest: without an engine one line, and the exit code of no tests."""
+    reason = containers.problem()
+    if reason is not None:
+        print(f"lab test: containers     not run: {reason}", flush=True)
+        return 5
+    os.environ[CONTAINERS_VARIABLE] = "1"
+    return _pytest(
+        arguments if any("tests/containers" in each for each in arguments) else ["tests/containers", *arguments]
+    )
+
+
 def _everything(*, install: bool) -> int:
     background, outcomes = _prepare(install=install)
     outcomes += [_say(step.run()) for step in _linters()]
@@ -73,7 +95,7 @@ def _everything(*, install: bool) -> int:
     os.environ[LINES] = "\n".join(outcome.line() for outcome in outcomes)
     if coverage.IS_CHEAP:
         os.environ.update(coverage.environment(_ROOT))
-    code = _pytest([*_IN_PARALLEL])
+    code = _pytest([*_IN_PARALLEL, "--ignore=tests/containers"])
     return code or int(any(not outcome.ok and not outcome.skipped for outcome in outcomes))
 
 

@@ -11,7 +11,7 @@ from shared_schema.models.account import (
 )
 from shared_schema.models.base import SharedBase, UserBase
 from shared_schema.models.runs import InstanceArtifact, InstanceHistory, InstanceLog, Schedule
-from shared_schema.models.shared import Agent, Instance, SharedInbox, SharedOutbox, Template
+from shared_schema.models.shared import Agent, AgentDay, Instance, SharedInbox, SharedOutbox, Template
 from shared_schema.models.user import (
     Account,
     AccountSession,
@@ -27,6 +27,7 @@ __all__ = [
     "Account",
     "AccountSession",
     "Agent",
+    "AgentDay",
     "ApiKey",
     "AuditEntry",
     "Challenge",

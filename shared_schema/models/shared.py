@@ -1,6 +1,6 @@
 """The tables of `shared_psql`: the catalog's agents and templates, and instances that run them (more in `runs`)."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Computed,
+    Date,
     Double,
     ForeignKey,
     Index,
@@ -76,6 +77,23 @@ class Agent(Versioned, SharedBase):
         Index("ix_agents_publisher_id_created_at_id", "publisher_id", "created_at", "id"),
         Index("ix_agents_tags", "tags", postgresql_using="gin"),
         Index("ix_agents_search", "search", postgresql_using="gin"),
+    )
+
+
+class AgentDay(SharedBase):
+    """Runs of an agent that were made on one day (UTC), and how they ended, as the catalog's worker counts them."""
+
+    __tablename__ = "agent_days"
+
+    agent_id: Mapped[UUID] = mapped_column(ForeignKey("agents.id", ondelete="CASCADE"), primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    runs: Mapped[int] = mapped_column(Integer)
+    succeeded: Mapped[int] = mapped_column(Integer)
+    failed: Mapped[int] = mapped_column(Integer)
+
+    __table_args__ = (
+        CheckConstraint("succeeded >= 0 AND failed >= 0 AND succeeded + failed <= runs", name="counts"),
+        Index("ix_agent_days_day", "day"),
     )
 
 

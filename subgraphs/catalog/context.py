@@ -21,6 +21,7 @@ class Loaders:
     def __init__(self, store: Store, caller: Caller) -> None:
         self.agents = row_loader(store, repository.agents_by_id)
         self.templates = row_loader(store, repository.templates_by_id)
+        self.records = row_loader(store, repository.records_by_agent)
         self.agents_by_slug = row_loader(store, repository.agents_by_slug)
         self.templates_by_slug = row_loader(store, repository.templates_by_slug)
         shown = repository.templates(Selection(EVERYTHING if manages(caller) else PUBLISHED))

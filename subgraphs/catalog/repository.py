@@ -12,13 +12,17 @@ from uuid import UUID
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared_schema.models import Agent, Template
+from shared_schema.models import Agent, AgentDay, Template
 from shared_schema.states import PublicationStatus
 from subgraphs.common.pagination import Order
 
 E = TypeVar("E", Agent, Template)
 
 MAXIMUM_WORDS = 16
+#: Days that an agent's popularity and success rate look back.
+RECORD_DAYS = 30
+#: Runs that must have ended before a success rate says anything.
+MIN_ENDED = 5
 
 
 class CatalogOrder(Enum):
@@ -53,6 +57,21 @@ class Selection:
     publisher_id: UUID | None = None
     agent_id: UUID | None = None
     search: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Runs of an agent in the last `RECORD_DAYS` days: all, and those that ended well or not (not those cancelled)."""
+
+    runs: int = 0
+    succeeded: int = 0
+    failed: int = 0
+
+    @property
+    def success_rate(self) -> float | None:
+        """Share of runs that succeeded; None while too few have ended to say."""
+        ended = self.succeeded + self.failed
+        return self.succeeded / ended if ended >= MIN_ENDED else None
 
 
 def agents(selection: Selection) -> Select[Agent]:
@@ -102,6 +121,16 @@ async def templates_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Mapping
 async def agents_by_slug(session: AsyncSession, slugs: Sequence[str]) -> Mapping[str, Agent]:
     """The agents with these slugs, in one query."""
     return {row.slug: row for row in await session.scalars(select(Agent).where(Agent.slug.in_(slugs)))}
+
+
+async def records_by_agent(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, Record]:
+    """How often these agents were run in the last `RECORD_DAYS` days, and how it ended, in one query."""
+    statement = (
+        select(AgentDay.agent_id, func.sum(AgentDay.runs), func.sum(AgentDay.succeeded), func.sum(AgentDay.failed))
+        .where(AgentDay.agent_id.in_(ids), AgentDay.day > func.current_date() - RECORD_DAYS)
+        .group_by(AgentDay.agent_id)
+    )
+    return {row[0]: Record(*row[1:]) for row in await session.execute(statement)}
 
 
 async def templates_by_slug(session: AsyncSession, slugs: Sequence[str]) -> Mapping[str, Template]:

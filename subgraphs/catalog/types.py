@@ -86,6 +86,19 @@ class Agent:
         row = visible(info.context.caller, row, ONCE_PUBLISHED)
         return cls.of(row) if row else None
 
+    @strawberry.field(description="How often it was run in the last 30 days. Counted every few minutes.")
+    async def popularity(self, info: Info) -> int:
+        record = await info.context.loaders.records.load(self.row_id)
+        return record.runs if record else 0
+
+    @strawberry.field(
+        description="Of its runs of the last 30 days that ended, the share that succeeded (0 to 1); cancelled ones "
+        "don't count. Null while fewer than five have ended."
+    )
+    async def success_rate(self, info: Info) -> float | None:
+        record = await info.context.loaders.records.load(self.row_id)
+        return record.success_rate if record else None
+
     @strawberry.field(description="Parameters to start from, newest first.")
     async def templates(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None

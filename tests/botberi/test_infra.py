@@ -1,4 +1,4 @@
-"""compose.yaml, the image, nginx, Prometheus and Grafana name only what exists."""
+"""The compose files, the images, nginx, Prometheus and Grafana name only what exists."""
 
 import json
 import re
@@ -19,9 +19,10 @@ from lab.checks import debian
 ROOT = Path(__file__).parents[2]
 REQUIRED = {
     *("postgres", "rabbitmq", "migrate", "seed", "identity", "catalog", "instance", "gateway"),
-    *("broker", "dispatcher", "worker", "nginx", "flower", "prometheus", "grafana"),
+    *("broker", "dispatcher", "worker", "catalog-worker", "beat", "nginx", "flower"),
+    *("state", "prometheus", "alertmanager", "grafana"),
 }
-ONE_SHOT = {"migrate", "seed"}
+ONE_SHOT = {"state", "migrate", "seed"}
 CONDITIONS = {"service_started", "service_healthy", "service_completed_successfully"}
 
 
@@ -36,7 +37,10 @@ def test_all_services_are_there_on_one_network(compose: dict[str, Any]) -> None:
     assert set(services) == REQUIRED
     assert set(compose["networks"]) == {"botberi_net"}
     for name, service in services.items():
-        assert service["networks"] == ["botberi_net"], name
+        if name == "state":
+            assert service["network_mode"] == "none"
+        else:
+            assert service["networks"] == ["botberi_net"], name
         assert service["restart"] == ("no" if name in ONE_SHOT else "unless-stopped"), name
     assert services["nginx"]["ports"] == ["${BOTBERI_PUBLIC_PORT:-8080}:80"]
     assert services["flower"]["ports"] == ["127.0.0.1:4400:4400"]
@@ -51,7 +55,55 @@ def test_containers_have_no_more_rights_and_room_than_they_use(compose: dict[str
         assert service["pids_limit"] <= 1000, name
         assert service["mem_limit"], name
         # Those that begin as root need a few rights to become somebody else.
-        assert not service.get("cap_add") or name in ("postgres", "nginx"), name
+        assert not service.get("cap_add") or name in ("state", "postgres", "nginx"), name
+
+
+def test_parts_are_in_a_profile_and_both_are_started_by_default(compose: dict[str, Any]) -> None:
+    assert dict(assignments(ROOT / ".env"))["COMPOSE_PROFILES"] == "core,observability"
+    watching = {name for name, service in compose["services"].items() if "core" not in service["profiles"]}
+    assert watching == {"prometheus", "alertmanager", "grafana"}
+
+
+def test_public_images_have_exact_tags(compose: dict[str, Any]) -> None:
+    for file in ("compose.yaml", "compose.ha.yaml"):
+        for image in re.findall(r"image: (\S+)", (ROOT / file).read_text()):
+            assert image.startswith("botberi:") or re.search(r":v?\d+\.\d+", image), (file, image)
+    assert "python:3.13.9-slim" in (ROOT / "infra/container/Dockerfile").read_text()
+
+
+def test_what_can_say_that_it_works_is_asked(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        if name not in (*ONE_SHOT, "beat", "flower"):
+            assert service["healthcheck"]["test"], name
+            assert service["healthcheck"]["test"][1] != "botberi", "the command line takes seconds of CPU to start"
+
+
+def test_production_has_a_file_for_every_secret_and_no_value_of_development() -> None:
+    text = (ROOT / "compose.prod.yaml").read_text()
+    named = set(re.findall(r"^  (\w+): \{ file: \"\$\{BOTBERI_SECRETS:-./secrets\}/(?:\w+)\" \}$", text, re.MULTILINE))
+    used = {
+        name
+        for path in (ROOT / "env/prod").glob("*.env.template")
+        for name in re.findall(r"=/run/secrets/(\w+)$", path.read_text(), re.MULTILINE)
+    }
+    assert used == named
+    assert "env/dev" not in text
+    script = (ROOT / "infra/make_secrets.sh").read_text()
+    for name in named:
+        assert name in script or re.fullmatch(r"rabbitmq_\w+_password", name), name
+
+
+def test_the_script_makes_every_secret_once(tmp_path: Path) -> None:
+    command = [str(ROOT / "infra/make_secrets.sh"), str(tmp_path / "secrets"), "db.internal:5432"]
+    first = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    kept = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
+    named = set(re.findall(r"^  (\w+): \{ file:", (ROOT / "compose.prod.yaml").read_text(), re.MULTILINE))
+    assert named <= set(kept)
+    assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
+    assert subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout == first
+    assert {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()} == kept
+    assert len(set(re.findall(r"PASSWORD '(\w{48})'", first))) == 7
+    assert "CREATE ROLE botberi_catalog" in first
 
 
 def test_commands_exist_in_the_command_line(compose: dict[str, Any]) -> None:
@@ -63,8 +115,7 @@ def test_commands_exist_in_the_command_line(compose: dict[str, Any]) -> None:
 
 
 def test_what_is_referred_to_exists(compose: dict[str, Any]) -> None:
-    volumes = set(compose["volumes"])
-    used: set[str] = set()
+    made = "".join(compose["services"]["state"]["command"]) + " /data/rabbitmq"
     for name, service in compose["services"].items():
         for path in service.get("env_file", []):
             dev = ROOT / path.replace("${BOTBERI_ENV:-dev}", "dev")
@@ -72,14 +123,14 @@ def test_what_is_referred_to_exists(compose: dict[str, Any]) -> None:
             prod = ROOT / (path.replace("${BOTBERI_ENV:-dev}", "prod") + ".template")
             assert prod.is_file(), (name, path)
         for mount in service.get("volumes", []):
-            source = mount.split(":")[0]
-            if source.startswith("."):
-                assert (ROOT / source).exists(), (name, source)
+            if mount.startswith(data := "${BOTBERI_DATA:-./docker-data}"):
+                folder = mount.removeprefix(data).split(":")[0]
+                assert f"/data{folder}" in made, (name, mount)
             else:
-                used.add(source)
+                source = mount.split(":")[0]
+                assert (ROOT / source).exists(), (name, source)
         if "build" in service:
             assert (ROOT / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
-    assert used == volumes
 
 
 def test_dependencies_can_be_waited_for(compose: dict[str, Any]) -> None:
@@ -98,7 +149,7 @@ def test_the_subgraphs_listen_where_they_are_looked_for(compose: dict[str, Any])
     for name in ("identity", "catalog", "instance"):
         port = environment(name)["BOTBERI_PORT"]
         assert gateway[f"BOTBERI_{name.upper()}_URL"] == f"http://{name}:{port}"
-        assert f"http://127.0.0.1:{port}/health" in compose["services"][name]["healthcheck"]["test"]
+        assert compose["services"][name]["healthcheck"]["test"] == ["CMD", "healthy", port, "/health"]
 
 
 def test_templates_for_production_hold_no_secret() -> None:
@@ -122,21 +173,24 @@ def test_prometheus_scrapes_services_on_ports_that_they_have(compose: dict[str, 
         by_name = [f"{name}:{found['port']}" for found in job.get("dns_sd_configs", []) for name in found["names"]]
         for target in [*(job["static_configs"][0]["targets"] if "static_configs" in job else []), *by_name]:
             service, port = target.split(":")
+            if service == "127.0.0.1":
+                continue
             assert service in compose["services"], target
             if service in ("identity", "catalog", "instance", "gateway"):
                 assert environment(service)["BOTBERI_PORT"] == port
-            if service in ("broker", "dispatcher", "worker"):
+            if service in ("broker", "dispatcher", "worker", "catalog-worker"):
                 assert "env/${BOTBERI_ENV:-dev}/metrics.env" in compose["services"][service]["env_file"]
                 assert environment("metrics")["BOTBERI_METRICS_PORT"] == port
 
 
-def test_the_image_copies_what_exists() -> None:
-    text = (ROOT / "infra/container/Dockerfile").read_text()
+@pytest.mark.parametrize(("file", "user"), [("Dockerfile", "botberi"), ("gateway.Dockerfile", "10001")])
+def test_the_image_copies_what_exists(file: str, user: str) -> None:
+    text = (ROOT / "infra/container" / file).read_text()
     for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
         *sources, _ = line.split()
         for source in sources:
             assert (ROOT / source).exists(), source
-    assert "USER botberi" in text
+    assert f"USER {user}" in text
 
 
 @pytest.mark.skipif(debian.nginx() is None, reason="no nginx: install Debian's nginx")
@@ -198,5 +252,5 @@ def metric_names() -> set[str]:
 
 def test_the_settings_named_in_compose_are_known() -> None:
     text = (ROOT / "compose.yaml").read_text()
-    own = {"BOTBERI_ENV", "BOTBERI_TAG", "BOTBERI_PUBLIC_PORT"}
+    own = {"BOTBERI_ENV", "BOTBERI_TAG", "BOTBERI_PUBLIC_PORT", "BOTBERI_DATA"}
     assert set(re.findall(r"BOTBERI_[A-Z_]+", text)) - own <= set(settings_table.settings())

@@ -76,13 +76,14 @@ def services(
 ) -> Iterator[tuple[str, Path, dict[str, Service]]]:
     """The gateway's endpoint, the seed's state folder, and the processes."""
     state = tmp_path_factory.mktemp("services")
-    names = ("identity", "catalog", "instance", "gateway", "broker", "worker")
+    names = ("identity", "catalog", "instance", "gateway", "broker", "worker", "catalog-worker")
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     databases = {
         "BOTBERI_USER_DATABASE_URL": postgres.url(postgres.create()),
         "BOTBERI_SHARED_DATABASE_URL": postgres.url(postgres.create()),
     }
     bus = {"BOTBERI_AMQP_URL": own_amqp_url}
+    shared = {"BOTBERI_SHARED_DATABASE_URL": databases["BOTBERI_SHARED_DATABASE_URL"]}
     gateway_url = f"http://127.0.0.1:{ports['gateway']}"
     verify = {"BOTBERI_ASSERTION_JWKS_URL": f"{gateway_url}/.well-known/jwks.json"}
     botberi("migrate", databases)
@@ -97,8 +98,11 @@ def services(
             name: databases | verify | {"BOTBERI_PORT": str(ports[name])}
             for name in ("identity", "catalog", "instance")
         },
-        **{name: databases | bus | {"BOTBERI_METRICS_PORT": str(ports[name])} for name in ("broker", "worker")},
-        "dispatcher": databases | bus,
+        "broker": databases | bus | {"BOTBERI_METRICS_PORT": str(ports["broker"])},
+        # These have no way to accounts.
+        **{name: shared | bus | {"BOTBERI_METRICS_PORT": str(ports[name])} for name in ("worker", "catalog-worker")},
+        "dispatcher": shared | bus,
+        "beat": bus | {"BOTBERI_CATALOG_COUNT_SECONDS": "1"},
     }
     with ExitStack() as stack:
         running = {name: Service(name, environment) for name, environment in environments.items()}
@@ -111,10 +115,17 @@ def services(
             ("broker", r"broker\s+ready"),
             ("dispatcher", r"dispatcher\s+ready"),
             ("worker", r" ready\."),
+            ("catalog-worker", r" ready\."),
+            ("beat", "beat: Starting"),
         ):
             running[name].output.wait_for(ready, 60)
         assert "botberi_outbox_published_total" in metrics_at(ports["broker"])
         yield gateway_url, state, running
+
+
+def ready_at(port: int) -> int:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=10) as answer:
+        return int(answer.status)
 
 
 def metrics_at(port: int) -> str:
@@ -161,6 +172,31 @@ async def test_the_worker_counts_its_runs_over_all_its_processes(
 
 
 @pytest.mark.rabbitmq
+async def test_beat_and_the_catalogs_worker_count_the_runs_of_agents(
+    services: tuple[str, Path, dict[str, Service]],
+) -> None:
+    url, state, running = services
+    kept = json.loads((state / "credentials.json").read_text())["user"]
+    query = '{ agents(filter: { tag: "text" }) { nodes { slug popularity successRate } } }'
+    async with Client(f"{url}/graphql") as client:
+        client.token = await client.sign_in(kept["email"], kept["password"])
+        for _ in range(5):
+            await watch(client, await start(client, "text-insights", {"texts": TEXTS}))
+        deadline = time.monotonic() + 20
+        while True:
+            nodes = (await client.ask(query))["agents"]["nodes"]
+            [agent] = [node for node in nodes if node["slug"] == "text-insights"]
+            if agent["popularity"] >= 5 and agent["successRate"] is not None:
+                break
+            assert time.monotonic() < deadline, agent
+            await asyncio.sleep(0.3)
+    assert agent["successRate"] == 1.0
+    page = metrics_at(running["catalog-worker"].metrics_port)
+    assert 'botberi_tasks_total{outcome="SUCCESS",task="catalog.count_runs"}' in page
+    assert ready_at(running["catalog-worker"].metrics_port) == ready_at(running["worker"].metrics_port) == 200
+
+
+@pytest.mark.rabbitmq
 async def test_subgraphs_believe_the_gateway_alone(services: tuple[str, Path, dict[str, Service]]) -> None:
     _, _, running = services
     for name in ("identity", "catalog", "instance"):
@@ -182,7 +218,17 @@ def test_healthy_is_what_containers_ask(services: tuple[str, Path, dict[str, Ser
 @pytest.mark.rabbitmq
 def test_each_stops_on_sigterm_with_status_zero(services: tuple[str, Path, dict[str, Service]]) -> None:
     _, _, running = services
-    for name in ("worker", "dispatcher", "broker", "gateway", "instance", "catalog", "identity"):
+    for name in (
+        "worker",
+        "beat",
+        "catalog-worker",
+        "dispatcher",
+        "broker",
+        "gateway",
+        "instance",
+        "catalog",
+        "identity",
+    ):
         began = time.monotonic()
         assert running[name].stop() == 0, running[name].output.text
         assert time.monotonic() - began < 20, name

@@ -25,7 +25,7 @@ from workers.settings import WorkerSettings
 pytestmark = pytest.mark.rabbitmq
 
 SCRIPT = Path(__file__).parents[2] / "infra/rabbitmq/users.sh"
-USERS = ("admin", "gateway", "broker", "dispatcher", "worker", "flower")
+USERS = ("admin", "gateway", "broker", "dispatcher", "worker", "catalog", "beat", "flower")
 # As Celery declares its queue (workers/celery_app.py).
 RUNS = {"x-queue-type": "quorum", "x-delivery-limit": 20}
 OPTIONS = LinkOptions(operation_timeout=5.0, start_timeout=15.0)

@@ -237,6 +237,7 @@ def test_every_service_of_compose_has_its_own_database_role() -> None:
     }
     assert {name: user for name, user in shared.items() if user != roles.OWNER} == {
         "catalog": roles.CATALOG,
+        "catalog-worker": roles.CATALOG,
         "instance": roles.INSTANCE,
         "broker": roles.BROKER,
         "dispatcher": roles.DISPATCHER,
@@ -247,7 +248,7 @@ def test_every_service_of_compose_has_its_own_database_role() -> None:
 
 def test_every_service_of_compose_has_its_own_rabbitmq_user() -> None:
     found = users("BOTBERI_AMQP_URL")
-    assert set(found) == {"gateway", "broker", "dispatcher", "worker", "flower"}
+    assert set(found) == {"gateway", "broker", "dispatcher", "worker", "catalog-worker", "beat", "flower"}
     assert len(set(found.values())) == len(found)
     script = (ROOT / "infra/rabbitmq/users.sh").read_text()
     for name, user in found.items():
@@ -320,6 +321,15 @@ NO_SETTINGS = {
     "BOTBERI_FUZZ_SECONDS": "tests/fuzz/test_fuzz.py",
     "BOTBERI_FUZZ_SEED": "tests/fuzz/test_fuzz.py",
     "BOTBERI_MODEL_EXAMPLES": "tests/workers/test_model.py",
+    # Read by Compose, and by the script that makes secrets.
+    "BOTBERI_DATA": "compose.yaml",
+    "BOTBERI_SECRETS": "compose.prod.yaml",
+    "BOTBERI_CERTIFICATES": "compose.prod.yaml",
+    "BOTBERI_HTTP_PORT": "compose.prod.yaml",
+    "BOTBERI_HTTPS_PORT": "compose.prod.yaml",
+    "BOTBERI_SSLMODE": "infra/make_secrets.sh",
+    "BOTBERI_TEST_CONTAINERS": "lab/checks/command.py",
+    "BOTBERI_TEST_LOGS": "tests/containers/stack.py",
     "BOTBERI_RANDOM_SETS": "gateway/tests/composition/test_random_sets.py",
     "BOTBERI_TEST_AMQP_URL": "tests/conftest.py",
     "BOTBERI_TEST_POSTGRES_URL": "tests/conftest.py",
@@ -339,7 +349,10 @@ def test_every_name_in_every_file_is_a_setting_that_exists() -> None:
         if path != Path(__file__)
         for name in re.findall(r"\bBOTBERI_[A-Z0-9_]*[A-Z0-9]\b", text)
         # `BOTBERI_RUN_…` in a text speaks of several.
-        if name not in known | set(NO_SETTINGS) and not any(other.startswith(f"{name}_") for other in known)
+        # `…_FILE` names a file with the value.
+        if name not in known | set(NO_SETTINGS)
+        and name.removesuffix("_FILE") not in known
+        and not any(other.startswith(f"{name}_") for other in known)
     }
     assert unknown == set()
 

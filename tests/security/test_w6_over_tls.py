@@ -44,9 +44,14 @@ def https(platform: RunningPlatform, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("nginx")
     (port,) = free_ports(1)
     certificate(folder)
-    tls = f"listen 127.0.0.1:{port} ssl; ssl_certificate {folder}/tls.crt; ssl_certificate_key {folder}/tls.key;"
+    tls = (CONFIGURATION.parent / "tls.conf").read_text().replace("listen 443", f"listen 127.0.0.1:{port}")
+    tls = tls.replace("/etc/nginx/certs/fullchain.pem", f"{folder}/tls.crt")
+    tls = tls.replace("/etc/nginx/certs/privkey.pem", f"{folder}/tls.key")
+    # Debian 12's nginx (1.22) has HTTP/2 as an option of `listen`.
+    (folder / "tls.conf").write_text(tls.replace("http2 on;", "").replace(" ssl;", " ssl http2;"))
     text = CONFIGURATION.read_text().replace("gateway:8080", f"127.0.0.1:{platform.port}")
-    text = text.replace("listen 80;", tls).replace("/tmp/nginx.pid", f"{folder}/nginx.pid")
+    text = text.replace("listen 80;", "").replace("/etc/nginx/tls.d/*.conf", f"{folder}/tls.conf")
+    text = text.replace("/tmp/nginx.pid", f"{folder}/nginx.pid")
     text = text.replace("/dev/stdout", f"{folder}/access.log").replace("/dev/stderr", f"{folder}/error.log")
     (folder / "nginx.conf").write_text(text)
     command = [str(debian.nginx()), "-c", str(folder / "nginx.conf"), "-g", "daemon off;", "-e", f"{folder}/error.log"]

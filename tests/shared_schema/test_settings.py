@@ -1,5 +1,7 @@
 """Settings come from the environment, and a wrong one says so without telling secrets."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -35,3 +37,16 @@ def test_secrets_stay_out_of_reprs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOTBERI_USER_DATABASE_URL", "postgresql://u:hunter2@h/d")
     monkeypatch.setenv("BOTBERI_AMQP_URL", "amqp://u:hunter2@h/")
     assert "hunter2" not in repr(DatabaseSettings()) + repr(AmqpSettings())
+
+
+def test_a_value_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("amqp://u:hunter2@h/\n")
+    monkeypatch.delenv("BOTBERI_AMQP_URL", raising=False)
+    monkeypatch.setenv("BOTBERI_AMQP_URL_FILE", str(tmp_path / "url"))
+    assert AmqpSettings().amqp_url == "amqp://u:hunter2@h/"
+    monkeypatch.setenv("BOTBERI_AMQP_URL", "amqp://other:x@h/")
+    assert AmqpSettings().amqp_url == "amqp://other:x@h/", "what the environment says itself wins"
+    monkeypatch.delenv("BOTBERI_AMQP_URL")
+    monkeypatch.setenv("BOTBERI_AMQP_URL_FILE", str(tmp_path / "none"))
+    with pytest.raises(SettingsError, match=r"BOTBERI_AMQP_URL_FILE: .* can't be read: No such file"):
+        AmqpSettings()

@@ -1,0 +1,1 @@
+"""Background work of the catalog: how often agents are run, and how it ends."""
