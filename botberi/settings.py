@@ -76,6 +76,8 @@ class GatewaySettings(_State, ArtifactSettings, AmqpSettings, CookieSettings):
     trusted_proxies: Annotated[Listed, AfterValidator(_proxies)] = ()
     #: True if GraphiQL is served at /graphql.
     graphiql: bool = True
+    #: True if the reference of the graph and of each subgraph is served, at /docs.
+    documents: bool = True
     #: True if clients may ask about the schema (`__schema`, `__type`). Without, GraphiQL shows no documentation.
     introspection: bool = True
     #: Objects that an answer may have, as estimated before anything is fetched.

@@ -15,7 +15,7 @@ from botberi.run.serving import serving
 from botberi.run.supervisor import Part, Ready
 from botberi.settings import GatewaySettings
 from botberi.table import FIRST_QUERY
-from botberi.wiring import readiness
+from botberi.wiring import documents, readiness
 from botberi.wiring.assertion import AssertionSigner
 from botberi.wiring.auth import AssertionHeaders, PlatformAuthenticator
 from botberi.wiring.forgetting import forgetting
@@ -27,7 +27,7 @@ from botberi.wiring.signing import SigningClient
 from botberi.wiring.supergraph import make_gateway
 from botberi.wiring.verifier import Verifier
 from botberi_gateway.config import GatewayConfig, ServerConfig, TransportConfig
-from botberi_gateway.engine import SubgraphSource
+from botberi_gateway.engine import Gateway, SubgraphSource
 from botberi_gateway.server import PortTakenError, bind, create_app, memory
 from botberi_gateway.server.metrics import CONTENT_TYPE
 from botberi_gateway.upstream.events import EventSource
@@ -103,10 +103,27 @@ def make_app(
         gateway_config(settings),
         authenticator=PlatformAuthenticator(verifier, settings.cookies_are_secure, settings.key_environment),
         subgraph_headers=AssertionHeaders(signer),
-        routes=[Route("/.well-known/jwks.json", keys), Route("/metrics/platform", metrics), *routes],
+        routes=[
+            Route("/.well-known/jwks.json", keys),
+            Route("/metrics/platform", metrics),
+            *(_documents(settings, gateway, sources) if settings.documents else ()),
+            *routes,
+        ],
         checks=readiness.checks(identity, bus_problem),
         lifespan=verifier.lifespan,
     )
+
+
+def _documents(
+    settings: GatewaySettings, gateway: Gateway, sources: Mapping[str, SubgraphSource]
+) -> Sequence[BaseRoute]:
+    routes = list(documents.own_routes(gateway.supergraph, graphiql=settings.graphiql))
+    for name, source in sources.items():
+        if source.app is not None:
+            routes += documents.local_routes(name, source.app)
+        elif source.url is not None:
+            routes += documents.remote_routes(name, source.url.removesuffix("/graphql"))
+    return routes
 
 
 def part(settings: GatewaySettings, make: Callable[[], Starlette], after: Sequence[str]) -> Part:

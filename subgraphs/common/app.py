@@ -17,6 +17,8 @@ from shared_schema.database import Database, PoolOptions
 from subgraphs.common.assertion import AssertionVerifier
 from subgraphs.common.audit import Denials, Writer, by_event
 from subgraphs.common.context import Store
+from subgraphs.common.documents import Endpoint
+from subgraphs.common.documents.service import service_routes
 from subgraphs.common.endpoint import GraphQLEndpoint, Limits, MakeContext
 from subgraphs.common.keys import Jwks, KeySource, mapping_keys
 from subgraphs.common.metrics import SubgraphMetrics
@@ -62,9 +64,10 @@ class Subgraph:
         make_context: MakeContext,
         *,
         routes: Sequence[BaseRoute] = (),
+        endpoints: Sequence[Endpoint] = (),
         on_close: Sequence[Callable[[], Any]] = (),
     ) -> Starlette:
-        """The ASGI app: `/graphql`, `/health`, `/metrics` and `routes`."""
+        """The ASGI app: `/graphql`, `/health`, `/metrics`, `/docs/<name>` and `routes`, which `endpoints` describe."""
         limits = Limits(
             body_bytes=self.settings.subgraph_max_body_bytes,
             seconds=self.settings.subgraph_request_timeout_seconds,
@@ -90,6 +93,7 @@ class Subgraph:
                 Route("/graphql", endpoint.__call__, methods=["POST"]),
                 Route("/health", self._health, methods=["GET"]),
                 Route("/metrics", self.metrics.endpoint, methods=["GET"]),
+                *service_routes(self.name, schema.sdl, endpoints),
                 *routes,
             ],
             lifespan=lifespan,

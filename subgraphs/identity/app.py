@@ -10,6 +10,7 @@ from subgraphs.common.audit import into_log
 from subgraphs.common.caller import Caller, RequestFacts
 from subgraphs.identity.context import Context
 from subgraphs.identity.passwords import Passwords
+from subgraphs.identity.rest import ENDPOINTS
 from subgraphs.identity.schema import build_schema, sdl
 from subgraphs.identity.service import IdentityService
 from subgraphs.identity.settings import IdentitySettings
@@ -33,5 +34,6 @@ def create_app(settings: IdentitySettings | None = None, *, jwks: Keys | None = 
         build_schema(settings),
         context,
         routes=[Route("/internal/verify", verify.__call__, methods=["POST"])],
+        endpoints=ENDPOINTS,
         on_close=[passwords.close],
     )

@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.platform.browsing import browser, graphiql_is_built
 from tests.platform.clients import Client
 from tests.platform.running import RunningPlatform
+
+__all__ = ["browser", "graphiql_is_built"]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

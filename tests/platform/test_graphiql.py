@@ -1,65 +1,13 @@
 """GraphiQL in a real browser: a query, and a live subscription of a real run, with nothing fetched from elsewhere."""
 
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, sync_playwright
 
-from botberi_gateway.transport.graphiql.build import is_built
-from lab.checks.debian import chromium
+from tests.platform.browsing import Browser
 from tests.platform.running import RunningPlatform
 
-pytestmark = pytest.mark.browser
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
-#: A first page on a busy machine parses seven megabytes of editor.
-TIMEOUT_MS = 60_000
-
-
-@dataclass
-class Browser:
-    """A page, and what happened on it."""
-
-    page: Page
-    elsewhere: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-
-@pytest.fixture
-def browser(embedded: RunningPlatform) -> Iterator[Browser]:
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium: install it, or name it in BOTBERI_TEST_CHROMIUM")
-    if not is_built():
-        pytest.skip("GraphiQL is not built: python -m botberi_gateway.transport.graphiql.build")
-    profile = tempfile.mkdtemp(prefix="botberi-chromium-")
-    try:
-        with sync_playwright() as playwright:
-            context: BrowserContext = playwright.chromium.launch_persistent_context(
-                profile, executable_path=program, headless=True, args=FLAGS, viewport={"width": 1300, "height": 800}
-            )
-            found = Browser(context.new_page())
-            own = (embedded.base, embedded.base.replace("127.0.0.1", "localhost"), "data:", "blob:")
-            context.on("request", lambda r: None if r.url.startswith(own) else found.elsewhere.append(r.url))
-            found.page.on("pageerror", lambda error: found.errors.append(str(error)))
-            found.page.set_default_timeout(TIMEOUT_MS)
-            yield found
-            context.close()
-    finally:
-        shutil.rmtree(profile, ignore_errors=True)
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("graphiql_is_built")]
 
 
 def open_graphiql(browser: Browser, url: str) -> None:

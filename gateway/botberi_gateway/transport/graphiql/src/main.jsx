@@ -36,11 +36,16 @@ function fetcher(params, options) {
   return socketFor(options?.headers).iterate(params);
 }
 
+// `#query=…&variables=…` opens with that operation: a link of a manual. Behind the hash, so that no server or log sees it.
+const linked = new URLSearchParams(location.hash.slice(1));
+
 createRoot(document.getElementById('root')).render(
   <GraphiQL
     fetcher={fetcher}
     plugins={[HISTORY_PLUGIN, explorerPlugin()]}
     defaultQuery={setting('default-query') ?? '# Write a query; Ctrl-Space completes, Ctrl-Enter runs.\n{\n  __typename\n}\n'}
+    initialQuery={linked.get('query') ?? undefined}
+    initialVariables={linked.get('variables') || undefined}
     defaultEditorToolsVisibility
   />,
 );
