@@ -162,7 +162,7 @@ async def test_a_stream_ends_with_its_credentials(shared: Setup) -> None:
                 pass
 
 
-async def test_a_stream_that_nobody_reserved_or_that_is_not_open(shared: Setup) -> None:
+async def test_a_stream_that_no_client_reserved_or_that_is_not_open(shared: Setup) -> None:
     url = f"{shared.server.url}/graphql"
     async with aiohttp.ClientSession(headers=ADA) as session:
         token = await reserve(session, url)
