@@ -12,7 +12,18 @@ from botberi_gateway.errors import SubgraphError
 from botberi_gateway.executor import Compiled, Environment, ExecutorKind, Runtime
 from botberi_gateway.operation import prepare
 from botberi_gateway.operation.limits import UNLIMITED
-from botberi_gateway.plan import Entities, Fetch, KeyField, ListItems, Parallel, Plan, Representation, Sequence
+from botberi_gateway.plan import (
+    Entities,
+    Fetch,
+    KeyField,
+    ListItems,
+    Parallel,
+    Plan,
+    Representation,
+    SelectedField,
+    SelectedFragment,
+    Sequence,
+)
 from botberi_gateway.upstream import SubgraphClient, SubgraphRequest, SubgraphResponse
 
 ITEMS: Final = 300
@@ -43,7 +54,14 @@ def _more(number: int, subgraph: str, field: str, *keys: str) -> Fetch:
         "query($representations: [_Any!]!) { _entities(representations: $representations) "
         f"{{ ... on Item {{ {field} }} }} }}"
     )
-    return Fetch(number, subgraph, operation, entities=(Entities((("items", ListItems()),), (by_keys,)),))
+    selected = SelectedFragment("Item", (SelectedField(field, field),))
+    return Fetch(
+        number,
+        subgraph,
+        operation,
+        (SelectedField("_entities", "_entities", (selected,)),),
+        entities=(Entities((("items", ListItems()),), (by_keys,)),),
+    )
 
 
 #: c's fields stand alone; d needs the price that b gives.
@@ -51,7 +69,12 @@ PLAN: Final = Plan(
     "query",
     Sequence(
         (
-            Fetch(0, "a", "{ items { __typename id name } }"),
+            Fetch(
+                0,
+                "a",
+                "{ items { __typename id name } }",
+                (SelectedField("items", "items", tuple([SelectedField(k, k) for k in ("__typename", "id", "name")])),),
+            ),
             Parallel((_more(1, "b", "price", "id"), _more(2, "c", "stock", "id"))),
             _more(3, "d", "shipping", "id", "price"),
         )

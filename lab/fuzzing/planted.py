@@ -10,7 +10,7 @@ from typing import Any
 from graphql import NonNullTypeNode
 
 from botberi_gateway.codec import encode
-from botberi_gateway.executor import failure, view
+from botberi_gateway.executor import shape, view
 from botberi_gateway.executor.answers import Sorted
 from botberi_gateway.executor.errorlog import ErrorLog
 from botberi_gateway.executor.joined import Joined
@@ -33,12 +33,12 @@ def planted(bug: Bug) -> Iterator[None]:
     owner = import_module(bug.owner) if isinstance(bug.owner, str) else bug.owner
     before = owner.__dict__[bug.name]
     setattr(owner, bug.name, bug.change(before))
-    failure._expected.cache_clear()
+    shape.possible_keys.cache_clear()
     try:
         yield
     finally:
         setattr(owner, bug.name, before)
-        failure._expected.cache_clear()
+        shape.possible_keys.cache_clear()
 
 
 def _included(kind: str) -> Callable[[Any], Any]:

@@ -2,24 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, TypeAlias
-
-from graphql import (
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    InlineFragmentNode,
-    OperationDefinitionNode,
-    SelectionSetNode,
-    parse,
-)
+from typing import Any
 
 from botberi_gateway.errors import ErrorEntry
-from botberi_gateway.plan import Fetch, Rename
-
-#: Response keys of a selection, nested; type conditions don't matter here.
-Keys: TypeAlias = dict[str, "Keys"]
+from botberi_gateway.executor.shape import possible_keys
+from botberi_gateway.plan import Fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,41 +35,9 @@ class MissingData:
 
     def covers(self, path: list[str]) -> bool:
         """Whether the fetch would have given the field at this path (response keys below the object)."""
-        keys = _expected(self.fetch.operation, self.response_key, self.fetch.renames)
-        for key in path:
+        keys = possible_keys(self.fetch)
+        for key in path if self.response_key is None else (self.response_key, *path):
             if key not in keys:
                 return False
-            keys = keys[key]
+            keys = keys.below[key]
         return True
-
-
-@lru_cache(maxsize=512)
-def _expected(operation: str, response_key: str | None, renames: tuple[Rename, ...]) -> Keys:
-    document = parse(operation, no_location=True)
-    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
-    keys: Keys = {}
-    for definition in document.definitions:
-        if isinstance(definition, OperationDefinitionNode):
-            _collect(definition.selection_set, fragments, keys)
-    if response_key is not None:
-        keys = keys.get(response_key, {})
-    for rename in renames:
-        here = keys
-        for element in rename.path:
-            if isinstance(element, str):
-                here = here.get(element, {})
-        if rename.source in here:
-            here.setdefault(rename.target, {}).update(here[rename.source])
-    return keys
-
-
-def _collect(selections: SelectionSetNode, fragments: dict[str, FragmentDefinitionNode], into: Keys) -> None:
-    for node in selections.selections:
-        if isinstance(node, FieldNode):
-            below = into.setdefault((node.alias or node.name).value, {})
-            if node.selection_set is not None:
-                _collect(node.selection_set, fragments, below)
-        elif isinstance(node, InlineFragmentNode):
-            _collect(node.selection_set, fragments, into)
-        elif isinstance(node, FragmentSpreadNode) and node.name.value in fragments:
-            _collect(fragments[node.name.value].selection_set, fragments, into)

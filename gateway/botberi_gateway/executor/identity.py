@@ -1,23 +1,18 @@
 """An entity and its representation -> whether identifiers in both contradict each other."""
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from graphql import (
-    FieldNode,
     GraphQLID,
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
-    Visitor,
     get_nullable_type,
-    parse,
-    visit,
 )
 
-from botberi_gateway.plan import Fetch
+from botberi_gateway.plan import Fetch, Selected, SelectedField
 
 
 def contradicts(
@@ -31,9 +26,18 @@ def contradicts(
         asked, got = representation.get(name), entity.get(name)
         if asked is None or got is None or isinstance(asked, list | dict) or isinstance(got, list | dict):
             continue
-        if str(asked) != str(got) and name not in _aliases(fetch.operation):
+        if str(asked) != str(got) and not _is_alias(name, fetch.selections):
             return not any(rename.target == name for rename in fetch.renames)
     return False
+
+
+def _is_alias(key: str, selections: Sequence[Selected]) -> bool:
+    """Whether the response key is an alias somewhere: it says nothing about the field of that name then."""
+    return any(
+        (isinstance(selected, SelectedField) and selected.key == key != selected.name)
+        or _is_alias(key, selected.selections)
+        for selected in selections
+    )
 
 
 def identifiers(schema: GraphQLSchema, type_name: str) -> tuple[str, ...]:
@@ -50,17 +54,3 @@ def identifiers(schema: GraphQLSchema, type_name: str) -> tuple[str, ...]:
 
 
 _IDENTIFIERS: "WeakKeyDictionary[GraphQLSchema, dict[str, tuple[str, ...]]]" = WeakKeyDictionary()
-
-
-@lru_cache(maxsize=512)
-def _aliases(operation: str) -> frozenset[str]:
-    """Response keys that are aliases, which say nothing about the field of that name. Computed only on a mismatch."""
-    aliases: set[str] = set()
-
-    class Aliases(Visitor):
-        def enter_field(self, node: FieldNode, *_: Any) -> None:
-            if node.alias is not None and node.alias.value != node.name.value:
-                aliases.add(node.alias.value)
-
-    visit(parse(operation, no_location=True), Aliases())
-    return frozenset(aliases)

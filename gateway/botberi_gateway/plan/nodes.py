@@ -10,7 +10,7 @@ to rename (a conflict of aliases or types in one subgraph selection); such a ren
 the answer is read.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 OperationKind: TypeAlias = Literal["query", "mutation", "subscription"]
@@ -124,19 +124,74 @@ class Rename:
     target: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SelectedField:
+    """A field of an operation: `name` is the subgraph's, `key` its response key; leaves have no `selections`.
+
+    Of selections it is the identity that counts: one can be the key of a cache without a look at all that is in it.
+    """
+
+    name: str
+    key: str
+    selections: "tuple[Selected, ...]" = ()
+    #: `@include` and `@skip`, those of fragments on the way from the field above among them.
+    conditions: tuple[tuple[str, bool], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SelectedFragment:
+    """Fields of an operation for objects of this type (None: for all)."""
+
+    type_name: str | None
+    selections: "tuple[Selected, ...]"
+    conditions: tuple[tuple[str, bool], ...] = ()
+
+
+Selected: TypeAlias = SelectedField | SelectedFragment
+
+
+@dataclass(frozen=True, slots=True)
+class OperationPart:
+    """The text of a field at the root of an operation, or of a variable's definition.
+
+    `owner` is the number of the `_entities` field that it belongs to, among those with contexts; such text is cut where
+    a copy has its suffix: behind the response key and the names of its own variables. Text of another field is whole.
+    """
+
+    texts: tuple[str, ...]
+    owner: int | None
+    #: The variables that the field uses, or the one that is defined.
+    variables: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationParts:
+    """An operation in parts, of which one with copies of some `_entities` fields is put together."""
+
+    #: Kind and name.
+    head: str
+    definitions: tuple[OperationPart, ...]
+    #: Of the operation, and the variables that they use.
+    directives: str
+    directive_variables: frozenset[str]
+    fields: tuple[OperationPart, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Fetch:
     """One request to one subgraph.
 
-    `operation` is a complete GraphQL document. `variables` are the client's variables that it uses, by the same names;
-    `$representations` is the executor's. With `entities` empty its answer is merged at the root of the data, or, where
-    a field leads back to a root type, at every object at `path`; else each entity's answer at the objects it was made
-    from. `reasons` says for people why the fetch exists (fields, keys, `@requires`).
+    `operation` is a complete GraphQL document; `selections` is what it selects, as data: the text is never read again.
+    `variables` are the client's variables that it uses, by the same names; `$representations` is the executor's. With
+    `entities` empty its answer is merged at the root of the data, or, where a field leads back to a root type, at every
+    object at `path`; else each entity's answer at the objects it was made from. `reasons` says for people why the fetch
+    exists (fields, keys, `@requires`).
     """
 
     id: int
     subgraph: str
     operation: str
+    selections: tuple[Selected, ...] = field(compare=False)
     kind: OperationKind = "query"
     operation_name: str | None = None
     variables: tuple[str, ...] = ()
@@ -148,6 +203,12 @@ class Fetch:
     #: each. (What one part of it needs alone also stands in the operation, as @include and @skip; a request that is
     #: made in vain is merely wasted.)
     only_if: tuple[tuple[tuple[str, bool], ...], ...] = ()
+    #: Where entities have contexts: what an operation that repeats their fields is made of.
+    parts: OperationParts | None = field(default=None, compare=False)
+
+    def __hash__(self) -> int:
+        # Caches ask for it often, and these two tell fetches from one another.
+        return hash((self.id, self.operation))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,26 @@
-"""The selection of one request -> the text of a subgraph operation, with the renames that its types make necessary."""
+"""The selection of one request -> a subgraph operation as text and what it selects as data, with necessary renames."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from graphql import VariableDefinitionNode, print_ast
 
-from botberi_gateway.plan import ListItems, Path, Rename
+from botberi_gateway.plan import ListItems, Path, Rename, Selected, SelectedField, SelectedFragment
 from botberi_gateway.planner.conditions import ALWAYS, Conditions, VariableCondition, in_order
 from botberi_gateway.planner.fetch_graph import Item, Selection
 from botberi_gateway.query_graph import QueryGraph
 
 _BASE = re.compile(r"\w+")
 ITEMS = ListItems()
+TYPENAME = SelectedField("__typename", "__typename")
+
+
+class Printed(NamedTuple):
+    """Fields as text, and the same as data."""
+
+    text: str
+    selections: tuple[Selected, ...]
 
 
 class _Place(NamedTuple):
@@ -37,9 +45,9 @@ class Printer:
         #: Response keys from the root -> the type of the field there.
         self._shapes: dict[tuple[str, ...], str] = {}
 
-    def selection(self, selection: Selection, *, implied: Conditions = ALWAYS) -> str:
-        """`{ … }` at the root. `implied` are conditions that hold wherever the operation is sent."""
-        return "{ " + self._fields(selection, _Place(implied=implied)) + " }"
+    def selection(self, selection: Selection, *, implied: Conditions = ALWAYS) -> Printed:
+        """The fields at the root, without braces. `implied` are conditions that hold wherever the operation is sent."""
+        return self._fields(selection, _Place(implied=implied))
 
     def fields(
         self,
@@ -49,7 +57,7 @@ class Printer:
         is_mixed: bool = False,
         is_framed: bool = False,
         beside: frozenset[str] = frozenset(),
-    ) -> str:
+    ) -> Printed:
         """The fields of entities, without braces.
 
         `is_mixed`: other selections answer under the same response keys. `is_framed`: each field stands in a fragment
@@ -64,7 +72,7 @@ class Printer:
         place: _Place,
         frames: tuple[str, ...] = (),
         beside: frozenset[str] = frozenset(),
-    ) -> str:
+    ) -> Printed:
         """The fields, within fragments on the types `frames` if there are any.
 
         A field that isn't for all types of the selection stands in fragments on its own types.
@@ -74,7 +82,7 @@ class Printer:
         place = place._replace(is_mixed=place.is_mixed or is_abstract)
         texts = _Texts()
         if selection.typename or not selection.items:
-            texts.add("__typename", frames)
+            texts.add(Printed("__typename", (TYPENAME,)), frames)
         for item in selection.items:
             if static is not None and (not is_abstract or self._is_for_all(selection, item)):
                 texts.add(self._item(selection, item, static.name, place), frames)
@@ -113,7 +121,7 @@ class Printer:
                 return (via,)
         return tuple(sorted(item.types))
 
-    def _item(self, selection: Selection, item: Item, type_name: str, place: _Place) -> str:
+    def _item(self, selection: Selection, item: Item, type_name: str, place: _Place) -> Printed:
         """A field of `type_name` with its arguments, directives and selection."""
         field = item.field
         key = self._response_key(selection, item, type_name, place) if place.is_mixed else field.key
@@ -124,11 +132,14 @@ class Printer:
         name = field.name if key == field.name else f"{key}: {field.name}"
         text = name + field.arguments_text + on_field + field.directives_text
         self.variables.update(dict.fromkeys(sorted(field.variables)))
+        selections: tuple[Selected, ...] = ()
         if item.child is not None:
             path = (*place.path, key, *[ITEMS] * field.list_depth)
-            below = _Place(path, (*place.keys, key), is_mixed=place.is_mixed)
-            text += " { " + self._fields(item.child, below) + " }"
-        return wrapped(text, (*around, *reversed(field.fragment_directives)))
+            below = self._fields(item.child, _Place(path, (*place.keys, key), is_mixed=place.is_mixed))
+            text += " { " + below.text + " }"
+            selections = below.selections
+        text = wrapped(text, (*around, *reversed(field.fragment_directives)))
+        return Printed(text, (SelectedField(field.name, key, selections, conditions),))
 
     def _response_key(self, selection: Selection, item: Item, type_name: str, place: _Place) -> str:
         """The field's response key; another one where a field of another type has it already.
@@ -155,30 +166,35 @@ class Printer:
 
 
 class _Texts:
-    """Fields of a selection set: some stand in it directly, others in fragments."""
+    """Fields of a selection set, by their texts: some stand in it directly, others in fragments."""
 
     def __init__(self) -> None:
-        self.direct: dict[str, None] = {}
-        self.fragments: dict[str, list[str]] = {}
+        self.direct: dict[str, tuple[Selected, ...]] = {}
+        self.fragments: dict[str, dict[str, tuple[Selected, ...]]] = {}
 
-    def add(self, text: str, frames: Iterable[str]) -> None:
+    def add(self, printed: Printed, frames: Iterable[str]) -> None:
         """A field that stands in a fragment on each of the types `frames`; directly, if there are none."""
         is_direct = True
         for name in frames:
             is_direct = False
-            self.fragments.setdefault(name, []).append(text)
+            self.fragments.setdefault(name, {}).setdefault(*printed)
         if is_direct:
-            self.direct[text] = None
+            self.direct.setdefault(*printed)
 
-    def joined(self) -> str:
+    def joined(self) -> Printed:
         """All of it. What is asked of every object isn't asked again of some."""
-        by_text: dict[str, list[str]] = {}
-        for name, texts in self.fragments.items():
-            fields = " ".join(text for text in dict.fromkeys(texts) if text not in self.direct)
-            by_text.setdefault(fields, []).append(name)
-        by_text.pop("", None)
-        fragments = (f"... on {name} {{ {text} }}" for text, names in by_text.items() for name in names)
-        return " ".join([*self.direct, *fragments])
+        by_text: dict[str, tuple[tuple[Selected, ...], list[str]]] = {}
+        for name, fields in self.fragments.items():
+            left = {text: selected for text, selected in fields.items() if text not in self.direct}
+            if left:
+                inner = tuple([one for selected in left.values() for one in selected])
+                by_text.setdefault(" ".join(left), (inner, []))[1].append(name)
+        texts = list(self.direct)
+        selections = [one for selected in self.direct.values() for one in selected]
+        for text, (below, names) in by_text.items():
+            texts += [f"... on {name} {{ {text} }}" for name in names]
+            selections += [SelectedFragment(name, below) for name in names]
+        return Printed(" ".join(texts), tuple(selections))
 
 
 def split_conditions(conditions: Iterable[VariableCondition]) -> tuple[str, list[str]]:
@@ -199,31 +215,18 @@ def wrapped(text: str, directives: Iterable[str]) -> str:
     return text
 
 
-def document(
-    kind: str,
-    name: str | None,
-    selection: str,
-    client_variables: Iterable[VariableDefinitionNode],
-    added_variables: Mapping[str, str],
-    directives: str,
-) -> str:
-    """The whole operation.
+def definition_text(node: VariableDefinitionNode) -> str:
+    """The definition of a client's variable, without directives."""
+    return print_ast(
+        VariableDefinitionNode(variable=node.variable, type=node.type, default_value=node.default_value, directives=())
+    )
 
-    `added_variables` are the planner's, with their types; `directives` are the operation's, as text.
-    """
-    variables = [f"${variable}: {type_name}" for variable, type_name in added_variables.items()]
-    variables += [
-        print_ast(
-            VariableDefinitionNode(
-                variable=node.variable, type=node.type, default_value=node.default_value, directives=()
-            )
-        )
-        for node in client_variables
-    ]
-    head = kind if kind != "query" or name or variables or directives else ""
-    if name:
-        head += f" {name}"
+
+def document(head: str, definitions: Iterable[str], directives: str, fields: str) -> str:
+    """The whole operation, of which these are texts; `head` is its kind and name."""
+    variables = ", ".join(definitions)
     if variables:
-        head += f"({', '.join(variables)})"
-    head += directives
-    return f"{head} {selection}".strip()
+        head += f"({variables})"
+    if head == "query" and not directives:
+        head = ""
+    return f"{head}{directives} {{ {fields} }}".strip()

@@ -8,11 +8,20 @@ from typing import Final
 from graphql import DirectiveNode, print_ast
 
 from botberi_gateway.operation import Operation
-from botberi_gateway.plan import Condition, Entities, Fetch, OperationKind, Path, PlanNode, TypeCondition
+from botberi_gateway.plan import (
+    Condition,
+    Fetch,
+    OperationKind,
+    OperationPart,
+    OperationParts,
+    Path,
+    PlanNode,
+    TypeCondition,
+)
 from botberi_gateway.planner.arrange import arrange
 from botberi_gateway.planner.conditions import VariableCondition, in_order
-from botberi_gateway.planner.document import Printer, document
-from botberi_gateway.planner.entities import entities_of
+from botberi_gateway.planner.document import Printer, definition_text, document
+from botberi_gateway.planner.entities import EntityFields, entities_of
 from botberi_gateway.planner.fetch_graph import FetchGroup, Selection, release
 from botberi_gateway.planner.request import Request, conditions_of_root_fields, requests_of
 from botberi_gateway.planner.variables import variables_of
@@ -80,20 +89,24 @@ class Emitter:
         printer = Printer(self.graph)
         request.number = self._count
         self._count += 1
-        entities: tuple[Entities, ...] = ()
         first = request.groups[0]
         path = _path_of(first) if request.kind == "root" else ()
+        entity_fields = EntityFields()
         if request.kind == "root":
             if path:
                 kind = "mutation" if self.graph.roots["mutation"] in first.types else "query"
-            selection = printer.selection(first.selection, implied=request.conditions)
+            text, selections = printer.selection(first.selection, implied=request.conditions)
         else:
             kind = "query"
-            entities, selection = entities_of(request, printer, self._client_variables)
+            entity_fields = entities_of(request, printer, self._client_variables)
+            text = " ".join(entity_fields.texts)
+            selections = tuple(entity_fields.selections)
+        parts = self._parts(request, kind, entity_fields, printer)
         return Fetch(
             id=request.number,
             subgraph=self.graph.graphs[request.graph].name,
-            operation=self._document(request, kind, selection, entities, printer),
+            operation=document(parts.head, ("".join(part.texts) for part in parts.definitions), parts.directives, text),
+            selections=selections,
             kind=kind,
             operation_name=self._name(request),
             variables=tuple(
@@ -101,28 +114,49 @@ class Emitter:
                 for v in self.operation.variable_definitions
                 if v.variable.name.value in printer.variables
             ),
-            entities=entities,
+            entities=tuple(entity_fields.entities),
             renames=tuple(printer.renames),
             reasons=_reasons(request),
             path=path,
             only_if=_only_if(request),
+            parts=parts if entity_fields.has_contexts else None,
         )
 
-    def _document(
-        self, request: Request, kind: OperationKind, selection: str, entities: tuple[Entities, ...], printer: Printer
-    ) -> str:
-        """The text of the operation. Notes variables of the operation's directives in `printer`."""
+    def _parts(
+        self, request: Request, kind: OperationKind, entity_fields: EntityFields, printer: Printer
+    ) -> OperationParts:
+        """The texts of the operation. Notes variables of the operation's directives in `printer`."""
         directives = self._directives(kind)
-        printer.variables.update(dict.fromkeys(sorted(variables_of(directives))))
-        added_variables = {e.variable: "[_Any!]!" for e in entities}
-        added_variables |= {value.variable: value.type for e in entities for value in e.contexts}
-        return document(
-            kind,
-            self._name(request),
-            selection,
-            [v for v in self.operation.variable_definitions if v.variable.name.value in printer.variables],
-            added_variables,
-            "".join(" " + print_ast(directive) for directive in directives),
+        directive_variables = frozenset(variables_of(directives))
+        printer.variables.update(dict.fromkeys(sorted(directive_variables)))
+        owners = [part.owner for part in entity_fields.fields]
+        added = {
+            entities.variable: ("[_Any!]!", owner)
+            for entities, owner in zip(entity_fields.entities, owners, strict=True)
+        }
+        for entities, owner in zip(entity_fields.entities, owners, strict=True):
+            added |= {value.variable: (value.type, owner) for value in entities.contexts}
+        name = self._name(request)
+        return OperationParts(
+            head=kind if name is None else f"{kind} {name}",
+            definitions=(
+                *(
+                    OperationPart(
+                        (f"${variable}", f": {type_name}") if owner is not None else (f"${variable}: {type_name}",),
+                        owner,
+                        frozenset((variable,)),
+                    )
+                    for variable, (type_name, owner) in added.items()
+                ),
+                *(
+                    OperationPart((definition_text(node),), None, frozenset((node.variable.name.value,)))
+                    for node in self.operation.variable_definitions
+                    if node.variable.name.value in printer.variables
+                ),
+            ),
+            directives="".join(" " + print_ast(directive) for directive in directives),
+            directive_variables=directive_variables,
+            fields=tuple(entity_fields.fields),
         )
 
     def _directives(self, kind: OperationKind) -> list[DirectiveNode]:

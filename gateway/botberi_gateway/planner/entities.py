@@ -1,11 +1,22 @@
 """The groups of an entity request -> its `_entities` fields, and the representations that each is asked with."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from botberi_gateway.plan import ContextValue, Entities, Path, Representation
+from botberi_gateway.plan import (
+    ContextValue,
+    Entities,
+    OperationPart,
+    Path,
+    Representation,
+    Selected,
+    SelectedField,
+    SelectedFragment,
+)
+from botberi_gateway.planner.choose.contexts import CUT
 from botberi_gateway.planner.conditions import VariableCondition, in_order
-from botberi_gateway.planner.document import Printer, split_conditions, wrapped
+from botberi_gateway.planner.document import TYPENAME, Printed, Printer, split_conditions, wrapped
 from botberi_gateway.planner.fetch_graph import FetchGroup
 from botberi_gateway.planner.request import Request
 from botberi_gateway.query_graph import QueryGraph
@@ -15,54 +26,84 @@ class _Lookup(NamedTuple):
     """One `_entities` field, equal for places that can share it."""
 
     representations: tuple[Representation, ...]
-    #: Its selection set.
+    #: The fields of its selection set.
     text: str
     contexts: tuple[ContextValue, ...]
 
 
-#: The places whose objects a field is for.
-_Lookups: TypeAlias = dict[_Lookup, list[Path]]
+@dataclass(slots=True)
+class _Use:
+    """What belongs to a lookup: its fields as data, the client's variables in them, the places that it is for."""
+
+    selections: tuple[Selected, ...]
+    variables: frozenset[str]
+    paths: list[Path] = field(default_factory=list)
 
 
-def entities_of(
-    request: Request, printer: Printer, client_variables: frozenset[str]
-) -> tuple[tuple[Entities, ...], str]:
-    """An `_entities` field for each different selection; and the selection set of the whole operation.
+_Lookups: TypeAlias = dict[_Lookup, _Use]
 
-    Notes variables and renames in `printer`.
-    """
+
+@dataclass(slots=True)
+class EntityFields:
+    """The `_entities` fields of a request: what the executor is to do, their selections, and their texts."""
+
+    entities: list[Entities] = field(default_factory=list)
+    selections: list[Selected] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    #: The same as parts.
+    fields: list[OperationPart] = field(default_factory=list)
+
+    @property
+    def has_contexts(self) -> bool:
+        return any(entities.contexts for entities in self.entities)
+
+
+def entities_of(request: Request, printer: Printer, client_variables: frozenset[str]) -> EntityFields:
+    """An `_entities` field for each different selection. Notes variables and renames in `printer`."""
+    result = EntityFields()
     lookups = _lookups(request, printer)
-    entities, texts = [], []
-    is_single = len(lookups) == 1
-    for index, (lookup, paths) in enumerate(lookups.items()):
+    is_single, contextual = len(lookups) == 1, 0
+    for index, (lookup, use) in enumerate(lookups.items()):
         key = "_entities" if is_single else f"_e{index}"
         variable = _free_name("representations" if is_single else f"representations_{index}", client_variables)
-        entities.append(Entities(tuple(paths), lookup.representations, key, variable, lookup.contexts))
-        field = "_entities" if is_single else f"{key}: _entities"
-        texts.append(f"{field}(representations: ${variable}) {lookup.text}")
-    return tuple(entities), "{ " + " ".join(texts) + " }"
+        result.entities.append(Entities(tuple(use.paths), lookup.representations, key, variable, lookup.contexts))
+        result.selections.append(SelectedField("_entities", key, use.selections))
+        text = f"_entities(representations: ${variable}{CUT}) {{ {lookup.text} }}"
+        plain = (text if is_single else f"{key}: {text}").replace(CUT, "")
+        result.texts.append(plain)
+        owner: int | None = None
+        texts: tuple[str, ...] = (plain,)
+        if lookup.contexts:
+            owner, texts = contextual, tuple(f"{key}{CUT}: {text}".split(CUT))
+            contextual += 1
+        names = use.variables.union((variable, *(value.variable for value in lookup.contexts)))
+        result.fields.append(OperationPart(texts, owner, names))
+    return result
 
 
 def _lookups(request: Request, printer: Printer) -> _Lookups:
     lookups: _Lookups = {}
     for groups in _by_position(request.groups):
         own = Printer(printer.graph)
-        texts = [_selection(group, groups, request, own) for group in groups]
+        fields = dict([_selection(group, groups, request, own) for group in groups])
         lookup = _Lookup(
             tuple(dict.fromkeys(_representation(printer.graph, group) for group in groups)),
-            "{ " + " ".join(dict.fromkeys(texts)) + " }",
+            " ".join(fields),
             tuple(groups[0].contexts.values()),
         )
-        paths = lookups.setdefault(lookup, [])
-        if groups[0].position.path not in paths:
-            paths.append(groups[0].position.path)
+        use = lookups.get(lookup)
+        if use is None:
+            selections = tuple([one for selections in fields.values() for one in selections])
+            use = lookups[lookup] = _Use(selections, frozenset(own.variables))
+        if groups[0].position.path not in use.paths:
+            use.paths.append(groups[0].position.path)
         # A rename holds for all `_entities` fields: the renamed key says what it stands for.
         printer.renames += [rename for rename in own.renames if rename not in printer.renames]
         printer.variables.update(own.variables)
     return lookups
 
 
-def _selection(group: FetchGroup, groups: list[FetchGroup], request: Request, printer: Printer) -> str:
+def _selection(group: FetchGroup, groups: list[FetchGroup], request: Request, printer: Printer) -> Printed:
     """The fields of a group, which shares the `_entities` field with `groups`."""
     fields = printer.fields(
         group.selection,
@@ -79,13 +120,14 @@ def _selection(group: FetchGroup, groups: list[FetchGroup], request: Request, pr
     return _guarded(fields, in_order(missing), printer)
 
 
-def _guarded(text: str, missing: Sequence[VariableCondition], printer: Printer) -> str:
+def _guarded(fields: Printed, missing: tuple[VariableCondition, ...], printer: Printer) -> Printed:
     """Fields under conditions that the request doesn't have."""
     if not missing:
-        return text
+        return fields
     printer.variables.update(dict.fromkeys(variable for variable, _ in missing))
     here, around = split_conditions(missing)
-    return "__typename " + wrapped(f"...{here} {{ {text} }}", around)
+    text = "__typename " + wrapped(f"...{here} {{ {fields.text} }}", around)
+    return Printed(text, (TYPENAME, SelectedFragment(None, fields.selections, missing)))
 
 
 def _free_name(variable: str, client_variables: frozenset[str]) -> str:

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from graphql import GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, validate
 
-from botberi_gateway.plan import Fetch, Plan
+from botberi_gateway.plan import Plan
 from botberi_gateway.upstream import SchemaClient
 from gateway.tests.support.executing import execute
 from gateway.tests.support.operations import operation_of
+from gateway.tests.support.plans import fetch_of
 from gateway.tests.support.runtimes import runtime_of
 
 SDL = """
@@ -161,7 +162,7 @@ async def test_equals_the_reference(first: int) -> None:
         source = maker.operation()
         expected = truth(STRICT, source, data)
         client = SchemaClient("all", LOOSE, root_value=data, field_resolver=resolve, type_resolver=type_of)
-        plan = Plan("query", Fetch(1, "all", with_typenames(source), variables=("yes", "no")))
+        plan = Plan("query", fetch_of(1, "all", with_typenames(source), variables=("yes", "no")))
         operation = operation_of(STRICT, source)
         result = (await execute(plan, operation, VARIABLES, runtime_of({"all": client}, max_errors=10_000))).to_json()
         assert ordered(result["data"]) == ordered(expected["data"]), (seed, source)

@@ -30,6 +30,7 @@ from botberi_gateway.upstream import SubgraphRequest, SubgraphResponse
 from botberi_gateway.upstream.answer import request_body
 from gateway.tests.executor.scripted import Scripted
 from gateway.tests.support.operations import operation_of
+from gateway.tests.support.plans import fetch_of
 from gateway.tests.support.runtimes import runtime_of
 
 SDL = """
@@ -49,7 +50,7 @@ def two_steps(first: str = "{ users { __typename id } }", fields: str = "name", 
         "query($representations: [_Any!]!) "
         f"{{ _entities(representations: $representations) {{ ... on User {{ {fields} }} }} }}"
     )
-    return Plan("query", Sequence((Fetch(0, "a", first), Fetch(1, "b", query, entities=(entities,)))))
+    return Plan("query", Sequence((fetch_of(0, "a", first), fetch_of(1, "b", query, entities=(entities,)))))
 
 
 def operation(query: str) -> Operation:
@@ -92,13 +93,13 @@ def test_the_source_names_its_fetches_and_can_be_read() -> None:
 
 def test_names_from_outside_are_text_in_the_source_and_never_code() -> None:
     evil = "a\nraise SystemExit('from a comment')"
-    plan = Plan("query", Fetch(0, evil, "{ __class__: me { __init__: name } }", reasons=("x\nraise SystemExit",)))
+    plan = Plan("query", fetch_of(0, evil, "{ __class__: me { __init__: name } }", reasons=("x\nraise SystemExit",)))
     made = program(plan, "{ __class__: me { __init__: name } }")
     assert not any(line.startswith("raise SystemExit") for line in made.source.splitlines())
 
 
 async def test_response_keys_may_look_like_python() -> None:
-    plan = Plan("query", Fetch(0, "a", "{ __class__: me { __dict__: name None: id } }"))
+    plan = Plan("query", fetch_of(0, "a", "{ __class__: me { __dict__: name None: id } }"))
     a = Scripted([{"data": {"__class__": {"__dict__": "x", "None": "1"}}}])
     answer, counts = await executed(plan, "{ __class__: me { __dict__: name None: id } }", {"a": a})
     assert answer == {"data": {"__class__": {"__dict__": "x", "None": "1"}}}
@@ -109,7 +110,9 @@ async def test_response_keys_may_look_like_python() -> None:
 
 
 async def test_each_set_of_conditions_has_a_program_of_its_own() -> None:
-    plan = Plan("query", Fetch(0, "a", "query($on: Boolean!) { me { id name @include(if: $on) } }", variables=("on",)))
+    plan = Plan(
+        "query", fetch_of(0, "a", "query($on: Boolean!) { me { id name @include(if: $on) } }", variables=("on",))
+    )
     query = "query($on: Boolean!) { me { id name @include(if: $on) } }"
     a = Scripted([{"data": {"me": {"id": "1", "name": "x"}}}, {"data": {"me": {"id": "1"}}}])
     assert (await executed(plan, query, {"a": a}, {"on": True}))[0] == {"data": {"me": {"id": "1", "name": "x"}}}
@@ -124,7 +127,7 @@ def toggled(count: int, fields: int = 1) -> tuple[Compiled, list[dict[str, bool]
     more = " ".join(f"g{n}: name" for n in range(fields))
     text = " ".join(f"f{n}: name @include(if: $v{n})" for n in range(count))
     query = f"query({declared}) {{ me {{ id {text} {more} }} }}"
-    compiled = Compiled(Plan("query", Fetch(0, "a", query)), operation(query))
+    compiled = Compiled(Plan("query", fetch_of(0, "a", query)), operation(query))
     return compiled, [{f"v{n}": bool(bits >> n & 1) for n in range(count)} for bits in range(2**count)]
 
 
@@ -165,7 +168,7 @@ async def test_bodies_are_what_the_interpreter_would_send() -> None:
         "query",
         Sequence(
             (
-                Fetch(
+                fetch_of(
                     0, "a", "query Q($n: Int) { users(n: $n) { __typename id } }", operation_name="Q", variables=("n",)
                 ),
                 two_steps().node.nodes[1],  # type: ignore[union-attr]
@@ -217,7 +220,7 @@ async def test_numbers_keep_every_digit(fields: str, type_fields: str, text: str
             future.set_result(SubgraphResponse({"me": {fields: float(text)}}, raw=raw))
             return future
 
-    plan = Plan("query", Fetch(0, "a", f"{{ me {{ {type_fields} }} }}"))
+    plan = Plan("query", fetch_of(0, "a", f"{{ me {{ {type_fields} }} }}"))
     runtime = runtime_of({"a": Raw([])}, executor=ExecutorKind.BOTH)
     result = await Compiled(plan, operation(f"{{ me {{ {type_fields} }} }}")).execute({}, runtime)
     assert text.encode() in result.to_bytes()
@@ -285,7 +288,7 @@ async def test_an_object_of_a_type_that_its_field_can_not_have_is_null_in_compil
     cat, other = {"__typename": "Cat", "id": "1"}, {"__typename": name, "id": "2"}
     a = Scripted([{"data": {"pet": other, "pets": [cat, other]}}])
     runtime = runtime_of({"a": a}, executor=ExecutorKind.BOTH)
-    compiled = Compiled(Plan("query", Fetch(0, "a", text)), operation_of(build_schema(sdl), query))
+    compiled = Compiled(Plan("query", fetch_of(0, "a", text)), operation_of(build_schema(sdl), query))
     answer = (await compiled.execute({}, runtime)).to_json()
     assert answer["data"] == {"pet": None, "pets": None}
     message = "The value of Query.{} is of a type that it can't have."
@@ -357,7 +360,7 @@ async def test_what_could_not_be_asked_for_is_reported_with_the_failure_that_kep
     query = (
         "query($representations: [_Any!]!) { _entities(representations: $representations) { ... on User { name } } }"
     )
-    third = Fetch(2, "c", query, entities=(Entities((EACH_USER,), (by_age,)),))
+    third = fetch_of(2, "c", query, entities=(Entities((EACH_USER,), (by_age,)),))
     first, second = two_steps(fields="age").node.nodes  # type: ignore[union-attr]
     plan = Plan("query", Sequence((first, second, third)))
     c = Scripted([names])
@@ -387,7 +390,7 @@ async def test_a_failure_that_no_field_reports_is_reported_where_it_struck() -> 
 async def test_nulls_propagate_in_compiled_code(explained: bool) -> None:
     reported = [{"message": "no id", "path": ["users", 1, "id"]}] if explained else []
     a = Scripted([{"data": {"users": [{"id": "1"}, {"id": None}]}, "errors": reported}])
-    answer, counts = await executed(Plan("query", Fetch(0, "a", "{ users { id } }")), "{ users { id } }", {"a": a})
+    answer, counts = await executed(Plan("query", fetch_of(0, "a", "{ users { id } }")), "{ users { id } }", {"a": a})
     assert answer["data"] == {"users": [{"id": "1"}, None]}
     (error,) = answer["errors"]
     assert error["path"] == ["users", 1, "id"]
@@ -397,7 +400,7 @@ async def test_nulls_propagate_in_compiled_code(explained: bool) -> None:
 
 async def test_a_mutation_is_never_made_twice() -> None:
     a = Scripted([{"data": {"rename": {"id": "1", "age": 7}}}])
-    plan = Plan("mutation", Fetch(0, "a", "mutation { rename { id name } }", kind="mutation"))
+    plan = Plan("mutation", fetch_of(0, "a", "mutation { rename { id name } }", kind="mutation"))
     answer, counts = await executed(plan, "mutation { rename { id name } }", {"a": a})
     assert answer["data"] == {"rename": {"id": "1", "name": None}}
     assert len(a.requests) == 1
@@ -419,7 +422,7 @@ async def test_a_mutation_is_never_made_twice() -> None:
 )
 async def test_values_of_another_type_are_reported_by_compiled_code(given: Any, data: Any, message: str) -> None:
     a = Scripted([{"data": {"users": given}}])
-    plan = Plan("query", Fetch(0, "a", "{ users { id name } }"))
+    plan = Plan("query", fetch_of(0, "a", "{ users { id name } }"))
     answer, counts = await executed(plan, "{ users { id name } }", {"a": a})
     assert answer["data"] == {"users": data}
     assert [error["message"] for error in answer["errors"]] == [message]
@@ -459,7 +462,7 @@ def prices(*path: Any, up: int, type: str = "String") -> Fetch:
     """The price of items in the currency of the shop that is `up` objects above."""
     context = ContextValue("in", type, (ContextSource(up, None, (KeyField("currency", "currency"),)),))
     by_id = Representation(frozenset({"Item"}), "Item", (KeyField("id", "id"),))
-    return Fetch(9, "b", PRICES, entities=(Entities((path,), (by_id,), contexts=(context,)),))
+    return fetch_of(9, "b", PRICES, entities=(Entities((path,), (by_id,), contexts=(context,)),))
 
 
 def priced(request: SubgraphRequest) -> dict[str, Any]:
@@ -494,7 +497,7 @@ ITEMS = Plan(
     "query",
     Sequence(
         (
-            Fetch(0, "a", "{ shops { __typename currency items { __typename id } } }"),
+            fetch_of(0, "a", "{ shops { __typename currency items { __typename id } } }"),
             prices("shops", ListItems(), "items", ListItems(), up=1),
         )
     ),
@@ -564,8 +567,8 @@ async def test_what_one_entity_has_at_two_places_may_stand_below_several_context
         "query",
         Sequence(
             (
-                Fetch(0, "a", "{ shops { __typename currency owner { __typename id } } }"),
-                Fetch(1, "c", owners, entities=(Entities((("shops", ListItems(), "owner"),), (by_id,)),)),
+                fetch_of(0, "a", "{ shops { __typename currency owner { __typename id } } }"),
+                fetch_of(1, "c", owners, entities=(Entities((("shops", ListItems(), "owner"),), (by_id,)),)),
                 prices("shops", ListItems(), "owner", "box", "item", up=3),
             )
         ),

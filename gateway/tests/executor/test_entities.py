@@ -24,6 +24,7 @@ from botberi_gateway.plan import (
 )
 from botberi_gateway.upstream import SubgraphRequest
 from gateway.tests.executor.scripted import Answer, Scripted, errors_of, run
+from gateway.tests.support.plans import fetch_of
 
 SDL = """
   type Query { users: [User] me: User strict: [User!]! best: User! things: [Thing] }
@@ -41,11 +42,11 @@ def entity_fetch(id: int, *paths: Path, fields: str = "name", subgraph: str = "b
         "query($representations: [_Any!]!) "
         f"{{ _entities(representations: $representations) {{ ... on User {{ {fields} }} }} }}"
     )
-    return Fetch(id, subgraph, operation, entities=(Entities(paths, (BY_ID,)),), **more)
+    return fetch_of(id, subgraph, operation, entities=(Entities(paths, (BY_ID,)),), **more)
 
 
 def two_steps(root: str, fetch: PlanNode) -> Plan:
-    return Plan("query", Sequence((Fetch(1, "a", root), fetch)))
+    return Plan("query", Sequence((fetch_of(1, "a", root), fetch)))
 
 
 USERS = two_steps("{ users { __typename id } }", entity_fetch(2, ("users", EACH)))
@@ -104,7 +105,7 @@ async def test_a_shared_entity_leaks_nothing_between_paths() -> None:
         "query",
         Sequence(
             (
-                Fetch(1, "a", "{ me { __typename id } best { __typename id } }"),
+                fetch_of(1, "a", "{ me { __typename id } best { __typename id } }"),
                 entity_fetch(2, ("me",), ("best",), fields="friend { __typename id }"),
                 Parallel(
                     (
@@ -135,7 +136,7 @@ async def test_a_later_fetch_sees_what_an_earlier_one_joined() -> None:
         "query",
         Sequence(
             (
-                Fetch(1, "a", "{ me { __typename id } }"),
+                fetch_of(1, "a", "{ me { __typename id } }"),
                 entity_fetch(2, ("me",), fields="friend { __typename id }"),
                 entity_fetch(3, ("me", "friend"), subgraph="c"),
             )
@@ -153,7 +154,7 @@ async def test_a_later_fetch_sees_what_an_earlier_one_joined() -> None:
 async def test_several_entity_fields_in_one_request() -> None:
     plan = two_steps(
         "{ me { __typename id } things { __typename ... on Product { id } } }",
-        Fetch(
+        fetch_of(
             2,
             "b",
             "query($u: [_Any!]!, $p: [_Any!]!) { u: _entities(representations: $u) { ... on User { name } }"
@@ -208,7 +209,7 @@ async def test_representation(name: str) -> None:
     given, selections, expected = REPRESENTATIONS[name]
     b = Scripted([{"data": {"_entities": [{"name": "Ann"}]}}])
     entities = Entities((("me",),), (Representation(frozenset({"User"}), None, selections),))
-    fetch = Fetch(2, "b", entity_fetch(2).operation, entities=(entities,))
+    fetch = fetch_of(2, "b", entity_fetch(2).operation, entities=(entities,))
     root = {"data": {"me": {"__typename": "User", **given}}}
     await run(SDL, "{ me { name } }", two_steps("{ me { __typename } }", fetch), {"a": root, "b": b})
     sent = b.requests[0].variables["representations"] if b.requests else None
@@ -337,8 +338,8 @@ async def test_what_depends_on_a_failed_fetch_names_the_failure() -> None:
         "query",
         Sequence(
             (
-                Fetch(1, "a", "{ me { __typename } }"),
-                Fetch(
+                fetch_of(1, "a", "{ me { __typename } }"),
+                fetch_of(
                     2,
                     "b",
                     entity_fetch(2, fields="id").operation,
@@ -367,7 +368,7 @@ async def test_error_paths_end_with_the_clients_selection() -> None:
 
 
 async def test_renames_are_undone_in_data_and_error_paths() -> None:
-    fetch = Fetch(
+    fetch = fetch_of(
         1,
         "a",
         "{ things { __typename ... on User { name } ... on Product { name_1: price } } }",
@@ -393,7 +394,7 @@ async def test_errors_are_capped_and_counted() -> None:
 
 async def test_lists_of_unequal_length_are_not_mixed() -> None:
     """A field that two subgraphs share is asked of both; when their lists differ, objects can't be matched."""
-    plan = Plan("query", Parallel((Fetch(1, "a", "{ users { id } }"), Fetch(2, "b", "{ users { name } }"))))
+    plan = Plan("query", Parallel((fetch_of(1, "a", "{ users { id } }"), fetch_of(2, "b", "{ users { name } }"))))
     answers: dict[str, Any] = {
         "a": {"data": {"users": [{"id": "1"}, {"id": "2"}]}},
         "b": {"data": {"users": [{"name": "x"}]}},
@@ -453,7 +454,7 @@ async def test_what_a_fetch_beside_gives_is_not_asked_with_whichever_is_quick(de
     """A required field is lost with the fetch that was to give it, though another branch of the plan has it as well."""
     by_name = Representation(frozenset({"User"}), None, (KeyField("id", "id"), KeyField("name", "name")))
     friends: Path = ("users", EACH, "friend")
-    requiring = Fetch(4, "c", entity_fetch(4, fields="tags").operation, entities=(Entities((friends,), (by_name,)),))
+    requiring = fetch_of(4, "c", entity_fetch(4, fields="tags").operation, entities=(Entities((friends,), (by_name,)),))
     branches = (
         entity_fetch(3, friends, ("users", EACH), subgraph="d"),
         Sequence((entity_fetch(2, friends), requiring)),
@@ -476,7 +477,7 @@ async def test_what_a_fetch_beside_gives_is_not_asked_with_whichever_is_quick(de
 
 async def test_a_value_wins_over_another_layers_null() -> None:
     """A root field that subgraphs share: one may not know the object, or a field of it."""
-    fetches = (Fetch(1, "a", "{ me { name friend { name } } }"), Fetch(2, "b", "{ me { name friend { name } } }"))
+    fetches = (fetch_of(1, "a", "{ me { name friend { name } } }"), fetch_of(2, "b", "{ me { name friend { name } } }"))
     answers: dict[str, Any] = {
         "a": {"data": {"me": {"name": None, "friend": None}}},
         "b": {"data": {"me": {"name": "Ann", "friend": {"name": "Bob"}}}},
@@ -489,7 +490,7 @@ async def test_a_type_condition_of_a_path_leaves_others_out() -> None:
     both = Representation(frozenset({"User", "Product"}), None, (KeyField("id", "id"),))
     path: Path = ("things", EACH, TypeCondition(frozenset({"Product"})))
     b = Scripted([{"data": {"_entities": [{"name": "pen"}]}}])
-    fetch = Fetch(2, "b", entity_fetch(2).operation, entities=(Entities((path,), (both,)),))
+    fetch = fetch_of(2, "b", entity_fetch(2).operation, entities=(Entities((path,), (both,)),))
     root = {"data": {"things": [user("1"), {"__typename": "Product", "id": "p"}, None, 5]}}
     query = "{ things { ... on Product { name } } }"
     result = await run(SDL, query, two_steps("{ things { __typename id } }", fetch), {"a": root, "b": b})
@@ -498,7 +499,7 @@ async def test_a_type_condition_of_a_path_leaves_others_out() -> None:
     assert errors_of(result) == [(["things", 3], INVALID)]
 
 
-PRICES = Fetch(
+PRICES = fetch_of(
     2,
     "b",
     "query($representations: [_Any!]!) { _entities(representations: $representations) { ... on Product { price } } }",
@@ -523,7 +524,7 @@ async def test_errors_of_fields_that_other_types_are_asked_for(
     things = [{"__typename": "Product", "id": "1", "name": "p"}, {"__typename": "User", "id": "2", "name": "u"}]
     things[index] = {**things[index], "name": None}
     root = {"data": {"things": things}, "errors": [{"message": "no", "path": ["things", index, "name"]}]}
-    fetch = Fetch(1, "a", "{ things { __typename id name } }")
+    fetch = fetch_of(1, "a", "{ things { __typename id name } }")
     plan = Plan("query", Sequence((fetch, PRICES))) if requires else Plan("query", fetch)
     query = "{ things { ... on User { name } " + ("... on Product { price } " if requires else "") + "} }"
     result = await run(SDL, query, plan, {"a": root, "b": {"data": {"_entities": [{"price": 3}]}}})

@@ -14,6 +14,7 @@ from botberi_gateway.plan import Entities, Fetch, KeyField, ListItems, Parallel,
 from botberi_gateway.upstream import SubgraphRequest, SubgraphResponse
 from gateway.tests.executor.scripted import Answer, Scripted
 from gateway.tests.support.operations import operation_of
+from gateway.tests.support.plans import fetch_of
 from gateway.tests.support.runtimes import runtime_of
 
 SCHEMA = build_schema("type Query { users: [User] me: User } type User { id: ID! name: String age: Int size: Int }")
@@ -38,7 +39,7 @@ def entities(number: int, subgraph: str, path: Path, fields: str, *needs: str) -
         f"{{ _entities(representations: $representations) {{ ... on User {{ {fields} }} }} }}"
     )
     key = Representation(frozenset({"User"}), "User", tuple(KeyField(name, name) for name in ("id", *needs)))
-    return Fetch(number, subgraph, operation, entities=(Entities((path,), (key,)),))
+    return fetch_of(number, subgraph, operation, entities=(Entities((path,), (key,)),))
 
 
 async def in_all_orders(
@@ -102,8 +103,8 @@ async def test_a_list_that_two_subgraphs_give(first: str) -> None:
         return found if isinstance(found, Exception) else {"data": {"users": found}}
 
     for numbers in ((0, 1), (1, 0)):
-        one = Fetch(numbers[0], "a", "{ users { __typename id } }")
-        other = Fetch(numbers[1], "b", "{ users { __typename id age } }")
+        one = fetch_of(numbers[0], "a", "{ users { __typename id } }")
+        other = fetch_of(numbers[1], "b", "{ users { __typename id age } }")
         plan = Plan("query", Parallel((other, Sequence((one, entities(2, "c", ("users", EACH), "size"))))))
         for second in LISTS:
             answers = {"a": answer(first), "b": answer(second), "c": knows("size")}
@@ -115,7 +116,7 @@ async def test_what_comes_beside_a_fetch_is_not_read() -> None:
     path: Path = ("me",)
     steps = Sequence((entities(1, "b", path, "size"), entities(2, "d", path, "name", "size")))
     beside = entities(3, "c", path, "age size")
-    plan = Plan("query", Sequence((Fetch(0, "a", "{ me { __typename id } }"), Parallel((beside, steps)))))
+    plan = Plan("query", Sequence((fetch_of(0, "a", "{ me { __typename id } }"), Parallel((beside, steps)))))
     answers: dict[str, Answer] = {
         "a": {"data": {"me": user(1)}},
         "b": SubgraphError("b", "down"),
@@ -136,7 +137,7 @@ async def test_errors_of_fetches_side_by_side_come_in_the_plans_order() -> None:
     parts = tuple(
         entities(n, name, path, field) for n, name, field in ((1, "b", "size"), (2, "c", "age"), (3, "d", "name"))
     )
-    plan = Plan("query", Sequence((Fetch(0, "a", "{ me { __typename id } }"), Parallel(parts[::-1]))))
+    plan = Plan("query", Sequence((fetch_of(0, "a", "{ me { __typename id } }"), Parallel(parts[::-1]))))
     answers: dict[str, Answer] = {
         "a": {"data": {"me": user(1)}},
         **{

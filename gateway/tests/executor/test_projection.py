@@ -10,8 +10,9 @@ from botberi_gateway import errors
 from botberi_gateway.codec import decode
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.executor import ExecutionResult
-from botberi_gateway.plan import Condition, Fetch, ListItems, Parallel, Plan, Sequence
+from botberi_gateway.plan import Condition, ListItems, Parallel, Plan, Sequence
 from gateway.tests.executor.scripted import Scripted, errors_of, run
+from gateway.tests.support.plans import fetch_of
 
 SDL = """
   scalar JSON
@@ -31,7 +32,7 @@ INVALID = errors.SUBGRAPH_INVALID_RESPONSE
 
 
 async def answer(query: str, data: Any, **more: Any) -> ExecutionResult:
-    return await run(SDL, query, Plan("query", Fetch(1, "a", "{ x }")), {"a": {"data": data, **more}})
+    return await run(SDL, query, Plan("query", fetch_of(1, "a", "{ x }")), {"a": {"data": data, **more}})
 
 
 class Bad:
@@ -147,7 +148,7 @@ async def test_a_null_that_propagated_out_of_the_subgraph_is_reported_once() -> 
 @pytest.mark.parametrize("name", ["String", "String!"])
 async def test_what_was_lost_with_a_failed_field_is_reported_where_the_null_propagates_less_far(name: str) -> None:
     sdl = f"type Tree {{ id: ID made: Int! }} type Thing {{ name: {name} tree: Tree }} type Query {{ thing: Thing }}"
-    plan = Plan("query", Sequence((Fetch(1, "a", "{ x }"), Fetch(2, "b", "{ x }"))))
+    plan = Plan("query", Sequence((fetch_of(1, "a", "{ x }"), fetch_of(2, "b", "{ x }"))))
     failed = {"data": {"thing": None}, "errors": [{"message": "no name", "path": ["thing", "name"]}]}
     given = {"a": {"data": {"thing": {"tree": {"id": "1"}}}}, "b": failed}
     result = await run(sdl, "{ thing { tree { id made } name } }", plan, given)
@@ -203,7 +204,7 @@ async def test_keys_in_the_operations_order_with_merged_fields() -> None:
       fragment F on Query { user { id } c: boolean }
     """
     data = {"a": "s", "b": 1, "c": True, "user": {"name": "Ann", "age": 3, "id": "7"}}
-    result = await run(SDL, query, Plan("query", Fetch(1, "a", "{ x }")), {"a": {"data": data}}, {"yes": True})
+    result = await run(SDL, query, Plan("query", fetch_of(1, "a", "{ x }")), {"a": {"data": data}}, {"yes": True})
     expected = '{"data":{"b":1,"user":{"id":"7","name":"Ann","age":3},"c":true,"a":"s"}}'
     assert result.to_bytes().decode() == expected
 
@@ -216,7 +217,7 @@ async def test_introspection_beside_data() -> None:
       fragment S on __Schema { types { name } }
       fragment T on __Type { kind enumValues { name } }
     """
-    plan = Plan("query", Fetch(1, "a", "{ int }"))
+    plan = Plan("query", fetch_of(1, "a", "{ int }"))
     result = await run(SDL, query, plan, {"a": {"data": {"int": 5}}}, {"name": "Color"})
     assert not result.errors
     assert result.data is not None
@@ -238,8 +239,8 @@ async def test_conditions_choose_what_is_fetched() -> None:
         "query",
         Parallel(
             (
-                Condition("yes", if_true=Fetch(1, "a", "{ int }"), if_false=Fetch(2, "b", "{ int }")),
-                Condition("no", if_true=Fetch(3, "c", "{ string }")),
+                Condition("yes", if_true=fetch_of(1, "a", "{ int }"), if_false=fetch_of(2, "b", "{ int }")),
+                Condition("no", if_true=fetch_of(3, "c", "{ string }")),
             )
         ),
     )
@@ -257,7 +258,7 @@ async def test_a_fetch_that_some_conditions_need(yes: bool, no: bool, sent: int)
     a = Scripted([{"data": {"int": 1}}])
     only_if = ((("yes", True), ("no", False)), (("yes", False), ("no", True)))
     await run(
-        SDL, "{ int }", Plan("query", Fetch(1, "a", "{ int }", only_if=only_if)), {"a": a}, {"yes": yes, "no": no}
+        SDL, "{ int }", Plan("query", fetch_of(1, "a", "{ int }", only_if=only_if)), {"a": a}, {"yes": yes, "no": no}
     )
     assert len(a.requests) == sent
 
@@ -270,9 +271,12 @@ async def test_a_fetch_at_objects_that_stand_for_the_root() -> None:
         "query",
         Sequence(
             (
-                Fetch(1, "a", "{ add { again { int } } }"),
+                fetch_of(1, "a", "{ add { again { int } } }"),
                 Parallel(
-                    (Fetch(2, "b", "{ string }", path=path), Fetch(3, "c", "{ add { again { int } } }", path=path))
+                    (
+                        fetch_of(2, "b", "{ string }", path=path),
+                        fetch_of(3, "c", "{ add { again { int } } }", path=path),
+                    )
                 ),
             )
         ),
@@ -290,7 +294,7 @@ async def test_a_fetch_at_objects_that_stand_for_the_root() -> None:
 
 async def test_only_the_variables_a_fetch_uses_are_sent_and_absent_ones_are_not() -> None:
     a = Scripted([{"data": {"int": 1}}])
-    plan = Plan("query", Fetch(1, "a", "{ int }", variables=("x", "absent")))
+    plan = Plan("query", fetch_of(1, "a", "{ int }", variables=("x", "absent")))
     await run(SDL, "{ int }", plan, {"a": a}, {"x": None, "y": 2})
     assert a.requests[0].variables == {"x": None}
 
@@ -301,7 +305,10 @@ async def test_an_operation_takes_no_longer_than_its_deadline() -> None:
     plan = Plan(
         "query",
         Sequence(
-            (Parallel((Fetch(1, "slow", "{ int }"), Fetch(2, "fast", "{ string }"))), Fetch(3, "late", "{ float }"))
+            (
+                Parallel((fetch_of(1, "slow", "{ int }"), fetch_of(2, "fast", "{ string }"))),
+                fetch_of(3, "late", "{ float }"),
+            )
         ),
     )
     answers = {"slow": slow, "fast": fast, "late": late}
@@ -314,7 +321,7 @@ async def test_an_operation_takes_no_longer_than_its_deadline() -> None:
 
 async def test_a_subgraph_has_its_own_deadline() -> None:
     slow, other = Scripted([{"data": {"int": 1}}], delay=0.2), Scripted([{"data": {"string": "s"}}], delay=0.2)
-    plan = Plan("query", Parallel((Fetch(1, "slow", "{ int }"), Fetch(2, "other", "{ string }"))))
+    plan = Plan("query", Parallel((fetch_of(1, "slow", "{ int }"), fetch_of(2, "other", "{ string }"))))
     result = await run(SDL, "{ int string }", plan, {"slow": slow, "other": other}, subgraph_timeouts={"slow": 0.05})
     assert result.data == {"int": None, "string": "s"}
 
@@ -326,7 +333,7 @@ async def test_errors_without_a_path_and_with_data_are_kept() -> None:
 
 
 async def test_two_roots_lose_only_their_own() -> None:
-    plan = Plan("query", Parallel((Fetch(1, "a", "{ int color }"), Fetch(2, "b", "{ string }"))))
+    plan = Plan("query", Parallel((fetch_of(1, "a", "{ int color }"), fetch_of(2, "b", "{ string }"))))
     result = await run(
         SDL, "{ int string color }", plan, {"a": SubgraphError("a", "down"), "b": {"data": {"string": "s"}}}
     )

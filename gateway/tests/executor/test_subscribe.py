@@ -19,6 +19,7 @@ from botberi_gateway.upstream import SourceEvent, SubgraphRequest
 from botberi_gateway.upstream.router import EventRouter
 from gateway.tests.executor.scripted import Scripted, errors_of
 from gateway.tests.support.operations import operation_of
+from gateway.tests.support.plans import fetch_of
 from gateway.tests.support.runtimes import runtime_of
 
 SDL = """
@@ -35,7 +36,7 @@ OPERATION = (
 
 
 def rest(key: str = "jobUpdated") -> Fetch:
-    return Fetch(2, "jobs", OPERATION, entities=(Entities(((key,),), (JOB,)),))
+    return fetch_of(2, "jobs", OPERATION, entities=(Entities(((key,),), (JOB,)),))
 
 
 def trigger(**changes: Any) -> EventTrigger:
@@ -228,7 +229,7 @@ async def test_a_client_may_give_the_keys_name_to_another_field() -> None:
     key = Representation(frozenset({"Job"}), None, (KeyField("id", "__id_0"),))
     operation = OPERATION.replace("status", "id: status")
     named = trigger(key_sources=(("id", ("__id_0",)),))
-    node = Subscription(named, Fetch(2, "jobs", operation, entities=(Entities((("jobUpdated",),), (key,)),)))
+    node = Subscription(named, fetch_of(2, "jobs", operation, entities=(Entities((("jobUpdated",),), (key,)),)))
     query = operation_of(build_schema(SDL), "subscription($id: ID!) { jobUpdated(id: $id) { id: status } }")
     jobs = Scripted([{"data": {"_entities": [{"id": "fine", "v": 1, "d": True}]}}])
     stream = subscribe(
@@ -491,7 +492,7 @@ async def test_no_event_source() -> None:
 
 async def test_a_query_is_no_subscription() -> None:
     operation = operation_of(build_schema(SDL), "{ x }")
-    found = [r async for r in subscribe(Plan("query", Fetch(1, "a", "{ x }")), operation, {}, runtime_of({}))]
+    found = [r async for r in subscribe(Plan("query", fetch_of(1, "a", "{ x }")), operation, {}, runtime_of({}))]
     assert [e.code for e in found[0].errors] == [errors.BAD_REQUEST]
 
 
@@ -503,8 +504,8 @@ TICKS = "subscription { ticks { number job { status } } }"
 def tick_results(ticks: Scripted, jobs: Any) -> AsyncIterator[ExecutionResult]:
     entities = (Entities((("ticks", "job"),), (JOB,)),)
     node = Subscription(
-        Fetch(1, "ticks", "subscription { ticks { number job { __typename id } } }", kind="subscription"),
-        Fetch(2, "jobs", OPERATION, entities=entities),
+        fetch_of(1, "ticks", "subscription { ticks { number job { __typename id } } }", kind="subscription"),
+        fetch_of(2, "jobs", OPERATION, entities=entities),
     )
     clients = {"ticks": ticks, "jobs": Scripted([jobs])}
     return subscribe(Plan("subscription", node), operation_of(build_schema(SDL), TICKS), {}, runtime_of(clients))
@@ -537,7 +538,7 @@ async def test_a_fault_of_our_own_is_an_error_and_the_end() -> None:
     def headers(subgraph: str) -> Mapping[str, str]:
         raise ZeroDivisionError("secret")
 
-    node = Subscription(Fetch(1, "ticks", "subscription { ticks { number } }", kind="subscription"))
+    node = Subscription(fetch_of(1, "ticks", "subscription { ticks { number } }", kind="subscription"))
     runtime = runtime_of({"ticks": Scripted([tick(1)])}, headers=headers)
     operation = operation_of(build_schema(SDL), TICKS)
     found = [result async for result in subscribe(Plan("subscription", node), operation, {}, runtime)]

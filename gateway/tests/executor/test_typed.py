@@ -20,6 +20,7 @@ from botberi_gateway.upstream.answer import read_answer
 from botberi_gateway.upstream.port import Answer, SubgraphResponse
 from gateway.tests.executor.scripted import Scripted
 from gateway.tests.support.operations import operation_of
+from gateway.tests.support.plans import fetch_of
 from gateway.tests.support.runtimes import runtime_of
 
 SDL = """
@@ -64,7 +65,7 @@ def entities(number: int, subgraph: str, fields: str, *paths: Any) -> Fetch:
         "query($representations: [_Any!]!) "
         f"{{ _entities(representations: $representations) {{ ... on User {{ {fields} }} }} }}"
     )
-    return Fetch(number, subgraph, query, entities=(Entities(paths, (BY_ID,)),))
+    return fetch_of(number, subgraph, query, entities=(Entities(paths, (BY_ID,)),))
 
 
 def users(*each: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +111,7 @@ class Site:
 
 NAMES = Plan(
     "query",
-    Sequence((Fetch(0, "a", "{ users { __typename id } }"), entities(1, "b", "name", ("users", ListItems())))),
+    Sequence((fetch_of(0, "a", "{ users { __typename id } }"), entities(1, "b", "name", ("users", ListItems())))),
 )
 
 
@@ -171,11 +172,11 @@ async def test_answers_that_do_not_fit_are_answered_as_ever_and_nothing_is_asked
 async def test_a_branch_that_still_waits_when_another_gives_up_is_not_asked_again(executor: ExecutorKind) -> None:
     branches = Parallel((
         Sequence((
-            Fetch(0, "a", "{ users { __typename id } }"),
+            fetch_of(0, "a", "{ users { __typename id } }"),
             entities(1, "slow", "name items { id owner { __typename id } }", ("users", ListItems())),
             entities(4, "then", "age", ("users", ListItems(), "items", ListItems(), "owner")),
         )),
-        Sequence((Fetch(2, "c", "{ me { __typename id } }"), entities(3, "d", "age", ("me",)))),
+        Sequence((fetch_of(2, "c", "{ me { __typename id } }"), entities(3, "d", "age", ("me",)))),
     ))  # fmt: skip
     me = {"data": {"me": {"__typename": "User", "id": "1"}}}
     site = Site(
@@ -238,7 +239,7 @@ LEAVES = "id name age mood score seen"
 async def test_leaves_are_written_to_the_byte_as_by_the_others(more: dict[str, Any]) -> None:
     site = Site(
         f"{{ me {{ {LEAVES} }} }}",
-        Plan("query", Fetch(0, "a", f"{{ me {{ {LEAVES} }} }}")),
+        Plan("query", fetch_of(0, "a", f"{{ me {{ {LEAVES} }} }}")),
         a={"data": {"me": {"id": "1", **more}}},
     )
     first = await site.run()
@@ -250,7 +251,7 @@ async def test_an_entity_that_is_met_often_is_changed_once() -> None:
     owners = Plan(
         "query",
         Sequence((
-            Fetch(0, "a", "{ users { __typename id } }"),
+            fetch_of(0, "a", "{ users { __typename id } }"),
             entities(1, "b", "items { id owner { __typename id } }", ("users", ListItems())),
             entities(2, "c", "name", ("users", ListItems(), "items", ListItems(), "owner")),
         )),
@@ -273,7 +274,7 @@ async def test_one_entity_at_two_places_shows_at_each_what_is_selected_there() -
     two = Plan(
         "query",
         Sequence((
-            Parallel((Fetch(0, "a", "{ users { __typename id } }"), Fetch(1, "a", "{ me { __typename id } }"))),
+            Parallel((fetch_of(0, "a", "{ users { __typename id } }"), fetch_of(1, "a", "{ me { __typename id } }"))),
             entities(2, "b", "name items { id title }", ("users", ListItems()), ("me",)),
         )),
     )  # fmt: skip

@@ -20,6 +20,7 @@ from botberi_gateway.plan import (
     Sequence,
     TypeCondition,
 )
+from gateway.tests.support.plans import fetch_of
 
 
 def convert_plan(data: dict[str, Any], schema: GraphQLSchema) -> Plan:
@@ -69,7 +70,7 @@ class _Converter:
         entities: tuple[Entities, ...] = ()
         if data.get("requires"):
             entities = (Entities((path,), tuple(self.representations(data))),)
-        return Fetch(
+        return fetch_of(
             id=self.count,
             subgraph=data["serviceName"],
             operation=data["operation"],

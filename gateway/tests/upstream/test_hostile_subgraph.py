@@ -18,9 +18,10 @@ from botberi_gateway.config import ExecutionBudget, SubgraphConfig
 from botberi_gateway.errors import SubgraphError
 from botberi_gateway.executor import execute
 from botberi_gateway.executor.budget import ResponseTooLarge, Spending
-from botberi_gateway.plan import Fetch, Parallel, Plan
+from botberi_gateway.plan import Parallel, Plan
 from botberi_gateway.upstream import HttpClient, SubgraphRequest
 from gateway.tests.support.operations import operation_of
+from gateway.tests.support.plans import fetch_of
 from gateway.tests.support.runtimes import runtime_of
 from gateway.tests.upstream.hostile import (
     Script,
@@ -322,7 +323,7 @@ async def test_loses_only_its_own_fields(name: str, caplog: pytest.LogCaptureFix
     """The same table through the executor: the other subgraph's field is there, the lost field has an error."""
     script, code = REFUSED[name]
     schema = build_schema("type Query { a: Int b: Int }")
-    plan = Plan("query", Parallel((Fetch(1, "bad", "{ a }"), Fetch(2, "good", "{ b }"))))
+    plan = Plan("query", Parallel((fetch_of(1, "bad", "{ a }"), fetch_of(2, "good", "{ b }"))))
     async with hostile(script) as server, hostile(answers(response({"data": {"b": 2}}))) as other:
         clients = {"bad": HttpClient("bad", server.url, SMALL), "good": HttpClient("good", other.url)}
         with caplog.at_level(logging.WARNING):

@@ -15,9 +15,8 @@ from botberi_gateway.executor.compiled.layout import (
     top_sources,
     trace,
 )
-from botberi_gateway.executor.compiled.selected import selected
-from botberi_gateway.executor.compiled.shape import Conditions, Keys, answer_keys, has_exact_numbers
 from botberi_gateway.executor.compiled.source import Unsupported
+from botberi_gateway.executor.shape import Conditions, Keys, answer_keys, has_exact_numbers
 from botberi_gateway.executor.withheld import withholding
 from botberi_gateway.plan import (
     Condition,
@@ -230,9 +229,8 @@ def _order(node: PlanNode | None, ended: frozenset[int], begun: frozenset[int], 
 
 
 def _place(fetch: Fetch, layout: Layout, by_identity: Collection[str]) -> None:
-    kind, selections = selected(fetch.operation)
-    keys = answer_keys(fetch, selections, layout.conditions)
-    if has_exact_numbers(kind, selections, layout.schema):
+    keys = answer_keys(fetch, layout.conditions)
+    if has_exact_numbers(fetch, layout.schema):
         layout.exact.add(fetch.id)
     if not fetch.entities and not fetch.path:
         layout.roots[fetch.id] = keys

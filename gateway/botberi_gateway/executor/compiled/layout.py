@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 from graphql import GraphQLSchema
 
 from botberi_gateway.executor.compiled.names import Names, names_of
-from botberi_gateway.executor.compiled.shape import Conditions, Keys
+from botberi_gateway.executor.shape import Conditions, Keys
 from botberi_gateway.executor.withheld import Withholding
 from botberi_gateway.plan import (
     ContextSource,

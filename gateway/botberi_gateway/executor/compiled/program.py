@@ -19,7 +19,6 @@ from botberi_gateway.executor.compiled.layout import Layout, UnfitKey
 from botberi_gateway.executor.compiled.null_propagation import NullPropagation
 from botberi_gateway.executor.compiled.project import Project
 from botberi_gateway.executor.compiled.reporting import Report
-from botberi_gateway.executor.compiled.shape import Conditions
 from botberi_gateway.executor.compiled.source import Source, Unsupported
 from botberi_gateway.executor.compiled.step import Step
 from botberi_gateway.executor.compiled.support import HELPERS, BailOut
@@ -29,6 +28,7 @@ from botberi_gateway.executor.first_run import FirstRun, Outgrown
 from botberi_gateway.executor.result import ExecutionResult, refused
 from botberi_gateway.executor.runtime import Runtime
 from botberi_gateway.executor.selection import Selections
+from botberi_gateway.executor.shape import Conditions
 from botberi_gateway.executor.statistics import ExecutorKind, ExecutorMismatch
 from botberi_gateway.executor.view import ObjectView
 from botberi_gateway.operation import Operation

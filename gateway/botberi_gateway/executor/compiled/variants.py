@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
-from botberi_gateway.executor.compiled.shape import Conditions
 from botberi_gateway.executor.compiled.source import Unsupported
+from botberi_gateway.executor.shape import Conditions
 
 logger = logging.getLogger(__name__)
 

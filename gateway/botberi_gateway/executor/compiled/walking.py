@@ -18,9 +18,9 @@ from botberi_gateway.executor.compiled.layout import (
     top_sources,
     trace,
 )
-from botberi_gateway.executor.compiled.shape import Keys
 from botberi_gateway.executor.compiled.source import Source
 from botberi_gateway.executor.compiled.spending import count_items
+from botberi_gateway.executor.shape import Keys
 from botberi_gateway.plan import Fetch, KeyField, ListItems, Path, TypeCondition
 
 TYPENAME: Final = "__typename"

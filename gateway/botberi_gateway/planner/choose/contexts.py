@@ -5,10 +5,14 @@ A field with its contextual arguments.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from botberi_gateway.planner.fetch_graph import Position
 from botberi_gateway.planner.tree import Field
 from botberi_gateway.query_graph import QueryGraph, Resolver, SubgraphField
+
+#: Marks in a text where the copy of a field has its suffix. No operation has such a character: it is half of one.
+CUT: Final = "\udc00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,10 @@ def objects_between(above: Position, position: Position) -> int | None:
 
 
 def with_arguments(field: Field, variables: Mapping[str, str]) -> Field:
-    """The field as a subgraph is asked for it: with these variables, by argument, beside the client's arguments."""
-    added = ", ".join(f"{name}: ${variable}" for name, variable in variables.items())
+    """The field as a subgraph is asked for it: with these variables, by argument, beside the client's arguments.
+
+    The text is marked where a copy of the field has its suffix.
+    """
+    added = ", ".join(f"{name}: ${variable}{CUT}" for name, variable in variables.items())
     text = f"{field.arguments_text[:-1]}, {added})" if field.arguments_text else f"({added})"
     return replace(field, arguments_text=text)

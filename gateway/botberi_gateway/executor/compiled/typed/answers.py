@@ -21,12 +21,11 @@ from graphql import (
 
 from botberi_gateway.codec import may_round
 from botberi_gateway.executor.compiled.layout import Layout
-from botberi_gateway.executor.compiled.selected import Selected, selected
-from botberi_gateway.executor.compiled.shape import Conditions, Keys
 from botberi_gateway.executor.compiled.source import Unsupported
 from botberi_gateway.executor.compiled.walking import TYPENAME
 from botberi_gateway.executor.selection import Selections
-from botberi_gateway.plan import Fetch
+from botberi_gateway.executor.shape import Conditions, Keys, is_included
+from botberi_gateway.plan import Fetch, Selected, SelectedField
 from botberi_gateway.upstream.port import Read
 
 _INT: Final = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
@@ -83,17 +82,16 @@ class Answers:
         layout, schema = self._layout, self._layout.schema
         if fetch.renames:
             raise Unsupported("renamed fields")
-        operation, selections = selected(fetch.operation)
         reader = _Reader(self._client, layout.conditions)
         if fetch.id in layout.roots:
-            kind = schema.get_root_type(OperationType(operation))
+            kind = schema.get_root_type(OperationType(fetch.kind))
             if kind is None:
                 raise Unsupported("no root type")
-            top = reader.read(selections, kind)
+            top = reader.read(fetch.selections, kind)
             self._pair(layout.roots[fetch.id], top)
             return [top]
         tops = []
-        below = {one.key: one.below or () for one in selections}
+        below = {field.key: field.selections for field in fetch.selections if isinstance(field, SelectedField)}
         for table in layout.tables[fetch.id]:
             if table.entities is None:
                 raise Unsupported("a root type below the root")
@@ -165,7 +163,7 @@ class _Reader:
 
     def read(self, selections: Sequence[Selected], kind: GraphQLObjectType) -> Objects:
         """Objects of one type. Raises `Unsupported`."""
-        fields: dict[str, list[Selected]] = {}
+        fields: dict[str, list[SelectedField]] = {}
         self._collect(selections, kind, fields)
         objects = Objects(kind)
         for key, merged in fields.items():
@@ -180,22 +178,22 @@ class _Reader:
             if is_leaf_type(named):
                 objects.fields[key] = definition.type, None
             elif isinstance(named, GraphQLObjectType):
-                below = [inner for one in merged for inner in one.below or ()]
+                below = [inner for field in merged for inner in field.selections]
                 objects.fields[key] = definition.type, self.read(below, named)
             else:
                 raise Unsupported("objects of an abstract type")
         return objects
 
     def _collect(
-        self, selections: Sequence[Selected], kind: GraphQLObjectType, into: dict[str, list[Selected]]
+        self, selections: Sequence[Selected], kind: GraphQLObjectType, into: dict[str, list[SelectedField]]
     ) -> None:
-        for one in selections:
-            if not one.is_included(self._conditions):
+        for selected in selections:
+            if not is_included(selected, self._conditions):
                 continue
-            if one.name:
-                into.setdefault(one.key, []).append(one)
-            elif one.type_name is None or self._client.applies(one.type_name, kind):
-                self._collect(one.below or (), kind, into)
+            if isinstance(selected, SelectedField):
+                into.setdefault(selected.key, []).append(selected)
+            elif selected.type_name is None or self._client.applies(selected.type_name, kind):
+                self._collect(selected.selections, kind, into)
 
 
 @lru_cache(maxsize=4096)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from graphql import (
@@ -14,8 +15,7 @@ from graphql import (
     get_named_type,
 )
 
-from botberi_gateway.executor.compiled.selected import Selected
-from botberi_gateway.plan import Fetch, Rename
+from botberi_gateway.plan import Fetch, Rename, Selected, SelectedField
 
 _ROUNDLESS: Final = frozenset(("Int", "String", "Boolean", "ID"))
 
@@ -49,16 +49,25 @@ class Keys:
         )
 
 
-def answer_keys(fetch: Fetch, selections: Sequence[Selected], conditions: Conditions) -> Keys:
-    """Of the whole answer, renames undone for fetches at the root; entities are below the response keys of `_entities` fields."""
+def answer_keys(fetch: Fetch, conditions: Conditions | None) -> Keys:
+    """The keys of the whole answer, renames undone; entities are below the response keys of `_entities` fields.
+
+    Without `conditions` it has the keys of every answer that there can be.
+    """
     keys = Keys()
-    _collect(selections, conditions, keys)
+    _collect(fetch.selections, conditions, keys)
     if fetch.entities:
         for entities in fetch.entities:
             undo_renames(keys.below.get(entities.response_key, Keys()), fetch.renames)
     else:
         undo_renames(keys, fetch.renames)
     return keys
+
+
+@lru_cache(maxsize=512)
+def possible_keys(fetch: Fetch) -> Keys:
+    """The keys of every answer that there can be."""
+    return answer_keys(fetch, None)
 
 
 def undo_renames(keys: Keys, renames: Sequence[Rename]) -> None:
@@ -80,41 +89,47 @@ def _merge(into: Keys, other: Keys) -> None:
         _merge(into.below.setdefault(key, Keys()), below)
 
 
-def _collect(selections: Sequence[Selected], conditions: Conditions, into: Keys) -> None:
-    for one in selections:
-        if one.conditions and not one.is_included(conditions):
+def _collect(selections: Sequence[Selected], conditions: Conditions | None, into: Keys) -> None:
+    for selected in selections:
+        if selected.conditions and conditions is not None and not is_included(selected, conditions):
             continue
         below = into
-        if one.name:
-            below = into.below.setdefault(one.key, Keys())
-            if one.key != one.name:
-                into.aliased.add(one.key)
-        if one.below is not None:
-            _collect(one.below, conditions, below)
+        if isinstance(selected, SelectedField):
+            below = into.below.setdefault(selected.key, Keys())
+            if selected.key != selected.name:
+                into.aliased.add(selected.key)
+        _collect(selected.selections, conditions, below)
 
 
-def has_exact_numbers(kind: str, selections: Sequence[Selected], schema: GraphQLSchema) -> bool:
-    """Whether the answer may have numbers that clients get digit by digit: `Float`s, custom scalars, and what the schema doesn't know.
+def is_included(selected: Selected, conditions: Conditions) -> bool:
+    """Whether its conditions hold. A variable that is none of the conditions counts as false, as an absent one does."""
+    return all(conditions.get(variable, False) is value for variable, value in selected.conditions)
+
+
+def has_exact_numbers(fetch: Fetch, schema: GraphQLSchema) -> bool:
+    """Whether the answer may have numbers that clients get digit by digit.
+
+    They are `Float`s, custom scalars, and what the schema doesn't know.
 
     Other types hold no such number, or (`ID`) what was rounded is found to be of the wrong type.
     """
-    return _has_exact_numbers(selections, schema.get_root_type(OperationType(kind)), schema)
+    return _has_exact_numbers(fetch.selections, schema.get_root_type(OperationType(fetch.kind)), schema)
 
 
 def _has_exact_numbers(selections: Sequence[Selected], parent: GraphQLNamedType | None, schema: GraphQLSchema) -> bool:
     fields = parent.fields if isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) else {}
-    for one in selections:
+    for selected in selections:
         kind = parent
-        if one.name:
-            if one.name == "__typename":
+        if isinstance(selected, SelectedField):
+            if selected.name == "__typename":
                 continue
-            definition = fields.get(one.name)
+            definition = fields.get(selected.name)
             kind = None if definition is None else get_named_type(definition.type)
-        elif one.type_name is not None:
-            kind = schema.get_type(one.type_name)
-        if one.below is None:
+        elif selected.type_name is not None:
+            kind = schema.get_type(selected.type_name)
+        if not selected.selections:
             if not (isinstance(kind, GraphQLEnumType) or (kind is not None and kind.name in _ROUNDLESS)):
                 return True
-        elif _has_exact_numbers(one.below, kind, schema):
+        elif _has_exact_numbers(selected.selections, kind, schema):
             return True
     return False
