@@ -9,10 +9,11 @@ from graphql import build_schema
 
 from botberi_gateway.errors import GatewayError, SubgraphError
 from botberi_gateway.executor import Compiled
-from botberi_gateway.plan import Fetch, ListItems, Parallel, Plan, Sequence
+from botberi_gateway.plan import ListItems, Parallel, Plan, Sequence
 from gateway.tests.executor.scripted import Scripted
 from gateway.tests.executor.test_typed import SDL, entities, of_each, users
 from gateway.tests.support.operations import operation_of
+from gateway.tests.support.plans import fetch_of
 from gateway.tests.support.runtimes import runtime_of
 
 
@@ -73,7 +74,7 @@ class Site:
 
 NAMES = Plan(
     "query",
-    Sequence((Fetch(0, "a", "{ users { __typename id } }"), entities(1, "b", "name", ("users", ListItems())))),
+    Sequence((fetch_of(0, "a", "{ users { __typename id } }"), entities(1, "b", "name", ("users", ListItems())))),
 )
 QUERY = "{ users { id name } }"
 
@@ -104,7 +105,7 @@ async def test_first_runs_are_interpreted_and_the_third_is_compiled_aside() -> N
 
 
 async def test_each_set_of_conditions_has_its_own_first_runs() -> None:
-    fetch = Fetch(0, "a", "query($n: Boolean!) { me { id name @include(if: $n) } }", variables=("n",))
+    fetch = fetch_of(0, "a", "query($n: Boolean!) { me { id name @include(if: $n) } }", variables=("n",))
     site = Site(
         "query($n: Boolean!) { me { id name @include(if: $n) } }",
         Plan("query", fetch),
@@ -162,7 +163,7 @@ async def test_a_large_first_run_without_a_free_thread_is_interpreted_over_its_a
 
 
 async def test_requests_under_way_end_before_a_large_first_run_is_compiled() -> None:
-    slow = Fetch(2, "slow", "{ top { title } }")
+    slow = fetch_of(2, "slow", "{ top { title } }")
     node = Parallel((NAMES.node, slow))
     site = Site(
         "{ users { id name } top { title } }",
@@ -183,7 +184,7 @@ async def test_a_mutation_with_a_large_answer_is_sent_once() -> None:
         "mutation",
         Sequence(
             (
-                Fetch(0, "a", "mutation { rename { id items { owner { __typename id } } } }", kind="mutation"),
+                fetch_of(0, "a", "mutation { rename { id items { owner { __typename id } } } }", kind="mutation"),
                 entities(1, "b", "name", ("rename", "items", ListItems(), "owner")),
             )
         ),
