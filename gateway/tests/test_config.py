@@ -46,6 +46,7 @@ def test_there_is_every_branch() -> None:
         "transport.websocket",
         "transport.batching",
         "transport.compression",
+        "transport.uploads",
         "transport.headers",
         "transport.headers.all",
         "transport.headers.all.request[]",

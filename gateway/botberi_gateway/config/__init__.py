@@ -2,7 +2,13 @@
 
 from botberi_gateway.config.tree import GatewayConfig
 from botberi_gateway.config.server import LogConfig, ServerConfig
-from botberi_gateway.config.transport import BatchingConfig, CompressionConfig, TransportConfig, WebSocketConfig
+from botberi_gateway.config.transport import (
+    BatchingConfig,
+    CompressionConfig,
+    TransportConfig,
+    UploadsConfig,
+    WebSocketConfig,
+)
 from botberi_gateway.config.headers import (
     HeaderAction,
     HeaderMerge,
@@ -29,6 +35,7 @@ __all__ = [
     "WebSocketConfig",
     "BatchingConfig",
     "CompressionConfig",
+    "UploadsConfig",
     "HeadersConfig",
     "SubgraphHeaderRules",
     "RequestHeaderRule",

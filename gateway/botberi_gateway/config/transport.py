@@ -45,6 +45,17 @@ class BatchingConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadsConfig:
+    """Files in requests (`multipart/form-data`, GraphQL multipart request specification)."""
+
+    enabled: bool = setting(False, "Whether files are taken. They go to subgraphs that are reached over HTTP.")
+    max_files: int = setting(10, "Files of one request.", unit="files")
+    max_file_bytes: int = setting(10 * 1024 * 1024, "One file.", unit=BYTES)
+    max_request_bytes: int = setting(50 * 1024 * 1024, "The whole body.", unit=BYTES)
+    timeout_seconds: float = setting(60.0, "Time that a client may take to send the body.", unit=SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
 class CompressionConfig:
     """Compression between clients and the gateway; a proxy in front often does it better."""
 
@@ -155,6 +166,7 @@ class TransportConfig:
     graphiql: bool = setting(True, "Whether browsers get GraphiQL at the endpoint.", option="--graphiql/--no-graphiql")
     graphiql_query: str | None = setting(None, "The text with which GraphiQL's editor begins.")
     batching: BatchingConfig = branch(BatchingConfig, "Several operations in one request.")
+    uploads: UploadsConfig = branch(UploadsConfig, "Files in requests.")
     compression: CompressionConfig = branch(CompressionConfig, "Compression between clients and the gateway.")
     headers: HeadersConfig = branch(HeadersConfig, "Rules for headers between clients and subgraphs.")
     websocket: WebSocketConfig = branch(WebSocketConfig, "Sockets of clients.")

@@ -173,8 +173,10 @@ class Gateway:
     def wrap_clients(self, wrap: Callable[[str, SubgraphClient], SubgraphClient]) -> None:
         """Replace every subgraph's client by `wrap(name, client)`, now and after each `replace`.
 
-        What a later call adds stands in front of what an earlier one added.
+        What a later call adds stands in front of what an earlier one added; the same `wrap` counts once.
         """
+        if wrap in self._wraps:
+            return
         self._wraps.append(wrap)
         self._wrapped(self._current)
 

@@ -23,6 +23,7 @@ from botberi_gateway.transport.app import GraphQLApp
 from botberi_gateway.transport.port import Authenticator, SubgraphHeaders
 from botberi_gateway.transport.route import GraphQLRoute
 from botberi_gateway.upstream.sharing import sharing
+from botberi_gateway.upstream.uploads import uploading
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ def create_app(
     """
     config = config or GatewayConfig()
     server = config.server
+    if config.transport.uploads.enabled:
+        gateway.wrap_clients(uploading)  # behind what counts requests
     metrics = Metrics(gateway, None if delivery is None else delivery.status) if server.metrics else None
     if server.share_subgraph_requests:
         joined = metrics.shared if metrics is not None else lambda _: None

@@ -19,6 +19,7 @@ from botberi_gateway.transport.origin import OriginPolicy
 from botberi_gateway.transport.port import Authenticator, Observer, SubgraphHeaders
 from botberi_gateway.transport.sse_single import SingleConnections
 from botberi_gateway.transport.websocket import serve_socket
+from botberi_gateway.upstream.uploads import uploading
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ class GraphQLApp:
         self._core = Core(gateway, identity, OriginPolicy.of(config), config)
         if config.sse_single_connection:
             self._core.event_connections = SingleConnections(self._core)
+        if config.uploads.enabled:
+            gateway.wrap_clients(uploading)
         if config.compression.encodings:
             self._core.compression = Compression(config.compression)
         if observer is not None:

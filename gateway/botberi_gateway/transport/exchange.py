@@ -45,6 +45,8 @@ class Exchange:
     started: float = field(default_factory=time.perf_counter)
     #: The status was sent, so that no error can take the place of this answer.
     begun: bool = False
+    #: Closes the files that came with the request, where any did.
+    close_files: Callable[[], None] | None = None
     #: Counted among the requests under way.
     at_work: bool = False
     #: Set for a mutation that has begun: it goes on even if the client goes.

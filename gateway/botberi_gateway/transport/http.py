@@ -29,6 +29,7 @@ from botberi_gateway.transport.problem import (
 from botberi_gateway.transport.sharing import asker
 from botberi_gateway.transport.sse import fail_as_events, stream_events
 from botberi_gateway.transport.streaming import stream_subscription
+from botberi_gateway.transport.uploads import read_form
 from botberi_gateway.transport.watch import CallerWatch
 
 _OFFERED: Final = (negotiate.JSON, negotiate.GRAPHQL_JSON, negotiate.EVENT_STREAM)
@@ -58,6 +59,8 @@ async def serve_http(core: Core, scope: Mapping[str, Any], receive: Any, send: A
         await answer(core, exchange, scope["query_string"])
     finally:
         core.end(exchange)
+        if exchange.close_files is not None:
+            exchange.close_files()
 
 
 async def answer(core: Core, exchange: Exchange, query_string: bytes = b"") -> None:
@@ -136,6 +139,9 @@ def _negotiate(core: Core, exchange: Exchange) -> None:
 
 async def _read(core: Core, exchange: Exchange, query_string: bytes) -> GraphQLRequest | list[Any]:
     content_type = exchange.headers.get("content-type")
+    if core.config.uploads.enabled and (content_type or "").lower().startswith("multipart/form-data"):
+        core.origins.check_form(exchange.headers)
+        return await read_form(core.config, exchange)
     if (content_type is not None or exchange.method == "POST") and not negotiate.is_json(content_type or ""):
         raise HttpProblem(415, "Send `content-type: application/json` (UTF-8).", UNSUPPORTED_MEDIA_TYPE, _ACCEPT_POST)
     if exchange.method == "GET":

@@ -70,6 +70,16 @@ class OriginPolicy:
         POST needs no such check: its body must be `application/json`, which no form and no simple request can send.
         Raises `HttpProblem`.
         """
+        self._check(headers, content_type_counts=True)
+
+    def check_form(self, headers: Mapping[str, str]) -> None:
+        """Refuse a POST of a form that a page of another site could have made the browser send.
+
+        Raises `HttpProblem`.
+        """
+        self._check(headers, content_type_counts=False)
+
+    def _check(self, headers: Mapping[str, str], *, content_type_counts: bool) -> None:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if any(headers.get(name) for name in self.csrf_headers):
             return
@@ -84,7 +94,7 @@ class OriginPolicy:
         elif origin is None and "cookie" not in headers:
             # No browser, or one too old to say: without cookies a forged query has no user's rights.
             return
-        elif origin is None and headers.get("content-type"):
+        elif origin is None and content_type_counts and headers.get("content-type"):
             return
         hint = f" a header `{self.csrf_headers[0]}`" if self.csrf_headers else " POST"
         raise HttpProblem(403, f"This request could have been forged by another site. Send{hint}.", CSRF_PREVENTED)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING
 
 from botberi_gateway import errors
 from botberi_gateway.config import SubgraphConfig
@@ -10,8 +11,11 @@ from botberi_gateway.errors import SubgraphError
 from botberi_gateway.plan import OperationKind
 from botberi_gateway.upstream.answer import request_body
 from botberi_gateway.upstream.http_pool import Pool
-from botberi_gateway.upstream.port import CountedAnswer, SubgraphRequest, SubgraphResponse
+from botberi_gateway.upstream.port import CountedAnswer, StreamedForm, SubgraphRequest, SubgraphResponse
 from botberi_gateway.upstream.traffic import TrafficTransport, Transport, needs_traffic_rules
+
+if TYPE_CHECKING:
+    from botberi_gateway.upstream.http_library import LibraryTransport
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +36,7 @@ class HttpClient:
         if needs_traffic_rules(self.options):
             self.traffic = TrafficTransport(name, [_transport(name, each, self.options) for each in urls], self.options)
         self._transport: Transport = self.traffic or _transport(name, urls[0], self.options)
+        self._forms: LibraryTransport | None = None
         self._closed = False
         self._subscriptions = 0
 
@@ -51,6 +56,16 @@ class HttpClient:
     ) -> asyncio.Future[SubgraphResponse]:
         """See `EncodedClient.start`."""
         return self._transport.start(body, kind, headers, timeout)
+
+    def start_form(
+        self, form: StreamedForm, headers: Mapping[str, str], timeout: float
+    ) -> asyncio.Future[SubgraphResponse]:
+        """Begin a request with files. It is sent once, to the first address."""
+        if self._forms is None:
+            from botberi_gateway.upstream.http_library import LibraryTransport
+
+            self._forms = LibraryTransport(self.name, self.url, self.options)
+        return self._forms.start_form(form, headers, timeout)
 
     async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
         """See `SubgraphClient.subscribe`: `graphql-transport-ws`, one connection for each subscription."""
@@ -75,6 +90,8 @@ class HttpClient:
     async def aclose(self) -> None:
         """Close the pool; requests that are under way fail."""
         self._closed = True
+        if self._forms is not None:
+            await self._forms.aclose()
         await self._transport.aclose()
 
 

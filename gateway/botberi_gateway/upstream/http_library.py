@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 
 import aiohttp
@@ -14,7 +14,7 @@ from botberi_gateway.plan import OperationKind
 from botberi_gateway.upstream.answer import ACCEPT, invalid, read_answer, request_headers
 from botberi_gateway.upstream.body import BodyError, BodyReader, packed
 from botberi_gateway.upstream.gate import Gate
-from botberi_gateway.upstream.port import Answer, SubgraphResponse, TaskAnswer, takes_long
+from botberi_gateway.upstream.port import Answer, StreamedForm, SubgraphResponse, TaskAnswer, takes_long
 from botberi_gateway.upstream.tls import tls_context
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,25 @@ class LibraryTransport:
         seconds = min(timeout, self._options.timeout_seconds)
         return TaskAnswer.of(lambda call: self._send(call, body, kind, headers, seconds))
 
+    def start_form(
+        self, form: StreamedForm, headers: Mapping[str, str], timeout: float
+    ) -> asyncio.Future[SubgraphResponse]:
+        """Begin a request with files, which is sent once."""
+        seconds = min(timeout, self._options.timeout_seconds)
+        return TaskAnswer.of(lambda call: self._send_form(call, form, headers, seconds))
+
+    async def _send_form(
+        self, call: Answer, form: StreamedForm, own_headers: Mapping[str, str], seconds: float
+    ) -> SubgraphResponse:
+        headers = request_headers(self.name, self._options.headers, own_headers)
+        headers |= {"content-type": form.content_type, "content-length": str(form.size)}
+        headers |= {"accept": ACCEPT, "accept-encoding": "gzip, deflate"}
+        try:
+            async with asyncio.timeout(seconds), self._gate.enter():
+                return await self._post(call, form.chunks(), headers)
+        except TimeoutError as error:
+            raise self._failed("did not answer in time", errors.SUBGRAPH_TIMEOUT) from error
+
     async def _send(
         self, call: Answer, body: bytes, kind: OperationKind, own_headers: Mapping[str, str], seconds: float
     ) -> SubgraphResponse:
@@ -58,7 +77,9 @@ class LibraryTransport:
         except TimeoutError as error:
             raise self._failed("did not answer in time", errors.SUBGRAPH_TIMEOUT) from error
 
-    async def _post(self, call: Answer, body: bytes, headers: Mapping[str, str]) -> SubgraphResponse:
+    async def _post(
+        self, call: Answer, body: bytes | AsyncIterator[bytes], headers: Mapping[str, str]
+    ) -> SubgraphResponse:
         try:
             response = await self._open().post(
                 self._url,
@@ -114,11 +135,7 @@ class LibraryTransport:
             raise self._failed("is not in use any more", errors.SUBGRAPH_UNREACHABLE)
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._options.max_connections,
-                    keepalive_timeout=self._options.keep_alive_seconds,
-                    ssl=tls_context(self._options.tls),
-                ),
+                connector=self._connector(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._options.connect_timeout_seconds),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("User-Agent",),
@@ -128,6 +145,13 @@ class LibraryTransport:
                 max_field_size=self._options.max_header_bytes,
             )
         return self._session
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        options = self._options
+        limit, keep_alive = options.max_connections, options.keep_alive_seconds
+        if options.socket_path is not None:
+            return aiohttp.UnixConnector(str(options.socket_path), limit=limit, keepalive_timeout=keep_alive)
+        return aiohttp.TCPConnector(limit=limit, keepalive_timeout=keep_alive, ssl=tls_context(options.tls))
 
     async def aclose(self) -> None:
         """Close the pool; requests that are under way fail."""

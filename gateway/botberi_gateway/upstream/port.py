@@ -168,6 +168,24 @@ class TaskAnswer(Answer):
             self.set_result(task.result())
 
 
+class StreamedForm(Protocol):
+    """A body with files, which is never in memory as a whole."""
+
+    @property
+    def content_type(self) -> str:
+        """The body's media type, with its boundary."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole body."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body, piece by piece."""
+        ...
+
+
 class SubgraphClient(Protocol):
     """A subgraph, however it is reached. Implementations bound time, size and concurrency."""
 

@@ -75,7 +75,7 @@ async def subscribe_over_websocket(
         if config.tls.server_name is not None:
             reached["server_hostname"] = config.tls.server_name
     elif config.socket_path is not None:
-        reached |= {"unix": True, "path": config.socket_path}
+        reached |= {"unix": True, "path": str(config.socket_path)}
     try:
         connection = await _Connect(
             address,
