@@ -5,6 +5,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Sequence as AbstractSequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_origin
 
@@ -116,10 +117,8 @@ def _annotation(entry: Setting) -> Any:
 
 def load_or_fail(file: Path | None, options: Mapping[str, Any]) -> Loaded:
     """The configuration; ends the command where something is wrong with it."""
-    from botberi_gateway.server.checks import CHECKS
-
     try:
-        return load(file, environ=os.environ, options=options, checks=CHECKS)
+        return read_config(file, options)
     except ConfigError as error:
         fail(BAD_INPUT, str(error))
 
@@ -172,7 +171,8 @@ def serve(values: Mapping[str, Any]) -> None:
     from botberi_gateway.server.logs import configure
 
     options = options_of(values)
-    config = load_or_fail(values["config"], options).config
+    first = load_or_fail(values["config"], options)
+    config = first.config
     if not config.graph.is_set:
         fail(
             BAD_INPUT,
@@ -187,13 +187,25 @@ def serve(values: Mapping[str, Any]) -> None:
         fail(PORT_TAKEN, str(error))
     with listener:
         from botberi_gateway.schema_delivery import SchemaDelivery
+        from botberi_gateway.server.reloading import Reloader
 
         delivery = SchemaDelivery(config.graph, config.engine, report=report_of(config.graph))
         gateway = _gateway(delivery)
+        reloader = (
+            None if values["config"] is None else Reloader(first, partial(read_config, values["config"], options))
+        )
+        parts = {"delivery": delivery, "reloader": reloader}
         _announce(listener, config)
         if config.server.workers > 1:
-            raise typer.Exit(_serve_by_workers(gateway, delivery, listener, config))
-        run(_serve(gateway, delivery, listener, config))
+            raise typer.Exit(_serve_by_workers(gateway, listener, config, parts))
+        run(_serve(gateway, listener, config, parts))
+
+
+def read_config(file: Path | None, options: Mapping[str, Any]) -> Loaded:
+    """The configuration as it is now. Raises `ConfigError`."""
+    from botberi_gateway.server.checks import CHECKS
+
+    return load(file, environ=os.environ, options=options, checks=CHECKS)
 
 
 def _gateway(delivery: "SchemaDelivery") -> "Gateway":
@@ -228,23 +240,30 @@ def report_of(graph: GraphConfig) -> "Report":
     return write
 
 
-async def _serve(gateway: "Gateway", delivery: "SchemaDelivery", listener: Any, config: GatewayConfig) -> None:
+async def _serve(gateway: "Gateway", listener: Any, config: GatewayConfig, parts: Mapping[str, Any]) -> None:
     from botberi_gateway.server import create_app
     from botberi_gateway.server.run import serve as serve_app
 
-    await serve_app(create_app(gateway, config, delivery=delivery), listener, config)
+    await serve_app(create_app(gateway, config, **parts), listener, config)
 
 
-def _serve_by_workers(gateway: "Gateway", delivery: "SchemaDelivery", listener: Any, config: GatewayConfig) -> int:
+def _serve_by_workers(gateway: "Gateway", listener: Any, config: GatewayConfig, parts: Mapping[str, Any]) -> int:
     from botberi_gateway.server import create_app
     from botberi_gateway.server.worker import work
     from botberi_gateway.server.workers import Workers
 
     def serve_one(channel: Any, folder: Path) -> None:
-        run(work(create_app(gateway, config, delivery=delivery), channel, folder, config))
+        run(work(create_app(gateway, config, **parts), channel, folder, config))
 
     server = config.server
-    return Workers(server.workers, listener, serve_one, server.drain_delay_seconds, server.drain_timeout_seconds).run()
+    return Workers(
+        server.workers,
+        listener,
+        serve_one,
+        server.drain_delay_seconds,
+        server.drain_timeout_seconds,
+        reloads=parts["reloader"] is not None,
+    ).run()
 
 
 def _announce(listener: Any, config: GatewayConfig) -> None:

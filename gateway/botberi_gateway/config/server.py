@@ -54,22 +54,26 @@ class ServerConfig:
         "Connections of one process that one address (of IPv6: one /64) may have open; those of trusted proxies don't "
         "count.",
         unit="connections",
+        restart=True,
     )
     metrics: bool = setting(
         True,
         "Whether `/metrics` is served, in Prometheus' format. Keep it from the public at the proxy.",
         option="--metrics/--no-metrics",
+        restart=True,
     )
     access_log: bool = setting(
         True,
         "Whether each request is logged in a line (logger `botberi_gateway.access`).",
         option="--access-log/--no-access-log",
+        restart=True,
     )
     share_subgraph_requests: bool = setting(
         False,
         "Whether queries to a subgraph that run at the same time, equal in body and all headers but those of tracing, "
         "are sent once.",
         option="--share-subgraph-requests",
+        restart=True,
     )
     drain_delay_seconds: float = setting(
         0.0, "Time between `/ready` saying no and the port being closed, so that load balancers notice.", unit=SECONDS

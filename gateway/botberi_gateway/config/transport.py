@@ -24,7 +24,7 @@ class WebSocketConfig:
         "Trusted proxies are exempt.",
         unit="sockets",
     )
-    max_message_bytes: int = setting(100_000, "One message of a client.", unit=BYTES)
+    max_message_bytes: int = setting(100_000, "One message of a client.", unit=BYTES, restart=True)
     max_messages_per_second: float = setting(
         100.0,
         "Messages that a client may send on one socket, in the long run. More close it (4429).",
@@ -48,7 +48,9 @@ class BatchingConfig:
 class UploadsConfig:
     """Files in requests (`multipart/form-data`, GraphQL multipart request specification)."""
 
-    enabled: bool = setting(False, "Whether files are taken. They go to subgraphs that are reached over HTTP.")
+    enabled: bool = setting(
+        False, "Whether files are taken. They go to subgraphs that are reached over HTTP.", restart=True
+    )
     max_files: int = setting(10, "Files of one request.", unit="files")
     max_file_bytes: int = setting(10 * 1024 * 1024, "One file.", unit=BYTES)
     max_request_bytes: int = setting(50 * 1024 * 1024, "The whole body.", unit=BYTES)
@@ -93,6 +95,7 @@ class TransportConfig:
         "The address by which clients reach the gateway, such as `https://graph.example`; `https` adds "
         "`Strict-Transport-Security` to every answer.",
         option="--public-url",
+        restart=True,
     )
     own_hosts: Sequence[str] = setting(
         (),
@@ -116,6 +119,7 @@ class TransportConfig:
         "Proxies in front of the gateway (IP addresses, networks such as `10.0.0.0/8`, `unix` for a Unix socket): only "
         "their `X-Forwarded-For` and `Forwarded` say who the client is.",
         option="--trusted-proxy",
+        restart=True,
     )
     internal_headers: Sequence[str] = setting(
         (),
@@ -132,7 +136,7 @@ class TransportConfig:
         option="--share-queries",
     )
     recheck_interval_seconds: float = setting(
-        5.0, "How often the credentials of an open socket or stream are checked again.", unit=SECONDS
+        5.0, "How often the credentials of an open socket or stream are checked again.", unit=SECONDS, restart=True
     )
     max_check_age_seconds: float = setting(
         1.0, "How old such a check may be when an event is delivered; an older one is repeated first.", unit=SECONDS
@@ -156,6 +160,7 @@ class TransportConfig:
         False,
         "Whether clients may share one stream of events for many operations (graphql-sse, single connection mode). All "
         "requests of a client then have to reach the same process.",
+        restart=True,
     )
     sse_keep_alive_seconds: float = setting(
         12.0,

@@ -162,15 +162,49 @@ class SchemaDelivery:
         while True:
             names = self._due_now()
             if names:
-                before = dict(self._texts)
-                await self._read(names)
-                if self._texts != before:
-                    await self._update(gateway, self._graph, self._engine)
+                async with self._changing:
+                    before = dict(self._texts)
+                    await self._read([name for name in names if name in self._places])
+                    if self._texts != before:
+                        await self._update(gateway)
             self._woken.clear()
             wait = min((due - time.monotonic() for due in self._due.values()), default=None)
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if wait is None else max(wait, 0.01)):
                     await self._woken.wait()
+
+    async def change(self, gateway: Gateway, graph: GraphConfig, engine: EngineConfig) -> str | None:
+        """Take another configuration into use. Returns why it can't be; then nothing changes."""
+        if (graph, engine) == (self._graph, self._engine):
+            return None
+        async with self._changing:
+            before = self._graph, self._engine, self._places, self._state, dict(self._texts)
+            kept = self._same_places(graph)
+            places = places_of(graph, engine)
+            self._places = {name: self._places[name] if name in kept else place for name, place in places.items()}
+            self._graph, self._engine, self._state = graph, engine, SchemaState(graph.state_folder, self._name)
+            self._texts = {name: text for name, text in self._texts.items() if name in kept}
+            missing = await self._read([name for name in self._places if name not in kept])
+            problem = "\n".join(f"{code}: {message}" for code, message in missing.values())
+            if not problem:
+                refusals = self.status.refusals
+                if not await self._update(gateway):
+                    # It counts as a refused configuration, not as a refused graph.
+                    problem, self.status.refused, self.status.refusals = self.status.refused or "", None, refusals
+            if problem:
+                self._graph, self._engine, self._places, self._state, self._texts = before
+            known = {name or "supergraph" for name in self._texts}
+            self.status.unavailable = {name: why for name, why in self.status.unavailable.items() if name in known}
+        self.look_now()
+        return problem or None
+
+    def _same_places(self, graph: GraphConfig) -> set[str]:
+        """Of which SDLs the places are the same in this graph."""
+        if graph.max_sdl_bytes != self._graph.max_sdl_bytes:
+            return set()
+        if graph.supergraph.is_set or self._graph.supergraph.is_set:
+            return {SUPERGRAPH} if graph.supergraph == self._graph.supergraph else set()
+        return {name for name, subgraph in graph.subgraphs.items() if self._graph.subgraphs.get(name) == subgraph}
 
     def look_now(self) -> None:
         """Look at every place again at once."""
@@ -180,6 +214,7 @@ class SchemaDelivery:
     def _due_now(self) -> list[str]:
         now = time.monotonic()
         due = []
+        self._due = {name: at for name, at in self._due.items() if name in self._places}
         for name, place in self._places.items():
             interval = self._graph.watch_interval_seconds if place.is_local else self._graph.poll_interval_seconds
             if name in self._due and self._due[name] <= now:
@@ -191,33 +226,32 @@ class SchemaDelivery:
                 self._due[name] = now + min(interval * 2 ** min(failures, 20), slowest)
         return due
 
-    async def _update(self, gateway: Gateway, graph: GraphConfig, engine: EngineConfig) -> bool:
+    async def _update(self, gateway: Gateway) -> bool:
         """Serve the SDLs as they are now, or refuse them. Returns whether they are served."""
-        async with self._changing:
-            texts = dict(self._texts)
-            try:
-                assembled = await asyncio.to_thread(self._assemble, graph, engine, texts, self._assembled)
-                await gateway.replace(
-                    assembled.supergraph,
-                    assembled.clients,
-                    config=engine,
-                    warm_operations=graph.warm_operations,
-                    warm_timeout_seconds=graph.warm_timeout_seconds,
-                )
-            except CompositionError as error:
-                return self._refuse(f"The subgraphs do not compose:\n{self._write_report(texts, error.errors)}")
-            except GatewayError as error:
-                return self._refuse(f"{error.code}: {error.message}")
-            except Exception:
-                logger.exception("a new graph could not be taken into service")
-                return self._refuse("A new graph could not be taken into service; the log says why.")
-            self._assembled = assembled
-            self.status.refused = None
-            self.status.applied += 1
-            self.status.updated_at = time.time()
-            logger.info("a new graph is served%s", f" as {self._name}" if self._name else "")
-            await asyncio.to_thread(self._state.keep, texts)
-            return True
+        texts, graph = dict(self._texts), self._graph
+        try:
+            assembled = await asyncio.to_thread(self._assemble, graph, self._engine, texts, self._assembled)
+            await gateway.replace(
+                assembled.supergraph,
+                assembled.clients,
+                config=self._engine,
+                warm_operations=graph.warm_operations,
+                warm_timeout_seconds=graph.warm_timeout_seconds,
+            )
+        except CompositionError as error:
+            return self._refuse(f"The subgraphs do not compose:\n{self._write_report(texts, error.errors)}")
+        except GatewayError as error:
+            return self._refuse(f"{error.code}: {error.message}")
+        except Exception:
+            logger.exception("a new graph could not be taken into service")
+            return self._refuse("A new graph could not be taken into service; the log says why.")
+        self._assembled = assembled
+        self.status.refused = None
+        self.status.applied += 1
+        self.status.updated_at = time.time()
+        logger.info("a new graph is served%s", f" as {self._name}" if self._name else "")
+        await asyncio.to_thread(self._state.keep, texts)
+        return True
 
     def _refuse(self, reason: str) -> bool:
         self.status.refused = reason.rstrip()

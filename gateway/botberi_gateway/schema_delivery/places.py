@@ -1,6 +1,7 @@
 """The places where an SDL can be: a text, a file, a URL, an object of a bucket, a subgraph that is asked for it."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -151,11 +152,13 @@ class BucketPlace:
             ) from None
         try:
             if self._store is None:
-                self._store = from_url(
-                    self._bucket, client_options={"timeout": timedelta(seconds=self._timeout)}, retry_config=_NO_RETRY
-                )
+                # obstore reads the other variables itself.
+                plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("true", "1")
+                how: Any = {"timeout": timedelta(seconds=self._timeout), "allow_http": plain}
+                self._store = from_url(self._bucket, client_options=how, retry_config=_NO_RETRY)
+            known: Any = {} if self._etag is None else {"if_none_match": self._etag}
             async with asyncio.timeout(self._timeout):
-                answer = await obstore.get_async(self._store, self._key, options={"if_none_match": self._etag})
+                answer = await obstore.get_async(self._store, self._key, options=known)
                 if answer.meta["size"] > self._max_bytes:
                     raise SchemaUnavailable(f"{self._url} is larger than {self._max_bytes} bytes.")
                 body = bytes(await answer.bytes_async())

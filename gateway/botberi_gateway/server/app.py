@@ -19,6 +19,7 @@ from botberi_gateway.server.access import AccessLog
 from botberi_gateway.server.headers import security_headers
 from botberi_gateway.server.metrics import CONTENT_TYPE, Metrics
 from botberi_gateway.server.quick import QuickDoor
+from botberi_gateway.server.reloading import Reloader
 from botberi_gateway.transport.app import GraphQLApp
 from botberi_gateway.transport.port import Authenticator, SubgraphHeaders
 from botberi_gateway.transport.route import GraphQLRoute
@@ -42,10 +43,11 @@ def create_app(
     checks: Mapping[str, ReadinessCheck] | None = None,
     lifespan: Lifespan | None = None,
     delivery: SchemaDelivery | None = None,
+    reloader: Reloader | None = None,
 ) -> Starlette:
     """Make the app. It owns `gateway` and closes it at the end of its lifespan.
 
-    `delivery` keeps the gateway's graph up to date while the app runs.
+    `delivery` keeps the gateway's graph up to date while the app runs, `reloader` its configuration.
 
     `app.state.drain()` (a coroutine function) ends sockets and streams; `botberi_gateway.server.serve` calls it before
     the server stops.
@@ -54,7 +56,7 @@ def create_app(
     server = config.server
     if config.transport.uploads.enabled:
         gateway.wrap_clients(uploading)  # behind what counts requests
-    metrics = Metrics(gateway, None if delivery is None else delivery.status) if server.metrics else None
+    metrics = _metrics(gateway, delivery, reloader) if server.metrics else None
     if server.share_subgraph_requests:
         joined = metrics.shared if metrics is not None else lambda _: None
         # In front of what counts requests: one that was saved is none.
@@ -66,11 +68,27 @@ def create_app(
         config=config.transport,
         observer=metrics,
     )
-    state = _State(graphql, server, checks or {}, dict if delivery is None else delivery.status.warnings)
+    sources = [part.status.warnings for part in (delivery, reloader) if part is not None]
+    state = _State(graphql, server, checks or {}, sources)
+    listeners: list[Callable[[GatewayConfig], None]] = [state.use, lambda changed: graphql.use(changed.transport)]
+
+    async def apply(changed: GatewayConfig) -> str | None:
+        if delivery is not None:
+            problem = await delivery.change(gateway, changed.graph, changed.engine)
+            if problem is not None:
+                return problem
+        for listener in listeners:
+            listener(changed)
+        return None
 
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
-        updating = None if delivery is None else asyncio.get_running_loop().create_task(delivery.run(gateway))
+        loop = asyncio.get_running_loop()
+        tasks = set()
+        if delivery is not None:
+            tasks.add(loop.create_task(delivery.run(gateway)))
+        if reloader is not None:
+            tasks.add(loop.create_task(reloader.run(apply)))
         try:
             if lifespan is None:
                 yield
@@ -78,9 +96,10 @@ def create_app(
                 async with lifespan(app):
                     yield
         finally:
-            if updating is not None:
-                updating.cancel()
-                await asyncio.wait({updating})
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
             await graphql.drain(server.drain_timeout_seconds)
             await gateway.aclose()
 
@@ -108,12 +127,20 @@ def create_app(
     app.state.stop_being_ready = state.stop_being_ready
     app.state.gateway = gateway
     app.state.metrics = metrics
+    app.state.reloader = reloader
+    #: They take each new configuration into use.
+    app.state.config_listeners = listeners
     #: `SharedPages`, where several processes serve.
     app.state.pages = None
     # For a server that reads requests itself: the way around ASGI.
     app.state.graphql_route = endpoint
     app.state.quick_door = lambda: QuickDoor(graphql.core, server.path, headers, log=server.access_log)
     return app
+
+
+def _metrics(gateway: Gateway, delivery: SchemaDelivery | None, reloader: Reloader | None) -> Metrics:
+    delivered = None if delivery is None else delivery.status
+    return Metrics(gateway, delivered, None if reloader is None else reloader.status)
 
 
 class _State:
@@ -124,7 +151,7 @@ class _State:
         graphql: GraphQLApp,
         config: ServerConfig,
         checks: Mapping[str, ReadinessCheck],
-        warnings: Callable[[], Mapping[str, str]],
+        warnings: Sequence[Callable[[], Mapping[str, str]]],
     ) -> None:
         self._graphql = graphql
         self._warnings = warnings
@@ -150,8 +177,12 @@ class _State:
         if problems:
             return JSONResponse({"status": "unavailable", "problems": problems}, 503)
         # A refused graph or a subgraph that is down takes no gateway out of a load balancer: the old graph is served.
-        warnings = self._warnings()
+        warnings = {name: text for source in self._warnings for name, text in source().items()}
         return JSONResponse({"status": "ready", "warnings": warnings} if warnings else {"status": "ready"})
+
+    def use(self, config: GatewayConfig) -> None:
+        """Take another configuration from now on."""
+        self._config = config.server
 
     async def drain(self) -> None:
         """Be not ready from now on, end sockets and streams, and wait for queries and mutations."""

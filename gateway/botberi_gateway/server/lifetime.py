@@ -15,9 +15,9 @@ from botberi_gateway.server.connections import ConnectionLimit, TooManyConnectio
 from botberi_gateway.server.quick import QuickDoor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ServerContext:
-    """What all connections of one server share."""
+    """What all connections of one server share. A connection keeps the configuration that it began with."""
 
     config: ServerConfig = field(default_factory=ServerConfig)
     #: Answers whole JSON `POST`s to the endpoint without ASGI (`quick.py`); None: all go through the app.

@@ -13,6 +13,7 @@ from botberi_gateway.engine import Gateway
 from botberi_gateway.errors import GatewayError
 from botberi_gateway.plan import OperationKind
 from botberi_gateway.schema_delivery import DeliveryStatus
+from botberi_gateway.server.reloading import ReloadStatus
 from botberi_gateway.server.tally import Counts, Durations
 from botberi_gateway.upstream.breaker import CircuitState
 from botberi_gateway.upstream.http import HttpClient
@@ -24,7 +25,9 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 class Metrics:
     """The transport's `Observer`, the wrapper that times each subgraph's client, and the text of `/metrics`."""
 
-    def __init__(self, gateway: Gateway, delivery: DeliveryStatus | None = None) -> None:
+    def __init__(
+        self, gateway: Gateway, delivery: DeliveryStatus | None = None, reloads: ReloadStatus | None = None
+    ) -> None:
         self.registry = CollectorRegistry()
         self._operations = Counts(
             "gateway_operations",
@@ -65,6 +68,8 @@ class Metrics:
         self.registry.register(_TrafficCollector(gateway))
         if delivery is not None:
             self.registry.register(_DeliveryCollector(delivery))
+        if reloads is not None:
+            self.registry.register(_ReloadCollector(reloads))
         gateway.wrap_clients(lambda name, client: measured(name, client, self))
 
     def operation(self, kind: str, outcome: str, seconds: float) -> None:
@@ -173,6 +178,27 @@ class _DeliveryCollector(Collector):
         stale = len(status.unavailable)
         yield GaugeMetricFamily(
             "gateway_schema_unavailable", "SDLs that can't be read now; their last ones are served.", value=stale
+        )
+
+
+class _ReloadCollector(Collector):
+    """Reads how the configuration stands when it is scraped."""
+
+    def __init__(self, status: ReloadStatus) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        """Implements prometheus_client's `Collector`."""
+        status = self._status
+        reloads = CounterMetricFamily(
+            "gateway_configuration_reloads", "Times that the configuration was read again.", labels=["outcome"]
+        )
+        reloads.add_metric(["applied"], status.applied)
+        reloads.add_metric(["refused"], status.refusals)
+        yield reloads
+        refused = int(status.refused is not None)
+        yield GaugeMetricFamily(
+            "gateway_configuration_refused", "1 while the newest configuration isn't in use.", value=refused
         )
 
 

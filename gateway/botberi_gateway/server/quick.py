@@ -50,7 +50,6 @@ class QuickDoor:
         self.core = core
         self.url = path.encode()
         self.log = log
-        self.max_bytes = core.config.max_body_bytes
         self._seen: object = None
         self._default = b""
 
@@ -59,7 +58,12 @@ class QuickDoor:
         content_type, length = headers.get("content-type", ""), headers.get("content-length", "")
         if content_type != "application/json" and not content_type.startswith("application/json;"):
             return False
-        if not (length.isascii() and length.isdigit() and len(length) < 10 and 0 < int(length) <= self.max_bytes):
+        if not (
+            length.isascii()
+            and length.isdigit()
+            and len(length) < 10
+            and 0 < int(length) <= self.core.config.max_body_bytes
+        ):
             return False
         accept = headers.get("accept")
         if accept is not None and ("stream" in accept or "multipart" in accept):

@@ -62,6 +62,12 @@ class Server(uvicorn.Server):
         self.server_config = gateway_config.server
         self._stopping: asyncio.Task[None] | None = None
         self._signals = 0
+        listeners = getattr(app.state, "config_listeners", None)
+        if listeners is not None:
+            listeners.append(self._use)
+
+    def _use(self, config: GatewayConfig) -> None:
+        self.server_config = config.server
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -70,10 +76,14 @@ class Server(uvicorn.Server):
         A server that was asked to stop has not failed.
         """
         loop = asyncio.get_running_loop()
-        handled = (signal.SIGINT, signal.SIGTERM)
+        handled = [signal.SIGINT, signal.SIGTERM]
+        reloader = getattr(self._app.state, "reloader", None)
         try:
             for number in handled:
                 loop.add_signal_handler(number, self._asked_to_stop, number)
+            if reloader is not None:
+                loop.add_signal_handler(signal.SIGHUP, reloader.ask)
+                handled.append(signal.SIGHUP)
         except (NotImplementedError, RuntimeError, ValueError):
             # Not the main thread, or Windows: the caller has to stop the server.
             yield
@@ -142,6 +152,9 @@ def uvicorn_config(app: Starlette, config: GatewayConfig, log_level: str | None 
             server.max_connections_per_address, ClientResolver(config.transport.trusted_proxies)
         ),
     )
+    listeners = getattr(getattr(app, "state", None), "config_listeners", None)
+    if listeners is not None:
+        listeners.append(lambda changed: setattr(context, "config", changed.server))
     return uvicorn.Config(
         app,
         loop="uvloop",

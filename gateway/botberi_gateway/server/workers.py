@@ -51,8 +51,17 @@ class Workers:
     """The parent of `count` processes that run `work`."""
 
     def __init__(
-        self, count: int, listener: socket.socket, work: Work, drain_delay: float, drain_timeout: float
+        self,
+        count: int,
+        listener: socket.socket,
+        work: Work,
+        drain_delay: float,
+        drain_timeout: float,
+        *,
+        reloads: bool = False,
     ) -> None:
+        """`reloads`: SIGHUP is passed on to the workers, who read their configuration again."""
+        self._reloads = reloads
         self._count = count
         self._listener = listener
         self._work = work
@@ -86,7 +95,7 @@ class Workers:
             end.setblocking(False)
         self._selector.register(reader, selectors.EVENT_READ, self._signalled)
         before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        handled = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+        handled = [signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, *([signal.SIGHUP] if self._reloads else [])]
         old = {number: signal.signal(number, lambda *_: None) for number in handled}
         try:
             yield
@@ -99,6 +108,10 @@ class Workers:
 
     def _signalled(self, reader: socket.socket) -> None:
         for number in reader.recv(4096):
+            if number == signal.SIGHUP:
+                for process in self._processes:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process.pid, signal.SIGHUP)
             if number in (signal.SIGTERM, signal.SIGINT):
                 self._asked += 1
                 if self._stop_at is None:
@@ -154,6 +167,9 @@ class Workers:
     def _become_worker(self, ours: socket.socket) -> None:
         """Close everything that belongs to the parent: a copy of the listening socket would keep the port open."""
         signal.set_wakeup_fd(-1)
+        # Until the worker can reload: without a handler the signal would end it.
+        if self._reloads:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         # A terminal sends it to all; the parent says what it means.

@@ -39,26 +39,39 @@ class GraphQLApp:
         observer: Observer | None = None,
     ) -> None:
         config = config or TransportConfig()
-        identity = Identity(
-            authenticator,
-            subgraph_headers,
+        self._authenticator, self._subgraph_headers = authenticator, subgraph_headers
+        self._core = Core(gateway, self._identity(config), OriginPolicy.of(config), config)
+        if config.sse_single_connection:
+            self._core.event_connections = SingleConnections(self._core)
+        if config.uploads.enabled:
+            gateway.wrap_clients(uploading)
+        if observer is not None:
+            self._core.observer = observer
+        self._use_rest(config)
+
+    def _identity(self, config: TransportConfig) -> Identity:
+        return Identity(
+            self._authenticator,
+            self._subgraph_headers,
             config.forward_headers,
             config.response_headers,
             config.internal_headers,
             config.headers,
         )
-        self._core = Core(gateway, identity, OriginPolicy.of(config), config)
-        if config.sse_single_connection:
-            self._core.event_connections = SingleConnections(self._core)
-        if config.uploads.enabled:
-            gateway.wrap_clients(uploading)
-        if config.compression.encodings:
-            self._core.compression = Compression(config.compression)
-        if observer is not None:
-            self._core.observer = observer
-        if config.share_queries:
-            self._core.sharing = SingleFlight(cancels=True, on_joined=self._core.observer.shared)
+
+    def _use_rest(self, config: TransportConfig) -> None:
+        shares, packs = config.share_queries, bool(config.compression.encodings)
+        self._core.sharing = SingleFlight(cancels=True, on_joined=self._core.observer.shared) if shares else None
+        self._core.compression = Compression(config.compression) if packs else None
         self._graphiql = GraphiQL(config.graphiql_query) if config.graphiql else None
+
+    def use(self, config: TransportConfig) -> None:
+        """Take another configuration for requests from now on; open sockets and streams keep theirs.
+
+        Raises `ValueError` where it can't be used.
+        """
+        self._core.use(config, self._identity(config), OriginPolicy.of(config))
+        self._use_rest(config)
 
     @property
     def gateway(self) -> Gateway:

@@ -147,6 +147,10 @@ class Core:
             exchange.at_work = False
             self.at_work -= 1
 
+    def use(self, config: TransportConfig, identity: Identity, origins: OriginPolicy) -> None:
+        """Take another configuration from now on. Open sockets and streams keep what they began with."""
+        self.config, self.identity, self.origins = config, identity, origins
+
     @contextmanager
     def subscribing(self, context: RequestContext, client: Client) -> Iterator[None]:
         """Count one more subscription while inside.
