@@ -30,7 +30,7 @@ from botberi_gateway.config import GatewayConfig, ServerConfig, TransportConfig
 from botberi_gateway.engine import Gateway, SubgraphSource
 from botberi_gateway.server import PortTakenError, bind, create_app, memory
 from botberi_gateway.server.metrics import CONTENT_TYPE
-from botberi_gateway.upstream.events import EventSource
+from botberi_gateway.subscriptions.events import EventSource
 from botberi_gateway.upstream.port import EncodedClient, SubgraphClient
 from shared_schema.contracts.assertion import HEADER
 

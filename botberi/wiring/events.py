@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from botberi_gateway.errors import EventSourceError
-from botberi_gateway.upstream.events import SourceEvent
+from botberi_gateway.subscriptions.events import SourceEvent
 from event_broker.bus import Bus, BusError
 from shared_schema import killpoints
 from shared_schema.contracts.events import Event
@@ -24,7 +24,7 @@ class BusEventSource:
 
     @contextlib.asynccontextmanager
     async def follow(self, topics: Sequence[str]) -> AsyncIterator[AsyncIterator[SourceEvent]]:
-        """Implements `botberi_gateway.upstream.events.EventSource`."""
+        """Implements `botberi_gateway.subscriptions.events.EventSource`."""
         async with contextlib.AsyncExitStack() as stack:
             try:
                 events = await stack.enter_async_context(self.bus.follow(topics))

@@ -9,7 +9,7 @@ from botberi.settings import GatewaySettings
 from botberi_gateway.config import EngineConfig, ExecutionBudget, OperationLimits
 from botberi_gateway.engine import CompositionError, Gateway, SubgraphSource
 from botberi_gateway.errors import SupergraphError
-from botberi_gateway.upstream.events import EventSource
+from botberi_gateway.subscriptions.events import EventSource
 
 #: Of our own subgraphs' errors: the id by which an operator finds in the log what happened.
 ERROR_EXTENSIONS: Final = ("errorId",)

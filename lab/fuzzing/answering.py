@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import botberi_gateway.executor
+import botberi_gateway.subscriptions
 from botberi_gateway.codec import decode, encode
 from botberi_gateway.config import EngineConfig
 from botberi_gateway.executor import Compiled, CompiledParts, Environment, ExecutorKind, Runtime
@@ -49,7 +50,7 @@ class Answering:
         """One answer, or one for each event. Raises `ExecutorMismatch`."""
         plan, operation, variables = self.plan, self.operation, self.variables
         if operation.kind == "subscription":
-            async for result in botberi_gateway.executor.subscribe(plan, operation, variables, runtime):
+            async for result in botberi_gateway.subscriptions.subscribe(plan, operation, variables, runtime):
                 yield _answer(result.to_bytes())
         elif self._parts is not None:
             whole, form = Whole(), botberi_gateway.executor.PendingForm()

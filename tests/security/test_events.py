@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy
 
 from botberi.wiring.events import BusEventSource
-from botberi_gateway.upstream.events import SourceEvent
-from botberi_gateway.upstream.router import EventRouter
+from botberi_gateway.subscriptions.events import SourceEvent
+from botberi_gateway.subscriptions.router import EventRouter
 from event_broker.amqp import AmqpBus
 from event_broker.bindings import MAX_PATTERNS, Bindings, bound
 from event_broker.bus import BusError, BusUnavailable

@@ -26,14 +26,14 @@ from botberi_gateway.executor import (
     deliver,
 )
 from botberi_gateway.executor.budget import ResponseTooLarge
-from botberi_gateway.executor.fresh_flight import FreshSingleFlight
 from botberi_gateway.executor.result import refused
 from botberi_gateway.operation import coerce_variables, has_many_values
+from botberi_gateway.subscriptions.events import EventSource
+from botberi_gateway.subscriptions.live import Events
+from botberi_gateway.subscriptions.router import EventRouter
 from botberi_gateway.supergraph import Supergraph
 from botberi_gateway.upstream import HttpClient
-from botberi_gateway.upstream.events import EventSource
 from botberi_gateway.upstream.port import SubgraphClient
-from botberi_gateway.upstream.router import EventRouter
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +41,6 @@ logger = logging.getLogger(__name__)
 _IDLE_CHECK_SECONDS: Final = 1.0
 #: How long closing one client may take.
 _CLOSE_TIMEOUT_SECONDS: Final = 5.0
-#: Queries and mutations share nothing; subscriptions bring their own.
-_NO_SHARING: Final[FreshSingleFlight[Any]] = FreshSingleFlight()
 
 
 class Gateway:
@@ -82,10 +80,10 @@ class Gateway:
         self._current = Generation(supergraph, clients, self._config, self._allow_unenforced)
         source_config = self._config.event_source
         self._event_router = EventRouter(event_source, source_config) if event_source is not None else None
-        self._event_slots = asyncio.Semaphore(self._config.max_concurrent_events)
         self._preparer = Preparer(self._config, compiles_at_once=executor is ExecutorKind.BOTH)
         self._introspector = Introspector(self._config)
-        self._subscriptions = Subscriptions(self._preparer, self._runtime)
+        events = Events(self._event_router, asyncio.Semaphore(self._config.max_concurrent_events))
+        self._subscriptions = Subscriptions(self._preparer, self._runtime, events)
         self._closing: set[asyncio.Task[None]] = set()
         self._wraps: list[Callable[[str, SubgraphClient], SubgraphClient]] = []
         self._on_replaced: list[Callable[[], None]] = []
@@ -311,9 +309,6 @@ class Gateway:
         return Runtime(
             self._environment_of(generation),
             context.subgraph_headers,
-            context.subject,
-            _NO_SHARING,
-            context.last_event_id,
             response_headers=[] if context.wants_response_headers else None,
         )
 
@@ -322,8 +317,6 @@ class Gateway:
             generation.environment = Environment(
                 generation.callers,
                 self._config,
-                self._event_router,
-                self._event_slots,
                 self._error_extensions,
                 self._subgraph_timeouts,
                 executor=self._executor,

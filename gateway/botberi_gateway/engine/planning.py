@@ -16,7 +16,6 @@ from botberi_gateway.engine.operation_cache import OperationCache
 from botberi_gateway.errors import GatewayError, PlanningError, RequestError
 from botberi_gateway.executor import Compiled, CompiledParts, Environment
 from botberi_gateway.executor.compiled.variants import Compiler
-from botberi_gateway.executor.live import FeedPlan
 from botberi_gateway.operation import Operation, prepare
 from botberi_gateway.operation.cost import Cost
 from botberi_gateway.operation.limits import UNLIMITED
@@ -24,6 +23,7 @@ from botberi_gateway.plan import Defer, EventTrigger, Plan, Subscription
 from botberi_gateway.planner import build_plan
 from botberi_gateway.query_graph import open_labels
 from botberi_gateway.single_flight import SingleFlight
+from botberi_gateway.subscriptions.live import FeedPlan
 from botberi_gateway.supergraph import Supergraph
 from botberi_gateway.supergraph.features import check_enforced
 from botberi_gateway.upstream.port import SubgraphClient

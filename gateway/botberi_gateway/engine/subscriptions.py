@@ -17,12 +17,12 @@ from botberi_gateway.engine.planning import Generation, Key, Prepared, Preparer
 from botberi_gateway.engine.request import RequestContext
 from botberi_gateway.errors import GatewayError
 from botberi_gateway.executor import ExecutionResult, Runtime
-from botberi_gateway.executor.delivery import fingerprint_of
-from botberi_gateway.executor.fresh_flight import FreshSingleFlight
-from botberi_gateway.executor.live import Live, Stage
-from botberi_gateway.executor.subscribe import follow
 from botberi_gateway.operation import coerce_variables
 from botberi_gateway.plan import EventTrigger, Fetch, Subscription
+from botberi_gateway.subscriptions.delivery import fingerprint_of
+from botberi_gateway.subscriptions.fresh_flight import FreshSingleFlight
+from botberi_gateway.subscriptions.live import Events, Live, Stage, Subscriber
+from botberi_gateway.subscriptions.subscribe import follow
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +43,8 @@ class _Running:
 class Subscriptions:
     """Runs prepared subscriptions, and moves running ones to the next supergraph."""
 
-    def __init__(self, preparer: Preparer, runtime: MakeRuntime) -> None:
-        self._preparer, self._runtime = preparer, runtime
+    def __init__(self, preparer: Preparer, runtime: MakeRuntime, events: Events) -> None:
+        self._preparer, self._runtime, self._events = preparer, runtime, events
         self._running: dict[_Running, None] = {}
         self._groups: dict[Hashable, FreshSingleFlight[Any]] = {}
         self._moving: asyncio.Task[None] | None = None
@@ -66,10 +66,10 @@ class Subscriptions:
         """
         variables = await self._preparer.work(coerced) if callable(coerced) else coerced
         key = _group_key(prepared, variables, context)
-        stage = self._stage(prepared, variables, context)
+        single_flight: FreshSingleFlight[Any] = FreshSingleFlight()
         if key is not None:
-            stage.runtime.single_flight = self._groups.setdefault(key, stage.runtime.single_flight)
-        single_flight = stage.runtime.single_flight
+            single_flight = self._groups.setdefault(key, single_flight)
+        stage = self._stage(prepared, variables, context, single_flight)
         running = _Running(Live(stage), prepared, sent_variables, context)
         self._running[running] = None
         prepared.generation.running += 1
@@ -102,10 +102,15 @@ class Subscriptions:
             with suppress(asyncio.CancelledError):
                 await self._moving
 
-    def _stage(self, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None) -> Stage:
+    def _stage(
+        self,
+        prepared: Prepared,
+        variables: Mapping[str, Any],
+        context: RequestContext | None,
+        single_flight: FreshSingleFlight[Any],
+    ) -> Stage:
         assert isinstance(prepared.plan.node, Subscription)
         runtime = self._runtime(prepared.generation, context)
-        runtime.single_flight = FreshSingleFlight()
         runtime.response_headers = None  # an event has none of its own, and a subscription may live for days
         if (
             context is not None
@@ -116,7 +121,17 @@ class Subscriptions:
             runtime.headers = context.shared_headers
         plan = prepared.plan
         assert isinstance(plan.node, Subscription)
-        return Stage(plan.node, prepared.operation, variables, runtime, prepared.feed, prepared.compiled, plan.withheld)
+        subject, last_event_id = (None, None) if context is None else (context.subject, context.last_event_id)
+        return Stage(
+            plan.node,
+            prepared.operation,
+            variables,
+            runtime,
+            Subscriber(self._events, subject, last_event_id, single_flight),
+            prepared.feed,
+            prepared.compiled,
+            plan.withheld,
+        )
 
     async def _compile(self, prepared: Prepared, variables: Mapping[str, Any]) -> None:
         """Have the programs for these variables compiled before an event needs them."""
@@ -172,8 +187,8 @@ class Subscriptions:
             await self._compile(prepared, variables)
         if running not in self._running:
             return None
-        stage = self._stage(prepared, variables, running.context)
-        stage.runtime.single_flight = running.live.stage.runtime.single_flight
+        single_flight = running.live.stage.subscriber.single_flight
+        stage = self._stage(prepared, variables, running.context, single_flight)
         running.prepared.generation.running -= 1
         prepared.generation.running += 1
         running.prepared = prepared

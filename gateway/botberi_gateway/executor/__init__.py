@@ -5,7 +5,6 @@ from botberi_gateway.executor.compiled import Compiled
 from botberi_gateway.executor.compiled.parts import CompiledParts
 from botberi_gateway.executor.statistics import ExecutionStatistics, ExecutorKind, ExecutorMismatch
 from botberi_gateway.executor.incremental import deliver
-from botberi_gateway.executor.subscribe import subscribe
 from botberi_gateway.executor.payload import (
     PathForm,
     Payload,
@@ -34,5 +33,4 @@ __all__ = [
     "execute",
     "first_payload_bytes",
     "payload_bytes",
-    "subscribe",
 ]

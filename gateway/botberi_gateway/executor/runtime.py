@@ -1,16 +1,12 @@
 """The surroundings of an execution: what the gateway fixes for all, and what a request brings."""
 
-import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from botberi_gateway.config import EngineConfig
-from botberi_gateway.executor.fresh_flight import FreshSingleFlight
 from botberi_gateway.executor.introspection import Introspection
 from botberi_gateway.executor.statistics import ExecutionStatistics, ExecutorKind
 from botberi_gateway.upstream.port import SubgraphClient
-from botberi_gateway.upstream.router import EventRouter
 
 
 def _no_headers(subgraph: str) -> Mapping[str, str]:
@@ -24,9 +20,6 @@ class Environment:
     #: By the subgraph's name as fetches have it.
     clients: Mapping[str, SubgraphClient]
     config: EngineConfig = field(default_factory=EngineConfig)
-    event_router: EventRouter | None = None
-    #: How many events of all subscriptions may be resolved at the same time.
-    event_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
     #: Keys of `extensions` in subgraphs' errors that clients get, beside `code`.
     error_extensions: Collection[str] = ()
     #: Subgraph -> seconds for each request to it; others have the configuration's `subgraph_timeout_seconds`.
@@ -41,17 +34,11 @@ class Environment:
 
 @dataclass(slots=True)
 class Runtime:
-    """What belongs to a single request or subscription."""
+    """What belongs to a single request or subscription, for the subgraphs that it asks."""
 
     environment: Environment
     #: Headers for a request to this subgraph: the caller's assertion, what is forwarded.
     headers: Callable[[str], Mapping[str, str]] = _no_headers
-    #: Who calls, as `@subject` in `where` conditions of event sources; None for an anonymous caller.
-    subject: str | None = None
-    #: Shared by equal subscriptions of equal identity.
-    single_flight: FreshSingleFlight[Any] = field(default_factory=FreshSingleFlight)
-    #: After which event a client resumes, where its transport says so.
-    last_event_id: str | None = None
     #: What the operation asks about the schema, where it was computed beforehand.
     introspection: Introspection | None = None
     #: Collects (subgraph, lower-case name, value) of each answer's headers in order of arrival, with repeats, for the

@@ -1,10 +1,9 @@
-"""The subgraphs' side: requests to subgraphs behind a common protocol, and event sources."""
+"""The subgraphs' side: requests to subgraphs behind a common protocol."""
 
 from botberi_gateway.upstream.port import EncodedClient, SubgraphClient, SubgraphRequest, SubgraphResponse
 from botberi_gateway.upstream.http import HttpClient
 from botberi_gateway.upstream.local import AsgiClient
 from botberi_gateway.upstream.schema import SchemaClient
-from botberi_gateway.upstream.events import EventSource, SourceEvent
 
 __all__ = [
     "EncodedClient",
@@ -14,6 +13,4 @@ __all__ = [
     "HttpClient",
     "AsgiClient",
     "SchemaClient",
-    "EventSource",
-    "SourceEvent",
 ]

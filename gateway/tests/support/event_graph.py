@@ -11,7 +11,8 @@ from typing import Any
 from botberi_gateway.config import EngineConfig, EventSourceConfig
 from botberi_gateway.engine import Gateway, GraphQLRequest, RequestContext, SubgraphSource
 from botberi_gateway.errors import SubgraphError
-from botberi_gateway.upstream import SourceEvent, SubgraphRequest, SubgraphResponse
+from botberi_gateway.subscriptions import SourceEvent
+from botberi_gateway.upstream import SubgraphRequest, SubgraphResponse
 
 HEAD = """
   extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@composeDirective", "@shareable"])

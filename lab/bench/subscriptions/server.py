@@ -17,8 +17,9 @@ import uvloop
 from botberi_gateway.config import GatewayConfig, ServerConfig, TransportConfig, WebSocketConfig
 from botberi_gateway.engine import Gateway, SubgraphSource
 from botberi_gateway.server import bind, create_app, serve
+from botberi_gateway.subscriptions import SourceEvent
 from botberi_gateway.transport.port import Caller, Credentials
-from botberi_gateway.upstream import SourceEvent, SubgraphRequest, SubgraphResponse
+from botberi_gateway.upstream import SubgraphRequest, SubgraphResponse
 
 SDL: Final = """
   extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@composeDirective"])
@@ -90,7 +91,7 @@ class Source:
 
     @asynccontextmanager
     async def follow(self, topics: Sequence[str]) -> AsyncIterator[AsyncIterator[SourceEvent]]:
-        """Implements `botberi_gateway.upstream.events.EventSource`."""
+        """Implements `botberi_gateway.subscriptions.events.EventSource`."""
         queue: asyncio.Queue[SourceEvent] = asyncio.Queue()
 
         async def events() -> AsyncIterator[SourceEvent]:

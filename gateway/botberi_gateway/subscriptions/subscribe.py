@@ -8,12 +8,9 @@ from typing import Any
 from botberi_gateway import errors
 from botberi_gateway.errors import ErrorEntry, GatewayError, SubgraphError
 from botberi_gateway.executor.compiled import Compiled
-from botberi_gateway.executor.eventsource import entity_results
 from botberi_gateway.executor.execute import finish
-from botberi_gateway.executor.feed import feed_results
 from botberi_gateway.executor.fetching import join_objects
 from botberi_gateway.executor.interpreter import run
-from botberi_gateway.executor.live import FeedPlan, Live, Stage
 from botberi_gateway.executor.request import failure_of
 from botberi_gateway.executor.result import ExecutionResult
 from botberi_gateway.executor.runtime import Runtime
@@ -21,23 +18,33 @@ from botberi_gateway.executor.state import Execution
 from botberi_gateway.executor.statistics import ExecutorKind, ExecutorMismatch
 from botberi_gateway.operation import Operation
 from botberi_gateway.plan import Fetch, Plan, PlanNode, Subscription
+from botberi_gateway.subscriptions.eventsource import entity_results
+from botberi_gateway.subscriptions.feed import feed_results
+from botberi_gateway.subscriptions.live import FeedPlan, Live, Stage, Subscriber
 from botberi_gateway.upstream.port import SubgraphRequest, SubgraphResponse
 
 logger = logging.getLogger(__name__)
 
 
 async def subscribe(
-    plan: Plan, operation: Operation, variables: Mapping[str, Any], runtime: Runtime, *, feed: FeedPlan | None = None
+    plan: Plan,
+    operation: Operation,
+    variables: Mapping[str, Any],
+    runtime: Runtime,
+    *,
+    subscriber: Subscriber | None = None,
+    feed: FeedPlan | None = None,
 ) -> AsyncIterator[ExecutionResult]:
     """Results until the subscription completes; an error that ends it is its last result.
 
-    Closing the iterator ends the subscription at its subgraph or event source. `feed` is for a plan whose trigger has
-    a feed.
+    Closing the iterator ends the subscription at its subgraph or event source. `subscriber` is for a plan that begins
+    with an event source, and `feed` for one whose trigger has a feed.
     """
     if not isinstance(plan.node, Subscription):
         yield ExecutionResult(None, (ErrorEntry("This operation is no subscription.", errors.BAD_REQUEST),))
         return
-    stage = Stage(plan.node, operation, variables, runtime, feed, Compiled(plan, operation), plan.withheld)
+    compiled = Compiled(plan, operation)
+    stage = Stage(plan.node, operation, variables, runtime, subscriber or Subscriber(), feed, compiled, plan.withheld)
     async with aclosing(follow(Live(stage))) as results:
         async for result in results:
             yield result

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from botberi_gateway.backoff import Backoff
 from botberi_gateway.config import EventSourceConfig
 from botberi_gateway.errors import EventSourceError
-from botberi_gateway.upstream.events import EventSource, SourceEvent
+from botberi_gateway.subscriptions.events import EventSource, SourceEvent
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from graphql import GraphQLError, ValueNode, parse_value, value_from_ast_untyped
 from botberi_gateway import errors
 from botberi_gateway.errors import ErrorEntry
 from botberi_gateway.plan import EventTrigger
-from botberi_gateway.upstream.router import Conditions, text_of
+from botberi_gateway.subscriptions.router import Conditions, text_of
 
 _HOLE: Final = re.compile(r"\{\$([A-Za-z_][\w.]*)\}")
 _WORD: Final = re.compile(r"[\w~-]{1,64}", re.ASCII)

@@ -12,11 +12,12 @@ from graphql import build_schema
 from botberi_gateway import errors
 from botberi_gateway.config import EventSourceConfig
 from botberi_gateway.errors import EventSourceError, SubgraphError
-from botberi_gateway.executor import ExecutionResult, ExecutionStatistics, ExecutorKind, subscribe
-from botberi_gateway.executor.fresh_flight import FreshSingleFlight
+from botberi_gateway.executor import ExecutionResult, ExecutionStatistics, ExecutorKind
 from botberi_gateway.plan import Entities, EventTrigger, Fetch, KeyField, Plan, Representation, Subscription
-from botberi_gateway.upstream import SourceEvent, SubgraphRequest
-from botberi_gateway.upstream.router import EventRouter
+from botberi_gateway.subscriptions import Events, SourceEvent, Subscriber, subscribe
+from botberi_gateway.subscriptions.fresh_flight import FreshSingleFlight
+from botberi_gateway.subscriptions.router import EventRouter
+from botberi_gateway.upstream import SubgraphRequest
 from gateway.tests.executor.scripted import Scripted, errors_of
 from gateway.tests.support.operations import operation_of
 from gateway.tests.support.plans import fetch_of
@@ -125,6 +126,8 @@ def results(
     event: EventTrigger | None = None,
     query: str = QUERY,
     variables: Mapping[str, Any] | None = None,
+    subject: str | None = None,
+    last_event_id: str | None = None,
     **runtime: Any,
 ) -> AsyncIterator[ExecutionResult]:
     event = event or trigger()
@@ -134,7 +137,8 @@ def results(
         plan,
         operation_of(build_schema(SDL), query),
         {"id": "1"} if variables is None else variables,
-        runtime_of({"jobs": client}, event_router=router_of(source), executor=ExecutorKind.BOTH, **runtime),
+        runtime_of({"jobs": client}, executor=ExecutorKind.BOTH, **runtime),
+        subscriber=Subscriber(Events(router_of(source)), subject, last_event_id),
     )
 
 
@@ -236,7 +240,8 @@ async def test_a_client_may_give_the_keys_name_to_another_field() -> None:
         Plan("subscription", node),
         query,
         {"id": "1"},
-        runtime_of({"jobs": jobs}, event_router=router_of(Source()), executor=ExecutorKind.BOTH),
+        runtime_of({"jobs": jobs}, executor=ExecutorKind.BOTH),
+        subscriber=Subscriber(Events(router_of(Source()))),
     )
     assert [r.data async for r in stream] == [{"jobUpdated": {"id": "fine"}}]
     assert jobs.requests[0].variables["representations"] == [{"__typename": "Job", "id": "1"}]
@@ -386,12 +391,16 @@ async def test_a_cursor_that_is_none_is_refused(cursor: str) -> None:
 async def test_equal_subscriptions_ask_once() -> None:
     source, jobs = Source(), Scripted([Jobs(**{"1": job(1)})], delay=0.01)
     single_flight: FreshSingleFlight[Any] = FreshSingleFlight()
-    router = router_of(source)
+    events = Events(router_of(source))
     plan = Plan("subscription", Subscription(trigger(), rest()))
     operation = operation_of(build_schema(SDL), QUERY)
     streams = [
         subscribe(
-            plan, operation, {"id": "1"}, runtime_of({"jobs": jobs}, event_router=router, single_flight=single_flight)
+            plan,
+            operation,
+            {"id": "1"},
+            runtime_of({"jobs": jobs}),
+            subscriber=Subscriber(events, single_flight=single_flight),
         )
         for _ in range(50)
     ]

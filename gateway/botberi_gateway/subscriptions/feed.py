@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any, Final
 
 from botberi_gateway.errors import ErrorEntry
-from botberi_gateway.executor.delivery import fingerprint_of
-from botberi_gateway.executor.eventsource import not_found
-from botberi_gateway.executor.listening import FEED, FINAL_CODES, Listening, Refused
-from botberi_gateway.executor.live import FeedPlan, Live, Stage
 from botberi_gateway.executor.result import ExecutionResult, SharedResult
 from botberi_gateway.plan import EventFeed, EventTrigger
+from botberi_gateway.subscriptions.delivery import fingerprint_of
+from botberi_gateway.subscriptions.eventsource import not_found
+from botberi_gateway.subscriptions.listening import FEED, FINAL_CODES, Listening, Refused
+from botberi_gateway.subscriptions.live import FeedPlan, Live, Stage
 
 _NO_SUCH: Final = "There is nothing to follow."
 
@@ -40,7 +40,7 @@ async def feed_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
         yield ExecutionResult(None, (refused.entry,))
         return
     try:
-        single_flight, cursor, failures = live.stage.runtime.single_flight, listening.cursor(), 0
+        single_flight, cursor, failures = live.stage.subscriber.single_flight, listening.cursor(), 0
         while (news := await listening.next()) is not None:
             if not isinstance(news, tuple):
                 continue
@@ -82,7 +82,7 @@ async def _page(stage: Stage, trigger: EventTrigger, cursor: str | None) -> Page
     assert feed is not None
     assert prepared is not None
     variables = _variables(stage, prepared) | {feed.cursor: cursor}
-    async with stage.runtime.environment.event_slots:
+    async with stage.subscriber.events.slots:
         result = await prepared.compiled.execute(variables, stage.runtime)
     connection: Any = result.data
     for key in feed.path:

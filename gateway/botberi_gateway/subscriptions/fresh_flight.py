@@ -3,12 +3,14 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+from botberi_gateway.single_flight import SingleFlight
 
 AnswerT = TypeVar("AnswerT")
 
 #: The most questions whose last answer is kept for subscriptions that ask a little later.
-_MAX_LANES = 64
+_MAX_LANES: Final = 64
 
 
 class FreshSingleFlight(Generic[AnswerT]):
@@ -20,6 +22,8 @@ class FreshSingleFlight(Generic[AnswerT]):
     def __init__(self) -> None:
         self.members = 0
         self._time = 0
+        #: Made for the first question that may be shared: most subscriptions are alone.
+        self._flights: SingleFlight[AnswerT] | None = None
         self._lanes: OrderedDict[bytes, _Lane[AnswerT]] = OrderedDict()
 
     def stamp(self) -> int:
@@ -36,17 +40,25 @@ class FreshSingleFlight(Generic[AnswerT]):
             lane = self._lanes[question] = _Lane()
             self._shrink()
         self._lanes.move_to_end(question)
-        flight = lane.current if lane.current is not None and lane.began > since else lane.waiting
-        if flight is None:
-            flight = lane.waiting = asyncio.get_running_loop().create_task(self._run(lane, work))
-            flight.add_done_callback(_retrieved)
-        # A subscription that leaves must not cancel the work of the others.
-        return await asyncio.shield(flight)
+        if lane.current is not None and lane.began > since:
+            if lane.current.done():
+                return lane.current.result()
+            turn = lane.turn
+        else:
+            turn = lane.turn + 1
+        if self._flights is None:
+            self._flights = SingleFlight()
+        return await self._flights.run((question, turn), lambda: self._begin(lane, work))
+
+    def _begin(self, lane: "_Lane[AnswerT]", work: Callable[[], Awaitable[AnswerT]]) -> "asyncio.Task[AnswerT]":
+        lane.waiting = asyncio.get_running_loop().create_task(self._run(lane, work))
+        return lane.waiting
 
     async def _run(self, lane: "_Lane[AnswerT]", work: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
         if lane.current is not None:
             await asyncio.wait({lane.current})
         lane.current, lane.waiting, lane.began = lane.waiting, None, self.stamp()
+        lane.turn += 1
         return await work()
 
     def _shrink(self) -> None:
@@ -59,15 +71,11 @@ class FreshSingleFlight(Generic[AnswerT]):
 
 
 class _Lane(Generic[AnswerT]):
-    __slots__ = ("began", "current", "waiting")
+    __slots__ = ("began", "current", "turn", "waiting")
 
     def __init__(self) -> None:
         self.current: asyncio.Task[AnswerT] | None = None
         self.waiting: asyncio.Task[AnswerT] | None = None
+        #: Counts the questions that were asked.
+        self.turn = 0
         self.began = 0
-
-
-def _retrieved(task: asyncio.Task[AnswerT]) -> None:
-    """Mark the exception as seen: all subscriptions may have left."""
-    if not task.cancelled():
-        task.exception()

@@ -9,7 +9,7 @@ from typing import Any, Final
 from botberi_gateway import errors
 from botberi_gateway.codec import encode
 from botberi_gateway.errors import EventSourceError
-from botberi_gateway.upstream.events import SourceEvent
+from botberi_gateway.subscriptions.events import SourceEvent
 
 #: The most entities of a subscription whose versions are remembered; beyond, that with the oldest event is dropped.
 _MAX_REMEMBERED_VERSIONS: Final = 10_000
@@ -35,8 +35,9 @@ class Pending:
     """Entities that have changed, each once, in the order of their first event that isn't delivered yet.
 
     A slow consumer gets the newest state and no states in between. This is the subscription's listener
-    (`botberi_gateway.upstream.router.Listener`). With each key comes the time, on the clock of `stamp`, before which an
-    answer would be too old. `present` is the key by which the subscription catches up after a loss, None if it can't.
+    (`botberi_gateway.subscriptions.router.Listener`). With each key comes the time, on the clock of `stamp`, before
+    which an answer would be too old. `present` is the key by which the subscription catches up after a loss, None if it
+    can't.
     """
 
     def __init__(self, limit: int, key_fields: tuple[str, ...], present: EntityKey | None, stamp: Callable[[], int]):

@@ -5,11 +5,11 @@ from typing import Final
 from botberi_gateway import errors
 from botberi_gateway.backoff import pause_after
 from botberi_gateway.errors import ErrorEntry, EventSourceError
-from botberi_gateway.executor.conditions import arguments, conditions, topics
-from botberi_gateway.executor.delivery import EntityKey, Moved, Pending
-from botberi_gateway.executor.live import Live
 from botberi_gateway.plan import EventTrigger
-from botberi_gateway.upstream.router import Conditions, Place
+from botberi_gateway.subscriptions.conditions import arguments, conditions, topics
+from botberi_gateway.subscriptions.delivery import EntityKey, Moved, Pending
+from botberi_gateway.subscriptions.live import Live
+from botberi_gateway.subscriptions.router import Conditions, Place
 
 #: The key of all events of a feed.
 FEED: Final[EntityKey] = {}
@@ -40,7 +40,7 @@ class Listening:
         self._place: Place | None = None
         self._pending: Pending | None = None
         self._where: tuple[frozenset[str], Conditions] | None = None
-        self._single_flight = live.stage.runtime.single_flight
+        self._single_flight = live.stage.subscriber.single_flight
 
     @property
     def trigger(self) -> EventTrigger:
@@ -60,7 +60,7 @@ class Listening:
 
     def cursor(self) -> str | None:
         """The event after which the client resumes: by its transport, which is newer, or by the argument."""
-        cursor = self._live.stage.runtime.last_event_id
+        cursor = self._live.stage.subscriber.last_event_id
         if cursor is None:
             value = arguments(self.trigger, self._live.stage.variables).get(_AFTER)
             cursor = None if value is None else str(value)
@@ -69,7 +69,7 @@ class Listening:
     async def begin(self) -> None:
         """Join the event router. Raises `Refused`, `EventSourceError`."""
         stage = self._live.stage
-        if stage.runtime.environment.event_router is None:
+        if stage.subscriber.events.router is None:
             raise EventSourceError("This gateway has no event source.")
         topic_set, event_conditions, present = self._interest()
         fields = () if self.trigger.feed is not None else self.trigger.key_fields
@@ -117,7 +117,7 @@ class Listening:
         topic_set = topics(trigger, values)
         if isinstance(topic_set, ErrorEntry):
             raise Refused(topic_set)
-        event_conditions = conditions(trigger, values, stage.runtime.subject)
+        event_conditions = conditions(trigger, values, stage.subscriber.subject)
         if isinstance(event_conditions, ErrorEntry):
             raise Refused(event_conditions)
         present: EntityKey | None = None
@@ -129,7 +129,7 @@ class Listening:
 
     async def _listen(self, topic_set: frozenset[str], event_conditions: Conditions) -> None:
         """Join at a new place before the old one is left, so that no event is missed."""
-        router = self._live.stage.runtime.environment.event_router
+        router = self._live.stage.subscriber.events.router
         assert router is not None
         assert self._pending is not None
         place = await router.join(topic_set, event_conditions, self._pending)

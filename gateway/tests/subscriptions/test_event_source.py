@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from botberi_gateway.composition import Subgraph, compose
-from botberi_gateway.executor import subscribe
 from botberi_gateway.operation import coerce_variables, prepare
 from botberi_gateway.planner import build_plan
-from botberi_gateway.upstream import SourceEvent, SubgraphRequest
-from botberi_gateway.upstream.router import EventRouter
+from botberi_gateway.subscriptions import Events, SourceEvent, Subscriber, subscribe
+from botberi_gateway.subscriptions.router import EventRouter
+from botberi_gateway.upstream import SubgraphRequest
 from gateway.tests.executor.scripted import Scripted
 from gateway.tests.support.runtimes import runtime_of
 
@@ -94,10 +94,9 @@ async def test_snapshot_events_and_end(selection: str, expected: list[Any]) -> N
     def costs(request: SubgraphRequest) -> dict[str, Any]:
         return {"data": {"_entities": [aliases(request, {"cost": 1.5})]}}
 
-    runtime = runtime_of(
-        {"jobs": Scripted([job]), "costs": Scripted([costs])}, event_router=EventRouter(Bus("8", "7", "7", "7"))
-    )
-    results = subscribe(plan, operation, coerce_variables(operation, {"id": "7"}), runtime)
+    runtime = runtime_of({"jobs": Scripted([job]), "costs": Scripted([costs])})
+    subscriber = Subscriber(Events(EventRouter(Bus("8", "7", "7", "7"))))
+    results = subscribe(plan, operation, coerce_variables(operation, {"id": "7"}), runtime, subscriber=subscriber)
     found = [result.to_json() async for result in results]
     ids = [{"eventId": str(number)} for number in (1, 2)]
     assert found == [{"data": {"j": data}, "extensions": id} for data, id in zip(expected, ids, strict=True)]

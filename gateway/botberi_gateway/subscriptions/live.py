@@ -1,8 +1,8 @@
-"""A running subscription, and what it runs on, which may be replaced while it runs."""
+"""A running subscription: who subscribes, and what it runs on, which may be replaced while it runs."""
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from botberi_gateway.errors import GatewayError
@@ -11,6 +11,29 @@ from botberi_gateway.executor.runtime import Runtime
 from botberi_gateway.executor.state import Execution
 from botberi_gateway.operation import Operation
 from botberi_gateway.plan import Subscription, Withheld
+from botberi_gateway.subscriptions.fresh_flight import FreshSingleFlight
+from botberi_gateway.subscriptions.router import EventRouter
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Where the events of a gateway's subscriptions come from, and how many are resolved at the same time."""
+
+    router: EventRouter | None = None
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(64))
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """Who subscribes to events, and after which one."""
+
+    events: Events = field(default_factory=Events)
+    #: Who calls, as `@subject` in `where` conditions; None for an anonymous caller.
+    subject: str | None = None
+    #: After which event the client resumes, where its transport says so.
+    last_event_id: str | None = None
+    #: Shared by equal subscriptions of equal identity.
+    single_flight: FreshSingleFlight[Any] = field(default_factory=FreshSingleFlight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +52,7 @@ class Stage:
     operation: Operation
     variables: Mapping[str, Any]
     runtime: Runtime
+    subscriber: Subscriber
     feed: FeedPlan | None = None
     #: For a subgraph's own events.
     compiled: Compiled | None = None

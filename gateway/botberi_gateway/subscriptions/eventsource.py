@@ -7,16 +7,16 @@ from functools import partial
 from typing import Any, Final
 
 from botberi_gateway.errors import ErrorEntry
-from botberi_gateway.executor.delivery import EntityKey, Moved, Versions, WrongCursor, fingerprint_of
 from botberi_gateway.executor.execute import finish
 from botberi_gateway.executor.interpreter import run
-from botberi_gateway.executor.listening import FINAL_CODES, Listening, Refused, wrong_cursor
-from botberi_gateway.executor.live import Live, Stage
 from botberi_gateway.executor.result import ExecutionResult, SharedResult
 from botberi_gateway.executor.state import Execution
 from botberi_gateway.executor.statistics import ExecutorKind, ExecutorMismatch
 from botberi_gateway.executor.view import ObjectView
 from botberi_gateway.plan import EventTrigger
+from botberi_gateway.subscriptions.delivery import EntityKey, Moved, Versions, WrongCursor, fingerprint_of
+from botberi_gateway.subscriptions.listening import FINAL_CODES, Listening, Refused, wrong_cursor
+from botberi_gateway.subscriptions.live import Live, Stage
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ async def entity_results(live: Live) -> AsyncGenerator[ExecutionResult, None]:
         yield ExecutionResult(None, (refused.entry,))
         return
     try:
-        single_flight, single_entity = live.stage.runtime.single_flight, listening.single_entity
+        single_flight, single_entity = live.stage.subscriber.single_flight, listening.single_entity
         versions, failures = Versions(listening.cursor() if single_entity else None), 0
         while (news := await listening.next()) is not None:
             if isinstance(news, Moved):
@@ -104,7 +104,7 @@ async def resolve(stage: Stage, trigger: EventTrigger, key: EntityKey, *, single
     """
     entity_data = {"__typename": trigger.type_name}
     entity_data |= {source: key[name] for name, sources in trigger.key_sources for source in sources}
-    async with stage.runtime.environment.event_slots:
+    async with stage.subscriber.events.slots:
         make, entity = await _asked(stage, trigger.response_key, entity_data)
     version = entity.value(trigger.version_key) if trigger.version_key else None
     is_unknown = _is_unknown(entity, trigger)
