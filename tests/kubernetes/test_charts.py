@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from botberi.settings_table import settings
 from botberi_gateway.cli import app as gateway_cli
 
 ROOT = Path(__file__).parents[2]
+PROGRAM = Path(sys.executable).with_name("botberi-gateway")
 CHARTS = ROOT / "infra" / "kubernetes"
 PLATFORM = {"publicUrl": "https://botberi.example.com", "trustedProxies": ["10.1.0.0/16"]}
 GATEWAY = {"supergraph": "type Query { one: Int }"}
@@ -67,7 +69,8 @@ EVERYTHING = {
             "fromNamespaces": [{"kubernetes.io/metadata.name": "web"}],
             "subgraphs": [{"cidr": "10.0.0.0/8", "port": 4001}],
         },
-        "options": ["--forward-header=authorization"],
+        "config": {"server": {"drain_timeout_seconds": 9.0}},
+        "options": ["--wait"],
         "env": {"A": "b"},
         "secretEnv": "secret",
         "image": {"repository": "gateway", "pullSecrets": ["pull"]},
@@ -262,6 +265,16 @@ def test_outside_reaches_the_gateway_alone() -> None:
     paths = [p["path"] for p in of_kind(platform(), "Ingress")["r"]["spec"]["rules"][0]["http"]["paths"]]
     assert "/metrics" not in paths
     assert "/" not in paths
+
+
+def test_the_gateways_configuration_file_is_one_that_it_takes(tmp_path: Path) -> None:
+    maps = of_kind(rendered("gateway", EVERYTHING["gateway"]), "ConfigMap")
+    file = tmp_path / "gateway.yaml"
+    file.write_text(maps["r-config"]["data"]["gateway.yaml"])
+    done = subprocess.run([PROGRAM, "config", "check", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    shown = subprocess.run([PROGRAM, "config", "show", "--config", file], capture_output=True, text=True, check=True)
+    assert re.search(r"drain_timeout_seconds.*9", shown.stdout)
 
 
 def test_the_gateways_options_are_those_of_its_command() -> None:
