@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from botberi.admin import app as admin_app
 from botberi.audit.command import app as audit_app
 from botberi.events.command import app as events_app
 from botberi.run import extras
@@ -117,11 +118,15 @@ def dispatcher() -> None:
 
 
 @app.command()
-def worker() -> None:
-    """Run a Celery worker that computes runs."""
+def worker(
+    queues: Annotated[
+        str, typer.Option(help="What it works on: `agents` (runs) or `identity` (mails, closed accounts, exports).")
+    ] = "agents",
+) -> None:
+    """Run a Celery worker: of runs, or of identity's background work."""
     from botberi.services import become_worker
 
-    become_worker()
+    become_worker(queues)
 
 
 @app.command("catalog-worker")
@@ -186,6 +191,7 @@ def prune_keys(state_dir: StateDir = None) -> None:
 app.add_typer(audit_app)
 app.add_typer(keys_app)
 app.add_typer(events_app)
+app.add_typer(admin_app)
 
 
 def _serve(name: str, host: str | None = None, port: int | None = None) -> None:

@@ -17,6 +17,7 @@ ROLES: Final = {
     "dispatcher": roles.DISPATCHER,
     "reaper": roles.DISPATCHER,
     "worker": roles.WORKER,
+    "identity-worker": roles.IDENTITY_WORKER,
 }
 
 

@@ -26,6 +26,7 @@ from event_broker.service import EventBroker
 from shared_schema.artifacts import make_storage
 from shared_schema.database import Database, PoolOptions
 from shared_schema.migrate import DATABASES
+from workers.broker import IDENTITY_QUEUE
 from workers.catalog.counting import Counting
 from workers.catalog.settings import CatalogWorkerSettings
 from workers.celery_app import create_app as create_celery
@@ -33,7 +34,7 @@ from workers.dispatch import Dispatcher
 from workers.runs.janitor import Janitor
 from workers.runs.reaper import Reaper
 from workers.schedules import Scheduler
-from workers.settings import WorkerSettings
+from workers.settings import IdentityWorkerSettings, WorkerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ PARTS: Final = (
     "reaper",
     "catalog-tasks",
     "worker",
+    "identity-worker",
     "gateway",
 )
 #: Parts that read or write rows themselves.
@@ -103,6 +105,14 @@ class Platform:
             self._variables["BOTBERI_PUBLIC_URL"] = settings.public_url
 
     @property
+    def _public_url(self) -> str:
+        """Address at which people reach the platform, for links that leave it."""
+        host = self._settings.host
+        if host in ("0.0.0.0", "::", "127.0.0.1", "::1"):  # noqa: S104 - compared, not bound
+            host = "localhost"
+        return self._settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self._settings.port}"
+
+    @property
     def bus_name(self) -> str:
         """Carrier of events, for people."""
         return "in this process" if self._settings.amqp_url is None else "on RabbitMQ"
@@ -119,6 +129,8 @@ class Platform:
             # First: it takes longest.
             concurrency = self._worker_settings().worker_concurrency
             parts.append(worker.part(concurrency, self._variables_of("worker"), self._celery_name()))
+        if "identity-worker" in self.names:
+            parts.append(self._identity_worker())
         if "gateway" in self.names:
             parts += [subgraph.part() for subgraph in local.values()]
         else:
@@ -180,8 +192,9 @@ class Platform:
 
     def _variables_of(self, part: str) -> dict[str, str]:
         urls = () if self._urls is None else zip(_URL_VARIABLES, self._urls.of(part), strict=True)
+        public = {"BOTBERI_PUBLIC_URL": self._public_url} if part in _WRITES_LINKS else {}
         # A part that runs on its own is given the way to its own database alone.
-        return self._variables | {variable: url for variable, url in urls if url}
+        return self._variables | {variable: url for variable, url in urls if url} | public
 
     def _overrides(self, part: str) -> dict[str, Any]:
         return {name.removeprefix("BOTBERI_").lower(): value for name, value in self._variables_of(part).items()}
@@ -223,6 +236,14 @@ class Platform:
             counting = Counting(self._urls.of("catalog-tasks")[1], CatalogWorkerSettings().catalog_count_seconds)
             parts.append(background.part("catalog-tasks", counting.run, "every few minutes"))
         return parts
+
+    def _identity_worker(self) -> Part:
+        name = "identity-worker"
+        settings = IdentityWorkerSettings(**self._overrides(name))
+        settings.require_all()
+        where = self._celery_name()
+        concurrency = settings.identity_worker_concurrency
+        return worker.part(concurrency, self._variables_of(name), where, name=name, queue=IDENTITY_QUEUE)
 
     def _broker(self) -> Part:
         assert self._urls is not None
@@ -276,4 +297,6 @@ class Platform:
             )
 
 
+#: Parts whose answers or mails have addresses of ours in them that no client may choose.
+_WRITES_LINKS: Final = frozenset({"identity", "identity-worker"})
 _URL_VARIABLES: Final = ("BOTBERI_USER_DATABASE_URL", "BOTBERI_SHARED_DATABASE_URL")

@@ -16,7 +16,9 @@ from botberi.run import logs
 from botberi.run.errors import StartError
 from botberi.run.stopping import stop_signals, until_stopped
 from botberi.run.supervisor import Part, Supervisor
+from botberi.run.to_end import end
 from botberi.settings import ServiceSettings, UpSettings
+from shared_schema.settings import SettingsError
 
 #: What a service's name starts: the writer of the audit log is the broker's companion, the reaper the dispatcher's.
 _PARTS: Final = {
@@ -68,15 +70,29 @@ async def _parts(
     return parts
 
 
-def become_worker() -> None:
-    """Replace this process by Celery's worker, which handles signals itself."""
+def become_worker(queue: str) -> None:
+    """Replace this process by Celery's worker, which handles signals itself; a wrong setting ends it in words."""
     from workers import worker_metrics
+    from workers.broker import IDENTITY_QUEUE, QUEUES
     from workers.celery_app import worker_argv
-    from workers.settings import WorkerSettings
+    from workers.settings import IdentityWorkerSettings, WorkerSettings
 
-    settings = WorkerSettings()
-    argv = worker_argv(settings.worker_concurrency)
-    os.execve(argv[0], argv, os.environ | worker_metrics.environment(settings))  # noqa: S606 - our own command line
+    if queue not in QUEUES:
+        end(f"There is no queue {queue}. There are: {', '.join(QUEUES)}.")
+    environment = dict(os.environ)
+    if queue == IDENTITY_QUEUE:
+        identity_settings = IdentityWorkerSettings()
+        try:
+            identity_settings.require_all()
+        except SettingsError as error:
+            end(str(error))
+        argv = worker_argv(identity_settings.identity_worker_concurrency, queue)
+        environment |= worker_metrics.environment(identity_settings)
+    else:
+        settings = WorkerSettings()
+        argv = worker_argv(settings.worker_concurrency)
+        environment |= worker_metrics.environment(settings)
+    os.execve(argv[0], argv, environment)  # noqa: S606 - our own command line
 
 
 def become_catalog_worker() -> None:

@@ -34,6 +34,7 @@ READERS: Final[Mapping[str, str]] = {
     "EventBrokerSettings": "broker",
     "WorkerSettings": "dispatcher, worker",
     "CatalogWorkerSettings": "beat, catalog-worker",
+    "IdentityWorkerSettings": "identity worker",
     "ServiceSettings": "parts on their own",
     "UpSettings": "up",
     "SeedSettings": "seed",

@@ -20,6 +20,7 @@ _TITLES: Mapping[str, str] = {
     "reaper": "reaper of lost runs",
     "catalog-tasks": "catalog's counting of runs",
     "worker": "agents worker",
+    "identity-worker": "identity worker",
     "gateway": "gateway",
 }
 

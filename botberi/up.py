@@ -80,7 +80,7 @@ async def _start(
     stack.push_async_callback(supervisor.stop)
     if urls is not None:
         await data.migrate_both(*urls.owner)
-        if urls.server is not None and names & {"dispatcher", "worker"}:
+        if urls.server is not None and names & {"dispatcher", "worker", "identity-worker"}:
             await data.make_queue(urls.owner[1])
         if settings.seed_accounts:
             platform.accounts = credentials.load_or_make(settings.state_dir)

@@ -33,9 +33,10 @@ role() { # role, then the files with its URLs: <prefix>_user_database_url, <pref
 user() { # RabbitMQ's user, then the files with its URL
     name=$1
     shift
-    put "rabbitmq_${name}_password" "$(random)"
+    password=rabbitmq_$(echo "$name" | tr - _)_password
+    put "$password" "$(random)"
     for file in "$@"; do
-        put "$file" "amqp://$name:$(cat "$folder/rabbitmq_${name}_password")@$rabbitmq/"
+        put "$file" "amqp://$name:$(cat "$folder/$password")@$rabbitmq/"
     done
 }
 
@@ -46,6 +47,7 @@ role botberi_instance instance_shared_database_url
 role botberi_broker broker_user_database_url broker_shared_database_url
 role botberi_dispatcher dispatcher_shared_database_url
 role botberi_worker worker_shared_database_url
+role botberi_identity_worker identity_worker_user_database_url identity_worker_shared_database_url
 echo "CREATE DATABASE user_psql OWNER botberi_owner ENCODING 'UTF8' TEMPLATE template0;"
 echo "CREATE DATABASE shared_psql OWNER botberi_owner ENCODING 'UTF8' TEMPLATE template0;"
 user admin
@@ -53,10 +55,14 @@ user gateway gateway_amqp_url
 user broker broker_amqp_url
 user dispatcher dispatcher_amqp_url
 user worker worker_amqp_url
+user identity-worker identity_worker_amqp_url
 user catalog catalog_worker_amqp_url
 user beat beat_amqp_url
 user flower flower_amqp_url
 put flower_basic_auth "flower:$(random)"
 put artifacts_secret "$(random)"
+put identity_secret "$(random)"
+# Where mails go: put the address of your mail server there (env/prod/identity-worker.env.template).
+put smtp_url "smtps://user:password@mail.example:465"
 put grafana_password "$(random)"
 put rabbitmq_cookie "$(random)"

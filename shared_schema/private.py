@@ -1,6 +1,7 @@
 """Folders and files with people's data or secrets -> readable by the user that runs the platform alone."""
 
 import os
+import secrets
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -25,3 +26,20 @@ def open_private(file: Path, *, append: bool = False) -> BinaryIO:
     opened = os.fdopen(os.open(file, how, FILE), "ab" if append else "wb")
     os.fchmod(opened.fileno(), FILE)
     return opened
+
+
+def load_or_make_secret(file: Path) -> bytes:
+    """Return 32 random bytes that all processes with this file share; they are made where it is missing."""
+    make_private_folder(file.parent)
+    if not file.exists():
+        part = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+        part.touch(mode=FILE)
+        part.write_bytes(secrets.token_bytes(32))
+        try:
+            # Of several that make one at once the first stays.
+            os.link(part, file)
+        except FileExistsError:
+            pass
+        finally:
+            part.unlink()
+    return file.read_bytes()

@@ -19,9 +19,10 @@ INSTANCE: Final = "botberi_instance"
 BROKER: Final = "botberi_broker"
 DISPATCHER: Final = "botberi_dispatcher"
 WORKER: Final = "botberi_worker"
+IDENTITY_WORKER: Final = "botberi_identity_worker"
 #: A group: owns pgmq's queue, where there is no RabbitMQ. kombu makes the queue's tables where they are missing.
 QUEUE: Final = "botberi_queue"
-SERVICES: Final = (IDENTITY, CATALOG, INSTANCE, BROKER, DISPATCHER, WORKER)
+SERVICES: Final = (IDENTITY, CATALOG, INSTANCE, BROKER, DISPATCHER, WORKER, IDENTITY_WORKER)
 
 _READ: Final = "SELECT"
 _ADD: Final = "INSERT"
@@ -29,6 +30,21 @@ _WRITE: Final = "SELECT, INSERT, UPDATE"
 _ALL: Final = "SELECT, INSERT, UPDATE, DELETE"
 #: To lock a row one must be allowed to change something of it. A trigger sets this column whatever is written there.
 _LOCK: Final = "SELECT, UPDATE (updated_at)"
+
+#: Columns that identity's worker reads.
+_ACCOUNT: Final = (
+    "id, email, display_name, role, language, version, email_verified_at, disabled_at, disabled_reason, closes_at,"
+    " deleted_at, created_at, updated_at"
+)
+_MAIL: Final = (
+    "id, kind, recipient, language, account_id, data, expires_at, used_at, attempts, next_attempt_at, last_error,"
+    " sent_at, dropped_at, created_at"
+)
+_SESSION: Final = "id, account_id, user_agent, ip_address, last_seen_at, proved_at, expires_at, revoked_at, created_at"
+_API_KEY: Final = (
+    "id, account_id, name, prefix, allowed_networks, scopes, rotated_at, expires_at, last_used_at, revoked_at,"
+    " created_at"
+)
 
 #: What each table of everybody's is to a service that changes rows: its triggers write there.
 _CHANGES: Final = {"outbox": _ADD, "alembic_version": _READ}
@@ -51,6 +67,25 @@ RIGHTS: Final[Mapping[str, Mapping[str, Rights]]] = {
         IDENTITY: Rights({**_CHANGES, "audit_log": "SELECT, INSERT", "inbox": "SELECT, INSERT"}, others=_ALL),
         # It brings entries of the other services to the audit log.
         BROKER: Rights({**_EVENTS, "inbox": "SELECT, INSERT, DELETE", "audit_log": _ADD}),
+        # Sends mails, closes accounts, writes exports, removes what has ended. It reads no hash of a password and no
+        # token.
+        IDENTITY_WORKER: Rights(
+            {
+                **_CHANGES,
+                "accounts": f"SELECT ({_ACCOUNT}), UPDATE",
+                "mails": f"SELECT ({_MAIL}), INSERT, UPDATE, DELETE",
+                "sessions": f"SELECT ({_SESSION}), DELETE",
+                "api_keys": f"SELECT ({_API_KEY}), DELETE",
+                "known_devices": "SELECT (id, account_id, user_agent, ip_address, last_used_at, created_at), DELETE",
+                "data_exports": _ALL,
+                "totp_factors": "SELECT (account_id, confirmed_at, created_at), DELETE",
+                "recovery_codes": "SELECT (id, account_id, used_at), DELETE",
+                "passkeys": "SELECT (id, account_id, name, created_at, last_used_at), DELETE",
+                "challenges": "SELECT (id, account_id, expires_at), DELETE",
+                "external_identities": "SELECT, DELETE",
+                "audit_log": "SELECT, INSERT",
+            }
+        ),
     },
     "shared_psql": {
         # Its worker counts runs: of an instance it sees which agent ran, when it was made, and how it ended.
@@ -85,6 +120,18 @@ RIGHTS: Final[Mapping[str, Mapping[str, Rights]]] = {
                 "schedules": "SELECT, UPDATE",
                 "instance_artifacts": "SELECT, UPDATE, DELETE",
                 "inbox": "SELECT, INSERT",
+            }
+        ),
+        # What an account leaves behind when it is closed, and what belongs into an export of it.
+        IDENTITY_WORKER: Rights(
+            {
+                **_CHANGES,
+                **_RUNS,
+                "agents": "SELECT, UPDATE",
+                "templates": "SELECT, UPDATE",
+                "instances": "SELECT, UPDATE, DELETE",
+                "schedules": "SELECT, UPDATE, DELETE",
+                "instance_artifacts": _READ,
             }
         ),
         WORKER: Rights(
@@ -156,7 +203,7 @@ def make_roles(connection: Connection, passwords: Mapping[str, str]) -> None:
             verb = "ALTER" if role in present else "CREATE"
             statement = sql.SQL(verb + " ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD {}")
             connection.execute(statement.format(sql.Identifier(role), sql.Literal(password)))
-        for role in (DISPATCHER, WORKER):
+        for role in (DISPATCHER, WORKER, IDENTITY_WORKER):
             if role in passwords:
                 connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(QUEUE), sql.Identifier(role)))
 

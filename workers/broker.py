@@ -9,7 +9,10 @@ from sqlalchemy import make_url
 
 from workers.settings import WorkerSettings
 
+#: Runs of agents, and the background work of identity (workers/identity).
 QUEUE = "agents"
+IDENTITY_QUEUE = "identity"
+QUEUES = (QUEUE, IDENTITY_QUEUE)
 CONNECT_SECONDS = 5
 # One notification for the messages that come within this time; it is sent with the first of them.
 BELL_INTERVAL_MS = 50
@@ -44,7 +47,7 @@ def transport_options(settings: WorkerSettings) -> dict[str, Any]:
 
 
 def ensure_pgmq(settings: WorkerSettings) -> None:
-    """Make pgmq's schema (plain SQL, no extension), the queue and its trigger, if they are missing. Idempotent."""
+    """Make pgmq's schema (plain SQL, no extension), the queues and their triggers, if they are missing. Idempotent."""
     if settings.broker_url is not None:
         return
     from pgmq.install import get_embedded_install_sql
@@ -55,12 +58,13 @@ def ensure_pgmq(settings: WorkerSettings) -> None:
         if not _is_there(connection, "SELECT to_regclass('pgmq.meta') IS NOT NULL"):
             # A script of the package, without a value of ours in it.
             connection.execute(get_embedded_install_sql())
-        if not _is_there(connection, "SELECT EXISTS (SELECT FROM pgmq.meta WHERE queue_name = %s)", QUEUE):
-            connection.execute("SELECT pgmq.create(%s)", (QUEUE,))
-        # The table of notifications is unlogged: a crash of the server empties it, and the trigger goes quiet.
-        notifies = "SELECT EXISTS (SELECT FROM pgmq.notify_insert_throttle WHERE queue_name = %s)"
-        if not _is_there(connection, notifies, QUEUE):
-            connection.execute("SELECT pgmq.enable_notify_insert(%s, %s)", (QUEUE, BELL_INTERVAL_MS))
+        for queue in QUEUES:
+            if not _is_there(connection, "SELECT EXISTS (SELECT FROM pgmq.meta WHERE queue_name = %s)", queue):
+                connection.execute("SELECT pgmq.create(%s)", (queue,))
+            # The table of notifications is unlogged: a crash of the server empties it, and the trigger goes quiet.
+            notifies = "SELECT EXISTS (SELECT FROM pgmq.notify_insert_throttle WHERE queue_name = %s)"
+            if not _is_there(connection, notifies, queue):
+                connection.execute("SELECT pgmq.enable_notify_insert(%s, %s)", (queue, BELL_INTERVAL_MS))
 
 
 def _is_there(connection: psycopg.Connection[Any], question: LiteralString, *values: str) -> bool:

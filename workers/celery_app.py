@@ -1,29 +1,35 @@
-"""The one Celery application; how it is configured, and the command line that starts a worker of it."""
+"""The Celery application of runs; how any is configured, and the command line that starts a worker."""
 
 from __future__ import annotations
 
 import secrets
 import sys
-from typing import Any
+from typing import Any, Final
 
 from celery import Celery
 from celery.signals import celeryd_init, setup_logging
 from kombu import Exchange, Queue  # type: ignore[attr-defined]
 
-from workers.broker import QUEUE, broker_url, ensure_pgmq, transport_options
+from workers.broker import IDENTITY_QUEUE, QUEUE, broker_url, ensure_pgmq, transport_options
 from workers.logs import configure_logging
 from workers.sender import HARD_LIMIT_AFTER, SOFT_LIMIT_AFTER
 from workers.settings import WorkerSettings
 from workers.transport import register
 
-
-def _queue(arguments: dict[str, Any] | None) -> Queue:
-    exchange = Exchange(QUEUE, type="direct")  # type: ignore[no-untyped-call]
-    return Queue(QUEUE, exchange, routing_key=QUEUE, queue_arguments=arguments)  # type: ignore[no-untyped-call]
+#: A queue -> the application whose workers serve it.
+APPLICATIONS: Final = {QUEUE: "workers.celery_app:app", IDENTITY_QUEUE: "workers.identity.app:app"}
 
 
-def configuration(settings: WorkerSettings) -> dict[str, Any]:
-    """Celery's settings. Messages are wake-ups: what a run is, and who holds it, is in Postgres."""
+def _queue(name: str, arguments: dict[str, Any] | None) -> Queue:
+    exchange = Exchange(name, type="direct")  # type: ignore[no-untyped-call]
+    return Queue(name, exchange, routing_key=name, queue_arguments=arguments)  # type: ignore[no-untyped-call]
+
+
+def configuration(settings: WorkerSettings, queue: str = QUEUE, tasks: str = "workers.tasks") -> dict[str, Any]:
+    """Celery's settings for one queue, whose tasks the module `tasks` has.
+
+    Messages are wake-ups: what a run is, and who holds it, is in Postgres.
+    """
     rabbitmq = settings.broker_url is not None
     # 3.10 has no delivery limit of its own. What exceeds ours is dropped: the sweeper and the reaper, which go by
     # the row, send the run again or end it.
@@ -35,9 +41,9 @@ def configuration(settings: WorkerSettings) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_heartbeat": 10,
-        "include": ["workers.tasks"],
-        "task_default_queue": QUEUE,
-        "task_queues": (_queue(arguments),),
+        "include": [tasks],
+        "task_default_queue": queue,
+        "task_queues": (_queue(queue, arguments),),
         "task_create_missing_queues": False,
         "task_serializer": "json",
         "accept_content": ["json"],
@@ -91,9 +97,11 @@ setup_logging.connect(_logging)
 celeryd_init.connect(_prepare)
 
 
-def worker_argv(concurrency: int | None = None) -> list[str]:
+def worker_argv(concurrency: int | None = None, queue: str = QUEUE) -> list[str]:
     """The command line of a worker process; its settings come from the environment."""
-    argv = [sys.executable, "-m", "celery", "--app", "workers.celery_app:app", "worker"]
-    argv += ["--queues", QUEUE, "--pool", "prefork", "--without-gossip", "--without-mingle"]
-    argv += ["--hostname", f"agents-{secrets.token_hex(3)}@%n"]  # several workers may run on one host
+    argv = [sys.executable, "-m", "celery", "--app", APPLICATIONS[queue], "worker"]
+    # Runs compute in processes; identity's tasks wait for others' answers, for which threads will do.
+    argv += ["--queues", queue, "--pool", "prefork" if queue == QUEUE else "threads"]
+    argv += ["--without-gossip", "--without-mingle"]
+    argv += ["--hostname", f"{queue}-{secrets.token_hex(3)}@%n"]  # several workers may run on one host
     return argv if concurrency is None else [*argv, "--concurrency", str(concurrency)]

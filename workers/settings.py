@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from botberi_gateway.backoff import pause_after
 from shared_schema.artifacts import ArtifactSettings
-from shared_schema.settings import AmqpSettings, DatabaseSettings, LogSettings
+from shared_schema.links import SecretSettings
+from shared_schema.settings import AmqpSettings, DatabaseSettings, LogSettings, SettingsError
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -87,6 +88,49 @@ class WorkerSettings(DatabaseSettings, AmqpSettings, ArtifactSettings, LogSettin
     def broker_url(self) -> str | None:
         """RabbitMQ for Celery, or None for `pgmq` on the shared database."""
         return self.celery_broker_url or self.amqp_url
+
+
+def _smtp_url(url: str) -> str:
+    if not url.startswith(("smtp://", "smtps://", "smtp+plain://")):
+        # The value is not repeated: it may hold a password.
+        raise ValueError("must look like smtps://user:password@host:465, smtp://… or smtp+plain://…")
+    return url
+
+
+class IdentityWorkerSettings(WorkerSettings, SecretSettings):
+    """What the worker of identity's queue reads beyond Celery's settings."""
+
+    # The server that takes mails: `smtps://user:password@host:465` (TLS), `smtp://…:587` (STARTTLS, or no mail), or
+    # `smtp+plain://…:25` (a relay on the same machine). Unset: mails are files in the state folder, and the log has
+    # their links; BOTBERI_ENV=prod refuses that.
+    smtp_url: Annotated[str, AfterValidator(_smtp_url)] | None = Field(default=None, repr=False)
+    # Who mails are from.
+    mail_from: Annotated[str, Field(min_length=3, max_length=320)] = "Botberi <botberi@localhost>"
+    # How long a mail is tried for.
+    mail_max_age_seconds: Seconds = 86_400.0
+    mail_backoff_seconds: Seconds = 5.0
+    mail_backoff_max_seconds: Seconds = 1_800.0
+    # How long the mail server may take for one mail.
+    mail_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 20.0
+    # Tasks of identity (mails, exports, closed accounts) at once.
+    identity_worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    # How often it looks for what waits, beside being woken.
+    identity_sweep_seconds: Seconds = 5.0
+    # How often what has ended is removed from the tables.
+    identity_prune_seconds: Seconds = 3_600.0
+    # What becomes of published agents and templates of a closed account: the platform's, or retired.
+    closed_accounts_agents: Literal["hand_over", "retire"] = "hand_over"
+    # How long the file of an export is kept.
+    export_days: Annotated[int, Field(ge=1, le=365)] = 7
+
+    def require_all(self) -> None:
+        """Raise `SettingsError` for what the worker cannot do without."""
+        self.require_user_database_url()
+        self.require_shared_database_url()
+        needed = ("public_url", *(("smtp_url", "identity_secret") if self.env == "prod" else ()))
+        for name in needed:
+            if not getattr(self, name):
+                raise SettingsError(f"BOTBERI_{name.upper()} is not set: the worker of identity needs it")
 
 
 def backoff(settings: WorkerSettings, attempt: int) -> float:

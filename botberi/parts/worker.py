@@ -8,6 +8,7 @@ from botberi.run import installing
 from botberi.run.children import child
 from botberi.run.supervisor import Part, Ready
 from workers import worker_metrics
+from workers.broker import QUEUE
 from workers.celery_app import worker_argv
 from workers.settings import WorkerSettings
 
@@ -18,31 +19,48 @@ _START_SECONDS: Final = 90.0
 _INSTALL_SECONDS: Final = 900.0
 
 
-def part(concurrency: int, variables: Mapping[str, str], where: str, *, after: Sequence[str] = ()) -> Part:
-    """`variables` join the environment: databases and broker, which the child reads as any worker does."""
+def part(
+    concurrency: int,
+    variables: Mapping[str, str],
+    where: str,
+    *,
+    name: str = "worker",
+    queue: str = QUEUE,
+    after: Sequence[str] = (),
+) -> Part:
+    """A worker of one queue.
+
+    `variables` join the environment: databases and broker, which the child reads as any worker does.
+    """
     environment = dict(os.environ) | dict(variables) | {"BOTBERI_LOG_FORMAT": "json"}
     if environment.get("BOTBERI_LOG_LEVEL", "").upper() != "DEBUG":
         # That it is ready is one of its messages, at this level; which of them are shown is decided here.
         environment["BOTBERI_LOG_LEVEL"] = "INFO"
-    environment |= worker_metrics.environment(WorkerSettings())
+    is_of_runs = queue == QUEUE
+    if not is_of_runs:
+        # One worker of this machine has the port.
+        environment.pop("BOTBERI_METRICS_PORT", None)
+    else:
+        environment |= worker_metrics.environment(WorkerSettings())
     if os.geteuid() == 0:
         # Celery warns of root because of pickle; only JSON is accepted here.
         environment["C_FORCE_ROOT"] = "1"
         environment["PYTHONWARNINGS"] = "ignore:You're running the worker with superuser"
 
     async def run(ready: Ready) -> None:
-        await installing.until_installed()
+        if is_of_runs:
+            await installing.until_installed()
 
         def hear(line: str) -> None:
             if " ready." in line:
-                ready(f"{where}, {concurrency} processes")
+                ready(f"{where}, {concurrency} {'processes' if is_of_runs else 'threads'}")
 
-        command = worker_argv(concurrency)
+        command = worker_argv(concurrency, queue)
         # Without its banner: our own lines say what it does.
         command.insert(command.index("celery") + 1, "--quiet")
-        async with child("worker", command, env=environment, stop_timeout=_STOP, on_line=hear) as process:
+        async with child(name, command, env=environment, stop_timeout=_STOP, on_line=hear) as process:
             code = await process.wait()
-        raise ChildProcessError(f"the worker ended with exit code {code}")
+        raise ChildProcessError(f"the {name} ended with exit code {code}")
 
-    start_timeout = _START_SECONDS + (_INSTALL_SECONDS if installing.is_pending() else 0.0)
-    return Part("worker", run, after=after, start_timeout=start_timeout, stop_timeout=_STOP + 8)
+    start_timeout = _START_SECONDS + (_INSTALL_SECONDS if is_of_runs and installing.is_pending() else 0.0)
+    return Part(name, run, after=after, start_timeout=start_timeout, stop_timeout=_STOP + 8)

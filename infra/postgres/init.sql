@@ -8,6 +8,7 @@
 \getenv broker BROKER_PASSWORD
 \getenv dispatcher DISPATCHER_PASSWORD
 \getenv worker WORKER_PASSWORD
+\getenv identity_worker IDENTITY_WORKER_PASSWORD
 CREATE ROLE botberi_owner LOGIN PASSWORD :'owner';
 CREATE ROLE botberi_identity LOGIN PASSWORD :'identity';
 CREATE ROLE botberi_catalog LOGIN PASSWORD :'catalog';
@@ -15,8 +16,9 @@ CREATE ROLE botberi_instance LOGIN PASSWORD :'instance';
 CREATE ROLE botberi_broker LOGIN PASSWORD :'broker';
 CREATE ROLE botberi_dispatcher LOGIN PASSWORD :'dispatcher';
 CREATE ROLE botberi_worker LOGIN PASSWORD :'worker';
+CREATE ROLE botberi_identity_worker LOGIN PASSWORD :'identity_worker';
 -- Owns pgmq's queue where there is no RabbitMQ; here it owns nothing.
 CREATE ROLE botberi_queue NOLOGIN;
-GRANT botberi_queue TO botberi_dispatcher, botberi_worker;
+GRANT botberi_queue TO botberi_dispatcher, botberi_worker, botberi_identity_worker;
 CREATE DATABASE user_psql OWNER botberi_owner ENCODING 'UTF8' TEMPLATE template0;
 CREATE DATABASE shared_psql OWNER botberi_owner ENCODING 'UTF8' TEMPLATE template0;

@@ -14,7 +14,7 @@ quoted() { # A password as JSON. Nothing in it needs escaping, or it is refused.
 }
 
 # `…_PASSWORD_FILE` names a file with the password, as Docker and Kubernetes hand out secrets.
-for name in ADMIN GATEWAY BROKER DISPATCHER WORKER CATALOG BEAT FLOWER; do
+for name in ADMIN GATEWAY BROKER DISPATCHER WORKER IDENTITY_WORKER CATALOG BEAT FLOWER; do
     eval "file=\${${name}_PASSWORD_FILE:-}"
     [ -z "$file" ] || eval "${name}_PASSWORD=\$(cat \"\$file\")"
 done
@@ -28,8 +28,10 @@ user() { # name, password, tags, what it may declare, write to, read from
 }
 
 # Events: the exchange event_bus, its queues and dead letters. Runs: Celery's exchange and queue, both called agents.
+# Mails and the like: another such pair, called identity.
 queues='(agents-dispatcher|audit-trail)([.]dead)?'
 bus="event_bus([.].*)?|$queues"
+identity='identity|celery.*|reply[.]celery.*|.*[.]pidbox'
 celery='agents|celery.*|reply[.]celery.*|.*[.]pidbox'
 user admin "${ADMIN_PASSWORD:-}" administrator '.*' '.*' '.*'
 # Each service that declares queues binds them, too. It may write to all but the exchange itself: it publishes no event.
@@ -43,6 +45,7 @@ tasks='catalog'
 user catalog "${CATALOG_PASSWORD:-}" '' "^($tasks|celery.*|reply[.]celery.*|.*[.]pidbox)$" \
     "^($tasks|celery.*|reply[.]celery.*|.*[.]pidbox|amq[.]default)$" "^($tasks|celery.*|reply[.]celery.*|.*[.]pidbox)$"
 user beat "${BEAT_PASSWORD:-}" '' "^($tasks|celery.*)$" "^($tasks|celery.*|amq[.]default)$" "^($tasks)$"
-user flower "${FLOWER_PASSWORD:-}" '' '^(celery.*|reply[.]celery.*|.*[.]pidbox)$' '^(celery.*|reply[.]celery.*|.*[.]pidbox)$' "^($celery|$tasks)$"
+user identity-worker "${IDENTITY_WORKER_PASSWORD:-}" '' "^($identity)$" "^($identity|amq[.]default)$" "^($identity)$"
+user flower "${FLOWER_PASSWORD:-}" '' '^(celery.*|reply[.]celery.*|.*[.]pidbox)$' '^(celery.*|reply[.]celery.*|.*[.]pidbox)$' "^($celery|$tasks|identity)$"
 
 printf '{"vhosts":[{"name":"/"}],"users":[%s],"permissions":[%s]}\n' "$users" "$permissions"

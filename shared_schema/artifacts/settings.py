@@ -1,7 +1,5 @@
 """Environment -> the storage of the files that runs make."""
 
-import os
-import secrets
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +10,7 @@ from pydantic import Field
 from shared_schema.artifacts.local import LocalFolder
 from shared_schema.artifacts.port import Storage
 from shared_schema.artifacts.s3 import S3Bucket
-from shared_schema.private import make_private_folder
+from shared_schema.private import load_or_make_secret
 from shared_schema.settings import SettingsError, StateSettings
 
 
@@ -70,17 +68,4 @@ def _bucket(settings: ArtifactSettings) -> S3Bucket:
 def _secret(settings: ArtifactSettings) -> bytes:
     if settings.artifacts_secret is not None:
         return settings.artifacts_secret.encode()
-    file = settings.state_dir / "keys" / "artifacts.key"
-    make_private_folder(file.parent)
-    part = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    if not file.exists():
-        part.touch(mode=0o600)
-        part.write_bytes(secrets.token_bytes(32))
-        try:
-            # Of several that make one at once the first stays.
-            os.link(part, file)
-        except FileExistsError:
-            pass
-        finally:
-            part.unlink()
-    return file.read_bytes()
+    return load_or_make_secret(settings.state_dir / "keys" / "artifacts.key")

@@ -1,23 +1,20 @@
-"""Changes of accounts: registration, and a new password."""
+"""Changes of an account that its owner makes at once: a new password."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.exc import IntegrityError
-
 from shared_schema.models import Account
 from subgraphs.common.caller import Scope
 from subgraphs.common.context import Store
 from subgraphs.common.errors import (
     ConflictRefusal,
-    ForbiddenRefusal,
     UnauthenticatedRefusal,
     Unavailable,
     ValidationRefusal,
 )
-from subgraphs.identity import credentials, repository, validation
+from subgraphs.identity import credentials, mails, repository
 from subgraphs.identity.buckets import Buckets
 from subgraphs.identity.clients import Client
 from subgraphs.identity.passwords import COMMON, Passwords, weakness
@@ -36,7 +33,7 @@ class ChangedPassword:
 
 
 class Accounts:
-    """Registers accounts and changes their passwords; one for the process."""
+    """Changes passwords; one for the process."""
 
     def __init__(self, store: Store, settings: IdentitySettings, passwords: Passwords, throttle: Throttle) -> None:
         self._store = store
@@ -44,33 +41,6 @@ class Accounts:
         self._passwords = passwords
         self._throttle = throttle
         self._buckets = Buckets(settings)
-
-    async def register(self, client: Client, email: str, password: str, display_name: str) -> Account:
-        """Make an account with the role user. Raises a `Refusal`, or `Unavailable` when too many wait."""
-        if not self._settings.registration_open:
-            raise ForbiddenRefusal("Registration is closed here; ask an admin for an account.")
-        registration = validation.registration(email, password, display_name, self._settings.reserved_names)
-        denied = AuditFact("account.register", "DENIED", client, detail={"reason": "THROTTLED"})
-        applicant = client.applicant(client.session)
-        async with self._throttle.entrance.place(applicant):
-            await self._throttle.count(self._buckets.registration(client), denied)
-        if await self._passwords.is_breached(registration.password, applicant):
-            raise ValidationRefusal.at("password", COMMON)
-        password_hash = await self._passwords.hash(registration.password, applicant)
-        try:
-            async with self._store.unit_of_work() as session:
-                account = Account(
-                    email=registration.email, display_name=registration.display_name, password_hash=password_hash
-                )
-                session.add(account)
-                await session.flush()
-                fact = AuditFact("account.register", "SUCCESS", client, account.id, None, "Account", account.id)
-                await repository.audit(session, fact)
-            return account
-        except IntegrityError as problem:
-            if "uq_accounts_email" not in str(problem.orig):
-                raise
-            raise ConflictRefusal("An account with this address exists already.") from None
 
     async def change_password(self, client: Client, current: str, new: str, *, keep_api_keys: bool) -> ChangedPassword:
         """Change the caller's password.
@@ -115,6 +85,7 @@ class Accounts:
             if locked is None or locked.password_hash != account.password_hash:
                 raise ConflictRefusal("The password was changed at the same time.")
             locked.password_hash = new_hash
+            mails.add_notice(session, "password_changed", locked)
             await repository.revoke_other_sessions(session, account_id, caller.session_id)
             await repository.forget_other_devices(session, account_id, client.facts.device_hash)
             keys_ended = 0 if keep_api_keys else await repository.revoke_api_keys(session, account_id)

@@ -41,9 +41,18 @@ class Buckets:
         """Buckets of a changed password: apart from sign-ins, and from other sessions."""
         return [self._backing_off(f"password:{account_id}|{client.session_of(account_id)}")]
 
-    def registration(self, client: Client) -> Sequence[Bucket]:
-        """Buckets of a registration."""
-        return _by_network("register", client, self._settings.registrations_per_hour, HOUR_SECONDS)
+    def registration(self, client: Client, address: str) -> Sequence[Bucket]:
+        """Buckets of a registration: those of its network, and where it sends a mail those of its address."""
+        by_network = _by_network("register", client, self._settings.registrations_per_hour, HOUR_SECONDS)
+        return [*by_network, self._mail(address)] if self._settings.registration_confirmed else by_network
+
+    def mail(self, client: Client, address: str) -> Sequence[Bucket]:
+        """Buckets of a mail that somebody may not have asked for, whether the address has an account or not."""
+        by_network = _by_network("mail", client, self._settings.registrations_per_hour, HOUR_SECONDS)
+        return [*by_network, self._mail(address)]
+
+    def _mail(self, address: str) -> Bucket:
+        return Bucket(f"mail:{address}", self._settings.mails_per_address, HOUR_SECONDS)
 
     def credential(self, account_id: UUID) -> Sequence[Bucket]:
         """Buckets of a new session or API key."""

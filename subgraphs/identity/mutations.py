@@ -11,6 +11,7 @@ import strawberry
 
 from subgraphs.common.ids import input_id
 from subgraphs.common.results import attempt
+from subgraphs.identity.account_mutations import AccountMutations
 from subgraphs.identity.api_keys import KeyRequest
 from subgraphs.identity.context import Info
 from subgraphs.identity.cookie import forget_session, keep_device, keep_session
@@ -23,8 +24,6 @@ from subgraphs.identity.results import (
     LoginSuccess,
     LogoutResult,
     LogoutSuccess,
-    RegisterResult,
-    RegisterSuccess,
     RevokeApiKeyResult,
     RevokeApiKeySuccess,
     RevokeSessionResult,
@@ -36,13 +35,6 @@ from subgraphs.identity.results import (
     attempt_throttled,
 )
 from subgraphs.identity.types import Account, ApiKey, Session
-
-
-@strawberry.input
-class RegisterInput:
-    email: str
-    password: str = strawberry.field(description="12 to 256 characters.")
-    display_name: str = strawberry.field(description="What others see.")
 
 
 @strawberry.input
@@ -84,19 +76,8 @@ class RotateApiKeyInput:
 
 
 @strawberry.type
-class Mutation:
+class Mutation(AccountMutations):
     """Mutations of identity."""
-
-    @strawberry.mutation(description="Make an account. It does not sign in.")
-    async def register(self, info: Info, input: RegisterInput) -> RegisterResult:
-        async def work() -> RegisterSuccess:
-            context = info.context
-            row = await context.service.accounts.register(
-                context.client, input.email, input.password, input.display_name
-            )
-            return RegisterSuccess(account=Account.of(row))
-
-        return await attempt_throttled(info, work())
 
     @strawberry.mutation(description="Sign in: sets the session cookie, and answers the same token.")
     async def login(self, info: Info, input: LoginInput) -> LoginResult:

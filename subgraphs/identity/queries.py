@@ -12,13 +12,14 @@ from subgraphs.common.connection import After, Before, Connection, First, Last, 
 from subgraphs.common.errors import Forbidden, Unauthenticated
 from subgraphs.common.pagination import PageRequest
 from subgraphs.common.schema import ServiceQuery
+from subgraphs.identity.account_queries import AccountQueries
 from subgraphs.identity.context import Info
 from subgraphs.identity.trail import NEWEST, AuditEntry, AuditFilter, everything
 from subgraphs.identity.types import Account
 
 
 @strawberry.type
-class Query(ServiceQuery):
+class Query(AccountQueries, ServiceQuery):
     """Queries of identity."""
 
     @strawberry.field(description="Your account; null without a sign-in.")

@@ -14,12 +14,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared_schema.audit import write as write_audit
 from shared_schema.ids import new_id
-from shared_schema.models import Account, AccountSession, ApiKey, AuditEntry, KnownDevice, SignInThrottle
+from shared_schema.models import (
+    Account,
+    AccountSession,
+    ApiKey,
+    AuditEntry,
+    DataExport,
+    KnownDevice,
+    SignInThrottle,
+)
+from shared_schema.states import Role
 from subgraphs.common.pagination import Order, count_all
 from subgraphs.identity.clients import Client
 from subgraphs.identity.credentials import digest
 
 API_KEYS: Order[ApiKey] = Order("created", ApiKey.created_at, ApiKey.id, descending=True)
+ACCOUNTS: Order[Account] = Order("created", Account.created_at, Account.id, descending=True)
 SESSIONS: Order[AccountSession] = Order("created", AccountSession.created_at, AccountSession.id, descending=True)
 
 LAST_USE_GRAIN = timedelta(minutes=1)
@@ -56,6 +66,28 @@ async def account_by_email(session: AsyncSession, email: str) -> Account | None:
     """The living account with this (normalised) address."""
     statement = select(Account).where(func.lower(Account.email) == email.lower(), Account.deleted_at.is_(None))
     return (await session.scalars(statement)).one_or_none()
+
+
+def matching_accounts(search: str | None, role: Role | None, is_suspended: bool | None) -> Select[Account]:
+    """Accounts that are not closed, and that have everything that is given."""
+    statement = select(Account).where(Account.deleted_at.is_(None))
+    if search:
+        statement = statement.where(
+            Account.email.icontains(search, autoescape=True) | Account.display_name.icontains(search, autoescape=True)
+        )
+    if role is not None:
+        statement = statement.where(Account.role == role)
+    if is_suspended is not None:
+        statement = statement.where(Account.disabled_at.is_not(None) if is_suspended else Account.disabled_at.is_(None))
+    return statement
+
+
+async def exports_of(session: AsyncSession, account_id: UUID) -> Sequence[DataExport]:
+    """The exports of an account that are being written, or can still be read; newest first."""
+    statement = select(DataExport).where(
+        DataExport.account_id == account_id, (DataExport.expires_at.is_(None)) | (DataExport.expires_at > func.now())
+    )
+    return (await session.scalars(statement.order_by(DataExport.created_at.desc(), DataExport.id.desc()))).all()
 
 
 async def lock_account(session: AsyncSession, account_id: UUID) -> Account | None:

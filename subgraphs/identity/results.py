@@ -23,7 +23,9 @@ class ThrottledError(Error):
 
 @strawberry.type
 class RegisterSuccess:
-    account: Account
+    account: Account | None = strawberry.field(
+        description="Null where the address has to be confirmed first, by the link in a mail: `verifyEmail`."
+    )
 
 
 @strawberry.type

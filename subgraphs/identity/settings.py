@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from shared_schema.artifacts import ArtifactSettings
+from shared_schema.links import SecretSettings
 from shared_schema.settings import CookieSettings
 from subgraphs.common.settings import SubgraphSettings
 
@@ -14,7 +16,7 @@ MINUTE = 60
 DAY = 24 * 60 * MINUTE
 
 
-class IdentitySettings(SubgraphSettings, CookieSettings):
+class IdentitySettings(SubgraphSettings, CookieSettings, SecretSettings, ArtifactSettings):
     """Names in the environment begin with `BOTBERI_`."""
 
     # A session ends this long after the sign-in, and earlier when it goes unused.
@@ -45,8 +47,29 @@ class IdentitySettings(SubgraphSettings, CookieSettings):
     credentials_per_hour: Annotated[int, Field(ge=1, le=100_000)] = 600
     # Names that no display name may hold or look like; the publisher of the built-in agents has the first.
     reserved_names: tuple[str, ...] = ("Botberi",)
-    # Whether people without an account may make one.
+    # Whether people without an account may make one without an invitation.
     registration_open: bool = True
+    # Whether an account begins only when its address was confirmed by mail. Without, registration says which addresses
+    # have an account.
+    registration_confirmed: bool = True
+    # Who may invite people to make an account.
+    invitations: Literal["off", "admins", "everyone"] = "admins"
+    # How long links in mails are good: of registrations and changed addresses, of lost passwords, of invitations.
+    registration_link_seconds: Annotated[int, Field(ge=MINUTE, le=30 * DAY)] = DAY
+    # How long the link of a lost password is good.
+    reset_link_seconds: Annotated[int, Field(ge=MINUTE, le=7 * DAY)] = 60 * MINUTE
+    # How long an invitation is good.
+    invitation_link_seconds: Annotated[int, Field(ge=MINUTE, le=90 * DAY)] = 7 * DAY
+    # Mails to one address in an hour that its owner may not have asked for.
+    mails_per_address: Annotated[int, Field(ge=1, le=10_000)] = 5
+    # Language of mails to people who named none (workers/identity/mails).
+    language: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)?$", max_length=16)] = "en"
+    # How long a sign-in, or a proof after it, is enough for changes that need one lately.
+    proof_seconds: Annotated[int, Field(ge=10, le=DAY)] = 10 * MINUTE
+    # How many days the owner of a closed account may still keep it.
+    closing_days: Annotated[int, Field(ge=0, le=365)] = 14
+    # Accounts that can't be closed: the publisher of the built-in agents.
+    kept_accounts: tuple[str, ...] = ("agents@botberi.dev",)
     api_keys_per_account: Annotated[int, Field(ge=1, le=10_000)] = 50
     # An API key ends this many days after it was made or rotated, unless its owner says earlier or later.
     api_key_days: Annotated[int, Field(ge=1, le=3650)] = 90

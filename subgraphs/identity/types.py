@@ -17,6 +17,7 @@ from subgraphs.common.connection import After, Before, Connection, First, Last, 
 from subgraphs.common.errors import Forbidden
 from subgraphs.common.ids import reference_id
 from subgraphs.common.pagination import PageRequest
+from subgraphs.identity import repository
 from subgraphs.identity.context import Info
 from subgraphs.identity.trail import NEWEST, AuditEntry, AuditFilter, of_account
 
@@ -85,6 +86,39 @@ class Session:
         )
 
 
+@strawberry.type(description="A file with all that is kept of an account.")
+class DataExport:
+    id: strawberry.ID
+    created_at: datetime
+    finished_at: datetime | None = strawberry.field(description="Null while it is being written.")
+    expires_at: datetime | None = strawberry.field(description="When the file is removed.")
+    size_bytes: int | None
+    key: strawberry.Private[str | None]
+
+    @classmethod
+    def of(cls, row: models.DataExport) -> DataExport:
+        """The export as its owner sees it."""
+        return cls(
+            id=strawberry.ID(to_global_id("DataExport", row.id)),
+            created_at=row.created_at,
+            finished_at=row.finished_at,
+            expires_at=row.expires_at,
+            # GraphQL's integers end at 2^31; no person's file is near.
+            size_bytes=None if row.size_bytes is None else min(row.size_bytes, 2**31 - 1),
+            key=row.storage_key,
+        )
+
+    @strawberry.field(description="Where any holder of the address may read the file for some minutes.")
+    def url(self, info: Info) -> str | None:
+        if self.key is None:
+            return None
+        context = info.context
+        seconds = context.settings.artifact_url_seconds
+        return context.service.storage.url(
+            self.key, "application/json", "botberi-account.json", seconds, base_url=context.facts.base_url
+        )
+
+
 @strawberry.federation.type(keys=["id"], description="Somebody who signs in, owns instances, publishes agents.")
 class Account:
     id: strawberry.ID
@@ -116,6 +150,31 @@ class Account:
     @strawberry.field(description="Null unless it is your own account or you are an admin.")
     def role(self, info: Info) -> states.Role | None:
         return self.row.role if self._is_open_to(info) else None
+
+    @strawberry.field(description="When the address was confirmed by mail; for the account itself and admins.")
+    def email_verified_at(self, info: Info) -> datetime | None:
+        return self.row.email_verified_at if self._is_open_to(info) else None
+
+    @strawberry.field(description="Since when the account is suspended; for the account itself and admins.")
+    def suspended_at(self, info: Info) -> datetime | None:
+        return self.row.disabled_at if self._is_open_to(info) else None
+
+    @strawberry.field(description="Why it is suspended; for the account itself and admins.")
+    def suspension_reason(self, info: Info) -> str | None:
+        return self.row.disabled_reason if self._is_open_to(info) else None
+
+    @strawberry.field(description="When the account is emptied, as its owner closed it; for itself and admins.")
+    def closes_at(self, info: Info) -> datetime | None:
+        return self.row.closes_at if self._is_open_to(info) else None
+
+    @strawberry.field(description="Files with all of the account's data, newest first; for the account itself.")
+    async def data_exports(self, info: Info) -> list[DataExport] | None:
+        if info.context.caller.account_id != self.row.id:
+            raise Forbidden("Only the account itself may see this.")
+        self._require_open_to(info)
+        async with info.context.store.read() as session:
+            rows = await repository.exports_of(session, self.row.id)
+        return [DataExport.of(row) for row in rows]
 
     @strawberry.field(description="The account's API keys, newest first; for the account itself and admins.")
     async def api_keys(

@@ -47,6 +47,14 @@ def _folded(email: str) -> str:
     return unicodedata.normalize("NFKC", email[: MAXIMUM_EMAIL + 1]).strip()
 
 
+def address(field: str, email: str) -> str:
+    """The form in which an address is stored. Raises a `Refusal` for what is none."""
+    try:
+        return _address(email)
+    except EmailNotValidError as problem:
+        raise ValidationRefusal.at(field, str(problem)) from None
+
+
 def registration(email: str, password: str, display_name: str, reserved: Sequence[str]) -> Registration:
     """A checked registration; whether its password is a breached one is still to be asked."""
     problems: list[FieldProblem] = []

@@ -19,7 +19,7 @@ from lab.checks import debian
 ROOT = Path(__file__).parents[2]
 REQUIRED = {
     *("postgres", "rabbitmq", "migrate", "seed", "identity", "catalog", "instance", "gateway"),
-    *("broker", "dispatcher", "worker", "catalog-worker", "beat", "nginx", "flower"),
+    *("broker", "dispatcher", "worker", "catalog-worker", "identity-worker", "beat", "nginx", "flower"),
     *("state", "prometheus", "alertmanager", "grafana"),
 }
 ONE_SHOT = {"state", "migrate", "seed"}
@@ -102,7 +102,7 @@ def test_the_script_makes_every_secret_once(tmp_path: Path) -> None:
     assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
     assert subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout == first
     assert {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()} == kept
-    assert len(set(re.findall(r"PASSWORD '(\w{48})'", first))) == 7
+    assert len(set(re.findall(r"PASSWORD '(\w{48})'", first))) == 8
     assert "CREATE ROLE botberi_catalog" in first
 
 
@@ -178,7 +178,7 @@ def test_prometheus_scrapes_services_on_ports_that_they_have(compose: dict[str, 
             assert service in compose["services"], target
             if service in ("identity", "catalog", "instance", "gateway"):
                 assert environment(service)["BOTBERI_PORT"] == port
-            if service in ("broker", "dispatcher", "worker", "catalog-worker"):
+            if service in ("broker", "dispatcher", "worker", "catalog-worker", "identity-worker"):
                 assert "env/${BOTBERI_ENV:-dev}/metrics.env" in compose["services"][service]["env_file"]
                 assert environment("metrics")["BOTBERI_METRICS_PORT"] == port
 

@@ -63,6 +63,7 @@ class Client:
     async def mutate(self, field: str, selection: str, **arguments: Any) -> dict[str, Any]:
         """One mutation with all its arguments as variables; its payload, `__typename` and error fields included."""
         types = {"input": f"{field[0].upper()}{field[1:]}Input!", "id": "ID!", "expectedVersion": "Int"}
+        types |= dict.fromkeys(("token", "email", "newEmail"), "String!")
         declared = ", ".join(f"${name}: {types[name]}" for name in arguments)
         given = ", ".join(f"{name}: ${name}" for name in arguments)
         query = (

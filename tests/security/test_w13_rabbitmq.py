@@ -25,14 +25,14 @@ from workers.settings import WorkerSettings
 pytestmark = pytest.mark.rabbitmq
 
 SCRIPT = Path(__file__).parents[2] / "infra/rabbitmq/users.sh"
-USERS = ("admin", "gateway", "broker", "dispatcher", "worker", "catalog", "beat", "flower")
+USERS = ("admin", "gateway", "broker", "dispatcher", "worker", "identity-worker", "catalog", "beat", "flower")
 # As Celery declares its queue (workers/celery_app.py).
 RUNS = {"x-queue-type": "quorum", "x-delivery-limit": 20}
 OPTIONS = LinkOptions(operation_timeout=5.0, start_timeout=15.0)
 
 
 def definitions(**changes: str) -> subprocess.CompletedProcess[str]:
-    passwords = {f"{user.upper()}_PASSWORD": f"{user}-word" for user in USERS} | changes
+    passwords = {f"{user.upper().replace('-', '_')}_PASSWORD": f"{user}-word" for user in USERS} | changes
     environment = {"PATH": os.environ["PATH"], **passwords}
     return subprocess.run([str(SCRIPT)], env=environment, capture_output=True, text=True, timeout=30, check=False)
 

@@ -81,11 +81,32 @@ def test_a_service_that_has_no_business_in_a_database_does_not_get_in(
 @pytest.mark.postgres
 def test_accounts_and_passwords_are_identitys_alone(server: EmbeddedPostgres) -> None:
     for role in roles.SERVICES:
-        if role != roles.IDENTITY:
+        if role not in (roles.IDENTITY, roles.IDENTITY_WORKER):
             found = rights(server, role, "user_psql")
             # The broker brings entries of other services to the audit log, and reads none.
             assert found.pop("audit_log", set()) == ({"INSERT"} if role == roles.BROKER else set()), role
             assert set(found) <= {"outbox", "inbox", "alembic_version"}, role
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "password_hash FROM accounts",
+        "password_hash FROM mails",
+        "token_hash FROM sessions",
+        "secret_hash FROM api_keys",
+        "token_hash FROM known_devices",
+        "secret FROM totp_factors",
+        "code_hash FROM recovery_codes",
+        "public_key FROM passkeys",
+        "data FROM challenges",
+    ],
+)
+def test_who_sends_mails_reads_nothing_that_signs_anybody_in(server: EmbeddedPostgres, secret: str) -> None:
+    worker = server.role_url(roles.IDENTITY_WORKER, "user_psql")
+    with psycopg.connect(worker) as connection, pytest.raises(InsufficientPrivilege):
+        connection.execute(f"SELECT {secret}")  # type: ignore[call-overload]
 
 
 @pytest.mark.postgres
@@ -118,9 +139,9 @@ def test_what_every_service_may_change_is_what_it_is_for(server: EmbeddedPostgre
                 changers.setdefault(table, set()).add(role.removeprefix("botberi_"))
     assert "alembic_version" not in changers
     if database == "shared_psql":
-        assert changers["agents"] == changers["templates"] == {"catalog"}
-        assert changers["instances"] == {"instance", "dispatcher", "worker"}
-        assert changers["schedules"] == {"instance", "dispatcher"}
+        assert changers["agents"] == changers["templates"] == {"catalog", "identity_worker"}
+        assert changers["instances"] == {"instance", "dispatcher", "worker", "identity_worker"}
+        assert changers["schedules"] == {"instance", "dispatcher", "identity_worker"}
 
 
 @pytest.mark.postgres
@@ -233,6 +254,7 @@ def test_every_service_of_compose_has_its_own_database_role() -> None:
     accounts, shared = users("BOTBERI_USER_DATABASE_URL"), users("BOTBERI_SHARED_DATABASE_URL")
     assert {name: user for name, user in accounts.items() if user != roles.OWNER} == {
         "identity": roles.IDENTITY,
+        "identity-worker": roles.IDENTITY_WORKER,
         "broker": roles.BROKER,
     }
     assert {name: user for name, user in shared.items() if user != roles.OWNER} == {
@@ -242,13 +264,23 @@ def test_every_service_of_compose_has_its_own_database_role() -> None:
         "broker": roles.BROKER,
         "dispatcher": roles.DISPATCHER,
         "worker": roles.WORKER,
+        "identity-worker": roles.IDENTITY_WORKER,
     }
     assert {name for name, user in (accounts | shared).items() if user == roles.OWNER} == {"migrate", "seed"}
 
 
 def test_every_service_of_compose_has_its_own_rabbitmq_user() -> None:
     found = users("BOTBERI_AMQP_URL")
-    assert set(found) == {"gateway", "broker", "dispatcher", "worker", "catalog-worker", "beat", "flower"}
+    assert set(found) == {
+        "gateway",
+        "broker",
+        "dispatcher",
+        "worker",
+        "catalog-worker",
+        "identity-worker",
+        "beat",
+        "flower",
+    }
     assert len(set(found.values())) == len(found)
     script = (ROOT / "infra/rabbitmq/users.sh").read_text()
     for name, user in found.items():

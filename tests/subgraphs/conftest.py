@@ -100,7 +100,14 @@ def signer() -> Signer:
 
 def identity_settings(url: str, **changes: Any) -> IdentitySettings:
     # One address signs in for all tests, so it may more often than anybody else.
-    usual = {"password_memory_kib": 64, "sign_in_attempts_per_address": 10_000, "registrations_per_hour": 10_000}
+    usual = {
+        "password_memory_kib": 64,
+        "sign_in_attempts_per_address": 10_000,
+        "registrations_per_hour": 10_000,
+        # Most tests need an account, not the mail that comes before it (test_identity_mails.py).
+        "registration_confirmed": False,
+        "identity_secret": "a secret of tests alone with 32 characters",
+    }
     return IdentitySettings(user_database_url=url, **{**usual, **changes})
 
 
