@@ -30,6 +30,8 @@ EVENT_SOURCE_UNAVAILABLE: Final = "EVENT_SOURCE_UNAVAILABLE"
 SLOW_CONSUMER: Final = "SLOW_CONSUMER"
 #: The supergraph was replaced by one in which the subscription isn't valid.
 SUBSCRIPTION_SCHEMA_RELOAD: Final = "SUBSCRIPTION_SCHEMA_RELOAD"
+#: The subgraph that feeds the subscription was lost for a while; results may be missing, the subscription goes on.
+SUBSCRIPTION_INTERRUPTED: Final = "SUBSCRIPTION_INTERRUPTED"
 INTERNAL_SERVER_ERROR: Final = "INTERNAL_SERVER_ERROR"
 
 
@@ -113,6 +115,10 @@ class SubgraphError(GatewayError):
 
 class ConnectionFailed(SubgraphError):
     """No connection to the subgraph: the request was not sent."""
+
+
+class SubscriptionRefused(SubgraphError):
+    """The subgraph doesn't want the subscription: asking again is of no use."""
 
 
 class SubgraphQueueFull(SubgraphError):

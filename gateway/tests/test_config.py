@@ -61,7 +61,7 @@ def test_there_is_every_branch() -> None:
         *(
             f"engine.subgraph{entry}{branch}"
             for entry in ("", "s.*")
-            for branch in ("", ".websocket", ".retry", ".breaker", ".balancing", ".tls")
+            for branch in ("", ".subscriptions", ".websocket", ".retry", ".breaker", ".balancing", ".tls")
         ),
         "engine.in_process",
     }

@@ -21,7 +21,14 @@ from botberi_gateway.config.graph import ContractConfig, GraphConfig, SchemaConf
 from botberi_gateway.config.engine import EngineConfig, EventSourceConfig
 from botberi_gateway.config.operation import ExecutionBudget, OperationLimits
 from botberi_gateway.config.traffic import Balancing, BalancingConfig, BreakerConfig, RetryConfig, TlsConfig
-from botberi_gateway.config.subgraph import InProcessConfig, SubgraphConfig, SubgraphSocketConfig
+from botberi_gateway.config.subgraph import (
+    HeadersIn,
+    InProcessConfig,
+    SubgraphConfig,
+    SubgraphSocketConfig,
+    SubgraphSubscriptionsConfig,
+    SubscriptionProtocol,
+)
 
 __all__ = [
     "GatewayConfig",
@@ -48,6 +55,9 @@ __all__ = [
     "ExecutionBudget",
     "SubgraphConfig",
     "SubgraphSocketConfig",
+    "SubgraphSubscriptionsConfig",
+    "SubscriptionProtocol",
+    "HeadersIn",
     "RetryConfig",
     "BreakerConfig",
     "Balancing",

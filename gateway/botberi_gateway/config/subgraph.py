@@ -2,10 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from botberi_gateway.config.setting import BYTES, SECONDS, branch, setting
 from botberi_gateway.config.traffic import BalancingConfig, BreakerConfig, RetryConfig, TlsConfig
+
+
+class HeadersIn(StrEnum):
+    """Where a subgraph gets the headers for a subscription over WebSocket."""
+
+    HANDSHAKE = "handshake"
+    INIT = "init"
+    BOTH = "both"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,67 @@ class SubgraphSocketConfig:
         16, "Messages that wait to be read; then the connection isn't read until the consumer goes on.", unit="messages"
     )
     max_subscriptions: int = setting(10_000, "Subscriptions to this subgraph at the same time.", unit="subscriptions")
+    max_subscriptions_per_socket: int = setting(
+        1,
+        "Subscriptions with equal headers that share a socket. On a shared one, a subscriber that is slower than "
+        "`max_queued_messages` is ended, as the others can't wait for it.",
+        unit="subscriptions",
+    )
+    headers_in: HeadersIn = setting(
+        HeadersIn.HANDSHAKE,
+        "Where the subgraph gets the headers of a request: in the `handshake`, as payload of `connection_init` "
+        "(`init`), or in `both`.",
+    )
+
+
+class SubscriptionProtocol(StrEnum):
+    """How the gateway subscribes at a subgraph."""
+
+    WEBSOCKET = "websocket"
+    SSE = "sse"
+    MULTIPART = "multipart"
+    CALLBACK = "callback"
+
+
+@dataclass(frozen=True, slots=True)
+class SubgraphSubscriptionsConfig:
+    """Subscriptions at one subgraph, whatever their protocol."""
+
+    protocol: SubscriptionProtocol = setting(
+        SubscriptionProtocol.WEBSOCKET,
+        "`websocket` (graphql-transport-ws), `sse` (server-sent events, graphql-sse), `multipart` "
+        "(`subscriptionSpec=1.0`), or `callback` (the subgraph sends results to `callback_url`).",
+    )
+    share_equal: bool = setting(
+        False,
+        "Whether subscriptions that are equal in operation, variables and all headers but those of tracing are made "
+        "once. Who joins gets the results from then on.",
+    )
+    max_queued_results: int = setting(
+        64, "Results that wait for one of those that share a subscription; a slower one is ended.", unit="results"
+    )
+    max_reconnects: int = setting(
+        0,
+        "How often in a row a lost subscription is begun again. An error (`SUBSCRIPTION_INTERRUPTED`) "
+        "says to the client that results may be missing.",
+        unit="attempts",
+    )
+    first_backoff_seconds: float = setting(0.5, "Pause before the first of them.", unit=SECONDS)
+    max_backoff_seconds: float = setting(30.0, "The pause doubles with each, up to this one.", unit=SECONDS)
+    silence_timeout_seconds: float = setting(
+        0.0,
+        "A stream (`sse`, `multipart`) that brings nothing for so long, not even a sign of life, is lost; 0: none is.",
+        unit=SECONDS,
+    )
+    callback_url: str | None = setting(
+        None,
+        "For `callback`: the address by which the subgraph reaches this process; the server serves its path.",
+    )
+    heartbeat_interval_seconds: float = setting(
+        5.0,
+        "For `callback`: how often the subgraph has to say that it is there; after three times that it is lost.",
+        unit=SECONDS,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +142,9 @@ class SubgraphConfig:
     breaker: BreakerConfig = branch(BreakerConfig, "A circuit breaker for a failing subgraph.")
     balancing: BalancingConfig = branch(BalancingConfig, "Several addresses.")
     tls: TlsConfig = branch(TlsConfig, "Certificates for `https`.")
+    subscriptions: SubgraphSubscriptionsConfig = branch(
+        SubgraphSubscriptionsConfig, "Subscriptions, whatever their protocol."
+    )
     websocket: SubgraphSocketConfig = branch(SubgraphSocketConfig, "Subscriptions over WebSocket.")
 
 

@@ -16,6 +16,7 @@ from botberi_gateway.config import GatewayConfig, ServerConfig
 from botberi_gateway.engine import Gateway
 from botberi_gateway.schema_delivery import SchemaDelivery
 from botberi_gateway.server.access import AccessLog
+from botberi_gateway.server.callbacks import callback_routes
 from botberi_gateway.server.headers import security_headers
 from botberi_gateway.server.metrics import CONTENT_TYPE, Metrics
 from botberi_gateway.server.quick import QuickDoor
@@ -104,6 +105,7 @@ def create_app(
             await gateway.aclose()
 
     table: list[BaseRoute] = [Route("/health", state.health), Route("/ready", state.ready), *routes]
+    table += callback_routes(config.engine)
     if metrics is not None:
         measured = metrics
 

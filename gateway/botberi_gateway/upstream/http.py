@@ -16,6 +16,7 @@ from botberi_gateway.upstream.traffic import TrafficTransport, Transport, needs_
 
 if TYPE_CHECKING:
     from botberi_gateway.upstream.http_library import LibraryTransport
+    from botberi_gateway.upstream.subscriptions.ways import Subscribing
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +31,14 @@ class HttpClient:
         self.name = name
         self.options = options or SubgraphConfig()
         urls = tuple(self.options.balancing.urls) or (url,)
-        self.url = urls[0]
+        self.url, self._urls = urls[0], urls
         #: What stands in front of the connections; None where the configuration asks for nothing.
         self.traffic: TrafficTransport | None = None
         if needs_traffic_rules(self.options):
             self.traffic = TrafficTransport(name, [_transport(name, each, self.options) for each in urls], self.options)
         self._transport: Transport = self.traffic or _transport(name, urls[0], self.options)
-        self._forms: LibraryTransport | None = None
+        self._library: LibraryTransport | None = None
+        self._subscribing: Subscribing | None = None
         self._closed = False
         self._subscriptions = 0
 
@@ -61,22 +63,20 @@ class HttpClient:
         self, form: StreamedForm, headers: Mapping[str, str], timeout: float
     ) -> asyncio.Future[SubgraphResponse]:
         """Begin a request with files. It is sent once, to the first address."""
-        if self._forms is None:
-            from botberi_gateway.upstream.http_library import LibraryTransport
-
-            self._forms = LibraryTransport(self.name, self.url, self.options)
-        return self._forms.start_form(form, headers, timeout)
+        return self.library.start_form(form, headers, timeout)
 
     async def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
-        """See `SubgraphClient.subscribe`: `graphql-transport-ws`, one connection for each subscription."""
+        """See `SubgraphClient.subscribe`: over the protocol that the configuration names."""
         if self._closed:
             raise self._failed("is not in use any more")
         if self._subscriptions >= self.options.websocket.max_subscriptions:
             raise self._failed("has too many subscriptions already")
-        from botberi_gateway.upstream.websocket import subscribe_over_websocket
+        if self._subscribing is None:
+            from botberi_gateway.upstream.subscriptions.ways import Subscribing
 
+            self._subscribing = Subscribing(self.name, self._address, self.library, self.options)
         self._subscriptions += 1
-        answers = subscribe_over_websocket(self.name, self.url, request, self.options)
+        answers = self._subscribing.subscribe(request)
         try:
             async for answer in answers:
                 yield answer
@@ -84,14 +84,29 @@ class HttpClient:
             self._subscriptions -= 1
             await answers.aclose()
 
+    def _address(self) -> str:
+        """The address for the next subscription."""
+        if self.traffic is None or len(self._urls) == 1:
+            return self.url
+        return self._urls[self.traffic.balancer.pick().number]
+
+    @property
+    def library(self) -> "LibraryTransport":
+        """For what isn't a plain request: forms, and streams."""
+        if self._library is None:
+            from botberi_gateway.upstream.http_library import LibraryTransport
+
+            self._library = LibraryTransport(self.name, self.url, self.options)
+        return self._library
+
     def _failed(self, what: str) -> SubgraphError:
         return SubgraphError(self.name, f"Subgraph {self.name!r} {what}.", code=errors.SUBGRAPH_UNREACHABLE)
 
     async def aclose(self) -> None:
         """Close the pool; requests that are under way fail."""
         self._closed = True
-        if self._forms is not None:
-            await self._forms.aclose()
+        if self._library is not None:
+            await self._library.aclose()
         await self._transport.aclose()
 
 

@@ -81,7 +81,7 @@ class LibraryTransport:
         self, call: Answer, body: bytes | AsyncIterator[bytes], headers: Mapping[str, str]
     ) -> SubgraphResponse:
         try:
-            response = await self._open().post(
+            response = await self.session().post(
                 self._url,
                 data=body,
                 headers=headers,
@@ -130,7 +130,8 @@ class LibraryTransport:
             logger.debug("subgraph %s: %s", self.name, type(cause).__name__)
         return SubgraphError(self.name, f"Subgraph {self.name!r} {what}.", code=code)
 
-    def _open(self) -> aiohttp.ClientSession:
+    def session(self) -> aiohttp.ClientSession:
+        """The session, which is opened when it is first asked for. Raises `SubgraphError` when it is closed."""
         if self._closed:
             raise self._failed("is not in use any more", errors.SUBGRAPH_UNREACHABLE)
         if self._session is None:

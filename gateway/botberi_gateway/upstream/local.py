@@ -13,8 +13,8 @@ from botberi_gateway.upstream.answer import ACCEPT, invalid, read_answer, reques
 from botberi_gateway.upstream.asgi_call import AsgiCall, Message, http_scope
 from botberi_gateway.upstream.body import BodyError
 from botberi_gateway.upstream.gate import Gate
-from botberi_gateway.upstream.graphql_ws import SUBPROTOCOL, SocketClosed, subscription
 from botberi_gateway.upstream.port import Spending, SubgraphRequest, SubgraphResponse, takes_long
+from botberi_gateway.upstream.subscriptions.graphql_ws import SUBPROTOCOL, SocketClosed, subscription
 
 logger = logging.getLogger(__name__)
 

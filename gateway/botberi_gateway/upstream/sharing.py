@@ -128,7 +128,7 @@ class _Shared:
             elif (error := request.exception()) is None:
                 self._deliver(request.result(), waiter)
             else:
-                waiter.set_exception(_copy(error))
+                waiter.set_exception(copied(error))
 
     def _deliver(self, response: SubgraphResponse, waiter: CountedAnswer) -> None:
         """Set the answer; its bytes are taken from the budget of each operation that gets it."""
@@ -153,7 +153,7 @@ class _Size:
         self.bytes = count
 
 
-def _copy(error: BaseException) -> BaseException:
+def copied(error: BaseException) -> BaseException:
     """The error as a new object for each caller, because a traceback grows with every raise."""
     if isinstance(error, SubgraphError):
         return type(error)(

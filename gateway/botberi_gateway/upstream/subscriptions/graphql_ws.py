@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from botberi_gateway import errors
 from botberi_gateway.codec import CodecError, decode, encode
-from botberi_gateway.errors import SubgraphError
+from botberi_gateway.errors import SubgraphError, SubscriptionRefused
 from botberi_gateway.upstream.answer import invalid, to_response
 from botberi_gateway.upstream.port import SubgraphRequest, SubgraphResponse
 
@@ -51,11 +51,11 @@ async def subscription(
     code, reason = _NORMAL, ""
     subscribed = False
     try:
-        await _connect(subgraph, socket, ack_timeout, init_payload)
-        await _send(socket, {"id": _ID, "type": "subscribe", "payload": _payload(request)})
+        await connect(subgraph, socket, ack_timeout, init_payload)
+        await send(socket, {"id": _ID, "type": "subscribe", "payload": payload_of(request)})
         subscribed = True
         while True:
-            message = await _receive(subgraph, socket)
+            message = await receive(subgraph, socket)
             match message.get("type"):
                 case "next" if message.get("id") == _ID:
                     yield to_response(subgraph, message.get("payload"))
@@ -67,14 +67,14 @@ async def subscription(
                     subscribed = False
                     return
                 case "ping":
-                    await _send(socket, {"type": "pong"})
+                    await send(socket, {"type": "pong"})
                 case "pong":
                     pass
                 case _:
                     raise invalid(subgraph, "a WebSocket message that was not expected")
     except SocketClosed as closed:
         subscribed = False
-        raise _lost(subgraph, closed) from closed
+        raise lost(subgraph, closed) from closed
     except SubgraphError as error:
         if error.code == errors.SUBGRAPH_INVALID_RESPONSE:
             code, reason = _BAD_MESSAGE, "Bad message"
@@ -82,22 +82,23 @@ async def subscription(
     finally:
         with suppress(SocketClosed):
             if subscribed and code == _NORMAL:
-                await _send(socket, {"id": _ID, "type": "complete"})
+                await send(socket, {"id": _ID, "type": "complete"})
             await socket.close(code, reason)
 
 
-async def _connect(
+async def connect(
     subgraph: str, socket: TextSocket, ack_timeout: float, init_payload: Mapping[str, Any] | None
 ) -> None:
+    """Send `connection_init` and wait for its answer. Raises `SubgraphError`, `SocketClosed`."""
     init: dict[str, Any] = {"type": "connection_init"}
     if init_payload:
         init["payload"] = init_payload
     try:
         async with asyncio.timeout(ack_timeout):
-            await _send(socket, init)
-            while (message := await _receive(subgraph, socket)).get("type") != "connection_ack":
+            await send(socket, init)
+            while (message := await receive(subgraph, socket)).get("type") != "connection_ack":
                 if message.get("type") == "ping":
-                    await _send(socket, {"type": "pong"})
+                    await send(socket, {"type": "pong"})
                 elif message.get("type") != "pong":
                     raise invalid(subgraph, "a WebSocket message that was not expected")
     except TimeoutError as error:
@@ -105,7 +106,8 @@ async def _connect(
         raise SubgraphError(subgraph, message_text, code=errors.SUBGRAPH_TIMEOUT) from error
 
 
-def _payload(request: SubgraphRequest) -> dict[str, Any]:
+def payload_of(request: SubgraphRequest) -> dict[str, Any]:
+    """The payload of `subscribe`."""
     payload: dict[str, Any] = {"query": request.operation}
     if request.operation_name is not None:
         payload["operationName"] = request.operation_name
@@ -114,11 +116,13 @@ def _payload(request: SubgraphRequest) -> dict[str, Any]:
     return payload
 
 
-async def _send(socket: TextSocket, message: Mapping[str, Any]) -> None:
+async def send(socket: TextSocket, message: Mapping[str, Any]) -> None:
+    """Send a message. Raises `SocketClosed`."""
     await socket.send(encode(message).decode())
 
 
-async def _receive(subgraph: str, socket: TextSocket) -> dict[str, Any]:
+async def receive(subgraph: str, socket: TextSocket) -> dict[str, Any]:
+    """The next message. Raises `SubgraphError` for something else, `SocketClosed`."""
     text = await socket.receive()
     if isinstance(text, bytes):
         raise invalid(subgraph, "a binary WebSocket message")
@@ -131,11 +135,13 @@ async def _receive(subgraph: str, socket: TextSocket) -> dict[str, Any]:
     return message
 
 
-def _lost(subgraph: str, closed: SocketClosed) -> SubgraphError:
+def lost(subgraph: str, closed: SocketClosed) -> SubgraphError:
+    """The error for a socket that the subgraph closed."""
     what = {
         4401: "refused the subscription (unauthorized)",
         4403: "refused the subscription (forbidden)",
         4429: "refused the subscription (too many)",
     }.get(closed.code, "closed the subscription")
     message = f"Subgraph {subgraph!r} {what}."
-    return SubgraphError(subgraph, message, code=errors.SUBGRAPH_UNREACHABLE)
+    kind = SubscriptionRefused if 4400 <= closed.code < 4500 else SubgraphError
+    return kind(subgraph, message, code=errors.SUBGRAPH_UNREACHABLE)

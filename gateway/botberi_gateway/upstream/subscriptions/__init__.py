@@ -1,0 +1,1 @@
+"""Subscriptions at subgraphs, over each protocol: equal ones made once, lost ones begun again."""
