@@ -22,7 +22,11 @@ from botberi_gateway.cli import app as gateway_cli
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("botberi-gateway")
 CHARTS = ROOT / "infra" / "kubernetes"
-PLATFORM = {"publicUrl": "https://botberi.example.com", "trustedProxies": ["10.1.0.0/16"]}
+PLATFORM = {
+    "publicUrl": "https://botberi.example.com",
+    "trustedProxies": ["10.1.0.0/16"],
+    "mailFrom": "Botberi <botberi@example.com>",
+}
 GATEWAY = {"supergraph": "type Query { one: Int }"}
 #: The oldest that the charts allow, and one that is new.
 VERSIONS = ("1.29", "1.34")
@@ -119,12 +123,13 @@ def test_a_wrong_value_is_refused_with_its_place(chart: str, values: Mapping[str
         rendered(chart, values)
 
 
-def test_each_command_is_one_of_the_platforms() -> None:
+def test_each_command_is_composes_and_one_of_the_platforms() -> None:
     commands = set(typer.main.get_command(cli).commands)  # type: ignore[attr-defined]
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
     for name, pod in pods(platform()).items():
-        program, command = pod["containers"][0]["command"]
-        assert (program, command) == ("botberi", name)
-        assert command in commands
+        command = pod["containers"][0]["command"]
+        assert command == compose[name]["command"]
+        assert command[1] in commands
 
 
 def test_every_service_of_compose_is_a_part_of_the_chart() -> None:

@@ -19,8 +19,12 @@ identity:
   port: 8081
   live: /health
   ready: /health
-  secrets: { BOTBERI_USER_DATABASE_URL_FILE: identity_user_database_url }
-  talksTo: [postgres, gateway]
+  secrets:
+    BOTBERI_USER_DATABASE_URL_FILE: identity_user_database_url
+    BOTBERI_IDENTITY_SECRET_FILE: identity_secret
+    BOTBERI_ARTIFACTS_SECRET_FILE: artifacts_secret
+  artifacts: true
+  talksTo: [postgres, gateway, s3]
 catalog:
   command: [botberi, catalog]
   port: 8082
@@ -70,6 +74,20 @@ worker:
   talksTo: [postgres, rabbitmq, s3]
   # A run that is cut off is taken up elsewhere, but from its beginning.
   graceSeconds: 120
+identity-worker:
+  command: [botberi, worker, --queues, identity]
+  metrics: 9100
+  live: /health
+  ready: /ready
+  secrets:
+    BOTBERI_USER_DATABASE_URL_FILE: identity_worker_user_database_url
+    BOTBERI_SHARED_DATABASE_URL_FILE: identity_worker_shared_database_url
+    BOTBERI_AMQP_URL_FILE: identity_worker_amqp_url
+    BOTBERI_IDENTITY_SECRET_FILE: identity_secret
+    BOTBERI_SMTP_URL_FILE: smtp_url
+    BOTBERI_ARTIFACTS_SECRET_FILE: artifacts_secret
+  artifacts: true
+  talksTo: [postgres, rabbitmq, s3, smtp]
 catalog-worker:
   command: [botberi, catalog-worker]
   metrics: 9100

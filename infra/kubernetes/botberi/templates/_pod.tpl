@@ -76,7 +76,10 @@ securityContext:
 - { name: BOTBERI_GRAPHIQL, value: {{ .root.Values.graphiql | quote }} }
 - { name: BOTBERI_DOCUMENTS, value: {{ .root.Values.documents | quote }} }
 {{- end }}
-{{- if has .name (list "gateway" "instance") }}
+{{- if eq .name "identity-worker" }}
+- { name: BOTBERI_MAIL_FROM, value: {{ .root.Values.mailFrom | quote }} }
+{{- end }}
+{{- if has .name (list "gateway" "instance" "identity" "identity-worker") }}
 - { name: BOTBERI_PUBLIC_URL, value: {{ .root.Values.publicUrl | quote }} }
 {{- end }}
 {{- if .part.artifacts }}
