@@ -162,7 +162,9 @@ PACKED: Final = [
 ]
 
 
-@pytest.mark.parametrize(("encoding", "body", "status"), PACKED)
+@pytest.mark.parametrize(
+    ("encoding", "body", "status"), PACKED, ids=[f"{e}-{s}-{n}" for n, (e, _, s) in enumerate(PACKED)]
+)
 def test_packed_requests(batching: Setup, encoding: str, body: bytes, status: int) -> None:
     headers = {"content-type": "application/json", "content-encoding": encoding}
     answer = batching.request(body=body, headers=headers)
