@@ -157,7 +157,7 @@ async def test_a_long_program_that_knows_paths_is_compiled_in_a_thread(
 ) -> None:
     served = Gateway.from_subgraphs({"only": SubgraphSource(LINK + SDL, client=Odd())})
     monkeypatch.setattr(program, "LONG", 0 if long else 10_000)
-    threads = threads_of(monkeypatch, program, "NullPropagation")
+    threads = threads_of(monkeypatch, program, "Careful")
     given = await asyncio.gather(*(ask(served, "{ user { id } fails }") for _ in range(10)))
     assert all(one["data"] == {"user": None, "fails": 1} and len(one["errors"]) == 1 for one in given)
     assert len(threads) == 1

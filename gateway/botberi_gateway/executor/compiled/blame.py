@@ -1,4 +1,4 @@
-"""A layout, an object and a field that it lacks -> the failure that took the field away, where the object's own rows alone show it.
+"""An object and a field that it lacks -> the failure that took the field away, where its own rows alone show it.
 
 It is what `gaps` finds in the joined view, without making one: for objects of one type whose fields come from one fetch
 each, as most do.
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from botberi_gateway.executor.compiled.layout import KeyPath, Layer, Layout, Table, leaf_sources
+from botberi_gateway.executor.compiled.layout import KeyPath, Layout, Origin, Table, leaf_sources
 from botberi_gateway.executor.compiled.support import EMPTY, Lost
 from botberi_gateway.executor.compiled.walking import TYPENAME
 from botberi_gateway.executor.failure import FetchFailure, MissingData
@@ -55,28 +55,27 @@ class Giver:
 
 
 class Givers:
-    """Of one program."""
+    """For each field of a program's objects the fetch that alone may give it, where there is such a fetch."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
 
-    def only(self, layers: Sequence[Layer], position: KeyPath, key: str) -> tuple[int, Table | None] | None:
-        """The fetch that alone may give the field, and its table if it is one of entities; None where there are several, or none."""
-        offering = [layer for layer in layers if key in layer.keys]
+    def only(self, origins: Sequence[Origin], position: KeyPath, key: str) -> Origin | None:
+        """The part of an object that alone may have the field; None where there are several, or none."""
+        offering = [origin for origin in origins if key in origin.keys]
         if len(offering) != 1:
             return None
         fetches, tables = self._layout.fetches, self._layout.attached.get(position, ())
-        gaps = [MissingData(fetches[one.fetch], None) for one in layers if not position and one.fetch in fetches]
+        gaps = [MissingData(fetches[o.fetch], None) for o in origins if not position and o.fetch in fetches]
         gaps += [MissingData(t.fetch, None if t.entities is None else t.entities.response_key) for t in tables]
         if [gap.fetch.id for gap in gaps if gap.covers([key])] not in ([], [offering[0].fetch]):
             return None
-        mine = (t for t in tables if t.fetch.id == offering[0].fetch and t.keys is offering[0].keys)
-        return offering[0].fetch, next(mine, None)
+        return offering[0]
 
-    def of(self, layers: Sequence[Layer], position: KeyPath, key: str, type_name: str) -> Giver | None:
-        """None where it isn't simple."""
-        found = self.only(layers, position, key)
-        table = None if found is None else found[1]
+    def of(self, origins: Sequence[Origin], position: KeyPath, key: str, type_name: str) -> Giver | None:
+        """Who gives the field, where it is one fetch of entities; None where that isn't simple."""
+        only = self.only(origins, position, key)
+        table = None if only is None else only.table
         if table is None or table.entities is None:
             return None
         giver = Giver(table, type_name)
@@ -85,16 +84,17 @@ class Givers:
         if fields is None:
             return giver
         before = self._layout.before[table.fetch.id]
-        attached = [t for t in self._layout.attached.get(position, ()) if t.fetch.id in before]
-        own = [one for one in layers if not any(t.keys is one.keys for t in self._layout.attached.get(position, ()))]
-        known = [*own, *(Layer(t.fetch.id, t.keys, "") for t in attached)]
+        known = [
+            *(origin for origin in origins if origin.table is None),
+            *(Origin(t.fetch.id, t.keys, t) for t in self._layout.attached.get(position, ()) if t.fetch.id in before),
+        ]
         needs: list[tuple[str, Giver | None]] = []
         for _, source in fields:
             offer = self.only(known, position, source)
             if offer is None:
                 return giver
-            inner = None if offer[1] is None else self.of(known, position, source, type_name)
-            if inner is None and offer[1] is not None:
+            inner = None if offer.table is None else self.of(known, position, source, type_name)
+            if inner is None and offer.table is not None:
                 return giver
             needs.append((source, inner))
         giver.needs = needs

@@ -66,6 +66,17 @@ class Table:
         return self.entities is not None and bool(self.entities.contexts)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """One answer's part of an object: the answer's own object at a place, or the row of an entity in a table."""
+
+    fetch: int
+    keys: Keys
+    table: Table | None = None
+    #: Whether a field of the object comes from here alone: without a row it is missing.
+    is_required: bool = False
+
+
 @dataclass(slots=True)
 class Layout:
     """One variant of a plan: conditions decided, fetches that they leave out gone."""

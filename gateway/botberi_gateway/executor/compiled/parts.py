@@ -10,13 +10,15 @@ from typing import Any
 from botberi_gateway.codec import encode
 from botberi_gateway.errors import ErrorEntry
 from botberi_gateway.executor.budget import ResponseTooLarge
-from botberi_gateway.executor.compiled.deferring import Deferring, Later
+from botberi_gateway.executor.compiled.careful import Careful
 from botberi_gateway.executor.compiled.flight import ODD, Flight
 from botberi_gateway.executor.compiled.flow import Flow
 from botberi_gateway.executor.compiled.laying import lay_out_parts
 from botberi_gateway.executor.compiled.layout import Layout, root_name
+from botberi_gateway.executor.compiled.lowering import Selecting, lower
 from botberi_gateway.executor.compiled.program import GLOBALS, Compiled, condition_variables
 from botberi_gateway.executor.compiled.reporting import Report, Seen
+from botberi_gateway.executor.compiled.response import Later
 from botberi_gateway.executor.compiled.source import Source, Unsupported
 from botberi_gateway.executor.compiled.support import EMPTY, BailOut
 from botberi_gateway.executor.compiled.variants import Submit, Variants
@@ -102,7 +104,8 @@ def _write(
     root_type = operation.schema.get_root_type(operation.definition.operation)
     if root_type is None:
         raise Unsupported("no root type")
-    Deferring(source, layout, selections, layout.state(), deferred).write(root_type, operation.selection_set)
+    response = lower(layout, root_type, Selecting(selections, deferred), for_errors=True)
+    Careful(source, layout, defers=True).write(response)
     title = operation.name or operation.kind
     start, project = source.functions(("start", "project"), title, GLOBALS)
     return Program(layout, selections, deferred, source.text(), start, project)

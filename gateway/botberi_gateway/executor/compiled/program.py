@@ -11,12 +11,13 @@ from graphql import FieldNode, InlineFragmentNode, SelectionSetNode, VariableNod
 
 from botberi_gateway.errors import GatewayError
 from botberi_gateway.executor.budget import ResponseTooLarge
+from botberi_gateway.executor.compiled.careful import Careful
 from botberi_gateway.executor.compiled.copies import Copies, one_row
 from botberi_gateway.executor.compiled.flight import FAULT, ODD, Flight
 from botberi_gateway.executor.compiled.flow import Flow
 from botberi_gateway.executor.compiled.laying import lay_out
 from botberi_gateway.executor.compiled.layout import Layout, UnfitKey
-from botberi_gateway.executor.compiled.null_propagation import NullPropagation
+from botberi_gateway.executor.compiled.lowering import Selecting, lower
 from botberi_gateway.executor.compiled.project import Project
 from botberi_gateway.executor.compiled.reporting import Report
 from botberi_gateway.executor.compiled.source import Source, Unsupported
@@ -117,9 +118,8 @@ class Program:
         selections = Selections(self.operation, self.layout.conditions)
         root_type = self.operation.schema.get_root_type(self.operation.definition.operation)
         assert root_type is not None
-        NullPropagation(source, self.layout, selections, self.layout.state()).write(
-            root_type, self.operation.selection_set
-        )
+        response = lower(self.layout, root_type, Selecting(selections), for_errors=True)
+        Careful(source, self.layout).write(response)
         self._propagation = source.function("project", self.operation.name or self.operation.kind, GLOBALS)
 
     def propagate_nulls(self, flight: Flight, report: Report) -> dict[str, Any] | None:
@@ -377,7 +377,7 @@ def _write(plan: Plan, operation: Operation, conditions: Conditions, by_identity
     if root_type is None:
         raise Unsupported("no root type")
     selections = Selections(operation, conditions)
-    Project(source, layout, selections, layout.state()).write(root_type, operation.selection_set)
+    Project(source, layout).write(lower(layout, root_type, Selecting(selections)))
     return source, layout
 
 

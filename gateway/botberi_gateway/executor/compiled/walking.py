@@ -125,7 +125,7 @@ class Reach:
         layers = list(base)
         for table in tables_at(self.layout, position, wanted, self.ended):
             row, var = source.name("i"), source.name("e")
-            source.line(f"{row} = {row_of(table, base)}")
+            source.line(f"{row} = {row_of(table, [layer.var for layer in base])}")
             source.line(f"{var} = EMPTY if {row} is None else {table.rows}[{row}]")
             layers.append(Layer(table.fetch.id, table.keys, var))
         return sorted(layers, key=lambda layer: layer.fetch)
@@ -258,15 +258,15 @@ class Walk:
         self._stack.close()
 
 
-def row_of(table: Table, base: Sequence[Layer]) -> str:
-    """An expression: the object's row in a table, None where it has none."""
+def row_of(table: Table, base: Sequence[str]) -> str:
+    """An expression: the row in a table of the object whose parts are in the variables `base`, None where it has none."""
     if table.by_key is not None:
         if len(base) != 1:
             raise UnfitKey(table)  # any of them may be the one that has the key
-        return f"{table.index}.get({base[0].var}.get({table.by_key!r}))"
+        return f"{table.index}.get({base[0]}.get({table.by_key!r}))"
     if len(base) == 1:
-        return f"{table.index}.get(id({base[0].var}))"
-    return f"at({table.index}, {', '.join(layer.var for layer in base)})"
+        return f"{table.index}.get(id({base[0]}))"
+    return f"at({table.index}, {', '.join(base)})"
 
 
 def anchor(base: Sequence[Layer]) -> str:
