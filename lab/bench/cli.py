@@ -15,6 +15,7 @@ from lab.bench.gateway.command import gateway
 from lab.bench.peers import PeersMissing
 from lab.bench.planner import CorpusMissing, planner
 from lab.bench.subscriptions.command import subscriptions
+from lab.bench.swaps import swaps
 from lab.bench.upstream import client
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ app.command("attacks")(attacks)
 app.command("soak")(soak)
 app.command("cold")(cold.main)
 app.command("losses")(losses.main)
+app.command("swaps")(swaps)
 
 #: Problems that a person can fix: they are printed in one line, with exit code 2.
 _MISSING = (PeersMissing, ScaleMissing, CorpusMissing)

@@ -5,6 +5,7 @@ An update that can't be served is refused with its errors, and the old graph sta
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 #: The pause before places that were down at the start are looked at again, with `wait`; it doubles.
 _FIRST_PAUSE_SECONDS: Final = 0.5
+#: How long the thread that composes may hold the interpreter while the event loop waits for it. With Python's 5 ms each
+#: step of a request waited so long: p50 went from 3 ms to 9 ms.
+_SWITCH_INTERVAL_SECONDS: Final = 0.0005
 #: Lines of a refused graph's errors that `/ready` shows; the log has all.
 _MAX_SHOWN_LINES: Final = 5
 
@@ -229,6 +233,8 @@ class SchemaDelivery:
     async def _update(self, gateway: Gateway) -> bool:
         """Serve the SDLs as they are now, or refuse them. Returns whether they are served."""
         texts, graph = dict(self._texts), self._graph
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
         try:
             assembled = await asyncio.to_thread(self._assemble, graph, self._engine, texts, self._assembled)
             await gateway.replace(
@@ -245,6 +251,8 @@ class SchemaDelivery:
         except Exception:
             logger.exception("a new graph could not be taken into service")
             return self._refuse("A new graph could not be taken into service; the log says why.")
+        finally:
+            sys.setswitchinterval(interval)
         self._assembled = assembled
         self.status.refused = None
         self.status.applied += 1

@@ -3,6 +3,7 @@
 They suit a process that keeps much and leaves little behind after each request.
 """
 
+import asyncio
 import ctypes
 import gc
 import sys
@@ -35,6 +36,11 @@ _KEPT: Final = 2 * 1024 * 1024
 #: With fewer (operations that come once and make room for one another, requests in flight) nothing is: each time, the
 #: cycles of what is in flight at that moment are set aside too, and stay until the next collection of everything.
 _SET_ASIDE: Final = 50_000
+
+
+#: Seconds between two collections after supergraphs were replaced. One takes 50 ms for a small graph: more often, and
+#: one request in a hundred would wait for it.
+_RESETTLE_INTERVAL_SECONDS: Final = 15.0
 
 
 class _Collector:
@@ -95,6 +101,29 @@ def settle() -> None:
 def resettle() -> None:
     """Free a supergraph that was replaced, and set aside the new one. Takes a moment."""
     _collector.whole()
+
+
+class _Resettling:
+    """Calls `resettle` after a supergraph was replaced, but not often: it stops the process for a moment each time."""
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+        self._timer: asyncio.TimerHandle | None = None
+
+    def soon(self) -> None:
+        """Have it called now, or as soon as the last call is long enough ago."""
+        if self._timer is None:
+            wait = self._last + _RESETTLE_INTERVAL_SECONDS - time.monotonic()
+            self._timer = asyncio.get_running_loop().call_later(max(wait, 0.0), self._now)
+
+    def _now(self) -> None:
+        self._timer = None
+        resettle()
+        self._last = time.monotonic()
+
+
+#: For `Gateway.on_replaced`: frees replaced supergraphs, several at once where they come quickly.
+resettle_soon: Final = _Resettling().soon
 
 
 def _bound_heap() -> None:

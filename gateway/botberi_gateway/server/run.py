@@ -17,7 +17,7 @@ from botberi_gateway.config import GatewayConfig
 from botberi_gateway.server.connections import ConnectionLimit
 from botberi_gateway.server.headers import security_headers
 from botberi_gateway.server.lifetime import ServerContext
-from botberi_gateway.server.memory import resettle, settle
+from botberi_gateway.server.memory import resettle_soon, settle
 from botberi_gateway.server.protocol import GatewayProtocol
 from botberi_gateway.server.quick import quick_door
 from botberi_gateway.transport.client import ClientResolver
@@ -137,7 +137,7 @@ async def serve(
     settle()
     gateway = getattr(app.state, "gateway", None)
     if gateway is not None:  # an app around ours may not have it
-        gateway.on_replaced(resettle)
+        gateway.on_replaced(resettle_soon)
     await server.serve(sockets=[listener])
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from starlette.applications import Starlette
 
 from botberi_gateway.config import GatewayConfig
-from botberi_gateway.server.memory import resettle, settle
+from botberi_gateway.server.memory import resettle_soon, settle
 from botberi_gateway.server.pages import SharedPages
 from botberi_gateway.server.run import Server, uvicorn_config
 
@@ -85,7 +85,7 @@ async def work(app: Starlette, channel: socket.socket, folder: Path, config: Gat
         pages = app.state.pages = SharedPages(folder, app.state.metrics.text)
         await pages.start()
     settle()
-    app.state.gateway.on_replaced(resettle)
+    app.state.gateway.on_replaced(resettle_soon)
     try:
         await worker.serve(sockets=[])
     finally:
