@@ -17,6 +17,7 @@ SETTINGS = [entry for entry in settings_of(GatewayConfig()) if isinstance(entry,
 OTHERS = {
     "engine.operation.assumed_list_size",
     "graph.warm_operations",
+    "graphs.*.warm_operations",
     "transport.compression.compress_from_bytes",
 } | {
     f"engine.subgraph{entry}.{name}"
@@ -39,6 +40,11 @@ def test_there_is_every_branch() -> None:
         "graph",
         "graph.supergraph",
         "graph.contract",
+        "graphs.*",
+        "graphs.*.supergraph",
+        "graphs.*.contract",
+        "graphs.*.subgraphs.*",
+        "graphs.*.subgraphs.*.schema",
         "graph.subgraphs.*",
         "graph.subgraphs.*.schema",
         "server",

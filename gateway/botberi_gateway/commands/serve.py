@@ -13,7 +13,7 @@ import typer
 
 from botberi_gateway.commands.console import BAD_INPUT, INVALID_GRAPH, PORT_TAKEN, fail, run
 from botberi_gateway.commands.sources import Source, listed
-from botberi_gateway.config import GatewayConfig, GraphConfig
+from botberi_gateway.config import GatewayConfig, GraphConfig, NamedGraphConfig
 from botberi_gateway.config.load import Loaded, kind_at, load, shape_of
 from botberi_gateway.config.problem import ConfigError
 from botberi_gateway.config.setting import Setting, settings_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from botberi_gateway.engine import Gateway
     from botberi_gateway.schema_delivery import SchemaDelivery
     from botberi_gateway.schema_delivery.delivery import Report
+    from botberi_gateway.server.graphs import NamedGraph
 
 ConfigOption = Annotated[
     Path | None,
@@ -191,10 +192,11 @@ def serve(values: Mapping[str, Any]) -> None:
 
         delivery = SchemaDelivery(config.graph, config.engine, report=report_of(config.graph))
         gateway = _gateway(delivery)
+        graphs = [_named(name, graph, config) for name, graph in config.graphs.items()]
         reloader = (
             None if values["config"] is None else Reloader(first, partial(read_config, values["config"], options))
         )
-        parts = {"delivery": delivery, "reloader": reloader}
+        parts = {"delivery": delivery, "reloader": reloader, "graphs": graphs}
         _announce(listener, config)
         if config.server.workers > 1:
             raise typer.Exit(_serve_by_workers(gateway, listener, config, parts))
@@ -224,6 +226,14 @@ def _gateway(delivery: "SchemaDelivery") -> "Gateway":
         fail(INVALID_GRAPH, f"The subgraphs do not compose:\n{delivery.report(error.errors)}")
     except GatewayError as error:
         fail(INVALID_GRAPH, f"{error.code}: {error.message}")
+
+
+def _named(name: str, graph: NamedGraphConfig, config: GatewayConfig) -> "NamedGraph":
+    from botberi_gateway.schema_delivery import SchemaDelivery
+    from botberi_gateway.server.graphs import NamedGraph
+
+    delivery = SchemaDelivery(graph, config.engine, name=name, report=report_of(graph))
+    return NamedGraph(name, _gateway(delivery), delivery, graph.path, graph.header)
 
 
 def report_of(graph: GraphConfig) -> "Report":

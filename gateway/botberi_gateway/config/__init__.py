@@ -17,7 +17,13 @@ from botberi_gateway.config.headers import (
     ResponseHeaderRule,
     SubgraphHeaderRules,
 )
-from botberi_gateway.config.graph import ContractConfig, GraphConfig, SchemaConfig, SubgraphSourceConfig
+from botberi_gateway.config.graph import (
+    ContractConfig,
+    GraphConfig,
+    NamedGraphConfig,
+    SchemaConfig,
+    SubgraphSourceConfig,
+)
 from botberi_gateway.config.engine import EngineConfig, EventSourceConfig
 from botberi_gateway.config.operation import ExecutionBudget, OperationLimits
 from botberi_gateway.config.traffic import Balancing, BalancingConfig, BreakerConfig, RetryConfig, TlsConfig
@@ -35,6 +41,7 @@ __all__ = [
     "ServerConfig",
     "LogConfig",
     "GraphConfig",
+    "NamedGraphConfig",
     "SchemaConfig",
     "SubgraphSourceConfig",
     "ContractConfig",

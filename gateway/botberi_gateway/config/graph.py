@@ -122,10 +122,36 @@ class GraphConfig:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """What is wrong with it."""
-        for name, subgraph in self.subgraphs.items():
-            place = f"subgraphs.{name}"
-            if self.supergraph.is_set:
-                if subgraph.schema.is_set:
-                    yield place, "beside a supergraph, a subgraph has no schema of its own"
-            elif subgraph.url is None and subgraph.app is None:
-                yield place, "it needs a url or an app, where requests go"
+        yield from _problems_of_subgraphs(self)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedGraphConfig(GraphConfig):
+    """A further graph, or another variant of the first one, in the same process."""
+
+    path: str | None = setting(None, "Where it is served.", restart=True)
+    header: str | None = setting(
+        None,
+        "The value of the header `server.graph_header` by which it is chosen at the first graph's path.",
+        restart=True,
+    )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """What is wrong with it."""
+        yield from _problems_of_subgraphs(self)
+        if not self.is_set:
+            yield "", "it needs a supergraph or subgraphs"
+        if self.path is None and self.header is None:
+            yield "", "it needs a path, a header, or both"
+        if self.path is not None and not (self.path.startswith("/") and self.path.rstrip("/")):
+            yield "path", f"{self.path!r} is no path below the root"
+
+
+def _problems_of_subgraphs(graph: GraphConfig) -> Iterator[tuple[str, str]]:
+    for name, subgraph in graph.subgraphs.items():
+        place = f"subgraphs.{name}"
+        if graph.supergraph.is_set:
+            if subgraph.schema.is_set:
+                yield place, "beside a supergraph, a subgraph has no schema of its own"
+        elif subgraph.url is None and subgraph.app is None:
+            yield place, "it needs a url or an app, where requests go"

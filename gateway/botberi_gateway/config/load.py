@@ -249,11 +249,14 @@ class _Builder:
         inherits = None if declared is None else declared.metadata.get("inherits")
         values = dict(base or {}) if is_dataclass(item) else {}
         for key, entry in node.entries.items():
+            if inherits is None and is_dataclass(item) and isinstance(entry, Scalar) and entry.text is None:
+                values.pop(key, None)  # taken out of what is inherited
+                continue
             current = values.get(key)
             if inherits is not None:
                 common = node_at(self._document, inherits)
                 entry = entry if common is None else merged(common, entry)
-                current = self._base_at(inherits) if current is None else current
+                current = _as(item, self._base_at(inherits)) if current is None else current
             values[key] = self._value(item, entry, current, _below(path, key), None)
         return values
 
@@ -304,6 +307,11 @@ def _default_of(kind: Any, base: Any) -> Any:
         return kind()
     except TypeError:
         return _Partial(kind)
+
+
+def _as(kind: Any, value: Any) -> Any:
+    """The values of a branch as those of a class that has more of them."""
+    return value if type(value) is kind else kind(**{own.name: getattr(value, own.name) for own in fields(value)})
 
 
 class _Partial:

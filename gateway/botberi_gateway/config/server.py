@@ -31,6 +31,9 @@ class ServerConfig:
         restart=True,
     )
     path: str = setting("/graphql", "Where GraphQL and GraphiQL are.", option="--path", restart=True)
+    graph_header: str = setting(
+        "x-graph", "The header by which clients choose one of several graphs (`graphs`).", restart=True
+    )
     max_header_bytes: int = setting(65_536, "A request's line and headers.", unit=BYTES)
     header_timeout_seconds: float = setting(
         10.0, "Time that a client may take to send a request's line and headers.", unit=SECONDS

@@ -83,6 +83,7 @@ def settings_of(config: Any, path: str = "") -> Iterator["Setting | Branch"]:
     The classes of entries come as branches too: `path[]` for those of a sequence, `path.*` for those of a mapping.
     """
     inner: list[tuple[str, Any, str]] = []
+    is_entry = "*" in path or "[]" in path
     for declared in fields(config):
         value = getattr(config, declared.name)
         below = f"{path}.{declared.name}" if path else declared.name
@@ -95,7 +96,7 @@ def settings_of(config: Any, path: str = "") -> Iterator["Setting | Branch"]:
                 value,
                 metadata["meaning"],
                 metadata["unit"],
-                metadata["option"],
+                None if is_entry else metadata["option"],
                 metadata["restart"],
                 metadata["extends"],
             )

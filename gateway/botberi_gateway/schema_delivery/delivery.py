@@ -73,8 +73,9 @@ class SchemaDelivery:
     ) -> None:
         """`name` is the graph's among several; `report` writes composition's errors."""
         self.status = DeliveryStatus()
-        self._graph = graph
-        self._engine = engine
+        #: The configuration that is in use.
+        self.graph = graph
+        self.engine = engine
         self._name = name
         self._write_report = report or _plain_report
         self._places = places_of(graph, engine)
@@ -102,8 +103,8 @@ class SchemaDelivery:
         Raises `DeliveryError` where an SDL can't be had, `CompositionError` and other `GatewayError`s.
         """
         await self._first_texts()
-        self._assembled = await asyncio.to_thread(self._assemble, self._graph, self._engine, self._texts)
-        gateway = Gateway(self._assembled.supergraph, self._assembled.clients, config=self._engine, **options)
+        self._assembled = await asyncio.to_thread(self._assemble, self.graph, self.engine, self._texts)
+        gateway = Gateway(self._assembled.supergraph, self._assembled.clients, config=self.engine, **options)
         self.status.updated_at = time.time()
         await asyncio.to_thread(self._state.keep, dict(self._texts))
         return gateway
@@ -114,13 +115,13 @@ class SchemaDelivery:
             problems = await self._read(list(self._places), at_start=True)
             if not problems:
                 return
-            waits = self._graph.wait and all(not self._places[name].is_local for name in problems)
+            waits = self.graph.wait and all(not self._places[name].is_local for name in problems)
             if not waits:
                 raise DeliveryError([problems[name] for name in sorted(problems)])
             for _, message in problems.values():
                 logger.warning("waiting: %s", message)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, self._graph.max_backoff_seconds)
+            pause = min(pause * 2, self.graph.max_backoff_seconds)
 
     async def _read(self, names: Sequence[str], *, at_start: bool = False) -> dict[str, tuple[str, str]]:
         """Look at places. Returns the code and message of those that have nothing to be served, by name."""
@@ -179,14 +180,14 @@ class SchemaDelivery:
 
     async def change(self, gateway: Gateway, graph: GraphConfig, engine: EngineConfig) -> str | None:
         """Take another configuration into use. Returns why it can't be; then nothing changes."""
-        if (graph, engine) == (self._graph, self._engine):
+        if (graph, engine) == (self.graph, self.engine):
             return None
         async with self._changing:
-            before = self._graph, self._engine, self._places, self._state, dict(self._texts)
+            before = self.graph, self.engine, self._places, self._state, dict(self._texts)
             kept = self._same_places(graph)
             places = places_of(graph, engine)
             self._places = {name: self._places[name] if name in kept else place for name, place in places.items()}
-            self._graph, self._engine, self._state = graph, engine, SchemaState(graph.state_folder, self._name)
+            self.graph, self.engine, self._state = graph, engine, SchemaState(graph.state_folder, self._name)
             self._texts = {name: text for name, text in self._texts.items() if name in kept}
             missing = await self._read([name for name in self._places if name not in kept])
             problem = "\n".join(f"{code}: {message}" for code, message in missing.values())
@@ -196,7 +197,7 @@ class SchemaDelivery:
                     # It counts as a refused configuration, not as a refused graph.
                     problem, self.status.refused, self.status.refusals = self.status.refused or "", None, refusals
             if problem:
-                self._graph, self._engine, self._places, self._state, self._texts = before
+                self.graph, self.engine, self._places, self._state, self._texts = before
             known = {name or "supergraph" for name in self._texts}
             self.status.unavailable = {name: why for name, why in self.status.unavailable.items() if name in known}
         self.look_now()
@@ -204,11 +205,11 @@ class SchemaDelivery:
 
     def _same_places(self, graph: GraphConfig) -> set[str]:
         """Of which SDLs the places are the same in this graph."""
-        if graph.max_sdl_bytes != self._graph.max_sdl_bytes:
+        if graph.max_sdl_bytes != self.graph.max_sdl_bytes:
             return set()
-        if graph.supergraph.is_set or self._graph.supergraph.is_set:
-            return {SUPERGRAPH} if graph.supergraph == self._graph.supergraph else set()
-        return {name for name, subgraph in graph.subgraphs.items() if self._graph.subgraphs.get(name) == subgraph}
+        if graph.supergraph.is_set or self.graph.supergraph.is_set:
+            return {SUPERGRAPH} if graph.supergraph == self.graph.supergraph else set()
+        return {name for name, subgraph in graph.subgraphs.items() if self.graph.subgraphs.get(name) == subgraph}
 
     def look_now(self) -> None:
         """Look at every place again at once."""
@@ -220,27 +221,27 @@ class SchemaDelivery:
         due = []
         self._due = {name: at for name, at in self._due.items() if name in self._places}
         for name, place in self._places.items():
-            interval = self._graph.watch_interval_seconds if place.is_local else self._graph.poll_interval_seconds
+            interval = self.graph.watch_interval_seconds if place.is_local else self.graph.poll_interval_seconds
             if name in self._due and self._due[name] <= now:
                 due.append(name)
                 del self._due[name]
             if interval and name not in self._due:
                 failures = 0 if place.is_local else self._failures.get(name, 0)
-                slowest = max(interval, self._graph.max_backoff_seconds)
+                slowest = max(interval, self.graph.max_backoff_seconds)
                 self._due[name] = now + min(interval * 2 ** min(failures, 20), slowest)
         return due
 
     async def _update(self, gateway: Gateway) -> bool:
         """Serve the SDLs as they are now, or refuse them. Returns whether they are served."""
-        texts, graph = dict(self._texts), self._graph
+        texts, graph = dict(self._texts), self.graph
         interval = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
         try:
-            assembled = await asyncio.to_thread(self._assemble, graph, self._engine, texts, self._assembled)
+            assembled = await asyncio.to_thread(self._assemble, graph, self.engine, texts, self._assembled)
             await gateway.replace(
                 assembled.supergraph,
                 assembled.clients,
-                config=self._engine,
+                config=self.engine,
                 warm_operations=graph.warm_operations,
                 warm_timeout_seconds=graph.warm_timeout_seconds,
             )

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TypeAlias
 
 from starlette.applications import Starlette
@@ -17,8 +18,11 @@ from botberi_gateway.engine import Gateway
 from botberi_gateway.schema_delivery import SchemaDelivery
 from botberi_gateway.server.access import AccessLog
 from botberi_gateway.server.callbacks import callback_routes
+from botberi_gateway.server.graphs import GraphSelector, NamedGraph, labelled, names_in_use
 from botberi_gateway.server.headers import security_headers
+from botberi_gateway.server.logs import configure
 from botberi_gateway.server.metrics import CONTENT_TYPE, Metrics
+from botberi_gateway.server.pages import merge
 from botberi_gateway.server.quick import QuickDoor
 from botberi_gateway.server.reloading import Reloader
 from botberi_gateway.transport.app import GraphQLApp
@@ -45,10 +49,12 @@ def create_app(
     lifespan: Lifespan | None = None,
     delivery: SchemaDelivery | None = None,
     reloader: Reloader | None = None,
+    graphs: Sequence[NamedGraph] = (),
 ) -> Starlette:
     """Make the app. It owns `gateway` and closes it at the end of its lifespan.
 
-    `delivery` keeps the gateway's graph up to date while the app runs, `reloader` its configuration.
+    `delivery` keeps the gateway's graph up to date while the app runs, `reloader` its configuration. `graphs` are
+    further graphs, each with its own gateway, by path or header.
 
     `app.state.drain()` (a coroutine function) ends sockets and streams; `botberi_gateway.server.serve` calls it before
     the server stops.
@@ -69,15 +75,30 @@ def create_app(
         config=config.transport,
         observer=metrics,
     )
-    sources = [part.status.warnings for part in (delivery, reloader) if part is not None]
-    state = _State(graphql, server, checks or {}, sources)
-    listeners: list[Callable[[GatewayConfig], None]] = [state.use, lambda changed: graphql.use(changed.transport)]
+    further = [_further(graph, config, authenticator, subgraph_headers) for graph in graphs]
+    apps = [graphql, *(app for app, _ in further)]
+    delivered = [(gateway, delivery), *((graph.gateway, graph.delivery) for graph in graphs)]
+    sources = [part.status.warnings for part in (*(each for _, each in delivered), reloader) if part is not None]
+    state = _State(apps, server, checks or {}, sources)
+    listeners: list[Callable[[GatewayConfig], None]] = [state.use, _use_log]
 
     async def apply(changed: GatewayConfig) -> str | None:
-        if delivery is not None:
-            problem = await delivery.change(gateway, changed.graph, changed.engine)
+        if names_in_use(changed.graphs) != names_in_use(config.graphs):
+            return "graphs: names, paths and headers of graphs can't change while the gateway runs"
+        configured = [changed.graph, *(changed.graphs[graph.name] for graph in graphs)]
+        undo: list[Callable[[], Awaitable[str | None]]] = []
+        for (each, source), graph in zip(delivered, configured, strict=True):
+            if source is None:
+                continue
+            back = partial(source.change, each, source.graph, source.engine)
+            problem = await source.change(each, graph, changed.engine)
             if problem is not None:
+                for change in undo:
+                    await change()
                 return problem
+            undo.append(back)
+        for app in apps:
+            app.use(changed.transport)
         for listener in listeners:
             listener(changed)
         return None
@@ -86,8 +107,9 @@ def create_app(
     async def life(app: Starlette) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         tasks = set()
-        if delivery is not None:
-            tasks.add(loop.create_task(delivery.run(gateway)))
+        for each, source in delivered:
+            if source is not None:
+                tasks.add(loop.create_task(source.run(each)))
         if reloader is not None:
             tasks.add(loop.create_task(reloader.run(apply)))
         try:
@@ -101,22 +123,35 @@ def create_app(
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks)
-            await graphql.drain(server.drain_timeout_seconds)
-            await gateway.aclose()
+            await state.drain()
+            for each, _ in delivered:
+                await each.aclose()
 
     table: list[BaseRoute] = [Route("/health", state.health), Route("/ready", state.ready), *routes]
     table += callback_routes(config.engine)
     if metrics is not None:
         measured = metrics
+        others = [(graph.name, each) for graph, (_, each) in zip(graphs, further, strict=True) if each is not None]
+
+        def page() -> bytes:
+            if not others:
+                return measured.text()
+            return merge([measured.text(), *(labelled(each.text(), name) for name, each in others)])
 
         async def scrape(request: Request) -> Response:
             pages = request.app.state.pages
-            text = measured.text() if pages is None else await pages.page()
+            text = page() if pages is None else await pages.page()
             return Response(text, media_type=CONTENT_TYPE)
 
         table.append(Route("/metrics", scrape))
     # Last, as at path `/` it takes everything.
-    endpoint = GraphQLRoute(server.path, graphql)
+    by_header = {graph.header: app for graph, (app, _) in zip(graphs, further, strict=True) if graph.header is not None}
+    table += [
+        GraphQLRoute(graph.path, app) for graph, (app, _) in zip(graphs, further, strict=True) if graph.path is not None
+    ]
+    endpoint = GraphQLRoute(
+        server.path, GraphSelector(graphql, server.graph_header, by_header) if by_header else graphql
+    )
     table.append(endpoint)
     if server.path.rstrip("/"):
         table.append(Route("/", RedirectResponse(server.path, 307)))
@@ -129,6 +164,7 @@ def create_app(
     app.state.stop_being_ready = state.stop_being_ready
     app.state.gateway = gateway
     app.state.metrics = metrics
+    app.state.metrics_page = page if metrics is not None else None
     app.state.reloader = reloader
     #: They take each new configuration into use.
     app.state.config_listeners = listeners
@@ -136,8 +172,36 @@ def create_app(
     app.state.pages = None
     # For a server that reads requests itself: the way around ASGI.
     app.state.graphql_route = endpoint
-    app.state.quick_door = lambda: QuickDoor(graphql.core, server.path, headers, log=server.access_log)
+    app.state.quick_door = lambda: QuickDoor(
+        graphql.core,
+        server.path,
+        headers,
+        log=server.access_log,
+        asgi_header=server.graph_header.lower() if by_header else None,
+    )
     return app
+
+
+def _further(
+    graph: NamedGraph,
+    config: GatewayConfig,
+    authenticator: Authenticator | None,
+    subgraph_headers: SubgraphHeaders | None,
+) -> tuple[GraphQLApp, Metrics | None]:
+    """The app of a further graph, and its metrics."""
+    metrics = _metrics(graph.gateway, graph.delivery, None) if config.server.metrics else None
+    app = GraphQLApp(
+        graph.gateway,
+        authenticator=authenticator,
+        subgraph_headers=subgraph_headers,
+        config=config.transport,
+        observer=metrics,
+    )
+    return app, metrics
+
+
+def _use_log(config: GatewayConfig) -> None:
+    configure(config.log.format, config.log.level)
 
 
 def _metrics(gateway: Gateway, delivery: SchemaDelivery | None, reloader: Reloader | None) -> Metrics:
@@ -150,12 +214,12 @@ class _State:
 
     def __init__(
         self,
-        graphql: GraphQLApp,
+        apps: Sequence[GraphQLApp],
         config: ServerConfig,
         checks: Mapping[str, ReadinessCheck],
         warnings: Sequence[Callable[[], Mapping[str, str]]],
     ) -> None:
-        self._graphql = graphql
+        self._apps = apps
         self._warnings = warnings
         self._config = config
         self._checks = checks
@@ -189,7 +253,7 @@ class _State:
     async def drain(self) -> None:
         """Be not ready from now on, end sockets and streams, and wait for queries and mutations."""
         self._draining = True
-        await self._graphql.drain(self._config.drain_timeout_seconds)
+        await asyncio.gather(*(app.drain(self._config.drain_timeout_seconds) for app in self._apps))
 
     async def stop_being_ready(self) -> None:
         """Say no at `/ready` and do nothing else, so that load balancers notice."""

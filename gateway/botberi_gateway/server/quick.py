@@ -41,8 +41,10 @@ class QuickDoor:
         headers: Sequence[tuple[bytes, bytes]] = security_headers(None),
         *,
         log: bool,
+        asgi_header: str | None = None,
     ) -> None:
-        """`headers` are those of every answer."""
+        """`headers` are those of every answer. A request with `asgi_header` takes the long way."""
+        self._long_way = _UNUSUAL if asgi_header is None else _UNUSUAL | {asgi_header}
         fixed = add_missing(FIXED_HEADERS, headers)
         self.fixed = b"".join(b"%b: %b\r\n" % pair for pair in fixed)
         #: The same for an answer that says itself how long it may be kept.
@@ -68,7 +70,7 @@ class QuickDoor:
         accept = headers.get("accept")
         if accept is not None and ("stream" in accept or "multipart" in accept):
             return False
-        return _UNUSUAL.isdisjoint(headers)
+        return self._long_way.isdisjoint(headers)
 
     def default_headers(self, headers: list[tuple[bytes, bytes]]) -> bytes:
         """The lines of uvicorn's own headers (the date). Uvicorn makes a new list every second."""

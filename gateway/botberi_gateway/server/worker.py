@@ -82,7 +82,7 @@ async def work(app: Starlette, channel: socket.socket, folder: Path, config: Gat
     worker = _Worker(app, channel, config)
     pages: SharedPages | None = None
     if app.state.metrics is not None:
-        pages = app.state.pages = SharedPages(folder, app.state.metrics.text)
+        pages = app.state.pages = SharedPages(folder, app.state.metrics_page)
         await pages.start()
     settle()
     app.state.gateway.on_replaced(resettle_soon)
