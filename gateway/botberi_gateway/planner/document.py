@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from graphql import VariableDefinitionNode, print_ast
+from graphql import VariableDefinitionNode
 
+from botberi_gateway.federation.printed import printed, printed_type
 from botberi_gateway.plan import ListItems, Path, Rename, Selected, SelectedField, SelectedFragment
 from botberi_gateway.planner.conditions import ALWAYS, Conditions, VariableCondition, in_order
 from botberi_gateway.planner.fetch_graph import Item, Selection
@@ -217,9 +218,8 @@ def wrapped(text: str, directives: Iterable[str]) -> str:
 
 def definition_text(node: VariableDefinitionNode) -> str:
     """The definition of a client's variable, without directives."""
-    return print_ast(
-        VariableDefinitionNode(variable=node.variable, type=node.type, default_value=node.default_value, directives=())
-    )
+    default = "" if node.default_value is None else f" = {printed(node.default_value)}"
+    return f"${node.variable.name.value}: {printed_type(node.type)}{default}"
 
 
 def document(head: str, definitions: Iterable[str], directives: str, fields: str) -> str:

@@ -150,7 +150,7 @@ class Emitter:
                 ),
                 *(
                     OperationPart((definition_text(node),), None, frozenset((node.variable.name.value,)))
-                    for node in self.operation.variable_definitions
+                    for node in (self.operation.variable_definitions if printer.variables else ())
                     if node.variable.name.value in printer.variables
                 ),
             ),

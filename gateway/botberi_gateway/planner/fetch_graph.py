@@ -125,7 +125,18 @@ class Position:
 class Entry:
     """A group's selection at a position, for those objects there that are of `types`."""
 
-    __slots__ = ("as_interface", "conditions", "graph", "group", "host", "position", "provided", "selection", "types")
+    __slots__ = (
+        "as_interface",
+        "conditions",
+        "graph",
+        "group",
+        "host",
+        "knows_type",
+        "position",
+        "provided",
+        "selection",
+        "types",
+    )
 
     def __init__(
         self,
@@ -143,6 +154,8 @@ class Entry:
         static = selection.static
         #: The interface for whose objects the subgraph takes these; empty where it takes them for what they are.
         self.as_interface = "" if static is None else static.as_interface
+        #: Whether `__typename` of this selection is the object's own type.
+        self.knows_type = static is None or not static.is_interface_object
         self.host: Host = (group.graph, self.as_interface)
         self.conditions = conditions
         #: What `@provides` of fields above gives here beside the subgraph's own fields.
@@ -157,12 +170,6 @@ class Entry:
     def is_uncertain(self) -> bool:
         """Whether some objects may have no representation here, for want of what the fields of the group require."""
         return bool(self.group.uncertain) and self is self.group.entry
-
-    @property
-    def knows_type(self) -> bool:
-        """Whether `__typename` of this selection is the object's own type."""
-        static = self.selection.static
-        return static is None or not static.is_interface_object
 
 
 @dataclass(slots=True, eq=False)

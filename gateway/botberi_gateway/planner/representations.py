@@ -57,7 +57,9 @@ class ResponseKeys:
         selection: KeySelection = KeyField(field.name, key, tuple(selections))
         if field.types is not None:
             selection = KeyFragment(field.types, (selection,))
-        return replace(field, key=key, children=tuple(children)), [selection]
+        if children or key != field.key:
+            field = replace(field, key=key, children=tuple(children))
+        return field, [selection]
 
     def _may_be_nulled(self, path: tuple[str, ...], field: Field, may_null: MayNull) -> bool:
         """Whether the client selects a field of the object that the planner doesn't, and that may null it."""

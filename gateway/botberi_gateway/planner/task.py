@@ -34,19 +34,9 @@ def task_of(supergraph: Supergraph, operation: Operation, labels: frozenset[str]
     walker = Walker(
         graph,
         operation.fragments,
-        field_directives=_directives_on(supergraph, "FIELD"),
-        fragment_directives=_directives_on(supergraph, "INLINE_FRAGMENT"),
+        field_directives=graph.directives_on("FIELD"),
+        fragment_directives=graph.directives_on("INLINE_FRAGMENT"),
         defers=defers,
         variables=frozenset(v.variable.name.value for v in operation.variable_definitions),
     )
     return Task(supergraph, graph, operation, walker, root, defers)
-
-
-def _directives_on(supergraph: Supergraph, location: str) -> frozenset[str]:
-    """Directives that subgraphs get as the client wrote them: composition keeps those that all subgraphs define."""
-    return frozenset(
-        d.name.value
-        for d in supergraph.directive_definitions
-        if any(place.value == location for place in d.locations)
-        and d.name.value not in ("skip", "include", "defer", "stream")
-    )

@@ -4,7 +4,8 @@ Fragments become sets of concrete types, `@skip`, `@include` and `@defer` become
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 from graphql import (
     ArgumentNode,
@@ -22,6 +23,7 @@ from graphql import (
 )
 
 from botberi_gateway.errors import PlanningError
+from botberi_gateway.federation.printed import printed
 from botberi_gateway.operation.defer import Defers
 from botberi_gateway.operation.literals import arguments_text
 from botberi_gateway.planner.conditions import ALWAYS, Conditions
@@ -29,7 +31,7 @@ from botberi_gateway.planner.representations import Meaning
 from botberi_gateway.planner.scopes import Collected, Scope, Spread
 from botberi_gateway.planner.tree import Field
 from botberi_gateway.planner.variables import variables_of
-from botberi_gateway.query_graph import QueryGraph
+from botberi_gateway.query_graph import QueryGraph, parse_field_set
 
 #: More fields than this after expanding fragments are refused: an operation that `OperationLimits` admits stays far
 #: below.
@@ -38,6 +40,8 @@ MAX_FIELDS = 200_000
 _AMBIGUOUS: Meaning = ("", "")
 
 
+#: Query graph -> the fields of field sets, by the type that they are of and their text. They are never changed.
+_FIELD_SETS: Final[WeakKeyDictionary[QueryGraph, dict[tuple[str, str], tuple[Field, ...]]]] = WeakKeyDictionary()
 _Collection: TypeAlias = dict[tuple[str, frozenset[str] | None, Conditions], Collected]
 _Spreads: TypeAlias = dict[str, list[Spread]]
 
@@ -88,6 +92,19 @@ class Walker:
         scopes = [Scope(selections, parent, None, conditions) for selections in selection_sets]
         return self._fields(parent, scopes, (), internal)
 
+    def field_set(self, parent: str, text: str, conditions: Conditions = ALWAYS) -> tuple[Field, ...]:
+        """The fields of a field set (a key, `@requires`, `@provides`) of an object of type `parent`: the planner's own.
+
+        They are the same for every operation, but for arguments, which are written as the client writes equal ones.
+        """
+        if conditions or "(" in text:
+            return self.fields(parent, [parse_field_set(text)], internal=True, conditions=conditions)
+        known = _FIELD_SETS.setdefault(self.graph, {})
+        fields = known.get((parent, text))
+        if fields is None:
+            fields = known[parent, text] = self.fields(parent, [parse_field_set(text)], internal=True)
+        return fields
+
     def _fields(self, parent: str, scopes: list[Scope], path: tuple[str, ...], internal: bool) -> tuple[Field, ...]:
         collection: _Collection = {}
         spreads: _Spreads = {}
@@ -124,20 +141,22 @@ class Walker:
         name = node.name.value
         arguments = tuple(node.arguments or ())
         text = self._arguments_text(arguments) if arguments else ""
-        directives = [d for d in node.directives or () if d.name.value in self.field_directives]
+        directives = [d for d in node.directives if d.name.value in self.field_directives] if node.directives else []
         if not internal:
             client = self.names.setdefault(path, {})
-            client[key] = (name, text) if client.get(key, (name, text)) == (name, text) else _AMBIGUOUS
+            meaning = (name, text)
+            client[key] = meaning if client.setdefault(key, meaning) == meaning else _AMBIGUOUS
         field = Field(
             key=key,
             name=name,
             via=collected.via,
             arguments=arguments,
             arguments_text=text,
-            directives_text="".join(" " + print_ast(d) for d in directives),
             internal=internal,
-            fragment_directives=tuple(" " + print_ast(d) for d in around),
         )
+        if directives or around:
+            field.directives_text = "".join(" " + print_ast(d) for d in directives)
+            field.fragment_directives = tuple(" " + print_ast(d) for d in around)
         if arguments or directives or around:
             field.variables = variables_of((*arguments, *directives, *around))
         if not name.startswith("__"):
@@ -152,7 +171,7 @@ class Walker:
 
     def _arguments_text(self, arguments: tuple[ArgumentNode, ...]) -> str:
         """The arguments as text. Equal ones in another order get the text of those that came first."""
-        text = "(" + ", ".join(print_ast(a) for a in arguments) + ")"
+        text = "(" + ", ".join([_argument_text(argument) for argument in arguments]) + ")"
         if len(arguments) == 1 and not isinstance(arguments[0].value, ObjectValueNode | ListValueNode):
             return text
         return self._arguments.setdefault(arguments_text(arguments), text)
@@ -259,6 +278,12 @@ class Walker:
         if inner.defer not in self._variable_defers:  # where it is off, the fragment belongs to the `@defer` around
             earlier.append(spread)
         return False
+
+
+def _argument_text(argument: ArgumentNode) -> str:
+    value = argument.value
+    text = f"${value.name.value}" if isinstance(value, VariableNode) else printed(value)
+    return f"{argument.name.value}: {text}"
 
 
 def _with_conditions_of(directives: Iterable[DirectiveNode], outer: Conditions) -> Conditions | None:

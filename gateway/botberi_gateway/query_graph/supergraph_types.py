@@ -28,6 +28,21 @@ class SupergraphTypes:
         self._possible: dict[str, frozenset[str]] = {}
         self._implementations: dict[str, list[str]] | None = None
         self._bearers: dict[str, Mapping[str, str]] = {}
+        self._directives: dict[str, frozenset[str]] = {}
+
+    def directives_on(self, location: str) -> frozenset[str]:
+        """Directives that subgraphs get as the client wrote them: composition keeps those that all subgraphs define."""
+        names = self._directives.get(location)
+        if names is None:
+            supergraph = self._supergraph()
+            assert supergraph is not None, "a supergraph outlives the planning for it"
+            names = self._directives[location] = frozenset(
+                d.name.value
+                for d in supergraph.directive_definitions
+                if any(place.value == location for place in d.locations)
+                and d.name.value not in ("skip", "include", "defer", "stream")
+            )
+        return names
 
     def is_composite(self, name: str) -> bool:
         """Whether it is an object type, an interface or a union."""

@@ -45,7 +45,7 @@ class Chooser:
             for field in fields:  # in the client's order: they change things
                 self.placing.place(position, field, position.types)
             return
-        if any(field.conditions != ALWAYS for field in fields):
+        if any(field.conditions is not ALWAYS for field in fields):
             fields = tuple(sorted(fields, key=lambda field: field.conditions.number))
         later = []
         for field in fields:
@@ -70,4 +70,5 @@ class Chooser:
                     and not local.would_null(entry, field)
                 ):
                     return True
-        return all(len(self.run_state.graph.resolvers(name, field.name)) <= 1 for name in types)
+        resolvers = self.run_state.graph.resolvers
+        return all(len(resolvers(name, field.name)) <= 1 for name in types)

@@ -6,7 +6,6 @@ from botberi_gateway.planner.conditions import Conditions
 from botberi_gateway.planner.fetch_graph import Groups, Position
 from botberi_gateway.planner.representations import MayNull
 from botberi_gateway.planner.tree import Field
-from botberi_gateway.query_graph import parse_field_set
 
 
 class Gathering:
@@ -32,7 +31,7 @@ class Gathering:
         parent = type_name
         if parent not in graph.types or (len(types) == 1 and graph.types[parent].kind == "OBJECT"):
             parent = min(types)
-        fields = self.run.walker.fields(parent, [parse_field_set(field_set)], internal=True, conditions=conditions)
+        fields = self.run.walker.field_set(parent, field_set, conditions)
         groups: Groups = {}
         inputs: list[KeySelection] = []
         for field in fields:

@@ -10,7 +10,7 @@ from botberi_gateway.planner.conditions import ALWAYS, Conditions
 from botberi_gateway.planner.fetch_graph import Entry, Position
 from botberi_gateway.planner.tree import Field
 from botberi_gateway.planner.walk import Walker
-from botberi_gateway.query_graph import QueryGraph, parse_field_set
+from botberi_gateway.query_graph import QueryGraph
 
 
 class Local:
@@ -97,6 +97,8 @@ class Local:
         """
         if entry.group.uncertain and entry.is_uncertain:
             return False
+        if entry.conditions is ALWAYS:
+            return not self.has_defers or position.parent is not None or not conditions.defers
         if self.has_defers and position.parent is None and entry.conditions.defers != conditions.defers:
             return False  # what is deferred at the root has a request of its own, which nothing else waits for
         own = entry.conditions
@@ -160,12 +162,16 @@ class Local:
             for below in provided.children
         ]
         static = entry.selection.static
+        if static is not None and not static.is_abstract:
+            declared = static.fields.get(field.name)
+            if declared is None or not declared.provides:
+                return tuple(fields)
         # Each type of an interface has its own `@provides` at the field.
         names = types if static is None or static.is_abstract else (static.name,)
         promises = {self.graph.promise(entry.graph, name, field.name) for name in names}
         promise = promises.pop()
         if promise is not None and not promises:
-            fields += self.walker.fields(promise.type_name, [parse_field_set(promise.provides)], internal=True)
+            fields += self.walker.field_set(promise.type_name, promise.provides)
         return tuple(fields)
 
 

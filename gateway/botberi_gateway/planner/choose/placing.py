@@ -46,7 +46,8 @@ class Placing:
         self._learn_types(position, field, types, into)
         if field.is_typename:
             return into | self.typenames.place(position, field, types)
-        for alike in self.isolation.groups(position, types, field):
+        groups = self.isolation.groups(position, types, field) if self.local.has_defers else (types,)
+        for alike in groups:
             rest = self._place_leaf(position, field, alike, into) if field.type_name is None else alike
             if rest:
                 self._place_by_type(position, field, rest, into)
@@ -55,6 +56,8 @@ class Placing:
     def _learn_types(self, position: Position, field: Field, types: frozenset[str], into: Groups) -> None:
         """Have the objects' types asked for where it depends on them whether the field is selected."""
         if field.is_typename and not field.conditions.defers:
+            return
+        if not self.local.has_defers and all([entry.knows_type for entry in position.entries]):  # noqa: C419 # quicker
             return
         if field.types is None:
             via = self.run.graph.types.get(field.via)
@@ -78,13 +81,14 @@ class Placing:
     def _place_leaf(self, position: Position, field: Field, types: frozenset[str], into: Groups) -> frozenset[str]:
         """Select the leaf in entries that give it; the types for which none does."""
         near = near_step(position)
-        isolation = self.isolation.required(position, types, field)
-        for entry in sorted(position.entries, key=step_of):
+        isolation = self.isolation.required(position, types, field) if self.local.has_defers else None
+        entries = position.entries
+        for entry in entries if len(entries) == 1 else sorted(entries, key=step_of):
             if not self.local.is_usable(entry, position, field.conditions):
                 continue
-            if not self.isolation.is_isolated(entry, position, field, isolation):
+            if isolation and not self.isolation.is_isolated(entry, position, field, isolation):
                 continue
-            if self.local.would_null(entry, field):
+            if field.types is not None and self.local.would_null(entry, field):
                 continue
             if field.internal and entry.group.step > near:
                 break  # others wait for it: a new request may have it earlier
@@ -122,6 +126,8 @@ class Placing:
 
     def _place_goal(self, goal: Goal, into: Groups) -> bool:
         """One way for all objects of the goal, isolated if that is possible; whether there was one."""
+        if not self.local.has_defers:
+            return self._place_one_way(goal, into)
         isolation = self.isolation.required(goal.position, goal.types, goal.field)
         if isolation and self._place_one_way(goal._replace(isolation=isolation), into):
             return True

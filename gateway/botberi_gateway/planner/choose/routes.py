@@ -133,6 +133,8 @@ class Routes:
         """The entries that are there already, and that suit the goal."""
         position, types = goal.position, goal.types
         for entry in position.entries:
+            if entry.host != host or not types <= entry.types:
+                continue
             if not (goal.isolation <= entry.group.defers and self.local.is_exactly(entry, types)):
                 continue
             if goal.selects_field and (
@@ -140,7 +142,7 @@ class Routes:
                 or self.local.would_null(entry, goal.field)
             ):
                 continue
-            if entry.host == host and types <= entry.types and self.local.is_usable(entry, position, goal.conditions):
+            if self.local.is_usable(entry, position, goal.conditions):
                 yield Route(entry.graph, entry.group.step, (), entry=entry)
 
     def _is_asked_again(self, types: frozenset[str]) -> bool:
