@@ -80,7 +80,8 @@ class Printer:
         """
         static = selection.static
         is_abstract = static is None or static.is_abstract
-        place = place._replace(is_mixed=place.is_mixed or is_abstract)
+        if is_abstract and not place.is_mixed:
+            place = place._replace(is_mixed=True)
         texts = _Texts()
         if selection.typename or not selection.items:
             texts.add(Printed("__typename", (TYPENAME,)), frames)
@@ -126,20 +127,25 @@ class Printer:
         """A field of `type_name` with its arguments, directives and selection."""
         field = item.field
         key = self._response_key(selection, item, type_name, place) if place.is_mixed else field.key
-        conditions = in_order(item.conditions.variables - place.implied.variables)
-        self.variables.update(dict.fromkeys(variable for variable, _ in conditions))
-        # A directive stands once at a field: the rest goes around it.
-        on_field, around = split_conditions(conditions)
         name = field.name if key == field.name else f"{key}: {field.name}"
+        conditions: tuple[VariableCondition, ...] = ()
+        on_field, around = "", list[str]()
+        if item.conditions.variables:
+            conditions = in_order(item.conditions.variables - place.implied.variables)
+            self.variables.update(dict.fromkeys(variable for variable, _ in conditions))
+            # A directive stands once at a field: the rest goes around it.
+            on_field, around = split_conditions(conditions)
         text = name + field.arguments_text + on_field + field.directives_text
-        self.variables.update(dict.fromkeys(sorted(field.variables)))
+        if field.variables:
+            self.variables.update(dict.fromkeys(sorted(field.variables)))
         selections: tuple[Selected, ...] = ()
         if item.child is not None:
             path = (*place.path, key, *[ITEMS] * field.list_depth)
-            below = self._fields(item.child, _Place(path, (*place.keys, key), is_mixed=place.is_mixed))
+            below = self._fields(item.child, _Place(path, (*place.keys, key), ALWAYS, place.is_mixed))
             text += " { " + below.text + " }"
             selections = below.selections
-        text = wrapped(text, (*around, *reversed(field.fragment_directives)))
+        if around or field.fragment_directives:
+            text = wrapped(text, (*around, *reversed(field.fragment_directives)))
         return Printed(text, (SelectedField(field.name, key, selections, conditions),))
 
     def _response_key(self, selection: Selection, item: Item, type_name: str, place: _Place) -> str:

@@ -80,7 +80,6 @@ class Placing:
 
     def _place_leaf(self, position: Position, field: Field, types: frozenset[str], into: Groups) -> frozenset[str]:
         """Select the leaf in entries that give it; the types for which none does."""
-        near = near_step(position)
         isolation = self.isolation.required(position, types, field) if self.local.has_defers else None
         entries = position.entries
         for entry in entries if len(entries) == 1 else sorted(entries, key=step_of):
@@ -90,7 +89,7 @@ class Placing:
                 continue
             if field.types is not None and self.local.would_null(entry, field):
                 continue
-            if field.internal and entry.group.step > near:
+            if field.internal and entry.group.step > near_step(position):
                 break  # others wait for it: a new request may have it earlier
             here = self.local.types(entry, field) & types
             if here:
