@@ -9,6 +9,8 @@ from graphql import print_ast
 from botberi_gateway.commands.options import Stage
 from botberi_gateway.executor import Compiled
 from botberi_gateway.executor.compiled import Program
+from botberi_gateway.executor.compiled.lowering import lower
+from botberi_gateway.executor.compiled.printing import program_tree
 from botberi_gateway.executor.compiled.source import Unsupported
 from botberi_gateway.operation import Operation, prepare
 from botberi_gateway.operation.defer import Defers
@@ -38,6 +40,8 @@ def inspect(stage: Stage, supergraph: Supergraph, query: str | None = None, oper
     plan = build_plan(supergraph, operation)
     if stage is Stage.CODE:
         return _code(plan, operation)
+    if stage is Stage.PROGRAM:
+        return _programs(plan, operation)
     return _fetches(plan) if stage is Stage.FETCHES else plan.to_json()
 
 
@@ -52,17 +56,29 @@ def text_of(stage: Stage, supergraph: Supergraph, query: str | None = None, oper
     return "\n".join(_lines(inspect(stage, supergraph, query, operation_name)))
 
 
-def _code(plan: Plan, operation: Operation) -> dict[str, str]:
-    """Conditions -> the program that is compiled for them: none of the conditions met, and all.
-
-    Where there is no program, why.
-    """
+def _variants(plan: Plan, operation: Operation) -> Iterator[tuple[str, Program | str]]:
+    """Conditions and the program for them: none of the conditions met, and all. Where there is no program, why."""
     compiled = Compiled(plan, operation)
-    programs = {}
     for value in (False, True) if compiled.conditions else (False,):
         said = ", ".join(f"${name} = {str(value).lower()}" for name in compiled.conditions)
-        program = compiled.program(dict.fromkeys(compiled.conditions, value))
-        when = said or "always"
+        yield said or "always", compiled.program(dict.fromkeys(compiled.conditions, value))
+
+
+def _programs(plan: Plan, operation: Operation) -> dict[str, Any]:
+    """Conditions -> the program for them as data, or why there is none."""
+    programs: dict[str, Any] = {}
+    for when, program in _variants(plan, operation):
+        if isinstance(program, str):
+            programs[when] = {"not compiled": program}
+        else:
+            programs[when] = program_tree(program.layout, lower(program.layout, program.operation))
+    return programs
+
+
+def _code(plan: Plan, operation: Operation) -> dict[str, str]:
+    """Conditions -> the source that is compiled for them, or why there is none."""
+    programs = {}
+    for when, program in _variants(plan, operation):
         if isinstance(program, str):
             programs[when] = f"# not compiled: {program}"
             continue

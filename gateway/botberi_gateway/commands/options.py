@@ -30,11 +30,12 @@ class Stage(StrEnum):
     OPERATION = "operation"
     FETCHES = "fetches"
     PLAN = "plan"
+    PROGRAM = "program"
     CODE = "code"
 
 
 #: These ask for an operation as well.
-OF_OPERATION = (Stage.OPERATION, Stage.FETCHES, Stage.PLAN, Stage.CODE)
+OF_OPERATION = (Stage.OPERATION, Stage.FETCHES, Stage.PLAN, Stage.PROGRAM, Stage.CODE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,11 +81,20 @@ def test_check_takes_supergraphs_lists_and_folders(folder: Path) -> None:
         ),
         ("fetches", ["because: for Query.", "User.reviews, key 'id' of User"]),
         ("plan", ["QueryPlan {", 'service: "reviews"']),
+        (
+            "program",
+            [
+                "fetch 1 (reviews)\n    after: fetch 0\n    r1_0\n      for: me\n      row by: the key id",
+                "me: User\n        each of: fetch 0",
+                "name: String!: fetch 0",
+                "reviews: [Review!]!\n          each of: r1_0",
+            ],
+        ),
         ("code", ["# $with = false\nasync def run(x):", "# $with = false, when run often\nasync def run(x):"]),
     ],
 )
 def test_each_stage_can_be_looked_at(stage: str, said: list[str]) -> None:
-    query = ["--query", "q.graphql"] if stage in ("operation", "fetches", "plan", "code") else []
+    query = ["--query", "q.graphql"] if stage in ("operation", "fetches", "plan", "program", "code") else []
     code, out = run("inspect", stage, "--supergraph", "super.graphql", *query)
     assert code == 0, out
     for words in said:

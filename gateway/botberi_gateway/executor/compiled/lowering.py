@@ -42,15 +42,22 @@ from botberi_gateway.executor.definitions import definition_of
 from botberi_gateway.executor.latecomers import parted
 from botberi_gateway.executor.selection import Selections
 from botberi_gateway.executor.unknown import Typed
+from botberi_gateway.operation import Operation
 
 
-def lower(layout: Layout, root_type: GraphQLObjectType, selecting: "Selecting", *, for_errors: bool = False) -> Object:
-    """The root of the response.
+def lower(
+    layout: Layout, operation: Operation, deferred: DeferredSelections | None = None, *, for_errors: bool = False
+) -> Object:
+    """The root of the response; with `deferred` some fields come later.
 
     `for_errors`: with whom to blame for missing fields, and without `once_per`: equal entities differ in their paths.
 
     Raises `Unsupported`, and `UnfitKey` where a key's value doesn't distinguish the objects of a table.
     """
+    root_type = operation.schema.get_root_type(operation.definition.operation)
+    if root_type is None:
+        raise Unsupported("no root type")
+    selecting = Selecting(Selections(operation, layout.conditions), deferred)
     return _Lowering(layout, selecting, for_errors).root(root_type)
 
 

@@ -15,11 +15,11 @@ from botberi_gateway.executor.compiled.flight import ODD, Flight
 from botberi_gateway.executor.compiled.flow import Flow
 from botberi_gateway.executor.compiled.laying import lay_out_parts
 from botberi_gateway.executor.compiled.layout import Layout, root_name
-from botberi_gateway.executor.compiled.lowering import Selecting, lower
+from botberi_gateway.executor.compiled.lowering import lower
 from botberi_gateway.executor.compiled.program import GLOBALS, Compiled, condition_variables
 from botberi_gateway.executor.compiled.reporting import Report, Seen
 from botberi_gateway.executor.compiled.response import Later
-from botberi_gateway.executor.compiled.source import Source, Unsupported
+from botberi_gateway.executor.compiled.source import Source
 from botberi_gateway.executor.compiled.support import EMPTY, BailOut
 from botberi_gateway.executor.compiled.variants import Submit, Variants
 from botberi_gateway.executor.deferral import DeferredSelections, DeferUsage
@@ -101,11 +101,7 @@ def _write(
     source = Source()
     Flow(source, layout).write_parts()
     source.line("")
-    root_type = operation.schema.get_root_type(operation.definition.operation)
-    if root_type is None:
-        raise Unsupported("no root type")
-    response = lower(layout, root_type, Selecting(selections, deferred), for_errors=True)
-    Careful(source, layout, defers=True).write(response)
+    Careful(source, layout, defers=True).write(lower(layout, operation, deferred, for_errors=True))
     title = operation.name or operation.kind
     start, project = source.functions(("start", "project"), title, GLOBALS)
     return Program(layout, selections, deferred, source.text(), start, project)

@@ -17,7 +17,7 @@ from botberi_gateway.executor.compiled.flight import FAULT, ODD, Flight
 from botberi_gateway.executor.compiled.flow import Flow
 from botberi_gateway.executor.compiled.laying import lay_out
 from botberi_gateway.executor.compiled.layout import Layout, UnfitKey
-from botberi_gateway.executor.compiled.lowering import Selecting, lower
+from botberi_gateway.executor.compiled.lowering import lower
 from botberi_gateway.executor.compiled.project import Project
 from botberi_gateway.executor.compiled.reporting import Report
 from botberi_gateway.executor.compiled.source import Source, Unsupported
@@ -28,7 +28,6 @@ from botberi_gateway.executor.execute import execute
 from botberi_gateway.executor.first_run import FirstRun, Outgrown
 from botberi_gateway.executor.result import ExecutionResult, refused
 from botberi_gateway.executor.runtime import Runtime
-from botberi_gateway.executor.selection import Selections
 from botberi_gateway.executor.shape import Conditions
 from botberi_gateway.executor.statistics import ExecutorKind, ExecutorMismatch
 from botberi_gateway.executor.view import ObjectView
@@ -115,11 +114,7 @@ class Program:
 
     def _compile_propagation(self) -> None:
         source = Source()
-        selections = Selections(self.operation, self.layout.conditions)
-        root_type = self.operation.schema.get_root_type(self.operation.definition.operation)
-        assert root_type is not None
-        response = lower(self.layout, root_type, Selecting(selections), for_errors=True)
-        Careful(source, self.layout).write(response)
+        Careful(source, self.layout).write(lower(self.layout, self.operation, for_errors=True))
         self._propagation = source.function("project", self.operation.name or self.operation.kind, GLOBALS)
 
     def propagate_nulls(self, flight: Flight, report: Report) -> dict[str, Any] | None:
@@ -373,11 +368,7 @@ def _write(plan: Plan, operation: Operation, conditions: Conditions, by_identity
     layout = lay_out(plan, operation.schema, conditions, by_identity)
     Flow(source, layout).write()
     source.line("")
-    root_type = operation.schema.get_root_type(operation.definition.operation)
-    if root_type is None:
-        raise Unsupported("no root type")
-    selections = Selections(operation, conditions)
-    Project(source, layout).write(lower(layout, root_type, Selecting(selections)))
+    Project(source, layout).write(lower(layout, operation))
     return source, layout
 
 

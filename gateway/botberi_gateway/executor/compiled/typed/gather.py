@@ -27,6 +27,7 @@ from botberi_gateway.executor.compiled.source import Source, Unsupported
 from botberi_gateway.executor.compiled.spending import count_items
 from botberi_gateway.executor.compiled.typed.answers import Answers, attribute
 from botberi_gateway.executor.compiled.walking import Loops, Walks
+from botberi_gateway.executor.shape import Keys
 from botberi_gateway.plan import Entities, Fetch, ListItems, Path, TypeCondition
 
 #: Of them alone two values are equal exactly where their JSON is.
@@ -143,7 +144,7 @@ class Gather(Loops):
         if known is not None and id(table) in known:
             return known[id(table)]
         row, var = source.name("i"), source.name("e")
-        source.line(f"{row} = {row_of(table, base, self._answers)}")
+        source.line(f"{row} = {row_of(table, base.keys, base.var, self._answers)}")
         with source.block(f"if {row} is None:"):
             source.line("continue")
         source.line(f"{var} = {table.rows}[{row}]")
@@ -214,10 +215,10 @@ def is_list(kind: GraphQLOutputType) -> bool:
     return is_list_type(get_nullable_type(kind))
 
 
-def row_of(table: Table, base: Layer, answers: Answers) -> str:
-    """An expression: the object's row in a table, None where it has none."""
+def row_of(table: Table, keys: Keys, var: str, answers: Answers) -> str:
+    """An expression: the row in a table of the object in `var`, which has these keys; None where it has none."""
     if table.by_key is None:
-        return f"{table.index}.get(id({base.var}))"
-    if table.by_key not in answers.of(base.keys).fields:
+        return f"{table.index}.get(id({var}))"
+    if table.by_key not in answers.of(keys).fields:
         raise Unsupported("a key from another answer")
-    return f"{table.index}.get({base.var}.{attribute(table.by_key)})"
+    return f"{table.index}.get({var}.{attribute(table.by_key)})"

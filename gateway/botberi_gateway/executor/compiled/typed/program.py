@@ -12,6 +12,7 @@ from botberi_gateway.errors import ErrorEntry
 from botberi_gateway.executor.budget import ResponseTooLarge
 from botberi_gateway.executor.compiled.flight import Flight
 from botberi_gateway.executor.compiled.layout import Layout
+from botberi_gateway.executor.compiled.lowering import lower
 from botberi_gateway.executor.compiled.source import Source, Unsupported
 from botberi_gateway.executor.compiled.step import Step
 from botberi_gateway.executor.compiled.support import EMPTY, ONCE
@@ -143,16 +144,13 @@ def compile_typed(layout: Layout, operation: Operation) -> TypedProgram:
         raise Unsupported("as many typed programs as a process may have")
     if layout.given is not None or layout.parts:
         raise Unsupported("events and parts")
-    root_type = operation.schema.get_root_type(operation.definition.operation)
-    if root_type is None:
-        raise Unsupported("no root type")
     source, selections = Source(), Selections(operation, layout.conditions)
     answers = Answers(layout, selections)
     flow = TypedFlow(source, layout, answers)
     flow.write()
     source.line("")
-    project = Project(source, layout, selections, answers)
-    project.write(root_type, operation.selection_set)
+    project = Project(source, layout, answers)
+    project.write(lower(layout, operation))
     source.constants.update(project.constants())
     steps = []
     for fetch in flow.heard:
