@@ -94,6 +94,8 @@ class GatewaySettings(_State, ArtifactSettings, AmqpSettings, CookieSettings):
     max_response_bytes: Positive = 16 * 1024 * 1024
     #: One log line for each request.
     access_log: bool = False
+    #: A file with further settings of the gateway (docs/gateway/configuration.md), in YAML or JSON.
+    gateway_config: Path | None = None
 
 
 class ServiceSettings(LogSettings):

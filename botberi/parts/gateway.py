@@ -14,11 +14,11 @@ from botberi.run.errors import StartError
 from botberi.run.serving import serving
 from botberi.run.supervisor import Part, Ready
 from botberi.settings import GatewaySettings
-from botberi.table import FIRST_QUERY
 from botberi.wiring import documents, readiness
 from botberi.wiring.assertion import AssertionSigner
 from botberi.wiring.auth import AssertionHeaders, PlatformAuthenticator
 from botberi.wiring.forgetting import forgetting
+from botberi.wiring.gateway_config import gateway_config
 from botberi.wiring.internal_call import InternalCall
 from botberi.wiring.keys import KeyRing
 from botberi.wiring.nodes import NAME as NODES
@@ -26,41 +26,13 @@ from botberi.wiring.nodes import Nodes
 from botberi.wiring.signing import SigningClient
 from botberi.wiring.supergraph import make_gateway
 from botberi.wiring.verifier import Verifier
-from botberi_gateway.config import GatewayConfig, ServerConfig, TransportConfig
 from botberi_gateway.engine import Gateway, SubgraphSource
 from botberi_gateway.server import PortTakenError, bind, create_app, memory
 from botberi_gateway.server.metrics import CONTENT_TYPE
 from botberi_gateway.subscriptions.events import EventSource
 from botberi_gateway.upstream.port import EncodedClient, SubgraphClient
-from shared_schema.contracts.assertion import HEADER
 
 logger = logging.getLogger(__name__)
-
-#: Subgraph -> response headers that reach the client: only identity may set the session's cookie.
-_RESPONSE_HEADERS: Mapping[str, Sequence[str]] = {"identity": ("set-cookie",)}
-
-
-def gateway_config(settings: GatewaySettings) -> GatewayConfig:
-    """The configuration of the server and of the GraphQL endpoint."""
-    transport = TransportConfig(
-        allowed_origins=settings.allowed_origins,
-        trusted_proxies=settings.trusted_proxies,
-        public_url=settings.public_url or _own_url(settings),
-        internal_headers=(HEADER,),
-        response_headers=_RESPONSE_HEADERS,
-        graphiql=settings.graphiql,
-        graphiql_query=f"# Ctrl-Enter runs it.\n{FIRST_QUERY}\n",
-    )
-    server = ServerConfig(access_log=settings.access_log, drain_timeout_seconds=8.0)
-    return GatewayConfig(server=server, transport=transport)
-
-
-def _own_url(settings: GatewaySettings) -> str | None:
-    """Address on which it listens; None where it listens on all, of which any may be the one that clients know."""
-    if settings.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        return None
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{settings.port}"
 
 
 def make_app(
@@ -86,7 +58,8 @@ def make_app(
 
     nodes = Nodes({name: source.sdl for name, source in sources.items()}, signer)
     all_sources = {**sources, NODES: SubgraphSource(nodes.sdl, client=nodes.client())}
-    gateway = make_gateway(all_sources, event_source, settings)
+    config = gateway_config(settings)
+    gateway = make_gateway(all_sources, event_source, config.engine)
     urls = {name: source.url for name, source in sources.items() if source.url is not None}
 
     def signing(name: str, client: SubgraphClient) -> SubgraphClient:
@@ -100,7 +73,7 @@ def make_app(
     gateway.wrap_clients(nodes.keep)
     return create_app(
         gateway,
-        gateway_config(settings),
+        config,
         authenticator=PlatformAuthenticator(verifier, settings.cookies_are_secure, settings.key_environment),
         subgraph_headers=AssertionHeaders(signer),
         routes=[

@@ -37,12 +37,12 @@ def engine_config(settings: GatewaySettings) -> EngineConfig:
 
 
 def make_gateway(
-    sources: Mapping[str, SubgraphSource], event_source: EventSource | None, settings: GatewaySettings
+    sources: Mapping[str, SubgraphSource], event_source: EventSource | None, config: EngineConfig
 ) -> Gateway:
     """The gateway; raises `StartError` that lists what doesn't fit together."""
     try:
         return Gateway.from_subgraphs(
-            sources, event_source=event_source, config=engine_config(settings), error_extensions=ERROR_EXTENSIONS
+            sources, event_source=event_source, config=config, error_extensions=ERROR_EXTENSIONS
         )
     except (CompositionError, SupergraphError) as error:
         raise StartError(str(error)) from error

@@ -359,7 +359,7 @@ async def test_the_platforms_settings_bound_an_operation(over: str, monkeypatch:
     for name, value in budget.items():
         monkeypatch.setenv(f"BOTBERI_{name.upper()}", str(value))
     sources = {name: SubgraphSource(federated_sdl(sdl), client=subgraph) for name, sdl in (("a", POSTS), ("b", USERS))}
-    served = make_gateway(sources, None, GatewaySettings())
+    served = make_gateway(sources, None, engine_config(GatewaySettings()))
     _, body = await answer(served, query)
     assert_refused(body, what)
     await served.aclose()
@@ -367,7 +367,7 @@ async def test_the_platforms_settings_bound_an_operation(over: str, monkeypatch:
 
 async def test_the_platforms_settings_bound_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
     sources = {"a": SubgraphSource(federated_sdl(POSTS), client=Subgraph(1))}
-    await make_gateway(sources, None, GatewaySettings()).prepare("{ posts { body } }")
+    await make_gateway(sources, None, engine_config(GatewaySettings())).prepare("{ posts { body } }")
     monkeypatch.setenv("BOTBERI_MAX_COST", "10")
     with pytest.raises(RequestError, match="estimated at"):
-        await make_gateway(sources, None, GatewaySettings()).prepare("{ posts { body } }")
+        await make_gateway(sources, None, engine_config(GatewaySettings())).prepare("{ posts { body } }")

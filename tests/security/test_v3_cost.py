@@ -6,7 +6,7 @@ import pytest
 
 from botberi.parts.subgraphs import sdl_file
 from botberi.settings import GatewaySettings
-from botberi.wiring.supergraph import PAGE_SIZE, make_gateway, read_sdl, source_at
+from botberi.wiring.supergraph import PAGE_SIZE, engine_config, make_gateway, read_sdl, source_at
 from botberi_gateway.config import OperationLimits
 from botberi_gateway.engine import Gateway, GraphQLRequest
 from botberi_gateway.errors import RequestError
@@ -54,7 +54,7 @@ async def test_the_platforms_own_graph(levels: int) -> None:
     sources = {
         name: source_at(f"http://{name}.test", read_sdl(sdl_file(name))) for name in ("identity", "catalog", "instance")
     }
-    gateway = make_gateway(sources, None, GatewaySettings())
+    gateway = make_gateway(sources, None, engine_config(GatewaySettings()))
     if levels < 4:
         await gateway.prepare(nested(levels))
         await gateway.prepare(nested(2, "(first: 100)"))
