@@ -87,7 +87,7 @@ def test_check_takes_supergraphs_lists_and_folders(folder: Path) -> None:
                 "fetch 1 (reviews)\n    after: fetch 0\n    r1_0\n      for: me\n      row by: the key id",
                 "me: User\n        each of: fetch 0",
                 "name: String!: fetch 0",
-                "reviews: [Review!]!\n          each of: r1_0",
+                "reviews: [Review!]!\n            each of: r1_0",
             ],
         ),
         ("code", ["# $with = false\nasync def run(x):", "# $with = false, when run often\nasync def run(x):"]),
