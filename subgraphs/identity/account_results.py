@@ -6,15 +6,9 @@ from typing import Annotated
 
 import strawberry
 
-from subgraphs.common.results import Error, TypedError
-from subgraphs.identity.results import ThrottledError
+from subgraphs.common.results import TypedError
+from subgraphs.identity.results import ProofNeededError, ThrottledError
 from subgraphs.identity.types import Account, DataExport
-
-
-@strawberry.type(description="This needs a recent proof that it is you: `proveIdentity`, then the same again.")
-class ProofNeededError(Error):
-    pass
-
 
 GuardedError = TypedError | ThrottledError | ProofNeededError
 

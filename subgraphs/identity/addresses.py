@@ -14,7 +14,7 @@ from subgraphs.common.errors import ConflictRefusal, UnauthenticatedRefusal, Val
 from subgraphs.identity import mails, repository, validation
 from subgraphs.identity.buckets import Buckets
 from subgraphs.identity.clients import Client
-from subgraphs.identity.proofs import require_proof
+from subgraphs.identity.freshness import require_proof
 from subgraphs.identity.registration import TAKEN
 from subgraphs.identity.repository import AuditFact
 from subgraphs.identity.settings import IdentitySettings

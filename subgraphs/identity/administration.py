@@ -13,7 +13,7 @@ from subgraphs.common.context import Store
 from subgraphs.common.errors import ForbiddenRefusal, NotFoundRefusal, ValidationRefusal
 from subgraphs.identity import mails, repository
 from subgraphs.identity.clients import Client
-from subgraphs.identity.proofs import require_proof
+from subgraphs.identity.freshness import require_proof
 from subgraphs.identity.repository import AuditFact
 from subgraphs.identity.settings import IdentitySettings
 

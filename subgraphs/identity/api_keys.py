@@ -18,6 +18,7 @@ from subgraphs.common.errors import ConflictRefusal, FieldProblem, NotFoundRefus
 from subgraphs.identity import credentials, repository, validation
 from subgraphs.identity.buckets import Buckets
 from subgraphs.identity.clients import Client
+from subgraphs.identity.freshness import require_proof
 from subgraphs.identity.repository import AuditFact
 from subgraphs.identity.scopes import grantable
 from subgraphs.identity.settings import IdentitySettings
@@ -74,6 +75,8 @@ class ApiKeys:
         key_id = new_id()
         secret = new_key(self._settings.key_environment, key_id)
         async with self._store.unit_of_work() as session:
+            if any(scope.endswith(":write") for scope in scopes):
+                await require_proof(session, self._settings, client)
             # The lock makes the count and the insert one step.
             await repository.lock_account(session, account_id)
             if await repository.live_key_count(session, account_id) >= self._settings.api_keys_per_account:

@@ -41,6 +41,23 @@ class Buckets:
         """Buckets of a changed password: apart from sign-ins, and from other sessions."""
         return [self._backing_off(f"password:{account_id}|{client.session_of(account_id)}")]
 
+    def second_factor(self, account_id: UUID) -> Sequence[Bucket]:
+        """Buckets of a code, which only those can give who had the password."""
+        return [self._backing_off(f"second-factor:{account_id}")]
+
+    def passkey(self, client: Client) -> Sequence[Bucket]:
+        """Buckets of a sign-in with a passkey, which no one guesses: they bound the work."""
+        settings = self._settings
+        limit, window = settings.sign_in_attempts_per_address, settings.sign_in_window_seconds
+        return _by_network("passkey", client, limit, window)
+
+    def passkey_challenge(self, client: Client) -> Sequence[Bucket]:
+        """Buckets of a passkey's challenge: the page that asks for one may be opened often."""
+        settings = self._settings
+        return _by_network(
+            "passkey-challenge", client, 10 * settings.sign_in_attempts_per_address, settings.sign_in_window_seconds
+        )
+
     def registration(self, client: Client, address: str) -> Sequence[Bucket]:
         """Buckets of a registration: those of its network, and where it sends a mail those of its address."""
         by_network = _by_network("register", client, self._settings.registrations_per_hour, HOUR_SECONDS)

@@ -14,7 +14,9 @@ from subgraphs.common.results import attempt
 from subgraphs.identity.account_mutations import AccountMutations
 from subgraphs.identity.api_keys import KeyRequest
 from subgraphs.identity.context import Info
-from subgraphs.identity.cookie import forget_session, keep_device, keep_session
+from subgraphs.identity.cookie import forget_session, keep_session
+from subgraphs.identity.factor_mutations import FactorMutations, signed_in
+from subgraphs.identity.refusals import attempt_guarded
 from subgraphs.identity.results import (
     ChangePasswordResult,
     ChangePasswordSuccess,
@@ -32,8 +34,10 @@ from subgraphs.identity.results import (
     RevokeSessionSuccess,
     RotateApiKeyResult,
     RotateApiKeySuccess,
+    SecondFactorRequired,
     attempt_throttled,
 )
+from subgraphs.identity.sessions import SecondStep
 from subgraphs.identity.types import Account, ApiKey, Session
 
 
@@ -76,18 +80,16 @@ class RotateApiKeyInput:
 
 
 @strawberry.type
-class Mutation(AccountMutations):
+class Mutation(AccountMutations, FactorMutations):
     """Mutations of identity."""
 
     @strawberry.mutation(description="Sign in: sets the session cookie, and answers the same token.")
     async def login(self, info: Info, input: LoginInput) -> LoginResult:
-        async def work() -> LoginSuccess:
+        async def work() -> LoginSuccess | SecondFactorRequired:
             login = await info.context.service.sessions.login(info.context.client, input.email, input.password)
-            keep_session(info.context, login.token, login.expires_at)
-            if login.device_token is not None:
-                keep_device(info.context, login.device_token)
-            account = Account.of(login.account)
-            return LoginSuccess(account=account, token=login.token, expires_at=login.expires_at)
+            if isinstance(login, SecondStep):
+                return SecondFactorRequired(challenge=login.challenge)
+            return signed_in(info.context, login)
 
         return await attempt_throttled(info, work())
 
@@ -125,7 +127,7 @@ class Mutation(AccountMutations):
             created = await info.context.service.api_keys.create(info.context.client, asked)
             return CreateApiKeySuccess(api_key=ApiKey.of(created.key), secret=created.secret)
 
-        return await attempt_throttled(info, work())
+        return await attempt_guarded(info, work())
 
     @strawberry.mutation(description="Give an API key a new secret, shown once; the one before stays good for a while.")
     async def rotate_api_key(self, info: Info, input: RotateApiKeyInput) -> RotateApiKeyResult:

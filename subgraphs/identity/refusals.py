@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from subgraphs.identity.account_results import GuardedError, ProofNeededError
+from subgraphs.identity.account_results import GuardedError
 from subgraphs.identity.context import Info
-from subgraphs.identity.proofs import ProofNeededRefusal
-from subgraphs.identity.results import attempt_throttled
+from subgraphs.identity.freshness import ProofNeededRefusal
+from subgraphs.identity.results import ProofNeededError, attempt_throttled
 
 T = TypeVar("T")
 

@@ -21,6 +21,7 @@ from shared_schema.models import (
     AuditEntry,
     DataExport,
     KnownDevice,
+    Passkey,
     SignInThrottle,
 )
 from shared_schema.states import Role
@@ -80,6 +81,12 @@ def matching_accounts(search: str | None, role: Role | None, is_suspended: bool 
     if is_suspended is not None:
         statement = statement.where(Account.disabled_at.is_not(None) if is_suspended else Account.disabled_at.is_(None))
     return statement
+
+
+async def passkeys_of(session: AsyncSession, account_id: UUID) -> list[Passkey]:
+    """An account's passkeys, newest first."""
+    statement = select(Passkey).where(Passkey.account_id == account_id)
+    return list(await session.scalars(statement.order_by(Passkey.created_at.desc(), Passkey.id.desc())))
 
 
 async def exports_of(session: AsyncSession, account_id: UUID) -> Sequence[DataExport]:

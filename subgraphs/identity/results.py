@@ -21,6 +21,11 @@ class ThrottledError(Error):
     retry_after_seconds: int = strawberry.field(description="Seconds after which trying again may succeed.")
 
 
+@strawberry.type(description="This needs a recent proof that it is you: `proveIdentity`, then the same again.")
+class ProofNeededError(Error):
+    pass
+
+
 @strawberry.type
 class RegisterSuccess:
     account: Account | None = strawberry.field(
@@ -35,6 +40,11 @@ class LoginSuccess:
         description="Send it as `Authorization: Bearer …`. Browsers need not: they have the session cookie."
     )
     expires_at: datetime
+
+
+@strawberry.type(description="The password was right; a code of the account's app comes next: `completeLogin`.")
+class SecondFactorRequired:
+    challenge: str = strawberry.field(description="Send it with the code, within five minutes.")
 
 
 @strawberry.type
@@ -79,13 +89,15 @@ class RevokeSessionsSuccess:
 
 
 RegisterResult = Annotated[RegisterSuccess | TypedError | ThrottledError, strawberry.union("RegisterResult")]
-LoginResult = Annotated[LoginSuccess | TypedError | ThrottledError, strawberry.union("LoginResult")]
+LoginResult = Annotated[
+    LoginSuccess | SecondFactorRequired | TypedError | ThrottledError, strawberry.union("LoginResult")
+]
 ChangePasswordResult = Annotated[
     ChangePasswordSuccess | TypedError | ThrottledError, strawberry.union("ChangePasswordResult")
 ]
 LogoutResult = Annotated[LogoutSuccess | TypedError, strawberry.union("LogoutResult")]
 CreateApiKeyResult = Annotated[
-    CreateApiKeySuccess | TypedError | ThrottledError, strawberry.union("CreateApiKeyResult")
+    CreateApiKeySuccess | TypedError | ThrottledError | ProofNeededError, strawberry.union("CreateApiKeyResult")
 ]
 RotateApiKeyResult = Annotated[
     RotateApiKeySuccess | TypedError | ThrottledError, strawberry.union("RotateApiKeyResult")

@@ -8,8 +8,11 @@ from subgraphs.identity.accounts import Accounts
 from subgraphs.identity.addresses import Addresses
 from subgraphs.identity.administration import Administration
 from subgraphs.identity.api_keys import ApiKeys
+from subgraphs.identity.factors import Factors
 from subgraphs.identity.lifecycle import Lifecycle
+from subgraphs.identity.passkeys import Passkeys
 from subgraphs.identity.passwords import Passwords
+from subgraphs.identity.proofs import Proofs
 from subgraphs.identity.recovery import Recovery
 from subgraphs.identity.registration import Registrations
 from subgraphs.identity.sessions import Sessions
@@ -31,5 +34,8 @@ class IdentityService:
         self.lifecycle = Lifecycle(store, settings)
         self.administration = Administration(store, settings)
         self.accounts = Accounts(store, settings, passwords, throttle)
-        self.sessions = Sessions(store, settings, passwords, throttle)
+        self.passkeys = Passkeys(store, settings, keys, throttle)
+        self.factors = Factors(store, settings, keys)
+        self.proofs = Proofs(store, settings, keys, passwords, throttle, self.passkeys)
+        self.sessions = Sessions(store, settings, keys, passwords, throttle, self.passkeys)
         self.api_keys = ApiKeys(store, settings, throttle)

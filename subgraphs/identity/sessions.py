@@ -8,19 +8,23 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared_schema.links import Keys
 from shared_schema.models import Account, AccountSession
 from subgraphs.common.caller import Scope
 from subgraphs.common.context import Store
 from subgraphs.common.errors import NotFoundRefusal, UnauthenticatedRefusal, Unavailable
-from subgraphs.identity import credentials, repository, validation
+from subgraphs.identity import challenges, codes, credentials, mails, repository, validation
 from subgraphs.identity.buckets import Buckets
 from subgraphs.identity.clients import Client
+from subgraphs.identity.factors import WRONG_CODE
+from subgraphs.identity.passkeys import Passkeys
 from subgraphs.identity.passwords import Passwords
 from subgraphs.identity.repository import AuditFact
 from subgraphs.identity.settings import IdentitySettings
 from subgraphs.identity.throttle import Throttle
 
 NIL = UUID(int=0)
+SECOND_FACTOR = "second-factor"
 WRONG_CREDENTIALS = "The address or the password is wrong."
 
 
@@ -34,18 +38,37 @@ class SignIn:
     device_token: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class SecondStep:
+    """A sign-in whose password was right, and that waits for a code under this name."""
+
+    challenge: str
+
+
 class Sessions:
     """Signs in and out; one for the process."""
 
-    def __init__(self, store: Store, settings: IdentitySettings, passwords: Passwords, throttle: Throttle) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: IdentitySettings,
+        keys: Keys,
+        passwords: Passwords,
+        throttle: Throttle,
+        passkeys: Passkeys,
+    ) -> None:
+        self._keys = keys
+        self._passkeys = passkeys
         self._store = store
         self._settings = settings
         self._passwords = passwords
         self._throttle = throttle
         self._buckets = Buckets(settings)
 
-    async def login(self, client: Client, email: str, password: str) -> SignIn:
-        """Sign in. An unknown address, a wrong password and a disabled account answer alike, equally late.
+    async def login(self, client: Client, email: str, password: str) -> SignIn | SecondStep:
+        """Sign in, or ask for the second factor.
+
+        An unknown address, a wrong password and a disabled account answer alike, equally late.
 
         Raises a `Refusal`, or `Unavailable` when too many wait.
         """
@@ -78,7 +101,61 @@ class Sessions:
         new_hash = None
         if self._passwords.is_outdated(account.password_hash):
             new_hash = await self._passwords.hash(password, applicant)
-        return await self._begin(account.id, client, new_hash)
+        return await self._begin_or_ask(account.id, client, new_hash)
+
+    async def complete(self, client: Client, challenge: str, code: str) -> SignIn:
+        """The second step of a sign-in: a code of the account's app, or a recovery code. Raises a `Refusal`.
+
+        A wrong code leaves the step open until it ends; codes are counted by account, as passwords are.
+        """
+        async with self._store.read() as session:
+            step = await challenges.look(session, self._keys, SECOND_FACTOR, challenge)
+        account_id = step.account_id
+        assert account_id is not None
+        buckets = self._buckets.second_factor(account_id)
+
+        def unsuccessful(outcome: str, **detail: object) -> AuditFact:
+            return AuditFact("session.second_factor", outcome, client, None, None, "Account", account_id, detail)
+
+        await self._throttle.count(buckets, unsuccessful("DENIED", reason="THROTTLED"))
+        accepted: str | None = None
+        async with self._store.unit_of_work() as session:
+            factor = await codes.confirmed_factor(session, account_id, lock=True)
+            if factor is not None and codes.accept(self._keys, factor, code):
+                accepted = "TOTP"
+            elif factor is not None and await codes.accept_recovery(session, account_id, code):
+                accepted = "RECOVERY_CODE"
+                account = await repository.lock_account(session, account_id)
+                if account is not None:
+                    mails.add_notice(session, "security", account, change="recovery_code_used")
+            if accepted is not None:
+                await challenges.take(session, self._keys, SECOND_FACTOR, challenge)
+            fact = unsuccessful("FAILURE") if accepted is None else unsuccessful("SUCCESS", by=accepted)
+            await repository.audit(session, fact)
+        if accepted is None:
+            raise UnauthenticatedRefusal(WRONG_CODE).recorded()
+        await self._throttle.forgive(buckets)
+        return await self._begin(account_id, client, None)
+
+    async def by_passkey(self, client: Client, challenge: str, credential: object) -> SignIn:
+        """Sign in with a passkey alone: something one has, opened by what one knows or is. Raises a `Refusal`."""
+        denied = AuditFact("session.login", "DENIED", client, detail={"reason": "THROTTLED"})
+        await self._throttle.count(self._buckets.passkey(client), denied)
+        async with self._store.unit_of_work() as session:
+            passkey = await self._passkeys.check(session, challenge, credential)
+        return await self._begin(passkey.account_id, client, None)
+
+    async def _begin_or_ask(self, account_id: UUID, client: Client, new_hash: str | None) -> SignIn | SecondStep:
+        async with self._store.read() as session:
+            factor = await codes.confirmed_factor(session, account_id)
+        if factor is None:
+            return await self._begin(account_id, client, new_hash)
+        async with self._store.unit_of_work() as session:
+            if new_hash is not None:
+                account = await repository.lock_account(session, account_id)
+                if account is not None:
+                    account.password_hash = new_hash
+            return SecondStep(await challenges.begin(session, self._keys, SECOND_FACTOR, account_id))
 
     async def logout(self, client: Client) -> AccountSession:
         """End the caller's session."""

@@ -17,7 +17,7 @@ from subgraphs.common.connection import After, Before, Connection, First, Last, 
 from subgraphs.common.errors import Forbidden
 from subgraphs.common.ids import reference_id
 from subgraphs.common.pagination import PageRequest
-from subgraphs.identity import repository
+from subgraphs.identity import codes, repository
 from subgraphs.identity.context import Info
 from subgraphs.identity.trail import NEWEST, AuditEntry, AuditFilter, of_account
 
@@ -84,6 +84,32 @@ class Session:
             revoked_at=row.revoked_at,
             is_current=row.id == current,
         )
+
+
+@strawberry.type(description="A WebAuthn credential that signs an account in.")
+class Passkey:
+    id: strawberry.ID
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None
+    is_backed_up: bool = strawberry.field(description="Whether its owner has it on several devices.")
+
+    @classmethod
+    def of(cls, row: models.Passkey) -> Passkey:
+        """The passkey as its owner sees it."""
+        return cls(
+            id=strawberry.ID(to_global_id("Passkey", row.id)),
+            name=row.name,
+            created_at=row.created_at,
+            last_used_at=row.last_used_at,
+            is_backed_up=row.is_backed_up,
+        )
+
+
+@strawberry.type(description="What is asked for at a sign-in beside the password.")
+class SecondFactor:
+    totp_since: datetime | None = strawberry.field(description="Since when a code of an app is asked for.")
+    recovery_codes_left: int
 
 
 @strawberry.type(description="A file with all that is kept of an account.")
@@ -167,11 +193,24 @@ class Account:
     def closes_at(self, info: Info) -> datetime | None:
         return self.row.closes_at if self._is_open_to(info) else None
 
+    @strawberry.field(description="The account's passkeys, newest first; for the account itself.")
+    async def passkeys(self, info: Info) -> list[Passkey] | None:
+        self._require_own(info)
+        async with info.context.store.read() as session:
+            rows = await repository.passkeys_of(session, self.row.id)
+        return [Passkey.of(row) for row in rows]
+
+    @strawberry.field(description="What a sign-in asks for beside the password; for the account itself.")
+    async def second_factor(self, info: Info) -> SecondFactor | None:
+        self._require_own(info)
+        async with info.context.store.read() as session:
+            factor = await codes.confirmed_factor(session, self.row.id)
+            left = await codes.recovery_left(session, self.row.id)
+        return SecondFactor(totp_since=factor.confirmed_at if factor else None, recovery_codes_left=left)
+
     @strawberry.field(description="Files with all of the account's data, newest first; for the account itself.")
     async def data_exports(self, info: Info) -> list[DataExport] | None:
-        if info.context.caller.account_id != self.row.id:
-            raise Forbidden("Only the account itself may see this.")
-        self._require_open_to(info)
+        self._require_own(info)
         async with info.context.store.read() as session:
             rows = await repository.exports_of(session, self.row.id)
         return [DataExport.of(row) for row in rows]
@@ -209,6 +248,11 @@ class Account:
         entries = (filter or AuditFilter()).applied(of_account(self.row.id))
         request = PageRequest.of(first, after, last, before)
         return await list_connection(info.context.store, entries, NEWEST, request, AuditEntry.of)
+
+    def _require_own(self, info: Info) -> None:
+        if info.context.caller.account_id != self.row.id:
+            raise Forbidden("Only the account itself may see this.")
+        self._require_open_to(info)
 
     def _is_open_to(self, info: Info) -> bool:
         return info.context.caller.may_read(self.row.id, Scope.ACCOUNT_READ)
