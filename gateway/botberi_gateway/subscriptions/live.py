@@ -72,7 +72,9 @@ class Live:
         self.failure: GatewayError | None = None
         #: Set by a generator that can go on with another stage.
         self.on_change: Callable[[], None] | None = None
-        self._scope: asyncio.Timeout | None = None
+        #: The task that waits in `interruptible`, and whether `end` has interrupted it.
+        self._task: asyncio.Task[Any] | None = None
+        self._is_interrupted = False
 
     def move(self, stage: Stage) -> None:
         """Go on with other plans and clients."""
@@ -85,19 +87,22 @@ class Live:
         self.failure = failure
         if self.on_change is not None:
             self.on_change()
-        if self._scope is not None:
-            self._scope.reschedule(asyncio.get_running_loop().time())
+        if self._task is not None and not self._is_interrupted:
+            self._is_interrupted = True
+            self._task.cancel()
 
     async def interruptible(self, pull: Callable[[], Any]) -> Any:
         """`await pull()`, but raise the failure when it comes."""
         if self.failure is not None:
             raise self.failure
+        task = self._task = asyncio.current_task()
+        assert task is not None
+        cancelling = task.cancelling()
         try:
-            async with asyncio.timeout(None) as self._scope:
-                return await pull()
-        except TimeoutError:
-            if self.failure is not None:
-                raise self.failure from None
-            raise
+            return await pull()
+        except asyncio.CancelledError:
+            if not self._is_interrupted or task.uncancel() > cancelling or self.failure is None:
+                raise  # somebody else cancelled the task
+            raise self.failure from None
         finally:
-            self._scope = None
+            self._task = None

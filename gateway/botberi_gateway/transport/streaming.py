@@ -1,14 +1,15 @@
 """A stream of results as a long HTTP response.
 
-It waits at the same time for the next result, for the client to go, for the server to stop, and for the next check of
-credentials or sign of life.
+It ends when its results do, when the client goes, when the server stops, or when the caller's credentials are no longer
+valid; while it is silent it gives signs of life.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+import types
+from collections.abc import AsyncIterator, Coroutine, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from botberi_gateway.engine import GraphQLRequest, Prepared, RequestContext
 from botberi_gateway.executor import ExecutionResult
@@ -94,16 +95,38 @@ async def start(exchange: Exchange, frames: Frames) -> None:
 
 async def send_some(core: Core, exchange: Exchange, text: bytes, *, more: bool = True) -> None:
     """Send a piece of the body. Raises `TimeoutError` where the client doesn't read it in time."""
+    sending = exchange.send({"type": "http.response.body", "body": text, "more_body": more})
+    try:
+        # Most pieces are written at once, and need no timer.
+        waits_for = sending.send(None)
+    except StopIteration:
+        return
     async with asyncio.timeout(core.config.send_timeout_seconds):
-        await exchange.send({"type": "http.response.body", "body": text, "more_body": more})
+        await _rest_of(sending, waits_for)
 
 
-#: Longer than any operation runs.
-_NEVER: Final = 86_400.0
+@types.coroutine
+def _rest_of(work: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
+    """Go on with a coroutine that has been begun and waits."""
+    while True:
+        try:
+            value = yield waits_for
+        except BaseException as error:
+            step, argument = work.throw, error
+        else:
+            step, argument = work.send, value  # type: ignore[assignment]
+        try:
+            waits_for = step(argument)
+        except StopIteration as end:
+            return end.value
 
 
 class Stream:
-    """Sends results until the stream ends, for whichever reason comes first."""
+    """Sends results until the stream ends, for whichever reason comes first.
+
+    Results are awaited by the task that sends them. What else may happen meanwhile (the client goes, the server stops,
+    credentials fail) interrupts that task.
+    """
 
     def __init__(
         self, core: Core, exchange: Exchange, watch: CallerWatch, frames: Frames, *, ends_with_server: bool = True
@@ -112,35 +135,21 @@ class Stream:
         self._ends_with_server = ends_with_server
         self._next_check = time.monotonic() + core.config.recheck_interval_seconds
         self._next_sign = time.monotonic() + core.config.sse_keep_alive_seconds
+        self._task: asyncio.Task[Any] | None = None
+        #: Whether the task waits for a result, so that it may be interrupted.
+        self._is_waiting = False
+        #: Why the stream ends before its results do: an outcome, or what a check raised.
+        self._reason: str | Exception | None = None
 
     async def run(self, results: AsyncIterator[ExecutionResult] | AsyncIterator[Encoded]) -> str:
         """Returns the outcome: `ok`, `client_gone`, `draining`, `slow_client` or an error's code."""
-        loop, core = asyncio.get_running_loop(), self._core
-        gone = loop.create_task(_disconnect(self._exchange.receive))
-        stopping = loop.create_task(core.draining.wait() if self._ends_with_server else asyncio.sleep(_NEVER))
-        upcoming: asyncio.Task[Any] = loop.create_task(_pull(results))
+        create = asyncio.get_running_loop().create_task
+        self._task = asyncio.current_task()
+        beside = [create(self._disconnected()), create(self._ticks())]
+        if self._ends_with_server:
+            beside.append(create(self._stopped()))
         try:
-            while True:
-                pause = max(0.0, min(self._next_check, self._next_sign) - time.monotonic())
-                done, _ = await asyncio.wait(
-                    {upcoming, gone, stopping}, timeout=pause, return_when=asyncio.FIRST_COMPLETED
-                )
-                if gone in done:
-                    return "client_gone"
-                if upcoming in done:
-                    result = upcoming.result()
-                    if result is None:
-                        await self._send(self._frames.complete, more=False)
-                        return "ok"
-                    await self._watch.fresh(core.config.max_check_age_seconds)
-                    await self._send(self._frames.next(result))
-                    upcoming = loop.create_task(_pull(results))
-                elif stopping in done:
-                    # No `complete`: the client shall come back, to another process.
-                    await self._send(b"", more=False)
-                    return "draining"
-                else:
-                    await self._tick()
+            return await self._send_all(results)
         except TimeoutError:
             return "slow_client"
         except Exception as error:
@@ -148,32 +157,79 @@ class Stream:
             await self._send(self._frames.failure(failure), more=False)
             return failure.code
         finally:
-            for task in (gone, stopping, upcoming):
+            for task in beside:
                 task.cancel()
-            await asyncio.gather(gone, stopping, upcoming, return_exceptions=True)
+            await asyncio.gather(*beside, return_exceptions=True)
             close = getattr(results, "aclose", None)
             if close is not None:
                 await close()
 
-    async def _tick(self) -> None:
-        now = time.monotonic()
-        if now >= self._next_check:
-            self._next_check = now + self._core.config.recheck_interval_seconds
-            await self._watch.tick()
-        if now >= self._next_sign:
-            await self._send(self._frames.keep_alive)
+    async def _send_all(self, results: AsyncIterator[ExecutionResult] | AsyncIterator[Encoded]) -> str:
+        while self._reason is None:
+            result = await self._next(results)
+            if self._reason is not None:
+                break
+            if result is None:
+                await self._send(self._frames.complete, more=False)
+                return "ok"
+            await self._watch.fresh(self._core.config.max_check_age_seconds)
+            await self._send(self._frames.next(result))
+            del result  # so that nothing holds it until the next one
+        if isinstance(self._reason, Exception):
+            raise self._reason
+        if self._reason == "draining":
+            # No `complete`: the client shall come back, to another process.
+            await self._send(b"", more=False)
+        return self._reason
+
+    async def _next(
+        self, results: AsyncIterator[ExecutionResult] | AsyncIterator[Encoded]
+    ) -> ExecutionResult | Encoded | None:
+        """The next result; None at the end, or where the stream was interrupted."""
+        task = self._task
+        assert task is not None
+        cancelling = task.cancelling()
+        self._is_waiting = True
+        try:
+            return await anext(results, None)
+        except asyncio.CancelledError:
+            if self._reason is None or task.uncancel() > cancelling:
+                raise  # somebody else cancelled the task
+            return None
+        finally:
+            self._is_waiting = False
+
+    def _end(self, reason: str | Exception) -> None:
+        if self._reason is None:
+            self._reason = reason
+            if self._is_waiting and self._task is not None:
+                self._task.cancel()
+
+    async def _disconnected(self) -> None:
+        while (await self._exchange.receive())["type"] != "http.disconnect":
+            pass
+        self._end("client_gone")
+
+    async def _stopped(self) -> None:
+        await self._core.draining.wait()
+        self._end("draining")
+
+    async def _ticks(self) -> None:
+        """Check credentials, and send signs of life, while the stream is silent or not."""
+        try:
+            while True:
+                await asyncio.sleep(max(0.0, min(self._next_check, self._next_sign) - time.monotonic()))
+                now = time.monotonic()
+                if now >= self._next_check:
+                    self._next_check = now + self._core.config.recheck_interval_seconds
+                    await self._watch.tick()
+                if now >= self._next_sign:
+                    await self._send(self._frames.keep_alive)
+        except TimeoutError:
+            self._end("slow_client")
+        except Exception as error:
+            self._end(error)
 
     async def _send(self, text: bytes, *, more: bool = True) -> None:
         await send_some(self._core, self._exchange, text, more=more)
         self._next_sign = time.monotonic() + self._core.config.sse_keep_alive_seconds
-
-
-async def _pull(
-    results: AsyncIterator[ExecutionResult] | AsyncIterator[Encoded],
-) -> ExecutionResult | Encoded | None:
-    return await anext(results, None)
-
-
-async def _disconnect(receive: Any) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
