@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from botberi_gateway.config import GatewayConfig, ServerConfig
 from botberi_gateway.engine import Gateway
@@ -172,12 +173,15 @@ def create_app(
     app.state.pages = None
     # For a server that reads requests itself: the way around ASGI.
     app.state.graphql_route = endpoint
+    sockets = AccessLog(graphql, log=server.access_log, headers=headers)
     app.state.quick_door = lambda: QuickDoor(
         graphql.core,
         server.path,
         headers,
         log=server.access_log,
         asgi_header=server.graph_header.lower() if by_header else None,
+        # Where a header names the graph, the route chooses the app.
+        socket_app=None if by_header else _below(server.path, sockets),
     )
     return app
 
@@ -202,6 +206,17 @@ def _further(
 
 def _use_log(config: GatewayConfig) -> None:
     configure(config.log.format, config.log.level)
+
+
+def _below(path: str, app: ASGIApp) -> ASGIApp:
+    """The app for WebSockets at this path, without the routes and middleware that have nothing to do there."""
+    root = path.rstrip("/")
+
+    def mounted(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        scope["root_path"] = scope.get("root_path", "") + root
+        return app(scope, receive, send)
+
+    return mounted
 
 
 def _metrics(gateway: Gateway, delivery: SchemaDelivery | None, reloader: Reloader | None) -> Metrics:

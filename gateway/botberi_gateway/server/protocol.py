@@ -8,6 +8,7 @@ as something that it isn't.
 import asyncio
 import urllib.parse
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import httptools
@@ -339,16 +340,27 @@ class GatewayProtocol(ConnectionLifetime):
         self._part = Part.UPGRADED
         self.connections.discard(self)
         self.resume_writing()
+        connections, counted, door = self._context.connections, self._counted, self._context.door
+        # The socket must not hold this object, nor the parser.
+        on_lost = _nothing if connections is None else partial(connections.leave, counted)
+        self._counted = None
         protocol = GatewaySocketProtocol(
             config=self.config,
             server_state=self.server_state,
             app_state=self.app_state,
-            on_lost=self._release,
+            on_lost=on_lost,
             refusal_headers=self._context.refusal_headers,
+            app=door.socket_app if door is not None and self.url.partition(b"?")[0] == door.url else None,
         )
-        protocol.connection_made(self.transport)
-        self.transport.set_protocol(protocol)
+        transport = self.transport
+        protocol.connection_made(transport)
+        transport.set_protocol(protocol)
+        del self.parser
         protocol.data_received(text)
+
+
+def _nothing() -> None:
+    """No connections are counted."""
 
 
 # A new exception each time: the traceback of an exception grows whenever it is raised.

@@ -42,9 +42,14 @@ class QuickDoor:
         *,
         log: bool,
         asgi_header: str | None = None,
+        socket_app: Any = None,
     ) -> None:
-        """`headers` are those of every answer. A request with `asgi_header` takes the long way."""
+        """`headers` are those of every answer. A request with `asgi_header` takes the long way.
+
+        `socket_app` is the ASGI app of the endpoint's WebSockets.
+        """
         self._long_way = _UNUSUAL if asgi_header is None else _UNUSUAL | {asgi_header}
+        self.socket_app = socket_app
         fixed = add_missing(FIXED_HEADERS, headers)
         self.fixed = b"".join(b"%b: %b\r\n" % pair for pair in fixed)
         #: The same for an answer that says itself how long it may be kept.

@@ -118,7 +118,9 @@ class Session:
         self._messages_left: float = self._config.max_message_burst
         self._counted_at = time.monotonic()
         self._init_received = False
-        self._acknowledged = asyncio.Event()
+        self._is_acknowledged = False
+        #: Made where something waits for it.
+        self._acknowledgement: asyncio.Event | None = None
         self._draining = False
 
     @property
@@ -261,16 +263,19 @@ class Session:
         watch = CallerWatch(self._core.identity, credentials)
         await self._checked(watch.begin())
         self._watch = watch
-        self._acknowledged.set()
+        self._is_acknowledged = True
+        if self._acknowledgement is not None:
+            self._acknowledgement.set()
         if self._core.identity.is_checked and not self._end.done():
             self._core.rechecks.add(self)
         await self._emit(self._dialect.plain("connection_ack"))
 
     async def _subscribe(self, message: Message) -> None:
-        if not self._acknowledged.is_set():
+        if not self._is_acknowledged:
             if not (self._dialect.is_hasty and self._init_received):
                 raise Close(protocol.UNAUTHORIZED, "Unauthorized")
-            await self._acknowledged.wait()
+            self._acknowledgement = self._acknowledgement or asyncio.Event()
+            await self._acknowledgement.wait()
         request = protocol.request_of(message)
         if message.id in self._operations:
             raise Close(protocol.DUPLICATE_ID, f"Subscriber for {message.id} already exists")
