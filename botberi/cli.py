@@ -1,6 +1,9 @@
 """The platform's command line: all of it, its parts, its data. The gateway's own is `botberi-gateway`."""
 
+import asyncio
 import sys
+from collections.abc import Callable
+from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +14,7 @@ from botberi.admin import app as admin_app
 from botberi.audit.command import app as audit_app
 from botberi.events.command import app as events_app
 from botberi.run import extras
+from botberi.run.to_end import end
 from botberi.run.to_end import run_to_end as _run
 
 app = typer.Typer(
@@ -43,6 +47,13 @@ StateDir = Annotated[
 ]
 
 
+class Stack(StrEnum):
+    """What `up` starts: everything in this process, or every part as a process of its own."""
+
+    EMBEDDED = "embedded"
+    FULL = "full"
+
+
 @app.command()
 def up(
     host: Host = None,
@@ -52,6 +63,9 @@ def up(
         int | None, typer.Option(min=1, max=65535, help="The embedded Postgres' port [BOTBERI_POSTGRES_PORT].")
     ] = None,
     only: Annotated[str | None, typer.Option(help="Parts to start, such as gateway,instance; all by default.")] = None,
+    stack: Annotated[
+        Stack, typer.Option(help="full: each part a process of its own, with RabbitMQ, nginx and Prometheus.")
+    ] = Stack.EMBEDDED,
 ) -> None:
     """Start the whole platform, or some of its parts, and keep it running until Ctrl-C."""
     from botberi.platform import chosen
@@ -60,6 +74,12 @@ def up(
 
     given = {"host": host, "port": port, "state_dir": state_dir, "postgres_port": postgres_port}
     overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if stack is Stack.FULL:
+        from botberi.stack.full import up as start_full
+
+        if only is not None:
+            end("--only is for --stack embedded: --stack full starts every part.")
+        _run(lambda: start_full(UpSettings(**overrides)))
     _run(lambda: start(UpSettings(**overrides), chosen(only)))
 
 
@@ -146,7 +166,9 @@ def beat() -> None:
 
 
 @app.command()
-def flower(port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 4400) -> None:
+def flower(
+    port: Annotated[int, typer.Option(min=1, max=65535, envvar="FLOWER_PORT", help="The port to listen on.")] = 4400,
+) -> None:
     """Run Flower, the view of Celery's workers and tasks (RabbitMQ only)."""
     from botberi.services import become_flower
 
@@ -190,6 +212,59 @@ def prune_keys(state_dir: StateDir = None) -> None:
 
 app.add_typer(audit_app)
 app.add_typer(keys_app)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The archive to write; a file that does not exist.")],
+    recipient: Annotated[
+        str | None, typer.Option(help="Encrypt it to this key (age1…), which `backup-key` prints.")
+    ] = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Write both databases and the files of runs, as they are now, into one archive; the platform may run."""
+    from botberi.backup import work
+    from botberi.settings import BackupSettings
+
+    _run_now(lambda: work.backup(BackupSettings(**_state(state_dir)), file, recipient))
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="An archive of `backup`.")],
+    identity: Annotated[Path | None, typer.Option(help="The file that `backup-key` made.")] = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Fill two empty databases and the storage of files from an archive, before the platform starts on them."""
+    from botberi.backup import work
+    from botberi.settings import BackupSettings
+
+    _run_now(lambda: work.restore(BackupSettings(**_state(state_dir)), file, identity))
+
+
+@app.command("backup-key")
+def backup_key(
+    file: Annotated[Path, typer.Argument(help="Where to keep what opens backups: not beside them.")],
+) -> None:
+    """Make a key for encrypted backups; prints what `backup --recipient` takes."""
+    from botberi.backup import work
+
+    _run_now(lambda: work.make_key(file))
+
+
+def _state(state_dir: Path | None) -> dict[str, Any]:
+    return {} if state_dir is None else {"state_dir": state_dir}
+
+
+def _run_now(work: Callable[[], None]) -> None:
+    """Run what needs no event loop, with errors in words as `_run` has them."""
+
+    async def run() -> None:
+        await asyncio.to_thread(work)
+
+    _run(run)
+
+
 app.add_typer(events_app)
 app.add_typer(admin_app)
 

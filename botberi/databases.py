@@ -3,10 +3,10 @@
 from botberi.postgres import DATABASES, running_url
 from botberi.postgres_places import PostgresError
 from botberi.run.errors import StartError
-from botberi.settings import EventsSettings, SeedSettings
+from botberi.settings import BackupSettings, EventsSettings, SeedSettings
 
 
-def database_urls(settings: EventsSettings | SeedSettings) -> dict[str, str]:
+def database_urls(settings: EventsSettings | SeedSettings | BackupSettings) -> dict[str, str]:
     """URLs by database name (`user_psql`, `shared_psql`). Raises `StartError`, which says how to name or start them."""
     urls = (settings.user_database_url, settings.shared_database_url)
     if all(urls):

@@ -92,6 +92,8 @@ def become_worker(queue: str) -> None:
         settings = WorkerSettings()
         argv = worker_argv(settings.worker_concurrency)
         environment |= worker_metrics.environment(settings)
+    # Without its banner: our own lines say what it does.
+    argv.insert(argv.index("celery") + 1, "--quiet")
     os.execve(argv[0], argv, environment)  # noqa: S606 - our own command line
 
 

@@ -124,5 +124,9 @@ class SeedSettings(_State, DatabaseSettings, LogSettings):
     seed_accounts: bool = True
 
 
+class BackupSettings(_State, DatabaseSettings, ArtifactSettings):
+    """Settings of `botberi backup` and `botberi restore`."""
+
+
 class EventsSettings(_State, DatabaseSettings, AmqpSettings):
     """Settings of `botberi events`."""

@@ -39,6 +39,7 @@ READERS: Final[Mapping[str, str]] = {
     "UpSettings": "up",
     "SeedSettings": "seed",
     "EventsSettings": "events",
+    "BackupSettings": "backup, restore",
 }
 
 

@@ -21,6 +21,20 @@ OLDEST: Final = Gauge(
 FAILING: Final = Gauge(
     "botberi_outbox_failing", "Rows that wait after a failed attempt, at the last look.", ["database"]
 )
+POSTGRES: Final = {
+    column: Gauge(f"botberi_postgres_{name}", text, ["database"])
+    for column, name, text in (
+        ("numbackends", "connections", "Connections to the database, at the last look."),
+        ("size", "size_bytes", "Bytes of the database's files."),
+        ("xact_commit", "commits", "Transactions committed since the server's statistics began."),
+        ("xact_rollback", "rollbacks", "Transactions rolled back since then."),
+        ("blks_hit", "blocks_hit", "Blocks found in the server's memory since then."),
+        ("blks_read", "blocks_read", "Blocks read from outside the server's memory since then."),
+        ("deadlocks", "deadlocks", "Deadlocks since then."),
+        ("temp_bytes", "temporary_bytes", "Bytes of temporary files since then."),
+        ("max_connections", "max_connections", "Connections that the server takes."),
+    )
+}
 RELAY_PARTITIONS: Final = Gauge(
     "botberi_relay_partitions", "Partitions (of 16) of the database's outbox that this process relays.", ["database"]
 )

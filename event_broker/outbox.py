@@ -15,6 +15,11 @@ from shared_schema.contracts.events import Event
 from shared_schema.outbox import to_event
 
 _WAITING_SHOWN: Final = 10_000
+_STATISTICS: Final = """
+    SELECT numbackends, xact_commit, xact_rollback, blks_hit, blks_read, deadlocks, temp_bytes,
+        pg_database_size(current_database()) AS size, current_setting('max_connections')::int AS max_connections
+    FROM pg_stat_database WHERE datname = current_database()
+"""
 
 # A row may leave when every transaction that began before its own has ended: then none can still
 # commit a row that comes before it. Within an aggregate the row lock orders `seq`, so a row also waits
@@ -169,6 +174,11 @@ class Outbox:
     async def forget(self, older_than: timedelta, limit: int) -> int:
         """Delete what the inbox remembers of long ago, some at a time; return how many rows."""
         return _count(await self._connection.execute(_FORGET, older_than, limit))
+
+    async def statistics(self) -> Mapping[str, float]:
+        """The server's own counts for this database, by the columns of `pg_stat_database`."""
+        record = await self._connection.fetchrow(_STATISTICS)
+        return {name: float(value) for name, value in record.items()} if record else {}
 
     async def backlog(self) -> tuple[int, float, int]:
         """Return how many rows wait (counted up to ten thousand), the oldest's age and how many of them failed."""

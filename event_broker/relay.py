@@ -16,7 +16,7 @@ from botberi_gateway.backoff import Backoff, pause_after
 from event_broker.broken_off import cancelled_only_if_asked
 from event_broker.bus import Bus, BusError, PublishError
 from event_broker.connection import close, connect, log_lost, wait_for_any
-from event_broker.metrics import FAILING, LAG, OLDEST, PUBLISH_FAILURES, PUBLISHED, RELAY_PARTITIONS, WAITING
+from event_broker.metrics import FAILING, LAG, OLDEST, POSTGRES, PUBLISH_FAILURES, PUBLISHED, RELAY_PARTITIONS, WAITING
 from event_broker.outbox import PLANNING, Outbox, Row
 from event_broker.shares import PARTITIONS, Shares
 from shared_schema import killpoints
@@ -159,6 +159,8 @@ class Relay:
         WAITING.labels(self._database).set(waiting)
         OLDEST.labels(self._database).set(oldest)
         FAILING.labels(self._database).set(failing)
+        for name, value in (await outbox.statistics()).items():
+            POSTGRES[name].labels(self._database).set(value)
         # One relay sweeps, and goes on after the next batch while there is much.
         if 0 in shares.held:
             gone = await outbox.prune(self._options.retention, _PRUNE_LIMIT)

@@ -34,8 +34,8 @@ class MigrationError(Exception):
     code: Final = "MIGRATION"
 
 
-def upgrade(database: DatabaseName, url: str, *, lock_timeout: float = 60.0) -> None:
-    """Bring the database to the newest revision; does nothing when it is there.
+def upgrade(database: DatabaseName, url: str, *, revision: str = "heads", lock_timeout: float = 60.0) -> None:
+    """Bring the database to the newest revision, or to the one that is named; does nothing when it is there.
 
     Processes that start at once wait for one another (an advisory lock); a migration that fails leaves
     the schema at the one before it. Raises `MigrationError`, also for a database that is not UTF-8.
@@ -52,7 +52,9 @@ def upgrade(database: DatabaseName, url: str, *, lock_timeout: float = 60.0) -> 
                 f"{database} is at revision {', '.join(sorted(unknown))}, which this version does not know: "
                 "it was migrated by a newer one"
             )
-        command.upgrade(config, "heads")
+        if revision != "heads" and revision not in known:
+            raise MigrationError(f"revision {revision} of {database} is not known to this version")
+        command.upgrade(config, revision)
         after = _current(connection)
         _grant(connection, database)
     if before != after:

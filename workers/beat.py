@@ -45,5 +45,5 @@ setup_logging.connect(_logging)
 def beat_argv() -> list[str]:
     """The command line of beat; when it last sent what is kept until the process ends, and no longer."""
     folder = tempfile.mkdtemp(prefix="botberi-beat-")
-    argv = [sys.executable, "-m", "celery", "--app", "workers.beat:app", "beat"]
+    argv = [sys.executable, "-m", "celery", "--quiet", "--app", "workers.beat:app", "beat"]
     return [*argv, "--schedule", os.path.join(folder, "schedule"), "--pidfile", ""]

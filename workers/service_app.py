@@ -78,6 +78,6 @@ def create_service_app(name: str, modules: Sequence[str], settings: Callable[[],
 
 def worker_argv(application: str, name: str) -> list[str]:
     """The command line of a worker of one queue; its settings come from the environment."""
-    argv = [sys.executable, "-m", "celery", "--app", application, "worker", "--queues", name]
+    argv = [sys.executable, "-m", "celery", "--quiet", "--app", application, "worker", "--queues", name]
     argv += ["--pool", "threads", "--concurrency", "1", "--without-gossip", "--without-mingle"]
     return [*argv, "--hostname", f"{name}-{secrets.token_hex(3)}@%n"]

@@ -67,7 +67,7 @@ def run(task: Task, instance_id: str) -> None:
     )
     killpoints.reach("worker.claimed")
     began = time.monotonic()
-    worker_metrics.run_started()
+    worker_metrics.run_started(claim.run.workflow, claim.waited_seconds)
     outcome = "ERROR"
     try:
         outcome = Supervisor(claim, store, settings, nursery.take(), storage).carry_out()

@@ -55,9 +55,11 @@ def environment(settings: WithPages) -> dict[str, str]:
     return {_FOLDER: tempfile.mkdtemp(prefix="botberi-worker-metrics-")}
 
 
-def run_started() -> None:
-    """Count a run that a pool process begins."""
+def run_started(workflow: str, waited_seconds: float | None) -> None:
+    """Count a run that a pool process begins; with its first attempt, how long it waited for it since it was made."""
     _metrics().active.inc()
+    if waited_seconds is not None:
+        _metrics().waited.labels(workflow).observe(waited_seconds)
 
 
 def run_ended(workflow: str, outcome: str, seconds: float) -> None:
@@ -82,6 +84,12 @@ class _Metrics:
             "How long an attempt at a run took in a worker.",
             ["workflow"],
             buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600),
+        )
+        self.waited = Histogram(
+            "botberi_worker_run_wait_seconds",
+            "From the making of an instance to its first attempt.",
+            ["workflow"],
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
         )
         self.active = Gauge(
             "botberi_worker_runs_active", "Runs that a worker computes now.", multiprocess_mode="livesum"

@@ -89,7 +89,14 @@ class JsonFormatter(logs.JsonFormatter):
 
     def fields(self, record: logging.LogRecord) -> dict[str, object]:
         """Further fields of the line."""
-        return {"part": part_of(record), **extras_of(record)}
+        return {"part": part_of(record), **_trace(), **extras_of(record)}
+
+
+def _trace() -> dict[str, object]:
+    """The W3C trace of whatever logs. A gateway alone has no such module, and does not load it for this."""
+    origin = sys.modules.get("shared_schema.origin")
+    current = origin.current() if origin is not None else None
+    return {"traceparent": current.traceparent} if current is not None and current.traceparent else {}
 
 
 def configure(log_format: str, level: str, stream: TextIO | None = None) -> None:

@@ -45,6 +45,7 @@ PACKAGES: Final = (
     SystemPackage("rabbitmq-server", "tests over RabbitMQ (or set BOTBERI_TEST_AMQP_URL)", _has_rabbitmq),
     SystemPackage("chromium", "tests in a browser", lambda: chromium() is not None),
     SystemPackage("nginx", "tests through nginx", lambda: nginx() is not None),
+    SystemPackage("prometheus", "tests of rules, and of the full stack", lambda: shutil.which("promtool") is not None),
     SystemPackage("libfaketime", "tests with wrong clocks", lambda: clock.library() is not None),
 )
 

@@ -58,6 +58,16 @@ class LocalFolder:
             part.unlink(missing_ok=True)
             raise StorageError(f"can't write {key}: {error.strerror}") from error
 
+    def fetch(self, key: str, file: Path) -> bool:
+        """Implements `port.Storage`."""
+        try:
+            shutil.copyfile(self._place(key), file)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StorageError(f"can't read {key}: {error.strerror}") from error
+        return True
+
     def delete(self, key: str) -> None:
         """Implements `port.Storage`; folders that are left empty go as well."""
         target = self._place(key)

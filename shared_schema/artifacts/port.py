@@ -22,6 +22,9 @@ class Storage(Protocol):
     def put(self, key: str, file: Path, content_type: str, name: str) -> None:
         """Keep a copy of the file; what was under the key before is replaced. Raises `StorageError`."""
 
+    def fetch(self, key: str, file: Path) -> bool:
+        """Write what is under the key to a file; False if nothing is. Raises `StorageError`."""
+
     def delete(self, key: str) -> None:
         """Forget what is under the key, if anything is. Raises `StorageError`."""
 

@@ -31,6 +31,20 @@ class S3Bucket:
         except (obstore.exceptions.BaseError, OSError) as error:
             raise StorageError(f"can't write {key}: {type(error).__name__}") from error
 
+    def fetch(self, key: str, file: Path) -> bool:
+        """Implements `port.Storage`."""
+        import obstore
+
+        try:
+            with file.open("wb") as out:
+                for part in obstore.get(self._store, key).stream():
+                    out.write(part)
+        except FileNotFoundError:
+            return False
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise StorageError(f"can't read {key}: {type(error).__name__}") from error
+        return True
+
     def delete(self, key: str) -> None:
         """Implements `port.Storage`."""
         import obstore

@@ -35,6 +35,8 @@ class Claim:
 
     run: RunInput
     owner: str
+    #: Seconds from the instance's making to its first attempt; None for later attempts.
+    waited_seconds: float | None = None
 
     @property
     def guard(self) -> dict[str, Any]:
@@ -57,7 +59,7 @@ _CLAIM = text("""
       AND i.deleted_at IS NULL AND i.cancel_requested_at IS NULL AND i.attempt < coalesce(i.max_attempts, :max_attempts)
       AND (i.status IN ('PENDING', 'QUEUED') OR (i.status = 'RUNNING' AND i.lease_expires_at < clock_timestamp()))
     RETURNING i.id, i.owner_id, i.agent_id, i.attempt, i.parameters, i.max_attempts, i.timeout_seconds,
-        a.workflow, a.workflow_version
+        a.workflow, a.workflow_version, extract(epoch FROM clock_timestamp() - i.created_at)::float8 AS waited_seconds
 """)
 _STATE = text("""
     SELECT status, attempt, deleted_at IS NOT NULL AS deleted, cancel_requested_at IS NOT NULL AS cancelled
@@ -189,7 +191,7 @@ class RunStore:
             max_attempts=row["max_attempts"],
             timeout_seconds=row["timeout_seconds"],
         )
-        return Claim(run=run, owner=owner)
+        return Claim(run, owner, waited_seconds=row["waited_seconds"] if run.attempt == 1 else None)
 
     def state(self, instance_id: UUID) -> str:
         """Why a run wasn't to be claimed, in words for a log."""

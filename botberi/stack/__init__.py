@@ -1,0 +1,1 @@
+"""`botberi up --stack full`: the platform as compose.yaml has it, without containers."""
