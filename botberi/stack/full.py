@@ -33,14 +33,18 @@ _DATABASES: Final[Mapping[str, tuple[str, ...]]] = {
     "broker": ("user", "shared"),
     "dispatcher": ("shared",),
     "worker": ("shared",),
+    "identity-worker": ("user", "shared"),
     "catalog-worker": ("shared",),
 }
 _USERS: Final[Mapping[str, str]] = {
-    **{name: name for name in ("gateway", "broker", "dispatcher", "worker", "beat", "flower")},
+    **{name: name for name in ("gateway", "broker", "dispatcher", "worker", "identity-worker", "beat", "flower")},
     "catalog-worker": "catalog",
 }
 #: Service -> the part whose database role it has.
 _ROLES: Final[Mapping[str, str]] = {"catalog-worker": "catalog"}
+_WORKERS: Final = ("worker", "identity-worker", "catalog-worker")
+#: Service -> its command, where that is not its name.
+_COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {"identity-worker": ("worker", "--queues", "identity")}
 _SUBGRAPHS: Final = ("identity", "catalog", "instance")
 
 
@@ -97,17 +101,18 @@ async def _start(settings: UpSettings, supervisor: Supervisor) -> Sequence[crede
 
 
 def _parts(settings: UpSettings, state: Path, node: rabbitmq.Node, urls: DatabaseUrls) -> list[Part]:
-    names = (*_SUBGRAPHS, "gateway", "broker", "dispatcher", "worker", "catalog-worker", "beat", "flower")
+    names = (*_SUBGRAPHS, "gateway", "broker", "dispatcher", *_WORKERS, "beat", "flower")
     taken = {name: [ports.free() for _ in range(2 if name in TWICE else 1)] for name in names if name != "beat"}
     inside = ports.free()
-    common = {"BOTBERI_STATE_DIR": str(settings.state_dir)}
+    public = settings.public_url or f"http://{settings.host}:{settings.port}"
+    common = {"BOTBERI_STATE_DIR": str(settings.state_dir), "BOTBERI_PUBLIC_URL": public}
     parts: list[Part] = []
     for name in names:
         shared = common | _databases(name, urls)
         if name in _USERS:
             shared["BOTBERI_AMQP_URL"] = node.url(_USERS[name])
         if name == "gateway":
-            shared |= _of_the_gateway(settings, taken, inside)
+            shared |= _of_the_gateway(taken, inside)
         elif name in _SUBGRAPHS:
             shared["BOTBERI_ASSERTION_JWKS_URL"] = f"http://127.0.0.1:{taken['gateway'][0]}/.well-known/jwks.json"
         for number, port in enumerate(taken.get(name, [0]), 1):
@@ -120,7 +125,7 @@ def _parts(settings: UpSettings, state: Path, node: rabbitmq.Node, urls: Databas
             if name == "beat":
                 own, page = {}, ""
             title = f"{name}-{number}" if name in TWICE else name
-            parts.append(services.part(title, name, shared | own, page or None))
+            parts.append(services.part(title, _COMMANDS.get(name, (name,)), shared | own, page or None))
     listen = f"{settings.host}:{settings.port}"
     after = [f"gateway-{number}" for number in (1, 2)]
     url = f"http://{settings.host}:{settings.port}/graphql"
@@ -135,9 +140,8 @@ def _databases(name: str, urls: DatabaseUrls) -> dict[str, str]:
     return {f"BOTBERI_{which.upper()}_DATABASE_URL": both[which] for which in _DATABASES.get(name, ())}
 
 
-def _of_the_gateway(settings: UpSettings, taken: Mapping[str, Sequence[int]], inside: int) -> dict[str, str]:
+def _of_the_gateway(taken: Mapping[str, Sequence[int]], inside: int) -> dict[str, str]:
     found = {f"BOTBERI_{name.upper()}_URL": f"http://127.0.0.1:{taken[name][0]}" for name in ("identity", "catalog")}
     found["BOTBERI_INSTANCE_URL"] = f"http://127.0.0.1:{inside}"
     found["BOTBERI_TRUSTED_PROXIES"] = "127.0.0.1"
-    found["BOTBERI_PUBLIC_URL"] = settings.public_url or f"http://{settings.host}:{settings.port}"
     return found

@@ -50,7 +50,7 @@ class Node:
         """Write what the node reads: its configuration, and passwords that are kept from one start to the next."""
         for name in ("data", "log", "conf", "home"):
             make_state_folder(self._folder / name)
-        users = re.findall(r"^user (\w+) ", _SCRIPT.read_text(), re.MULTILINE)
+        users = re.findall(r"^user ([\w-]+) ", _SCRIPT.read_text(), re.MULTILINE)
         self._passwords = {user: self._password(user) for user in users}
         (self._folder / "conf/definitions.json").unlink(missing_ok=True)
         with open_private(self._folder / "conf/definitions.json") as file:
@@ -104,7 +104,8 @@ class Node:
         return path.read_text().strip()
 
     def _definitions(self) -> str:
-        passwords = {f"{user.upper()}_PASSWORD": password for user, password in self._passwords.items()}
+        names = {user: user.upper().replace("-", "_") for user in self._passwords}
+        passwords = {f"{names[user]}_PASSWORD": password for user, password in self._passwords.items()}
         environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), **passwords}
         command = [str(_SCRIPT)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603

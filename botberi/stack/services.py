@@ -1,4 +1,4 @@
-"""A service's name and environment -> the part that keeps `botberi NAME` running as a process of its own."""
+"""A service's name and environment -> the part that keeps `botberi NAME …` running as a process of its own."""
 
 import asyncio
 import os
@@ -16,7 +16,9 @@ _START_SECONDS = 120.0
 _INSTALL_SECONDS = 900.0
 
 
-def part(name: str, command: str, environment: Mapping[str, str], page: str | None, after: Sequence[str] = ()) -> Part:
+def part(
+    name: str, command: Sequence[str], environment: Mapping[str, str], page: str | None, after: Sequence[str] = ()
+) -> Part:
     """A replica of a service: `page` answers 200 once it works; one without a page is ready when it runs."""
     variables = dict(os.environ) | dict(environment) | {"BOTBERI_LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"}
     if os.geteuid() == 0:
@@ -24,9 +26,9 @@ def part(name: str, command: str, environment: Mapping[str, str], page: str | No
         variables |= {"C_FORCE_ROOT": "1", "PYTHONWARNINGS": "ignore:You're running the worker with superuser"}
 
     async def run(ready: Ready) -> None:
-        if command == "worker":
+        if command == ("worker",):
             await installing.until_installed()
-        program = [sys.executable, "-m", "botberi.cli", command]
+        program = [sys.executable, "-m", "botberi.cli", *command]
         async with child(name, program, env=variables, stop_timeout=25) as process:
             while process.returncode is None and not await asyncio.to_thread(_answers, page):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
@@ -35,7 +37,7 @@ def part(name: str, command: str, environment: Mapping[str, str], page: str | No
             code = await process.wait()
         raise ChildProcessError(f"{name} ended with exit code {code}")
 
-    seconds = _START_SECONDS + (_INSTALL_SECONDS if command == "worker" and installing.is_pending() else 0.0)
+    seconds = _START_SECONDS + (_INSTALL_SECONDS if command == ("worker",) and installing.is_pending() else 0.0)
     return Part(name, run, after=after, start_timeout=seconds, stop_timeout=35)
 
 

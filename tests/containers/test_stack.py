@@ -81,7 +81,7 @@ def test_flower_shows_the_workers_of_every_queue(stack: Stack) -> None:
         workers = get_json("http://127.0.0.1:4400/api/workers?refresh=true")
         return {queue["name"] for worker in workers.values() for queue in worker.get("active_queues", [])}
 
-    eventually(lambda: queues() >= {"agents", "catalog"}, 60, "workers of agents and catalog in Flower")
+    eventually(lambda: queues() >= {"agents", "identity", "catalog"}, 60, "workers of all three queues")
 
 
 async def test_added_replicas_get_requests(stack: Stack, user: Client) -> None:
