@@ -51,15 +51,16 @@ def restore(settings: BackupSettings, file: Path, identity: Path | None) -> None
 
     Without databases in the settings, those of the state folder, whose server must not run: it runs for this alone.
     """
+    urls: dict[str, str]
     with contextlib.ExitStack() as stack:
         if settings.user_database_url is None and settings.shared_database_url is None:
             try:
                 server = stack.enter_context(EmbeddedPostgres(settings.state_dir, 0))
             except PostgresError as error:
                 raise StartError(f"Postgres can't be started: {error}") from error
-            urls = {name: server.url(name) for name in DATABASES}
+            urls = {str(name): server.url(name) for name in DATABASES}
         else:
-            urls = {**database_urls(settings)}
+            urls = database_urls(settings)
         manifest = _restore(settings, urls, file, identity)
     rows = sum(sum(counts.values()) for counts in manifest["rows"].values())
     print(f"{rows} rows and {manifest['files']} files of {manifest['made_at']} are there. Start the platform.")
