@@ -48,6 +48,7 @@ def test_there_is_every_branch() -> None:
         "graph.subgraphs.*",
         "graph.subgraphs.*.schema",
         "server",
+        "plugins[]",
         "transport",
         "transport.websocket",
         "transport.batching",

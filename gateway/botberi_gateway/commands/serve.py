@@ -251,10 +251,15 @@ def report_of(graph: GraphConfig) -> "Report":
 
 
 async def _serve(gateway: "Gateway", listener: Any, config: GatewayConfig, parts: Mapping[str, Any]) -> None:
+    from botberi_gateway.plugins import PluginError
     from botberi_gateway.server import create_app
     from botberi_gateway.server.run import serve as serve_app
 
-    await serve_app(create_app(gateway, config, **parts), listener, config)
+    try:
+        app = create_app(gateway, config, **parts)
+    except PluginError as error:
+        fail(BAD_INPUT, str(error))
+    await serve_app(app, listener, config)
 
 
 def _serve_by_workers(gateway: "Gateway", listener: Any, config: GatewayConfig, parts: Mapping[str, Any]) -> int:

@@ -1,6 +1,7 @@
 """`GatewayConfig`: every limit and setting of the gateway, a tree of frozen values. A room takes its own branch."""
 
 from botberi_gateway.config.tree import GatewayConfig
+from botberi_gateway.config.plugins import PluginConfig
 from botberi_gateway.config.server import LogConfig, ServerConfig
 from botberi_gateway.config.transport import (
     BatchingConfig,
@@ -39,6 +40,7 @@ from botberi_gateway.config.subgraph import (
 __all__ = [
     "GatewayConfig",
     "ServerConfig",
+    "PluginConfig",
     "LogConfig",
     "GraphConfig",
     "NamedGraphConfig",

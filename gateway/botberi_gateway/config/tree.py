@@ -1,10 +1,11 @@
 """`GatewayConfig`, the root of the configuration."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from botberi_gateway.config.engine import EngineConfig
 from botberi_gateway.config.graph import GraphConfig, NamedGraphConfig
+from botberi_gateway.config.plugins import PluginConfig
 from botberi_gateway.config.server import LogConfig, ServerConfig
 from botberi_gateway.config.setting import branch, setting
 from botberi_gateway.config.transport import TransportConfig
@@ -25,6 +26,9 @@ class GatewayConfig:
         "Further graphs, or variants of the graph, by name. In a file, what an entry doesn't say is as in `graph`.",
         item=NamedGraphConfig,
         inherits="graph",
+    )
+    plugins: Sequence[PluginConfig] = setting(
+        (), "Plug-ins, in the order of their hooks.", item=PluginConfig, restart=True
     )
     server: ServerConfig = branch(ServerConfig, "Connections, pages beside GraphQL, stopping.")
     transport: TransportConfig = branch(TransportConfig, "The GraphQL endpoint.")

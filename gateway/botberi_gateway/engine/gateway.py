@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from botberi_gateway import errors
 from botberi_gateway.config import EngineConfig
+from botberi_gateway.engine.hooks import EngineHooks
 from botberi_gateway.engine.introspecting import Introspector
 from botberi_gateway.engine.labels import LabelResolver, decide_labels
 from botberi_gateway.engine.planning import CacheStatistics, Generation, Prepared, Preparer
@@ -85,6 +86,7 @@ class Gateway:
         events = Events(self._event_router, asyncio.Semaphore(self._config.max_concurrent_events))
         self._subscriptions = Subscriptions(self._preparer, self._runtime, events)
         self._closing: set[asyncio.Task[None]] = set()
+        self._hooks: EngineHooks | None = None
         self._wraps: list[Callable[[str, SubgraphClient], SubgraphClient]] = []
         self._on_replaced: list[Callable[[], None]] = []
 
@@ -178,6 +180,12 @@ class Gateway:
         self._wraps.append(wrap)
         self._wrapped(self._current)
 
+    def use_hooks(self, hooks: EngineHooks) -> None:
+        """Call these around each operation from now on. A gateway has one set of hooks."""
+        if self._hooks is not None:
+            raise ValueError("The gateway has hooks already.")
+        self._hooks = hooks
+
     def on_replaced(self, callback: Callable[[], None]) -> None:
         """Call `callback` after each `replace`, as soon as nothing runs on the old supergraph any more."""
         self._on_replaced.append(callback)
@@ -203,7 +211,10 @@ class Gateway:
         if labels:
             timeout = self._config.label_timeout_seconds
             labels = await decide_labels(labels, context or RequestContext(), self._label_resolver, timeout)
-        return await self._preparer.prepare(generation, (query, operation_name, labels))
+        prepared = await self._preparer.prepare(generation, (query, operation_name, labels))
+        if self._hooks is not None:
+            await self._hooks.planned(prepared)
+        return prepared
 
     async def execute(self, request: GraphQLRequest, context: RequestContext | None = None) -> ExecutionResult:
         """Run a query or mutation.
@@ -217,6 +228,14 @@ class Gateway:
         self, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None = None
     ) -> ExecutionResult:
         """`execute` for an operation that is prepared already."""
+        if self._hooks is None:
+            return await self._run(prepared, variables, context)
+        variables = await self._hooks.begin(prepared, variables, context)
+        return await self._hooks.response(prepared, context, await self._run(prepared, variables, context))
+
+    async def _run(
+        self, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None
+    ) -> ExecutionResult:
         if prepared.operation.kind == "subscription":
             raise _request_error("A subscription gives many results: use `subscribe`.")
         generation = prepared.generation
@@ -245,9 +264,23 @@ class Gateway:
         """
         if prepared.operation.kind == "subscription":
             raise _request_error("A subscription gives many results: use `subscribe`.")
+        if self._hooks is not None:
+            return self._hooked_payloads(self._hooks, prepared, variables, context)
         if has_many_values(variables):
             return self._payloads(prepared, partial(_coerced, prepared, variables), context)
         return self._payloads(prepared, _coerced(prepared, variables), context)
+
+    async def _hooked_payloads(
+        self, hooks: EngineHooks, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None
+    ) -> AsyncGenerator[Payload, None]:
+        if hooks.needs_whole_answers:
+            yield Payload(await self.run(prepared, variables, context))
+            return
+        variables = await hooks.begin(prepared, variables, context)
+        coerce = partial(_coerced, prepared, variables)
+        async with aclosing(self._payloads(prepared, coerce, context)) as payloads:
+            async for payload in payloads:
+                yield payload
 
     async def _payloads(
         self,
@@ -299,10 +332,24 @@ class Gateway:
         """`subscribe` for an operation that is prepared already."""
         if prepared.operation.kind != "subscription":
             raise _request_error("Only a subscription can be subscribed to.")
+        if self._hooks is not None:
+            return self._hooked_results(self._hooks, prepared, variables, context)
         coerce = partial(_coerced, prepared, variables)
         return self._subscriptions.results(
             prepared, variables, context, coerce if has_many_values(variables) else coerce()
         )
+
+    async def _hooked_results(
+        self, hooks: EngineHooks, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        variables = await hooks.begin(prepared, variables, context)
+        coerce = partial(_coerced, prepared, variables)
+        results = self._subscriptions.results(prepared, variables, context, coerce)
+        try:
+            async for result in results:
+                yield await hooks.event(prepared, context, result)
+        finally:
+            await results.aclose()
 
     def _runtime(self, generation: Generation, context: RequestContext | None) -> Runtime:
         context = context or RequestContext()

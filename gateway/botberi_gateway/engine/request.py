@@ -44,3 +44,5 @@ class RequestContext:
     share: Hashable | None = None
     shared_headers: Callable[[str], Mapping[str, str]] | None = None
     last_event_id: str | None = None
+    #: What plug-ins keep for the request, where there are any.
+    state: dict[str, Any] | None = None

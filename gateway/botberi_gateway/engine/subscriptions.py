@@ -7,7 +7,7 @@ supergraph is replaced, where they still can.
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -58,7 +58,7 @@ class Subscriptions:
         sent_variables: Mapping[str, Any],
         context: RequestContext | None,
         coerced: dict[str, Any] | Callable[[], dict[str, Any]],
-    ) -> AsyncIterator[ExecutionResult]:
+    ) -> AsyncGenerator[ExecutionResult, None]:
         """Yield the results of a subscription until it completes.
 
         `sent_variables` are the variables as the client sent them; `coerced` are the same, coerced, or a function that

@@ -14,8 +14,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from botberi_gateway.config import GatewayConfig, ServerConfig
+from botberi_gateway.config import GatewayConfig, PluginConfig, ServerConfig
 from botberi_gateway.engine import Gateway
+from botberi_gateway.plugins import Plugin, load_plugins
+from botberi_gateway.plugins.hooks import Hooks
+from botberi_gateway.plugins.installing import install
 from botberi_gateway.schema_delivery import SchemaDelivery
 from botberi_gateway.server.access import AccessLog
 from botberi_gateway.server.callbacks import callback_routes
@@ -48,11 +51,14 @@ def create_app(
     routes: Sequence[BaseRoute] = (),
     checks: Mapping[str, ReadinessCheck] | None = None,
     lifespan: Lifespan | None = None,
+    plugins: Sequence[Plugin] = (),
     delivery: SchemaDelivery | None = None,
     reloader: Reloader | None = None,
     graphs: Sequence[NamedGraph] = (),
 ) -> Starlette:
     """Make the app. It owns `gateway` and closes it at the end of its lifespan.
+
+    `plugins` come after those of the configuration. Raises `PluginError` for one of those that can't be loaded.
 
     `delivery` keeps the gateway's graph up to date while the app runs, `reloader` its configuration. `graphs` are
     further graphs, each with its own gateway, by path or header.
@@ -69,14 +75,19 @@ def create_app(
         joined = metrics.shared if metrics is not None else lambda _: None
         # In front of what counts requests: one that was saved is none.
         gateway.wrap_clients(lambda name, client: sharing(name, client, joined))
+    loaded = [*load_plugins(config.plugins), *((plugin, PluginConfig()) for plugin in plugins)]
+    hooks = Hooks(loaded) if loaded else None
+    if hooks is not None:
+        install(hooks, gateway)
     graphql = GraphQLApp(
         gateway,
         authenticator=authenticator,
         subgraph_headers=subgraph_headers,
         config=config.transport,
         observer=metrics,
+        hooks=hooks,
     )
-    further = [_further(graph, config, authenticator, subgraph_headers) for graph in graphs]
+    further = [_further(graph, config, authenticator, subgraph_headers, hooks) for graph in graphs]
     apps = [graphql, *(app for app, _ in further)]
     delivered = [(gateway, delivery), *((graph.gateway, graph.delivery) for graph in graphs)]
     sources = [part.status.warnings for part in (*(each for _, each in delivered), reloader) if part is not None]
@@ -114,6 +125,8 @@ def create_app(
         if reloader is not None:
             tasks.add(loop.create_task(reloader.run(apply)))
         try:
+            if hooks is not None:
+                await hooks.start()
             if lifespan is None:
                 yield
             else:
@@ -127,6 +140,8 @@ def create_app(
             await state.drain()
             for each, _ in delivered:
                 await each.aclose()
+            if hooks is not None:
+                await hooks.stop()
 
     table: list[BaseRoute] = [Route("/health", state.health), Route("/ready", state.ready), *routes]
     table += callback_routes(config.engine)
@@ -191,15 +206,21 @@ def _further(
     config: GatewayConfig,
     authenticator: Authenticator | None,
     subgraph_headers: SubgraphHeaders | None,
+    hooks: Hooks | None,
 ) -> tuple[GraphQLApp, Metrics | None]:
     """The app of a further graph, and its metrics."""
+    if config.transport.uploads.enabled:
+        graph.gateway.wrap_clients(uploading)
     metrics = _metrics(graph.gateway, graph.delivery, None) if config.server.metrics else None
+    if hooks is not None:
+        install(hooks, graph.gateway)
     app = GraphQLApp(
         graph.gateway,
         authenticator=authenticator,
         subgraph_headers=subgraph_headers,
         config=config.transport,
         observer=metrics,
+        hooks=hooks,
     )
     return app, metrics
 

@@ -2,6 +2,7 @@
 
 from botberi_gateway.config import TransportConfig
 from botberi_gateway.config.load import Checks
+from botberi_gateway.plugins import check_plugins
 from botberi_gateway.transport.client import ClientResolver
 from botberi_gateway.transport.header_rules import RequestRules, ResponseRules
 from botberi_gateway.transport.identity import check_forwarded
@@ -22,6 +23,7 @@ def _public_url(url: str | None) -> None:
 
 #: Path -> raises `ValueError`.
 CHECKS: Checks = {
+    "plugins": check_plugins,
     "transport.trusted_proxies": ClientResolver,
     "transport.public_url": _public_url,
     "transport": _transport,

@@ -9,7 +9,7 @@ from botberi_gateway.config import TransportConfig
 from botberi_gateway.engine import Gateway
 from botberi_gateway.single_flight import SingleFlight
 from botberi_gateway.transport.compression import Compression
-from botberi_gateway.transport.core import Core
+from botberi_gateway.transport.core import Core, RequestHooks
 from botberi_gateway.transport.exchange import send_bytes
 from botberi_gateway.transport.graphiql.page import PREFIX, GraphiQL
 from botberi_gateway.transport.http import serve_http
@@ -37,6 +37,7 @@ class GraphQLApp:
         subgraph_headers: SubgraphHeaders | None = None,
         config: TransportConfig | None = None,
         observer: Observer | None = None,
+        hooks: RequestHooks | None = None,
     ) -> None:
         config = config or TransportConfig()
         self._authenticator, self._subgraph_headers = authenticator, subgraph_headers
@@ -45,6 +46,8 @@ class GraphQLApp:
             self._core.event_connections = SingleConnections(self._core)
         if config.uploads.enabled:
             gateway.wrap_clients(uploading)
+            self._core.takes_files = True
+        self._core.hooks = hooks
         if observer is not None:
             self._core.observer = observer
         self._use_rest(config)

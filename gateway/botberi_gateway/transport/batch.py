@@ -70,6 +70,8 @@ class _Batch:
         try:
             request = from_json(parsed)
             context = core.identity.context(lambda: watch.caller, watch.headers, watch.client)
+            if core.hooks is not None:
+                request = await core.hooks.request(request, watch.headers, watch.client.address, context)
             prepared = await core.gateway.prepare(request.query, request.operation_name, context)
             if prepared.operation.kind == "subscription":
                 raise RequestError([ErrorEntry("A batch can't have a subscription.", errors.BAD_REQUEST)])

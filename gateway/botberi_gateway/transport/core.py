@@ -4,14 +4,14 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from botberi_gateway import errors
 from botberi_gateway.config import TransportConfig
-from botberi_gateway.engine import OVERLOADED, Gateway, RequestContext
+from botberi_gateway.engine import OVERLOADED, Gateway, GraphQLRequest, RequestContext
 from botberi_gateway.errors import GatewayError
 from botberi_gateway.executor import ExecutionResult
 from botberi_gateway.single_flight import SingleFlight
@@ -51,6 +51,16 @@ class DrainableSocket(Protocol):
         ...
 
 
+class RequestHooks(Protocol):
+    """What plug-ins do with a client's request, as the transport calls it."""
+
+    async def request(
+        self, request: GraphQLRequest, headers: Mapping[str, str], address: str | None, context: RequestContext
+    ) -> GraphQLRequest:
+        """A request has come. Returns the one to go on with. Raises `GatewayError` for one that is refused."""
+        ...
+
+
 class EventConnections(Protocol):
     """Streams of server-sent events that many operations share (graphql-sse, single connection mode)."""
 
@@ -74,6 +84,10 @@ class Core:
     observer: Observer = field(default_factory=_NoObserver)
     #: Equal queries under way, where they are answered together.
     sharing: SingleFlight[Written] | None = None
+    #: Of plug-ins, where there are any.
+    hooks: RequestHooks | None = None
+    #: Whether requests may have files: whether the subgraphs' clients can send them.
+    takes_files: bool = False
     #: Streams that many operations share, where they are served.
     event_connections: EventConnections | None = None
     #: What packs answers, where they are packed.

@@ -101,6 +101,8 @@ async def _dispatch(core: Core, exchange: Exchange, query_string: bytes) -> None
     context = core.identity.context(
         lambda: watch.caller, watch.headers, watch.client, last_event_id(request, exchange.headers)
     )
+    if core.hooks is not None:
+        request = await core.hooks.request(request, watch.headers, watch.client.address, context)
     prepared = await core.gateway.prepare(request.query, request.operation_name, context)
     kind = prepared.operation.kind
     exchange.note.update(kind=kind, name=prepared.operation.name)
@@ -139,7 +141,7 @@ def _negotiate(core: Core, exchange: Exchange) -> None:
 
 async def _read(core: Core, exchange: Exchange, query_string: bytes) -> GraphQLRequest | list[Any]:
     content_type = exchange.headers.get("content-type")
-    if core.config.uploads.enabled and (content_type or "").lower().startswith("multipart/form-data"):
+    if core.takes_files and (content_type or "").lower().startswith("multipart/form-data"):
         core.origins.check_form(exchange.headers)
         return await read_form(core.config, exchange)
     if (content_type is not None or exchange.method == "POST") and not negotiate.is_json(content_type or ""):
@@ -161,7 +163,7 @@ async def _respond(
         # Nothing watches for a disconnect: a mutation that began runs to its end.
         exchange.to_its_end = True
         result, body = await _run(core, prepared, request, context)
-    elif core.sharing is None:
+    elif core.sharing is None or core.hooks is not None:
         result, body = await exchange.attended(_run(core, prepared, request, context))
     else:
         client = exchange.client if core.identity.depends_on_client else None

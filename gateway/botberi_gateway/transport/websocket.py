@@ -297,16 +297,21 @@ class Session:
     async def _operation(self, identifier: str, request: GraphQLRequest) -> None:
         started, kind = time.perf_counter(), "unknown"
         try:
-            prepared = await self._core.gateway.prepare(request.query, request.operation_name, self._context())
+            hooks, context = self._core.hooks, self._context()
+            if hooks is not None:
+                watch = self._watch
+                assert watch is not None
+                request = await hooks.request(request, watch.headers, watch.client.address, context)
+            prepared = await self._core.gateway.prepare(request.query, request.operation_name, context)
             kind = prepared.operation.kind
             if kind == "subscription":
-                context = self._context(last_event_id(request))
+                context.last_event_id = last_event_id(request)
                 with self._core.subscribing(context, self._client):
                     await self._stream(identifier, prepared, request, context)
                 await self._last(identifier, self._dialect.about(identifier, "complete"))
                 self._core.failed(kind, started, "ok")
             else:
-                await self._once(identifier, prepared, request, started)
+                await self._once(identifier, prepared, request, context, started)
         except asyncio.CancelledError:
             self._core.failed(kind, started, "client_gone")
             raise
@@ -320,27 +325,33 @@ class Session:
             with suppress(Close):
                 await self._last(identifier, self._dialect.about(identifier, "error", encode(failure.to_json())))
 
-    async def _once(self, identifier: str, prepared: Prepared, request: GraphQLRequest, started: float) -> None:
+    async def _once(
+        self, identifier: str, prepared: Prepared, request: GraphQLRequest, context: RequestContext, started: float
+    ) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._queries.add(task)
         with self._core.working():
-            await self._run(identifier, prepared, request, started)
+            await self._run(identifier, prepared, request, context, started)
 
-    async def _run(self, identifier: str, prepared: Prepared, request: GraphQLRequest, started: float) -> None:
+    async def _run(
+        self, identifier: str, prepared: Prepared, request: GraphQLRequest, context: RequestContext, started: float
+    ) -> None:
         if prepared.deferred is not None:
-            await self._in_parts(identifier, prepared, request, started)
+            await self._in_parts(identifier, prepared, request, context, started)
             return
-        work = self._core.gateway.run(prepared, request.variables, self._context())
+        work = self._core.gateway.run(prepared, request.variables, context)
         result = await (self._core.to_the_end(work) if prepared.operation.kind == "mutation" else work)
         self._core.ended(prepared.operation.kind, started, result)
         await self._emit(self._dialect.about(identifier, "next", result.to_bytes()))
         await self._last(identifier, self._dialect.about(identifier, "complete"))
 
-    async def _in_parts(self, identifier: str, prepared: Prepared, request: GraphQLRequest, started: float) -> None:
+    async def _in_parts(
+        self, identifier: str, prepared: Prepared, request: GraphQLRequest, context: RequestContext, started: float
+    ) -> None:
         """Run an operation with `@defer`: what is deferred comes in further `next` messages."""
         kind, form = prepared.operation.kind, PendingForm()
-        payloads = self._core.gateway.deliver(prepared, request.variables, self._context())
+        payloads = self._core.gateway.deliver(prepared, request.variables, context)
         first = _First(payloads)
         try:
             payload = await (self._core.to_the_end(first.pull()) if kind == "mutation" else anext(payloads))
@@ -381,10 +392,10 @@ class Session:
             del self._operations[identifier]
             await self._emit(text)
 
-    def _context(self, resumes_after: str | None = None) -> RequestContext:
+    def _context(self) -> RequestContext:
         watch = self._watch
         assert watch is not None
-        return self._core.identity.context(lambda: watch.caller, watch.headers, watch.client, resumes_after)
+        return self._core.identity.context(lambda: watch.caller, watch.headers, watch.client)
 
 
 class _First:

@@ -1,0 +1,1 @@
+"""Worked plug-ins. Copy one and change it."""
