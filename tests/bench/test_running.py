@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.bench.gateway import run
-from lab.bench.gateway.gateways import ALL, OURS, Launch
+from lab.bench.gateway.gateways import ALL, OURS, Launch, ours
 from lab.bench.gateway.graphs import many
 from lab.bench.gateway.hive_router import router_config
 from lab.bench.gateway.process import Server, cpu_of, pinned
@@ -78,7 +78,7 @@ def test_a_gateway_that_does_not_start_is_reported_with_its_last_words(site: Sit
 
 
 @needs_go
-@pytest.mark.parametrize("name", ["errors", "cold", "subscription"])
+@pytest.mark.parametrize("name", ["errors", "cold", "subscription", "mix", "choices-new", "churn"])
 def test_ours_does_the_less_common_workloads(name: str, tmp_path: Path) -> None:
     workload = workloads()[name]
     with served(GRAPHS[workload.graph](), tmp_path, None) as site:
@@ -181,3 +181,16 @@ def test_hive_routers_configuration_says_whether_requests_are_joined(dedupe: boo
     text = router_config(path, 4000, dedupe)
     assert text.count(str(dedupe).lower()) == 2
     assert "subscriptions" not in text
+
+
+@needs_go
+def test_a_gateway_that_keeps_the_clients_authorization_is_not_measured(tmp_path: Path) -> None:
+    """Subgraphs of `guarded` refuse requests without it."""
+
+    def without_header(site: Site, port: int) -> Launch:
+        made = ours(site, port, False)
+        at = made.command.index("--forward-header")
+        return Launch(made.command[:at] + made.command[at + 2 :], made.cwd, made.env)
+
+    with served(GRAPHS["guarded"](), tmp_path, None) as site, pytest.raises(WrongAnswer, match="401"):
+        start(ALL[OURS], site, run.PROBES["guarded"], (None, None), launch=without_header)

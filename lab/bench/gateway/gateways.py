@@ -46,6 +46,7 @@ def ours(site: Site, port: int, dedupe: bool, *extra: str) -> Launch:
         *(sys.executable, "-m", "botberi_gateway", "serve", "--supergraph", str(site.supergraph), "--port", str(port)),
         # The peers write no line for each request either.
         *("--no-access-log", "--log-level", "warning", *extra),
+        *(("--forward-header", "authorization") if site.graph.guarded else ()),
         *(("--share-queries", "--share-subgraph-requests") if dedupe else ()),
     ]
     return Launch(command, ROOT)
@@ -79,7 +80,7 @@ def _hive_command(config: str, *extra: str) -> Callable[[Site, int], list[str]]:
 
 def _hive_router(site: Site, port: int, dedupe: bool) -> Launch:
     config = site.folder / f"hive-router-{port}.yaml"
-    config.write_text(router_config(site.supergraph, port, dedupe))
+    config.write_text(router_config(site.supergraph, port, dedupe, forward=site.graph.guarded))
     env = {"ROUTER_CONFIG_FILE_PATH": str(config), "HIVE_CONFIG_FILE_PATH": str(config), "RUST_LOG": "error"}
     return Launch([str(router_binary())], site.folder, env)
 

@@ -1,6 +1,7 @@
 """A graph to measure on, as data: the subgraphs' SDLs, what each answers (a world), and the supergraph.
 
-The file of a world (read by `go/world`): `{"subgraphs": {NAME: {"sdl", "abstract", "tables", "roots"}}}`.
+The file of a world (read by `go/world`): `{"subgraphs": {NAME: {"sdl", "abstract", "tables", "roots"}}, "delayMs",
+"guarded"}`.
 `abstract` has the members of interfaces and unions; `tables` the objects of a type: `{"keys": […], "shared": {…},
 "rows": […]}`, fields of `shared` being in each row that doesn't have its own; `roots` the fields of Query, Mutation,
 Subscription. A value is JSON, or an object with one of these rules:
@@ -27,7 +28,7 @@ from botberi_gateway.composition import Subgraph, compose
 #: Where the subgraphs are, in a supergraph that was written before they were started.
 BASE = "${SUBGRAPH_BASE_URL}"
 LINK = """extend schema @link(url: "https://specs.apollo.dev/federation/v2.5",
-  import: ["@key", "@requires", "@external", "@provides"])
+  import: ["@key", "@requires", "@external", "@provides", "@shareable"])
 """
 
 
@@ -63,6 +64,10 @@ class Graph:
     name: str
     subgraphs: dict[str, SubgraphWorld]
     template: str | None = None
+    #: Milliseconds that a subgraph takes for each answer.
+    delay_ms: int = 0
+    #: A subgraph answers requests alone that have an `authorization` header.
+    guarded: bool = False
 
     def supergraph(self, base: str) -> str:
         """The SDL, its subgraphs at `base`/NAME. Raises `ValueError` where they don't compose."""
@@ -76,4 +81,5 @@ class Graph:
 
     def world(self) -> dict[str, Any]:
         """World as the subgraphs' server reads it."""
-        return {"subgraphs": {name: one.as_json() for name, one in self.subgraphs.items()}}
+        subgraphs = {name: one.as_json() for name, one in self.subgraphs.items()}
+        return {"subgraphs": subgraphs, "delayMs": self.delay_ms, "guarded": self.guarded}

@@ -41,12 +41,17 @@ def router_binary() -> Path:
     return binary
 
 
-def router_config(supergraph: Path, port: int, dedupe: bool) -> str:
-    """YAML: `dedupe` is the published benchmark's setting, identical requests in flight being answered once."""
+def router_config(supergraph: Path, port: int, dedupe: bool, *, forward: bool = False) -> str:
+    """YAML: `dedupe` is the published benchmark's setting, identical requests in flight being answered once.
+
+    With `forward` subgraphs get the client's `authorization`.
+    """
+    passed_on = {"headers": {"all": {"request": [{"propagate": {"named": "authorization"}}]}}}
     config = {
         "supergraph": {"source": "file", "path": str(supergraph)},
         "http": {"host": "127.0.0.1", "port": port},
         "log": {"level": "error"},
+        **(passed_on if forward else {}),
         **({"subscriptions": {"enabled": True}} if "type Subscription" in supergraph.read_text() else {}),
         "traffic_shaping": {"all": {"dedupe_enabled": dedupe}, "router": {"dedupe": {"enabled": dedupe}}},
     }

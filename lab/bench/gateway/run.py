@@ -16,6 +16,7 @@ from lab.bench.gateway.workloads import GRAPHS, Operation, Workload, workloads
 
 #: A first answer: the public benchmark's large query, and the least of ours.
 PROBES = {"public": Operation(public.query("large")), "own": Operation("{ items(first: 2) { id price } }")}
+PROBES |= {"guarded": PROBES["own"], "slow": PROBES["own"], "choices": Operation("{ things { id f0 f9 } }")}
 #: Gateways that a quick run has on workloads beyond the headline.
 QUICK = (OURS, "hive-router")
 

@@ -12,7 +12,7 @@ from lab.bench.gateway.gateways import Gateway, Launch
 from lab.bench.gateway.process import Server, free_port, pinned
 from lab.bench.gateway.site import Site
 from lab.bench.gateway.tools import build
-from lab.bench.gateway.workloads import CONNECTIONS, MARK, Operation, Workload, expected
+from lab.bench.gateway.workloads import MARK, Operation, Workload, expected
 
 START_TIMEOUT = 90.0
 #: Seconds that subscriptions are followed at least.
@@ -64,6 +64,8 @@ class Running:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             headers = {"content-type": "application/json", "accept": "application/json"}
+            if self.site.graph.guarded:
+                headers["authorization"] = "Bearer token"
             connection.request("POST", "/graphql", json.dumps(body), headers)
             response = connection.getresponse()
             return response.status, response.read()
@@ -88,15 +90,17 @@ class Running:
             if not seen.requests or seen.failures:
                 raise WrongAnswer(f"no events: {seen.note}")
 
-    def load(self, workload: Workload, seconds: float, connections: int = CONNECTIONS) -> Sample:
+    def load(self, workload: Workload, seconds: float, connections: int | None = None) -> Sample:
         """A run under load that counts. Every answer is compared, byte for byte, with the verified one."""
         if workload.streams:
             # Opening fifty of them is CPU time too, and is to be lost in that of the events.
             seconds = max(seconds, STREAMING)
         path = self.site.folder / f"operations-{self.port}.json"
         path.write_bytes(self.operations[workload.name])
+        connections = connections or workload.connections
         command = [str(build().load), "-operations", str(path), "-c", str(connections), "-d", str(seconds)]
         command += ["-first", str(self._fresh), *(["-events"] if workload.streams else [])]
+        command += [*(["-authorized"] if self.site.graph.guarded else []), *(["-churn"] if workload.churn else [])]
         command += [f"http://127.0.0.1:{self.port}/graphql"]
         calls, before = self.site.calls(), self.server.cpu()
         # Collecting the generator's little garbage seldom leaves the core to the subgraphs.
@@ -112,7 +116,7 @@ class Running:
         self._fresh = fields["next"] + 1
         return _sample(fields, before, after, calls)
 
-    def warm(self, workload: Workload, cpu_seconds: float, connections: int = CONNECTIONS) -> None:
+    def warm(self, workload: Workload, cpu_seconds: float, connections: int | None = None) -> None:
         """Load until it has used so much CPU that a just-in-time compiler is done; at most a few times as long.
 
         Raises `WrongAnswer` where most answers are wrong or missing under load.

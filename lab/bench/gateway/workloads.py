@@ -1,13 +1,13 @@
 """The workloads: what is asked of which graph, in rotation, and what the answer has to be."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import combinations
 from typing import Any
 
 from lab.bench.gateway.graph import Graph
-from lab.bench.gateway.graphs import many, own, public
+from lab.bench.gateway.graphs import choices, many, own, public
 from lab.bench.gateway.oracle import Oracle
 
 #: Becomes a number that no other request has, in the query and in the answer.
@@ -40,6 +40,10 @@ class Workload:
     operations: tuple[Operation, ...]
     has_errors: bool = False
     streams: bool = False
+    #: Requests (or subscriptions) at a time.
+    connections: int = CONNECTIONS
+    #: A connection of its own for each request.
+    churn: bool = False
 
     @property
     def is_headline(self) -> bool:
@@ -56,6 +60,9 @@ def expected(workload: Workload, number: str = "0") -> list[Any]:
 GRAPHS: dict[str, Callable[[], Graph]] = {
     "public": public.graph,
     "own": own.graph,
+    "guarded": lambda: replace(own.graph(), name="guarded", guarded=True),
+    "slow": lambda: replace(own.graph(), name="slow", delay_ms=50),
+    "choices": choices.graph,
     **{f"many{size}": partial(many.graph, size) for size in many.SIZES},
 }
 
@@ -68,7 +75,7 @@ def _oracle(graph: str) -> Oracle:
 @cache
 def workloads() -> dict[str, Workload]:
     """All, by name, in the order of the tables."""
-    return {one.name: one for one in (*_headline(), *_caches(), *_shapes())}
+    return {one.name: one for one in (*_headline(), *_caches(), *_shapes(), *_traffic())}
 
 
 def _headline() -> list[Workload]:
@@ -154,4 +161,47 @@ def _shapes() -> list[Workload]:
             (Operation(readings),),
             streams=True,
         ),
+    ]
+
+
+def mix(count: int) -> tuple[Operation, ...]:
+    """So many operations of different shapes and variables, as a front end's pages send them."""
+    shapes = (
+        ("items(first: $n) { id name %s }", ("size", "price currency", "inStock", "warehouse { city shelf }")),
+        ("item(id: $id) { id %s }", ("name price", "name inStock warehouse { city }", "size currency")),
+        ("orders(first: $n) { id number %s }", ("number", "id")),
+        ("links(first: $n) { id %s }", ("v0", "v0 v1", "v2")),
+        ("feed { id title %s }", ("related { id }", "... on Film { stars }", "... on Book { pages stars }")),
+    )
+    choices_of = [(text, more) for text, endings in shapes for more in endings]
+    made = []
+    for number in range(count):
+        text, more = choices_of[number % len(choices_of)]
+        variables: dict[str, Any] = {"n": 5 + number} if "$n" in text else {"id": f"i{number}"} if "$id" in text else {}
+        declared = {"n": "($n: Int!)", "id": "($id: ID!)"}.get(next(iter(variables), ""), "")
+        made.append(Operation(f"query Mix{number}{declared} {{ {text % more} }}", variables))
+    return tuple(made)
+
+
+def _traffic() -> list[Workload]:
+    big = " ".join(f"a{n}: items(first: {own.ITEMS - n}) {{ id name size price currency inStock }}" for n in range(6))
+    slow = "query Slow { items(first: 5) { id name price inStock } }"
+    return [
+        Workload(
+            "mix",
+            "30 clients, 30 operations with variables, an authorization header for each request",
+            "guarded",
+            mix(30),
+            connections=30,
+        ),
+        Workload("big", "answers of 5 MB, one at a time", "own", (Operation(f"{{ {big} }}"),), connections=1),
+        Workload("big10", "the same, ten at a time", "own", (Operation(f"{{ {big} }}"),), connections=10),
+        Workload("choices", "seven subgraphs, very many plans", "choices", (Operation(choices.query()),)),
+        Workload(
+            "choices-new", "the same, every operation new", "choices", (Operation(choices.query(MARK)),), connections=10
+        ),
+        Workload(
+            "slow", "subgraphs that take 50 ms, 1,000 requests at a time", "slow", (Operation(slow),), connections=1_000
+        ),
+        Workload("churn", "small, a connection for each request", "public", _headline()[-1].operations, churn=True),
     ]

@@ -21,7 +21,7 @@ func (l *load) events(t *tally) {
 	defer begun()
 	turn := l.turn.Add(1) - 1
 	one := l.operations[turn%int64(len(l.operations))]
-	request := l.bytes(strings.ReplaceAll(one.Body, mark, strconv.FormatInt(turn, 10)), "text/event-stream")
+	request := l.bytes(strings.ReplaceAll(one.Body, mark, strconv.FormatInt(turn, 10)), "text/event-stream", "0")
 	connection, err := net.DialTimeout("tcp", l.target.Host, timeout)
 	if err != nil {
 		t.io++

@@ -1,10 +1,11 @@
 // load is a closed-loop load generator for GraphQL over HTTP/1.1: each connection sends its next request when it has its answer.
 //
-//	load -operations operations.json [-c 50] [-d 10] [-events] http://127.0.0.1:4000/graphql
+//	load -operations operations.json [-c 50] [-d 10] [-events] [-authorized] [-churn] http://127.0.0.1:4000/graphql
 //
 // operations.json: [{"body": "…", "answer": "…"}], taken in rotation. `{{n}}` in both becomes a number that no other request of this
 // run has. Every answer has to be `answer`, byte for byte, or the same JSON with its errors in another order (counted as "reordered").
 // At the deadline no request starts any more and those in flight are waited for, so that a server's CPU time ÷ requests is exact.
+// With -authorized each request has an Authorization header of its own, with -churn each has a connection of its own.
 // With -events each connection is a subscription over server-sent events. It prints one line of JSON.
 package main
 
@@ -41,6 +42,8 @@ type load struct {
 	beginning  sync.WaitGroup
 	turn       atomic.Int64
 	first      int64
+	authorized bool
+	churn      bool
 }
 
 func main() {
@@ -49,6 +52,8 @@ func main() {
 	path := flag.String("operations", "", "the operations' file")
 	first := flag.Int64("first", 0, "the first number for {{n}}")
 	subscribe := flag.Bool("events", false, "subscriptions over server-sent events")
+	authorized := flag.Bool("authorized", false, "an Authorization header of its own for each request")
+	churn := flag.Bool("churn", false, "a connection of its own for each request")
 	flag.Parse()
 	target, err := url.Parse(flag.Arg(0))
 	if err != nil {
@@ -62,7 +67,7 @@ func main() {
 	if err := json.Unmarshal(text, &operations); err != nil || len(operations) == 0 {
 		log.Fatalf("%s: no operations: %v", *path, err)
 	}
-	l := &load{target: target, first: *first}
+	l := &load{target: target, first: *first, authorized: *authorized, churn: *churn}
 	for _, one := range operations {
 		l.operations = append(l.operations, prepare(one))
 	}

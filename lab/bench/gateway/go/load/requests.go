@@ -30,25 +30,32 @@ func prepare(one operation) *prepared {
 	return &prepared{operation: one, answer: []byte(one.Answer), fresh: strings.Contains(one.Body, mark), same: newEquivalent(one.Answer)}
 }
 
-func (l *load) bytes(body, accept string) []byte {
-	return []byte(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nAccept: %s\r\nContent-Length: %d\r\n\r\n%s",
-		l.target.RequestURI(), l.target.Host, accept, len(body), body))
+func (l *load) bytes(body, accept, number string) []byte {
+	more := ""
+	if l.authorized {
+		more = "Authorization: Bearer token-" + number + "\r\n"
+	}
+	if l.churn {
+		more += "Connection: close\r\n"
+	}
+	return []byte(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nAccept: %s\r\n%sContent-Length: %d\r\n\r\n%s",
+		l.target.RequestURI(), l.target.Host, accept, more, len(body), body))
 }
 
 // next is the operation whose turn it is, its request and the answer that it has to have.
 func (l *load) next(own map[*prepared][]byte) (*prepared, []byte, []byte) {
 	turn := l.turn.Add(1) - 1
 	one := l.operations[turn%int64(len(l.operations))]
+	number := strconv.FormatInt(l.first+turn, 10)
 	if !one.fresh {
 		request, made := own[one]
-		if !made {
-			request = l.bytes(one.Body, "application/json")
+		if !made || l.authorized {
+			request = l.bytes(one.Body, "application/json", number)
 			own[one] = request
 		}
 		return one, request, one.answer
 	}
-	number := strconv.FormatInt(l.first+turn, 10)
-	request := l.bytes(strings.ReplaceAll(one.Body, mark, number), "application/json")
+	request := l.bytes(strings.ReplaceAll(one.Body, mark, number), "application/json", number)
 	return one, request, []byte(strings.ReplaceAll(one.Answer, mark, number))
 }
 
@@ -86,7 +93,7 @@ func (l *load) requests(t *tally) {
 		t.microseconds = append(t.microseconds, time.Since(start).Microseconds())
 		t.bytes += int64(body.Len())
 		l.judge(t, one, head, answer, body.Bytes())
-		if head.Close {
+		if head.Close || l.churn {
 			connection.Close()
 			connection = nil
 		}

@@ -106,8 +106,13 @@ func (s *server) serve(connection net.Conn) {
 			s.counts[name].Add(1)
 			s.events(subgraph, body.Bytes(), connection)
 			return
+		case s.world.Guarded && !head.Authorized:
+			_, err = connection.Write(response("401 Unauthorized", nil))
 		default:
 			s.counts[name].Add(1)
+			if s.world.DelayMs > 0 {
+				time.Sleep(time.Duration(s.world.DelayMs) * time.Millisecond)
+			}
 			_, err = connection.Write(s.answer(name, subgraph, body.Bytes()))
 		}
 		if err != nil || head.Close {

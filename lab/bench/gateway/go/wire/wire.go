@@ -20,6 +20,7 @@ type Head struct {
 	Encoding       string
 	Upgrade, Key   string // of a WebSocket's handshake
 	Protocol       string
+	Authorized     bool // it has an Authorization header
 }
 
 var errMalformed = errors.New("this is not HTTP/1.1")
@@ -80,6 +81,8 @@ func (h *Head) header(name, value []byte) error {
 		h.Encoding = string(value)
 	case is("accept"):
 		h.Accept = string(value)
+	case is("authorization"):
+		h.Authorized = len(value) > 0
 	case is("upgrade"):
 		h.Upgrade = string(bytes.ToLower(value))
 	case is("sec-websocket-key"):

@@ -10,6 +10,8 @@ import (
 // World is all subgraphs of one graph, by name.
 type World struct {
 	Subgraphs map[string]*Subgraph `json:"subgraphs"`
+	DelayMs   int                  `json:"delayMs"` // before each answer
+	Guarded   bool                 `json:"guarded"` // answers requests alone that have an Authorization header
 }
 
 // Subgraph has the values of root fields, and rows of objects by type.
