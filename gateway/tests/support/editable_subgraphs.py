@@ -30,12 +30,15 @@ class Services:
     #: What `authorization` the files demand.
     token: str | None = None
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    #: Headers that subgraphs got, by name.
+    headers: dict[str, list[dict[str, str]]] = field(default_factory=dict)
 
     def app(self) -> Starlette:
         async def subgraph(request: Request) -> Response:
             name = request.path_params["name"]
             if name in self.down:
                 return Response(status_code=503)
+            self.headers.setdefault(name, []).append(dict(request.headers))
             body = await request.json()
             client = mock_client(name, self.sdls[name])
             answer = await client.execute(
