@@ -39,6 +39,8 @@ class Route(NamedTuple):
     parent_route: "Route | None" = None
     key_edge: KeyEdge | None = None
     is_root: bool = False
+    #: It goes through an entity above, which the subgraph may not know, though another subgraph gave it.
+    enters_above: bool = False
     #: Other implementations, of which the client doesn't ask the field, get it as well (below an `@interfaceObject`):
     #: an error of theirs may null the objects that are asked for.
     has_other_implementations: bool = False

@@ -32,7 +32,7 @@ class Routes:
         #: Fields whose required fields are being gathered.
         self._requiring: set[tuple[int, Host, str, frozenset[str]]] = set()
 
-    def rank(self, route: Route, *, is_awaited: bool = False) -> tuple[int, int, int, bool]:
+    def rank(self, route: Route, *, is_awaited: bool = False) -> tuple[int, int, int, bool, bool]:
         """The less, the better."""
         excess_steps = max(route.step + is_awaited - self.run.policy.max_steps, 0)
         return (
@@ -40,6 +40,7 @@ class Routes:
             self.run.count_new(route.new_requests),
             route.step,
             route.has_other_implementations,
+            route.enters_above,
         )
 
     def to_resolver(self, goal: Goal, resolver: Resolver) -> Route | None:
@@ -212,6 +213,9 @@ class Routes:
             route.step,
             route.new_requests,
             parent_route=route,
+            enters_above=route.enters_above
+            or route.key_edge is not None
+            or (route.entry is not None and route.entry.group.kind == "entity"),
             has_other_implementations=has_others or route.has_other_implementations,
         )
 
