@@ -5,7 +5,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -165,54 +165,16 @@ class Core:
         """Take another configuration from now on. Open sockets and streams keep what they began with."""
         self.config, self.identity, self.origins = config, identity, origins
 
-    @contextmanager
-    def subscribing(self, context: RequestContext, client: Client) -> Iterator[None]:
+    def subscribing(self, context: RequestContext, client: Client) -> "Subscribing":
         """Count one more subscription while inside.
 
         Raises `GatewayError` where there are too many, over all transports together.
         """
-        config, subject = self.config, context.subject
-        if self.subscriptions >= config.max_subscriptions:
-            raise GatewayError("Too many subscriptions are running here; try again.", code=OVERLOADED)
-        if subject is not None and self.subscribers[subject] >= config.max_subscriptions_per_caller:
-            maximum = config.max_subscriptions_per_caller
-            raise GatewayError(f"A caller may have {maximum} subscriptions at a time.", code=errors.LIMIT_EXCEEDED)
-        with self._counted(self.subscriptions_by_network, client, config.max_subscriptions_per_address) as admitted:
-            if not admitted:
-                maximum = config.max_subscriptions_per_address
-                raise GatewayError(
-                    f"An address may have {maximum} subscriptions at a time.", code=errors.LIMIT_EXCEEDED
-                )
-            self.subscriptions += 1
-            if subject is not None:
-                self.subscribers[subject] += 1
-            self.observer.subscriptions(+1)
-            try:
-                yield
-            finally:
-                self.observer.subscriptions(-1)
-                self.subscriptions -= 1
-                if subject is not None:
-                    _count_down(self.subscribers, subject)
+        return Subscribing(self, context.subject, client)
 
-    def socket_of(self, client: Client) -> AbstractContextManager[bool]:
-        """Count one more socket while inside; gives False where its address has too many."""
-        return self._counted(self.sockets_by_network, client, self.config.websocket.max_sockets_per_address)
-
-    @contextmanager
-    def _counted(self, counter: Counter[str], client: Client, maximum: int) -> Iterator[bool]:
-        if client.address is not None and self.clients.trusts(client.address):
-            yield True  # a proxy that doesn't say for whom it asks
-            return
-        network = client.network
-        if counter[network] >= maximum:
-            yield False
-            return
-        counter[network] += 1
-        try:
-            yield True
-        finally:
-            _count_down(counter, network)
+    def socket_of(self, client: Client) -> "Counted":
+        """Count one more socket of the client's address while inside; yields whether it may have another one."""
+        return Counted(self.clients, self.sockets_by_network, client, self.config.websocket.max_sockets_per_address)
 
     def ended(self, kind: str, started: float, result: ExecutionResult) -> str:
         """Report an operation that gave a result. Returns its outcome, `ok` or `partial`."""
@@ -244,3 +206,66 @@ def _count_down(counter: Counter[str], key: str) -> None:
     counter[key] -= 1
     if counter[key] <= 0:
         del counter[key]
+
+
+# Classes, as a generator's frame would be held as long as a socket or subscription is open.
+
+
+class Counted:
+    """Counts one more of a client's network while inside; gives whether it may have another one."""
+
+    __slots__ = ("_counter", "_is_counted", "_is_trusted", "_maximum", "_network")
+
+    def __init__(self, clients: ClientResolver, counter: Counter[str], client: Client, maximum: int) -> None:
+        self._counter, self._maximum, self._network = counter, maximum, client.network
+        self._is_counted = False
+        #: A proxy that doesn't say for whom it asks.
+        self._is_trusted = client.address is not None and clients.trusts(client.address)
+
+    def __enter__(self) -> bool:
+        if self._is_trusted:
+            return True
+        if self._counter[self._network] >= self._maximum:
+            return False
+        self._counter[self._network] += 1
+        self._is_counted = True
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_counted:
+            self._is_counted = False
+            _count_down(self._counter, self._network)
+
+
+class Subscribing:
+    """See `Core.subscribing`."""
+
+    __slots__ = ("_core", "_of_network", "_subject")
+
+    def __init__(self, core: Core, subject: str | None, client: Client) -> None:
+        self._core, self._subject = core, subject
+        maximum = core.config.max_subscriptions_per_address
+        self._of_network = Counted(core.clients, core.subscriptions_by_network, client, maximum)
+
+    def __enter__(self) -> None:
+        core, config, subject = self._core, self._core.config, self._subject
+        if core.subscriptions >= config.max_subscriptions:
+            raise GatewayError("Too many subscriptions are running here; try again.", code=OVERLOADED)
+        if subject is not None and core.subscribers[subject] >= config.max_subscriptions_per_caller:
+            maximum = config.max_subscriptions_per_caller
+            raise GatewayError(f"A caller may have {maximum} subscriptions at a time.", code=errors.LIMIT_EXCEEDED)
+        if not self._of_network.__enter__():
+            maximum = config.max_subscriptions_per_address
+            raise GatewayError(f"An address may have {maximum} subscriptions at a time.", code=errors.LIMIT_EXCEEDED)
+        core.subscriptions += 1
+        if subject is not None:
+            core.subscribers[subject] += 1
+        core.observer.subscriptions(+1)
+
+    def __exit__(self, *_: object) -> None:
+        core = self._core
+        core.observer.subscriptions(-1)
+        core.subscriptions -= 1
+        if self._subject is not None:
+            _count_down(core.subscribers, self._subject)
+        self._of_network.__exit__()

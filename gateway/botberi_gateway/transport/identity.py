@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import partial
 from inspect import Parameter, signature
 from typing import Any, Final
 
@@ -212,20 +213,10 @@ class Identity:
         forwarded = {name: headers[name] for name in self._forward if name in headers}
         if self._reported or self._proxied:
             self._add_reported(forwarded, headers, client)
-        port, client_argument = self._subgraph_headers, (client,) if self._takes_client else ()
-        rules = self._rules
-
-        def subgraph_headers(subgraph: str) -> Mapping[str, str]:
-            sent = forwarded
-            if rules is not None:
-                sent = dict(forwarded)
-                rules.apply(subgraph, sent, headers)
-            if port is None:
-                return sent
-            reported = port.headers_for(caller(), subgraph, *client_argument)
-            return {**sent, **{name.lower(): value for name, value in reported.items()}}
-
-        return subgraph_headers
+        if self._rules is None and self._subgraph_headers is None:
+            return partial(_same_headers, forwarded)
+        client_argument = (client,) if self._takes_client else ()
+        return _HeadersOf(forwarded, headers, self._rules, self._subgraph_headers, caller, client_argument)
 
     def _add_reported(self, forwarded: dict[str, str], headers: Mapping[str, str], client: Client) -> None:
         """What proxies report: the address as the gateway found it, the rest only where a trusted proxy sent it."""
@@ -252,6 +243,42 @@ class Identity:
                 for name, value in self._response_rules.headers(lowered, has_errors=has_errors)
             ]
         return sent
+
+
+def _same_headers(headers: Mapping[str, str], _: str) -> Mapping[str, str]:
+    """The same for every subgraph."""
+    return headers
+
+
+class _HeadersOf:
+    """A subgraph's name -> the headers of a request to it.
+
+    Smaller than a closure; each subscription holds one or two.
+    """
+
+    __slots__ = ("_caller", "_client_argument", "_forwarded", "_headers", "_port", "_rules")
+
+    def __init__(
+        self,
+        forwarded: Mapping[str, str],
+        headers: Mapping[str, str],
+        rules: RequestRules | None,
+        port: SubgraphHeaders | None,
+        caller: Callable[[], Caller | None],
+        client_argument: tuple[Client, ...],
+    ) -> None:
+        self._forwarded, self._headers, self._rules = forwarded, headers, rules
+        self._port, self._caller, self._client_argument = port, caller, client_argument
+
+    def __call__(self, subgraph: str) -> Mapping[str, str]:
+        sent = self._forwarded
+        if self._rules is not None:
+            sent = dict(sent)
+            self._rules.apply(subgraph, sent, self._headers)
+        if self._port is None:
+            return sent
+        reported = self._port.headers_for(self._caller(), subgraph, *self._client_argument)
+        return {**sent, **{name.lower(): value for name, value in reported.items()}}
 
 
 def _takes_client(port: SubgraphHeaders) -> bool:

@@ -1,4 +1,4 @@
-"""Messages that wait for one client: bounded, in order, with one writer that takes them.
+"""Messages that wait until one client reads: bounded, in order, with one writer that takes them.
 
 An object of this class is much smaller than an `asyncio.Queue`, and every socket has one.
 """
@@ -8,15 +8,14 @@ from collections import deque
 
 
 class Outbox:
-    """`put` waits for room, `get` for a message, `flushed` for the last one to have left."""
+    """`put` waits for room, `flushed` for the last one to have left."""
 
-    __slots__ = ("_flushed", "_limit", "_messages", "_reader", "_room", "_unsent")
+    __slots__ = ("_flushed", "_limit", "_messages", "_room", "_unsent")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._messages: deque[str] | None = None
         self._unsent = 0
-        self._reader: asyncio.Future[None] | None = None
         self._room: asyncio.Event | None = None
         self._flushed: asyncio.Event | None = None
 
@@ -32,21 +31,21 @@ class Outbox:
             self._messages = deque()
         self._messages.append(text)
         self._unsent += 1
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
 
-    async def get(self) -> str:
-        """The next message. Call it when the one before has been sent."""
-        while not self._messages:
+    def take(self) -> str | None:
+        """The next message, None if there is none. Call it when the one before has been sent."""
+        if not self._messages:
             # Nothing is kept of a queue while nothing waits in it.
             self._messages = None
-            self._reader = asyncio.get_running_loop().create_future()
-            await self._reader
-        self._reader = None
+            return None
         return self._messages.popleft()
 
+    def begin(self) -> None:
+        """Note that a message is being sent that was never here."""
+        self._unsent += 1
+
     def sent(self) -> None:
-        """Note that the message that `get` gave was sent."""
+        """Note that the message of `take` or `begin` was sent."""
         self._unsent -= 1
         if self._room is not None:
             self._room.set()

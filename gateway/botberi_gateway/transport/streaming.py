@@ -6,8 +6,7 @@ valid; while it is silent it gives signs of life.
 
 import asyncio
 import time
-import types
-from collections.abc import AsyncIterator, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from botberi_gateway.executor import ExecutionResult
 from botberi_gateway.transport.core import Core
 from botberi_gateway.transport.exchange import Exchange
 from botberi_gateway.transport.problem import Failure, describe
+from botberi_gateway.transport.stepping import rest_of
 from botberi_gateway.transport.watch import CallerWatch
 
 
@@ -102,23 +102,7 @@ async def send_some(core: Core, exchange: Exchange, text: bytes, *, more: bool =
     except StopIteration:
         return
     async with asyncio.timeout(core.config.send_timeout_seconds):
-        await _rest_of(sending, waits_for)
-
-
-@types.coroutine
-def _rest_of(work: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
-    """Go on with a coroutine that has been begun and waits."""
-    while True:
-        try:
-            value = yield waits_for
-        except BaseException as error:
-            step, argument = work.throw, error
-        else:
-            step, argument = work.send, value  # type: ignore[assignment]
-        try:
-            waits_for = step(argument)
-        except StopIteration as end:
-            return end.value
+        await rest_of(sending, waits_for)
 
 
 class Stream:

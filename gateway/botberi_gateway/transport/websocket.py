@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from botberi_gateway.transport.parameters import last_event_id
 from botberi_gateway.transport.port import Caller, Unauthenticated
 from botberi_gateway.transport.problem import describe
 from botberi_gateway.transport.socket_messages import Close, Dialect, Message
+from botberi_gateway.transport.stepping import rest_of
 from botberi_gateway.transport.watch import CallerWatch
 
 logger = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ async def _refuse(scope: Mapping[str, Any], send: Any, status: int) -> None:
 
 
 class Session:
-    """One accepted socket: a task that reads, a task that writes, and a task for each operation.
+    """One accepted socket: a task that reads, a task for each operation, and one that writes what can't leave at once.
 
     Each of them may set `_end`, which ends the socket.
     """
@@ -122,6 +123,8 @@ class Session:
         #: Made where something waits for it.
         self._acknowledgement: asyncio.Event | None = None
         self._draining = False
+        #: Whether a task writes, as the client doesn't read as fast as messages come.
+        self._is_writing = False
 
     @property
     def caller(self) -> Caller | None:
@@ -134,8 +137,7 @@ class Session:
 
     async def run(self) -> None:
         """Serve the socket until either side ends it."""
-        for work in (self._read(), self._write()):
-            self._spawn(work)
+        self._spawn(self._read())
         init_timer = asyncio.get_running_loop().call_later(self._config.init_timeout_seconds, self._no_init)
         try:
             close = await self._end
@@ -172,21 +174,23 @@ class Session:
             self._end.set_result(close)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        async def guarded() -> None:
-            try:
-                await work
-            except Close as close:
-                self._finish(close)
-            except OSError:
-                # What servers raise when they are asked to send to a client that has gone.
-                self._finish(None)
-            except Exception:
-                logger.exception("a socket failed")
-                self._finish(Close(protocol.INTERNAL_ERROR, "Internal server error"))
-
-        task = asyncio.get_running_loop().create_task(guarded())
+        task = asyncio.get_running_loop().create_task(work)
         self._others.add(task)
-        task.add_done_callback(self._others.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._others.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        if isinstance(error, Close):
+            self._finish(error)
+        elif isinstance(error, OSError):
+            # What servers raise when they are asked to send to a client that has gone.
+            self._finish(None)
+        else:
+            logger.error("a socket failed", exc_info=error)
+            self._finish(Close(protocol.INTERNAL_ERROR, "Internal server error"))
 
     async def _read(self) -> None:
         while True:
@@ -205,12 +209,26 @@ class Session:
         if self._messages_left < 0:
             raise Close(protocol.TOO_MANY_MESSAGES, "Too many messages")
 
-    async def _write(self) -> None:
-        while True:
-            await self._send({"type": "websocket.send", "text": await self._outbox.get()})
+    async def _write(self, first: Awaitable[None]) -> None:
+        """Finish sending a message, then send what waits meanwhile."""
+        await first
+        self._outbox.sent()
+        while (text := self._outbox.take()) is not None:
+            await self._send({"type": "websocket.send", "text": text})
             self._outbox.sent()
+        self._is_writing = False
 
     async def _emit(self, text: str) -> None:
+        if not self._is_writing:
+            sending = self._send({"type": "websocket.send", "text": text})
+            try:
+                waits_for = sending.send(None)
+            except StopIteration:
+                return
+            self._is_writing = True
+            self._outbox.begin()
+            self._spawn(self._write(rest_of(sending, waits_for)))
+            return
         try:
             await self._outbox.put(text, self._core.config.send_timeout_seconds)
         except TimeoutError:
