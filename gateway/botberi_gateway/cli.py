@@ -1,4 +1,4 @@
-"""`botberi-gateway`: serve · config · compose · check · contract · plan · inspect. They need the gateway alone."""
+"""`botberi-gateway`: serve · dev · config · compose · check · contract · plan · inspect."""
 
 import json
 from collections.abc import Sequence
@@ -66,6 +66,20 @@ def main() -> None:
 def serve(**values: Any) -> None:
     """Serve a federated graph: POST /graphql, GET /health. An option holds before the file of --config."""
     from botberi_gateway.commands.serve import serve as command
+
+    command(values)
+
+
+@app.command(name="dev")
+@with_options(
+    files=FilesArgument,
+    open_browser=Annotated[
+        bool | None, typer.Option("--open/--no-open", help="Open GraphiQL; by default where this is a terminal.")
+    ],
+)
+def dev(**values: Any) -> None:
+    """Serve subgraphs under development: watched, composed again, mocked where they are absent."""
+    from botberi_gateway.commands.dev import dev as command
 
     command(values)
 

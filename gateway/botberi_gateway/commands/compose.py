@@ -78,10 +78,16 @@ def composed(sources: Sequence[Source]) -> Supergraph:
     return composition.supergraph
 
 
-def report(problems: Sequence[Problem], sources: Sequence[Source], subgraphs: Sequence[Subgraph]) -> str:
-    """Errors of composition as text for people, with places in files."""
+def report(
+    problems: Sequence[Problem],
+    sources: Sequence[Source],
+    subgraphs: Sequence[Subgraph],
+    *,
+    colour: bool | None = None,
+) -> str:
+    """Errors of composition as text for people, with places in files. Coloured where the terminal is, by default."""
     files = {source.name: source.file for source in sources if source.file is not None}
-    return text(findings(problems, subgraphs, files), colour=_has_colours())
+    return text(findings(problems, subgraphs, files), colour=_has_colours() if colour is None else colour)
 
 
 def _deliver(sdl: str | None, errors: list[Finding], hints: list[Finding], form: Format, output: Path | None) -> None:

@@ -116,10 +116,10 @@ def _annotation(entry: Setting) -> Any:
     return Annotated[value, typer.Option(entry.option, help=help_text, metavar=metavar, show_default=False)]
 
 
-def load_or_fail(file: Path | None, options: Mapping[str, Any]) -> Loaded:
+def load_or_fail(file: Path | None, options: Mapping[str, Any], base: GatewayConfig | None = None) -> Loaded:
     """The configuration; ends the command where something is wrong with it."""
     try:
-        return read_config(file, options)
+        return read_config(file, options, base)
     except ConfigError as error:
         fail(BAD_INPUT, str(error))
 
@@ -136,17 +136,20 @@ def options_of(values: Mapping[str, Any]) -> dict[str, Any]:
         if not separator:
             fail(BAD_INPUT, f"--set {pair!r} is not PATH=VALUE.")
         options[path.strip()] = value
-    options.update(_graph(values["supergraph"], values["subgraph"] or (), values["subgraphs"] or ()))
+    files = values.get("files") or ()
+    options.update(_graph(values["supergraph"], values["subgraph"] or (), values["subgraphs"] or (), files))
     return options
 
 
-def _graph(supergraph: Path | None, pairs: Sequence[str], lists: Sequence[Path]) -> dict[str, Any]:
+def _graph(
+    supergraph: Path | None, pairs: Sequence[str], lists: Sequence[Path], files: Sequence[Path]
+) -> dict[str, Any]:
     if supergraph is not None and lists:
         fail(BAD_INPUT, "Give one of --supergraph FILE, --subgraph NAME=URL (repeatable), --subgraphs FILE.json.")
     options: dict[str, Any] = {}
     if supergraph is not None:
         options["graph.supergraph"] = {"file": str(supergraph)}
-    sources = listed(pairs, lists)
+    sources = listed(pairs, lists, files)
     if sources:
         options["graph.subgraphs"] = {source.name: _subgraph(source) for source in sources}
     return options
@@ -197,17 +200,17 @@ def serve(values: Mapping[str, Any]) -> None:
             None if values["config"] is None else Reloader(first, partial(read_config, values["config"], options))
         )
         parts = {"delivery": delivery, "reloader": reloader, "graphs": graphs}
-        _announce(listener, config)
+        announce(listener, config)
         if config.server.workers > 1:
             raise typer.Exit(_serve_by_workers(gateway, listener, config, parts))
         run(_serve(gateway, listener, config, parts))
 
 
-def read_config(file: Path | None, options: Mapping[str, Any]) -> Loaded:
+def read_config(file: Path | None, options: Mapping[str, Any], base: GatewayConfig | None = None) -> Loaded:
     """The configuration as it is now. Raises `ConfigError`."""
     from botberi_gateway.server.checks import CHECKS
 
-    return load(file, environ=os.environ, options=options, checks=CHECKS)
+    return load(file, environ=os.environ, options=options, base=base, checks=CHECKS)
 
 
 def _gateway(delivery: "SchemaDelivery") -> "Gateway":
@@ -236,8 +239,8 @@ def _named(name: str, graph: NamedGraphConfig, config: GatewayConfig) -> "NamedG
     return NamedGraph(name, _gateway(delivery), delivery, graph.path, graph.header)
 
 
-def report_of(graph: GraphConfig) -> "Report":
-    """Composition's errors as text for people, with the subgraphs' files."""
+def report_of(graph: GraphConfig, *, colour: bool | None = None) -> "Report":
+    """Composition's errors as text for people, with the subgraphs' files. By default coloured as the terminal is."""
     from botberi_gateway.commands.compose import report, subgraphs_of
 
     def write(texts: Mapping[str, str], problems: Sequence[Any]) -> str:
@@ -245,7 +248,7 @@ def report_of(graph: GraphConfig) -> "Report":
         sources = [
             Source(name, sdl, file=None if files.get(name) is None else str(files[name])) for name, sdl in texts.items()
         ]
-        return report(problems, sources, subgraphs_of(sources))
+        return report(problems, sources, subgraphs_of(sources), colour=colour)
 
     return write
 
@@ -281,7 +284,9 @@ def _serve_by_workers(gateway: "Gateway", listener: Any, config: GatewayConfig, 
     ).run()
 
 
-def _announce(listener: Any, config: GatewayConfig) -> None:
+def announce(listener: Any, config: GatewayConfig) -> str:
+    """Say where the gateway listens. Returns its base URL."""
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     typer.echo(f"The gateway serves http://{shown}:{port}{config.server.path}", err=True)
+    return f"http://{shown}:{port}/"

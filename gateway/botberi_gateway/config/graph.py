@@ -108,6 +108,11 @@ class GraphConfig:
         option="--wait",
         restart=True,
     )
+    mock_absent: bool = setting(
+        False,
+        "For development: whether a subgraph without a URL, or whose URL can't be reached, is answered for with "
+        "invented data.",
+    )
     warm_operations: int = setting(
         200, "Operations in use that are planned for a new graph before it is served.", unit="operations", minimum=0
     )
@@ -153,5 +158,5 @@ def _problems_of_subgraphs(graph: GraphConfig) -> Iterator[tuple[str, str]]:
         if graph.supergraph.is_set:
             if subgraph.schema.is_set:
                 yield place, "beside a supergraph, a subgraph has no schema of its own"
-        elif subgraph.url is None and subgraph.app is None:
+        elif subgraph.url is None and subgraph.app is None and not (graph.mock_absent and subgraph.schema.is_set):
             yield place, "it needs a url or an app, where requests go"

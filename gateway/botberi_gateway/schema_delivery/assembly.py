@@ -28,13 +28,23 @@ SUPERGRAPH = ""
 
 
 @dataclass(frozen=True, slots=True)
+class ClientRecipe:
+    """What a subgraph's client is made from; an equal one isn't made again."""
+
+    config: Any
+    url: str = ""
+    app: str | None = None
+    #: The SDL of the mock that answers where the subgraph can't.
+    mocked: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Assembled:
     """What a gateway serves."""
 
     supergraph: Supergraph
     clients: Mapping[str, SubgraphClient]
-    #: What each client was made from; an equal one isn't made again.
-    made_from: Mapping[str, Any] = field(default_factory=dict)
+    made_from: Mapping[str, ClientRecipe] = field(default_factory=dict)
 
 
 def places_of(graph: GraphConfig, engine: EngineConfig) -> dict[str, Place]:
@@ -97,11 +107,11 @@ def assemble(
         raise SupergraphError(f"The supergraph has no subgraph {', '.join(unknown)}; it has {', '.join(urls)}.")
     if graph.contract.is_set:
         supergraph = _filtered(supergraph, graph)
-    made_from = {name: _recipe(name, urls[name], graph, engine) for name in urls}
+    made_from = {name: _recipe(name, urls[name], graph, engine, texts.get(name)) for name in urls}
     nowhere = sorted(
         name
-        for name, (app, url, _) in made_from.items()
-        if app is None and not (url or "").startswith(("http://", "https://"))
+        for name, recipe in made_from.items()
+        if recipe.app is None and recipe.mocked is None and not recipe.url.startswith(("http://", "https://"))
     )
     if nowhere:
         raise SupergraphError(f"The supergraph has no http(s) URL for subgraph {', '.join(nowhere)}.")
@@ -110,26 +120,30 @@ def assemble(
         if present is not None and present.made_from.get(name) == recipe:
             clients[name] = present.clients[name]
         else:
-            clients[name] = _client(name, *recipe)
+            clients[name] = _client(name, recipe)
     return Assembled(supergraph, clients, made_from)
 
 
-def _recipe(name: str, url: str, graph: GraphConfig, engine: EngineConfig) -> tuple[str | None, str | None, Any]:
+def _recipe(name: str, url: str, graph: GraphConfig, engine: EngineConfig, sdl: str | None) -> ClientRecipe:
     subgraph = graph.subgraphs.get(name)
     if subgraph is not None and subgraph.app is not None:
-        return subgraph.app, None, engine.in_process
-    return (
-        None,
-        (subgraph.url if subgraph is not None and subgraph.url else url),
-        engine.subgraphs.get(name, engine.subgraph),
-    )
+        return ClientRecipe(engine.in_process, app=subgraph.app)
+    if subgraph is not None and subgraph.url:
+        url = subgraph.url
+    return ClientRecipe(engine.subgraphs.get(name, engine.subgraph), url=url, mocked=sdl if graph.mock_absent else None)
 
 
-def _client(name: str, app: str | None, url: str | None, config: Any) -> SubgraphClient:
-    if app is not None:
-        return AsgiClient(name, imported(app), config)
-    assert url is not None
-    return HttpClient(name, url, config)
+def _client(name: str, recipe: ClientRecipe) -> SubgraphClient:
+    if recipe.app is not None:
+        return AsgiClient(name, imported(recipe.app), recipe.config)
+    client = HttpClient(name, recipe.url, recipe.config) if recipe.url else None
+    if recipe.mocked is not None:
+        from botberi_gateway.upstream.mock import FallbackClient, mock_client
+
+        mock = mock_client(name, recipe.mocked)
+        return mock if client is None else FallbackClient(name, client, mock)
+    assert client is not None
+    return client
 
 
 def _composed(graph: GraphConfig, engine: EngineConfig, texts: Mapping[str, str], composer: Any) -> Supergraph:

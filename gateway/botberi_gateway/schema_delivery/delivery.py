@@ -109,6 +109,25 @@ class SchemaDelivery:
         await asyncio.to_thread(self._state.keep, dict(self._texts))
         return gateway
 
+    async def begin_in_any_case(self, **options: Any) -> Gateway:
+        """As `begin`, but where there is no graph yet the gateway serves an empty one, until there is: for development.
+
+        What is wrong is in `status` and in the log.
+        """
+        from botberi_gateway.composition import Subgraph, compose
+        from botberi_gateway.upstream.mock import mock_client
+
+        sdl = "type Query { thereIsNoGraphYet: String }"
+        empty = compose([Subgraph("empty", sdl)]).supergraph
+        assert empty is not None
+        gateway = Gateway(empty, {"empty": mock_client("empty", sdl)}, config=self.engine, **options)
+        for code, message in (await self._read(list(self._places), at_start=True)).values():
+            logger.error("%s: %s", code, message)
+        if self._texts:
+            async with self._changing:
+                await self._update(gateway)
+        return gateway
+
     async def _first_texts(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
         while True:
@@ -135,6 +154,8 @@ class SchemaDelivery:
                 self._texts[name] = answer
                 continue
             self._failures[name] = self._failures.get(name, 0) + 1
+            was_known = shown in self.status.unavailable
+            self.status.unavailable[shown] = str(answer)
             if name not in self._texts:
                 last = self._state.last(name) if at_start else None
                 if last is None:
@@ -142,9 +163,8 @@ class SchemaDelivery:
                     continue
                 self._texts[name] = last
                 logger.warning("%s The last known SDL of %s is served.", answer, shown)
-            elif shown not in self.status.unavailable:
+            elif not was_known:
                 logger.warning("%s The present SDL stays.", answer)
-            self.status.unavailable[shown] = str(answer)
         return missing
 
     async def _one(self, name: str) -> str | SchemaUnavailable:

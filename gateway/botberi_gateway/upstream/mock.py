@@ -6,6 +6,7 @@ Ids come from a small range, so that entities of different mocked subgraphs meet
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
@@ -29,7 +30,11 @@ from graphql import (
 )
 from graphql.language import DirectiveNode, StringValueNode
 
+from botberi_gateway.errors import SUBGRAPH_UNREACHABLE, SubgraphError
+from botberi_gateway.upstream.port import SubgraphClient, SubgraphRequest, SubgraphResponse
 from botberi_gateway.upstream.schema import SchemaClient
+
+logger = logging.getLogger(__name__)
 
 #: Ids that mocked entities have, and the items of a mocked list.
 MAX_IDS: Final = 10
@@ -49,6 +54,45 @@ def mock_client(name: str, sdl: str) -> SchemaClient:
     return SchemaClient(
         name, schema, root_value={}, field_resolver=mock.resolve, type_resolver=lambda value, *_: value["__typename"]
     )
+
+
+class FallbackClient:
+    """A subgraph's client; while the subgraph can't be reached, a mock answers. Subscriptions are not mocked then."""
+
+    def __init__(self, name: str, client: SubgraphClient, mock: SubgraphClient) -> None:
+        self.name = name
+        #: Whether the last request was answered by the mock.
+        self.is_absent = False
+        self._client = client
+        self._mock = mock
+
+    async def execute(self, request: SubgraphRequest) -> SubgraphResponse:
+        """Implements `SubgraphClient`."""
+        try:
+            answer = await self._client.execute(request)
+        except SubgraphError as error:
+            if error.code != SUBGRAPH_UNREACHABLE:
+                raise
+            self._note(is_absent=True)
+            return await self._mock.execute(request)
+        self._note(is_absent=False)
+        return answer
+
+    def subscribe(self, request: SubgraphRequest) -> AsyncIterator[SubgraphResponse]:
+        """Implements `SubgraphClient`."""
+        return self._client.subscribe(request)
+
+    async def aclose(self) -> None:
+        """Implements `SubgraphClient`."""
+        await self._client.aclose()
+        await self._mock.aclose()
+
+    def _note(self, *, is_absent: bool) -> None:
+        if is_absent != self.is_absent:
+            self.is_absent = is_absent
+            logger.warning(
+                "subgraph %s %s", self.name, "is absent: its data is invented" if is_absent else "answers itself again"
+            )
 
 
 class _Mock:
