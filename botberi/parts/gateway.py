@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from botberi import account_pages
 from botberi.run.errors import StartError
 from botberi.run.serving import serving
 from botberi.run.supervisor import Part, Ready
@@ -79,6 +80,7 @@ def make_app(
         routes=[
             Route("/.well-known/jwks.json", keys),
             Route("/metrics/platform", metrics),
+            *account_pages.routes(),
             *(_documents(settings, gateway, sources) if settings.documents else ()),
             *routes,
         ],

@@ -16,6 +16,7 @@ from subgraphs.identity.api_keys import KeyRequest
 from subgraphs.identity.context import Info
 from subgraphs.identity.cookie import forget_session, keep_session
 from subgraphs.identity.factor_mutations import FactorMutations, signed_in
+from subgraphs.identity.provider_mutations import ProviderMutations
 from subgraphs.identity.refusals import attempt_guarded
 from subgraphs.identity.results import (
     ChangePasswordResult,
@@ -80,7 +81,7 @@ class RotateApiKeyInput:
 
 
 @strawberry.type
-class Mutation(AccountMutations, FactorMutations):
+class Mutation(AccountMutations, FactorMutations, ProviderMutations):
     """Mutations of identity."""
 
     @strawberry.mutation(description="Sign in: sets the session cookie, and answers the same token.")

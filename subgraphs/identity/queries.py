@@ -14,12 +14,13 @@ from subgraphs.common.pagination import PageRequest
 from subgraphs.common.schema import ServiceQuery
 from subgraphs.identity.account_queries import AccountQueries
 from subgraphs.identity.context import Info
+from subgraphs.identity.provider_mutations import ProviderQueries
 from subgraphs.identity.trail import NEWEST, AuditEntry, AuditFilter, everything
 from subgraphs.identity.types import Account
 
 
 @strawberry.type
-class Query(AccountQueries, ServiceQuery):
+class Query(AccountQueries, ProviderQueries, ServiceQuery):
     """Queries of identity."""
 
     @strawberry.field(description="Your account; null without a sign-in.")

@@ -20,6 +20,7 @@ from shared_schema.models import (
     ApiKey,
     AuditEntry,
     DataExport,
+    ExternalIdentity,
     KnownDevice,
     Passkey,
     SignInThrottle,
@@ -81,6 +82,12 @@ def matching_accounts(search: str | None, role: Role | None, is_suspended: bool 
     if is_suspended is not None:
         statement = statement.where(Account.disabled_at.is_not(None) if is_suspended else Account.disabled_at.is_(None))
     return statement
+
+
+async def identities_of(session: AsyncSession, account_id: UUID) -> list[ExternalIdentity]:
+    """The providers that an account is linked to."""
+    statement = select(ExternalIdentity).where(ExternalIdentity.account_id == account_id)
+    return list(await session.scalars(statement.order_by(ExternalIdentity.created_at)))
 
 
 async def passkeys_of(session: AsyncSession, account_id: UUID) -> list[Passkey]:

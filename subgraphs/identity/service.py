@@ -13,6 +13,7 @@ from subgraphs.identity.lifecycle import Lifecycle
 from subgraphs.identity.passkeys import Passkeys
 from subgraphs.identity.passwords import Passwords
 from subgraphs.identity.proofs import Proofs
+from subgraphs.identity.providers import Providers
 from subgraphs.identity.recovery import Recovery
 from subgraphs.identity.registration import Registrations
 from subgraphs.identity.sessions import Sessions
@@ -38,4 +39,5 @@ class IdentityService:
         self.factors = Factors(store, settings, keys)
         self.proofs = Proofs(store, settings, keys, passwords, throttle, self.passkeys)
         self.sessions = Sessions(store, settings, keys, passwords, throttle, self.passkeys)
+        self.providers = Providers(store, settings, keys, passwords, throttle, self.sessions)
         self.api_keys = ApiKeys(store, settings, throttle)

@@ -101,7 +101,7 @@ class Sessions:
         new_hash = None
         if self._passwords.is_outdated(account.password_hash):
             new_hash = await self._passwords.hash(password, applicant)
-        return await self._begin_or_ask(account.id, client, new_hash)
+        return await self.begin_or_ask(account.id, client, new_hash)
 
     async def complete(self, client: Client, challenge: str, code: str) -> SignIn:
         """The second step of a sign-in: a code of the account's app, or a recovery code. Raises a `Refusal`.
@@ -145,7 +145,8 @@ class Sessions:
             passkey = await self._passkeys.check(session, challenge, credential)
         return await self._begin(passkey.account_id, client, None)
 
-    async def _begin_or_ask(self, account_id: UUID, client: Client, new_hash: str | None) -> SignIn | SecondStep:
+    async def begin_or_ask(self, account_id: UUID, client: Client, new_hash: str | None = None) -> SignIn | SecondStep:
+        """Begin a session for who has proved to be the account's owner, or ask for its second factor."""
         async with self._store.read() as session:
             factor = await codes.confirmed_factor(session, account_id)
         if factor is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from shared_schema.artifacts import ArtifactSettings
 from shared_schema.links import SecretSettings
@@ -14,6 +14,21 @@ from subgraphs.common.settings import SubgraphSettings
 
 MINUTE = 60
 DAY = 24 * 60 * MINUTE
+
+
+class Provider(BaseModel):
+    """An OpenID Connect provider at which people may sign in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    #: Its name in addresses and for clients, and what people read.
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    #: Exactly as its discovery document has it.
+    issuer: Annotated[str, Field(pattern=r"^https?://", max_length=400)]
+    client_id: Annotated[str, Field(min_length=1, max_length=400)]
+    #: None for a public client.
+    client_secret: SecretStr | None = None
 
 
 class IdentitySettings(SubgraphSettings, CookieSettings, SecretSettings, ArtifactSettings):
@@ -68,6 +83,9 @@ class IdentitySettings(SubgraphSettings, CookieSettings, SecretSettings, Artifac
     proof_seconds: Annotated[int, Field(ge=10, le=DAY)] = 10 * MINUTE
     # How many days the owner of a closed account may still keep it.
     closing_days: Annotated[int, Field(ge=0, le=365)] = 14
+    # OpenID Connect providers at which people may sign in, as a JSON list of objects with `id`, `name`, `issuer`,
+    # `client_id` and `client_secret`. Their way back is BOTBERI_PUBLIC_URL/account/provider.
+    oidc_providers: tuple[Provider, ...] = Field(default=(), repr=False)
     # Accounts that can't be closed: the publisher of the built-in agents.
     kept_accounts: tuple[str, ...] = ("agents@botberi.dev",)
     api_keys_per_account: Annotated[int, Field(ge=1, le=10_000)] = 50

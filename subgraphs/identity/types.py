@@ -106,6 +106,24 @@ class Passkey:
         )
 
 
+@strawberry.type(description="A person at an OpenID Connect provider who signs in to this account.")
+class LinkedProvider:
+    id: strawberry.ID
+    issuer: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+    @classmethod
+    def of(cls, row: models.ExternalIdentity) -> LinkedProvider:
+        """The link as its owner sees it."""
+        return cls(
+            id=strawberry.ID(to_global_id("ExternalIdentity", row.id)),
+            issuer=row.issuer,
+            created_at=row.created_at,
+            last_used_at=row.last_used_at,
+        )
+
+
 @strawberry.type(description="What is asked for at a sign-in beside the password.")
 class SecondFactor:
     totp_since: datetime | None = strawberry.field(description="Since when a code of an app is asked for.")
@@ -199,6 +217,13 @@ class Account:
         async with info.context.store.read() as session:
             rows = await repository.passkeys_of(session, self.row.id)
         return [Passkey.of(row) for row in rows]
+
+    @strawberry.field(description="Providers at which the account signs in; for the account itself.")
+    async def linked_providers(self, info: Info) -> list[LinkedProvider] | None:
+        self._require_own(info)
+        async with info.context.store.read() as session:
+            rows = await repository.identities_of(session, self.row.id)
+        return [LinkedProvider.of(row) for row in rows]
 
     @strawberry.field(description="What a sign-in asks for beside the password; for the account itself.")
     async def second_factor(self, info: Info) -> SecondFactor | None:
