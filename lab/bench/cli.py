@@ -10,6 +10,7 @@ from lab.bench.attacks.command import attacks
 from lab.bench.attacks.soak import soak
 from lab.bench.composition import __main__ as composition
 from lab.bench.composition.scale import ScaleMissing
+from lab.bench.cost import cost
 from lab.bench.events import events
 from lab.bench.gateway.command import gateway
 from lab.bench.peers import PeersMissing
@@ -30,6 +31,7 @@ app.command("gateway")(gateway)
 app.command("subscriptions")(subscriptions)
 app.command("planner")(planner)
 app.command("events")(events)
+app.command("cost")(cost)
 app.command("client")(client)
 app.command("attacks")(attacks)
 app.command("soak")(soak)
