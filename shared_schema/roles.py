@@ -11,6 +11,8 @@ from typing import Final
 
 from psycopg import Connection, sql
 
+from shared_schema.origin import ALL_WORKSPACES, WORKSPACES_SETTING
+
 #: Owns both databases, migrates and seeds them. No service holds its password.
 OWNER: Final = "botberi_owner"
 IDENTITY: Final = "botberi_identity"
@@ -147,6 +149,42 @@ RIGHTS: Final[Mapping[str, Mapping[str, Rights]]] = {
 }
 
 
+# Row-level security, the second wall behind the services' own checks. A transaction names the workspaces that it acts
+# for (`shared_schema.origin`); without a name it sees nothing. The owner of the tables is held by no policy.
+_WORKSPACES: Final = f"current_setting('{WORKSPACES_SETTING}', true)"
+_ALL_ROWS: Final = f"{_WORKSPACES} = '{ALL_WORKSPACES}'"
+_MEMBERS: Final = f"{_ALL_ROWS} OR workspace_id::text = ANY (string_to_array({_WORKSPACES}, ','))"
+_OFFERED: Final = f"status <> 'DRAFT' OR {_MEMBERS}"
+_OF_INSTANCE: Final = "EXISTS (SELECT FROM instances AS i WHERE i.id = instance_id)"
+_ANY_ROW: Final = "true"
+
+#: Role -> table -> the rows that it sees and may write, each where its rights let it do anything at all.
+POLICIES: Final[Mapping[str, Mapping[str, str]]] = {
+    # It counts the runs of all, and may read of them what counting needs (`RIGHTS`).
+    CATALOG: {"agents": _OFFERED, "templates": _OFFERED, "instances": _ANY_ROW},
+    INSTANCE: {
+        "agents": _OFFERED,
+        "templates": _OFFERED,
+        "instances": _MEMBERS,
+        "schedules": _MEMBERS,
+        "instance_logs": _OF_INSTANCE,
+        "instance_history": _OF_INSTANCE,
+        "instance_artifacts": _OF_INSTANCE,
+    },
+    # They serve no requests: what they do is for whatever workspace the row says.
+    **{
+        role: dict.fromkeys(
+            (
+                *("agents", "templates", "instances", "schedules"),
+                *("instance_logs", "instance_history", "instance_artifacts"),
+            ),
+            _ANY_ROW,
+        )
+        for role in (DISPATCHER, WORKER)
+    },
+}
+
+
 def grant(connection: Connection, database: str) -> None:
     """Give each role that exists the rights of this database, and take all others, in one transaction.
 
@@ -172,6 +210,8 @@ def grant(connection: Connection, database: str) -> None:
                 continue
             connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, who))
             connection.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(who))
+            for table, rows in POLICIES.get(role, {}).items() if database == "shared_psql" else ():
+                _set_policy(connection, table, role, rows)
             for table, privileges in _given(rights, tables):
                 statement = sql.SQL("GRANT " + privileges + " ON {} TO {}")
                 connection.execute(statement.format(sql.Identifier("public", table), who))
@@ -181,6 +221,14 @@ def grant(connection: Connection, database: str) -> None:
                     "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT " + rights.others + " ON TABLES TO {}"
                 )
                 connection.execute(statement.format(who))
+
+
+def _set_policy(connection: Connection, table: str, role: str, rows: str) -> None:
+    name = sql.Identifier(f"{role}_rows")
+    drop = sql.SQL("DROP POLICY IF EXISTS {} ON {}")
+    make = sql.SQL("CREATE POLICY {} ON {} TO {} USING (" + rows + ") WITH CHECK (" + rows + ")")
+    connection.execute(drop.format(name, sql.Identifier(table)))
+    connection.execute(make.format(name, sql.Identifier(table), sql.Identifier(role)))
 
 
 def _given(rights: Rights, tables: list[str]) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,19 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+class WorkspaceRole(StrEnum):
+    """Rights of a member in a workspace: an owner manages members, a member makes and ends runs, a viewer reads."""
+
+    OWNER = "owner"
+    MEMBER = "member"
+    VIEWER = "viewer"
+
+    @property
+    def may_write(self) -> bool:
+        """True if the role makes and changes what belongs to the workspace."""
+        return self is not WorkspaceRole.VIEWER
+
+
 class PublicationStatus(StrEnum):
     """Place of an agent or a template in the catalog's life cycle."""
 

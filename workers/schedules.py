@@ -115,6 +115,7 @@ class Scheduler:
         session.add(
             Instance(
                 owner_id=schedule.owner_id,
+                workspace_id=schedule.workspace_id,
                 agent_id=agent.id,
                 template_id=schedule.template_id,
                 name=schedule.name,

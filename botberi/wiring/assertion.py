@@ -30,8 +30,16 @@ class Caller:
     session_id: str | None = None
     scopes: tuple[str, ...] = ()
     credential: Literal["SESSION", "API_KEY"] | None = None
+    #: Each workspace with the caller's role in it, and the one that is meant where a request names none.
+    workspaces: tuple[tuple[str, str], ...] = ()
+    workspace: str | None = None
     #: SHA-256 of the secret in the browser's device cookie; no part of who it is.
     device: str | None = field(default=None, compare=False)
+
+    @property
+    def rights(self) -> tuple[object, ...]:
+        """What the caller may see and do; open subscriptions end when it changes."""
+        return self.role, self.scopes, self.workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +144,8 @@ def _claims(caller: Caller, audience: str, client: Client, device: str | None, n
         "sid": caller.session_id,
         "cred": caller.credential,
         "scopes": list(caller.scopes),
+        "workspaces": dict(caller.workspaces),
+        "workspace": caller.workspace,
         "addr": client.address,
         "agent": client.agent,
         "base": client.origin,

@@ -51,9 +51,14 @@ def source_event(event: Event) -> SourceEvent | None:
     if entity is None:
         return None
     entity_id = to_global_id(entity, event.data.id)
+    # Events from before workspaces were the owner's own.
+    workspace = event.data.workspace_id or event.data.owner_id
     attributes: dict[str, object] = {
         "id": entity_id,
         "owner": None if event.data.owner_id is None else str(event.data.owner_id),
+        # As clients name it, and as it is written: a personal workspace has the id of its account, `@subject`.
+        "workspace": None if workspace is None else to_global_id("Workspace", workspace),
+        "workspaceKey": None if workspace is None else str(workspace),
         "status": event.data.status,
         "version": event.data.version,
         "terminal": event.data.terminal,

@@ -40,6 +40,8 @@ _OWN: Final = (
 def gateway_config(settings: GatewaySettings) -> GatewayConfig:
     """The whole configuration. Raises `StartError` with everything that is wrong with the file or the variables."""
     transport = TransportConfig(
+        # The verifier answers from memory for a second; an event is not delivered on an answer that is older.
+        max_check_age_seconds=0.0,
         allowed_origins=settings.allowed_origins,
         trusted_proxies=settings.trusted_proxies,
         public_url=settings.public_url or _own_url(settings),

@@ -125,4 +125,6 @@ def _caller(answer: Any) -> Caller:
         session_id=str(verified.session_id),
         scopes=tuple(verified.scopes),
         credential=verified.credential,
+        workspaces=tuple(sorted((str(workspace), role.value) for workspace, role in verified.workspaces.items())),
+        workspace=None if verified.workspace is None else str(verified.workspace),
     )

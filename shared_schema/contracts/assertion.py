@@ -18,6 +18,9 @@ LIFETIME_SECONDS: Final = 30
 ANONYMOUS: Final = "anonymous"
 GATEWAY: Final = "gateway"
 
+#: An account is a member of so many workspaces at most: all of them stand in each assertion.
+MAX_WORKSPACES: Final = 50
+
 CallerRole = Literal["user", "curator", "admin", "anonymous"]
 Scope = Annotated[str, Field(min_length=1, max_length=128)]
 
@@ -36,6 +39,15 @@ def _canonical_uuid(value: object) -> object:
     return UUID(value)
 
 
+def _workspace_id(text: str) -> str:
+    if str(UUID(text)) != text:
+        raise ValueError("not a UUID in its canonical form")
+    return text
+
+
+WorkspaceId = Annotated[str, Field(max_length=36), AfterValidator(_workspace_id)]
+
+
 def digest(body: bytes) -> str:
     """The claim `body`: SHA-256 of a request's body, in base64url without padding."""
     return base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode("ascii")
@@ -46,9 +58,10 @@ class Claims(BaseModel):
 
     `addr` is the IP address that the caller's request came from, `agent` the device (its `User-Agent`); null where
     either isn't known. `base` is the address (scheme, host and port) by which the client reached the gateway: for
-    addresses in its own answers, proof of nothing. `cred` says whether `sid` is a session or an API key. `device` (for
-    identity alone) is the SHA-256 of the secret in the browser's device cookie, in hexadecimal digits. Every claim is
-    there, of exactly its type, and there is no other.
+    addresses in its own answers, proof of nothing. `workspaces` are those of which the caller is a member, with its
+    role in each, and `workspace` is the one that is meant where a request names none. `cred` says whether `sid` is a
+    session or an API key. `device` (for identity alone) is the SHA-256 of the secret in the browser's device cookie, in
+    hexadecimal digits. Every claim is there, of exactly its type, and there is no other.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -60,6 +73,8 @@ class Claims(BaseModel):
     sid: Annotated[UUID, BeforeValidator(_canonical_uuid)] | None
     cred: Literal["SESSION", "API_KEY"] | None
     scopes: Annotated[list[Scope], Field(max_length=256)]
+    workspaces: Annotated[dict[WorkspaceId, Literal["owner", "member", "viewer"]], Field(max_length=MAX_WORKSPACES)]
+    workspace: WorkspaceId | None
     addr: Annotated[str, Field(max_length=45), AfterValidator(_canonical_address)] | None
     agent: Annotated[str, Field(min_length=1, max_length=400)] | None
     base: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9._~\[\]:-]{1,265}$")] | None
@@ -108,12 +123,13 @@ class Assertion(Claims):
         *,
         session_id: UUID | None = None,
         scopes: list[str] | None = None,
+        workspaces: dict[str, Literal["owner", "member", "viewer"]] | None = None,
         now: float | None = None,
         method: str = "POST",
         path: str = "/graphql",
         body: bytes = b"",
     ) -> Self:
-        """Return fresh claims for one request to one subgraph; signing them is the caller's."""
+        """Return fresh claims for one request to one subgraph, in the personal workspace; signing is the caller's."""
         issued_at = int(time.time() if now is None else now)
         return cls(
             iss=ISSUER,
@@ -123,6 +139,8 @@ class Assertion(Claims):
             sid=session_id,
             cred="SESSION" if session_id else None,
             scopes=scopes or [],
+            workspaces={str(account_id): "owner"} if account_id and workspaces is None else workspaces or {},
+            workspace=str(account_id) if account_id else None,
             addr=None,
             agent=None,
             base=None,

@@ -46,6 +46,7 @@ class EventData(BaseModel):
     id: UUID = Field(description="The row's primary key.")
     version: Annotated[int, Field(ge=1, description="Grows by one with every change of the row.")]
     owner_id: UUID | None = Field(default=None, description="The account whose row it is.")
+    workspace_id: UUID | None = Field(default=None, description="The workspace whose row it is.")
     status: str | None = Field(default=None, description="The row's state after the change.")
     agent_id: UUID | None = Field(default=None, description="The agent that the row is, or is made from.")
     terminal: bool = Field(default=False, description="Whether nothing is going to follow that changes the outcome.")

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared_schema.states import Role
+from shared_schema.states import Role, WorkspaceRole
 
 
 class CredentialCheck(BaseModel):
@@ -29,3 +29,6 @@ class VerifiedCaller(BaseModel):
     scopes: list[str] = []
     session_id: UUID
     credential: Literal["SESSION", "API_KEY"] = "SESSION"
+    # The workspaces in which it may act, and its role in each; the one that is meant where a request names none.
+    workspaces: dict[UUID, WorkspaceRole] = {}
+    workspace: UUID | None = None

@@ -12,6 +12,7 @@ from shared_schema.models.account import (
 from shared_schema.models.base import SharedBase, UserBase
 from shared_schema.models.runs import InstanceArtifact, InstanceHistory, InstanceLog, Schedule
 from shared_schema.models.shared import Agent, AgentDay, Instance, SharedInbox, SharedOutbox, Template
+from shared_schema.models.workspace import ServiceAccount, Workspace, WorkspaceMember
 from shared_schema.models.user import (
     Account,
     AccountSession,
@@ -42,6 +43,9 @@ __all__ = [
     "Passkey",
     "RecoveryCode",
     "Schedule",
+    "ServiceAccount",
+    "Workspace",
+    "WorkspaceMember",
     "SharedBase",
     "SharedInbox",
     "SharedOutbox",

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Double,
+    FetchedValue,
     ForeignKey,
     Index,
     Integer,
@@ -104,6 +105,8 @@ class Schedule(Versioned, SharedBase):
 
     # An account of `user_psql`.
     owner_id: Mapped[UUID]
+    # A workspace of `user_psql`; by default, and by trigger, the personal one of the account above.
+    workspace_id: Mapped[UUID] = mapped_column(server_default=FetchedValue())
     agent_id: Mapped[UUID] = mapped_column(ForeignKey("agents.id", ondelete="RESTRICT"))
     template_id: Mapped[UUID | None] = mapped_column(ForeignKey("templates.id", ondelete="RESTRICT"))
     name: Mapped[str] = mapped_column(String(120))
@@ -134,6 +137,7 @@ class Schedule(Versioned, SharedBase):
         CheckConstraint(
             "(next_fire_at IS NULL) = (paused_at IS NOT NULL OR deleted_at IS NOT NULL)", name="next_fire_at"
         ),
+        Index("ix_schedules_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
         Index("ix_schedules_owner_id_created_at_id", "owner_id", "created_at", "id"),
         Index("ix_schedules_next_fire_at", "next_fire_at", postgresql_where=text("next_fire_at IS NOT NULL")),
     )

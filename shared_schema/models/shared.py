@@ -10,6 +10,7 @@ from sqlalchemy import (
     Computed,
     Date,
     Double,
+    FetchedValue,
     ForeignKey,
     Index,
     Integer,
@@ -57,6 +58,8 @@ class Agent(Versioned, SharedBase):
     parameters_schema: Mapped[dict[str, Any]] = mapped_column(JsonText, server_default=text("'{}'"))
     # An account of `user_psql`.
     publisher_id: Mapped[UUID]
+    # A workspace of `user_psql`; by default, and by trigger, the personal one of the account above.
+    workspace_id: Mapped[UUID] = mapped_column(server_default=FetchedValue())
     published_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
     search: Mapped[Any] = deferred(mapped_column(TSVECTOR, Computed(_SEARCH, persisted=True)))
@@ -75,6 +78,7 @@ class Agent(Versioned, SharedBase):
         Index("ix_agents_name_id", "name", "id"),
         Index("ix_agents_status_created_at_id", "status", "created_at", "id"),
         Index("ix_agents_publisher_id_created_at_id", "publisher_id", "created_at", "id"),
+        Index("ix_agents_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
         Index("ix_agents_tags", "tags", postgresql_using="gin"),
         Index("ix_agents_search", "search", postgresql_using="gin"),
     )
@@ -113,6 +117,8 @@ class Template(Versioned, SharedBase):
     )
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text()), server_default=text("'{}'"))
     publisher_id: Mapped[UUID]
+    # A workspace of `user_psql`; by default, and by trigger, the personal one of the account above.
+    workspace_id: Mapped[UUID] = mapped_column(server_default=FetchedValue())
     # What instances made from it get; unset: the platform's.
     max_attempts: Mapped[int | None] = mapped_column(SmallInteger)
     timeout_seconds: Mapped[int | None] = mapped_column(Integer)
@@ -135,6 +141,7 @@ class Template(Versioned, SharedBase):
         Index("ix_templates_created_at_id", "created_at", "id"),
         Index("ix_templates_name_id", "name", "id"),
         Index("ix_templates_status_created_at_id", "status", "created_at", "id"),
+        Index("ix_templates_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
         Index("ix_templates_agent_id_created_at_id", "agent_id", "created_at", "id"),
         Index("ix_templates_publisher_id_created_at_id", "publisher_id", "created_at", "id"),
         Index("ix_templates_tags", "tags", postgresql_using="gin"),
@@ -149,6 +156,8 @@ class Instance(Versioned, SharedBase):
 
     # An account of `user_psql`.
     owner_id: Mapped[UUID]
+    # A workspace of `user_psql`; by default, and by trigger, the personal one of the account above.
+    workspace_id: Mapped[UUID] = mapped_column(server_default=FetchedValue())
     agent_id: Mapped[UUID] = mapped_column(ForeignKey("agents.id", ondelete="RESTRICT"))
     template_id: Mapped[UUID | None] = mapped_column(ForeignKey("templates.id", ondelete="RESTRICT"))
     name: Mapped[str] = mapped_column(String(120))
@@ -208,6 +217,9 @@ class Instance(Versioned, SharedBase):
         Index("ix_instances_owner_id_created_at_id", "owner_id", "created_at", "id"),
         Index("ix_instances_owner_id_status_created_at_id", "owner_id", "status", "created_at", "id"),
         Index("ix_instances_owner_id_changed_in_id", "owner_id", "changed_in", "id"),
+        Index("ix_instances_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
+        Index("ix_instances_workspace_id_status_created_at_id", "workspace_id", "status", "created_at", "id"),
+        Index("ix_instances_workspace_id_changed_in_id", "workspace_id", "changed_in", "id"),
         Index("ix_instances_agent_id_created_at_id", "agent_id", "created_at", "id"),
         Index("ix_instances_template_id", "template_id"),
         Index("ix_instances_created_at_id", "created_at", "id"),

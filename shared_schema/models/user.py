@@ -95,7 +95,11 @@ class ApiKey(Identified, UserBase):
 
     __tablename__ = "api_keys"
 
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    # A person's key, or a service account's.
+    account_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    service_account_id: Mapped[UUID | None] = mapped_column(ForeignKey("service_accounts.id", ondelete="CASCADE"))
+    # The one workspace in which it may be used; null: all of its person's.
+    workspace_id: Mapped[UUID | None] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(120))
     # How the key begins, so that its owner recognises it in a list; nothing of the secret.
     prefix: Mapped[str] = mapped_column(String(40))
@@ -111,7 +115,7 @@ class ApiKey(Identified, UserBase):
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
-    account: Mapped[Account] = relationship(back_populates="api_keys")
+    account: Mapped[Account | None] = relationship(back_populates="api_keys")
 
     __table_args__ = (
         CheckConstraint("octet_length(secret_hash) = 32", name="secret_hash"),
@@ -120,6 +124,9 @@ class ApiKey(Identified, UserBase):
         CheckConstraint("array_position(scopes, NULL) IS NULL", name="scopes"),
         CheckConstraint("octet_length(previous_secret_hash) = 32", name="previous_secret_hash"),
         CheckConstraint("(previous_secret_hash IS NULL) = (previous_expires_at IS NULL)", name="previous"),
+        CheckConstraint("(account_id IS NULL) <> (service_account_id IS NULL)", name="holder"),
+        CheckConstraint("account_id IS NOT NULL OR workspace_id IS NOT NULL", name="workspace"),
+        Index("ix_api_keys_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
         Index("ix_api_keys_account_id_created_at_id", "account_id", "created_at", "id"),
     )
 

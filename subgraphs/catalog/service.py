@@ -53,10 +53,10 @@ def listed(caller: Caller, status: PublicationStatus | None) -> frozenset[Public
 
 
 def visible(caller: Caller, row: E | None, statuses: frozenset[PublicationStatus]) -> E | None:
-    """The row, if the caller may see one of its status."""
-    if row is None or (row.status not in statuses and not manages(caller)):
-        return None
-    return row
+    """The row, if the caller may see one of its status: a draft is for curators and the workspace's members."""
+    if row is None or row.status in statuses or manages(caller):
+        return row
+    return row if row.workspace_id in caller.workspaces and caller.allows(Scope.CATALOG_WRITE) else None
 
 
 class CatalogService:

@@ -51,7 +51,7 @@ class Subgraph:
         self.metrics = SubgraphMetrics(name)
         self.verifier = AssertionVerifier(name, key_source(settings, keys))
         options = PoolOptions.from_settings(settings, application_name=f"botberi-{name}")
-        self.store = Store(Database(database_url, options))
+        self.store = Store(Database(database_url, options), secured=name != "identity")
         self.audit = audit or by_event(name)
         self.denials = Denials(self.store, self.audit)
         self.checks = ParameterChecks(

@@ -14,6 +14,7 @@ import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TypeVar
+from uuid import UUID
 
 import orjson
 from joserfc import jws
@@ -22,6 +23,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 
 from shared_schema.contracts.assertion import ALGORITHM, GATEWAY, HEADER, Assertion, Claims
+from shared_schema.states import WorkspaceRole
 from subgraphs.common.caller import Caller, RequestFacts, Role
 from subgraphs.common.keys import KeySource
 
@@ -62,6 +64,8 @@ class Vouched:
             scopes=frozenset(claims.scopes),
             session_id=claims.sid,
             credential=claims.cred,
+            workspaces={UUID(name): WorkspaceRole(role) for name, role in claims.workspaces.items()},
+            workspace=UUID(claims.workspace) if claims.workspace else None,
             facts=self.facts(),
         )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv6Address, ip_address
 from typing import Literal
 from uuid import UUID
 
+from shared_schema.origin import ALL_WORKSPACES
+from shared_schema.states import WorkspaceRole
 from subgraphs.common.errors import ForbiddenRefusal, UnauthenticatedRefusal
 
 
@@ -66,6 +69,10 @@ class Caller:
     #: What `session_id` is the id of.
     credential: Literal["SESSION", "API_KEY"] | None = None
     facts: RequestFacts = field(default_factory=RequestFacts, compare=False)
+    #: The workspaces of which the caller is a member, and its role in each.
+    workspaces: Mapping[UUID, WorkspaceRole] = field(default_factory=dict, hash=False)
+    #: The workspace that is meant where a request names none: the personal one, or a service account's.
+    workspace: UUID | None = None
 
     @property
     def is_authenticated(self) -> bool:
@@ -87,6 +94,22 @@ class Caller:
     def may_read(self, owner_id: UUID, scope: Scope) -> bool:
         """True if things of `owner_id` are the caller's to see: their own, or anybody's for an admin."""
         return self.allows(scope) and (self.account_id == owner_id or self.role is Role.ADMIN)
+
+    @property
+    def rows(self) -> str:
+        """What row-level security lets through in this caller's requests (`shared_schema.origin`)."""
+        if self.role in (Role.CURATOR, Role.ADMIN):
+            return ALL_WORKSPACES
+        return ",".join(sorted(str(workspace) for workspace in self.workspaces))
+
+    def reads_in(self, workspace_id: UUID, scope: Scope) -> bool:
+        """True if the things of a workspace are the caller's to see: of a member, or of an admin."""
+        return self.allows(scope) and (workspace_id in self.workspaces or self.role is Role.ADMIN)
+
+    def writes_in(self, workspace_id: UUID, scope: Scope) -> bool:
+        """True if the caller makes and changes things in a workspace: an owner or a member, no viewer."""
+        role = self.workspaces.get(workspace_id)
+        return role is not None and role.may_write and self.allows(scope)
 
     def require(self, scope: Scope) -> UUID:
         """The caller's account, or the refusal that a mutation answers."""

@@ -90,7 +90,7 @@ class GraphQLEndpoint:
             context = self._make_context(vouched.caller(), vouched.facts())
             work = context.work = Work(self._limits.max_fields)
             operation = _operation(body_sent, request)
-            with acting(_actor(context.caller), request.headers.get("traceparent")):
+            with acting(_actor(context.caller), request.headers.get("traceparent"), context.caller.rows):
                 result = await self._execute(operation, context)
             if work.is_too_much:
                 # What was executed isn't half given; its errors would say the same for each place.

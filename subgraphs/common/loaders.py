@@ -63,7 +63,7 @@ class ChildLoader:
         self,
         store: Store,
         statement: Select[Any],
-        parent: InstrumentedAttribute[UUID],
+        parent: InstrumentedAttribute[UUID] | InstrumentedAttribute[UUID | None],
         order: Order[Any],
         deferred: Sequence[InstrumentedAttribute[Any]] = (),
     ) -> None:

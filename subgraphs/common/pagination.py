@@ -111,7 +111,7 @@ async def fetch_page(session: AsyncSession, statement: Select[R], order: Order[R
 async def fetch_pages(
     session: AsyncSession,
     statement: Select[R],
-    parent: InstrumentedAttribute[UUID],
+    parent: InstrumentedAttribute[UUID] | InstrumentedAttribute[UUID | None],
     parents: Sequence[UUID],
     order: Order[R],
     request: PageRequest,
@@ -173,7 +173,7 @@ async def count_all(session: AsyncSession, statement: Select[Any]) -> int:
 async def count_by_parent(
     session: AsyncSession,
     statement: Select[Any],
-    parent: InstrumentedAttribute[UUID],
+    parent: InstrumentedAttribute[UUID] | InstrumentedAttribute[UUID | None],
     parents: Sequence[UUID],
 ) -> Mapping[UUID, int]:
     """How many rows of the list each parent has, in one query."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared_schema.api_keys import new_key, shown
 from shared_schema.ids import new_id
-from shared_schema.models import ApiKey
+from shared_schema.models import ApiKey, WorkspaceMember
+from shared_schema.states import WorkspaceRole
 from subgraphs.common.caller import Scope
 from subgraphs.common.context import Store
 from subgraphs.common.errors import ConflictRefusal, FieldProblem, NotFoundRefusal, ValidationRefusal
@@ -44,6 +45,7 @@ class KeyRequest:
     scopes: Sequence[str] | None = None
     expires_at: datetime | None = None
     allowed_networks: Sequence[str] = ()
+    workspace_id: UUID | None = None
 
 
 class ApiKeys:
@@ -64,8 +66,10 @@ class ApiKeys:
         if scopes is None:
             scopes = sorted(grantable(caller.role) & caller.scopes)
         problems = validation.api_key_problems(caller, cleaned, scopes)
-        problems += self._expiry_problems(asked.expires_at)
+        problems += validation.expiry_problems(asked.expires_at, self._settings.api_key_max_days)
         problems += validation.network_problems(asked.allowed_networks)
+        if asked.workspace_id is not None and asked.workspace_id not in caller.workspaces:
+            problems.append(FieldProblem(("workspaceId",), "You are no member of such a workspace."))
         if problems:
             raise ValidationRefusal(problems)
         denied = AuditFact(
@@ -86,11 +90,12 @@ class ApiKeys:
             key = ApiKey(
                 id=key_id,
                 account_id=account_id,
+                workspace_id=asked.workspace_id,
                 name=cleaned,
                 prefix=shown(self._settings.key_environment, key_id),
                 secret_hash=credentials.digest(secret),
                 scopes=sorted(set(scopes)),
-                expires_at=asked.expires_at or await self._default_expiry(session),
+                expires_at=asked.expires_at or await repository.later(session, self._settings.api_key_days),
                 allowed_networks=validation.normalised_networks(asked.allowed_networks),
             )
             session.add(key)
@@ -102,7 +107,7 @@ class ApiKeys:
         """Give a key a new secret; the one before is good for the overlap. Raises a `Refusal`."""
         caller = client.caller
         account_id = caller.require(Scope.ACCOUNT_WRITE)
-        problems = self._expiry_problems(expires_at)
+        problems = validation.expiry_problems(expires_at, self._settings.api_key_max_days)
         if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
             problems.append(FieldProblem(("overlapSeconds",), f"0 to {MAX_OVERLAP_SECONDS} seconds are allowed."))
         if problems:
@@ -123,7 +128,7 @@ class ApiKeys:
             key.previous_secret_hash, key.previous_expires_at = key.secret_hash, ends
             key.secret_hash, key.rotated_at = credentials.digest(secret), now
             key.prefix = shown(self._settings.key_environment, key.id)
-            key.expires_at = expires_at or await self._default_expiry(session)
+            key.expires_at = expires_at or await repository.later(session, self._settings.api_key_days)
             await session.flush()
             await repository.audit(session, _fact("api_key.rotate", client, key, overlap_seconds=overlap_seconds))
         return NewKey(key, secret)
@@ -142,23 +147,16 @@ class ApiKeys:
         key = await repository.lock_api_key(session, key_id)
         if key is None:
             raise NotFoundRefusal(NO_KEY)
-        if key.account_id != account_id:
+        if key.account_id != account_id and not await self._owns_workspace(session, key, account_id):
             raise NotFoundRefusal(NO_KEY, hidden=("ApiKey", key_id))
         return key
 
-    def _expiry_problems(self, expires_at: datetime | None) -> list[FieldProblem]:
-        if expires_at is None:
-            return []
-        now = datetime.now(UTC)
-        if expires_at <= now:
-            return [FieldProblem(("expiresAt",), "This time has passed.")]
-        max_days = self._settings.api_key_max_days
-        if expires_at > now + timedelta(days=max_days):
-            return [FieldProblem(("expiresAt",), f"A key lives {max_days} days at most; rotate it before it ends.")]
-        return []
-
-    async def _default_expiry(self, session: AsyncSession) -> datetime:
-        return await repository.database_now(session) + timedelta(days=self._settings.api_key_days)
+    async def _owns_workspace(self, session: AsyncSession, key: ApiKey, account_id: UUID) -> bool:
+        """True for the key of a service account, in a workspace of which the account is an owner."""
+        if key.service_account_id is None or key.workspace_id is None:
+            return False
+        member = await session.get(WorkspaceMember, (key.workspace_id, account_id))
+        return member is not None and member.role is WorkspaceRole.OWNER
 
 
 def _fact(action: str, client: Client, key: ApiKey, **detail: object) -> AuditFact:

@@ -20,6 +20,11 @@ class Loaders:
 
     def __init__(self, store: Store, settings: IdentitySettings) -> None:
         self.accounts = row_loader(store, repository.accounts_by_id)
+        self.service_accounts = row_loader(store, repository.service_accounts_by_id)
+        self.workspaces = row_loader(store, repository.workspaces_by_id)
+        self.members = row_loader(store, repository.members_by_workspace)
+        self.workspace_service_accounts = row_loader(store, repository.service_accounts_by_workspace)
+        self.service_keys = row_loader(store, repository.keys_by_service_account)
         self.api_keys = ChildLoader(store, repository.live_api_keys(), ApiKey.account_id, repository.API_KEYS)
         sessions = repository.live_sessions(settings.session_idle)
         self.sessions = ChildLoader(store, sessions, AccountSession.account_id, repository.SESSIONS)

@@ -40,6 +40,7 @@ from subgraphs.identity.results import (
 )
 from subgraphs.identity.sessions import SecondStep
 from subgraphs.identity.types import Account, ApiKey, Session
+from subgraphs.identity.workspace_mutations import WorkspaceMutation
 
 
 @strawberry.input
@@ -65,6 +66,9 @@ class CreateApiKeyInput:
         default=None, description="Some of your own, e.g. `instances:read`; else all that a key may be given."
     )
     expires_at: datetime | None = strawberry.field(default=None, description="90 days from now if it is left out.")
+    workspace_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The one workspace in which the key may be used; all of yours if it is left out."
+    )
     allowed_networks: list[str] = strawberry.field(
         default_factory=list,
         description="Networks such as `192.0.2.0/24` from which alone the key may be used; none: from everywhere.",
@@ -81,7 +85,7 @@ class RotateApiKeyInput:
 
 
 @strawberry.type
-class Mutation(AccountMutations, FactorMutations, ProviderMutations):
+class Mutation(AccountMutations, FactorMutations, ProviderMutations, WorkspaceMutation):
     """Mutations of identity."""
 
     @strawberry.mutation(description="Sign in: sets the session cookie, and answers the same token.")
@@ -124,7 +128,9 @@ class Mutation(AccountMutations, FactorMutations, ProviderMutations):
     @strawberry.mutation(description="Make an API key. Its secret is shown once.")
     async def create_api_key(self, info: Info, input: CreateApiKeyInput) -> CreateApiKeyResult:
         async def work() -> CreateApiKeySuccess:
-            asked = KeyRequest(input.name, input.scopes, input.expires_at, input.allowed_networks)
+            given = input.workspace_id
+            workspace_id = None if given is None else input_id("Workspace", given, "workspaceId")
+            asked = KeyRequest(input.name, input.scopes, input.expires_at, input.allowed_networks, workspace_id)
             created = await info.context.service.api_keys.create(info.context.client, asked)
             return CreateApiKeySuccess(api_key=ApiKey.of(created.key), secret=created.secret)
 

@@ -10,6 +10,7 @@ import strawberry
 from subgraphs.common.caller import Scope
 from subgraphs.common.connection import After, Before, Connection, First, Last, list_connection
 from subgraphs.common.errors import Forbidden, Unauthenticated
+from subgraphs.common.ids import argument_id
 from subgraphs.common.pagination import PageRequest
 from subgraphs.common.schema import ServiceQuery
 from subgraphs.identity.account_queries import AccountQueries
@@ -17,6 +18,7 @@ from subgraphs.identity.context import Info
 from subgraphs.identity.provider_mutations import ProviderQueries
 from subgraphs.identity.trail import NEWEST, AuditEntry, AuditFilter, everything
 from subgraphs.identity.types import Account
+from subgraphs.identity.workspace_types import Workspace, visible_workspace
 
 
 @strawberry.type
@@ -28,6 +30,17 @@ class Query(AccountQueries, ProviderQueries, ServiceQuery):
         account_id = info.context.caller.account_id
         row = await info.context.loaders.accounts.load(account_id) if account_id else None
         return Account.of(row) if row else None
+
+    @strawberry.field(description="The workspaces of which you are a member, your personal one first.")
+    async def workspaces(self, info: Info) -> list[Workspace] | None:
+        caller = info.context.caller
+        found = [await visible_workspace(info, workspace_id) for workspace_id in caller.workspaces]
+        rows = [workspace for workspace in found if workspace is not None]
+        return sorted(rows, key=lambda workspace: (not workspace.is_personal, workspace.name, workspace.id))
+
+    @strawberry.field(description="One workspace; null if there is none that you may see.")
+    async def workspace(self, info: Info, id: strawberry.ID) -> Workspace | None:
+        return await visible_workspace(info, argument_id("Workspace", id))
 
     @strawberry.field(description="The audit log, newest first; for admins.")
     async def audit_trail(

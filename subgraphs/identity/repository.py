@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, delete, func, or_, select, update
+from sqlalchemy import Row, ScalarSelect, Select, Text, and_, cast, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,7 +23,10 @@ from shared_schema.models import (
     ExternalIdentity,
     KnownDevice,
     Passkey,
+    ServiceAccount,
     SignInThrottle,
+    Workspace,
+    WorkspaceMember,
 )
 from shared_schema.states import Role
 from subgraphs.common.pagination import Order, count_all
@@ -194,6 +197,53 @@ async def _delete_beyond(session: AsyncSession, model: type[AccountSession | Api
     await session.execute(delete(model).where(model.id.in_(ids.offset(MAX_ENDED))))
 
 
+async def later(session: AsyncSession, days: int) -> datetime:
+    """The time so many days from now, by the database's clock."""
+    return await database_now(session) + timedelta(days=days)
+
+
+async def service_accounts_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, ServiceAccount]:
+    """The service accounts with these ids, ended ones too, in one query."""
+    rows = await session.scalars(select(ServiceAccount).where(ServiceAccount.id.in_(ids)))
+    return {row.id: row for row in rows}
+
+
+async def workspaces_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, Workspace]:
+    """The living workspaces with these ids, in one query."""
+    statement = select(Workspace).where(Workspace.id.in_(ids), Workspace.deleted_at.is_(None))
+    return {row.id: row for row in await session.scalars(statement)}
+
+
+async def members_by_workspace(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, list[WorkspaceMember]]:
+    """The members of workspaces, the oldest first, in one query."""
+    members: dict[UUID, list[WorkspaceMember]] = {each: [] for each in ids}
+    statement = select(WorkspaceMember).where(WorkspaceMember.workspace_id.in_(ids))
+    for row in await session.scalars(statement.order_by(WorkspaceMember.created_at, WorkspaceMember.account_id)):
+        members[row.workspace_id].append(row)
+    return members
+
+
+async def service_accounts_by_workspace(
+    session: AsyncSession, ids: Sequence[UUID]
+) -> Mapping[UUID, list[ServiceAccount]]:
+    """The living service accounts of workspaces, the oldest first, in one query."""
+    accounts: dict[UUID, list[ServiceAccount]] = {each: [] for each in ids}
+    statement = select(ServiceAccount).where(ServiceAccount.workspace_id.in_(ids), ServiceAccount.deleted_at.is_(None))
+    for row in await session.scalars(statement.order_by(ServiceAccount.created_at, ServiceAccount.id)):
+        accounts[row.workspace_id].append(row)
+    return accounts
+
+
+async def keys_by_service_account(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[UUID, list[ApiKey]]:
+    """The keys of service accounts that were not revoked, the newest first, in one query."""
+    keys: dict[UUID, list[ApiKey]] = {each: [] for each in ids}
+    statement = live_api_keys().where(ApiKey.service_account_id.in_(ids))
+    for row in await session.scalars(statement.order_by(ApiKey.created_at.desc(), ApiKey.id.desc())):
+        if row.service_account_id is not None:
+            keys[row.service_account_id].append(row)
+    return keys
+
+
 async def database_clock(session: AsyncSession) -> datetime:
     """The time this moment by the database's clock; after a wait for a lock it is later than `database_now`."""
     now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
@@ -206,13 +256,27 @@ async def database_now(session: AsyncSession) -> datetime:
     return now
 
 
+def _memberships() -> ScalarSelect[Any]:
+    """The workspaces of the account of the statement around it: id -> role, as JSON."""
+    roles = func.jsonb_object_agg(cast(WorkspaceMember.workspace_id, Text), WorkspaceMember.role)
+    living = select(roles).join(Workspace, Workspace.id == WorkspaceMember.workspace_id)
+    return (
+        living.where(WorkspaceMember.account_id == Account.id, Workspace.deleted_at.is_(None))
+        .correlate(Account)
+        .scalar_subquery()
+    )
+
+
 async def session_behind(
     session: AsyncSession, token_hash: bytes, idle: timedelta
-) -> Row[AccountSession, Account] | None:
-    """The session and account that a token signs in, unless ended, run out, unused for long, or disabled."""
+) -> Row[AccountSession, Account, dict[str, str]] | None:
+    """The session and account that a token signs in, unless ended, run out, unused for long, or disabled.
+
+    With them the account's workspaces and its role in each.
+    """
     statement = (
         live_sessions(idle)
-        .add_columns(Account)
+        .add_columns(Account, _memberships())
         .join(Account, Account.id == AccountSession.account_id)
         .where(
             AccountSession.token_hash == token_hash,
@@ -223,12 +287,24 @@ async def session_behind(
     return (await session.execute(statement)).one_or_none()
 
 
-async def key_behind(session: AsyncSession, key_id: UUID, secret_hash: bytes) -> Row[ApiKey, Account] | None:
-    """The key and account that a secret signs in, unless revoked, run out or disabled."""
+async def key_behind(
+    session: AsyncSession, key_id: UUID, secret_hash: bytes
+) -> Row[ApiKey, Account | None, dict[str, str] | None, ServiceAccount | None] | None:
+    """The key that a secret opens, unless revoked or run out, and whose it is, unless that has ended or is suspended.
+
+    An account with its workspaces and its role in each, or a service account.
+    """
     statement = (
-        select(ApiKey, Account)
-        .join(Account, Account.id == ApiKey.account_id)
+        select(ApiKey, Account, _memberships(), ServiceAccount)
+        .outerjoin(
+            Account,
+            and_(Account.id == ApiKey.account_id, Account.disabled_at.is_(None), Account.deleted_at.is_(None)),
+        )
+        .outerjoin(
+            ServiceAccount, and_(ServiceAccount.id == ApiKey.service_account_id, ServiceAccount.deleted_at.is_(None))
+        )
         .where(
+            or_(Account.id.is_not(None), ServiceAccount.id.is_not(None)),
             ApiKey.id == key_id,
             or_(
                 ApiKey.secret_hash == secret_hash,
@@ -236,8 +312,6 @@ async def key_behind(session: AsyncSession, key_id: UUID, secret_hash: bytes) ->
             ),
             ApiKey.revoked_at.is_(None),
             (ApiKey.expires_at.is_(None)) | (ApiKey.expires_at > func.now()),
-            Account.disabled_at.is_(None),
-            Account.deleted_at.is_(None),
         )
     )
     return (await session.execute(statement)).one_or_none()

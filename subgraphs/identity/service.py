@@ -19,6 +19,7 @@ from subgraphs.identity.registration import Registrations
 from subgraphs.identity.sessions import Sessions
 from subgraphs.identity.settings import IdentitySettings
 from subgraphs.identity.throttle import Throttle
+from subgraphs.identity.workspaces import Workspaces
 
 
 class IdentityService:
@@ -40,4 +41,5 @@ class IdentityService:
         self.proofs = Proofs(store, settings, keys, passwords, throttle, self.passkeys)
         self.sessions = Sessions(store, settings, keys, passwords, throttle, self.passkeys)
         self.providers = Providers(store, settings, keys, passwords, throttle, self.sessions)
+        self.workspaces = Workspaces(store, settings)
         self.api_keys = ApiKeys(store, settings, throttle)

@@ -184,8 +184,17 @@ class Account:
     async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Account | None:
         """The account that another subgraph speaks of; all of a request's come in one query."""
         account_id = reference_id("Account", id)
-        row = await info.context.loaders.accounts.load(account_id) if account_id else None
-        return cls.of(row) if row else None
+        if account_id is None:
+            return None
+        row = await info.context.loaders.accounts.load(account_id)
+        if row is not None:
+            return cls.of(row)
+        # What a program made has its service account as the owner, which has a name and nothing else.
+        service = await info.context.loaders.service_accounts.load(account_id)
+        if service is None:
+            return None
+        nothing = models.Account(id=service.id, display_name=service.name, created_at=service.created_at)
+        return cls.of(nothing)
 
     @strawberry.field(description="Null unless it is your own account or you are an admin.")
     def email(self, info: Info) -> str | None:

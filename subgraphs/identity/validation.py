@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -82,6 +83,18 @@ def api_key_problems(caller: Caller, name: str, scopes: Sequence[str]) -> list[F
             message = f"Only these scopes can be given to a key of yours: {', '.join(sorted(allowed))}."
             problems.append(FieldProblem(("scopes", str(position)), message))
     return problems
+
+
+def expiry_problems(expires_at: datetime | None, max_days: int) -> list[FieldProblem]:
+    """Problems of the time at which a key is to end."""
+    if expires_at is None:
+        return []
+    now = datetime.now(UTC)
+    if expires_at <= now:
+        return [FieldProblem(("expiresAt",), "This time has passed.")]
+    if expires_at > now + timedelta(days=max_days):
+        return [FieldProblem(("expiresAt",), f"A key lives {max_days} days at most; rotate it before it ends.")]
+    return []
 
 
 def network_problems(networks: Sequence[str]) -> list[FieldProblem]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Literal
 from uuid import UUID
 
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from shared_schema import states
 from shared_schema.api_keys import Key, KeyRefused, looks_like_key, parse_key
 from shared_schema.contracts.verification import CredentialCheck, VerifiedCaller
-from shared_schema.models import Account
 from subgraphs.common.assertion import AssertionRefused, AssertionVerifier
 from subgraphs.common.audit import Denials
 from subgraphs.common.caller import ANONYMOUS, RequestFacts, Role
@@ -26,6 +26,7 @@ from subgraphs.identity import credentials, repository
 from subgraphs.identity.networks import is_within
 from subgraphs.identity.scopes import session_scopes
 from subgraphs.identity.settings import IdentitySettings
+from subgraphs.identity.workspaces import service_scopes
 
 MAXIMUM_BODY = 4096
 
@@ -91,10 +92,18 @@ class VerifyEndpoint:
             row = await repository.session_behind(session, token_hash, self._idle)
             if row is None:
                 return None
-            opened, account = row
+            opened, account, workspaces = row
             if stale(opened.last_seen_at):
                 await repository.touch_session(session, opened.id)
-        return _verified(account, session_scopes(Role(account.role)), opened.id, "SESSION")
+        return VerifiedCaller(
+            account_id=account.id,
+            role=account.role,
+            scopes=sorted(session_scopes(Role(account.role))),
+            session_id=opened.id,
+            credential="SESSION",
+            workspaces=_roles(workspaces),
+            workspace=account.id,
+        )
 
     async def _key(self, presented: Key, address: str | None) -> VerifiedCaller | None:
         facts = RequestFacts(ip_address=address)
@@ -103,14 +112,36 @@ class VerifyEndpoint:
             if row is None:
                 self._deny(facts, "UNKNOWN_CREDENTIAL", presented.id)
                 return None
-            key, account = row
+            key, account, workspaces, service = row
             if not is_within(address, key.allowed_networks):
                 self._deny(facts, "ADDRESS_NOT_ALLOWED", key.id)
                 return None
             if key.last_used_at is None or stale(key.last_used_at):
                 await repository.touch_key(session, key.id)
-        # A key never reaches beyond its owner's present role.
-        return _verified(account, session_scopes(Role(account.role)) & frozenset(key.scopes), key.id, "API_KEY")
+        if service is not None:
+            return VerifiedCaller(
+                account_id=service.id,
+                role=states.Role.USER,
+                scopes=sorted(service_scopes(service.role) & frozenset(key.scopes)),
+                session_id=key.id,
+                credential="API_KEY",
+                workspaces={service.workspace_id: service.role},
+                workspace=service.workspace_id,
+            )
+        assert account is not None
+        roles = _roles(workspaces)
+        if key.workspace_id is not None:
+            roles = {name: role for name, role in roles.items() if name == key.workspace_id}
+        return VerifiedCaller(
+            account_id=account.id,
+            role=account.role,
+            # A key never reaches beyond its owner's present role.
+            scopes=sorted(session_scopes(Role(account.role)) & frozenset(key.scopes)),
+            session_id=key.id,
+            credential="API_KEY",
+            workspaces=roles,
+            workspace=key.workspace_id or account.id,
+        )
 
     def _deny(self, facts: RequestFacts, code: str, key_id: UUID) -> None:
         self._denials.count(replace(ANONYMOUS, facts=facts), Denial("apiKey", code, "ApiKey", key_id))
@@ -121,16 +152,8 @@ def stale(last_use: datetime) -> bool:
     return datetime.now(UTC) - last_use >= repository.LAST_USE_GRAIN
 
 
-def _verified(
-    account: Account, scopes: frozenset[str], session_id: UUID, credential: Literal["SESSION", "API_KEY"]
-) -> VerifiedCaller:
-    return VerifiedCaller(
-        account_id=account.id,
-        role=account.role,
-        scopes=sorted(scopes),
-        session_id=session_id,
-        credential=credential,
-    )
+def _roles(found: Mapping[str, str] | None) -> dict[UUID, states.WorkspaceRole]:
+    return {UUID(name): states.WorkspaceRole(role) for name, role in (found or {}).items()}
 
 
 def _problem(status: int, code: str) -> Response:

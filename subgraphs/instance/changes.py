@@ -1,4 +1,4 @@
-"""A cursor -> the caller's instances that changed since, deleted ones too, in the order of the changes' visibility.
+"""A cursor -> a workspace's instances that changed since, deleted ones too, in the order of the changes' visibility.
 
 A cursor is a place among transactions: `changed_in` of an instance's newest version, and its id. What transactions that
 still run have changed comes after all that is shown (`pg_snapshot_xmin`), so that nothing slips in before a cursor that
@@ -71,11 +71,11 @@ class Changes:
     has_next: bool
 
 
-async def changes(session: AsyncSession, owner_id: UUID, after: Place | None, size: int) -> Changes:
+async def changes(session: AsyncSession, workspace_id: UUID, after: Place | None, size: int) -> Changes:
     """One page. Without `after` it begins with instances that have not ended, and goes on with later changes."""
     after = after or await _start(session)
     statement = (
-        _listed(owner_id, after)
+        _listed(workspace_id, after)
         .add_columns(cast(Instance.changed_in, String))
         .order_by(Instance.changed_in, Instance.id)
         .limit(size + 1)
@@ -92,9 +92,9 @@ async def changes(session: AsyncSession, owner_id: UUID, after: Place | None, si
     return Changes(rows, rows[-1][1] if rows else after, has_next)
 
 
-async def count_changes(session: AsyncSession, owner_id: UUID, after: Place | None) -> int:
+async def count_changes(session: AsyncSession, workspace_id: UUID, after: Place | None) -> int:
     """How many instances come after a place."""
-    return await count_all(session, _listed(owner_id, after or await _start(session)))
+    return await count_all(session, _listed(workspace_id, after or await _start(session)))
 
 
 async def _start(session: AsyncSession) -> Place:
@@ -102,9 +102,11 @@ async def _start(session: AsyncSession) -> Place:
     return Place(0, UUID(int=0), horizon=int(now))
 
 
-def _listed(owner_id: UUID, after: Place) -> Select[Any]:
+def _listed(workspace_id: UUID, after: Place) -> Select[Any]:
     place = tuple_(_transaction(after.transaction), literal(after.id, Instance.id.type))
-    statement = select(Instance).where(Instance.owner_id == owner_id, tuple_(Instance.changed_in, Instance.id) > place)
+    statement = select(Instance).where(
+        Instance.workspace_id == workspace_id, tuple_(Instance.changed_in, Instance.id) > place
+    )
     if after.horizon is None:
         return statement.where(Instance.changed_in < _OLDEST_RUNNING)
     active = Instance.deleted_at.is_(None) & Instance.status.in_(_ACTIVE)

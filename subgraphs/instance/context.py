@@ -49,13 +49,13 @@ class Loaders:
             )
         return documents
 
-    def owned(self, selection: Selection, order: InstanceOrder) -> ChildLoader:
-        """Instances by owner, for one selection and order."""
+    def of_workspaces(self, selection: Selection, order: InstanceOrder) -> ChildLoader:
+        """Instances by workspace, for one selection and order."""
         loader = self._owned.get((selection, order))
         if loader is None:
             statement = repository.selected(selection)
             loader = ChildLoader(
-                self._store, statement, Instance.owner_id, repository.ORDERS[order], repository.DOCUMENTS
+                self._store, statement, Instance.workspace_id, repository.ORDERS[order], repository.DOCUMENTS
             )
             self._owned[selection, order] = loader
         return loader

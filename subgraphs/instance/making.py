@@ -12,11 +12,13 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared_schema.models import Agent, Instance, Template
+from subgraphs.common.caller import Caller
 from subgraphs.common.context import Store
-from subgraphs.common.errors import ConflictRefusal, FieldProblem, NotFoundRefusal, ValidationRefusal
+from subgraphs.common.errors import ConflictRefusal, FieldProblem, ValidationRefusal
 from subgraphs.common.names import deceptive_character, unseen
 from subgraphs.common.parameters import ParameterChecks, too_large
 from subgraphs.instance import repository
+from subgraphs.instance.access import writable
 from subgraphs.instance.origin import Origin, running
 from subgraphs.instance.settings import InstanceSettings
 
@@ -32,10 +34,12 @@ class NewInstance:
     origin: Origin
     parameters: object
     idempotency_key: str | None = None
+    workspace_id: UUID | None = None
 
     def request_hash(self) -> bytes:
         """Hash that distinguishes this request from another under the same idempotency key."""
-        return request_hash("create", self.name, *self.origin.request_parts(), self.parameters)
+        where = [] if self.workspace_id is None else [self.workspace_id]
+        return request_hash("create", self.name, *self.origin.request_parts(), self.parameters, *where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +105,14 @@ class Maker:
         parameters = await self.checked(agent, {**filled, **client_parameters})
         return Plan(agent, template, (new.name or "").strip() or (template or agent).name, parameters)
 
-    async def plan_again(self, instance_id: UUID, owner_id: UUID) -> Plan:
-        """An instance's own inputs once more: its agent must still be there, and still take them."""
+    async def plan_again(self, instance_id: UUID, caller: Caller) -> tuple[Plan, UUID]:
+        """An instance's own inputs once more, in its workspace: its agent must still be there, and still take them."""
         async with self._store.read() as session:
-            instance = await repository.owned_instance(session, instance_id, owner_id)
-            if instance is None:
-                raise NotFoundRefusal("There is no such instance.")
+            instance = writable(caller, await repository.living_instance(session, instance_id))
             agent = running(await repository.agent(session, instance.agent_id))
             template = await repository.template(session, instance.template_id) if instance.template_id else None
-        return Plan(agent, template, instance.name, await self.checked(agent, instance.parameters))
+        plan = Plan(agent, template, instance.name, await self.checked(agent, instance.parameters))
+        return plan, instance.workspace_id
 
     async def checked(self, agent: Agent, parameters: dict[str, Any]) -> dict[str, Any]:
         """The parameters, if they fit the agent."""
@@ -134,7 +137,9 @@ class Maker:
             raise ConflictRefusal("This idempotency key was used for an instance that is deleted.")
         return instance
 
-    async def make(self, session: AsyncSession, owner_id: UUID, plan: Plan, **columns: Any) -> Instance:
+    async def make(
+        self, session: AsyncSession, owner_id: UUID, plan: Plan, workspace_id: UUID, **columns: Any
+    ) -> Instance:
         """Add the instance; its owner is locked. Refuses what changed since it was planned, and one too many."""
         await repository.hold_agent(session, plan.agent.id)
         agent = running(await repository.agent(session, plan.agent.id))
@@ -147,6 +152,7 @@ class Maker:
             raise ConflictRefusal(f"You have {max_active} instances that wait or run, which is as many as may.")
         instance = Instance(
             owner_id=owner_id,
+            workspace_id=workspace_id,
             agent_id=agent.id,
             template_id=template.id if template else None,
             name=plan.name,

@@ -12,6 +12,7 @@ import strawberry
 from subgraphs.common.ids import input_id
 from subgraphs.common.results import attempt
 from subgraphs.common.scalars import JSON
+from subgraphs.instance.access import workspace_of
 from subgraphs.instance.context import Info
 from subgraphs.instance.making import NewInstance
 from subgraphs.instance.origin import AGENT_ID, AGENT_SLUG, TEMPLATE_ID, TEMPLATE_SLUG, Origin
@@ -49,6 +50,9 @@ class CreateInstanceInput:
         default=None,
         description="The same request sent twice with one key makes one instance; another request is a conflict.",
     )
+    workspace_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Whose it is to be: a workspace; your personal one if it is left out."
+    )
 
 
 @strawberry.type
@@ -63,13 +67,14 @@ class Mutation(ScheduleMutation):
                 origin=Origin.of(input),
                 parameters=input.parameters,
                 idempotency_key=input.idempotency_key,
+                workspace_id=workspace_of(input.workspace_id),
             )
             row = await info.context.service.create(info.context.caller, new)
             return CreateInstanceSuccess(instance=Instance.of(row))
 
         return await attempt(info, work())
 
-    @strawberry.mutation(description="Run one of your instances once more: another instance of the same inputs.")
+    @strawberry.mutation(description="Run an instance once more: another instance of the same inputs.")
     async def rerun_instance(
         self,
         info: Info,
@@ -95,7 +100,7 @@ class Mutation(ScheduleMutation):
 
         return await attempt(info, work())
 
-    @strawberry.mutation(description="End one of your instances before it is done.")
+    @strawberry.mutation(description="End an instance before it is done.")
     async def cancel_instance(self, info: Info, id: strawberry.ID) -> CancelInstanceResult:
         async def work() -> CancelInstanceSuccess:
             row = await info.context.service.cancel(info.context.caller, input_id("Instance", id))
@@ -103,7 +108,7 @@ class Mutation(ScheduleMutation):
 
         return await attempt(info, work())
 
-    @strawberry.mutation(description="Delete one of your instances, once it has ended.")
+    @strawberry.mutation(description="Delete an instance, once it has ended.")
     async def delete_instance(self, info: Info, id: strawberry.ID) -> DeleteInstanceResult:
         async def work() -> DeleteInstanceSuccess:
             row = await info.context.service.delete(info.context.caller, input_id("Instance", id))

@@ -123,11 +123,9 @@ async def file_keys(session: AsyncSession, instance_id: UUID) -> list[str]:
     return list(await session.scalars(statement))
 
 
-async def owned_instance(session: AsyncSession, instance_id: UUID, owner_id: UUID) -> Instance | None:
-    """The living instance, if it is the owner's."""
-    return (
-        await session.scalars(living().where(Instance.id == instance_id, Instance.owner_id == owner_id))
-    ).one_or_none()
+async def living_instance(session: AsyncSession, instance_id: UUID) -> Instance | None:
+    """The living instance."""
+    return (await session.scalars(living().where(Instance.id == instance_id))).one_or_none()
 
 
 async def retry_of(session: AsyncSession, instance_id: UUID) -> Instance | None:

@@ -13,6 +13,7 @@ import strawberry
 from shared_schema import models
 from subgraphs.common.ids import input_id
 from subgraphs.common.results import TypedError, attempt
+from subgraphs.instance.access import workspace_of
 from subgraphs.instance.context import Info
 from subgraphs.instance.making import NewInstance
 from subgraphs.instance.origin import Origin
@@ -50,7 +51,9 @@ class ScheduleMutation:
     @strawberry.mutation(description="Run something again and again, by a cron expression.")
     async def create_schedule(self, info: Info, input: CreateScheduleInput) -> CreateScheduleResult:
         async def work() -> models.Schedule:
-            what = NewInstance(name=input.name, origin=Origin.of(input), parameters=input.parameters)
+            what = NewInstance(
+                input.name, Origin.of(input), input.parameters, workspace_id=workspace_of(input.workspace_id)
+            )
             instance_id = input.instance_id
             made_from = None if instance_id is None else input_id("Instance", instance_id, "instanceId")
             new = NewSchedule(what, made_from, input.cron, input.time_zone, input.missed, input.overlap)

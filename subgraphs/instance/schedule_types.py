@@ -23,7 +23,7 @@ from subgraphs.common.scalars import JSON
 from subgraphs.instance.context import Info
 from subgraphs.instance.origin import AGENT_ID, AGENT_SLUG, TEMPLATE_ID, TEMPLATE_SLUG
 from subgraphs.instance.scheduling import RUNS, visible_schedule
-from subgraphs.instance.types import Account, Agent, Instance, Template
+from subgraphs.instance.types import Account, Agent, Instance, Template, Workspace
 
 CRON = "Five fields, such as `0 6 * * 1-5`, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`."
 TIME_ZONE = "In which the expression is read: an IANA name, such as `Europe/Berlin`."
@@ -59,7 +59,8 @@ class Schedule:
     version: int = strawberry.field(description="Grows with every change.")
     agent: Agent | None
     template: Template | None
-    owner: Account | None
+    owner: Account | None = strawberry.field(description="Who made it.")
+    workspace: Workspace | None = strawberry.field(description="Whose it is.")
     parameters: JSON
     created_at: datetime
     updated_at: datetime
@@ -87,6 +88,7 @@ class Schedule:
             agent=Agent(id=strawberry.ID(to_global_id("Agent", row.agent_id))),
             template=template,
             owner=Account.of(row.owner_id),
+            workspace=Workspace.of(row.workspace_id),
             parameters=JSON(row.parameters),
             created_at=row.created_at,
             updated_at=row.updated_at,
@@ -139,6 +141,9 @@ class CreateScheduleInput:
         default=None, description="Whose inputs to use, one of yours; in place of an agent or a template."
     )
     parameters: JSON | None = strawberry.field(default=None, description="As for `createInstance`; checked now.")
+    workspace_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Whose it is to be: a workspace; your personal one if it is left out."
+    )
 
 
 @strawberry.input(description="What is left out, or null, stays as it is.")

@@ -15,10 +15,11 @@ from shared_schema.models import Instance, Schedule
 from shared_schema.states import MissedFirings, OverlapPolicy
 from subgraphs.common.caller import Caller, Scope
 from subgraphs.common.context import Store
-from subgraphs.common.errors import ConflictRefusal, FieldProblem, NotFoundRefusal, ValidationRefusal
+from subgraphs.common.errors import ConflictRefusal, FieldProblem, ValidationRefusal
 from subgraphs.common.pagination import Order, count_all
 from subgraphs.common.parameters import ParameterChecks
 from subgraphs.instance import repository
+from subgraphs.instance.access import writable, writable_workspace
 from subgraphs.instance.making import Maker, NewInstance, name_problems, shape_problems
 from subgraphs.instance.settings import InstanceSettings
 
@@ -57,8 +58,8 @@ def living() -> Select[Schedule]:
 
 
 def visible_schedule(caller: Caller, row: Schedule | None) -> Schedule | None:
-    """The schedule, if it is the caller's own or the caller is an admin; else as if it did not exist."""
-    return row if row is not None and caller.may_read(row.owner_id, Scope.INSTANCES_READ) else None
+    """The schedule, if it is in a workspace of the caller's or the caller is an admin; else as if it did not exist."""
+    return row if row is not None and caller.reads_in(row.workspace_id, Scope.INSTANCES_READ) else None
 
 
 class ScheduleService:
@@ -82,8 +83,9 @@ class ScheduleService:
         if problems:
             raise ValidationRefusal(problems)
         if new.instance_id is not None:
-            plan = await self._maker.plan_again(new.instance_id, owner_id)
+            plan, workspace_id = await self._maker.plan_again(new.instance_id, caller)
         else:
+            workspace_id = writable_workspace(caller, new.what.workspace_id)
             plan = await self._maker.plan(new.what)
         async with self._store.unit_of_work() as session:
             await repository.lock_owner(session, owner_id)
@@ -92,6 +94,7 @@ class ScheduleService:
                 raise ConflictRefusal(f"You have {max_schedules} schedules, which is as many as may.")
             schedule = Schedule(
                 owner_id=owner_id,
+                workspace_id=workspace_id,
                 agent_id=plan.agent.id,
                 template_id=plan.template.id if plan.template else None,
                 name=(new.what.name or "").strip() or plan.name,
@@ -115,7 +118,7 @@ class ScheduleService:
             if problems or not change.name.strip():
                 raise ValidationRefusal(problems or [FieldProblem(("name",), "This must not be empty.")])
         async with self._store.unit_of_work() as session:
-            schedule = await _locked(session, schedule_id, owner_id)
+            schedule = await _locked(session, schedule_id, caller)
             cron, time_zone = change.cron or schedule.cron, change.time_zone or schedule.time_zone
             if problems := timing_problems(cron, time_zone):
                 raise ValidationRefusal(problems)
@@ -134,7 +137,7 @@ class ScheduleService:
         """Let it fire no more until it is resumed; what would have fired meanwhile is not made up for."""
         owner_id = caller.require(Scope.INSTANCES_WRITE)
         async with self._store.unit_of_work() as session:
-            schedule = await _locked(session, schedule_id, owner_id)
+            schedule = await _locked(session, schedule_id, caller)
             if schedule.paused_at is None:
                 schedule.paused_at, schedule.next_fire_at = await repository.database_now(session), None
                 await session.flush()
@@ -145,7 +148,7 @@ class ScheduleService:
         """Let it fire again, from now on."""
         owner_id = caller.require(Scope.INSTANCES_WRITE)
         async with self._store.unit_of_work() as session:
-            schedule = await _locked(session, schedule_id, owner_id)
+            schedule = await _locked(session, schedule_id, caller)
             if schedule.paused_at is not None:
                 schedule.next_fire_at = await _next(session, schedule.cron, schedule.time_zone)
                 schedule.paused_at = schedule.last_error = None
@@ -157,7 +160,7 @@ class ScheduleService:
         """Let it fire no more; the instances that it made stay."""
         owner_id = caller.require(Scope.INSTANCES_WRITE)
         async with self._store.unit_of_work() as session:
-            schedule = await _locked(session, schedule_id, owner_id)
+            schedule = await _locked(session, schedule_id, caller)
             schedule.deleted_at, schedule.next_fire_at = await repository.database_now(session), None
             await session.flush()
         logger.info("Schedule %s deleted by %s", schedule_id, owner_id)
@@ -182,9 +185,6 @@ async def _next(session: AsyncSession, cron: str, time_zone: str) -> datetime:
     return next_firing(cron, time_zone, await repository.database_now(session))
 
 
-async def _locked(session: AsyncSession, schedule_id: UUID, owner_id: UUID) -> Schedule:
-    statement = living().where(Schedule.id == schedule_id, Schedule.owner_id == owner_id).with_for_update()
-    schedule = (await session.scalars(statement)).one_or_none()
-    if schedule is None:
-        raise NotFoundRefusal("There is no such schedule.")
-    return schedule
+async def _locked(session: AsyncSession, schedule_id: UUID, caller: Caller) -> Schedule:
+    statement = living().where(Schedule.id == schedule_id).with_for_update()
+    return writable(caller, (await session.scalars(statement)).one_or_none(), "schedule")

@@ -13,9 +13,10 @@ from shared_schema.models import Instance
 from shared_schema.states import InstanceStatus
 from subgraphs.common.caller import Caller, Scope
 from subgraphs.common.context import Store
-from subgraphs.common.errors import ConflictRefusal, NotFoundRefusal, ValidationRefusal
+from subgraphs.common.errors import ConflictRefusal, ValidationRefusal
 from subgraphs.common.parameters import ParameterChecks
 from subgraphs.instance import repository
+from subgraphs.instance.access import writable, writable_workspace
 from subgraphs.instance.making import Maker, NewInstance, key_problems, request_hash, shape_problems
 from subgraphs.instance.settings import InstanceSettings
 from subgraphs.instance.turns import OwnerTurns
@@ -27,8 +28,8 @@ RETRIED = frozenset({InstanceStatus.FAILED, InstanceStatus.TIMED_OUT, InstanceSt
 
 
 def visible(caller: Caller, row: Instance | None) -> Instance | None:
-    """The instance, if it is the caller's own or the caller is an admin; else as if it did not exist."""
-    if row is None or not caller.may_read(row.owner_id, Scope.INSTANCES_READ):
+    """The instance, if it is in a workspace of the caller's or the caller is an admin; else as if it did not exist."""
+    if row is None or not caller.reads_in(row.workspace_id, Scope.INSTANCES_READ):
         return None
     return row
 
@@ -52,12 +53,13 @@ class InstanceService:
         async with self._store.read() as session:
             if existing := await self._maker.made_before(session, owner_id, key, asked):
                 return existing
+        workspace_id = writable_workspace(caller, new.workspace_id)
         plan = await self._maker.plan(new)
         async with self._turns.unit_of_work(owner_id) as session:
             if existing := await self._maker.made_before(session, owner_id, key, asked):
                 return existing
             instance = await self._maker.make(
-                session, owner_id, plan, idempotency_key=key, request_hash=asked if key else None
+                session, owner_id, plan, workspace_id, idempotency_key=key, request_hash=asked if key else None
             )
             killpoints.reach("instance.written")
         killpoints.reach("instance.committed")
@@ -73,7 +75,7 @@ class InstanceService:
         async with self._store.read() as session:
             if existing := await self._maker.made_before(session, owner_id, idempotency_key, asked):
                 return existing
-        plan = await self._maker.plan_again(instance_id, owner_id)
+        plan, workspace_id = await self._maker.plan_again(instance_id, caller)
         async with self._turns.unit_of_work(owner_id) as session:
             if existing := await self._maker.made_before(session, owner_id, idempotency_key, asked):
                 return existing
@@ -81,6 +83,7 @@ class InstanceService:
                 session,
                 owner_id,
                 plan,
+                workspace_id,
                 rerun_of=instance_id,
                 idempotency_key=idempotency_key,
                 request_hash=asked if idempotency_key else None,
@@ -94,16 +97,16 @@ class InstanceService:
         A new one, since an ending is for good: clients that saw it may rely on it.
         """
         owner_id = caller.require(Scope.INSTANCES_WRITE)
-        plan = await self._maker.plan_again(instance_id, owner_id)
+        plan, workspace_id = await self._maker.plan_again(instance_id, caller)
         async with self._turns.unit_of_work(owner_id) as session:
-            ended = _own(await repository.lock_instance(session, instance_id), owner_id)
+            ended = writable(caller, await repository.lock_instance(session, instance_id))
             if ended.status not in RETRIED:
                 raise ConflictRefusal(f"Only what ended without a result is tried again; it is {ended.status.value}.")
             if (repetition := await repository.retry_of(session, instance_id)) is not None:
                 if repetition.status in RETRIED:
                     raise ConflictRefusal("It was tried again already, and that has ended too: retry that one.")
                 return repetition
-            instance = await self._maker.make(session, owner_id, plan, retry_of=instance_id)
+            instance = await self._maker.make(session, owner_id, plan, workspace_id, retry_of=instance_id)
         logger.info("Instance %s retries %s for %s", instance.id, instance_id, owner_id)
         return instance
 
@@ -111,7 +114,7 @@ class InstanceService:
         """End an instance: at once while it waits, else the worker ends it at its next step."""
         owner_id = caller.require(Scope.INSTANCES_WRITE)
         async with self._store.unit_of_work() as session:
-            instance = _own(await repository.lock_instance(session, instance_id), owner_id)
+            instance = writable(caller, await repository.lock_instance(session, instance_id))
             if instance.status.is_terminal:
                 raise ConflictRefusal(f"The instance has ended: {instance.status.value}.")
             now = await repository.database_now(session)
@@ -129,7 +132,7 @@ class InstanceService:
         """Take an ended instance out of sight."""
         owner_id = caller.require(Scope.INSTANCES_WRITE)
         async with self._store.unit_of_work() as session:
-            instance = _own(await repository.lock_instance(session, instance_id), owner_id)
+            instance = writable(caller, await repository.lock_instance(session, instance_id))
             if not instance.status.is_terminal:
                 raise ConflictRefusal("The instance has not ended; cancel it first.")
             instance.deleted_at = await repository.database_now(session)
@@ -149,10 +152,3 @@ class InstanceService:
                 await asyncio.to_thread(self._storage.delete, key)
             except StorageError as error:
                 logger.warning("A file of the deleted instance %s stays for the janitor: %s", instance_id, error)
-
-
-def _own(row: Instance | None, owner_id: UUID) -> Instance:
-    # Not even an admin changes what is another's; and what is another's looks as if it did not exist.
-    if row is None or row.owner_id != owner_id:
-        raise NotFoundRefusal("There is no such instance.")
-    return row

@@ -55,16 +55,37 @@ class Subscription:
 
     @strawberry.subscription(
         description=(
-            "Your instances: first those that have not ended, then the newest state of each that changes. "
-            "The last state of each is its deletion, with `deletedAt`."
+            "The instances of your personal workspace: first those that have not ended, then the newest state of each "
+            "that changes. The last state of each is its deletion, with `deletedAt`."
         ),
         directives=[
             EventSource(
-                topics=["instance.*"], where=["owner=@subject"], feed="instanceChanges(first: 100, after: $after)"
+                topics=["instance.*"],
+                where=["workspaceKey=@subject"],
+                feed="instanceChanges(first: 100, after: $after)",
             )
         ],
     )
     async def instances_updated(self, after: AfterEvent = None) -> AsyncGenerator[Instance | None, None]:
+        raise FedByGateway("The gateway feeds this field from events; subscribe there.")
+        yield None
+
+    @strawberry.subscription(
+        description=(
+            "The instances of a workspace of yours: first those that have not ended, then the newest state of each "
+            "that changes. The last state of each is its deletion, with `deletedAt`."
+        ),
+        directives=[
+            EventSource(
+                topics=["instance.*"],
+                where=["workspace=$workspaceId"],
+                feed="instanceChanges(first: 100, after: $after, workspaceId: $workspaceId)",
+            )
+        ],
+    )
+    async def workspace_instances_updated(
+        self, workspace_id: strawberry.ID, after: AfterEvent = None
+    ) -> AsyncGenerator[Instance | None, None]:
         raise FedByGateway("The gateway feeds this field from events; subscribe there.")
         yield None
 

@@ -58,6 +58,16 @@ class Template:
     id: strawberry.ID
 
 
+@strawberry.federation.type(keys=[REFERENCE])
+class Workspace:
+    id: strawberry.ID
+
+    @classmethod
+    def of(cls, workspace_id: UUID) -> Workspace:
+        """The workspace that an object belongs to."""
+        return cls(id=strawberry.ID(to_global_id("Workspace", workspace_id)))
+
+
 @strawberry.type(description="Why an instance failed.")
 class InstanceError:
     code: str = strawberry.field(description="For programs.")
@@ -77,7 +87,8 @@ class Instance:
     # Nullable, though each has both: what another subgraph fails to say must not cost the instance.
     agent: Agent | None
     template: Template | None = strawberry.field(description="The template that it was started from.")
-    owner: Account | None
+    owner: Account | None = strawberry.field(description="Who made it.")
+    workspace: Workspace | None = strawberry.field(description="Whose it is: the workspace's members share it.")
     created_at: datetime
     updated_at: datetime
     queued_at: datetime | None
@@ -115,6 +126,7 @@ class Instance:
             agent=Agent(id=strawberry.ID(to_global_id("Agent", row.agent_id))),
             template=template,
             owner=Account.of(row.owner_id),
+            workspace=Workspace.of(row.workspace_id),
             created_at=row.created_at,
             updated_at=row.updated_at,
             queued_at=row.queued_at,
@@ -202,7 +214,9 @@ class Account:
         account_id = reference_id("Account", id)
         return cls.of(account_id) if account_id else None
 
-    @strawberry.field(description="The account's instances; for the account itself and admins.")
+    @strawberry.field(
+        description="The instances of the account's personal workspace; for the account itself and admins."
+    )
     async def instances(
         self,
         info: Info,
@@ -216,5 +230,5 @@ class Account:
         if not info.context.caller.may_read(self.account_id, Scope.INSTANCES_READ):
             raise Forbidden("Only the account itself and admins may see this.")
         request = PageRequest.of(first, after, last, before)
-        loader = info.context.loaders.owned((filter or InstanceFilter()).selection(), order_by)
+        loader = info.context.loaders.of_workspaces((filter or InstanceFilter()).selection(), order_by)
         return await loader.connection(self.account_id, request, Instance.of)

@@ -157,6 +157,7 @@ def test_a_later_table_of_accounts_is_identitys_after_its_migration(server: Embe
 def test_triggers_write_events_and_steps_with_the_rights_of_who_changes_the_row(server: EmbeddedPostgres) -> None:
     agent, owner, instance = new_id(), new_id(), new_id()
     with psycopg.connect(server.role_url(roles.CATALOG, "shared_psql")) as catalog:
+        catalog.execute("SELECT set_config('botberi.workspaces', %s, true)", (str(owner),))
         catalog.execute(
             "INSERT INTO agents (id, slug, name, workflow, publisher_id, status) "
             "VALUES (%s, 'a', 'A', 'w', %s, 'PUBLISHED')",
@@ -164,6 +165,7 @@ def test_triggers_write_events_and_steps_with_the_rights_of_who_changes_the_row(
         )
         catalog.execute("UPDATE agents SET name = 'B' WHERE id = %s", (agent,))
     with psycopg.connect(server.role_url(roles.INSTANCE, "shared_psql")) as instances:
+        instances.execute("SELECT set_config('botberi.workspaces', %s, true)", (str(owner),))
         instances.execute("SELECT id FROM agents WHERE id = %s FOR SHARE", (agent,))
         instances.execute(
             "INSERT INTO instances (id, owner_id, agent_id, name) VALUES (%s, %s, %s, 'I')", (instance, owner, agent)

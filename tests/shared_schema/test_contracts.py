@@ -27,7 +27,15 @@ def cloud_event(**changes: Any) -> dict[str, Any]:
         "time": "2026-01-02T03:04:05.678Z",
         "datacontenttype": "application/json",
         "dataversion": 1,
-        "data": {"id": ROW, "version": 3, "owner_id": OWNER, "status": "RUNNING", "agent_id": None, "terminal": False},
+        "data": {
+            "id": ROW,
+            "version": 3,
+            "owner_id": OWNER,
+            "workspace_id": OWNER,
+            "status": "RUNNING",
+            "agent_id": None,
+            "terminal": False,
+        },
         **changes,
     }
 

@@ -179,6 +179,7 @@ def test_an_instance_event_says_who_and_what(shared: psycopg.Connection[Row], ag
         "id": str(row_id),
         "version": 2,
         "owner_id": str(row["owner_id"]),
+        "workspace_id": str(row["owner_id"]),
         "status": "CANCELLED",
         "agent_id": str(agent),
         "terminal": True,

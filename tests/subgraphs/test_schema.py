@@ -66,7 +66,7 @@ def test_the_event_source_directive_is_the_contracts() -> None:
     for field, directive in {
         "instanceUpdated": 'topics: ["instance.*"], where: ["id=$id"], version: "version", until: "isTerminal", '
         "snapshot: true",
-        "instancesUpdated": 'topics: ["instance.*"], where: ["owner=@subject"], '
+        "instancesUpdated": 'topics: ["instance.*"], where: ["workspaceKey=@subject"], '
         'feed: "instanceChanges(first: 100, after: $after)"',
         "instanceLogs": 'topics: ["instance.log.*"], where: ["id=$id"], until: "instance.isTerminal", '
         'feed: "instance(id: $id) { logs(first: 100, after: $after) }"',

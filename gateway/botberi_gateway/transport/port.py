@@ -30,7 +30,9 @@ class Credentials:
 class Caller(Protocol):
     """Who calls.
 
-    The transport reads `subject` (None for an anonymous caller) and passes the object on to `SubgraphHeaders`.
+    The transport reads `subject` (None for an anonymous caller) and passes the object on to `SubgraphHeaders`. An
+    implementation may have `rights` as well: a value that is another one when the same caller may see other things than
+    before. Open subscriptions of that caller end then, before anything more is delivered.
     """
 
     @property

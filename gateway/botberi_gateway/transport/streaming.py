@@ -149,6 +149,7 @@ class Stream:
                 await close()
 
     async def _send_all(self, results: AsyncIterator[ExecutionResult] | AsyncIterator[Encoded]) -> str:
+        changes = self._watch.changes
         while self._reason is None:
             result = await self._next(results)
             if self._reason is not None:
@@ -156,7 +157,7 @@ class Stream:
             if result is None:
                 await self._send(self._frames.complete, more=False)
                 return "ok"
-            await self._watch.fresh(self._core.config.max_check_age_seconds)
+            await self._watch.still(changes, self._core.config.max_check_age_seconds)
             await self._send(self._frames.next(result))
             del result  # so that nothing holds it until the next one
         if isinstance(self._reason, Exception):

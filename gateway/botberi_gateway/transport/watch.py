@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
+from botberi_gateway import errors
 from botberi_gateway.errors import GatewayError
 from botberi_gateway.transport.client import Client
 from botberi_gateway.transport.identity import Identity
@@ -29,6 +30,8 @@ class CallerWatch:
         self._checked_at = 0.0
         self._failures = 0
         self.caller: Caller | None = None
+        #: Grows when a check finds that the same caller may see or do other things than before.
+        self.changes = 0
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -57,9 +60,21 @@ class CallerWatch:
             caller = await self._ask()
             if _subject(caller) != _subject(self.caller):
                 raise Unauthenticated("The credentials are no longer valid.")
+            if _rights(caller) != _rights(self.caller):
+                self.changes += 1
             self.caller = caller
             self._checked_at = asyncio.get_running_loop().time()
             self._failures = 0
+
+    async def still(self, changes: int, max_age_seconds: float) -> None:
+        """Let what was made when `changes` stood at this number be delivered, or raise.
+
+        A result that was made with rights which the caller has lost meanwhile is dropped. Raises as `fresh` does,
+        and `GatewayError` for changed rights: the client subscribes again, with those that it has now.
+        """
+        await self.fresh(max_age_seconds)
+        if self.changes != changes:
+            raise GatewayError("What you may see has changed; subscribe again.", code=errors.FORBIDDEN)
 
     async def tick(self) -> None:
         """The check of every interval. Raises as `begin` does.
@@ -89,6 +104,10 @@ class CallerWatch:
         except Exception as error:
             logger.warning("credentials could not be checked", exc_info=error)
             raise GatewayError("The credentials can't be checked now; try again.", code=VERIFIER_UNAVAILABLE) from error
+
+
+def _rights(caller: Caller | None) -> object:
+    return getattr(caller, "rights", None)
 
 
 def _subject(caller: Caller | None) -> str | None:

@@ -392,11 +392,13 @@ class Session:
         if self._watch is not None:
             watch = self._watch
             self._core.identity.share(context, lambda: watch.caller, watch.headers)
+        changes = self._watch.changes if self._watch is not None else 0
         results = self._core.gateway.stream(prepared, request.variables, context)
         try:
             async for result in results:
                 if self._watch is not None:
                     await self._checked(self._watch.fresh(self._core.config.max_check_age_seconds))
+                    await self._watch.still(changes, float("inf"))
                 await self._emit(self._dialect.about(identifier, "next", result.to_bytes()))
                 del result
         finally:
