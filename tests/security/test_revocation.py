@@ -235,7 +235,7 @@ async def test_a_removed_member_hears_nothing_more_of_the_workspace(fleet: Fleet
         assert '"status"' not in "".join(heard)
 
 
-async def test_nobody_follows_a_workspace_that_is_not_theirs(fleet: Fleet) -> None:
+async def test_a_workspace_of_others_is_not_followed(fleet: Fleet) -> None:
     followed = "subscription ($w: ID!) { workspaceInstancesUpdated(workspaceId: $w) { id } }"
     async with person(fleet.first) as other, other.socket() as socket:
         await socket.begin(followed, {"w": to_global_id("Workspace", new_id())})
