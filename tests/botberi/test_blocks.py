@@ -27,7 +27,7 @@ from tests.platform.running import ROOT, clean_environment
 
 _FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"<!-- (?:run by (?P<test>\S+)|not run: (?P<reason>.+)) -->\n\Z")
-LANGUAGES = {"sh", "python", "graphql", "json", "sql", "text"}
+LANGUAGES = {"sh", "python", "graphql", "json", "sql", "text", "yaml", "toml", "ts", "mermaid"}
 PROGRAMS: dict[str, typer.Typer] = {"botberi": botberi, "botberi-gateway": gateway, "lab": lab}
 #: What else commands of the pages begin with.
 OTHERS = {"infra/make_secrets.sh", "./test", "ruff", "mypy", "lint-imports", "alembic", "curl", "docker", "pg_dump"}

@@ -1,6 +1,7 @@
 """A configuration's file, the environment and options: what they set, what is refused and how, what is shown."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -320,3 +321,24 @@ def test_the_manuals_file_can_be_used(written: Callable[[str], Path], tmp_path: 
     (tmp_path / "token").write_text("x")
     config = load(written(text), checks=CHECKS).config
     assert (config.server.port, config.engine.subgraph.headers) == (8080, {"authorization": "x"})
+
+
+def test_the_manuals_program_reads_it(written: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(written("server: {port: 99}").parent)
+    [block] = blocks(MANUAL, "python")
+    names: dict[str, Any] = {}
+    exec(compile(block.text, str(MANUAL), "exec"), names)
+    assert names["config"].server.port == 99
+
+
+SAMPLES = [(page, block) for page in sorted(MANUAL.parent.glob("*.md")) for block in blocks(page, "yaml")]
+
+
+@pytest.mark.parametrize(("page", "block"), SAMPLES, ids=lambda value: getattr(value, "stem", ""))
+def test_samples_of_the_manual_can_be_used(
+    written: Callable[[str], Path], tmp_path: Path, page: Path, block: Block
+) -> None:
+    (tmp_path / "token").write_text("x")
+    text = block.text.replace("/run/secrets/subgraph-token", "token")
+    environ = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "x")
+    load(written(text), environ=environ, checks=CHECKS)
