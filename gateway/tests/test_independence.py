@@ -11,7 +11,7 @@ from pathlib import Path
 GATEWAY = Path(__file__).parents[1]
 PLATFORM = {"botberi", "subgraphs", "shared_schema", "event_broker", "workers", "tests"}
 #: Of the equipment for tests, what knows the gateway alone (an import rule holds it to that).
-LAB = ("lab.fuzzing", "lab.bench.composition", "lab.bench.peers")
+LAB = ("lab.fuzzing", "lab.bench.composition", "lab.bench.peers", "lab.bench.swaps")
 
 
 def imports(folder: Path) -> Iterator[tuple[str, str]]:
