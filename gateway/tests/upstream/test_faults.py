@@ -138,7 +138,8 @@ Two subgraphs answer `{ steady book { id title } faulty }` and `{ steady book { 
 other one, which has the root field `faulty` and the field `stars` of the entity `Book`, fails as the first column says.
 Its time is limited to 2 s and its answers to 100,000 bytes. In every row the rest of the answer (`steady`, and the
 book's `id` and `title`) is there. Where a row shows a code and a message, the field is null and the error has its path;
-where it shows a value, the client gets that. The test `gateway/tests/upstream/test_faults.py` makes these requests and compares this page with what came.
+where it shows a value, the client gets that. The test `gateway/tests/upstream/test_faults.py` makes these requests and
+compares this page with what came.
 
 | the subgraph | `faulty`, a field of its root | `book.stars`, a field of an entity |
 |---|---|---|
