@@ -11,8 +11,30 @@ from botberi_gateway.config.subgraph import InProcessConfig, SubgraphConfig
 
 @dataclass(frozen=True, slots=True)
 class EventSourceConfig:
-    """What happens while the event source can't be followed."""
+    """Where events for `@eventSource` come from, and what happens while they can't be followed."""
 
+    url: str | None = setting(
+        None,
+        "RabbitMQ (`amqp://`), a table of Postgres (`postgresql://`) or a stream of Redis (`redis://`), each by an "
+        "extra of the distribution: `botberi-gateway[amqp]`, `[postgres]`, `[redis]`.",
+        option="--event-source",
+        secret=True,
+        restart=True,
+    )
+    exchange: str = setting("events", "RabbitMQ: the topic exchange.", restart=True)
+    table: str = setting("gateway_events", "Postgres: the table of events.", restart=True)
+    channel: str = setting("gateway_events", "Postgres: the channel of NOTIFY.", restart=True)
+    stream: str = setting("gateway_events", "Redis: the key of the stream.", restart=True)
+    max_queued_events: int = setting(
+        10_000, "Events that wait to be handed on before a follower begins again.", unit="events", restart=True
+    )
+    resume_timeout_seconds: float = setting(
+        30.0,
+        "Postgres and Redis: how long a lost connection is made again unnoticed by subscribers, as reading goes on "
+        "where it was.",
+        unit=SECONDS,
+        restart=True,
+    )
     loss_timeout_seconds: float = setting(
         60.0, "A source that stays lost for longer ends the subscriptions that it feeds.", unit=SECONDS, restart=True
     )

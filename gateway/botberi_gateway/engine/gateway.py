@@ -17,6 +17,7 @@ from botberi_gateway.engine.request import GraphQLRequest, RequestContext
 from botberi_gateway.engine.sources import SubgraphSource, check_sources, compose_sources
 from botberi_gateway.engine.subscriptions import Subscriptions
 from botberi_gateway.errors import ErrorEntry, RequestError, SupergraphError
+from botberi_gateway.event_sources import source_of
 from botberi_gateway.executor import (
     Environment,
     ExecutionResult,
@@ -61,12 +62,15 @@ class Gateway:
     ) -> None:
         """Make a gateway over a supergraph and a client for each of its subgraphs.
 
+        Without `event_source` events come from the configuration's `event_source.url`, if it has one.
+
         `error_extensions` are keys of `extensions` in subgraphs' errors that clients get; they always get `code`.
 
         `allow_unenforced` names security features, such as `"authenticated"`, that the supergraph may link though this
         gateway doesn't enforce them. Both are added to what the configuration has; `executor` is in its place.
 
-        Raises `SupergraphError` for a supergraph with other features that the gateway doesn't enforce.
+        Raises `SupergraphError` for a supergraph with other features that the gateway doesn't enforce, `ValueError` for
+        an event source that can't be used.
         """
         self._config = config or EngineConfig()
         self._executor = executor or ExecutorKind(self._config.executor)
@@ -80,6 +84,8 @@ class Gateway:
         self._subgraph_timeouts = {name: own.timeout_seconds for name, own in self._config.subgraphs.items()}
         self._current = Generation(supergraph, clients, self._config, self._allow_unenforced)
         source_config = self._config.event_source
+        if event_source is None and source_config.url:
+            event_source = source_of(source_config)
         self._event_router = EventRouter(event_source, source_config) if event_source is not None else None
         self._preparer = Preparer(self._config, compiles_at_once=executor is ExecutorKind.BOTH)
         self._introspector = Introspector(self._config)

@@ -2,6 +2,7 @@
 
 from botberi_gateway.config import TransportConfig
 from botberi_gateway.config.load import Checks
+from botberi_gateway.event_sources import source_of
 from botberi_gateway.plugins import check_plugins
 from botberi_gateway.transport.client import ClientResolver
 from botberi_gateway.transport.header_rules import RequestRules, ResponseRules
@@ -23,6 +24,7 @@ def _public_url(url: str | None) -> None:
 
 #: Path -> raises `ValueError`.
 CHECKS: Checks = {
+    "engine.event_source": source_of,
     "plugins": check_plugins,
     "transport.trusted_proxies": ClientResolver,
     "transport.public_url": _public_url,
