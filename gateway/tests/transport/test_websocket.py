@@ -337,10 +337,18 @@ async def test_a_client_that_never_reads_is_cut_off(setup: Setup) -> None:
         await client.begin()
         await client.send(subscribe("query($n: Int!) { big(size: $n) }", "q", variables={"n": 30_000_000}))
         client.connection.transport.pause_reading()
-        for number in range(30):
-            await client.send({"type": "ping", "payload": {"n": number, "x": "y" * 5000}})
         assert sockets(setup) == 1
+
+        async def ping() -> None:
+            while True:
+                await client.send({"type": "ping", "payload": {"x": "y" * 5000}})
+                await asyncio.sleep(0.05)  # few enough a second
+
+        # They go on until the answer has come, which is what the client doesn't read.
+        pings = asyncio.create_task(ping())
         await until(lambda: sockets(setup) == 0)
+        pings.cancel()
+        await asyncio.wait((pings,))
         client.connection.transport.abort()
 
 
