@@ -14,6 +14,8 @@ class TypeNames:
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self.schema = schema
+        #: Name -> whether objects have this type (True), it is abstract (False), or clients don't know it (None).
+        self._is_object: dict[str, bool | None] = {}
 
     def of(self, view: ObjectView) -> str | None:
         """The most exact name of all layers: a concrete type that clients see, else a hidden type, else an interface.
@@ -21,14 +23,21 @@ class TypeNames:
         A subgraph with `@interfaceObject` calls its objects by the interface's name; others know better.
         """
         unknown = abstract = None
-        for name in view.typenames():
-            kind = self.schema.get_type(name)
-            if is_object_type(kind):
+        known = self._is_object
+        for _, layer in view.layers:
+            name = layer.get("__typename")
+            if not isinstance(name, str):
+                continue
+            if name not in known:
+                kind = self.schema.get_type(name)
+                known[name] = True if is_object_type(kind) else False if is_abstract_type(kind) else None
+            is_object = known[name]
+            if is_object:
                 return name
-            if is_abstract_type(kind):
-                abstract = abstract or name
-            else:
+            if is_object is None:
                 unknown = unknown or name
+            else:
+                abstract = abstract or name
         return unknown or abstract
 
     def includes(self, types: frozenset[str], name: str | None) -> bool:

@@ -58,6 +58,7 @@ class Flight:
     """Belongs to one request. `answers` serve the interpreter where the flight bails out: nothing is asked twice."""
 
     __slots__ = (
+        "_sorted",
         "answers",
         "bail_out",
         "before",
@@ -120,6 +121,7 @@ class Flight:
         self.keeps = False
         #: What the fetches left behind, by its names in the program.
         self.state: dict[str, Any] = {}
+        self._sorted: dict[int, Sorted] = {}
         #: In a few fixed words, for a metric.
         self.bail_out: str | None = None
         self.names: TypeNames | None = None
@@ -177,6 +179,14 @@ class Flight:
 
     def representations(self, fetch: int) -> list[Sequence[dict[str, Any]]]:
         return [one.representations for one in self.asked(fetch)]
+
+    def sorted_errors(self, step: Step, answer: SubgraphResponse) -> Sorted:
+        """The errors that came with the entities of this fetch, sorted once."""
+        found = self._sorted.get(step.id)
+        if found is None:
+            sizes = {one.key: len(one.representations) for one in self.asked(step.id)}
+            found = self._sorted[step.id] = Sorted(step.fetch, sizes, answer.errors)
+        return found
 
     def answer_to(
         self, fetch: Fetch, representations: Sequence[Sequence[Mapping[str, Any]]]
@@ -335,8 +345,7 @@ class Flight:
             if not any(loss.failure is answer.failure for loss in self.losses):
                 self._lose(Loss(step, answer.failure, number))
             return [Lost(MissingData(step.fetch, key, answer.failure))] * len(asked)
-        sizes = {one.key: len(one.representations) for one in self.asked(step.id)}
-        reported = Sorted(step.fetch, sizes, answer.errors)
+        reported = self.sorted_errors(step, answer)
         sent_as = key if copy is None else copy.key
         outcomes, failures = entities_of(step.fetch, sent_as, asked, answer, reported, self.type_names())
         for failure, index in failures:

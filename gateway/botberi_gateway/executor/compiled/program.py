@@ -325,8 +325,14 @@ class Compiled:
             report = Report(program.layout, flight)
             if program.is_long:
                 await program.compile_propagation_elsewhere()
-            return report.result(program.propagate_nulls(flight, report))
-        return Report(program.layout, flight).result(data) if flight.reported else ExecutionResult(data)
+            result = report.result(program.propagate_nulls(flight, report))
+        elif flight.reported:
+            report = Report(program.layout, flight)
+            result = report.result(data)
+        else:
+            return ExecutionResult(data)
+        report.release()
+        return result
 
     async def _verify(
         self, result: ExecutionResult, variables: Mapping[str, Any], runtime: Runtime, flight: Flight

@@ -6,7 +6,7 @@ from typing import Any
 
 from graphql import GraphQLNamedType
 
-from botberi_gateway.executor.answers import Sorted, entry_of, report_at, report_root
+from botberi_gateway.executor.answers import entry_of, report_at, report_root
 from botberi_gateway.executor.compiled.blame import Giver
 from botberi_gateway.executor.compiled.flight import Flight, Loss
 from botberi_gateway.executor.compiled.layout import Layout, Table, root_name
@@ -86,7 +86,7 @@ class Report:
             report_root(fetch, self._targets(step), answer, log)
             return
         asked = self._flight.asked(step.id)
-        reported = Sorted(fetch, {one.key: len(one.representations) for one in asked}, answer.errors)
+        reported = self._flight.sorted_errors(step, answer)
         if answer.data is not None:
             for error in reported.elsewhere:
                 log.add(step.id, entry_of(error, fetch, self._place(tables)))
@@ -170,6 +170,10 @@ class Report:
         begun = [fetch for fetch in self._layout.fetches.values() if fetch.entities]
         selections = Selections(self._flight.operation, self._flight.variables)
         return in_clients_terms(data, self._log, selections, begun, self.views.whole, self._flight.type_names())
+
+    def release(self) -> None:
+        """Let go of the views, so that they are freed at once. Nothing may ask for one any more."""
+        self.views.release()
 
     def unreported(self, fetches: Container[int]) -> list[UnreportedFailure]:
         """What these fetches lost."""

@@ -14,7 +14,7 @@ from botberi_gateway.executor.errorlog import ResponsePath
 from botberi_gateway.executor.failure import FetchFailure, MissingData
 from botberi_gateway.executor.missing_data import why_left_out
 from botberi_gateway.executor.representations import TypeNames, choice_for, represent
-from botberi_gateway.executor.view import ListView, ObjectView
+from botberi_gateway.executor.view import ListView, ObjectView, release
 from botberi_gateway.plan import Entities, KeyField, KeySelection, Path
 
 
@@ -88,6 +88,13 @@ class Views:
                 if row is not None:
                     found[row].append(view)
         return found
+
+    def release(self) -> None:
+        """Let go of all views, which are circles of references otherwise."""
+        self._places.clear()
+        release(self.root)
+        for earlier in self._earlier.values():
+            earlier.release()
 
     # -- joining
 
