@@ -88,10 +88,10 @@ def _code(plan: Plan, operation: Operation) -> dict[str, str]:
 
 
 def _typed_code(program: Program) -> str:
-    from botberi_gateway.executor.compiled.typed.program import compile_typed
+    from botberi_gateway.executor.compiled.typed.program import write_typed
 
     try:
-        return compile_typed(program.layout, program.operation).source.rstrip()
+        return write_typed(program.layout, program.operation)[0].text().rstrip()
     except Unsupported as reason:
         return f"# not typed: {reason}"
 

@@ -84,13 +84,21 @@ def test_check_takes_supergraphs_lists_and_folders(folder: Path) -> None:
         (
             "program",
             [
-                "fetch 1 (reviews)\n    after: fetch 0\n    r1_0\n      for: me\n      row by: the key id",
+                "fetch 1 (reviews)\n    after: fetch 0\n    rows1_0\n      for: me\n      row by: the key id",
                 "me: User\n        each of: fetch 0",
                 "name: String!: fetch 0",
-                "reviews: [Review!]!\n            each of: r1_0",
+                "reviews: [Review!]!\n            each of: rows1_0",
             ],
         ),
-        ("code", ["# $with = false\nasync def run(x):", "# $with = false, when run often\nasync def run(x):"]),
+        (
+            "code",
+            [
+                "# $with = false\n# flight: this execution",
+                "\nasync def run(flight):",
+                "# $with = false, when run often\n# flight: this execution",
+                "v_name_0 = ",
+            ],
+        ),
     ],
 )
 def test_each_stage_can_be_looked_at(stage: str, said: list[str]) -> None:

@@ -86,8 +86,8 @@ def test_the_source_names_its_fetches_and_can_be_read() -> None:
     source = program(two_steps(), "{ users { id name } }").source
     assert "# fetch 0: a" in source
     assert "# fetch 1: b" in source
-    assert "async def run(x):" in source
-    assert "def project(x, d0, t1_0, r1_0):" in source
+    assert "async def run(flight):" in source
+    assert "def project(flight, data0, index1_0, rows1_0):" in source
     assert "{'id': " in source, "objects are written as dictionary displays"
 
 

@@ -14,11 +14,11 @@ class Contexts:
         self._reach = reach
 
     def read(self, context: ContextValue, at: Mapping[KeyPath, list[Layer]], position: KeyPath) -> str:
-        """Writes what reads one value for the object at the position, from the first source that fits; gives the variable, which holds M where none does.
+        """Writes what reads one value for the object at the position, from the first source that fits; gives the variable, which holds MISSING where none does.
 
         `at` are the layers of the objects on the way.
         """
-        value = self._reach.source.name("w")
+        value = self._reach.source.name("context")
         self._first(list(_inside(context, position)), at, position, value)
         return value
 
@@ -27,7 +27,7 @@ class Contexts:
     ) -> None:
         source = self._reach.source
         if not sources:
-            source.line(f"{into} = M")
+            source.line(f"{into} = MISSING")
             return
         one, *others = sources
         place = position[: len(position) - one.up]
@@ -48,7 +48,7 @@ class Contexts:
         """One field, by the object's type where fragments say so."""
         source = self._reach.source
         if not selections:
-            source.line(f"{into} = M")
+            source.line(f"{into} = MISSING")
             return
         one, *others = selections
         if isinstance(one, KeyField):
@@ -65,7 +65,7 @@ class Contexts:
 
     def _below(self, field: KeyField, layers: list[Layer], place: KeyPath, into: str) -> None:
         def body(inner: list[Layer], below: KeyPath) -> None:
-            self._select(field.selections, inner, below, self._name(inner), "v")
+            self._select(field.selections, inner, below, self._name(inner), "value")
 
         self._reach.nested(field, layers, place, into, body)
 
@@ -73,7 +73,7 @@ class Contexts:
         named = [layer for layer in layers if TYPENAME in layer.keys]
         if not named:
             return "None"
-        name = self._reach.source.name("n")
+        name = self._reach.source.name("type_name")
         self._reach.source.line(f"{name} = {self._reach.name(named)}")
         return name
 

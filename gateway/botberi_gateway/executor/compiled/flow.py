@@ -1,4 +1,4 @@
-"""A layout -> the source of `run(x)`: requests begun as early as the plan allows, answers into side tables, projection at the end."""
+"""A layout -> the source of `run(flight)`: requests begun as early as the plan allows, answers into side tables, projection at the end."""
 
 from contextlib import ExitStack
 
@@ -12,7 +12,7 @@ from botberi_gateway.plan import Fetch, Parallel, PlanNode, Sequence
 
 
 class Flow:
-    """Writes the coroutine function. Its argument `x` is a `Flight`."""
+    """Writes the coroutine function. Its argument is a `Flight`."""
 
     def __init__(self, source: Source, layout: Layout) -> None:
         self._source = source
@@ -21,20 +21,20 @@ class Flow:
         self._walks = Walks(layout)
 
     def write(self) -> None:
-        """`run(x)` gives the data; None where something is lost, or the answers are left to the interpreter."""
+        """`run(flight)` gives the data; None where something is lost, or the answers are left to the interpreter."""
         source, layout = self._source, self._layout
         state = layout.state()
-        with source.block("async def run(x):"):
+        with source.block("async def run(flight):"):
             self._node(layout.node, self._declare())
-            with source.block("if x.bail_out is not None:"):
+            with source.block("if flight.bail_out is not None:"):
                 source.line("return None")
-            saved = f"x.state = {{{', '.join(f'{name!r}: {name}' for name in state)}}}"
-            with source.block("if x.keeps:"):
+            saved = f"flight.state = {{{', '.join(f'{name!r}: {name}' for name in state)}}}"
+            with source.block("if flight.keeps:"):
                 source.line(saved)
-            with source.block("if x.losses:"):
+            with source.block("if flight.losses:"):
                 source.line("return None")
             with source.block("try:"):
-                source.line(f"return project({', '.join(['x', *state])})")
+                source.line(f"return project({', '.join(['flight', *state])})")
             with source.block("except ODD:"):
                 source.line(saved)
                 source.line("raise")
@@ -42,9 +42,9 @@ class Flow:
     def _declare(self) -> list[str]:
         """Writes the first values of all that fetches leave behind, and gives the names."""
         source, layout = self._source, self._layout
-        source.line("spending = x.spending")
+        source.line("spending = flight.spending")
         for number in sorted(layout.roots):
-            source.line(f"{root_name(number)} = {'x.given' if number == layout.given else 'EMPTY'}")
+            source.line(f"{root_name(number)} = {'flight.given' if number == layout.given else 'EMPTY'}")
         tables = [table for number in sorted(layout.tables) for table in layout.tables[number]]
         for table in tables:
             if table.same_as is None:
@@ -54,9 +54,9 @@ class Flow:
         return [*layout.state(), *dict.fromkeys(table.asked for table in tables)]
 
     def write_parts(self) -> None:
-        """`start(x)` gives a function that tells what the fetches have left behind, and the coroutine functions: of what isn't deferred, and of each part."""
+        """`start(flight)` gives a function that tells what the fetches have left behind, and the coroutine functions: of what isn't deferred, and of each part."""
         source, layout = self._source, self._layout
-        with source.block("def start(x):"):
+        with source.block("def start(flight):"):
             names = self._declare()
             parts = [source.name("part") for _ in (None, *layout.parts)]
             for name, node in zip(parts, (layout.node, *(node for node, _ in layout.parts)), strict=True):
@@ -101,7 +101,7 @@ class Flow:
                     source.line(f"nonlocal {', '.join(state)}")
                 with self._walks.inner():
                     self._node(branch, state)
-            source.line(f"{task} = x.spawn({name}())")
+            source.line(f"{task} = flight.spawn({name}())")
             tasks.append(task)
         if branches:
             self._node(branches[-1], state)
@@ -111,7 +111,7 @@ class Flow:
             source.line(f"await {task}")
 
     def _begin(self, fetch: Fetch) -> None:
-        """Gather representations, and send the request if there is anything to ask for: `f` is its future, or None."""
+        """Gather representations, and send the request if there is anything to ask for: `requestN` is its future, or None."""
         source, layout = self._source, self._layout
         tables = layout.tables.get(fetch.id)
         step = self._steps[fetch.id] = f"FETCH_{fetch.id}"
@@ -119,9 +119,9 @@ class Flow:
         source.constants[step] = kind(fetch, tables or (), layout.schema)
         source.line("")
         source.line(f"# fetch {fetch.id}: {_comment(fetch)}")
-        future = f"f{fetch.id}"
+        future = f"request{fetch.id}"
         if tables is None:
-            source.line(f"{future} = x.send({step})")
+            source.line(f"{future} = flight.send({step})")
             return
         source.line(f"{future} = None")
         self._gather(fetch, tables, step, future)
@@ -139,11 +139,11 @@ class Flow:
                     gather.representations(table, table.entities)
             source.line("pass")
         with source.block("except ODD as error:"):
-            source.line(f"x.odd({step}, error)")
+            source.line(f"flight.odd({step}, error)")
         with source.block("else:"):
             if tables[0].entities is None:
-                with source.block(f"if {tables[0].index} and x.bail_out is None:"):
-                    source.line(f"{future} = x.send({step})")
+                with source.block(f"if {tables[0].index} and flight.bail_out is None:"):
+                    source.line(f"{future} = flight.send({step})")
             else:
                 self._ask(tables, step, future)
 
@@ -154,32 +154,32 @@ class Flow:
         the same request.
         """
         lists = [table.asked for table in tables]
-        with self._source.block(f"if ({' or '.join(dict.fromkeys(lists))}) and x.bail_out is None:"):
-            self._source.line(f"{future} = x.send({step}, ({''.join(f'{name}, ' for name in lists)}))")
+        with self._source.block(f"if ({' or '.join(dict.fromkeys(lists))}) and flight.bail_out is None:"):
+            self._source.line(f"{future} = flight.send({step}, ({''.join(f'{name}, ' for name in lists)}))")
 
     def _end(self, fetch: Fetch) -> None:
         """Await the answer; what it doesn't have is `Lost`."""
         source, layout = self._source, self._layout
-        step, future = self._steps[fetch.id], f"f{fetch.id}"
+        step, future = self._steps[fetch.id], f"request{fetch.id}"
         tables = layout.tables.get(fetch.id)
         with ExitStack() as stack:
             if tables is not None:
                 stack.enter_context(source.block(f"if {future} is not None:"))
             with source.block("try:"):
                 is_exact = fetch.id in layout.exact
-                source.line(f"a = await (await {future}).exactly()" if is_exact else f"a = await {future}")
+                source.line(f"answer = await (await {future}).exactly()" if is_exact else f"answer = await {future}")
             with source.block("except FAULT as error:"):
-                source.line(f"a = x.fault({step}, error)")
+                source.line(f"answer = flight.fault({step}, error)")
             if tables is None:
-                source.line(f"d{fetch.id} = x.root({step}, a)")
+                source.line(f"{root_name(fetch.id)} = flight.root({step}, answer)")
             for number, table in enumerate(tables or ()):
                 if table.entities is None:
-                    source.line(f"{table.rows} = [x.root({step}, a)]")
+                    source.line(f"{table.rows} = [flight.root({step}, answer)]")
                 else:
                     read = "copies" if table.is_contextual else "entities"
-                    source.line(f"{table.rows} = x.{read}({step}, {number}, a, {table.asked})")
+                    source.line(f"{table.rows} = flight.{read}({step}, {number}, answer, {table.asked})")
         if fetch.id in layout.awaited:
-            source.line(f"x.end({fetch.id})")
+            source.line(f"flight.end({fetch.id})")
 
 
 def _comment(fetch: Fetch) -> str:

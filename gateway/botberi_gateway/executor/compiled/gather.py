@@ -62,23 +62,23 @@ class Gather(Loops):
         (choice,) = entities.representations
         fields = leaf_sources(choice) or ()
         source.line("seen = {}")
-        with source.block(f"for key, i in {other.index}.items():"):
-            source.line(f"e = {other.rows}[i]")
-            layer = Layer(other.fetch.id, other.keys, "e")
+        with source.block(f"for key, row in {other.index}.items():"):
+            source.line(f"entity = {other.rows}[row]")
+            layer = Layer(other.fetch.id, other.keys, "entity")
             names, parts = [], []
             for field, key in fields:
                 if key == other.by_key:
                     var = "key"
                 else:
-                    var = source.name("k")
-                    source.line(f"{var} = e.get({key!r}, M)")
-                    with source.block(f"if {var} is M:"):
+                    var = source.name("leaf")
+                    source.line(f"{var} = entity.get({key!r}, MISSING)")
+                    with source.block(f"if {var} is MISSING:"):
                         source.line("continue")
                 names.append(f"{field!r}: {var}")
                 parts.append(self._part(var, [layer], key))
-            source.line(f"q = {together(parts)}")
+            source.line(f"fingerprint = {together(parts)}")
             note_row(source, "seen", table.asked, literal(repr(choice.typename), names))
-            source.line(f"{table.index}[key] = i")
+            source.line(f"{table.index}[key] = row")
 
     def _part(self, var: str, layers: Sequence[Layer], key: str) -> str:
         """A leaf's part in the key of a representation."""
@@ -112,7 +112,7 @@ class Gather(Loops):
                 return
             name = None
         else:
-            name = source.name("n")
+            name = source.name("type_name")
             source.line(f"{name} = {self._reach.name(named)}")
             fits: dict[str | None, int] = {}
             for number, choice in enumerate(choices):
@@ -127,8 +127,8 @@ class Gather(Loops):
                 with source.block(f"if {first}{name} not in {table_of}:"):
                     source.line("continue")
             else:
-                source.line(f"c = {table_of}.get({name})")
-                with source.block("if c is None:"):
+                source.line(f"choice = {table_of}.get({name})")
+                with source.block("if choice is None:"):
                     source.line("continue")
         if single and leaf_sources(choices[0]) is not None:
             typename = _typename(choices[0], name, lone)
@@ -141,21 +141,21 @@ class Gather(Loops):
         for number, choice in enumerate(choices):
             with ExitStack() as stack:
                 if not single:
-                    stack.enter_context(source.block(f"{'if' if number == 0 else 'elif'} c == {number}:"))
+                    stack.enter_context(source.block(f"{'if' if number == 0 else 'elif'} choice == {number}:"))
                 typename = _typename(choice, name, lone)
                 fields = leaf_sources(choice)
                 if fields is not None:
                     names, parts = self._leaves(fields, layers)
                     which = sets.setdefault(tuple(field for field, _ in fields), len(sets))
-                    source.line(f"v = {literal(typename, names)}")
-                    source.line(f"q = {together([typename, repr(which), *parts])}")
+                    source.line(f"representation = {literal(typename, names)}")
+                    source.line(f"fingerprint = {together([typename, repr(which), *parts])}")
                     continue
-                source.line(f"v = {{'__typename': {typename}}}")
+                source.line(f"representation = {{'__typename': {typename}}}")
                 known = name if name is not None else repr(choice.typename)
                 several = _repeated(choice.selections, "__typename")
-                self._fields(choice.selections, layers, position, known, "v", "continue", several)
-                source.line("q = encode(v)")
-        self._note(table, base, "v", (at, position), rows)
+                self._fields(choice.selections, layers, position, known, "representation", "continue", several)
+                source.line("fingerprint = encode(representation)")
+        self._note(table, base, "representation", (at, position), rows)
 
     def _note(
         self,
@@ -165,23 +165,25 @@ class Gather(Loops):
         place: tuple[Mapping[KeyPath, list[Layer]], KeyPath],
         rows: str,
     ) -> None:
-        """The representation `made`, which `q` tells from others: its row is the object's."""
+        """The representation `made`, which `fingerprint` distinguishes from others: its row is the object's."""
         source = self._source
         assert table.entities is not None
         if table.entities.contexts:
             values = []
             for context in table.entities.contexts:
                 value = self._contexts.read(context, *place)
-                lacks = f"{value} is M or {value} is None" if context.type.endswith("!") else f"{value} is M"
+                lacks = (
+                    f"{value} is MISSING or {value} is None" if context.type.endswith("!") else f"{value} is MISSING"
+                )
                 with source.block(f"if {lacks}:"):
                     source.line(f"one_row({table.index}, {anchor(base)}, None)")
                     source.line("continue")
                 values.append(f"{context.variable!r}: {value}")
-            row = f"{table.asked}.row({{{', '.join(values)}}}, q, {made})"
+            row = f"{table.asked}.row({{{', '.join(values)}}}, fingerprint, {made})"
             source.line(f"one_row({table.index}, {anchor(base)}, {row})")
             return
         note_row(source, rows, table.asked, made)
-        source.line(f"{table.index}[{anchor(base)}] = i")
+        source.line(f"{table.index}[{anchor(base)}] = row")
 
     def _simple(
         self,
@@ -201,11 +203,11 @@ class Gather(Loops):
             if len(base) != 1 or [layer for layer in layers if table.by_key in layer.keys] != base:
                 raise UnfitKey(table)
             ((field, key),) = fields
-            var = source.name("k")
+            var = source.name("leaf")
             source.line(f"{var} = {value_of(layers, key)}")
             # True and 1.0 equal 1 as keys of a dictionary, so what else it is, is looked at for each object.
             with source.block(f"if {var}.__class__ is not str and {var}.__class__ is not int:"):
-                with source.block(f"if {var} is M:"):
+                with source.block(f"if {var} is MISSING:"):
                     source.line("continue")
                 source.line(f"raise OtherKey({table.index!r})")
             note_key(source, rows, table.asked, var, literal(typename, [f"{field!r}: {var}"]))
@@ -213,7 +215,7 @@ class Gather(Loops):
         names, parts = self._leaves(fields, layers)
         if by_name:
             parts.append(typename)
-        source.line(f"q = {together(parts)}")
+        source.line(f"fingerprint = {together(parts)}")
         self._note(table, base, literal(typename, names), place, rows)
 
     def _leaves(self, fields: Sequence[tuple[str, str]], layers: list[Layer]) -> tuple[list[str], list[str]]:
@@ -221,9 +223,9 @@ class Gather(Loops):
         source = self._source
         names, parts = [], []
         for field, key in fields:
-            var = source.name("k")
+            var = source.name("leaf")
             source.line(f"{var} = {value_of(layers, key)}")
-            with source.block(f"if {var} is M:"):
+            with source.block(f"if {var} is MISSING:"):
                 source.line("continue")
             names.append(f"{field!r}: {var}")
             parts.append(self._part(var, layers, key))
@@ -248,14 +250,14 @@ class Gather(Loops):
                     self._fields(selection.selections, layers, position, name, into, leave, several)
                     source.line("pass")
                 continue
-            value = source.name("k")
+            value = source.name("leaf")
             if selection.name == TYPENAME:
-                source.line(f"{value} = {name} or M")
+                source.line(f"{value} = {name} or MISSING")
             elif not selection.selections:
                 source.line(f"{value} = {value_of(layers, selection.source)}")
             else:
                 self._nested(selection, layers, position, value)
-            with source.block(f"if {value} is M:"):
+            with source.block(f"if {value} is MISSING:"):
                 source.line(leave)
             target = f"{into}[{selection.name!r}]"
             if several:
@@ -268,18 +270,26 @@ class Gather(Loops):
 
         def body(inner: list[Layer], place: KeyPath) -> None:
             named = [layer for layer in inner if TYPENAME in layer.keys]
-            source.line(f"n = {self._reach.name(named) if named else None}")
-            source.line("v = {}")
-            self._fields(selection.selections, inner, place, "n", "v", "return M", _repeated(selection.selections))
+            source.line(f"type_name = {self._reach.name(named) if named else None}")
+            source.line("value = {}")
+            self._fields(
+                selection.selections,
+                inner,
+                place,
+                "type_name",
+                "value",
+                "return MISSING",
+                _repeated(selection.selections),
+            )
 
         self._reach.nested(selection, layers, position, value, body)
 
 
 def note_row(source: Source, rows: str, asked: str, made: str) -> None:
-    """Writes that `i` is the row of the representation `made`, which `q` tells from others; a new one is asked for."""
-    source.line(f"i = {rows}.get(q)")
-    with source.block("if i is None:"):
-        source.line(f"i = {rows}[q] = len({asked})")
+    """Writes that `row` is the row of the representation `made`, which `fingerprint` distinguishes from others; a new one is asked for."""
+    source.line(f"row = {rows}.get(fingerprint)")
+    with source.block("if row is None:"):
+        source.line(f"row = {rows}[fingerprint] = len({asked})")
         source.line(f"{asked}.append({made})")
 
 

@@ -43,7 +43,7 @@ class Joins:
             if origin.table is None:
                 parts[origin] = known[origin]
             else:
-                rows[origin], parts[origin] = self._source.name("i"), self._source.name("e")
+                rows[origin], parts[origin] = self._source.name("row"), self._source.name("entity")
         return Variables(base, parts, rows)
 
     def look_up(self, variables: Variables, known: Collection[Origin] = ()) -> None:
@@ -72,36 +72,36 @@ class Joins:
                 source.line(f"{row} = {expression}")
             row = rows[mark]
             otherwise = "" if origin.is_required else f"EMPTY if {row} is None else "
-            source.line(f"{variables.parts[origin]} = {otherwise}{table.rows}[{row}]")
+            source.line(f"{variables.parts[origin]} = {otherwise}{table.rows}[{row}]  # by fetch {origin.fetch}")
 
     def key(self, table: Table, variables: Variables) -> str:
         """The variable with the key of the object's entity."""
-        var = self._source.name("q")
+        var = self._source.name("key")
         self._source.line(f"{var} = {variables.base[0]}.get({table.by_key!r})")
         return var
 
     def name(self, variables: Variables) -> bool:
-        """Writes what the object is called into `n`; False where nothing says that."""
+        """Writes what the object is called into `type_name`; False where nothing says that."""
         named = [f"{var}.get('__typename')" for var in variables.offering(TYPENAME)]
         if not named:
             return False
         only = named[0] if len(named) == 1 else f"name_of({self._objects}, {self._abstract}, {', '.join(named)})"
-        self._source.line(f"n = {only}")
+        self._source.line(f"type_name = {only}")
         return True
 
     def check_name(self, variables: Variables, kind: GraphQLNamedType, otherwise: str) -> None:
         """What a subgraph calls the object must be its declared type, or something less exact.
 
-        Else the line `otherwise` is for the name `n`.
+        Else the line `otherwise` is for `type_name`.
         """
         if not self.name(variables):
             return
         fine = self._source.constant("FINE", frozenset((None, kind.name, *self._abstract_names)))
         if is_root_type(self._schema, kind):
-            test = f"if n in {self._objects} and n != {kind.name!r}:"
+            test = f"if type_name in {self._objects} and type_name != {kind.name!r}:"
         elif len(variables.offering(TYPENAME)) == 1:
-            test = f"if n != {kind.name!r} and n not in {fine}:"
+            test = f"if type_name != {kind.name!r} and type_name not in {fine}:"
         else:
-            test = f"if n not in {fine}:"
+            test = f"if type_name not in {fine}:"
         with self._source.block(test):
             self._source.line(otherwise)

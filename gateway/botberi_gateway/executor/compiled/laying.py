@@ -238,7 +238,15 @@ def _place(fetch: Fetch, layout: Layout, by_identity: Collection[str]) -> None:
     tables: list[Table] = []
     if not fetch.entities:
         tables.append(
-            Table(fetch, None, (key_path(fetch.path),), keys, f"t{fetch.id}_0", f"r{fetch.id}_0", f"asked{fetch.id}_0")
+            Table(
+                fetch,
+                None,
+                (key_path(fetch.path),),
+                keys,
+                f"index{fetch.id}_0",
+                f"rows{fetch.id}_0",
+                f"asked{fetch.id}_0",
+            )
         )
     for number, entities in enumerate(fetch.entities):
         below = keys.below.get(entities.response_key)
@@ -246,7 +254,7 @@ def _place(fetch: Fetch, layout: Layout, by_identity: Collection[str]) -> None:
             raise Unsupported("an _entities field that a condition leaves out")
         paths = tuple(dict.fromkeys(key_path(path) for path in entities.paths))
         mark = f"{fetch.id}_{number}"
-        table = Table(fetch, entities, paths, below, f"t{mark}", f"r{mark}", f"asked{mark}")
+        table = Table(fetch, entities, paths, below, f"index{mark}", f"rows{mark}", f"asked{mark}")
         if table.index not in by_identity and not entities.contexts:
             table.by_key = _single_key(entities, layout.schema)
         tables.append(table)

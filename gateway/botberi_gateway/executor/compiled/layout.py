@@ -134,7 +134,7 @@ class UnfitKey(Exception):
 
 def root_name(number: int) -> str:
     """The variable of a root answer."""
-    return "event" if number == EVENT else f"d{number}"
+    return "event" if number == EVENT else f"data{number}"
 
 
 def base_layers(layout: Layout, path: Path, ended: frozenset[int]) -> tuple[list[tuple[int, Keys]], KeyPath]:

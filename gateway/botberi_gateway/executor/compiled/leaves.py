@@ -29,7 +29,7 @@ class LeafChecks:
         inner = kind.of_type if is_non_null_type(kind) else kind
         if is_list_type(inner):
             with source.block(f"if {value}.__class__ is list:"):
-                items, item = source.name("l"), source.name("y")
+                items, item = source.name("items"), source.name("item")
                 source.line(f"{items} = []")
                 with source.block(f"for {item} in {value}:"):
                     self.complete(inner.of_type, item)

@@ -45,9 +45,14 @@ class Program:
     layout: Layout
     selections: Selections
     deferred: DeferredSelections
-    source: str
+    lines: int
     start: Callable[[Flight], tuple[Callable[[], dict[str, Any]], Sequence[Callable[[], Awaitable[None]]]]]
     project: Callable[..., tuple[Callable[[], _Data], Sequence[Callable[..., _Data]]]]
+
+    @property
+    def source(self) -> str:
+        """For people: the source that was compiled."""
+        return _source(self.layout, self.selections.operation, self.deferred).text()
 
 
 class CompiledParts:
@@ -98,13 +103,18 @@ def _write(
     layout = lay_out_parts(node, operation.schema, conditions, on, withheld)
     selections = Selections(operation, conditions)
     deferred = DeferredSelections(selections, defers, conditions)
+    source = _source(layout, operation, deferred)
+    title = operation.name or operation.kind
+    start, project = source.functions(("start", "project"), title, GLOBALS)
+    return Program(layout, selections, deferred, len(source.lines), start, project)
+
+
+def _source(layout: Layout, operation: Operation, deferred: DeferredSelections) -> Source:
     source = Source()
     Flow(source, layout).write_parts()
     source.line("")
     Careful(source, layout, defers=True).write(lower(layout, operation, deferred, for_errors=True))
-    title = operation.name or operation.kind
-    start, project = source.functions(("start", "project"), title, GLOBALS)
-    return Program(layout, selections, deferred, source.text(), start, project)
+    return source
 
 
 class Parts:

@@ -53,7 +53,8 @@ class Program:
     """One variant, ready to run."""
 
     operation: Operation
-    source: str
+    #: Of its source, which is written again where somebody wants to read it.
+    lines: int
     #: Of a subscription: the fetch whose answers are its events.
     given: Step | None
     layout: Layout
@@ -102,7 +103,12 @@ class Program:
     @property
     def is_long(self) -> bool:
         """Whether compiling as much again would hold up the loop."""
-        return self.source.count("\n") > LONG
+        return self.lines > LONG
+
+    @property
+    def source(self) -> str:
+        """For people: the source that was compiled."""
+        return _write(self.layout, self.operation).text()
 
     async def compile_propagation_elsewhere(self) -> None:
         """What `propagate_nulls` needs, compiled in a thread, once for all who wait."""
@@ -359,23 +365,23 @@ def compile_plan(plan: Plan, operation: Operation, conditions: Conditions, by_id
     by_identity = set(by_identity)
     while True:
         try:
-            source, layout = _write(plan, operation, conditions, by_identity)
+            layout = lay_out(plan, operation.schema, conditions, by_identity)
+            source = _write(layout, operation)
         except UnfitKey as unfit:
             by_identity.add(unfit.table.index)
             continue
         title = operation.name or operation.kind
         given = plan.node.primary if isinstance(plan.node, Subscription) else None
         step = Step(given, (), operation.schema) if isinstance(given, Fetch) else None
-        return Program(operation, source.text(), step, layout, source.function("run", title, GLOBALS))
+        return Program(operation, len(source.lines), step, layout, source.function("run", title, GLOBALS))
 
 
-def _write(plan: Plan, operation: Operation, conditions: Conditions, by_identity: set[str]) -> tuple[Source, Layout]:
+def _write(layout: Layout, operation: Operation) -> Source:
     source = Source()
-    layout = lay_out(plan, operation.schema, conditions, by_identity)
     Flow(source, layout).write()
     source.line("")
     Project(source, layout).write(lower(layout, operation))
-    return source, layout
+    return source
 
 
 def condition_variables(plan: Plan, operation: Operation) -> tuple[str, ...]:

@@ -52,17 +52,17 @@ class Writer:
         self._written: list[str] = []
 
     def _head(self) -> str:
-        return f"def project({', '.join(['x', *self.helpers, *self._state])}):"
+        return f"def project({', '.join(['flight', *self.helpers, *self._state])}):"
 
     def _function(self, target: Target) -> str:
         """The function for an object; it takes the object's parts."""
         name = self._functions.get(target)
         if name is None:
             name = self._functions[target] = self._source.name("object")
-            base = [self._source.name("o") for _ in target.base]
+            base = [self._source.name("part") for _ in target.base]
             with (
                 self._source.aside(depth=1) as lines,
-                self._source.block(f"def {name}({', '.join([*base, *self.parameters])}):"),
+                self._source.block(f"def {name}({', '.join([*base, *self.parameters])}):  # {_place(target)}"),
             ):
                 self._body(target, base)
             self._written += lines
@@ -82,19 +82,19 @@ class Writer:
         variables = self._joins.variables(target, base)
         self._joins.look_up(variables)
         if not self._joins.name(variables):
-            source.line("n = None")
+            source.line("type_name = None")
         numbers = {name: number for number, choice in enumerate(target.choices) for name in choice.names}
-        source.line(f"c = {source.constant('SHAPES', numbers)}.get(n)")
+        source.line(f"choice = {source.constant('SHAPES', numbers)}.get(type_name)")
         for number, choice in enumerate(target.choices):
-            with source.block(f"if c == {number}:"):
-                typename = "n" if choice.by_name else repr(choice.fields.kind.name)
+            with source.block(f"if choice == {number}:"):
+                typename = "type_name" if choice.by_name else repr(choice.fields.kind.name)
                 self._fields(target, choice.fields, variables, typename, returned(source))
 
     def _simple(self, fields: Fields, member: Typename | Introspected | UnknownField, typename: str) -> str:
         """Members that no answer has: writes what they need, and gives the expression of their value."""
         source = self._source
         if isinstance(member, Introspected):
-            return f"x.introspect({member.key!r}, {source.constant('NODES', member.nodes)})"
+            return f"flight.introspect({member.key!r}, {source.constant('NODES', member.nodes)})"
         if isinstance(member, Typename):
             if not is_object_type(fields.kind):
                 source.line("raise BailOut('a type that is not known')")
@@ -121,14 +121,14 @@ class Project(Writer):
         self._in_abstract = False
 
     def write(self, root: Object) -> None:
-        """`project(x, …)` takes what the fetches left behind, and gives the data.
+        """`project(flight, …)` takes what the fetches left behind, and gives the data.
 
         Raises `BailOut` and others of `ODD`.
         """
         source = self._source
         with source.block(self._head()):
             top = len(source.lines)
-            source.line("spending = x.spending")
+            source.line("spending = flight.spending")
             variables = self._joins.variables(root, [root_name(origin.fetch) for origin in root.base])
             self._fields(root, root.fields, variables, repr(root.kind.name), returned(source))
             source.lines[top:top] = [*(f"    {name} = {{}}" for name in self._memories), *self._written]
@@ -154,7 +154,7 @@ class Project(Writer):
             self._joins.check_name(variables, target.kind, self.impossible)
             self._fields(target, target.fields, variables, typename, deliver)
             return
-        memory, remembered = source.name("memory"), source.name("v")
+        memory, remembered = source.name("memory"), source.name("shared")
         self._memories.append(memory)
         by_key = once.table.by_key is not None
         row = self._joins.key(once.table, variables) if by_key else variables.rows[once]
@@ -178,7 +178,6 @@ class Project(Writer):
             if isinstance(member, Leaf | Child):
                 value = self._field(member, variables)
             elif isinstance(member, WithheldField):
-                self._source.name("v")
                 value = self._withheld(member, variables)
             else:
                 value = self._simple(fields, member, typename)
@@ -190,7 +189,7 @@ class Project(Writer):
     def _field(self, member: Leaf | Child, variables: Variables) -> str:
         """Writes what the field needs, and gives the variable of its value."""
         source, key = self._source, member.key
-        value = source.name("v")
+        value = source.name(f"v_{key}_")
         offering = [variables.parts[origin] for origin in member.sources]
         if not offering:
             source.line(f"{value} = missing({', '.join(variables.parts.values())})")
@@ -207,10 +206,10 @@ class Project(Writer):
             source.line(f"{value} = {offering[0]}[{key!r}]")
             self._composite(member, member.declared, value)
         else:
-            values = [source.name("v") for _ in offering]
+            values = [source.name(f"v_{key}_") for _ in offering]
             for var, part in zip(values, offering, strict=True):
-                source.line(f"{var} = {part}.get({key!r}, M)")
-            with source.block(f"if {' is '.join(values)} is M:"):
+                source.line(f"{var} = {part}.get({key!r}, MISSING)")
+            with source.block(f"if {' is '.join(values)} is MISSING:"):
                 source.line(f"missing({', '.join(variables.parts.values())})")
             assert member.target is not None
             self._composites(member, member.declared, values, value, self._function(member.target))
@@ -235,7 +234,7 @@ class Project(Writer):
         item_kind = inner.of_type
         with source.block(f"if {value}.__class__ is list:"):
             count_items(source, value, member.fields)
-            items, item = source.name("l"), source.name("y")
+            items, item = source.name("items"), source.name("item")
             source.line(f"{items} = []")
             self._loops += 1
             with source.block(f"for {item} in {value}:"):
@@ -284,8 +283,8 @@ class Project(Writer):
         source.line(f"{into} = strict_rows({', '.join(values)})")
         with source.block(f"if {into} is not None:"):
             count_items(source, into, member.fields)
-            items, item = source.name("l"), source.name("y")
-            parts = [source.name("y") for _ in values]
+            items, item = source.name("items"), source.name("item")
+            parts = [source.name("item") for _ in values]
             source.line(f"{items} = []")
             with source.block(f"for {', '.join(parts)} in {into}:"):
                 self._composites(member, inner.of_type, parts, item, function)
@@ -294,6 +293,11 @@ class Project(Writer):
         if non_null:
             with source.block("else:"):
                 source.line(f"refuse({into})")
+
+
+def _place(target: Target) -> str:
+    """A comment: what objects these are."""
+    return f"{target.kind} at {'.'.join(target.position)}, by {', '.join(f'fetch {o.fetch}' for o in target.base)}"
 
 
 def returned(source: Source) -> Deliver:

@@ -8,6 +8,15 @@ from typing import Any, Final
 MAX_LINES: Final = 20_000
 
 
+#: The first lines of a program that people read.
+LEGEND: Final = (
+    "# flight: this execution. dataN: what fetch N gave at the root, requestN: its request. indexN_M: objects (by",
+    "# identity or key) -> their rows in rowsN_M, what fetch N gave for the representations askedN_M. partN: an answer's",
+    "# object; entityN: one of a row; v_FIELD_N: a field's value; shared0: what is made once for equal entities; itemN,",
+    "# itemsN: of lists. path, report, errors, markN: where an object is, and what is wrong there. CAPITALS: constants.",
+)
+
+
 class Unsupported(Exception):
     """The plan can't be compiled; the message says why, for operators."""
 
@@ -74,7 +83,8 @@ class Source:
         return known
 
     def text(self) -> str:
-        return "\n".join(self.lines) + "\n"
+        """The lines, with what their names mean."""
+        return "\n".join([*LEGEND, *self.lines]) + "\n"
 
     def function(self, name: str, title: str, helpers: dict[str, Any]) -> Any:
         """Compile, and give the function of that name, which sees `helpers` and the constants as globals."""

@@ -23,11 +23,11 @@ class OtherKey(BailOut):
 
 class _Missing:
     def __repr__(self) -> str:
-        return "M"
+        return "MISSING"
 
 
 #: A key that an answer doesn't have.
-M: Final = _Missing()
+MISSING: Final = _Missing()
 
 
 class _Impossible:
@@ -66,11 +66,11 @@ ONCE: Final = (None,)
 
 
 def first(key: str, *layers: dict[str, Any]) -> Any:
-    """The first value that isn't null; None where all that have the key say null; else M."""
-    found: Any = M
+    """The first value that isn't null; None where all that have the key say null; else MISSING."""
+    found: Any = MISSING
     for layer in layers:
-        value = layer.get(key, M)
-        if value is not M:
+        value = layer.get(key, MISSING)
+        if value is not MISSING:
             if value is not None:
                 return value
             found = None
@@ -80,7 +80,7 @@ def first(key: str, *layers: dict[str, Any]) -> Any:
 def read(key: str, *layers: dict[str, Any]) -> Any:
     """`first` for projection: where no answer has the key, null if its entity is unknown."""
     found = first(key, *layers)
-    if found is M:
+    if found is MISSING:
         if any(layer is UNKNOWN for layer in layers):
             return None
         raise BailOut("a missing field")
@@ -90,7 +90,7 @@ def read(key: str, *layers: dict[str, Any]) -> Any:
 def objects(*values: Any) -> tuple[dict[str, Any], ...] | None:
     """The layers of one object, EMPTY for those that have none; None where the first value that isn't null is no object."""
     for value in values:
-        if value is None or value is M:
+        if value is None or value is MISSING:
             continue
         if value.__class__ is not dict:
             return None
@@ -101,7 +101,7 @@ def objects(*values: Any) -> tuple[dict[str, Any], ...] | None:
 def rows(*values: Any) -> Sequence[tuple[Any, ...]] | None:
     """Item by item: what each layer has, from lists as long as the first; None where the first value that isn't null is no list."""
     for value in values:
-        if value is None or value is M:
+        if value is None or value is MISSING:
             continue
         if value.__class__ is not list:
             return None
@@ -115,7 +115,7 @@ def rows(*values: Any) -> Sequence[tuple[Any, ...]] | None:
 def strict_objects(*values: Any) -> tuple[dict[str, Any], ...] | None:
     """`objects` for projection: None for null, `BailOut` for another shape."""
     found = objects(*values)
-    if found is None and any(v is not None and v is not M for v in values):
+    if found is None and any(v is not None and v is not MISSING for v in values):
         raise BailOut("no object")
     return found
 
@@ -123,7 +123,7 @@ def strict_objects(*values: Any) -> tuple[dict[str, Any], ...] | None:
 def strict_rows(*values: Any) -> Sequence[tuple[Any, ...]] | None:
     """`rows` for projection: None for null, `BailOut` for another shape."""
     found = rows(*values)
-    if found is None and any(v is not None and v is not M for v in values):
+    if found is None and any(v is not None and v is not MISSING for v in values):
         raise BailOut("no list")
     return found
 
@@ -184,18 +184,18 @@ def plain_id(value: Any) -> Any:
 
 
 def nested(value: Any, select: Any) -> Any:
-    """A representation's field with selections: `select` gives an object's fields, or M. Lists item by item."""
+    """A representation's field with selections: `select` gives an object's fields, or MISSING. Lists item by item."""
     if value.__class__ is dict:
         return select(value)
     if value.__class__ is list:
         items = []
         for item in value:
             found = nested(item, select)
-            if found is M:
-                return M
+            if found is MISSING:
+                return MISSING
             items.append(found)
         return items
-    return None if value is None else M
+    return None if value is None else MISSING
 
 
 def nested_all(values: Sequence[Any], select: Any) -> Any:
@@ -208,11 +208,11 @@ def nested_all(values: Sequence[Any], select: Any) -> Any:
         selected = []
         for row in items:
             item = nested_all(row, select)
-            if item is M:
-                return M
+            if item is MISSING:
+                return MISSING
             selected.append(item)
         return selected
-    return None if any(v is None for v in values) and all(v is None or v is M for v in values) else M
+    return None if any(v is None for v in values) and all(v is None or v is MISSING for v in values) else MISSING
 
 
 # -- leaves that the quick checks don't pass: the executor's own rules decide
@@ -257,7 +257,7 @@ def refuse(value: Any) -> Any:
 HELPERS: Final[dict[str, Any]] = {
     "EMPTY": EMPTY,
     "IMPOSSIBLE": IMPOSSIBLE,
-    "M": M,
+    "MISSING": MISSING,
     "OtherKey": OtherKey,
     "ONCE": ONCE,
     "BailOut": BailOut,

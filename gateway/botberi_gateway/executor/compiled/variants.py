@@ -57,7 +57,7 @@ class Compiler(Protocol):
 
 class _Written(Protocol):
     @property
-    def source(self) -> str: ...
+    def lines(self) -> int: ...
 
 
 @dataclass(slots=True)
@@ -227,4 +227,4 @@ class Variants(Generic[ProgramT]):
 
 
 def _length(program: _Written | str) -> int:
-    return 1 if isinstance(program, str) else program.source.count("\n")
+    return 1 if isinstance(program, str) else program.lines

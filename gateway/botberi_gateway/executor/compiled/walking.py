@@ -94,7 +94,7 @@ class Loops:
                 continue
             for path in table.entities.paths:
                 if self._walks.is_wanted(table, path) and not self._is_walked(path):
-                    name = self._kept[id(table), path] = self._source.name("at")
+                    name = self._kept[id(table), path] = self._source.name("objects")
                     self._source.line(f"{name} = []")
 
     def _list_for(self, table: Table, path: Path) -> str | None:
@@ -124,7 +124,7 @@ class Reach:
             return []
         layers = list(base)
         for table in tables_at(self.layout, position, wanted, self.ended):
-            row, var = source.name("i"), source.name("e")
+            row, var = source.name("row"), source.name("entity")
             source.line(f"{row} = {row_of(table, [layer.var for layer in base])}")
             source.line(f"{var} = EMPTY if {row} is None else {table.rows}[{row}]")
             layers.append(Layer(table.fetch.id, table.keys, var))
@@ -138,19 +138,22 @@ class Reach:
         value: str,
         body: Callable[[list[Layer], KeyPath], None],
     ) -> None:
-        """Writes how `value` is made of the object (or lists of objects) in a field: for each, `body` writes how `v` is made; it may return M."""
+        """Writes how `value` is made of the object (or lists of objects) in a field.
+
+        For each, `body` writes how the variable `value` is made; it may return MISSING.
+        """
         source = self.source
         offered = layers_below(layers, field.source)
         if not offered:
-            source.line(f"{value} = M")
+            source.line(f"{value} = MISSING")
             return
-        below = [Layer(layer.fetch, keys, source.name("o")) for layer, keys in offered]
+        below = [Layer(layer.fetch, keys, source.name("part")) for layer, keys in offered]
         select = source.name("select")
         place = (*position, field.source)
         with source.block(f"def {select}({', '.join(layer.var for layer in below)}):"):
             body(self.attach(below, place, {TYPENAME} | set(top_sources(field))), place)
-            source.line("return v")
-        values = [f"{layer.var}.get({field.source!r}, M)" for layer, _ in offered]
+            source.line("return value")
+        values = [f"{layer.var}.get({field.source!r}, MISSING)" for layer, _ in offered]
         if len(values) == 1:
             source.line(f"{value} = nested({values[0]}, {select})")
         else:
@@ -188,7 +191,7 @@ class Walk:
             stack.enter_context(source.block("for _ in ONCE:"))
         else:
             known, position = base_layers(reach.layout, self._path[:walked], reach.ended)
-            layers = [Layer(fetch, below, source.name("x")) for fetch, below in known]
+            layers = [Layer(fetch, below, source.name("node")) for fetch, below in known]
             stack.enter_context(source.block(f"for {', '.join(layer.var for layer in layers)} in {at}:"))
         for place, element in enumerate(self._path[walked:]):
             if isinstance(element, str):
@@ -197,12 +200,12 @@ class Walk:
                 self.layers[position] = layers
                 offering = reach.attach(layers, position, {element})
                 keys = layers_below(offering, element)
-                values = [source.name("x") for _ in keys]
+                values = [source.name("node") for _ in keys]
                 if not keys:
                     source.line("continue  # no answer has it")
                     layers = []
                 for var, (layer, _) in zip(values, keys, strict=True):
-                    absent = ", M" if len(keys) > 1 else ""
+                    absent = ", MISSING" if len(keys) > 1 else ""
                     source.line(f"{var} = {layer.var}.get({element!r}{absent})")
                 position = (*position, element)
             elif isinstance(element, ListItems):
@@ -229,15 +232,15 @@ class Walk:
             with source.block(f"if {values[0]}.__class__ is not list:"):
                 source.line("continue")
             count_items(source, values[0])
-            item = source.name("x")
+            item = source.name("node")
             self._stack.enter_context(source.block(f"for {item} in {values[0]}:"))
             return [item]
-        listed = source.name("x")
+        listed = source.name("node")
         source.line(f"{listed} = rows({', '.join(values)})")
         with source.block(f"if {listed} is None:"):
             source.line("continue")
         count_items(source, listed)
-        items = [source.name("x") for _ in values]
+        items = [source.name("node") for _ in values]
         self._stack.enter_context(source.block(f"for {', '.join(items)} in {listed}:"))
         return items
 
@@ -247,7 +250,7 @@ class Walk:
             with source.block(f"if {values[0]}.__class__ is not dict:"):
                 source.line("continue")
         else:
-            found = source.name("x")
+            found = source.name("node")
             source.line(f"{found} = objects({', '.join(values)})")
             with source.block(f"if {found} is None:"):
                 source.line("continue")
@@ -276,12 +279,12 @@ def anchor(base: Sequence[Layer]) -> str:
 
 
 def value_of(layers: Sequence[Layer], key: str) -> str:
-    """An expression: the first value that isn't null of those that have the key; M where none has."""
+    """An expression: the first value that isn't null of those that have the key; MISSING where none has."""
     offering = [layer.var for layer in layers if key in layer.keys]
     if not offering:
-        return "M"
+        return "MISSING"
     if len(offering) == 1:
-        return f"{offering[0]}.get({key!r}, M)"
+        return f"{offering[0]}.get({key!r}, MISSING)"
     return f"first({key!r}, {', '.join(offering)})"
 
 

@@ -1,4 +1,4 @@
-"""A layout -> the source of `run(x)` over typed answers: `compiled.flow` where every answer has the expected shape."""
+"""A layout -> the source of `run(flight)` over typed answers: `compiled.flow` where every answer has the expected shape."""
 
 from contextlib import ExitStack
 
@@ -12,7 +12,7 @@ from botberi_gateway.plan import Fetch
 
 
 class TypedFlow(Flow):
-    """Writes the coroutine function. Its argument `x` is a `Flight`; whatever doesn't fit is raised."""
+    """Writes the coroutine function. Its argument is a `Flight`; whatever doesn't fit is raised."""
 
     def __init__(self, source: Source, layout: Layout, answers: Answers) -> None:
         super().__init__(source, layout)
@@ -21,11 +21,11 @@ class TypedFlow(Flow):
         self.heard: list[Fetch] = []
 
     def write(self) -> None:
-        """`run(x)` gives the data, an object of the response's type."""
+        """`run(flight)` gives the data, an object of the response's type."""
         source, layout = self._source, self._layout
-        with source.block("async def run(x):"):
+        with source.block("async def run(flight):"):
             self._node(layout.node, self._declare())
-            source.line(f"return project({', '.join(['x', *layout.state()])})")
+            source.line(f"return project({', '.join(['flight', *layout.state()])})")
 
     def _gather(self, fetch: Fetch, tables: list[Table], step: str, future: str) -> None:
         gather = Gather(self._source, self._layout, fetch, self._walks, self._answers)
@@ -41,14 +41,14 @@ class TypedFlow(Flow):
         source, layout = self._source, self._layout
         self.heard.append(fetch)
         tables = layout.tables.get(fetch.id)
-        step, data = self._steps[fetch.id], root_name(fetch.id) if tables is None else "d"
+        step, data = self._steps[fetch.id], root_name(fetch.id) if tables is None else "data"
         with ExitStack() as stack:
             if tables is not None:
-                stack.enter_context(source.block(f"if f{fetch.id} is not None:"))
-            source.line(f"a = await f{fetch.id}")
-            source.line(f"{data} = a.data")
+                stack.enter_context(source.block(f"if request{fetch.id} is not None:"))
+            source.line(f"answer = await request{fetch.id}")
+            source.line(f"{data} = answer.data")
             with source.block(f"if {data}.__class__ is not DATA_{fetch.id}:"):
-                source.line(f"{data} = typed(x, {step}, a)")
+                source.line(f"{data} = typed(flight, {step}, answer)")
             for table in tables or ():
                 assert table.entities is not None
                 source.line(f"{table.rows} = {data}.{attribute(table.entities.response_key)}")
@@ -66,8 +66,8 @@ class TypedFlow(Flow):
         ]
         if not repeated:
             return
-        with source.block(f"for e, q in zip({table.rows}, {table.asked}, strict=True):"):
+        with source.block(f"for entity, representation in zip({table.rows}, {table.asked}, strict=True):"):
             for key in repeated:
-                got = f"e.{attribute(key)}"
-                with source.block(f"if e is not None and q.get({key!r}, {got}) != {got}:"):
+                got = f"entity.{attribute(key)}"
+                with source.block(f"if entity is not None and representation.get({key!r}, {got}) != {got}:"):
                     source.line("raise ShapeMismatch")

@@ -71,7 +71,7 @@ class Gather(Loops):
             layer = self._offering(base, position, key)
             if layer is not base:
                 raise Unsupported("a key from another answer")
-            var = source.name("k")
+            var = source.name("leaf")
             source.line(f"{var} = {self._value(layer, key)}")
             if not is_non_null_type(self._type(layer, key)):
                 with source.block(f"if {var} is None:"):
@@ -82,35 +82,35 @@ class Gather(Loops):
         layers: dict[int, Layer] = {}
         for name, key in fields:
             layer = self._offering(base, position, key, layers)
-            var = source.name("k")
+            var = source.name("leaf")
             source.line(f"{var} = {self._value(layer, key)}")
             names.append(f"{name!r}: {var}")
             parts.append(var)
-        source.line(f"q = {together(parts)}")
+        source.line(f"fingerprint = {together(parts)}")
         note_row(source, rows, table.asked, literal(repr(kind.name), names))
-        source.line(f"{table.index}[id({base.var})] = i")
+        source.line(f"{table.index}[id({base.var})] = row")
 
     def _derived(self, table: Table, other: Table, entities: Entities) -> None:
         """By the rows of a table whose entities tell the representations."""
         source = self._source
         (choice,) = entities.representations
-        layer, kind = Layer(other.fetch.id, other.keys, "e"), self._answers.of(other.keys).kind.name
+        layer, kind = Layer(other.fetch.id, other.keys, "entity"), self._answers.of(other.keys).kind.name
         source.line("seen = {}")
-        with source.block(f"for key, i in {other.index}.items():"):
-            source.line(f"e = {other.rows}[i]")
-            with source.block("if e is None:"):
+        with source.block(f"for key, row in {other.index}.items():"):
+            source.line(f"entity = {other.rows}[row]")
+            with source.block("if entity is None:"):
                 source.line("continue")
             names, parts = [], []
             for name, key in leaf_sources(choice) or ():
                 var = "key"
                 if key != other.by_key:
-                    var = source.name("k")
+                    var = source.name("leaf")
                     source.line(f"{var} = {self._value(layer, key)}")
                 names.append(f"{name!r}: {var}")
                 parts.append(var)
-            source.line(f"q = {together(parts)}")
+            source.line(f"fingerprint = {together(parts)}")
             note_row(source, "seen", table.asked, literal(repr(kind), names))
-            source.line(f"{table.index}[key] = i")
+            source.line(f"{table.index}[key] = row")
 
     # -- values
 
@@ -143,7 +143,7 @@ class Gather(Loops):
         (table,) = tables
         if known is not None and id(table) in known:
             return known[id(table)]
-        row, var = source.name("i"), source.name("e")
+        row, var = source.name("row"), source.name("entity")
         source.line(f"{row} = {row_of(table, base.keys, base.var, self._answers)}")
         with source.block(f"if {row} is None:"):
             source.line("continue")
@@ -169,20 +169,20 @@ class Gather(Loops):
                 known, position = base_layers(self._layout, path[:walked], self._ended)
                 if len(known) != 1:
                     raise Unsupported("objects that several answers give")
-                here = [Layer(fetch, keys, source.name("x")) for fetch, keys in known]
+                here = [Layer(fetch, keys, source.name("node")) for fetch, keys in known]
                 stack.enter_context(source.block(f"for {here[0].var} in {at}:"))
             kind: GraphQLOutputType | None = None
             for element in path[walked:]:
                 if isinstance(element, str):
                     layer = self._root(here, element) if not position else self._offering(here[0], position, element)
-                    value = source.name("x")
+                    value = source.name("node")
                     source.line(f"{value} = {layer.var}.{attribute(element)}")
                     kind = self._type(layer, element)
                     here = [Layer(layer.fetch, layer.keys.below[element], value)]
                     position = (*position, element)
                 elif isinstance(element, ListItems) and kind is not None:
                     kind = self._present(here[0].var, kind)
-                    item = source.name("x")
+                    item = source.name("node")
                     count_items(source, here[0].var)
                     stack.enter_context(source.block(f"for {item} in {here[0].var}:"))
                     here = [Layer(here[0].fetch, here[0].keys, item)]

@@ -90,8 +90,7 @@ class TypedResult(ExecutionResult):
 class TypedProgram:
     """One layout's. While some of its answers don't fit it goes on; when too many don't, it is `useless`."""
 
-    def __init__(self, source: str, steps: Sequence[Step], run: Callable[[Flight], Awaitable[Any]]) -> None:
-        self.source = source
+    def __init__(self, steps: Sequence[Step], run: Callable[[Flight], Awaitable[Any]]) -> None:
         self._steps = steps
         self._run = run
         self._runs = self._mismatches = 0
@@ -142,10 +141,20 @@ def compile_typed(layout: Layout, operation: Operation) -> TypedProgram:
     """Raises `Unsupported`."""
     if len(_alive) >= MOST:
         raise Unsupported("as many typed programs as a process may have")
+    source, steps = write_typed(layout, operation)
+    title = operation.name or operation.kind
+    run = source.function("run", title, {"EMPTY": EMPTY, "ONCE": ONCE, "ShapeMismatch": ShapeMismatch, "typed": typed})
+    program = TypedProgram(steps, run)
+    _alive.add(program)
+    return program
+
+
+def write_typed(layout: Layout, operation: Operation) -> tuple[Source, Sequence[Step]]:
+    """The source, and the fetches whose answers it takes. Raises `Unsupported`."""
     if layout.given is not None or layout.parts:
         raise Unsupported("events and parts")
-    source, selections = Source(), Selections(operation, layout.conditions)
-    answers = Answers(layout, selections)
+    source = Source()
+    answers = Answers(layout, Selections(operation, layout.conditions))
     flow = TypedFlow(source, layout, answers)
     flow.write()
     source.line("")
@@ -157,11 +166,7 @@ def compile_typed(layout: Layout, operation: Operation) -> TypedProgram:
         step: Step = source.constants[f"FETCH_{fetch.id}"]
         source.constants[f"DATA_{fetch.id}"], step.read = answers.reader(fetch)
         steps.append(step)
-    title = operation.name or operation.kind
-    run = source.function("run", title, {"EMPTY": EMPTY, "ONCE": ONCE, "ShapeMismatch": ShapeMismatch, "typed": typed})
-    program = TypedProgram(source.text(), steps, run)
-    _alive.add(program)
-    return program
+    return source, steps
 
 
 def typed(flight: Flight, step: Step, answer: SubgraphResponse) -> Any:

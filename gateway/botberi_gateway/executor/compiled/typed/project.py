@@ -64,8 +64,8 @@ class Project:
         Raises `ShapeMismatch` and `KeyError`.
         """
         source = self._source
-        with source.block(f"def project({', '.join(['x', *self._layout.state()])}):"):
-            source.line("spending = x.spending")
+        with source.block(f"def project({', '.join(['flight', *self._layout.state()])}):"):
+            source.line("spending = flight.spending")
             top = len(source.lines)
             values = []
             for member in _members(root).values():
@@ -135,7 +135,7 @@ class Project:
         for key, member in place.members.items():
             if not isinstance(member, Child) or self._untouched(self._inner(member, own=True)):
                 continue
-            var = source.name("v")
+            var = source.name(f"v_{key}_")
             source.line(f"{var} = {place.var}.{attribute(key)}")
             if self._composite(member.declared, self._inner(member, own=True, var=var)):
                 source.line(f"{place.var}.{attribute(key)} = {var}")
@@ -146,7 +146,7 @@ class Project:
         if known is None:
             deliver(self._display(place, None))
             return
-        memory, key, value = source.name("memory"), source.name("q"), source.name("v")
+        memory, key, value = source.name("memory"), source.name("key"), source.name("shared")
         self._first.append(f"{memory} = {{}}")
         source.line(f"{key} = {place.var}.{attribute(known)}")
         source.line(f"{value} = {memory}.get({key})")
@@ -179,14 +179,14 @@ class Project:
             assert table is not None
             row = rows.get(table.index)
             if row is None:
-                row = rows[table.index] = source.name("i")
+                row = rows[table.index] = source.name("row")
                 # Without a row a field is missing.
                 found = row_of(table, base.keys, place.var, self._answers)
                 source.line(f"{row} = {table.index}[{key}]" if key is not None else f"{row} = {found}")
                 if key is None:
                     with source.block(f"if {row} is None:"):
                         source.line("raise ShapeMismatch")
-            var = source.name("e")
+            var = source.name("entity")
             source.line(f"{var} = {table.rows}[{row}]")
             entities[origin] = var, row
         values = []
@@ -219,7 +219,7 @@ class Project:
         inner = self._inner(member, own)
         if self._untouched(inner):
             return value
-        var = source.name("v")
+        var = source.name(f"v_{member.key}_")
         source.line(f"{var} = {value}")
         inner = replace(inner, var=var)
         if table is None or len(table.paths) != 1:
@@ -257,7 +257,7 @@ class Project:
                 source.line("pass")
             return bool(changed)
         item_kind = kind.of_type  # type: ignore[union-attr]
-        item = source.name("y")
+        item = source.name("item")
         self._loops += 1
         if self._loops > _MOST_LOOPS:
             raise Unsupported("lists in lists")
@@ -268,7 +268,7 @@ class Project:
             with source.block(f"for {item} in {var}:"):
                 self._composite(item_kind, inner)
         else:
-            items = source.name("l")
+            items = source.name("items")
             source.line(f"{items} = []")
             with source.block(f"for {item} in {var}:"):
                 self._composite(item_kind, inner)
