@@ -1,4 +1,4 @@
-"""`botberi admin`: the first admin of a platform, and roles, straight in the database of accounts."""
+"""`botberi admin`: the first admin of a platform, roles and sealed secrets, straight in the database of accounts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from botberi.run.errors import StartError
 from botberi.run.to_end import run_to_end
 from shared_schema import audit
-from shared_schema.models import Account, AccountSession, AuditEntry
+from shared_schema.models import Account, AccountSession, AuditEntry, TotpFactor
 from shared_schema.states import Role
 
 app = typer.Typer(name="admin", help="Make the first admin, and give roles.", no_args_is_help=True)
@@ -43,6 +43,30 @@ def create(
 def grant(email: Email, role: Annotated[Role, typer.Argument(help="The account's role from now on.")]) -> None:
     """Give an account a role; its sessions end."""
     run_to_end(lambda: _grant(email, role))
+
+
+@app.command()
+def reseal() -> None:
+    """Encrypt second factors with the first of BOTBERI_IDENTITY_SECRET's secrets, so that the others can go."""
+    run_to_end(_reseal)
+
+
+async def _reseal() -> None:
+    from subgraphs.identity.settings import IdentitySettings
+
+    keys = IdentitySettings().keys()
+    counts = {True: 0, False: 0}
+
+    async def seal_again(session: AsyncSession) -> None:
+        for factor in await session.scalars(select(TotpFactor).with_for_update()):
+            sealed = keys.reseal(factor.secret)
+            counts[sealed is not None] += 1
+            factor.secret = sealed or factor.secret
+
+    await _in_accounts(seal_again)
+    print(f"{counts[True]} second factors are encrypted with the present secret.")
+    if counts[False]:
+        raise StartError(f"{counts[False]} second factors can be read with none of BOTBERI_IDENTITY_SECRET's secrets.")
 
 
 async def _create(email: str, name: str, password: str | None) -> None:

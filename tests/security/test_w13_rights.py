@@ -365,6 +365,7 @@ NO_SETTINGS = {
     "BOTBERI_TEST_CONTAINERS": "lab/checks/command.py",
     "BOTBERI_TEST_LOGS": "tests/containers/stack.py",
     "BOTBERI_RANDOM_SETS": "gateway/tests/composition/test_random_sets.py",
+    "BOTBERI_TIMING_SAMPLES": "tests/security/test_account_timing.py",
     "BOTBERI_TEST_AMQP_URL": "tests/conftest.py",
     "BOTBERI_TEST_POSTGRES_URL": "tests/conftest.py",
     "BOTBERI_TEST_CHROMIUM": "gateway/tests/transport/test_graphiql.py",
