@@ -154,6 +154,11 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
         "ws@8",
         "@apollo/client@3",
         "@urql/core@5",
+        "@apollo/server@4",
+        "@apollo/subgraph@2",
+        "apollo-upload-client@18",
+        "graphql-yoga@5",
+        "relay-runtime@18",
     ]
     installed = subprocess.run(
         [*npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", *packages],

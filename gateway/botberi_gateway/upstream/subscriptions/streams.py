@@ -19,7 +19,8 @@ from botberi_gateway.upstream.subscriptions.parts import PartReader, boundary_of
 logger = logging.getLogger(__name__)
 
 _ACCEPTS: Final = {
-    SubscriptionProtocol.SSE: "text/event-stream, application/graphql-response+json;q=0.9, application/json;q=0.8",
+    # Nothing else: npm's graphql-sse compares the whole header.
+    SubscriptionProtocol.SSE: "text/event-stream",
     SubscriptionProtocol.MULTIPART: 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0, application/json;q=0.8',
 }
 
@@ -92,7 +93,10 @@ def _reader_of(response: aiohttp.ClientResponse, subgraph: str, config: Subgraph
     """What reads the stream; None where the answer is none."""
     maximum = config.websocket.max_message_bytes
     content_type = response.headers.get("content-type", "")
-    if not 200 <= response.status < 300 or response.headers.get("content-encoding", "identity") != "identity":
+    if not 200 <= response.status < 300:
+        return None
+    # `none` is what GraphQL Yoga says, so that no proxy packs the stream.
+    if response.headers.get("content-encoding", "").strip().lower() not in ("", "identity", "none"):
         return None
     if content_type.partition(";")[0].strip().lower() == "text/event-stream":
         return EventReader(subgraph, maximum)
