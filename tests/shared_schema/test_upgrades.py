@@ -23,8 +23,8 @@ Write = Callable[[psycopg.Connection], None]
 
 #: The revisions of 198d714, and all that came later.
 REVISIONS: Final[dict[DatabaseName, tuple[str, ...]]] = {
-    "user_psql": ("0003", "0004", "0005", "0006", "0007"),
-    "shared_psql": ("0008", "0009", "0010"),
+    "user_psql": ("0003", "0004", "0005", "0006", "0007", "0008"),
+    "shared_psql": ("0008", "0009", "0010", "0011"),
 }
 #: Revisions on which the code of before can't work any more -> the tables for which that is so, and whose rows may go.
 #: docs/data/migrations.md names each.

@@ -30,9 +30,11 @@ def runs(rows: Rows, agent_id: UUID, status: str, count: int, days_ago: int = 0)
     day = datetime.now(UTC) - timedelta(days=days_ago)
     rows.execute("ALTER TABLE instances DISABLE TRIGGER USER")
     for _ in range(count):
+        owner = new_id()
         rows.execute(
-            "INSERT INTO instances (id, owner_id, agent_id, name, status, created_at) VALUES (%s, %s, %s, 'x', %s, %s)",
-            *(new_id(), new_id(), agent_id, status, day),
+            "INSERT INTO instances (id, owner_id, workspace_id, agent_id, name, status, created_at)"
+            " VALUES (%s, %s, %s, %s, 'x', %s, %s)",
+            *(new_id(), owner, owner, agent_id, status, day),
         )
     rows.execute("ALTER TABLE instances ENABLE TRIGGER USER")
 
