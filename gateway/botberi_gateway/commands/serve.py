@@ -271,6 +271,10 @@ def _serve_by_workers(gateway: "Gateway", listener: Any, config: GatewayConfig, 
     from botberi_gateway.server.workers import Workers
 
     def serve_one(channel: Any, folder: Path) -> None:
+        # A worker that takes another's place was forked from the parent, which has the first graph and configuration.
+        parts["delivery"].look_now()
+        if parts["reloader"] is not None:
+            parts["reloader"].ask()
         run(work(create_app(gateway, config, **parts), channel, folder, config))
 
     server = config.server

@@ -16,6 +16,7 @@ from botberi_gateway.schema_delivery.places import (
     SubgraphPlace,
     TextPlace,
     UrlPlace,
+    shown_url,
 )
 from botberi_gateway.supergraph import Supergraph
 from botberi_gateway.upstream import AsgiClient, HttpClient
@@ -80,9 +81,8 @@ def _subgraph_place(name: str, subgraph: SubgraphSourceConfig, graph: GraphConfi
             return AsgiClient(name, imported(subgraph.app), engine.in_process)
         return HttpClient(name, url, engine.subgraphs.get(name, engine.subgraph))
 
-    return SubgraphPlace(
-        name, url or f"{subgraph.app}", connect, subgraph.introspection_headers, graph.fetch_timeout_seconds
-    )
+    place_shown = f"{subgraph.app}" if url is None else shown_url(url)
+    return SubgraphPlace(name, place_shown, connect, subgraph.introspection_headers, graph.fetch_timeout_seconds)
 
 
 def assemble(

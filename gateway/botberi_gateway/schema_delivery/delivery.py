@@ -26,8 +26,6 @@ _FIRST_PAUSE_SECONDS: Final = 0.5
 #: How long the thread that composes may hold the interpreter while the event loop waits for it. With Python's 5 ms each
 #: step of a request waited so long: p50 went from 3 ms to 9 ms.
 _SWITCH_INTERVAL_SECONDS: Final = 0.0005
-#: Lines of a refused graph's errors that `/ready` shows; the log has all.
-_MAX_SHOWN_LINES: Final = 5
 
 #: Writes composition's errors for people: subgraphs' SDLs by name, and the errors -> text.
 Report = Callable[[Mapping[str, str], Sequence[Any]], str]
@@ -56,12 +54,13 @@ class DeliveryStatus:
     updated_at: float = 0.0
 
     def warnings(self) -> dict[str, str]:
-        """What an operator should look at; requests are served all the same."""
-        problems = {f"schema of {name}": reason for name, reason in self.unavailable.items()}
+        """What an operator should look at; requests are served all the same.
+
+        Anybody may ask for it, so that it has no address and nothing of a schema: the log says why.
+        """
+        problems = {f"schema of {name}": "it can't be read, its last one is served" for name in self.unavailable}
         if self.refused is not None:
-            lines = self.refused.splitlines()
-            more = [f"… {len(lines) - _MAX_SHOWN_LINES} more lines in the log"] if len(lines) > _MAX_SHOWN_LINES else []
-            problems["graph"] = "\n".join((*lines[:_MAX_SHOWN_LINES], *more))
+            problems["graph"] = "the newest graph is refused, the log says why"
         return problems
 
 
@@ -172,6 +171,9 @@ class SchemaDelivery:
             return await self._places[name].read()
         except SchemaUnavailable as error:
             return error
+        except Exception as error:
+            logger.exception("the schema of %s could not be read", name or "supergraph")
+            return SchemaUnavailable(f"The schema of {name or 'supergraph'} could not be read: {error}.")
 
     def _assemble(
         self, graph: GraphConfig, engine: EngineConfig, texts: Mapping[str, str], present: Assembled | None = None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit, urlunsplit
 
 from botberi_gateway.engine import fetch_sdl
 from botberi_gateway.errors import GatewayError
@@ -85,6 +86,7 @@ class UrlPlace:
 
     def __init__(self, url: str, headers: Mapping[str, str], max_bytes: int, timeout_seconds: float) -> None:
         self._url = url
+        self._shown = shown_url(url)
         self._headers = dict(headers)
         self._max_bytes = max_bytes
         self._timeout = timeout_seconds
@@ -104,21 +106,21 @@ class UrlPlace:
                 if response.status == 304 and self._known:
                     return self._text
                 if response.status != 200:
-                    raise SchemaUnavailable(f"{self._url} answers with status {response.status}.")
+                    raise SchemaUnavailable(f"{self._shown} answers with status {response.status}.")
                 body = bytearray()
                 async for chunk in response.content.iter_any():
                     body += chunk
                     if len(body) > self._max_bytes:
-                        raise SchemaUnavailable(f"{self._url} answers more than {self._max_bytes} bytes.")
+                        raise SchemaUnavailable(f"{self._shown} answers more than {self._max_bytes} bytes.")
                 text = body.decode("utf-8")
                 validators = (("If-None-Match", "etag"), ("If-Modified-Since", "last-modified"))
                 self._known = {name: response.headers[given] for name, given in validators if given in response.headers}
         except UnicodeDecodeError:
-            raise SchemaUnavailable(f"{self._url} answers what is not UTF-8 text.") from None
+            raise SchemaUnavailable(f"{self._shown} answers what is not UTF-8 text.") from None
         except TimeoutError:
-            raise SchemaUnavailable(f"{self._url} did not answer within {self._timeout:g} s.") from None
+            raise SchemaUnavailable(f"{self._shown} did not answer within {self._timeout:g} s.") from None
         except (aiohttp.ClientError, ValueError) as error:
-            raise SchemaUnavailable(f"{self._url} can't be read: {error or type(error).__name__}.") from None
+            raise SchemaUnavailable(f"{self._shown} can't be read: {error or type(error).__name__}.") from None
         self._text = text
         return text
 
@@ -208,6 +210,12 @@ class SubgraphPlace:
             raise SchemaUnavailable(message, error.code) from None
         finally:
             await client.aclose()
+
+
+def shown_url(url: str) -> str:
+    """The URL as it may stand in a log: without a password, and without a query, which may have a token."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "…" if parts.query else "", ""))
 
 
 def reason_of(error: GatewayError) -> str:

@@ -14,7 +14,6 @@ from botberi_gateway.config.problem import ConfigError
 logger = logging.getLogger(__name__)
 
 _WATCH_INTERVAL_SECONDS: Final = 1.0
-_MAX_SHOWN_LINES: Final = 5
 
 #: Takes a configuration into use. Returns why it can't be, or None.
 Apply = Callable[[GatewayConfig], Awaitable[str | None]]
@@ -30,10 +29,8 @@ class ReloadStatus:
     refusals: int = 0
 
     def warnings(self) -> dict[str, str]:
-        """What `/ready` says beside `ready`."""
-        if self.refused is None:
-            return {}
-        return {"configuration": "\n".join(self.refused.splitlines()[:_MAX_SHOWN_LINES])}
+        """What `/ready` says beside `ready`, to anybody: the log says why."""
+        return {} if self.refused is None else {"configuration": "the newest one is refused, the log says why"}
 
 
 class Reloader:
@@ -77,7 +74,11 @@ class Reloader:
         except ConfigError as error:
             self._refuse(str(error))
             return
-        problem = await apply(loaded.config)
+        try:
+            problem = await apply(loaded.config)
+        except Exception:
+            logger.exception("a configuration could not be taken into use")
+            problem = "It could not be taken into use."
         if problem is not None:
             self._refuse(problem)
             return

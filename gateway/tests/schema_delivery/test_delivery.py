@@ -25,6 +25,7 @@ from botberi_gateway.config import (
     SubgraphSourceConfig,
 )
 from botberi_gateway.schema_delivery import DeliveryError, SchemaDelivery
+from botberi_gateway.schema_delivery.places import shown_url
 from botberi_gateway.server import create_app
 from botberi_gateway.upstream.mock import mock_client
 from gateway.tests.server.test_readme import free_port
@@ -105,7 +106,8 @@ def test_a_file_is_watched_and_what_does_not_compose_is_refused(
         assert get(served, "/ready") == {"status": "ready"}
         file.write_text(REVIEWS_THAT_CLASH)
         until(lambda: "graph" in get(served, "/ready").get("warnings", {}))
-        assert "User.name" in get(served, "/ready")["warnings"]["graph"]
+        assert get(served, "/ready")["warnings"]["graph"] == "the newest graph is refused, the log says why"
+        assert "User.name" in served.app.state.delivery.status.refused
         metrics = get(served, "/metrics")
         assert 'gateway_schema_updates_total{outcome="refused"} 1.0' in metrics
         assert "gateway_schema_refused 1.0" in metrics
@@ -152,7 +154,8 @@ def test_a_url_is_asked_with_its_etag_and_header_and_less_often_after_failures(
         until(lambda: knows_stars(served))
         parts.down.add("supergraph")
         until(lambda: parts.answers["supergraph", 503] > 2)
-        assert "answers with status 503" in get(served, "/ready")["warnings"]["schema of supergraph"]
+        assert "answers with status 503" in served.app.state.delivery.status.unavailable["supergraph"]
+        assert server.url not in str(get(served, "/ready")), "anybody may ask"
         # 0.2 s between two looks after some failures, in place of 0.05 s.
         before = parts.answers["supergraph", 503]
         time.sleep(0.8)
@@ -207,7 +210,7 @@ def test_the_last_known_sdl_starts_a_gateway_whose_subgraph_is_down(
     parts.down.add("reviews")
     with gateway(graph) as served:
         assert ask(served, "{ me { name } }")["data"]["me"]["name"]
-        assert "reviews" in get(served, "/ready")["warnings"]["schema of reviews"]
+        assert set(get(served, "/ready")["warnings"]) == {"schema of reviews"}
         parts.down.clear()
         until(lambda: get(served, "/ready") == {"status": "ready"})
         assert ask(served, "{ me { reviews { body } } }")["data"]["me"]["reviews"]
@@ -319,3 +322,8 @@ def test_a_bucket_is_polled(remote: tuple[Services, LiveServer], bucket: Path) -
         parts.sdls["reviews"] = REVIEWS_WITH_STARS
         (bucket / "supergraph.graphql").write_text(supergraph(server, REVIEWS_WITH_STARS))
         until(lambda: knows_stars(served))
+
+
+def test_a_log_has_no_token_of_a_url() -> None:
+    assert shown_url("https://u:secret@a.example:8443/x?token=secret") == "https://a.example:8443/x?…"
+    assert shown_url("http://a.example/x") == "http://a.example/x"
