@@ -3,6 +3,7 @@
 import gc
 import inspect
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Sequence as AbstractSequence
 from functools import partial
@@ -55,6 +56,8 @@ SetOption = Annotated[
     ),
 ]
 
+#: How long after the start a worker is one of the first.
+_FRESH_SECONDS: Final = 2.0
 #: The options of `serve` that aren't values of the tree.
 _OWN: Final[Mapping[str, Any]] = {
     "config": ConfigOption,
@@ -270,11 +273,14 @@ def _serve_by_workers(gateway: "Gateway", listener: Any, config: GatewayConfig, 
     from botberi_gateway.server.worker import work
     from botberi_gateway.server.workers import Workers
 
+    began = time.monotonic()
+
     def serve_one(channel: Any, folder: Path) -> None:
         # A worker that takes another's place was forked from the parent, which has the first graph and configuration.
-        parts["delivery"].look_now()
-        if parts["reloader"] is not None:
-            parts["reloader"].ask()
+        if time.monotonic() - began > _FRESH_SECONDS:
+            parts["delivery"].look_now()
+            if parts["reloader"] is not None:
+                parts["reloader"].ask()
         run(work(create_app(gateway, config, **parts), channel, folder, config))
 
     server = config.server
