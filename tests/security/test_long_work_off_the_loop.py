@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import botberi_gateway.engine.gateway
+from botberi_gateway.config import EngineConfig
 from botberi_gateway.engine import Gateway, GraphQLRequest, SubgraphSource
 from botberi_gateway.errors import RequestError
-from botberi_gateway.executor import ExecutorKind
 from botberi_gateway.executor.compiled import parts, program
 from botberi_gateway.operation import has_many_values
 from botberi_gateway.operation.variables import MANY_VALUES
@@ -102,11 +102,8 @@ def answers(variables: dict[str, Any]) -> dict[str, Any]:
     return {"data": {"user": user}}
 
 
-@pytest.mark.parametrize("executor", [ExecutorKind.COMPILED, ExecutorKind.BOTH])
-async def test_programs_for_other_conditions_are_compiled_in_a_thread(
-    monkeypatch: pytest.MonkeyPatch, executor: ExecutorKind
-) -> None:
-    served = local_gateway(SDL, ROOT, executor=executor)
+async def test_programs_for_other_conditions_are_compiled_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = local_gateway(SDL, ROOT)
     threads = threads_of(monkeypatch, program, "_write")
     for variables in SETS * 3:
         assert await ask(served, CONDITIONS, variables) == answers(variables)
@@ -155,7 +152,8 @@ class Odd:
 async def test_a_long_program_that_knows_paths_is_compiled_in_a_thread(
     monkeypatch: pytest.MonkeyPatch, long: bool
 ) -> None:
-    served = Gateway.from_subgraphs({"only": SubgraphSource(LINK + SDL, client=Odd())})
+    compiled_at_once = EngineConfig(max_interpreted_runs=0)
+    served = Gateway.from_subgraphs({"only": SubgraphSource(LINK + SDL, client=Odd())}, config=compiled_at_once)
     monkeypatch.setattr(program, "LONG", 0 if long else 10_000)
     threads = threads_of(monkeypatch, program, "Careful")
     given = await asyncio.gather(*(ask(served, "{ user { id } fails }") for _ in range(10)))
