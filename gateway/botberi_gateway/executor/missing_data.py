@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from botberi_gateway.executor.failure import FetchFailure, MissingData
+from botberi_gateway.executor.failure import MissingData
 from botberi_gateway.executor.representations import TypeNames, choice_for
 from botberi_gateway.executor.view import MISSING, ListView, ObjectView, View
 from botberi_gateway.plan import KeyField, KeySelection, Representation
@@ -36,13 +36,19 @@ def _fetch_number(gap: MissingData) -> int:
     return gap.fetch.id
 
 
-def why_left_out(view: ObjectView, choices: Sequence[Representation], names: TypeNames) -> FetchFailure | None:
-    """Why an object gives no representation: the failure of the fetch that should have given a field of it."""
+def why_left_out(view: ObjectView, choices: Sequence[Representation], names: TypeNames) -> MissingData | None:
+    """Why an object gives no representation: a fetch should have given a field of it.
+
+    That fetch failed, or an object is unknown to its subgraph; a failure explains more.
+    """
     choice = choice_for(view, choices, names)
-    return None if choice is None else next(_causes(view, choice.selections, names), None)
+    if choice is None:
+        return None
+    causes = list(_causes(view, choice.selections, names))
+    return next((gap for gap in causes if gap.failure is not None), causes[0] if causes else None)
 
 
-def _causes(value: Any, selections: Sequence[KeySelection], names: TypeNames) -> Iterator[FetchFailure]:
+def _causes(value: Any, selections: Sequence[KeySelection], names: TypeNames) -> Iterator[MissingData]:
     if isinstance(value, ListView):
         for item in value.items:
             yield from _causes(item, selections, names)
@@ -56,7 +62,7 @@ def _causes(value: Any, selections: Sequence[KeySelection], names: TypeNames) ->
         child = value.child(selection.source)
         if child is MISSING:
             gap = missing_data_of(value, selection.source)
-            if gap is not None and gap.failure is not None:
-                yield gap.failure
+            if gap is not None:
+                yield gap
         elif selection.selections:
             yield from _causes(child, selection.selections, names)

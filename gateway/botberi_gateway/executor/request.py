@@ -93,9 +93,9 @@ def _batches(
             execution.spending.take_fields(1)
             representations = represent(view, entities.representations, execution.names)
             if representations is None:
-                failure = why_left_out(view, entities.representations, execution.names)
-                if failure is not None:
-                    left_out.append((view, MissingData(fetch, entities.response_key, failure)))
+                cause = why_left_out(view, entities.representations, execution.names)
+                if cause is not None:
+                    left_out.append((view, MissingData(fetch, entities.response_key, cause.failure)))
                 continue
             batch = _batch_of(view, fetch, entities, by_values, execution)
             if isinstance(batch, FetchFailure):

@@ -18,6 +18,8 @@ GroupKind: TypeAlias = Literal["root", "entity", "event"]
 
 #: Fetch groups in the order in which they were found; the values mean nothing.
 Groups: TypeAlias = "dict[FetchGroup, None]"
+#: Subgraphs that may not know the objects at a place (response keys).
+Uncertain: TypeAlias = frozenset[tuple[str, tuple[str, ...]]]
 
 ITEMS = ListItems()
 
@@ -198,9 +200,9 @@ class FetchGroup:
     reasons: dict[str, None] = field(default_factory=dict)
     #: The key by which entities are asked for.
     key_edge: KeyEdge | None = None
-    #: Subgraphs that give what the fields here require, and that may not know each of the objects. Those that one of
-    #: them doesn't know have no representation, so that no other field is asked for here.
-    uncertain: frozenset[str] = frozenset()
+    #: Where subgraphs give what the fields here require, and may not know each of the objects. What requires something
+    #: of an object that one doesn't know has no representation, so that no other field is asked for here.
+    uncertain: Uncertain = frozenset()
     entry: Entry = field(init=False)
 
     @property

@@ -78,6 +78,7 @@ class Flight:
         "state",
         "tasks",
         "unfit",
+        "unknowing",
         "variables",
     )
 
@@ -122,6 +123,8 @@ class Flight:
         #: What the fetches left behind, by its names in the program.
         self.state: dict[str, Any] = {}
         self._sorted: dict[int, Sorted] = {}
+        #: Fetches whose subgraph doesn't know some entity.
+        self.unknowing: set[int] = set()
         #: In a few fixed words, for a metric.
         self.bail_out: str | None = None
         self.names: TypeNames | None = None
@@ -305,6 +308,7 @@ class Flight:
             if answer.errors or not _OBJECTS_AND_NULLS.issuperset(map(type, entities)):
                 return self._looked_at(step, number, answer, asked, copy)
             entities = [UNKNOWN if entity is None else entity for entity in entities]
+            self.unknowing.add(step.id)
         if step.fetch.renames:
             names = self.type_names()
             entities = [
@@ -357,6 +361,8 @@ class Flight:
                 rows.append(lost[id(outcome)])
             else:
                 rows.append(UNKNOWN if outcome is None else outcome)  # type: ignore[arg-type]
+        if None in outcomes:
+            self.unknowing.add(step.id)
         return rows
 
     def _lose(self, loss: Loss) -> None:

@@ -71,7 +71,7 @@ class Report:
             else log
         )
         self.field_errors: FieldErrors = _FieldErrors(self._log, layout, self._state, flight.type_names())
-        losing = frozenset(loss.step.id for loss in flight.losses)
+        losing = flight.unknowing.union(loss.step.id for loss in flight.losses)
         ended = None if seen is None else seen.fetches
         self.views = Views(layout, self._state, flight.type_names(), losing, ended)
         if log is None:

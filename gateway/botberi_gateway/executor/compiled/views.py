@@ -3,7 +3,7 @@
 Errors need it: where an entity sits, and why a field is lost, is said by the same functions for both executors.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from botberi_gateway.executor.collect import objects_at
@@ -11,7 +11,7 @@ from botberi_gateway.executor.compiled.layout import KeyPath, Layout, Table, key
 from botberi_gateway.executor.compiled.support import EMPTY, UNKNOWN, BailOut, Lost
 from botberi_gateway.executor.contexts import context_values, without_context
 from botberi_gateway.executor.errorlog import ResponsePath
-from botberi_gateway.executor.failure import FetchFailure, MissingData
+from botberi_gateway.executor.failure import MissingData
 from botberi_gateway.executor.missing_data import why_left_out
 from botberi_gateway.executor.representations import TypeNames, choice_for, represent
 from botberi_gateway.executor.view import ListView, ObjectView, release
@@ -26,7 +26,7 @@ class Views:
         layout: Layout,
         state: Mapping[str, Any],
         names: TypeNames,
-        losing: frozenset[int],
+        losing: Set[int],
         ended: frozenset[int] | None = None,
     ) -> None:
         self.root = ObjectView(None, "")
@@ -37,7 +37,8 @@ class Views:
         self._joined: set[KeyPath] = set()
         self._places: dict[int, list[list[ObjectView]]] = {}
         self._earlier: dict[frozenset[int], Views] = {}
-        #: Fetches that lost something: only after them an object may have given no representation by somebody's fault.
+        #: Fetches that lost something, or met an unknown entity: only after them an object may have given no
+        #: representation for want of data.
         self._losing = losing
         for layer in layers_at_root(layout, ended):
             self._add(self.root, layer.fetch, state[layer.var], None)
@@ -127,12 +128,12 @@ class Views:
             key = None if table.entities is None else table.entities.response_key
             self._add(view, table.fetch.id, self._state[table.rows][row], MissingData(table.fetch, key))
             return
-        failure = self._why_not_asked(table, view.path())
-        if table.entities is not None and failure is not None:
-            view.missing_data.append(MissingData(table.fetch, table.entities.response_key, failure))
+        gap = self._why_not_asked(table, view.path())
+        if gap is not None:
+            view.missing_data.append(gap)
 
-    def _why_not_asked(self, table: Table, path: ResponsePath) -> FetchFailure | None:
-        """The failure that kept the object there from giving a representation."""
+    def _why_not_asked(self, table: Table, path: ResponsePath) -> MissingData | None:
+        """Why the object there gave no representation, where a fetch is to blame."""
         entities, before = table.entities, self._layout.before[table.fetch.id]
         if entities is None or (not table.is_contextual and before.isdisjoint(self._losing)):
             return None
@@ -140,9 +141,11 @@ class Views:
         if view is None:
             return None
         if not table.is_contextual or represent(view, entities.representations, self._names) is None:
-            return why_left_out(view, entities.representations, self._names)
+            cause = why_left_out(view, entities.representations, self._names)
+            return None if cause is None else MissingData(table.fetch, entities.response_key, cause.failure)
         values = context_values(view, entities.contexts, self._names)
-        return without_context(view, table.fetch, entities, values)
+        failure = without_context(view, table.fetch, entities, values)
+        return None if failure is None else MissingData(table.fetch, entities.response_key, failure)
 
     def _add(self, view: ObjectView, fetch: int, found: dict[str, Any], unknown: MissingData | None) -> None:
         if isinstance(found, Lost):

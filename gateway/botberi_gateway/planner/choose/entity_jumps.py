@@ -12,7 +12,7 @@ from botberi_gateway.planner.choose.goal import Goal
 from botberi_gateway.planner.choose.routes import Routes
 from botberi_gateway.planner.choose.run import Run
 from botberi_gateway.planner.choose.typenames import Typenames
-from botberi_gateway.planner.fetch_graph import Entry, FetchGroup, Groups, Selection
+from botberi_gateway.planner.fetch_graph import Entry, FetchGroup, Groups, Selection, Uncertain
 from botberi_gateway.planner.representations import conflicting, merge_inputs
 from botberi_gateway.query_graph import KeyEdge, Resolver, SubgraphType
 
@@ -32,7 +32,7 @@ class _Representations:
     #: The first step in which they can be sent.
     step: int
     #: See `FetchGroup.uncertain`.
-    uncertain: frozenset[str]
+    uncertain: Uncertain
 
     def add_to(self, group: FetchGroup) -> None:
         """Have the group send these."""
@@ -96,7 +96,7 @@ class EntityJumps:
             self.routes.jumps.close(position, edge.host, types)
         needs.update(groups)
         contexts: dict[str, ContextValue] = {}
-        uncertain: frozenset[str] = frozenset()
+        uncertain: Uncertain = frozenset()
         if resolver is not None:
             # After the key, when this jump may be used again: a required field may itself come by the same jump.
             if resolver.field.requires:
@@ -112,19 +112,19 @@ class EntityJumps:
         step = 1 + max((group.step for group in needs), default=0)
         return _Representations(edge, typename, inputs, contexts, needs, _reason(edge, resolver), step, uncertain)
 
-    def _uncertain(self, required: Groups, needs: Groups) -> frozenset[str]:
-        """Subgraphs that are asked by key for required fields: they may not know each object (`FetchGroup.uncertain`).
+    def _uncertain(self, required: Groups, needs: Groups) -> Uncertain:
+        """Where subgraphs are asked by key for required fields: they may not know the objects (`FetchGroup.uncertain`).
 
         Not even a type's own subgraph does, where another still refers to an object that it has deleted. `needs` are
         the groups that give the key and the types.
         """
-        uncertain: set[str] = set()
+        uncertain: set[tuple[str, tuple[str, ...]]] = set()
         for group in required:
             if group in needs:
                 continue  # without its answer there is no representation in any case
             uncertain |= group.uncertain
             if group.kind == "entity":
-                uncertain.add(group.graph)
+                uncertain.add((group.graph, group.position.keys))
         return frozenset(uncertain)
 
     def _edge_in_use(self, goal: Goal, edge: KeyEdge) -> KeyEdge:
