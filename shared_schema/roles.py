@@ -85,6 +85,7 @@ RIGHTS: Final[Mapping[str, Mapping[str, Rights]]] = {
                 "passkeys": "SELECT (id, account_id, name, created_at, last_used_at), DELETE",
                 "challenges": "SELECT (id, account_id, expires_at), DELETE",
                 "external_identities": "SELECT, DELETE",
+                "workspace_members": "SELECT, DELETE",
                 "audit_log": "SELECT, INSERT",
             }
         ),
@@ -180,7 +181,7 @@ POLICIES: Final[Mapping[str, Mapping[str, str]]] = {
             ),
             _ANY_ROW,
         )
-        for role in (DISPATCHER, WORKER)
+        for role in (DISPATCHER, WORKER, IDENTITY_WORKER)
     },
 }
 

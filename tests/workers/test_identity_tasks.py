@@ -304,7 +304,7 @@ def test_the_feeder_is_woken_by_a_new_mail(accounts: Accounts, make_tools: Calla
 
 def give_things(accounts: Accounts, account_id: UUID) -> dict[str, UUID]:
     """Agents, instances with a file, and a schedule of an account."""
-    made = {name: new_id() for name in ("published", "draft", "waiting", "running", "ended", "schedule")}
+    made = {name: new_id() for name in ("published", "draft", "waiting", "running", "ended", "schedule", "shared")}
     for name, status in (("published", "PUBLISHED"), ("draft", "DRAFT")):
         accounts.shared.execute(
             "INSERT INTO agents (id, slug, name, workflow, publisher_id, status) VALUES (%s, %s, 'A', 'w', %s, %s)",
@@ -316,6 +316,10 @@ def give_things(accounts: Accounts, account_id: UUID) -> dict[str, UUID]:
             " VALUES (%s, %s, %s, 'mine', '{\"q\": 1}')",
             [made[name], account_id, made["published"]],
         )
+    accounts.shared.execute(
+        "INSERT INTO instances (id, owner_id, workspace_id, agent_id, name) VALUES (%s, %s, %s, %s, 'ours')",
+        [made["shared"], account_id, new_id(), made["published"]],
+    )
     accounts.shared.execute(
         "UPDATE instances SET status = 'RUNNING', attempt = 1, lease_owner = 'w',"
         " lease_expires_at = now() + interval '1 hour' WHERE id = ANY(%s)",
@@ -349,7 +353,7 @@ def test_a_closed_account_leaves_nothing_but_what_was_handed_over(
     status = {
         row["id"]: (row["status"], row["asked"])
         for row in accounts.shared.execute(
-            "SELECT id, status, cancel_requested_at IS NOT NULL AS asked FROM instances WHERE owner_id = %s",
+            "SELECT id, status, cancel_requested_at IS NOT NULL AS asked FROM instances WHERE workspace_id = %s",
             [account_id],
         )
     }
@@ -360,7 +364,10 @@ def test_a_closed_account_leaves_nothing_but_what_was_handed_over(
     assert closing.close(tools, account_id) == "NOTHING"
 
     for table in ("instances", "schedules"):
-        assert accounts.count(f"{table} WHERE owner_id = %s", account_id) == 0
+        assert accounts.count(f"{table} WHERE workspace_id = %s", account_id) == 0
+    assert accounts.count("instances WHERE id = %s AND deleted_at IS NULL", made["shared"]) == 1, (
+        "it is others' as well"
+    )
     agents = {
         row["id"]: (row["publisher_id"], row["status"])
         for row in accounts.shared.execute("SELECT id, publisher_id, status FROM agents")
@@ -410,8 +417,10 @@ def test_an_export_has_all_of_the_account_and_no_secret(
     said = json.loads(text)
     assert [row["email"] for row in said["account"]] == [address]
     assert [row["user_agent"] for row in said["sessions"]] == ["Firefox"]
-    assert {row["id"] for row in said["instances"]} == {str(made[name]) for name in ("waiting", "running", "ended")}
-    assert said["instances"][0]["parameters"] == {"q": 1}
+    assert {row["id"] for row in said["instances"]} == {
+        str(made[name]) for name in ("waiting", "running", "ended", "shared")
+    }
+    assert {"q": 1} in [row["parameters"] for row in said["instances"]]
     assert [row["id"] for row in said["schedules"]] == [str(made["schedule"])]
     assert {row["id"] for row in said["agents"]} == {str(made["published"]), str(made["draft"])}
     assert "argon2id" not in text

@@ -31,26 +31,27 @@ _LOCK = text("""
 """)
 _PLATFORM = text("SELECT id FROM accounts WHERE lower(email) = :email AND deleted_at IS NULL")
 
-_END_SCHEDULES = text("DELETE FROM schedules WHERE owner_id = :id")
+# What it made in workspaces of others is theirs, and stays; its own workspace has its id.
+_END_SCHEDULES = text("DELETE FROM schedules WHERE workspace_id = :id")
 _CANCEL_WAITING = text("""
     UPDATE instances SET status = 'CANCELLED', finished_at = clock_timestamp(), lease_owner = NULL,
         lease_expires_at = NULL, cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
-    WHERE owner_id = :id AND status IN ('PENDING', 'QUEUED')
+    WHERE workspace_id = :id AND status IN ('PENDING', 'QUEUED')
 """)
 _CANCEL_RUNNING = text("""
     UPDATE instances SET cancel_requested_at = clock_timestamp()
-    WHERE owner_id = :id AND status = 'RUNNING' AND cancel_requested_at IS NULL
+    WHERE workspace_id = :id AND status = 'RUNNING' AND cancel_requested_at IS NULL
 """)
 _DELETE_ENDED = text("""
     UPDATE instances SET deleted_at = clock_timestamp()
-    WHERE owner_id = :id AND deleted_at IS NULL AND status NOT IN ('PENDING', 'QUEUED', 'RUNNING')
+    WHERE workspace_id = :id AND deleted_at IS NULL AND status NOT IN ('PENDING', 'QUEUED', 'RUNNING')
 """)
 # The janitor removes the files of deleted instances, and their rows after them.
 _REMOVE = text("""
-    DELETE FROM instances AS i WHERE owner_id = :id AND deleted_at IS NOT NULL
+    DELETE FROM instances AS i WHERE workspace_id = :id AND deleted_at IS NOT NULL
         AND NOT EXISTS (SELECT FROM instance_artifacts AS a WHERE a.instance_id = i.id)
 """)
-_LEFT = text("SELECT count(*) FROM instances WHERE owner_id = :id")
+_LEFT = text("SELECT count(*) FROM instances WHERE workspace_id = :id")
 _HAND_OVER = "UPDATE {table} SET publisher_id = :platform WHERE publisher_id = :id AND status = 'PUBLISHED'"
 # What was published once may have instances of others; a draft has none, and is of no use to anyone.
 _RETIRE = (
@@ -68,6 +69,7 @@ _BELONGINGS: Final = (
     "passkeys",
     "challenges",
     "external_identities",
+    "workspace_members",
     "mails",
 )
 _EXPORTS = text("SELECT storage_key FROM data_exports WHERE account_id = :id AND storage_key IS NOT NULL")
