@@ -31,7 +31,7 @@ LANGUAGES = {"sh", "python", "graphql", "json", "sql", "text", "yaml", "toml", "
 PROGRAMS: dict[str, typer.Typer] = {"botberi": botberi, "botberi-gateway": gateway, "lab": lab}
 #: What else commands of the pages begin with.
 OTHERS = {"infra/make_secrets.sh", "./test", "ruff", "mypy", "lint-imports", "alembic", "curl", "docker", "pg_dump"}
-OTHERS |= {"helm", "kubectl", "openssl"}
+OTHERS |= {"helm", "kubectl", "openssl", "pip", "uvicorn"}
 SHAREABLE = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@shareable"])\n'
 USERS = f'{SHAREABLE}type Query {{ me: User }} type User @key(fields: "id") {{ id: ID! name: String }}'
 REVIEWS = f'{SHAREABLE}type User @key(fields: "id") {{ id: ID! reviews: [String] }}'
