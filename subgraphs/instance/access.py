@@ -7,7 +7,7 @@ from uuid import UUID
 
 from shared_schema.models import Instance, Schedule
 from subgraphs.common.caller import Caller, Scope
-from subgraphs.common.errors import ForbiddenRefusal, NotFoundRefusal, ValidationRefusal
+from subgraphs.common.errors import ForbiddenRefusal, NotFoundRefusal
 from subgraphs.common.ids import input_id
 
 T = TypeVar("T", Instance, Schedule)
@@ -19,7 +19,7 @@ def writable_workspace(caller: Caller, workspace_id: UUID | None) -> UUID:
     """The workspace in which something is to be made: the named one, or the caller's own. Raises a `Refusal`."""
     chosen = workspace_id or caller.workspace
     if chosen is None or chosen not in caller.workspaces:
-        raise ValidationRefusal.at("workspaceId", "You are no member of such a workspace.")
+        raise ForbiddenRefusal("You are no member of such a workspace.")
     if not caller.writes_in(chosen, Scope.INSTANCES_WRITE):
         raise ForbiddenRefusal(VIEWERS)
     return chosen

@@ -94,7 +94,7 @@ async def test_owners_and_members_make_runs_for_the_workspace(instance: Client, 
         assert (await schedule(instance, team, name, agent))["schedule"]["workspace"]["id"] == team.id
     for make in (run, schedule):
         assert (await make(instance, team, "viewer", agent))["__typename"] == "ForbiddenError"
-        assert (await make(instance, team, "other", agent))["__typename"] == "ValidationError"
+        assert (await make(instance, team, "other", agent))["__typename"] == "ForbiddenError"
 
 
 async def test_a_run_without_a_named_workspace_is_in_the_personal_one(instance: Client, team: Team) -> None:
