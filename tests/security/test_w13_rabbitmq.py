@@ -19,13 +19,16 @@ from lab.faults.rabbitmq import RabbitNode
 from shared_schema.contracts.runs import TASK_NAME
 from shared_schema.ids import new_id
 from tests.support.events import eventually, make_event
+from workers.broker import IDENTITY_QUEUE
 from workers.celery_app import create_app
-from workers.settings import WorkerSettings
+from workers.identity.app import create_app as create_identity_app
+from workers.identity.feeder import MAIL
+from workers.settings import IdentityWorkerSettings, WorkerSettings
 
 pytestmark = pytest.mark.rabbitmq
 
 SCRIPT = Path(__file__).parents[2] / "infra/rabbitmq/users.sh"
-USERS = ("admin", "gateway", "broker", "dispatcher", "worker", "identity-worker", "catalog", "beat", "flower")
+USERS = ("admin", "gateway", "broker", "dispatcher", "worker", "catalog", "beat", "identity-worker", "flower")
 # As Celery declares its queue (workers/celery_app.py).
 RUNS = {"x-queue-type": "quorum", "x-delivery-limit": 20}
 OPTIONS = LinkOptions(operation_timeout=5.0, start_timeout=15.0)
@@ -116,6 +119,21 @@ async def test_the_dispatcher_sends_runs_that_the_worker_takes(node: RabbitNode)
         message = await queue.get(timeout=10)
         await message.ack()
         assert message.headers["id"] == sent.id
+    await asyncio.to_thread(app.close)
+
+
+async def test_identitys_worker_feeds_its_own_queue_and_sees_no_runs(node: RabbitNode) -> None:
+    url = f"amqp://identity-worker:identity-worker-word@127.0.0.1:{node.port}/"
+    app = create_identity_app(IdentityWorkerSettings(amqp_url=url))
+    sent = await asyncio.to_thread(app.send_task, MAIL, kwargs={"mail_id": str(new_id())})
+    async with await aio_pika.connect(url) as connection:
+        queue = await (await connection.channel()).get_queue(IDENTITY_QUEUE, ensure=False)
+        message = await queue.get(timeout=10)
+        await message.ack()
+        assert message.headers["id"] == sent.id
+        channel = await connection.channel()
+        with pytest.raises((AMQPError, RuntimeError), match="ACCESS_REFUSED"):
+            await channel.declare_queue("agents", durable=True, arguments=RUNS)
     await asyncio.to_thread(app.close)
 
 
