@@ -109,7 +109,7 @@ def services(
         for service_ in running.values():
             stack.callback(service_.stop)
         for name in ("identity", "catalog", "instance"):
-            running[name].output.wait_for(rf"{name}\s+ready", 60)
+            running[name].output.wait_for(rf"{name}\s+ready", 110)
         running["gateway"] = stack.enter_context(service("gateway", urls | own | bus, r'"ready .*"part": "gateway"'))
         for name, ready in (
             ("broker", r"broker\s+ready"),
@@ -118,7 +118,7 @@ def services(
             ("catalog-worker", r" ready\."),
             ("beat", "beat: Starting"),
         ):
-            running[name].output.wait_for(ready, 60)
+            running[name].output.wait_for(ready, 110)
         assert "botberi_outbox_published_total" in metrics_at(ports["broker"])
         yield gateway_url, state, running
 
