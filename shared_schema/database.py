@@ -13,6 +13,7 @@ import sqlalchemy
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.sql import Executable
 
 from shared_schema import origin
 from shared_schema.settings import DatabaseSettings
@@ -21,7 +22,8 @@ CONNECT_TIMEOUT_SECONDS: Final = 5.0
 # A dead peer is noticed in about 15 s, not in the kernel's two hours; these are the server's side.
 KEEPALIVE: Final = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3"}
 
-#: The key in a session's `info` of rows that its unit of work writes last, right before it commits.
+#: The key in a session's `info` of rows (or, in asyncio code, statements) that its unit of work writes last, right
+#: before it commits.
 LAST_ROWS: Final = "last_rows"
 
 
@@ -89,8 +91,11 @@ class Database:
             yield session
             if rows := session.info.pop(LAST_ROWS, None):
                 await session.flush()
-                session.add_all(rows)
+                session.add_all([row for row in rows if not isinstance(row, Executable)])
                 await session.flush()
+                for statement in rows:
+                    if isinstance(statement, Executable):
+                        await session.execute(statement)
 
     async def ping(self) -> None:
         """Raise unless the database answers."""

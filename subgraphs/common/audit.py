@@ -14,13 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared_schema import audit
 from shared_schema.contracts.events import AuditRecorded
+from shared_schema.database import LAST_ROWS
 from shared_schema.ids import new_id
 from shared_schema.models import AuditEntry, SharedOutbox
-from shared_schema.outbox import record
 from subgraphs.common.caller import Caller
 from subgraphs.common.context import Denial, RequestContext, Store
 
@@ -88,7 +89,15 @@ def by_event(source: str) -> Writer:
             user_agent=caller.facts.user_agent,
             detail=dict(fact.detail),
         )
-        record(session, SharedOutbox, "audit.recorded", data)
+        # A plain insert: a service's role may add to the outbox and read nothing of it.
+        values = {
+            "aggregate_type": "audit",
+            "aggregate_id": data.id,
+            "version": data.version,
+            "event_type": "audit.recorded",
+            "data": data.model_dump(mode="json"),
+        }
+        session.info.setdefault(LAST_ROWS, []).append(insert(SharedOutbox.__table__).values(values).inline())
 
     return write
 

@@ -286,3 +286,16 @@ async def test_drafts_are_the_workspaces_by_the_database_alone(
         assert (await catalog.ask(query, variables, account_id=other))["agent"] is None
         assert (await catalog.ask(query, variables))["agent"] is None
         assert (await catalog.ask(query, variables, account_id=other, role="curator"))["agent"] is not None
+
+
+async def test_the_catalogs_own_role_writes_changes_with_their_entry_of_the_audit_log(server: EmbeddedPostgres) -> None:
+    signer = Signer()
+    settings = CatalogSettings(shared_database_url=server.role_url(roles.CATALOG, "shared_psql"))
+    mutation = "mutation ($input: CreateAgentInput!) { createAgent(input: $input) { __typename } }"
+    given = {"slug": "by-its-role", "name": "A", "workflow": "w", "parametersSchema": {"type": "object"}}
+    async with Client(create_catalog(settings, jwks=signer.jwks()), "catalog", signer) as catalog:
+        made = await catalog.ask(mutation, {"input": given}, account_id=new_id(), role="admin")
+    assert made["createAgent"]["__typename"] == "CreateAgentSuccess"
+    with psycopg.connect(server.url("shared_psql")) as owner:
+        query = "SELECT count(*) FROM outbox WHERE data ->> 'action' = 'agent.create'"
+        assert owner.execute(query).fetchone() == (1,)
