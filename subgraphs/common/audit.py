@@ -97,7 +97,7 @@ def by_event(source: str) -> Writer:
             "event_type": "audit.recorded",
             "data": data.model_dump(mode="json"),
         }
-        session.info.setdefault(LAST_ROWS, []).append(insert(SharedOutbox.__table__).values(values).inline())
+        session.info.setdefault(LAST_ROWS, []).append(insert(SharedOutbox).values(values).inline())
 
     return write
 
