@@ -10,9 +10,10 @@ from botberi_gateway.plan import KeyField, KeySelection, Representation
 
 
 def missing_data_of(view: ObjectView, key: str) -> MissingData | None:
-    """The fetch that should have given the field; else the nearest failed fetch.
+    """The fetch that should have given the field; else the nearest failed fetch; else one that met an unknown entity.
 
-    Other fetches may not have been sent because data of a failed fetch was missing.
+    Other fetches may not have been sent because data of a failed fetch was missing, or because an object was sought
+    below an unknown entity. An unknown entity that has nothing to do with the field explains nothing.
     """
     nearest: MissingData | None = None
     keys = [key]
@@ -21,15 +22,20 @@ def missing_data_of(view: ObjectView, key: str) -> MissingData | None:
         if isinstance(here, ObjectView):
             # In the plan's order: which fetch fails first must not matter.
             gaps = sorted(here.missing_data, key=_fetch_number) if len(here.missing_data) > 1 else here.missing_data
-            # A failure explains more than an unknown entity.
             if covering := [gap for gap in gaps if gap.covers(keys)]:
-                return next((gap for gap in covering if gap.failure is not None), covering[0])
-            if nearest is None and gaps:
-                nearest = next((gap for gap in gaps if gap.failure is not None), gaps[0])
+                return _best_reason(covering)
+            related = [gap for gap in gaps if gap.failure is not None or gap.covers(keys[:1])]
+            if related and (nearest is None or nearest.failure is None):
+                nearest = _best_reason(related if nearest is None else [nearest, *related])
         if isinstance(here.key, str):
             keys.insert(0, here.key)
         here = here.parent
     return nearest
+
+
+def _best_reason(gaps: Sequence[MissingData]) -> MissingData:
+    """The first failure, which explains more than an unknown entity; without one, the first."""
+    return next((gap for gap in gaps if gap.failure is not None), gaps[0])
 
 
 def _fetch_number(gap: MissingData) -> int:
@@ -45,7 +51,7 @@ def why_left_out(view: ObjectView, choices: Sequence[Representation], names: Typ
     if choice is None:
         return None
     causes = list(_causes(view, choice.selections, names))
-    return next((gap for gap in causes if gap.failure is not None), causes[0] if causes else None)
+    return _best_reason(causes) if causes else None
 
 
 def _causes(value: Any, selections: Sequence[KeySelection], names: TypeNames) -> Iterator[MissingData]:

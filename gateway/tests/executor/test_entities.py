@@ -356,6 +356,34 @@ async def test_what_depends_on_a_failed_fetch_names_the_failure() -> None:
     assert [(e.message, list(e.path or ())) for e in result.errors] == [("down", ["me", "name"])]
 
 
+@pytest.mark.parametrize(
+    ("root", "expected"),
+    [
+        (SubgraphError("a", "down"), [("down", ["me", "name"])]),
+        ({"data": {"me": {}}}, [("No subgraph gave a value for 'name'.", ["me", "name"])]),
+    ],
+    ids=["its fetch failed", "its fetch left it out"],
+)
+async def test_an_unknown_entity_explains_no_field_of_another_fetch(root: Any, expected: Any) -> None:
+    plan = Plan(
+        "query",
+        Sequence(
+            (
+                fetch_of(1, "c", "{ me { __typename id } }"),
+                Parallel((entity_fetch(2, ("me",), fields="age"), fetch_of(3, "a", "{ me { name } }"))),
+            )
+        ),
+    )
+    answers: dict[str, Any] = {
+        "a": root,
+        "b": {"data": {"_entities": [None]}},
+        "c": {"data": {"me": user("1")}},
+    }
+    result = await run(SDL.replace("age: Int!", "age: Int"), "{ me { age name } }", plan, answers)
+    assert result.data == {"me": {"age": None, "name": None}}
+    assert [(e.message, list(e.path or ())) for e in result.errors] == expected
+
+
 async def test_error_paths_end_with_the_clients_selection() -> None:
     plan = two_steps("{ me { __typename key: id } }", entity_fetch(2, ("me",)))
     reported = {"message": "no key", "path": ["me", "key"]}
