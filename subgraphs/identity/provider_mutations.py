@@ -71,7 +71,7 @@ class ProviderQueries:
     """Queries of providers."""
 
     @strawberry.field(description="Where one may sign in beside here.")
-    def providers(self, info: Info) -> list[Provider]:
+    def providers(self, info: Info) -> list[Provider] | None:
         return [Provider(id=each.id, name=each.name) for each in info.context.settings.oidc_providers]
 
 

@@ -23,6 +23,7 @@ from starlette.requests import Request
 from botberi_gateway.server import memory
 from subgraphs.common import loaders
 from subgraphs.common import work as working
+from subgraphs.common.audit import Denials
 from subgraphs.common.caller import ANONYMOUS, Caller, RequestFacts
 from subgraphs.common.context import RequestContext
 from subgraphs.common.endpoint import GraphQLEndpoint, Limits
@@ -94,7 +95,12 @@ def endpoint(max_fields: int = 20_000) -> GraphQLEndpoint:
         Limits(body_bytes=1_000_000, seconds=30, max_fields=max_fields),
         SubgraphMetrics("test"),
         logging.getLogger("test"),
+        Denials(None, _no_entry),  # type: ignore[arg-type] # nothing is refused here for who asks
     )
+
+
+async def _no_entry(*_: object) -> None:
+    raise AssertionError("no access was denied")
 
 
 async def post(to: GraphQLEndpoint, query: str) -> Any:

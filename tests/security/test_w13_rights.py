@@ -387,6 +387,8 @@ def test_every_name_in_every_file_is_a_setting_that_exists() -> None:
         # `…_FILE` names a file with the value.
         if name not in known | set(NO_SETTINGS)
         and name.removesuffix("_FILE") not in known
+        # A path in the gateway's own configuration, which its loader checks (gateway/tests/config).
+        and not name.startswith("BOTBERI_GATEWAY__")
         and not any(other.startswith(f"{name}_") for other in known)
     }
     assert unknown == set()
