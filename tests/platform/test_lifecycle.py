@@ -56,7 +56,7 @@ def test_every_log_line_says_which_part_it_is(embedded: RunningPlatform) -> None
     until = next(i for i, line in enumerate(embedded.output.lines) if "Botberi is running" in line)
     pattern = re.compile(
         r"\d\d:\d\d:\d\d\.\d{3} (debug|info|warning|error)\s+"
-        r"(botberi|postgres|identity|catalog|instance|broker|dispatcher|reaper|worker|identity-worker|catalog-tasks"
+        r"(botberi|postgres|identity|catalog|instance|broker|audit|dispatcher|reaper|worker|identity-worker|catalog-tasks"
         r"|gateway|graphiql)\s"
     )
     lines = [line for line in embedded.output.lines[:until] if line]

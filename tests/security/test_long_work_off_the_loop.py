@@ -103,7 +103,7 @@ def answers(variables: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_programs_for_other_conditions_are_compiled_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    served = local_gateway(SDL, ROOT)
+    served = local_gateway(SDL, ROOT, max_interpreted_runs=0)
     threads = threads_of(monkeypatch, program, "_write")
     for variables in SETS * 3:
         assert await ask(served, CONDITIONS, variables) == answers(variables)
@@ -112,7 +112,7 @@ async def test_programs_for_other_conditions_are_compiled_in_a_thread(monkeypatc
 
 
 async def test_programs_of_deferred_parts_are_compiled_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    served = local_gateway(SDL, ROOT)
+    served = local_gateway(SDL, ROOT, max_interpreted_runs=0)
     threads = threads_of(monkeypatch, parts, "lay_out_parts")
     query = "query ($a: Boolean!) { user { id ... @defer(if: $a) { name } } }"
     for _ in range(3):
@@ -125,7 +125,7 @@ async def test_programs_of_deferred_parts_are_compiled_in_a_thread(monkeypatch: 
 
 
 async def test_equal_conditions_at_the_same_time_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    served = local_gateway(SDL, ROOT)
+    served = local_gateway(SDL, ROOT, max_interpreted_runs=0)
     await served.prepare(CONDITIONS)
     threads = threads_of(monkeypatch, program, "_write")
     given = await asyncio.gather(*(ask(served, CONDITIONS, SETS[0]) for _ in range(20)))

@@ -33,7 +33,13 @@ ME = "{ me { sessions { nodes { ipAddress userAgent } } } }"
 @pytest.fixture(scope="module")
 def platform() -> Iterator[RunningPlatform]:
     """The platform as in production, but for its development accounts."""
-    production = {"BOTBERI_ENV": "prod", "BOTBERI_TRUSTED_PROXIES": "127.0.0.1"}
+    production = {
+        "BOTBERI_ENV": "prod",
+        "BOTBERI_TRUSTED_PROXIES": "127.0.0.1",
+        # No mail is sent here; production has to say where mails would go, and what links are signed with.
+        "BOTBERI_SMTP_URL": "smtp+plain://127.0.0.1:9",
+        "BOTBERI_IDENTITY_SECRET": "of-this-test-0123456789abcdef0123456789",
+    }
     with RunningPlatform(environment=production) as running:
         yield running
 

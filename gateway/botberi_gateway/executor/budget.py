@@ -65,7 +65,9 @@ class Spending:
     def is_large(self) -> bool:
         """Whether the interpreter, at some 20 µs for each field, takes more than a moment for what has come."""
         budget = self._budget
-        return self.bytes < budget.max_answer_bytes or budget.max_fields - self.fields > _LARGE
+        # Some clients take the bytes of every answer, others those of long ones alone.
+        taken = budget.max_answer_bytes - self.bytes
+        return taken >= LARGE_ANSWER or budget.max_fields - self.fields > _LARGE
 
     def go_on_from(self, other: "Spending") -> None:
         """Take over the answers of another execution of the same operation; fields are counted again."""

@@ -11,10 +11,12 @@ from botberi_gateway.upstream import SchemaClient
 LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key"])\n'
 
 
-def local_gateway(sdl: str, root: Any = None, limits: OperationLimits | None = None, **options: Any) -> Gateway:
+def local_gateway(
+    sdl: str, root: Any = None, limits: OperationLimits | None = None, *, max_interpreted_runs: int = 2, **options: Any
+) -> Gateway:
     """`sdl` uses none of federation's directives; `root` answers the root fields."""
     client = SchemaClient("only", build_schema(sdl), root_value=root)
-    engine = EngineConfig(operation=limits or OperationLimits())
+    engine = EngineConfig(operation=limits or OperationLimits(), max_interpreted_runs=max_interpreted_runs)
     return Gateway.from_subgraphs({"only": SubgraphSource(LINK + sdl, client=client)}, config=engine, **options)
 
 

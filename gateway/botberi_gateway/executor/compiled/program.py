@@ -181,7 +181,10 @@ class Compiled:
                 return await execute(self._plan, self._operation, variables, runtime)
             if self._compiler is None:
                 return await self._run(self.program(variables), variables, runtime)
-            program = self._variants.after_first_runs(self._conditions_by(variables), self._compiler)
+            if self._compiler.max_interpreted_runs:
+                program = self._variants.after_first_runs(self._conditions_by(variables), self._compiler)
+            else:
+                program = await self._compiled_now(variables, self._compiler)
             if program is not None:
                 return await self._run(program, variables, runtime)
             first_run = FirstRun(runtime)
