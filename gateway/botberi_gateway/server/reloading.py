@@ -111,7 +111,7 @@ def needing_restart(old: Any, new: Any, path: str = "") -> list[str]:
 
 
 def _marks(files: Any) -> dict[Path, tuple[int, int, int] | None]:
-    """What tells one state of the files from another."""
+    """What differs between two states of the files."""
     marks: dict[Path, tuple[int, int, int] | None] = {}
     for file in files:
         try:

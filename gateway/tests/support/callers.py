@@ -17,7 +17,10 @@ class Named:
 
 @dataclass
 class Tokens:
-    """`Bearer NAME` and cookie `session=NAME`; a name in `revoked` is refused, `slow` takes its time, `down` makes every check fail."""
+    """`Bearer NAME` and cookie `session=NAME`.
+
+    A name in `revoked` is refused, `slow` takes its time, `down` makes every check fail.
+    """
 
     revoked: set[str] = field(default_factory=set)
     down: bool = False

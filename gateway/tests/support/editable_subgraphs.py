@@ -1,4 +1,4 @@
-"""Subgraphs over HTTP with invented data, whose SDLs a test changes while they run; and a place that gives out files."""
+"""Subgraphs over HTTP with invented data, whose SDLs a test changes while they run; and a server of files."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -143,7 +143,10 @@ class MockClient:
 
 @contextmanager
 def served() -> Iterator[str]:
-    """All suites over HTTP from threads of this process; gives the base URL, under which `/<suite>/<subgraph>` are the endpoints."""
+    """All suites over HTTP from threads of this process.
+
+    Gives the base URL, under which `/<suite>/<subgraph>` are the endpoints.
+    """
     module = mock_module()
     server = module.ThreadingHTTPServer(("127.0.0.1", 0), module.H)
     server.daemon_threads = True

@@ -39,7 +39,7 @@ def blocks(page: Path, language: str) -> list[Block]:
 
 
 def success_keys(field: FieldNode) -> set[str]:
-    """What a mutation's payload has when it is the success type, as selected: `... on LoginSuccess { token }` -> {"token"}."""
+    """What a mutation's payload has when it is the success type: `... on LoginSuccess { token }` -> {"token"}."""
     assert field.selection_set is not None
     for each in field.selection_set.selections:
         condition = each.type_condition if isinstance(each, InlineFragmentNode) else None

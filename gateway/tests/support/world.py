@@ -1,4 +1,4 @@
-"""A world of made-up objects behind any supergraph: its subgraphs in this process, and the truth by one monolith schema.
+"""A world of made-up objects behind any supergraph: its subgraphs in this process, and the truth by one schema.
 
 Every field of every object has a value that follows from the object's identity alone, so a plan is right exactly if the
 gateway's answer is the monolith's. The subgraphs are strict: an operation that isn't valid by the subgraph's own
@@ -238,7 +238,10 @@ class World:
         return bool(truth == given)
 
     def clients(self, *, lenient: bool = False) -> dict[str, "WorldClient"]:
-        """A client for each subgraph; `lenient` ones take nullable variables anywhere, for clients' operations that do the same."""
+        """A client for each subgraph.
+
+        `lenient` ones take nullable variables anywhere, for clients' operations that do the same.
+        """
         return {g.name: WorldClient(self, g.graph, lenient) for g in self.supergraph.graphs.values()}
 
 

@@ -259,7 +259,7 @@ class Careful(Writer):
         here: str,
         label: str,
     ) -> None:
-        """An object or lists of objects, nullable, whose parts are in `values`; `here` is the expression of its path."""
+        """An object or lists of objects, nullable, with its parts in `values`; `here` is the expression of its path."""
         source = self._source
         if not is_list_type(kind):
             if len(values) == 1:

@@ -14,7 +14,9 @@ class Contexts:
         self._reach = reach
 
     def read(self, context: ContextValue, at: Mapping[KeyPath, list[Layer]], position: KeyPath) -> str:
-        """Writes what reads one value for the object at the position, from the first source that fits; gives the variable, which holds MISSING where none does.
+        """Writes what reads one value for the object at the position, from the first source that fits.
+
+        Returns the variable, which holds MISSING where none does.
 
         `at` are the layers of the objects on the way.
         """

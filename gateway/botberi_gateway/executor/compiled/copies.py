@@ -1,4 +1,7 @@
-"""Entities that differ in the values of contextual arguments: their representations by those values, and requests that repeat the `_entities` field."""
+"""Entities that differ in the values of contextual arguments -> their representations by those values.
+
+A request for them repeats the `_entities` field.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -36,7 +39,7 @@ class Copies:
         return self._count
 
     def row(self, values: Mapping[str, Any], mark: Any, representation: dict[str, Any]) -> int:
-        """The table's row for this representation (`mark` tells equal ones) with these values."""
+        """The table's row for this representation (`mark` is the same for equal ones) with these values."""
         known = encode(values)
         copy = self._by_values.get(known)
         if copy is None:
@@ -62,7 +65,10 @@ def one_row(index: dict[int, int | None], object_id: int, row: int | None) -> No
 
 
 class CopyingStep(Step):
-    """A fetch with contextual arguments: its batches are lists of representations or, for fields that have such arguments, `Copies`."""
+    """A fetch with contextual arguments.
+
+    Its batches are lists of representations or, for fields that have such arguments, `Copies`.
+    """
 
     __slots__ = ()
 

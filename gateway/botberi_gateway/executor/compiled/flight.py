@@ -1,4 +1,4 @@
-"""One execution of a program: requests on their way, answers as they came, and whether compiled code has to bail out."""
+"""One execution of a program: requests on their way, answers that came, and whether compiled code has to bail out."""
 
 import asyncio
 import logging
@@ -46,7 +46,10 @@ class Failed(SubgraphResponse):
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Why a fetch gave nothing, and the first representation that it gave nothing for (of which `_entities` field); None for a fetch without."""
+    """Why a fetch gave nothing, and the first representation that it gave nothing for, with its `_entities` field.
+
+    The representation is None for a fetch without.
+    """
 
     step: Step
     failure: FetchFailure
@@ -252,7 +255,10 @@ class Flight:
         return task
 
     def leave(self) -> None:
-        """Another flight goes on with what was sent: branches end when their requests have, as cancelling them would cancel those."""
+        """Another flight goes on with what was sent.
+
+        Branches end when their requests have, as cancelling them would cancel those.
+        """
         self.ended = True
         for task in self.tasks:
             task.add_done_callback(_seen)

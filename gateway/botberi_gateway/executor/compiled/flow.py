@@ -1,4 +1,7 @@
-"""A layout -> the source of `run(flight)`: requests begun as early as the plan allows, answers into side tables, projection at the end."""
+"""A layout -> the source of `run(flight)`.
+
+Requests begin as early as the plan allows, answers go into side tables, and the projection comes at the end.
+"""
 
 from contextlib import ExitStack
 
@@ -54,7 +57,10 @@ class Flow:
         return [*layout.state(), *dict.fromkeys(table.asked for table in tables)]
 
     def write_parts(self) -> None:
-        """`start(flight)` gives a function that tells what the fetches have left behind, and the coroutine functions: of what isn't deferred, and of each part."""
+        """`start(flight)` gives a function that returns what the fetches have left behind, and coroutine functions.
+
+        They are of what isn't deferred, and of each part.
+        """
         source, layout = self._source, self._layout
         with source.block("def start(flight):"):
             names = self._declare()
@@ -111,7 +117,10 @@ class Flow:
             source.line(f"await {task}")
 
     def _begin(self, fetch: Fetch) -> None:
-        """Gather representations, and send the request if there is anything to ask for: `requestN` is its future, or None."""
+        """Gather representations, and send the request if there is anything to ask for.
+
+        `requestN` is its future, or None.
+        """
         source, layout = self._source, self._layout
         tables = layout.tables.get(fetch.id)
         step = self._steps[fetch.id] = f"FETCH_{fetch.id}"

@@ -1,4 +1,7 @@
-"""A fetch's `Entities` -> source that walks the answers so far and makes representations, equal ones once, in the interpreter's order."""
+"""A fetch's `Entities` -> source that walks the answers so far and makes representations.
+
+Equal ones are made once, in the interpreter's order.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -219,7 +222,10 @@ class Gather(Loops):
         self._note(table, base, literal(typename, names), place, rows)
 
     def _leaves(self, fields: Sequence[tuple[str, str]], layers: list[Layer]) -> tuple[list[str], list[str]]:
-        """Reads them, and goes on with the next object where one is absent; their items in a literal, and their parts in a key."""
+        """Reads them, and goes on with the next object where one is absent.
+
+        Returns their items in a literal, and their parts in a key.
+        """
         source = self._source
         names, parts = [], []
         for field, key in fields:
@@ -241,7 +247,10 @@ class Gather(Loops):
         leave: str,
         several: bool,
     ) -> None:
-        """Fields into the dictionary `into`; `leave` is what is done where one is absent, `several` whether one may be there already."""
+        """Fields into the dictionary `into`.
+
+        `leave` is what is done where one is absent, `several` whether one may be there already.
+        """
         source = self._source
         for selection in selections:
             if isinstance(selection, KeyFragment):
@@ -286,7 +295,10 @@ class Gather(Loops):
 
 
 def note_row(source: Source, rows: str, asked: str, made: str) -> None:
-    """Writes that `row` is the row of the representation `made`, which `fingerprint` distinguishes from others; a new one is asked for."""
+    """Writes that `row` is the row of the representation `made`, which `fingerprint` distinguishes from others.
+
+    A new one is asked for.
+    """
     source.line(f"row = {rows}.get(fingerprint)")
     with source.block("if row is None:"):
         source.line(f"row = {rows}[fingerprint] = len({asked})")
@@ -294,7 +306,7 @@ def note_row(source: Source, rows: str, asked: str, made: str) -> None:
 
 
 def note_key(source: Source, rows: str, asked: str, key: str, made: str) -> None:
-    """Writes the same where the variable `key` alone tells, and objects find their row by it."""
+    """Writes the same where the variable `key` alone says which it is, and objects find their row by it."""
     with source.block(f"if {key} not in {rows}:"):
         source.line(f"{rows}[{key}] = len({asked})")
         source.line(f"{asked}.append({made})")

@@ -1,4 +1,4 @@
-"""Plan and conditions -> its layout: which fetches are left, after which others each runs, which tables are like others."""
+"""Plan and conditions -> its layout: which fetches are left, after which each runs, which tables are like others."""
 
 from collections.abc import Collection
 
@@ -265,7 +265,7 @@ def _place(fetch: Fetch, layout: Layout, by_identity: Collection[str]) -> None:
 
 
 def _single_key(entities: Entities, schema: GraphQLSchema) -> str | None:
-    """The response key whose value alone tells the entity: one type, one leaf, no condition on the way."""
+    """The response key whose value alone identifies the entity: one type, one leaf, no condition on the way."""
     if len(entities.representations) != 1 or any(
         isinstance(element, TypeCondition) for path in entities.paths for element in path
     ):

@@ -40,7 +40,7 @@ class Layer:
 
 @dataclass(slots=True, eq=False)
 class Table:
-    """A side table: the objects that one `_entities` field was asked for (or that stand for a root type), and the entities that came.
+    """A side table: the objects that an `_entities` field was asked for, or that stand for a root type, and their rows.
 
     In the program `index` finds the position in `rows` by an object's identity, or by its key value where `by_key`
     names the field.

@@ -21,7 +21,10 @@ class Names:
         self._fitting: dict[frozenset[str], frozenset[str]] = {}
 
     def fitting(self, types: frozenset[str]) -> frozenset[str]:
-        """What an object of one of these types may be called: theirs, or an interface's or union's whose types are all among them."""
+        """What an object of one of these types may be called.
+
+        Their names, or those of an interface or union whose types are all among them.
+        """
         names = self._fitting.get(types)
         if names is None:
             general = {name for name, possible in self.possible.items() if possible and possible <= types}

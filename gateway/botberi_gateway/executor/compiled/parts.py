@@ -1,4 +1,7 @@
-"""A plan with deferred parts and its operation -> programs that run the parts, and look at what has come: for `botberi_gateway.executor.incremental`."""
+"""A plan with deferred parts and its operation -> programs that run the parts, and look at what has come.
+
+`botberi_gateway.executor.incremental` calls them.
+"""
 
 import asyncio
 import logging
@@ -127,7 +130,10 @@ class Parts:
         self._left, self._parts = program.start(self.flight)
 
     async def run(self, part: int | None, execution: Execution) -> None:
-        """A deferred part's fetches, or those that aren't deferred; what is wrong with their answers goes to this execution."""
+        """A deferred part's fetches, or those that aren't deferred.
+
+        What is wrong with their answers goes to this execution.
+        """
         flight, layout = self.flight, self.program.layout
         await self._parts[0 if part is None else part + 1]()
         if flight.bail_out is not None:

@@ -270,10 +270,10 @@ class Compiled:
     async def state(
         self, key: str, given: dict[str, Any], variables: Mapping[str, Any], runtime: Runtime
     ) -> tuple[Flight, ExecutionResult | None, ObjectView | None] | None:
-        """What follows an event of an event source, which gives the entity at `key`: the result, and what is known of the entity.
+        """What follows an event of an event source, which gives the entity at `key`.
 
-        Without a result the interpreter answers, and needn't ask what the flight has asked. None: it is for the
-        interpreter altogether.
+        That is the flight, the result, and what is known of the entity. Without a result the interpreter answers, and
+        needn't ask what the flight has asked. None: it is for the interpreter altogether.
         """
         program = self.program(variables)
         if isinstance(program, str):

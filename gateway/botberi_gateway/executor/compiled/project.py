@@ -1,4 +1,4 @@
-"""The response as data -> the source of `project(...)`, which makes it of dictionary displays and reads without looking.
+"""The response as data -> the source of `project(...)`, which makes dictionary displays and reads without looking.
 
 What answers have otherwise than expected makes it bail out: `careful` goes over the same answers.
 """

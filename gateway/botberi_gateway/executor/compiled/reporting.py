@@ -146,7 +146,10 @@ class Report:
         self.field_errors.explain_type(self.views.at(place), type_name)
 
     def impossible(self, name: Any) -> Any:
-        """An object whose type, called so, its field can't have: the code that asked for the object says which field that is."""
+        """An object whose type, called so, its field can't have.
+
+        The code that asked for the object says which field that is.
+        """
         if not isinstance(name, str):
             raise BailOut("a type that has no name")
         return IMPOSSIBLE

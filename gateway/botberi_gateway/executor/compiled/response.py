@@ -1,7 +1,7 @@
 """The response as data: each object with the answers that it is made of, and where each of its fields comes from.
 
-`lowering` decides it, writers say it in Python: `project` reads without looking, `careful` knows paths, null propagation
-and deferred fields.
+`lowering` decides it, writers say it in Python: `project` reads without looking, `careful` knows paths, null
+propagation and deferred fields.
 """
 
 from collections.abc import Sequence

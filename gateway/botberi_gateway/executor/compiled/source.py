@@ -10,10 +10,12 @@ MAX_LINES: Final = 20_000
 
 #: The first lines of a program that people read.
 LEGEND: Final = (
-    "# flight: this execution. dataN: what fetch N gave at the root, requestN: its request. indexN_M: objects (by",
-    "# identity or key) -> their rows in rowsN_M, what fetch N gave for the representations askedN_M. partN: an answer's",
-    "# object; entityN: one of a row; v_FIELD_N: a field's value; shared0: what is made once for equal entities; itemN,",
-    "# itemsN: of lists. path, report, errors, markN: where an object is, and what is wrong there. CAPITALS: constants.",
+    "# flight: this execution. dataN: what fetch N gave at the root, requestN: its request.",
+    "# indexN_M: objects (by identity or key) -> their rows in rowsN_M. rowsN_M: what fetch N gave for the",
+    "# representations askedN_M.",
+    "# partN: an answer's object; entityN: one of a row; v_FIELD_N: a field's value; itemN, itemsN: of lists.",
+    "# shared0: what is made once for equal entities.",
+    "# path, report, errors, markN: where an object is, and what is wrong there. CAPITALS: constants.",
 )
 
 
@@ -53,7 +55,10 @@ class Source:
 
     @contextmanager
     def aside(self, depth: int) -> Iterator[list[str]]:
-        """What is written meanwhile goes into the list that this gives, at that depth: for functions that belong further up."""
+        """What is written meanwhile goes into the list that this gives, at that depth.
+
+        For functions that belong further up.
+        """
         lines, before = self.lines, self._depth
         self.lines, self._depth = [], depth
         try:

@@ -20,7 +20,10 @@ def count_items(source: Source, items: str, fields: int = 0) -> None:
 
 
 def count_fields(sets: Iterable[SelectionSetNode], selections: Selections) -> int:
-    """All fields below an item, fragments expanded, whatever types they are for; those of lists in it once, as such lists count themselves."""
+    """All fields below an item, fragments expanded, whatever types they are for.
+
+    Those of lists in it count once, as such lists count themselves.
+    """
     return sum(_count(one, selections.operation.fragments, {}) for one in sets)
 
 

@@ -1,4 +1,7 @@
-"""A `Fetch` -> everything about its requests that doesn't change: the body's bytes around the variables, and how entities are checked."""
+"""A `Fetch` -> everything about its requests that doesn't change.
+
+That is the body's bytes around the variables, and how entities are checked.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +24,10 @@ Check: TypeAlias = Callable[[Objects, Objects], bool]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One `_entities` field of a request: which of the plan's it is, its response key there, and for each representation the row in the table."""
+    """One `_entities` field of a request.
+
+    Which of the plan's it is, its response key there, and for each representation the row in the table.
+    """
 
     number: int
     key: str

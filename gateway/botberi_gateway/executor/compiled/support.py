@@ -1,4 +1,7 @@
-"""What compiled programs call: the joined view's rules for values that several answers give, and checks that are too long to be written out."""
+"""What compiled programs call.
+
+The joined view's rules for values that several answers give, and checks that are too long to be written out.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -10,11 +13,14 @@ from botberi_gateway.executor.representations import merge
 
 
 class BailOut(Exception):
-    """Something in the answers that a program leaves to the interpreter; the argument says what, in a few fixed words."""
+    """Something in the answers that a program leaves to the interpreter; the argument says what, in fixed words."""
 
 
 class OtherKey(BailOut):
-    """The key of an object in the table with this index is neither text nor an integer: such keys do not distinguish entities."""
+    """The key of an object in the table with this index is neither text nor an integer.
+
+    Such keys do not distinguish entities.
+    """
 
     def __init__(self, index: str) -> None:
         super().__init__("a key of another type")
@@ -88,7 +94,10 @@ def read(key: str, *layers: dict[str, Any]) -> Any:
 
 
 def objects(*values: Any) -> tuple[dict[str, Any], ...] | None:
-    """The layers of one object, EMPTY for those that have none; None where the first value that isn't null is no object."""
+    """The layers of one object, EMPTY for those that have none.
+
+    None where the first value that isn't null is no object.
+    """
     for value in values:
         if value is None or value is MISSING:
             continue
@@ -99,7 +108,10 @@ def objects(*values: Any) -> tuple[dict[str, Any], ...] | None:
 
 
 def rows(*values: Any) -> Sequence[tuple[Any, ...]] | None:
-    """Item by item: what each layer has, from lists as long as the first; None where the first value that isn't null is no list."""
+    """Item by item: what each layer has, from lists as long as the first.
+
+    None where the first value that isn't null is no list.
+    """
     for value in values:
         if value is None or value is MISSING:
             continue

@@ -1,4 +1,7 @@
-"""A path of the plan -> source that goes to the objects there, through the answers so far; and what other fetches have given such an object."""
+"""A path of the plan -> source that goes to the objects there, through the answers so far.
+
+It goes through what other fetches have given such an object, too.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -98,7 +101,10 @@ class Loops:
                     self._source.line(f"{name} = []")
 
     def _list_for(self, table: Table, path: Path) -> str | None:
-        """The list that is filled on the way to a path; None where it is not needed, or another path of this fetch was the same."""
+        """The list that is filled on the way to a path.
+
+        None where it is not needed, or another path of this fetch was the same.
+        """
         return None if self._is_walked(path) else self._kept.get((id(table), path))
 
     def _is_walked(self, path: Path) -> bool:
@@ -168,7 +174,10 @@ class Reach:
 
 
 class Walk:
-    """A context manager: inside it one writes what is done with each object at a path; it gives the object's layers and its position."""
+    """A context manager: inside it one writes what is done with each object at a path.
+
+    It gives the object's layers and its position.
+    """
 
     def __init__(self, reach: Reach, path: Path, above: int = 0) -> None:
         """`above` is how many objects above those at the path are needed as well."""
@@ -262,7 +271,7 @@ class Walk:
 
 
 def row_of(table: Table, base: Sequence[str]) -> str:
-    """An expression: the row in a table of the object whose parts are in the variables `base`, None where it has none."""
+    """An expression: the row in a table of the object whose parts are in the variables `base`; None without one."""
     if table.by_key is not None:
         if len(base) != 1:
             raise UnfitKey(table)  # any of them may be the one that has the key

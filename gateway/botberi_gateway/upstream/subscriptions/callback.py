@@ -60,7 +60,7 @@ class Callbacks:
         return 0 if expected is None else expected.max_bytes
 
     def take(self, identifier: str, body: bytes) -> int:
-        """A subgraph's message. Returns the HTTP status for it: 404 tells the subgraph to stop."""
+        """A subgraph's message. Returns the HTTP status for it: 404 makes the subgraph stop."""
         expected = self._expected.get(identifier)
         if expected is None:
             return 404

@@ -1,4 +1,7 @@
-"""A fetch's operation -> the struct types that its answer is parsed into: what a program relies on is checked while the bytes are read."""
+"""A fetch's operation -> the struct types that its answer is parsed into.
+
+What a program relies on is checked while the bytes are read.
+"""
 
 import keyword
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +42,10 @@ _CUSTOM: Final = str | bool | _FLOAT
 
 @dataclass(slots=True, eq=False)
 class Objects:
-    """What a fetch selects of the objects at one place: response key -> its type (None for `__typename`) and what is selected below."""
+    """What a fetch selects of the objects at one place.
+
+    Response key -> its type (None for `__typename`) and what is selected below.
+    """
 
     kind: GraphQLObjectType
     fields: dict[str, tuple[GraphQLOutputType | None, "Objects | None"]] = field(default_factory=dict)

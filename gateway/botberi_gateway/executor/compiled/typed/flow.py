@@ -1,4 +1,4 @@
-"""A layout -> the source of `run(flight)` over typed answers: `compiled.flow` where every answer has the expected shape."""
+"""A layout -> the source of `run(flight)` over typed answers: `compiled.flow` where each has the expected shape."""
 
 from contextlib import ExitStack
 
@@ -57,7 +57,7 @@ class TypedFlow(Flow):
                 self._check_identity(table)
 
     def _check_identity(self, table: Table) -> None:
-        """What an entity repeats of its representation tells whether it is the one that was asked for."""
+        """What an entity repeats of its representation says whether it is the one that was asked for."""
         source, selected = self._source, self._answers.of(table.keys)
         repeated = [
             key

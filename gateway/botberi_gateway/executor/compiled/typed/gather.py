@@ -1,4 +1,7 @@
-"""A fetch's `Entities` -> source that walks typed answers and makes representations: `compiled.gather` without its checks."""
+"""A fetch's `Entities` -> source that walks typed answers and makes representations.
+
+It is `compiled.gather` without its checks.
+"""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -157,7 +160,7 @@ class Gather(Loops):
 
     @contextmanager
     def _walk(self, path: Path) -> Iterator[tuple[Layer, KeyPath]]:
-        """Inside it one writes what is done with each object at a path; it gives the object's layer and its position."""
+        """Inside it one writes what is done with each object at a path; gives the object's layer and position."""
         source = self._source
         position: KeyPath = ()
         walked, at = self._walks.start(path, self._ended)

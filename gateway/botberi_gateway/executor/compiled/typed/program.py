@@ -1,4 +1,7 @@
-"""A layout that is used often -> a program over typed answers, and its result; what doesn't fit goes to the compiled code."""
+"""A layout that is used often -> a program over typed answers, and its result.
+
+What doesn't fit goes to the compiled code.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -43,7 +46,10 @@ class ShapeMismatch(Exception):
 
 
 class TypedResult(ExecutionResult):
-    """A result without errors whose data is typed objects: written as they are, read as dictionaries by those who look into it."""
+    """A result without errors whose data is typed objects.
+
+    They are written as they are, and read as dictionaries by those who look into it.
+    """
 
     __slots__ = ("_program", "_read", "_whole")
 

@@ -1,4 +1,7 @@
-"""The response as data -> the source of `project(...)`: answers' own objects where they are what the client gets, others made of them."""
+"""The response as data -> the source of `project(...)` over typed answers.
+
+Answers' own objects stand in the response where they are what the client gets; others are made of them.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
