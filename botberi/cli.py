@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from botberi.admin import app as admin_app
+from botberi.admin.command import app as admin_app
 from botberi.audit.command import app as audit_app
 from botberi.events.command import app as events_app
 from botberi.run import extras

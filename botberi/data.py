@@ -5,7 +5,6 @@ import sys
 from collections.abc import Sequence
 
 import psycopg
-from argon2 import PasswordHasher
 
 from botberi import credentials
 from botberi import seed as seeding
@@ -15,6 +14,7 @@ from botberi.settings import SeedSettings
 from shared_schema import roles
 from shared_schema.database import Database, PoolOptions
 from shared_schema.migrate import MigrationError, upgrade
+from subgraphs.identity.passwords import hasher
 from subgraphs.identity.settings import IdentitySettings
 from workers.broker import ensure_pgmq
 from workers.settings import WorkerSettings
@@ -65,14 +65,8 @@ async def seed_both(user_url: str, shared_url: str, accounts: Sequence[credentia
     """Agents, templates and accounts where they are missing."""
     options = PoolOptions(pool_size=1, max_overflow=0, application_name="botberi-seed")
     user_database, shared_database = Database(user_url, options), Database(shared_url, options)
-    parameters = IdentitySettings()
-    hasher = PasswordHasher(
-        time_cost=parameters.password_time_cost,
-        memory_cost=parameters.password_memory_kib,
-        parallelism=parameters.password_parallelism,
-    )
     try:
-        await seeding.seed(user_database, shared_database, accounts, hasher)
+        await seeding.seed(user_database, shared_database, accounts, hasher(IdentitySettings()))
     finally:
         await user_database.aclose()
         await shared_database.aclose()

@@ -87,7 +87,8 @@ class GraphQLEndpoint:
         try:
             body_sent = await read_body(request, self._limits.body_bytes)
             vouched = await self._vouched(request, body_sent)
-            context = self._make_context(vouched.caller(), vouched.facts())
+            caller = vouched.caller()
+            context = self._make_context(caller, caller.facts)
             work = context.work = Work(self._limits.max_fields)
             operation = _operation(body_sent, request)
             with acting(_actor(context.caller), request.headers.get("traceparent"), context.caller.rows):
@@ -95,8 +96,9 @@ class GraphQLEndpoint:
             if work.is_too_much:
                 # What was executed isn't half given; its errors would say the same for each place.
                 result = ExecutionResult(data=None, errors=[GraphQLError("", original_error=work.refusal())])
-            errors = [formatted(error, self._logger) for error in (result.errors or ())[:MAXIMUM_ERRORS]]
-            context.denials += [denial for error in (result.errors or ())[:MAXIMUM_ERRORS] for denial in _denied(error)]
+            shown = (result.errors or ())[:MAXIMUM_ERRORS]
+            errors = [formatted(error, self._logger) for error in shown]
+            context.denials += [denial for error in shown for denial in _denied(error)]
             if context.denials:
                 self._denials.note(context)
             executed = result.data is not None or any(error.path for error in result.errors or ()) or work.is_too_much

@@ -10,12 +10,12 @@ from shared_schema.links import Keys
 from shared_schema.models import Account
 from subgraphs.common.caller import Scope
 from subgraphs.common.context import Store
-from subgraphs.common.errors import ConflictRefusal, UnauthenticatedRefusal, ValidationRefusal
+from subgraphs.common.errors import UnauthenticatedRefusal, ValidationRefusal
 from subgraphs.identity import mails, repository, validation
 from subgraphs.identity.buckets import Buckets
 from subgraphs.identity.clients import Client
 from subgraphs.identity.freshness import require_proof
-from subgraphs.identity.registration import TAKEN
+from subgraphs.identity.registration import taken
 from subgraphs.identity.repository import AuditFact
 from subgraphs.identity.settings import IdentitySettings
 from subgraphs.identity.throttle import Throttle
@@ -80,6 +80,4 @@ class Addresses:
                 await repository.audit(session, fact)
             return account
         except IntegrityError as problem:
-            if "uq_accounts_email" not in str(problem.orig):
-                raise
-            raise ConflictRefusal(TAKEN) from None
+            raise taken(problem) from None

@@ -57,15 +57,20 @@ def _can_be_typed(text: str) -> bool:
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def hasher(settings: IdentitySettings) -> PasswordHasher:
+    """Argon2id with the costs that the settings name."""
+    return PasswordHasher(
+        time_cost=settings.password_time_cost,
+        memory_cost=settings.password_memory_kib,
+        parallelism=settings.password_parallelism,
+    )
+
+
 class Passwords:
     """Hashes and verifies on a few threads that clients get in turn (`Turns`)."""
 
     def __init__(self, settings: IdentitySettings) -> None:
-        self._hasher = PasswordHasher(
-            time_cost=settings.password_time_cost,
-            memory_cost=settings.password_memory_kib,
-            parallelism=settings.password_parallelism,
-        )
+        self._hasher = hasher(settings)
         self._threads = ThreadPoolExecutor(settings.password_threads, thread_name_prefix="argon2")
         self._turns = Turns(settings.password_threads, settings.password_queue, settings.password_queue_per_client)
         # An unknown address is checked against this hash, so that it takes as long as a known one.

@@ -79,7 +79,7 @@ class Registrations:
                 await _add(session, account, client)
             return account
         except IntegrityError as problem:
-            raise _taken(problem) from None
+            raise taken(problem) from None
 
     async def confirm(self, client: Client, token: str) -> Account:
         """Make the account of a registration whose address the link proves. Raises a `Refusal`."""
@@ -98,7 +98,7 @@ class Registrations:
             return account
         except IntegrityError as problem:
             # The holder of the link reads this address' mail, so it is no secret from them.
-            raise _taken(problem) from None
+            raise taken(problem) from None
 
     async def invite(self, client: Client, email: str, language: str | None) -> None:
         """Send an invitation, which opens registration for its address. Raises a `Refusal`."""
@@ -155,5 +155,6 @@ def _use(mail: Mail) -> None:
     mail.password_hash = None
 
 
-def _taken(problem: IntegrityError) -> Exception:
+def taken(problem: IntegrityError) -> Exception:
+    """What the database's refusal means: an address that has an account, or the refusal itself."""
     return ConflictRefusal(TAKEN) if "uq_accounts_email" in str(problem.orig) else problem

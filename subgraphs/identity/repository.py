@@ -67,9 +67,11 @@ async def accounts_by_id(session: AsyncSession, ids: Sequence[UUID]) -> Mapping[
     return {row.id: row for row in rows}
 
 
-async def account_by_email(session: AsyncSession, email: str) -> Account | None:
+async def account_by_email(session: AsyncSession, email: str, *, lock: bool = False) -> Account | None:
     """The living account with this (normalised) address."""
     statement = select(Account).where(func.lower(Account.email) == email.lower(), Account.deleted_at.is_(None))
+    if lock:
+        statement = statement.with_for_update()
     return (await session.scalars(statement)).one_or_none()
 
 

@@ -24,7 +24,7 @@ from botberi_gateway.server import memory
 from subgraphs.common import loaders
 from subgraphs.common import work as working
 from subgraphs.common.audit import Denials
-from subgraphs.common.caller import ANONYMOUS, Caller, RequestFacts
+from subgraphs.common.caller import ANONYMOUS, Caller
 from subgraphs.common.context import RequestContext
 from subgraphs.common.endpoint import GraphQLEndpoint, Limits
 from subgraphs.common.metrics import SubgraphMetrics
@@ -76,9 +76,6 @@ class _Verifier:
 
     async def verify(self, *_: object) -> Any:
         return self
-
-    def facts(self) -> RequestFacts:
-        return RequestFacts()
 
     def caller(self) -> Caller:
         return ANONYMOUS

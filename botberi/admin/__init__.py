@@ -1,0 +1,1 @@
+"""`botberi admin`: the first admin of a platform, roles and sealed secrets."""
