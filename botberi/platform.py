@@ -105,14 +105,6 @@ class Platform:
             self._variables["BOTBERI_PUBLIC_URL"] = settings.public_url
 
     @property
-    def _public_url(self) -> str:
-        """Address at which people reach the platform, for links that leave it."""
-        host = self._settings.host
-        if host in ("0.0.0.0", "::", "127.0.0.1", "::1"):  # noqa: S104 - compared, not bound
-            host = "localhost"
-        return self._settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self._settings.port}"
-
-    @property
     def bus_name(self) -> str:
         """Carrier of events, for people."""
         return "in this process" if self._settings.amqp_url is None else "on RabbitMQ"
@@ -192,7 +184,7 @@ class Platform:
 
     def _variables_of(self, part: str) -> dict[str, str]:
         urls = () if self._urls is None else zip(_URL_VARIABLES, self._urls.of(part), strict=True)
-        public = {"BOTBERI_PUBLIC_URL": self._public_url} if part in _WRITES_LINKS else {}
+        public = {"BOTBERI_PUBLIC_URL": self._settings.peoples_url} if part in _WRITES_LINKS else {}
         # A part that runs on its own is given the way to its own database alone.
         return self._variables | {variable: url for variable, url in urls if url} | public
 

@@ -15,6 +15,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from botberi.credentials import Credential
+from shared_schema import platform_account
 from shared_schema.database import Database
 from shared_schema.json_text import json_text
 from shared_schema.models import Account, Agent, Template
@@ -25,8 +26,7 @@ from workers.workflow import Workflow
 
 logger = logging.getLogger(__name__)
 
-#: Account that publishes the built-in agents. It can't be signed in to: its password is thrown away as it is made.
-PUBLISHER_EMAIL: Final = "agents@botberi.dev"
+#: The account that publishes the built-in agents. Its password is thrown away as it is made.
 PUBLISHER_NAME: Final = "Botberi"
 #: Two seeds at once would both find nothing and both insert.
 _LOCK: Final = 0x626F7462
@@ -48,7 +48,7 @@ async def seed(
     done = Seeded()
     async with user_database.unit_of_work() as session:
         await _lock(session)
-        publisher = await _account(session, done, PUBLISHER_EMAIL, PUBLISHER_NAME, Role.USER, hasher, None)
+        publisher = await _account(session, done, platform_account.EMAIL, PUBLISHER_NAME, Role.USER, hasher, None)
         for credential in credentials:
             name = {"admin": "Development admin", "user": "Development user"}[credential.role]
             role = Role.ADMIN if credential.role == "admin" else Role.USER

@@ -116,6 +116,14 @@ class UpSettings(GatewaySettings, DatabaseSettings):
     #: Make the development admin and user, whose passwords are kept in the state folder.
     seed_accounts: bool = True
 
+    @property
+    def peoples_url(self) -> str:
+        """Address at which people reach the platform, for links that leave it and for passkeys, which need a name."""
+        host = self.host
+        if host in ("0.0.0.0", "::", "127.0.0.1", "::1"):  # noqa: S104 - compared, not bound
+            host = "localhost"
+        return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
 
 class SeedSettings(_State, DatabaseSettings, LogSettings):
     """Settings of `botberi seed`."""

@@ -13,6 +13,7 @@ from rich.console import Console
 from botberi import credentials, data, table
 from botberi.database_urls import DatabaseUrls
 from botberi.parts import postgres
+from botberi.parts.subgraphs import NAMES
 from botberi.postgres_places import make_state_folder
 from botberi.run import locks, logs, ports
 from botberi.run.errors import StartError
@@ -45,7 +46,6 @@ _ROLES: Final[Mapping[str, str]] = {"catalog-worker": "catalog"}
 _WORKERS: Final = ("worker", "identity-worker", "catalog-worker")
 #: Service -> its command, where that is not its name.
 _COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {"identity-worker": ("worker", "--queues", "identity")}
-_SUBGRAPHS: Final = ("identity", "catalog", "instance")
 
 
 async def up(settings: UpSettings) -> int:
@@ -81,7 +81,7 @@ def _require(settings: UpSettings) -> None:
     """Raise `StartError` where a program is missing, or something that this way of starting makes is named."""
     if names := programs.missing():
         programs.find(names[0])
-    for name in ("amqp_url", "user_database_url", "shared_database_url", *(f"{name}_url" for name in _SUBGRAPHS)):
+    for name in ("amqp_url", "user_database_url", "shared_database_url", *(f"{name}_url" for name in NAMES)):
         if getattr(settings, name):
             raise StartError(f"--stack full starts its own: unset BOTBERI_{name.upper()}, or leave out --stack full.")
     ports.require_free(settings.host, settings.port, "nginx", "--port or BOTBERI_PORT")
@@ -101,7 +101,7 @@ async def _start(settings: UpSettings, supervisor: Supervisor) -> Sequence[crede
 
 
 def _parts(settings: UpSettings, state: Path, node: rabbitmq.Node, urls: DatabaseUrls) -> list[Part]:
-    names = (*_SUBGRAPHS, "gateway", "broker", "dispatcher", *_WORKERS, "beat", "flower")
+    names = (*NAMES, "gateway", "broker", "dispatcher", *_WORKERS, "beat", "flower")
     taken = {name: [ports.free() for _ in range(2 if name in TWICE else 1)] for name in names if name != "beat"}
     inside = ports.free()
     public = settings.public_url or f"http://{settings.host}:{settings.port}"
@@ -111,12 +111,14 @@ def _parts(settings: UpSettings, state: Path, node: rabbitmq.Node, urls: Databas
         shared = common | _databases(name, urls)
         if name in _USERS:
             shared["BOTBERI_AMQP_URL"] = node.url(_USERS[name])
+        if name in ("identity", "identity-worker"):
+            shared["BOTBERI_PUBLIC_URL"] = settings.peoples_url
         if name == "gateway":
             shared |= _of_the_gateway(taken, inside)
-        elif name in _SUBGRAPHS:
+        elif name in NAMES:
             shared["BOTBERI_ASSERTION_JWKS_URL"] = f"http://127.0.0.1:{taken['gateway'][0]}/.well-known/jwks.json"
         for number, port in enumerate(taken.get(name, [0]), 1):
-            listens = name in _SUBGRAPHS or name == "gateway"
+            listens = name in NAMES or name == "gateway"
             own = {"BOTBERI_PORT" if listens else "BOTBERI_METRICS_PORT": str(port)}
             page = f"http://127.0.0.1:{port}/{'health' if listens else 'ready'}"
             if name == "flower":

@@ -23,6 +23,8 @@ import aiohttp
 import typer
 from typer import Option
 
+from lab.bench.gateway.process import free_port
+
 _LINK: Final = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key"])\n'
 ACCOUNTS: Final = (
     _LINK + 'type Query { me: User users: [User!]! } type User @key(fields: "id") { id: ID! name: String! }'
@@ -77,7 +79,7 @@ def measure(seconds: float, quiet_seconds: float, rate: float) -> Outcome:
     """Run it: `rate` requests a second for the quiet time, then with a swap each second."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        ports = [_free_port(), _free_port()]
+        ports = [free_port(), free_port()]
         stack.enter_context(_process([sys.executable, "-m", "lab.bench.swaps", str(ports[0])], ports[0]))
         _write(folder / "reviews.graphql", reviews(0))
         (folder / "accounts.graphql").write_text(ACCOUNTS)
@@ -153,12 +155,6 @@ def _write(file: Path, text: str) -> None:
     new = file.with_suffix(".new")
     new.write_text(text)
     new.replace(file)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -43,15 +43,17 @@ class Subgraph:
         database_url: str,
         keys: Keys | None = None,
         audit: Writer | None = None,
+        *,
+        secured: bool = True,
     ) -> None:
-        """`audit` writes into the audit log; by events where it is None."""
+        """`audit` writes into the audit log; by events where it is None. `secured`: see `Store`."""
         self.name = name
         self.settings = settings
         self.logger = logging.getLogger(f"subgraphs.{name}")
         self.metrics = SubgraphMetrics(name)
         self.verifier = AssertionVerifier(name, key_source(settings, keys))
         options = PoolOptions.from_settings(settings, application_name=f"botberi-{name}")
-        self.store = Store(Database(database_url, options), secured=name != "identity")
+        self.store = Store(Database(database_url, options), secured=secured)
         self.audit = audit or by_event(name)
         self.denials = Denials(self.store, self.audit)
         self.checks = ParameterChecks(

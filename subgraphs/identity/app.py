@@ -22,7 +22,7 @@ __all__ = ["create_app", "sdl"]
 def create_app(settings: IdentitySettings | None = None, *, jwks: Keys | None = None) -> Starlette:
     """The app; `jwks` gives the gateway's public keys in place of the file or URL of the settings."""
     settings = settings or IdentitySettings()
-    subgraph = Subgraph("identity", settings, settings.require_user_database_url(), jwks, into_log)
+    subgraph = Subgraph("identity", settings, settings.require_user_database_url(), jwks, into_log, secured=False)
     passwords = Passwords(settings)
     service = IdentityService(subgraph.store, settings, passwords)
     verify = VerifyEndpoint(subgraph.verifier, subgraph.store, settings, subgraph.denials, subgraph.logger)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from shared_schema import platform_account
 from shared_schema.artifacts import ArtifactSettings
 from shared_schema.links import SecretSettings
 from shared_schema.settings import CookieSettings
@@ -87,7 +88,7 @@ class IdentitySettings(SubgraphSettings, CookieSettings, SecretSettings, Artifac
     # `client_id` and `client_secret`. Their way back is BOTBERI_PUBLIC_URL/account/provider.
     oidc_providers: tuple[Provider, ...] = Field(default=(), repr=False)
     # Accounts that can't be closed: the publisher of the built-in agents.
-    kept_accounts: tuple[str, ...] = ("agents@botberi.dev",)
+    kept_accounts: tuple[str, ...] = (platform_account.EMAIL,)
     api_keys_per_account: Annotated[int, Field(ge=1, le=10_000)] = 50
     # An API key ends this many days after it was made or rotated, unless its owner says earlier or later.
     api_key_days: Annotated[int, Field(ge=1, le=3650)] = 90

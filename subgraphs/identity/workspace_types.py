@@ -13,11 +13,11 @@ import strawberry
 
 from shared_schema import models, states
 from shared_schema.ids import to_global_id
+from subgraphs.common.caller import Scope
 from subgraphs.common.ids import reference_id
 from subgraphs.common.results import TypedError
 from subgraphs.identity.context import Info
 from subgraphs.identity.types import Account, ApiKey
-from subgraphs.identity.workspaces import is_readable
 
 strawberry.enum(
     states.WorkspaceRole,
@@ -101,7 +101,7 @@ class Workspace:
 
 async def visible_workspace(info: Info, workspace_id: UUID) -> Workspace | None:
     """The workspace, if the caller is a member or an admin; else as if it did not exist."""
-    if not is_readable(info.context.caller, workspace_id):
+    if not info.context.caller.reads_in(workspace_id, Scope.ACCOUNT_READ):
         return None
     row = await info.context.loaders.workspaces.load(workspace_id)
     return Workspace.of(row) if row else None

@@ -13,7 +13,7 @@ from shared_schema.contracts.assertion import MAX_WORKSPACES
 from shared_schema.ids import new_id
 from shared_schema.models import ApiKey, ServiceAccount, Workspace, WorkspaceMember
 from shared_schema.states import WorkspaceRole
-from subgraphs.common.caller import Caller, Scope
+from subgraphs.common.caller import Scope
 from subgraphs.common.context import Store
 from subgraphs.common.errors import (
     ConflictRefusal,
@@ -245,11 +245,6 @@ def service_scopes(role: WorkspaceRole) -> frozenset[str]:
     """Scopes of a service account's keys."""
     scopes = {Scope.INSTANCES_READ.value}
     return frozenset(scopes | {Scope.INSTANCES_WRITE.value} if role.may_write else scopes)
-
-
-def is_readable(caller: Caller, workspace_id: UUID) -> bool:
-    """True if the caller sees the workspace and its members."""
-    return caller.reads_in(workspace_id, Scope.ACCOUNT_READ)
 
 
 def _name(name: str) -> str:

@@ -13,9 +13,10 @@ from sqlalchemy import func, select
 
 from botberi import credentials
 from botberi.run.errors import StartError
-from botberi.seed import PUBLISHER_EMAIL, seed
+from botberi.seed import seed
 from shared_schema.database import Database, PoolOptions
 from shared_schema.models import Account, Agent, Template
+from shared_schema.platform_account import EMAIL as PUBLISHER_EMAIL
 from shared_schema.states import PublicationStatus, Role
 from workers.registry import TEMPLATES, WORKFLOWS
 

@@ -21,6 +21,7 @@ from aiosmtpd.smtp import SMTP, Envelope
 from psycopg.rows import dict_row
 from sqlalchemy.exc import OperationalError
 
+from shared_schema import platform_account
 from shared_schema.ids import new_id
 from tests.platform.running import free_ports
 from workers.identity import closing, export, letters, post, prune
@@ -342,7 +343,7 @@ def give_things(accounts: Accounts, account_id: UUID) -> dict[str, UUID]:
 def test_a_closed_account_leaves_nothing_but_what_was_handed_over(
     accounts: Accounts, make_tools: Callable[..., Tools]
 ) -> None:
-    platform, _ = accounts.add(closing.PLATFORM_EMAIL)
+    platform, _ = accounts.add(platform_account.EMAIL)
     account_id, address = accounts.add()
     made = give_things(accounts, account_id)
     accounts.users.execute("UPDATE accounts SET closes_at = now() + interval '1 day' WHERE id = %s", [account_id])
@@ -383,7 +384,7 @@ def test_a_closed_account_leaves_nothing_but_what_was_handed_over(
 
 
 def test_agents_may_be_retired_instead(accounts: Accounts, make_tools: Callable[..., Tools]) -> None:
-    platform, _ = accounts.add(closing.PLATFORM_EMAIL)
+    platform, _ = accounts.add(platform_account.EMAIL)
     account_id, _ = accounts.add()
     agent = new_id()
     accounts.shared.execute(

@@ -13,14 +13,11 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from shared_schema import audit
+from shared_schema import audit, platform_account
 from shared_schema.models import AuditEntry
 from workers.identity.tools import Tools
 
 logger = logging.getLogger(__name__)
-
-#: Who publishes the built-in agents (botberi/seed.py): what is handed over is theirs.
-PLATFORM_EMAIL: Final = "agents@botberi.dev"
 
 #: Part of the platform that entries of the audit log come from.
 SOURCE: Final = "identity-worker"
@@ -90,7 +87,7 @@ def close(tools: Tools, account_id: UUID) -> str:
         account = session.execute(_LOCK, {"id": account_id}).one_or_none()
         if account is None:
             return "NOTHING"
-        platform = session.scalar(_PLATFORM, {"email": PLATFORM_EMAIL})
+        platform = session.scalar(_PLATFORM, {"email": platform_account.EMAIL})
         with tools.shared.unit_of_work() as shared:
             left = _leave(
                 shared, account_id, platform if tools.settings.closed_accounts_agents == "hand_over" else None

@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.resources import files
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +17,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from subgraphs.common.documents.reference import Reference
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _FILES: Final = {
     "reference.css": "text/css; charset=utf-8",
@@ -107,6 +109,8 @@ class _Page:
 
 @cache
 def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # only who reads a page needs it
+
     return Environment(
         loader=PackageLoader("subgraphs.common.documents", "templates"),
         autoescape=True,
