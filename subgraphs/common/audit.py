@@ -111,7 +111,7 @@ class _Fold:
 
 
 class Denials:
-    """Writes refusals in the background: the first at once, its repeats within a minute as one entry after it."""
+    """Writes refusals in the background: the first at once, then its repeats as one entry a minute."""
 
     def __init__(self, store: Store, write: Writer, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
@@ -121,7 +121,7 @@ class Denials:
         self._wake_up = asyncio.Event()
 
     def note(self, context: RequestContext) -> None:
-        """Count what was refused in a request."""
+        """Count the refusals of a request."""
         for denial in context.denials:
             self.count(context.caller, denial)
 

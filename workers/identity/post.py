@@ -18,7 +18,7 @@ from workers.identity.tools import Tools
 
 logger = logging.getLogger(__name__)
 
-#: For those who have an account there is this mail instead, and no link.
+#: Sent in place of the mail for a registration, an invitation or a new address that has an account already.
 _KNOWN_ADDRESS: Final = "known_address"
 
 _LOCK = text("""
@@ -28,14 +28,16 @@ _LOCK = text("""
 _ACCOUNT = text("""
     SELECT id, language, disabled_at FROM accounts WHERE lower(email) = lower(:address) AND deleted_at IS NULL
 """)
-_SENT = text("UPDATE mails SET sent_at = clock_timestamp(), attempts = attempts + 1, last_error = NULL WHERE id = :id")
-_WITHOUT_LINK = text("UPDATE mails SET used_at = clock_timestamp() WHERE id = :id")
-_OWNED = text("UPDATE mails SET account_id = :account_id WHERE id = :id")
-_DROPPED = text("""
+_MARK_SENT = text(
+    "UPDATE mails SET sent_at = clock_timestamp(), attempts = attempts + 1, last_error = NULL WHERE id = :id"
+)
+_MARK_USED = text("UPDATE mails SET used_at = clock_timestamp() WHERE id = :id")
+_SET_ACCOUNT = text("UPDATE mails SET account_id = :account_id WHERE id = :id")
+_MARK_DROPPED = text("""
     UPDATE mails SET dropped_at = clock_timestamp(), used_at = coalesce(used_at, clock_timestamp()), last_error = :why
     WHERE id = :id
 """)
-_LATER = text("""
+_RETRY_LATER = text("""
     UPDATE mails SET attempts = attempts + 1, last_error = :why,
         next_attempt_at = clock_timestamp() + make_interval(secs => :seconds)
     WHERE id = :id
@@ -60,7 +62,9 @@ def send(tools: Tools, mail_id: UUID) -> str:
 def _send(tools: Tools, session: Session, row: Row[Any]) -> str:
     letter = _letter(tools, session, row)
     if letter is None:
-        session.execute(_DROPPED, {"id": row.id, "why": "no account has the address, or the link has ended"})
+        session.execute(
+            _MARK_DROPPED, {"id": row.id, "why": "no account has the address or it is disabled, or the link has ended"}
+        )
         return "DROPPED"
     settings = tools.settings
     site = settings.public_url or "Botberi"
@@ -68,23 +72,26 @@ def _send(tools: Tools, session: Session, row: Row[Any]) -> str:
         tools.carrier.send(write(letter, sender=settings.mail_from, site=site), letter.link)
     except MailRefused as error:
         logger.warning("the mail server refused mail %s (%s): %s", row.id, row.kind, error)
-        session.execute(_DROPPED, {"id": row.id, "why": str(error)})
+        session.execute(_MARK_DROPPED, {"id": row.id, "why": str(error)})
         return "REFUSED"
     except MailError as error:
         if datetime.now(UTC) - row.created_at > timedelta(seconds=settings.mail_max_age_seconds):
             logger.error("mail %s (%s) was tried for too long: %s", row.id, row.kind, error)
-            session.execute(_DROPPED, {"id": row.id, "why": str(error)})
+            session.execute(_MARK_DROPPED, {"id": row.id, "why": str(error)})
             return "GIVEN_UP"
         seconds = pause_after(row.attempts + 1, settings.mail_backoff_seconds, settings.mail_backoff_max_seconds)
         logger.warning("mail %s (%s) can't be sent, again in %.0f s: %s", row.id, row.kind, seconds, error)
-        session.execute(_LATER, {"id": row.id, "why": str(error)[:1000], "seconds": seconds})
+        session.execute(_RETRY_LATER, {"id": row.id, "why": str(error)[:1000], "seconds": seconds})
         return "LATER"
-    session.execute(_SENT, {"id": row.id})
+    session.execute(_MARK_SENT, {"id": row.id})
     return "SENT"
 
 
 def _letter(tools: Tools, session: Session, row: Row[Any]) -> Letter | None:
-    """What is to be sent; None where nothing is. Only here it is looked up whether an address has an account."""
+    """The mail to send, or None.
+
+    Only here it is looked up whether an address has an account, so that the API answers alike.
+    """
     kind, language = row.kind, row.language
     if row.expires_at is not None and row.expires_at <= datetime.now(UTC):
         return None
@@ -93,11 +100,11 @@ def _letter(tools: Tools, session: Session, row: Row[Any]) -> Letter | None:
         if account is None or account.disabled_at is not None:
             return None
         language = account.language
-        session.execute(_OWNED, {"id": row.id, "account_id": account.id})
+        session.execute(_SET_ACCOUNT, {"id": row.id, "account_id": account.id})
     if kind in ("registration", "invitation", "new_address") and account is not None:
-        # The link would be of no use; its row is used up, and the mail says that there is an account.
+        # The link would be of no use: it is marked as used, and the mail says that there is an account.
         kind, language = _KNOWN_ADDRESS, account.language
-        session.execute(_WITHOUT_LINK, {"id": row.id})
+        session.execute(_MARK_USED, {"id": row.id})
     link = None
     if page := PAGES.get(kind):
         link = f"{tools.settings.public_url.rstrip('/')}/account/{page}#token={tools.keys.token(kind, row.id)}"

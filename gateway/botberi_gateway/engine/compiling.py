@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from botberi_gateway.errors import GatewayError
 
-#: Before each function a timer of so many seconds is set. One that fires late by more than a millisecond shows that the
-#: event loop is busy: another one is set, but not for ever, as a loop under load always is.
+#: Seconds that are waited before each function. A timer that fires over a millisecond late shows that the event loop is
+#: busy: it is waited again, `_MAX_PAUSES` times at most, as a loop under load always is.
 _PAUSE_SECONDS: Final = 0.005
 _MAX_LATE_SECONDS: Final = 0.001
 _MAX_PAUSES: Final = 20
@@ -20,7 +20,7 @@ Submit = Callable[[Callable[[], Any]], "asyncio.Future[Any]"]
 
 
 class IdleCompiler:
-    """Calls functions one after another, each in a thread and when the event loop has little else to do."""
+    """Calls functions one after another, each in a thread and when the event loop is idle."""
 
     def __init__(self, submit: Submit) -> None:
         self._submit = submit
@@ -30,7 +30,10 @@ class IdleCompiler:
         self._timer: asyncio.TimerHandle | None = None
 
     def later(self, work: Callable[[], Any], then: Callable[[Any], None]) -> bool:
-        """Call `work` in a thread, and then `then` with its result. False where too many functions wait already."""
+        """Call `work` in a thread, and on the event loop `then` with its result, unless `work` raises.
+
+        False where too many functions wait already.
+        """
         if len(self._waiting) >= _MAX_WAITING:
             return False
         self._waiting.append((work, then))
@@ -40,7 +43,7 @@ class IdleCompiler:
         return True
 
     def close(self) -> None:
-        """Call nothing more."""
+        """Drop what waits; a function that runs ends."""
         self._waiting.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -67,8 +70,10 @@ class IdleCompiler:
             return
 
         def done(future: "asyncio.Future[Any]") -> None:
-            if not future.cancelled() and future.exception() is None:
-                then(future.result())
-            self._pause()
+            try:
+                if not future.cancelled() and future.exception() is None:
+                    then(future.result())
+            finally:
+                self._pause()
 
         future.add_done_callback(done)

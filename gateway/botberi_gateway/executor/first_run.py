@@ -1,7 +1,7 @@
-"""An operation's first run, by the interpreter -> its answers, with which compiled code goes on where one is large.
+"""The state of an interpreted run of a plan that isn't compiled yet; compiled code goes on where answers are large.
 
-The interpreter takes some 20 µs for a field, and compiled code less than one. A plan that hasn't been compiled yet is
-interpreted as long as that takes less time than compiling it.
+The interpreter takes some 20 µs for a field, and compiled code less than 1 µs. A plan that hasn't been compiled yet is
+interpreted until its answers pass a size limit (`Spending.is_large`).
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from botberi_gateway.upstream.port import SubgraphResponse
 
 
 class Outgrown(Exception):
-    """An answer is large: the plan's program has to be compiled, and goes on with the answers that came."""
+    """Raised when an answer is large: the plan is compiled, and its program goes on with the answers that came."""
 
 
 class _Step(Protocol):
-    """A fetch of a program, which may ask for the same."""
+    """A compiled fetch, which may repeat a request of the interpreter."""
 
     @property
     def fetch(self) -> Fetch: ...
@@ -30,14 +30,15 @@ class _Step(Protocol):
 
 
 class FirstRun:
-    """Belongs to one request. No request whose answer came is sent again, to go on with."""
+    """Belongs to one client's request. A subgraph's request that was answered is not sent again by the program."""
 
     def __init__(self, runtime: Runtime) -> None:
+        #: Replaced by the execution's own when that starts.
         self.spending = Spending(runtime.environment.config.budget)
         self._loop = asyncio.get_running_loop()
         #: The operation's deadline, by the event loop's clock.
         self.deadline = self._loop.time() + runtime.environment.config.operation_timeout_seconds
-        #: Fetch -> its answer, or its failure.
+        #: Id of a fetch -> its answer, or its failure.
         self.answers: dict[int, asyncio.Future[SubgraphResponse]] = {}
         self._representations: dict[int, Sequence[Sequence[Mapping[str, Any]]]] = {}
         self._under_way = 0
@@ -69,20 +70,20 @@ class FirstRun:
         representations: Sequence[Sequence[Mapping[str, Any]]],
         answer: SubgraphResponse | Exception,
     ) -> None:
-        """Keep what a request was answered, or why it failed."""
+        """Store the answer of a request, or its failure."""
         future: asyncio.Future[SubgraphResponse] = self._loop.create_future()
         if isinstance(answer, SubgraphResponse):
             future.set_result(answer)
         else:
             future.set_exception(answer)
-            future.exception()  # it counts as seen
+            future.exception()  # asyncio logs no failure that was never retrieved
         self.answers[fetch.id] = future
         self._representations[fetch.id] = representations
 
     def answer_to(
         self, fetch: Fetch, representations: Sequence[Sequence[Mapping[str, Any]]]
     ) -> "asyncio.Future[SubgraphResponse] | None":
-        """See `Answered`."""
+        """Implements `botberi_gateway.executor.state.Answered`."""
         if fetch.id not in self.answers or [*self._representations[fetch.id]] != [*representations]:
             return None
         return self.answers[fetch.id]
@@ -92,4 +93,4 @@ class FirstRun:
         return self.answer_to(step.fetch, step.representations(batches)) if step.fetch.id in self.answers else None
 
     def give_up(self) -> None:
-        """Nothing is under way any more."""
+        """Does nothing: `Outgrown` is raised only when no request is under way."""

@@ -23,16 +23,39 @@ logger = logging.getLogger(__name__)
 
 #: The pause before places that were down at the start are looked at again, with `wait`; it doubles.
 _FIRST_PAUSE_SECONDS: Final = 0.5
-#: How long the thread that composes may hold the interpreter while the event loop waits for it. With Python's 5 ms each
-#: step of a request waited so long: p50 went from 3 ms to 9 ms.
+#: How long the thread that composes may hold the interpreter while the event loop waits for it. With CPython's default
+#: of 5 ms each step of a request waited so long: p50 went from 3 ms to 9 ms.
 _SWITCH_INTERVAL_SECONDS: Final = 0.0005
 
 #: Writes composition's errors for people: subgraphs' SDLs by name, and the errors -> text.
 Report = Callable[[Mapping[str, str], Sequence[Any]], str]
 
 
+class _ShortTurns:
+    """While graphs are composed, the interpreter changes threads more often; several graphs may be at it at once."""
+
+    def __init__(self) -> None:
+        self._composing = 0
+        self._usual = 0.0
+
+    def __enter__(self) -> None:
+        if not self._composing:
+            self._usual = sys.getswitchinterval()
+            sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
+        self._composing += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._composing -= 1
+        if not self._composing:
+            sys.setswitchinterval(self._usual)
+
+
+#: The interval is the process'. Entered on the event loop alone.
+_SHORT_TURNS: Final = _ShortTurns()
+
+
 class DeliveryError(Exception):
-    """There is no graph to begin with. `problems` are pairs of a code and a sentence."""
+    """No graph can be served from the start. `problems` are pairs of a code and a sentence."""
 
     def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
         super().__init__("\n".join(f"{code}: {message}" for code, message in problems))
@@ -41,22 +64,23 @@ class DeliveryError(Exception):
 
 @dataclass(slots=True)
 class DeliveryStatus:
-    """How the delivery of one graph stands."""
+    """The state of one graph's delivery."""
 
     #: Why the newest graph isn't served, or None.
     refused: str | None = None
-    #: Subgraphs (and "supergraph") whose place can't be read now, and why; their last SDL is served.
+    #: Subgraphs (and "supergraph") whose place can't be read now, and why; the last SDL is served, if there is one.
     unavailable: dict[str, str] = field(default_factory=dict)
-    #: Graphs that were served after the first, and refused.
+    #: Updates that were served after the start.
     applied: int = 0
+    #: Updates that were refused.
     refusals: int = 0
     #: When the graph that is served now came, in seconds since 1970.
     updated_at: float = 0.0
 
     def warnings(self) -> dict[str, str]:
-        """What an operator should look at; requests are served all the same.
+        """Warnings for an operator, by what they are about; requests are served all the same.
 
-        Anybody may ask for it, so that it has no address and nothing of a schema: the log says why.
+        Anyone can read them, so they hold no address and no schema text: the log says why.
         """
         problems = {f"schema of {name}": "it can't be read, its last one is served" for name in self.unavailable}
         if self.refused is not None:
@@ -214,10 +238,11 @@ class SchemaDelivery:
             missing = await self._read([name for name in self._places if name not in kept])
             problem = "\n".join(f"{code}: {message}" for code, message in missing.values())
             if not problem:
-                refusals = self.status.refusals
+                earlier = self.status.refused, self.status.refusals
                 if not await self._update(gateway):
                     # It counts as a refused configuration, not as a refused graph.
-                    problem, self.status.refused, self.status.refusals = self.status.refused or "", None, refusals
+                    problem = self.status.refused or ""
+                    self.status.refused, self.status.refusals = earlier
             if problem:
                 self.graph, self.engine, self._places, self._state, self._texts = before
             known = {name or "supergraph" for name in self._texts}
@@ -226,7 +251,7 @@ class SchemaDelivery:
         return problem or None
 
     def _same_places(self, graph: GraphConfig) -> set[str]:
-        """Of which SDLs the places are the same in this graph."""
+        """Names of the SDLs whose place is the same in this graph."""
         if graph.max_sdl_bytes != self.graph.max_sdl_bytes:
             return set()
         if graph.supergraph.is_set or self.graph.supergraph.is_set:
@@ -256,17 +281,16 @@ class SchemaDelivery:
     async def _update(self, gateway: Gateway) -> bool:
         """Serve the SDLs as they are now, or refuse them. Returns whether they are served."""
         texts, graph = dict(self._texts), self.graph
-        interval = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
         try:
-            assembled = await asyncio.to_thread(self._assemble, graph, self.engine, texts, self._assembled)
-            await gateway.replace(
-                assembled.supergraph,
-                assembled.clients,
-                config=self.engine,
-                warm_operations=graph.warm_operations,
-                warm_timeout_seconds=graph.warm_timeout_seconds,
-            )
+            with _SHORT_TURNS:
+                assembled = await asyncio.to_thread(self._assemble, graph, self.engine, texts, self._assembled)
+                await gateway.replace(
+                    assembled.supergraph,
+                    assembled.clients,
+                    config=self.engine,
+                    warm_operations=graph.warm_operations,
+                    warm_timeout_seconds=graph.warm_timeout_seconds,
+                )
         except CompositionError as error:
             return self._refuse(f"The subgraphs do not compose:\n{self._write_report(texts, error.errors)}")
         except GatewayError as error:
@@ -274,8 +298,6 @@ class SchemaDelivery:
         except Exception:
             logger.exception("a new graph could not be taken into service")
             return self._refuse("A new graph could not be taken into service; the log says why.")
-        finally:
-            sys.setswitchinterval(interval)
         self._assembled = assembled
         self.status.refused = None
         self.status.applied += 1

@@ -56,6 +56,16 @@ async def test_a_fault_does_not_keep_the_next_from_its_turn() -> None:
     await until(lambda: results == [1])
 
 
+async def test_a_fault_in_taking_a_result_does_not_keep_the_next_from_its_turn() -> None:
+    threads, results, faults = Threads(), list[int](), list[Any]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context["exception"]))
+    compiler = IdleCompiler(threads.submit)
+    compiler.later(lambda: 0, lambda result: results.append(1 // result))
+    compiler.later(lambda: 1, results.append)
+    await until(lambda: results == [1])
+    assert [type(fault) for fault in faults] == [ZeroDivisionError]
+
+
 async def test_what_the_threads_refuse_is_tried_again() -> None:
     threads, results = Threads(), list[int]()
     threads.refusals = 3

@@ -4,12 +4,14 @@ import asyncio
 import json
 import os
 import subprocess
+import sys
 import sysconfig
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -327,3 +329,50 @@ def test_a_bucket_is_polled(remote: tuple[Services, LiveServer], bucket: Path) -
 def test_a_log_has_no_token_of_a_url() -> None:
     assert shown_url("https://u:secret@a.example:8443/x?token=secret") == "https://a.example:8443/x?…"
     assert shown_url("http://a.example/x") == "http://a.example/x"
+
+
+def _of_files(folder: Path, reviews: str) -> GraphConfig:
+    subgraphs = {}
+    for name, sdl in {"accounts": ACCOUNTS, "reviews": reviews}.items():
+        (folder / f"{name}.graphql").write_text(sdl)
+        source = SchemaConfig(file=folder / f"{name}.graphql")
+        subgraphs[name] = SubgraphSourceConfig(url=f"http://127.0.0.1:1/{name}", schema=source)
+    return GraphConfig(subgraphs=subgraphs)
+
+
+async def test_a_refused_configuration_hides_no_refused_graph(tmp_path: Path) -> None:
+    """The graph of before is still served in place of a newer one that does not compose."""
+    graph = _of_files(tmp_path, REVIEWS)
+    delivery = SchemaDelivery(graph, EngineConfig())
+    gateway = await delivery.begin()
+    (tmp_path / "reviews.graphql").write_text(REVIEWS_THAT_CLASH)
+    delivery.look_now()
+    running = asyncio.create_task(delivery.run(gateway))
+    async with asyncio.timeout(20):
+        while delivery.status.refused is None:  # noqa: ASYNC110 - a thread composes
+            await asyncio.sleep(0.01)
+    running.cancel()
+    warnings = delivery.status.warnings()
+    assert set(warnings) == {"graph"}
+    problem = await delivery.change(gateway, replace(graph, warm_operations=1), EngineConfig())
+    assert problem is not None
+    assert "do not compose" in problem
+    assert delivery.status.warnings() == warnings
+    assert delivery.status.refusals == 1
+    await gateway.aclose()
+
+
+async def test_graphs_that_change_together_leave_the_interpreter_as_it_was(tmp_path: Path) -> None:
+    usual = sys.getswitchinterval()
+    pairs = []
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
+        graph = _of_files(tmp_path / name, REVIEWS)
+        delivery = SchemaDelivery(graph, EngineConfig())
+        pairs.append((delivery, await delivery.begin(), graph))
+    changed = [replace(graph, warm_operations=n) for n, (_, _, graph) in enumerate(pairs, 1)]
+    changes = [d.change(g, new, EngineConfig()) for (d, g, _), new in zip(pairs, changed, strict=True)]
+    assert await asyncio.gather(*changes) == [None, None, None]
+    assert sys.getswitchinterval() == usual
+    for _, gateway, _ in pairs:
+        await gateway.aclose()

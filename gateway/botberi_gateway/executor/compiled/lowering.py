@@ -1,4 +1,4 @@
-"""A layout and the client's operation -> the response as data (`response`)."""
+"""A layout and the client's operation -> the tree of objects and fields (`response`) that the writers put into code."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,11 +48,13 @@ from botberi_gateway.operation import Operation
 def lower(
     layout: Layout, operation: Operation, deferred: DeferredSelections | None = None, *, for_errors: bool = False
 ) -> Object:
-    """The root of the response; with `deferred` some fields come later.
+    """Build the response's root; with `deferred` some fields come later.
 
-    `for_errors`: with whom to blame for missing fields, and without `once_per`: equal entities differ in their paths.
+    With `for_errors` fields carry the fetches to blame where they are missing, and objects are not shared for equal
+    entities, whose paths differ.
 
-    Raises `Unsupported`, and `UnfitKey` where a key's value doesn't distinguish the objects of a table.
+    Raises `Unsupported`, and `UnfitKey` where a table can't be indexed by its key's value: the caller then lays out the
+    plan again, with that table indexed by the objects' identity.
     """
     root_type = operation.schema.get_root_type(operation.definition.operation)
     if root_type is None:
