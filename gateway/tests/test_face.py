@@ -18,3 +18,13 @@ def test_the_supergraph_alone_loads_neither_composer_nor_http_client() -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert loaded.stdout.strip() == "[]"
+
+
+def test_the_server_alone_loads_neither_composer_nor_http_client() -> None:
+    """Subgraphs are asked by a client of our own; what else a configuration needs is loaded with it."""
+    code = (
+        "import sys, botberi_gateway.server;"
+        "print([m for m in sys.modules if m in ('botberi_gateway.composition', 'aiohttp', 'yaml')])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert loaded.stdout.strip() == "[]"

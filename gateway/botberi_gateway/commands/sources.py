@@ -46,6 +46,7 @@ def listed(pairs: Iterable[str] = (), lists: Iterable[Path] = (), files: Iterabl
 async def complete(sources: Iterable[Source]) -> list[Source]:
     """The same sources, with the SDL of each running subgraph, which is asked for `_service { sdl }`."""
     from botberi_gateway.engine import fetch_sdl
+    from botberi_gateway.schema_delivery.places import reason_of
     from botberi_gateway.upstream import HttpClient
 
     async def ask(source: Source) -> Source | str:
@@ -56,7 +57,7 @@ async def complete(sources: Iterable[Source]) -> list[Source]:
         try:
             return replace(source, sdl=await fetch_sdl(source.name, client))
         except GatewayError as error:
-            return f"{error.code}: subgraph {source.name!r} at {source.ask} gave no SDL: {_reason(error)}"
+            return f"{error.code}: subgraph {source.name!r} at {source.ask} gave no SDL: {reason_of(error)}"
         finally:
             await client.aclose()
 
@@ -66,15 +67,6 @@ async def complete(sources: Iterable[Source]) -> list[Source]:
         advice = "Start what is down, correct its URL, or give its SDL in a file (--subgraphs)."
         fail(INVALID_GRAPH, "\n".join((*problems, advice)))
     return [answer for answer in answers if isinstance(answer, Source)]
-
-
-def _reason(error: GatewayError) -> str:
-    """The message and its cause in the operating system's words; only who operates the gateway reads them."""
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    detail = str(cause) or type(cause).__name__
-    return error.message if cause is error or detail in error.message else f"{error.message} ({detail})"
 
 
 def _pair(pair: str) -> Source:

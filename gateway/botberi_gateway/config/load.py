@@ -256,7 +256,7 @@ class _Builder:
             if inherits is not None:
                 common = node_at(self._document, inherits)
                 entry = entry if common is None else merged(common, entry)
-                current = _as(item, self._base_at(inherits)) if current is None else current
+                current = _as(item, value_at(self._base, inherits)) if current is None else current
             values[key] = self._value(item, entry, current, _below(path, key), None)
         return values
 
@@ -291,12 +291,6 @@ class _Builder:
         self.origins[path] = node.origin
         if isinstance(node, Scalar) and node.written is not None:
             self.written[path] = node.written
-
-    def _base_at(self, path: str) -> Any:
-        value: Any = self._base
-        for key in path.split("."):
-            value = getattr(value, key)
-        return value
 
 
 def _default_of(kind: Any, base: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Final
@@ -230,14 +230,20 @@ class Gateway:
         prepared = await self.prepare(request.query, request.operation_name, context)
         return await self.run(prepared, request.variables, context)
 
-    async def run(
+    def run(
         self, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None = None
-    ) -> ExecutionResult:
+    ) -> Coroutine[Any, Any, ExecutionResult]:
         """`execute` for an operation that is prepared already."""
+        # No coroutine of its own: it is on every request's way.
         if self._hooks is None:
-            return await self._run(prepared, variables, context)
-        variables = await self._hooks.begin(prepared, variables, context)
-        return await self._hooks.response(prepared, context, await self._run(prepared, variables, context))
+            return self._run(prepared, variables, context)
+        return self._hooked(self._hooks, prepared, variables, context)
+
+    async def _hooked(
+        self, hooks: EngineHooks, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None
+    ) -> ExecutionResult:
+        variables = await hooks.begin(prepared, variables, context)
+        return await hooks.response(prepared, context, await self._run(prepared, variables, context))
 
     async def _run(
         self, prepared: Prepared, variables: Mapping[str, Any], context: RequestContext | None

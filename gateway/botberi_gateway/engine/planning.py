@@ -159,7 +159,7 @@ class Preparer:
 
     def __init__(self, config: EngineConfig, *, compiles_at_once: bool = False) -> None:
         """`compiles_at_once` leaves out the first runs by the interpreter."""
-        self.config = self._config = config
+        self.config = config
         self._compiles_at_once = compiles_at_once
         self.idle_compiler = IdleCompiler(self.submit)
         self._threads = ThreadPoolExecutor(config.max_planning_threads, thread_name_prefix="gateway-plan")
@@ -178,7 +178,7 @@ class Preparer:
         generation.running += 1
         try:
             return await generation.in_flight.run(
-                key, lambda: self._begin(generation, key), self._config.planning_timeout_seconds
+                key, lambda: self._begin(generation, key), self.config.planning_timeout_seconds
             )
         except TimeoutError:
             raise self._too_long() from None
@@ -200,7 +200,7 @@ class Preparer:
 
     def use(self, config: EngineConfig) -> None:
         """Take another configuration from now on; the number of threads stays."""
-        self.config = self._config = config
+        self.config = config
 
     async def compile(self, compiled: Compiled | CompiledParts, variables: Mapping[str, Any]) -> None:
         """Compile the program for these variables in a thread, where it doesn't exist yet.
@@ -209,7 +209,7 @@ class Preparer:
         """
         future = compiled.ahead(variables, self.submit)
         if future is not None:
-            done, _ = await asyncio.wait({future}, timeout=self._config.planning_timeout_seconds)
+            done, _ = await asyncio.wait({future}, timeout=self.config.planning_timeout_seconds)
             if not done:
                 raise self._too_long()
 
@@ -220,7 +220,7 @@ class Preparer:
         """
         future = self.submit(function)
         try:
-            async with asyncio.timeout(self._config.planning_timeout_seconds):
+            async with asyncio.timeout(self.config.planning_timeout_seconds):
                 return cast(ResultT, await future)
         except TimeoutError:
             raise self._too_long() from None
@@ -229,7 +229,7 @@ class Preparer:
 
     def submit(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
         """Call `work` in a thread. Raises `GatewayError` where too much waits already."""
-        if self._compiling >= self._config.max_planning_backlog:
+        if self._compiling >= self.config.max_planning_backlog:
             raise GatewayError("Too many new operations are being planned; try again.", code=OVERLOADED)
         self._compiling += 1
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -241,11 +241,11 @@ class Preparer:
 
     def _too_long(self) -> GatewayError:
         return GatewayError(
-            f"Planning took longer than {self._config.planning_timeout_seconds:g} s.", code=errors.LIMIT_EXCEEDED
+            f"Planning took longer than {self.config.planning_timeout_seconds:g} s.", code=errors.LIMIT_EXCEEDED
         )
 
     def _begin(self, generation: Generation, key: Key) -> asyncio.Future[Prepared]:
-        if len(generation.in_flight) >= self._config.max_planning_backlog:
+        if len(generation.in_flight) >= self.config.max_planning_backlog:
             raise GatewayError("Too many new operations are being planned; try again.", code=OVERLOADED)
         loop = asyncio.get_running_loop()
         compiler = None if self._compiles_at_once else _OperationCompiler(self, generation, key)

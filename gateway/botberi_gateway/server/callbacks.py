@@ -11,7 +11,7 @@ from starlette.routing import Route
 from botberi_gateway.config import EngineConfig, SubgraphConfig, SubscriptionProtocol
 from botberi_gateway.transport.body import ClientGone, read_body
 from botberi_gateway.transport.problem import HttpProblem
-from botberi_gateway.upstream.subscriptions.callback import CALLBACKS
+from botberi_gateway.upstream.subscriptions.expected import CALLBACKS
 
 _HEADERS: Final = {"subscription-protocol": "callback"}
 _BODY_TIMEOUT_SECONDS: Final = 10.0

@@ -5,11 +5,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botberi_gateway.config import GatewayConfig
-from botberi_gateway.config.load import Loaded
 from botberi_gateway.config.problem import ConfigError
+
+if TYPE_CHECKING:
+    from botberi_gateway.config.load import Loaded
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ class ReloadStatus:
 class Reloader:
     """Reads the configuration again and has it applied, or keeps the present one."""
 
-    def __init__(self, loaded: Loaded, read: Callable[[], Loaded]) -> None:
+    def __init__(self, loaded: "Loaded", read: Callable[[], "Loaded"]) -> None:
         """`read` does what made `loaded`, and raises `ConfigError`."""
         self.status = ReloadStatus()
         self._loaded = loaded

@@ -139,12 +139,17 @@ class Core:
         finally:
             self.at_work -= 1
 
-    async def respond(self, exchange: Exchange, body: bytes) -> None:
+    def respond(self, exchange: Exchange, body: bytes) -> Coroutine[Any, Any, None]:
         """Send an answer in one piece, packed where that is set up."""
-        if self.compression is not None:
-            body, headers = await self.compression.pack(exchange.headers.get("accept-encoding"), body)
-            exchange.extra += headers
-        await exchange.respond(200, body)
+        # No coroutine of its own: it is on every request's way.
+        return (
+            exchange.respond(200, body) if self.compression is None else self._packed(self.compression, exchange, body)
+        )
+
+    async def _packed(self, compression: Compression, exchange: Exchange, body: bytes) -> None:
+        packed, headers = await compression.pack(exchange.headers.get("accept-encoding"), body)
+        exchange.extra += headers
+        await exchange.respond(200, packed)
 
     def begin(self, exchange: Exchange) -> bool:
         """Count one more request, until `end`; False where there are too many."""

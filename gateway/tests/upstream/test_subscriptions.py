@@ -29,7 +29,7 @@ from botberi_gateway.server.app import create_app
 from botberi_gateway.server.run import bind, uvicorn_config
 from botberi_gateway.upstream import HttpClient
 from botberi_gateway.upstream.port import SubgraphRequest
-from botberi_gateway.upstream.subscriptions.callback import CALLBACKS
+from botberi_gateway.upstream.subscriptions.expected import CALLBACKS
 from botberi_gateway.upstream.subscriptions.ways import Subscribing
 
 REQUEST = SubgraphRequest("subscription { n }", kind="subscription", headers={"x-caller": "ada"})

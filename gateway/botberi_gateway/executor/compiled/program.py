@@ -181,10 +181,13 @@ class Compiled:
                 return await execute(self._plan, self._operation, variables, runtime)
             if self._compiler is None:
                 return await self._run(self.program(variables), variables, runtime)
-            if self._compiler.max_interpreted_runs:
-                program = self._variants.after_first_runs(self._conditions_by(variables), self._compiler)
-            else:
-                program = await self._compiled_now(variables, self._compiler)
+            conditions = self._conditions_by(variables) if self.conditions else {}
+            program = self._variants.made(conditions)
+            if program is None:
+                if self._compiler.max_interpreted_runs:
+                    program = self._variants.after_first_runs(conditions, self._compiler)
+                else:
+                    program = await self._compiled_now(variables, self._compiler)
             if program is not None:
                 return await self._run(program, variables, runtime)
             first_run = FirstRun(runtime)

@@ -94,6 +94,10 @@ class Variants(Generic[ProgramT]):
         self._queued: set[tuple[bool, ...]] = set()
         self._runs: dict[tuple[bool, ...], int] = {}
 
+    def made(self, conditions: Conditions) -> ProgramT | str | None:
+        """The program that is there already, without counting; None where `get` would have to look further."""
+        return self._programs.get(tuple(conditions.values())) if self._uses is None else None
+
     def after_first_runs(self, conditions: Conditions, compiler: Compiler) -> ProgramT | str | None:
         """As `get`, but never compiles on the event loop: None for a run that the interpreter takes meanwhile."""
         values = tuple(conditions.values())

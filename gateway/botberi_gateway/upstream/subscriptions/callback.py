@@ -5,10 +5,8 @@ there, each as a POST. The protocol: https://www.apollographql.com/docs/graphos/
 """
 
 import asyncio
-import hmac
-import secrets
 from collections.abc import AsyncGenerator
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 
@@ -16,104 +14,22 @@ from botberi_gateway import errors
 from botberi_gateway.codec import CodecError, decode, encode
 from botberi_gateway.config import SubgraphConfig
 from botberi_gateway.errors import SubgraphError
-from botberi_gateway.upstream.answer import invalid, read_answer, request_headers, to_response
+from botberi_gateway.upstream.answer import invalid, read_answer, request_headers
 from botberi_gateway.upstream.body import BodyError, BodyReader
 from botberi_gateway.upstream.port import SubgraphRequest, SubgraphResponse
+from botberi_gateway.upstream.subscriptions.expected import CALLBACKS, Expected
 from botberi_gateway.upstream.subscriptions.graphql_ws import payload_of
-from botberi_gateway.upstream.subscriptions.subscriber import Subscriber
 
 _ACCEPT: Final = "application/json;callbackSpec=1.0, application/json;q=0.8"
 #: Signs of life that may be missing in a row.
 _MISSED: Final = 3
 
 
-class _Expected:
-    """A subscription that results are expected for."""
-
-    def __init__(self, subgraph: str, config: SubgraphConfig) -> None:
-        self.subgraph = subgraph
-        self.id, self.verifier = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
-        self.max_bytes = config.websocket.max_message_bytes
-        self.results = Subscriber(subgraph, config.websocket.max_queued_messages)
-        self.is_checked = False
-        #: Set at each message, for the watch over signs of life.
-        self.heard = asyncio.Event()
-
-
-class Callbacks:
-    """The subscriptions of this process whose results subgraphs send."""
-
-    def __init__(self) -> None:
-        self._expected: dict[str, _Expected] = {}
-
-    def add(self, expected: _Expected) -> None:
-        """Take messages about a subscription."""
-        self._expected[expected.id] = expected
-
-    def remove(self, expected: _Expected) -> None:
-        """Take no further ones."""
-        self._expected.pop(expected.id, None)
-
-    def max_bytes(self, identifier: str) -> int:
-        """Bytes that a message about this subscription may have; none for an unknown one."""
-        expected = self._expected.get(identifier)
-        return 0 if expected is None else expected.max_bytes
-
-    def take(self, identifier: str, body: bytes) -> int:
-        """A subgraph's message. Returns the HTTP status for it: 404 makes the subgraph stop."""
-        expected = self._expected.get(identifier)
-        if expected is None:
-            return 404
-        try:
-            message = decode(body)
-        except CodecError:
-            return 400
-        if not isinstance(message, dict) or message.get("id") != identifier or message.get("kind") != "subscription":
-            return 400
-        verifier = message.get("verifier")
-        if not isinstance(verifier, str) or not hmac.compare_digest(verifier.encode(), expected.verifier.encode()):
-            return 401
-        return self._act(expected, message)
-
-    def _act(self, expected: _Expected, message: dict[str, Any]) -> int:
-        expected.heard.set()
-        match message.get("action"):
-            case "check":
-                expected.is_checked = True
-                return 204
-            case "next":
-                try:
-                    expected.results.put(to_response(expected.subgraph, message.get("payload")))
-                except SubgraphError as error:
-                    expected.results.put(error)
-                    self.remove(expected)
-                    return 400
-                if expected.results.is_slow:
-                    self.remove(expected)
-                return 200
-            case "complete":
-                self.remove(expected)
-                if message.get("errors"):
-                    try:
-                        answer = to_response(expected.subgraph, {"data": None, "errors": message["errors"]})
-                        expected.results.put(answer)
-                    except SubgraphError as error:
-                        expected.results.put(error)
-                expected.results.put(None)
-                return 202
-            case _:
-                return 400
-
-
-#: Of this process: a server takes the messages (`server.callbacks`), a client waits for them.
-CALLBACKS: Final = Callbacks()
-
-
 async def subscribe_by_callback(
     session: aiohttp.ClientSession, subgraph: str, url: str, request: SubgraphRequest, config: SubgraphConfig
 ) -> AsyncGenerator[SubgraphResponse, None]:
     """Answers until the subgraph completes. Raises `SubgraphError`."""
-    expected = _Expected(subgraph, config)
+    expected = Expected(subgraph, config)
     CALLBACKS.add(expected)
     watch = asyncio.get_running_loop().create_task(_watch(expected, config))
     try:
@@ -134,7 +50,7 @@ async def _begin(
     session: aiohttp.ClientSession,
     url: str,
     request: SubgraphRequest,
-    expected: _Expected,
+    expected: Expected,
     config: SubgraphConfig,
 ) -> SubgraphResponse | None:
     """Ask for the subscription. Returns the answer of a subgraph that refuses it."""
@@ -183,7 +99,7 @@ def _says_nothing(text: bytes) -> bool:
     return isinstance(value, dict) and value.get("data") is None and not value.get("errors")
 
 
-async def _watch(expected: _Expected, config: SubgraphConfig) -> None:
+async def _watch(expected: Expected, config: SubgraphConfig) -> None:
     """End the subscription when the subgraph is silent for too long."""
     while True:
         expected.heard.clear()
@@ -196,5 +112,5 @@ async def _watch(expected: _Expected, config: SubgraphConfig) -> None:
     expected.results.put(_failed(expected, "was silent for too long", errors.SUBGRAPH_TIMEOUT))
 
 
-def _failed(expected: _Expected, what: str, code: str) -> SubgraphError:
+def _failed(expected: Expected, what: str, code: str) -> SubgraphError:
     return SubgraphError(expected.subgraph, f"Subgraph {expected.subgraph!r} {what}.", code=code)

@@ -15,7 +15,8 @@ class EventReader:
         self._subgraph, self._max_bytes = subgraph, max_bytes
         self._rest = b""
         self._after_return = False
-        self._event, self._data, self._size = b"", [b""][:0], 0
+        self._event, self._size = b"", 0
+        self._data: list[bytes] = []
         #: The subgraph says that the subscription has ended.
         self.is_complete = False
         self._is_named = False
